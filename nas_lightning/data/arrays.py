@@ -1,0 +1,242 @@
+"""Images and labels as the sources hand them over: uint8, read by index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from nas_lightning.data.split import stratified_split
+
+SMALLEST_SIDE = 8
+TEST_SHARE = 0.2
+
+
+class Images(Protocol):
+    """Images of one shape, read by index."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of one image (channels, height, width)."""
+
+    def __len__(self) -> int:
+        """The number of images."""
+
+    def read(self, indices: Tensor) -> Tensor:
+        """The images of some indices (N,): uint8 (N, C, H, W)."""
+
+    def check(self) -> None:
+        """Raise a ValueError that names what cannot be read; keeps nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayImages:
+    """Images in memory.
+
+    Args:
+        pixels: uint8 (N, C, H, W), on any device.
+    """
+
+    pixels: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of one image (channels, height, width)."""
+        _, channels, height, width = self.pixels.shape
+        return channels, height, width
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.pixels)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """The images of some indices (N,): uint8 (N, C, H, W), on their device."""
+        return self.pixels.index_select(0, indices.to(self.pixels.device))
+
+    def check(self) -> None:
+        """Nothing to do: what is in memory can be read."""
+
+
+@dataclass(frozen=True, eq=False)
+class ResizedImages:
+    """Other images at another size.
+
+    Args:
+        images: the images to resize.
+        size: (height, width) in pixels.
+    """
+
+    images: Images
+    size: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of one image (channels, height, width)."""
+        return (self.images.shape[0], *self.size)
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.images)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """The images of some indices (N,): uint8 (N, C, H, W)."""
+        return resize(self.images.read(indices), self.size)
+
+    def check(self) -> None:
+        """Raise a ValueError that names what cannot be read; keeps nothing."""
+        self.images.check()
+
+
+@dataclass(frozen=True)
+class ImageArrays:
+    """A data set: what a source returns.
+
+    Args:
+        train: the training images.
+        train_labels: int64 (N,), in [0, number of classes).
+        test: the test images, of the same shape.
+        test_labels: int64 (M,).
+        class_names: one name a class, in the order of the labels.
+    """
+
+    train: Images
+    train_labels: Tensor
+    test: Images
+    test_labels: Tensor
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """Some of the images of another collection.
+
+    Args:
+        images: all of them.
+        indices: int64 (N,): which ones, in order.
+    """
+
+    images: Images
+    indices: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of one image (channels, height, width)."""
+        return self.images.shape
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.indices)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """The images of some indices (N,) into this subset: uint8 (N, C, H, W)."""
+        return self.images.read(self.indices[indices])
+
+    def check(self) -> None:
+        """Raise a ValueError that names what cannot be read; keeps nothing."""
+        self.images.check()
+
+
+def with_test_fifth(images: Images, labels: Tensor, class_names: Sequence[str]) -> ImageArrays:
+    """A data set without a test division, a stratified fifth of which becomes the test set.
+
+    The fifth is the same whatever the seed of a run, so that runs can be compared.
+    """
+    train, test = stratified_split(labels, TEST_SHARE, ("test set",), keep=2)
+    return ImageArrays(
+        Subset(images, train), labels[train], Subset(images, test), labels[test], tuple(class_names)
+    )
+
+
+def from_numpy(
+    images: NDArray[np.uint8], labels: NDArray[np.integer], class_names: Sequence[str]
+) -> ImageArrays:
+    """A data set of arrays in memory; a fixed, stratified fifth of it is the test set.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        labels: integers (N,), in [0, number of classes).
+        class_names: one name a class.
+
+    Raises:
+        ValueError: if the images are not uint8 of four dimensions.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(
+            f"images must be uint8 (N, C, H, W), got {images.dtype} {images.shape};"
+            " scale them to 0..255 and add the missing axis"
+        )
+    pixels = ArrayImages(torch.from_numpy(np.ascontiguousarray(images)))
+    return with_test_fifth(pixels, torch.from_numpy(labels.astype(np.int64)), class_names)
+
+
+def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images (N, C, H, W), uint8, at another size (height, width): bilinear, antialiased."""
+    if tuple(images.shape[-2:]) == size:
+        return images
+    scaled = functional.interpolate(images.float(), size, mode="bilinear", antialias=True)
+    return scaled.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def as_size(image_size: int | Sequence[int]) -> tuple[int, int]:
+    """An image size as (height, width): one number means a square.
+
+    Raises:
+        ValueError: if it is not one or two whole numbers, or a side is too small.
+    """
+    sides = [image_size, image_size] if isinstance(image_size, int) else list(image_size)
+    is_whole = all(type(side) is int for side in sides)
+    if len(sides) != 2 or not is_whole or min(sides) < SMALLEST_SIDE:
+        raise ValueError(
+            f"image_size ({image_size}) must be one side or [height, width],"
+            f" each at least {SMALLEST_SIDE} pixels; use e.g. 32"
+        )
+    return sides[0], sides[1]
+
+
+def check(arrays: ImageArrays) -> None:
+    """Refuse a data set that cannot be split and trained on.
+
+    Raises:
+        ValueError: if an image is too small, there are fewer than two classes, labels and images
+            do not match, or a class has fewer than two training images.
+    """
+    as_size(arrays.train.shape[1:])
+    _check_labels(arrays.train, arrays.train_labels, arrays.class_names, "training")
+    _check_labels(arrays.test, arrays.test_labels, arrays.class_names, "test")
+    if arrays.test.shape != arrays.train.shape:
+        raise ValueError(
+            f"test images must have the shape of the training images {arrays.train.shape},"
+            f" got {arrays.test.shape}; set data.image_size and data.channels"
+        )
+    counts = torch.bincount(arrays.train_labels, minlength=len(arrays.class_names)).tolist()
+    for name, count in zip(arrays.class_names, counts, strict=True):
+        if count < 2:
+            raise ValueError(
+                f"every class needs at least 2 training images, one to train on and one to"
+                f" validate on; class '{name}' has {count}: add images or remove the class"
+            )
+
+
+def _check_labels(images: Images, labels: Tensor, class_names: Sequence[str], part: str) -> None:
+    if len(class_names) < 2:
+        raise ValueError(
+            f"a data set needs at least 2 classes, got {len(class_names)}"
+            f" ({', '.join(class_names)}); classification has nothing to decide"
+        )
+    if len(images) != len(labels):
+        raise ValueError(
+            f"the {part} set must have one label an image, got {len(images)} images and"
+            f" {len(labels)} labels"
+        )
+    if len(labels) == 0:
+        raise ValueError(f"the {part} set must hold images, got 0; add some")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(class_names):
+        raise ValueError(
+            f"{part} labels must be in [0, {len(class_names)}), got {low}..{high};"
+            " name every class or renumber the labels"
+        )

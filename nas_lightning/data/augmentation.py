@@ -1,0 +1,121 @@
+"""Augmentation of a whole batch on its device, by draws that depend on a key alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What chance decided for each image of a batch.
+
+    Args:
+        top: first row of the crop in the padded image, int64 (N,).
+        left: first column of the crop in the padded image, int64 (N,).
+        flipped: whether the image is mirrored, bool (N,).
+        hole_y: row of the centre of the hole, int64 (N,).
+        hole_x: column of the centre of the hole, int64 (N,).
+    """
+
+    top: Tensor
+    left: Tensor
+    flipped: Tensor
+    hole_y: Tensor
+    hole_x: Tensor
+
+    def part(self, rank: int, world: int) -> "Draws":
+        """The draws of one process's part of the batch."""
+        return Draws(*(each.chunk(world)[rank] for each in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random crop with padding, horizontal flip and cutout.
+
+    Crop and flip as in He et al. 2015 (arXiv:1512.03385, section 4.2); cutout as in DeVries and
+    Taylor 2017 (arXiv:1708.04552): the square's centre may be anywhere in the image, so part of
+    the square may fall outside. The padding is black; the hole is the mean of the training set.
+
+    Args:
+        crop_padding: pixels added on each side before the crop; 0 means no crop.
+        flip: whether half of the images are mirrored; wrong for digits and letters.
+        cutout: side of the square hole in pixels; 0 means no hole.
+
+    Raises:
+        ValueError: if a number of pixels is negative.
+    """
+
+    crop_padding: int
+    flip: bool
+    cutout: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse negative numbers of pixels."""
+        for name in ("crop_padding", "cutout"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"augmentation.{name} ({getattr(self, name)}) must be >= 0 pixels; 0 turns it off"
+                )
+
+    def draw(self, num_images: int, size: Sequence[int], generator: torch.Generator) -> Draws:
+        """Draw for a whole batch; every kind is drawn, so that one does not shift another.
+
+        Args:
+            num_images: the batch's, over all processes.
+            size: (height, width) of an image.
+            generator: on the CPU.
+        """
+        places = 2 * self.crop_padding + 1
+        shape = (num_images,)
+        return Draws(
+            torch.randint(places, shape, generator=generator),
+            torch.randint(places, shape, generator=generator),
+            torch.randint(2, shape, generator=generator).bool(),
+            torch.randint(size[0], shape, generator=generator),
+            torch.randint(size[1], shape, generator=generator),
+        )
+
+    def move(self, images: Tensor, draws: Draws) -> Tensor:
+        """Images (N, C, H, W), of any type, cropped and flipped."""
+        if self.crop_padding:
+            images = crop(images, self.crop_padding, draws.top, draws.left)
+        if self.flip:
+            images = flip(images, draws.flipped)
+        return images
+
+    def cut(self, images: Tensor, draws: Draws) -> Tensor:
+        """Normalised images (N, C, H, W) with a hole of zeros, made in place."""
+        if self.cutout:
+            cut_hole_(images, self.cutout, draws.hole_y, draws.hole_x)
+        return images
+
+
+def crop(images: Tensor, padding: int, top: Tensor, left: Tensor) -> Tensor:
+    """Each image (N, C, H, W) padded by zeros, cropped to its old size at (top, left) (N,)."""
+    height, width = images.shape[-2:]
+    padded = functional.pad(images, (padding, padding, padding, padding))
+    # A view of every crop of every image: choosing one copies whole rows, not single pixels.
+    crops = padded.unfold(2, height, 1).unfold(3, width, 1)
+    row = torch.arange(len(images), device=images.device)
+    return crops[row, :, top.to(images.device), left.to(images.device)]
+
+
+def flip(images: Tensor, flipped: Tensor) -> Tensor:
+    """Images (N, C, H, W), those that are flipped (N,) mirrored left to right."""
+    return torch.where(flipped.to(images.device)[:, None, None, None], images.flip(-1), images)
+
+
+def cut_hole_(images: Tensor, side: int, hole_y: Tensor, hole_x: Tensor) -> Tensor:
+    """Set a square of each image (N, C, H, W) to zero, in place; centres are (N,)."""
+    rows = _near(hole_y.to(images.device), images.shape[-2], side)
+    columns = _near(hole_x.to(images.device), images.shape[-1], side)
+    return images.masked_fill_(rows[:, None, :, None] & columns[:, None, None, :], 0.0)
+
+
+def _near(centre: Tensor, length: int, side: int) -> Tensor:
+    """Whether each place (N, length) is within the side's span around its centre (N,)."""
+    distance = torch.arange(length, device=centre.device) - (centre - side // 2)[:, None]
+    return (distance >= 0) & (distance < side)

@@ -1,0 +1,353 @@
+"""The data module: one data set, seen by the search, by its candidates and by the final child."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nas_lightning.data.arrays import ImageArrays, Images, as_size, check
+from nas_lightning.data.augmentation import Augmentation
+from nas_lightning.data.batches import (
+    Batch,
+    OrderedBatches,
+    PairedBatches,
+    Place,
+    ShuffledBatches,
+)
+from nas_lightning.data.loaded import Loaded
+from nas_lightning.data.readers import read_all
+from nas_lightning.data.split import split_hash, stratified_split, stratified_subset
+
+Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+
+class Stage(L.LightningDataModule):
+    """What one stage of a run sees of a data set: hand it to a Trainer.
+
+    Args:
+        train: makes the training batches for a process's place.
+        val: makes the validation batches; [] where there are none.
+        test: makes the test batches; None where the stage must not see the test set.
+    """
+
+    def __init__(
+        self,
+        train: Callable[[Place], ShuffledBatches | PairedBatches],
+        val: Callable[[Place], OrderedBatches | list[Batch]],
+        test: Callable[[Place], OrderedBatches] | None = None,
+    ) -> None:
+        super().__init__()
+        self._train = train
+        self._val = val
+        self._test = test
+
+    def train_dataloader(self) -> ShuffledBatches | PairedBatches:
+        """The training batches, on the training device."""
+        return self._train(_place(self))
+
+    def val_dataloader(self) -> OrderedBatches | list[Batch]:
+        """The validation batches, on the training device."""
+        return self._val(_place(self))
+
+    def test_dataloader(self) -> OrderedBatches:
+        """The test batches; they read the test set.
+
+        Raises:
+            ValueError: if this stage must not see the test set.
+        """
+        if self._test is None:
+            raise ValueError("a search must not see the test set; use final() to test a child")
+        return self._test(_place(self))
+
+
+class ImageDataModule(L.LightningDataModule):
+    """Images and their classes, split for a search, from one source.
+
+    Handed to a Trainer itself, it is the same as `final()`.
+
+    Args:
+        source: called as source(path=, image_size=, channels=), returns ImageArrays.
+        seed: decides the split, the order of the images and their augmentation.
+        path: where the source finds the images, if it needs to be told.
+        image_size: one side or (height, width) in pixels; None leaves it to the source.
+        channels: of an image; None leaves it to the source.
+        batch_size: images of a step, over all processes.
+        validation_share: share of each class that the search validates on, in (0, 1).
+        augmentation: of training images; None means none.
+        memory_limit_gib: a training set that is larger, in GiB of pixels, is read by workers.
+        num_workers: threads that read files, and processes that read beyond the memory limit.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        source: Callable[..., ImageArrays],
+        *,
+        seed: int,
+        path: str | None = None,
+        image_size: int | tuple[int, ...] | None = None,
+        channels: int | None = None,
+        batch_size: int = 64,
+        validation_share: float = 0.5,
+        augmentation: Augmentation | None = None,
+        memory_limit_gib: float = 4.0,
+        num_workers: int = 2,
+    ) -> None:
+        super().__init__()
+        _at_least("data.batch_size", batch_size, 1)
+        _at_least("data.num_workers", num_workers, 0)
+        _at_least("data.memory_limit_gib", memory_limit_gib, 0)
+        self.source = source
+        self.seed = seed
+        self.path = path
+        self.image_size = image_size if image_size is None else as_size(image_size)
+        self.channels = channels
+        self.batch_size = batch_size
+        self.validation_share = validation_share
+        self.augmentation = augmentation
+        self.memory_limit_gib = memory_limit_gib
+        self.num_workers = num_workers
+
+    def load(self) -> None:
+        """Read and check the training set, and whether the test set can be read; idempotent.
+
+        Raises:
+            ValueError: if the source finds the data wanting, or they do not fit the arguments.
+        """
+        assert self._loaded is not None
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """The shape of an image (channels, height, width)."""
+        return self._loaded.train.shape
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the labels."""
+        return self._loaded.arrays.class_names
+
+    @property
+    def num_outputs(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    @property
+    def split_hash(self) -> str:
+        """16 hex digits that stand for the search's split of the training set."""
+        return split_hash(self._parts)
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """What an image must go through before a network sees it, as plain data.
+
+        It has `channels`, and `image_size` [height, width] in pixels; then (pixel / 255 - mean) /
+        std with the training set's `mean` and `std`, one number a channel.
+        """
+        channels, height, width = self.input_shape
+        normalise = self._loaded.normalise
+        return {
+            "channels": channels,
+            "image_size": [height, width],
+            "mean": list(normalise.mean),
+            "std": list(normalise.std),
+        }
+
+    def search(self) -> Stage:
+        """The search's view: {"train": batch, "val": batch} a step, and all validation images.
+
+        The two parts of the training set are augmented alike, as in DARTS (Liu et al. 2018,
+        arXiv:1806.09055); validation images come round again where they are fewer.
+        """
+        train_part, validation_part = self._parts
+        images = self._loaded.train
+
+        def train(place: Place) -> PairedBatches:
+            first = self._shuffled(place, images, train_part, "search train")
+            return PairedBatches(
+                first, self._shuffled(place, images, validation_part, "search val", len(first))
+            )
+
+        return Stage(train, partial(self._ordered, images, validation_part))
+
+    def candidate(
+        self,
+        max_samples: int | None = None,
+        image_size: int | Sequence[int] | None = None,
+        batch_size: int | None = None,
+        cutout: int = 0,
+    ) -> Stage:
+        """A black-box candidate's view: it trains and validates on the search's two parts.
+
+        Args:
+            max_samples: most images to train on, a stratified choice; None means all.
+            image_size: one side or (height, width) in pixels; None means the data's own.
+            batch_size: images of a step, over all processes; None means the data's own.
+            cutout: side of a square hole in pixels, where it exceeds the augmentation's own.
+
+        Raises:
+            ValueError: if a number is out of its range, or the batch is larger than what is left
+                to train on.
+        """
+        part, validation_part = self._parts
+        if max_samples is not None:
+            _at_least("max_samples", max_samples, 1)
+            labels = self._loaded.arrays.train_labels[part]
+            size = min(max_samples, len(part))
+            part = part[stratified_subset(labels, size, (self.seed, "candidate"))]
+        images = self._loaded.train
+        if image_size is not None:
+            images = self._loaded.at_size(as_size(image_size))
+        batch_size = _batch_for(part, self.batch_size if batch_size is None else batch_size)
+        return Stage(
+            lambda place: self._shuffled(
+                place, images, part, "candidate", batch_size=batch_size, cutout=cutout
+            ),
+            partial(self._ordered, images, validation_part),
+        )
+
+    def final(
+        self, validation_share: float = 0.0, batch_size: int | None = None, cutout: int = 0
+    ) -> Stage:
+        """The found child's view: it trains on the whole training set and may be tested.
+
+        Args:
+            validation_share: share of each class held out to validate on, in [0, 1).
+            batch_size: images of a step, over all processes; None means the data's own.
+            cutout: side of a square hole in pixels, where it exceeds the augmentation's own.
+
+        Raises:
+            ValueError: if a number is out of its range, or the batch is larger than what is left
+                to train on.
+        """
+        labels = self._loaded.arrays.train_labels
+        part, held_out = torch.arange(len(labels)), torch.arange(0)
+        if validation_share:
+            part, held_out = stratified_split(labels, validation_share, (self.seed, "final"))
+        images, test = self._loaded.train, self._loaded.arrays.test
+        batch_size = _batch_for(part, self.batch_size if batch_size is None else batch_size)
+        return Stage(
+            lambda place: self._shuffled(
+                place, images, part, "final", batch_size=batch_size, cutout=cutout
+            ),
+            partial(self._ordered, images, held_out) if len(held_out) else lambda place: [],
+            partial(self._ordered, test, torch.arange(len(test))),
+        )
+
+    def training_arrays(self) -> Arrays:
+        """All training images (N, C, H, W), normalised float32, and their labels (N,) int64."""
+        return self._normalised(self._loaded.train), self._loaded.arrays.train_labels.numpy()
+
+    def test_arrays(self) -> Arrays:
+        """All test images (M, C, H, W), normalised float32, and their labels (M,) int64."""
+        arrays = self._loaded.arrays
+        return self._normalised(arrays.test), arrays.test_labels.numpy()
+
+    def train_dataloader(self) -> ShuffledBatches | PairedBatches:
+        """The training batches of `final()`."""
+        return self._as_final().train_dataloader()
+
+    def val_dataloader(self) -> OrderedBatches | list[Batch]:
+        """The validation batches of `final()`: none."""
+        return self._as_final().val_dataloader()
+
+    def test_dataloader(self) -> OrderedBatches:
+        """The test batches of `final()`."""
+        return self._as_final().test_dataloader()
+
+    def _as_final(self) -> Stage:
+        stage = self.final()
+        stage.trainer = self.trainer
+        return stage
+
+    @cached_property
+    def _parts(self) -> tuple[Tensor, Tensor]:
+        """Indices of the training set that a search trains on, and that it validates on."""
+        return self._checked[1:]
+
+    @cached_property
+    def _checked(self) -> tuple[ImageArrays, Tensor, Tensor]:
+        arrays = self.source(path=self.path, image_size=self.image_size, channels=self.channels)
+        check(arrays)
+        key = (self.seed, "split")
+        train, validation = stratified_split(arrays.train_labels, self.validation_share, key)
+        _batch_for(train, self.batch_size)
+        return arrays, train, validation
+
+    @cached_property
+    def _loaded(self) -> Loaded:
+        return Loaded(self._checked[0], self.memory_limit_gib, self.num_workers)
+
+    def _normalised(self, images: Images) -> NDArray[np.float32]:
+        floats = self._loaded.normalise(read_all(images, self.num_workers))
+        return np.asarray(floats.numpy(), dtype=np.float32)
+
+    def _shuffled(
+        self,
+        place: Place,
+        images: Images,
+        part: Tensor,
+        purpose: str,
+        num_batches: int | None = None,
+        batch_size: int | None = None,
+        cutout: int = 0,
+    ) -> ShuffledBatches:
+        return ShuffledBatches(
+            self._loaded.reader(images, place.device),
+            self._loaded.arrays.train_labels.to(place.device),
+            part,
+            key=(self.seed, purpose),
+            batch_size=self.batch_size if batch_size is None else batch_size,
+            augmentation=_with_cutout(self.augmentation, cutout),
+            normalise=self._loaded.normalise,
+            place=place,
+            num_batches=num_batches,
+        )
+
+    def _ordered(self, images: Images, part: Tensor, place: Place) -> OrderedBatches:
+        arrays = self._loaded.arrays
+        labels = arrays.test_labels if images is arrays.test else arrays.train_labels
+        return OrderedBatches(
+            self._loaded.reader(images, place.device),
+            labels.to(place.device),
+            part,
+            batch_size=2 * self.batch_size,  # no gradients: twice as many fit
+            normalise=self._loaded.normalise,
+            place=place,
+        )
+
+
+def _place(module: L.LightningDataModule) -> Place:
+    """Where the module's Trainer runs this process; the CPU without a Trainer."""
+    trainer = module.trainer
+    if trainer is None:
+        return Place(torch.device("cpu"))
+    return Place(trainer.strategy.root_device, trainer.global_rank, trainer.world_size)
+
+
+def _with_cutout(augmentation: Augmentation | None, cutout: int) -> Augmentation:
+    augmentation = augmentation or Augmentation(crop_padding=0, flip=False)
+    return dataclasses.replace(augmentation, cutout=max(cutout, augmentation.cutout))
+
+
+def _batch_for(part: Tensor, batch_size: int) -> int:
+    """The batch size, if there are so many images to train on."""
+    _at_least("batch_size", batch_size, 1)
+    if batch_size > len(part):
+        raise ValueError(
+            f"batch_size ({batch_size}) must not exceed the {len(part)} images to train on;"
+            f" use data.batch_size={len(part)} or less, or more images"
+        )
+    return batch_size
+
+
+def _at_least(name: str, value: float, least: int) -> None:
+    if value < least:
+        raise ValueError(f"{name} ({value}) must be >= {least}; use e.g. {max(least, 2)}")
