@@ -1,0 +1,42 @@
+"""Saves the state of training after every epoch, for an exact resume."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L  # noqa: N812 - the usual name
+from lightning.pytorch.callbacks import Checkpoint
+
+__all__ = ["RunCheckpoint"]
+
+
+class RunCheckpoint(Checkpoint):
+    """Saves last.ckpt after every epoch and, given a metric, best.ckpt after the best one.
+
+    Lightning runs checkpoints after all other callbacks, so what those keep is in it.
+
+    Args:
+        folder: where the files go.
+        monitor: a metric, higher is better; None saves no best.ckpt.
+    """
+
+    def __init__(self, folder: Path, monitor: str | None = None) -> None:
+        super().__init__()
+        self.folder, self.monitor = folder, monitor
+        self.best = float("-inf")
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Saves the files."""
+        if self.monitor is not None:
+            value = float(trainer.callback_metrics[self.monitor])
+            if value > self.best:
+                self.best = value
+                trainer.save_checkpoint(self.folder / "best.ckpt")
+        trainer.save_checkpoint(self.folder / "last.ckpt")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the best value so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores the best value so far."""
+        self.best = state_dict["best"]

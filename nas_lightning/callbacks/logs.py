@@ -1,0 +1,124 @@
+"""The files that tell how a search went: metrics.csv, alphas.csv, genotypes/."""
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning as L  # noqa: N812 - the usual name
+from lightning.pytorch.callbacks import Callback
+
+from nas_lightning.callbacks.files import write_text
+from nas_lightning.modules.supernet import SupernetModule
+
+__all__ = ["AlphaLog", "GenotypeLog", "MetricsLog", "csv_text"]
+
+
+def csv_text(rows: list[dict[str, Any]]) -> str:
+    """Returns rows as CSV; columns are in order of first appearance, gaps are empty."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+class MetricsLog(Callback):
+    """Writes metrics.csv: a row an epoch with every metric that was logged.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Adds the epoch's row; the file is replaced as a whole."""
+        values = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        self.rows.append({"epoch": trainer.current_epoch, **values})
+        if trainer.is_global_zero:
+            write_text(self.path, csv_text(self.rows))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the rows so far."""
+        return {"rows": list(self.rows)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores the rows so far."""
+        self.rows = list(state_dict["rows"])
+
+
+class AlphaLog(Callback):
+    """Writes alphas.csv: the preference for each option at the start (epoch -1) and after
+    every epoch, in long form and full precision.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Cuts off what an interrupted run wrote after its last checkpoint."""
+        if not trainer.is_global_zero:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as file:
+            file.truncate(self.size)
+        if self.size == 0:
+            self._append("epoch,group,choice,option,weight\n" + self._rows(pl_module, -1))
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Adds the epoch's rows."""
+        if trainer.is_global_zero:
+            self._append(self._rows(pl_module, trainer.current_epoch))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the file's size in bytes."""
+        return {"size": self.size}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores the file's size in bytes."""
+        self.size = state_dict["size"]
+
+    def _append(self, text: str) -> None:
+        with self.path.open("a") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        self.size += len(text)
+
+    def _rows(self, module: L.LightningModule, epoch: int) -> str:
+        assert isinstance(module, SupernetModule)
+        scores = module.strategy.scores()
+        table, lines = scores.weights.detach().cpu().tolist(), []
+        for choice, row, support in zip(module.space.choices, table, scores.support, strict=True):
+            for index in support:
+                option = choice.options[index]
+                lines.append(f"{epoch},{choice.group},{choice.name},{option},{row[index]!r}\n")
+        return "".join(lines)
+
+
+class GenotypeLog(Callback):
+    """Writes genotypes/epoch=NNN.json: the genotype that the scores give after each epoch.
+
+    Args:
+        folder: the folder "genotypes".
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Writes the epoch's genotype."""
+        assert isinstance(pl_module, SupernetModule)
+        if trainer.is_global_zero:
+            genotype = pl_module.space.discretize(pl_module.strategy.scores())
+            path = self.folder / f"epoch={trainer.current_epoch:03d}.json"
+            write_text(path, genotype.to_json({"epoch": trainer.current_epoch}))

@@ -1,0 +1,143 @@
+"""The one generic cell: a weighted directed acyclic graph, and its weights."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.core.choices import Branch, Factor, Mixture
+from nas_lightning.core.operations import Operation, State
+from nas_lightning.core.weighted_sum import weighted_sum
+
+__all__ = ["Cell", "DropPath", "branch_weights"]
+
+
+@dataclass(frozen=True)
+class DropPath:
+    """Drops an operation's output for some samples of a batch while training.
+
+    Source: Larsson et al., FractalNet, 2017 (arXiv:1605.07648), as in NASNet and DARTS.
+
+    Attributes:
+        probability: share of samples dropped, in [0, 1).
+        generator: source of the draws, on the images' device; None uses the global one.
+    """
+
+    probability: float
+    generator: torch.Generator | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Returns x (N, C, H, W) with whole samples zeroed and the others scaled up."""
+        keep = 1.0 - self.probability
+        mask = torch.empty((x.shape[0], 1, 1, 1), dtype=x.dtype, device=x.device)
+        return x * mask.bernoulli_(keep, generator=self.generator) / keep
+
+
+class Cell(nn.Module):
+    """A weighted directed acyclic graph of operations; without weights it is the child's.
+
+    state[t] is the sum over the branches into t of weight * op(state[source]); a state that
+    nothing enters is zero. Branches run in the order of their table.
+
+    Args:
+        branches: the table of branches.
+        build: makes the operation of a branch.
+        preprocess: one operation an input.
+        num_states: number of inputs and nodes together.
+        output: the states whose concatenation is the cell's output.
+        channels: channels of every state.
+        stride: by how much nodes are smaller than the inputs, 1 or 2.
+    """
+
+    def __init__(
+        self,
+        branches: Sequence[Branch],
+        build: Callable[[Branch], Operation],
+        preprocess: Sequence[Operation],
+        num_states: int,
+        output: Sequence[int],
+        channels: int,
+        stride: int,
+    ) -> None:
+        super().__init__()
+        self.preprocess = nn.ModuleList(preprocess)
+        self.ops = nn.ModuleDict({branch.key: build(branch) for branch in branches})
+        self.output, self.channels, self.stride = tuple(output), channels, stride
+        self.incoming = [
+            tuple(branch for branch in branches if branch.target == target)
+            for target in range(len(preprocess), num_states)
+        ]
+
+    def forward(
+        self,
+        inputs: Sequence[State],
+        weights: Mapping[str, Tensor] | None = None,
+        drop_path: DropPath | None = None,
+    ) -> State:
+        """Runs the cell.
+
+        Args:
+            inputs: one state an input.
+            weights: scalar tensor by a branch's key; a branch that is not named does not run.
+                None runs every branch with weight one.
+            drop_path: applied to every operation but the identity.
+
+        Returns:
+            The concatenation of the output states (N, len(output) * channels, H', W').
+        """
+        states = [State(op(x)) for op, x in zip(self.preprocess, inputs, strict=True)]
+        for branches in self.incoming:
+            run = [b for b in branches if weights is None or b.key in weights]
+            terms = [self._run(branch, states[branch.source], drop_path) for branch in run]
+            if not terms:
+                states.append(State(self._zeros(states[0].x)))
+            elif weights is None:
+                states.append(State(sum(terms[1:], start=terms[0])))
+            else:
+                states.append(State(weighted_sum([weights[b.key] for b in run], terms)))
+        return State(torch.cat([states[index].x for index in self.output], dim=1))
+
+    def _run(self, branch: Branch, state: State, drop_path: DropPath | None) -> Tensor:
+        op = self.ops[branch.key]
+        out: Tensor = op(state)
+        return out if drop_path is None or op.is_identity else drop_path(out)
+
+    def _zeros(self, x: Tensor) -> Tensor:
+        size = [-(-side // self.stride) for side in x.shape[2:]]
+        return x.new_zeros((x.shape[0], self.channels, *size))
+
+
+def branch_weights(branches: Sequence[Branch], mixture: Mixture) -> dict[str, Tensor]:
+    """Returns by key the scalar weight of each branch that the mixture's support lets run."""
+    rows = [row.unbind() for row in mixture.weights.unbind()]
+    weights = {b.key: factors_value(b.factors, rows, mixture.support) for b in branches}
+    return {key: weight for key, weight in weights.items() if weight is not None}
+
+
+def factors_value(
+    factors: Sequence[Factor], rows: Sequence[Sequence[Tensor]], support: Sequence[Sequence[int]]
+) -> Tensor | None:
+    """Returns the product of factors, one without factors, or None where nothing may run.
+
+    Args:
+        factors: what is multiplied.
+        rows: the mixture's weights as scalars.
+        support: the mixture's support.
+    """
+    values = []
+    for factor in factors:
+        if not any(factor.coefficients[option] != 0.0 for option in support[factor.choice]):
+            return None
+        values.append(_value(factor, rows[factor.choice]))
+    return prod(values[1:], start=values[0]) if values else torch.ones(())
+
+
+def _value(factor: Factor, row: Sequence[Tensor]) -> Tensor:
+    terms = [
+        weight if coefficient == 1.0 else coefficient * weight
+        for coefficient, weight in zip(factor.coefficients, row, strict=False)
+        if coefficient != 0.0
+    ]
+    return sum(terms[1:], start=terms[0])

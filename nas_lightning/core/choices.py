@@ -1,0 +1,79 @@
+"""What a search space can choose, and the weights that mix it: plain data."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+__all__ = ["Branch", "Choice", "Factor", "Mixture"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One categorical choice that the supernet mixes: a row of the mixture's table.
+
+    Attributes:
+        name: unique in the space, e.g. "normal/edge_0_2".
+        options: what can be chosen, e.g. operation names; the row's columns in this order.
+        kind: one of "op", "input", "skip", "size", "combine".
+        group: the node that the choice feeds, e.g. "normal/node_2".
+    """
+
+    name: str
+    options: tuple[str, ...]
+    kind: str
+    group: str
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A linear functional of one choice: the sum over options of coefficient * weight.
+
+    Attributes:
+        choice: index of the choice in the space's `choices`.
+        coefficients: one an option.
+    """
+
+    choice: int
+    coefficients: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One weighted operation of a cell: op(state[source]) * product(factors) enters state[target].
+
+    Attributes:
+        source: index of the state that is read.
+        target: index of the state that is written; larger than `source`.
+        op: name of the operation.
+        factors: factors whose product weighs the branch.
+        stride: spatial stride of the operation, 1 or 2.
+    """
+
+    source: int
+    target: int
+    op: str
+    factors: tuple[Factor, ...] = ()
+    stride: int = 1
+
+    @cached_property
+    def key(self) -> str:
+        """The name of the branch's module inside its cell, e.g. "0_2_sep_conv_3x3"."""
+        return f"{self.source}_{self.target}_{self.op}"
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """The mixing weights of one forward pass, and which options may run.
+
+    Attributes:
+        weights: (choices, options), float, padded with zeros where a choice has fewer options.
+        support: for each choice the indices of the options that may run; () removes the edge.
+    """
+
+    weights: Tensor
+    support: tuple[tuple[int, ...], ...]
+
+    def detach(self) -> "Mixture":
+        """Returns the same mixture without a gradient to its weights."""
+        return Mixture(self.weights.detach(), self.support)

@@ -1,0 +1,215 @@
+"""Conditional categorical decisions: count, draw, change and check what a genotype can be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from random import Random
+
+__all__ = [
+    "Decision",
+    "canonical",
+    "complete",
+    "count",
+    "crossover",
+    "decode",
+    "encode",
+    "is_active",
+    "mutate",
+    "sample",
+]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One choice of a genotype.
+
+    Attributes:
+        name: unique in the space, e.g. "normal/node_2/inputs".
+        options: what can be chosen.
+        kind: one of "op", "input", "skip", "size", "combine".
+        given: pairs (name of an earlier decision, options): the decision is active only where
+            each of those decisions is active and takes one of the options beside it.
+    """
+
+    name: str
+    options: tuple[str, ...]
+    kind: str
+    given: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def is_active(decision: Decision, chosen: Mapping[str, str]) -> bool:
+    """Returns whether a decision has to be made, given the earlier ones."""
+    return all(chosen.get(name) in options for name, options in decision.given)
+
+
+def canonical(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[str, str]:
+    """Returns the checked choices of the active decisions, in the order of `decisions`.
+
+    Raises:
+        ValueError: a decision is missing, unknown, inactive, or takes an unknown option.
+    """
+    known = {decision.name for decision in decisions}
+    if unknown := sorted(set(chosen) - known):
+        raise ValueError(
+            f"unknown decision '{unknown[0]}'; the space has: {_listing(sorted(known))}"
+        )
+    result: dict[str, str] = {}
+    for decision in decisions:
+        active, value = is_active(decision, result), chosen.get(decision.name)
+        if active and value is None:
+            raise ValueError(f"decision '{decision.name}' is missing; choose from: "
+                             f"{_listing(decision.options)}")
+        if not active and value is not None:
+            raise ValueError(f"decision '{decision.name}' ('{value}') has no effect beside the "
+                             "other choices; leave it out")
+        if active and value not in decision.options:
+            raise ValueError(f"unknown option '{value}' of decision '{decision.name}'; "
+                             f"choose from: {_listing(decision.options)}")
+        if active and value is not None:
+            result[decision.name] = value
+    return result
+
+
+def count(decisions: Sequence[Decision]) -> int:
+    """Returns the exact number of genotypes."""
+    return prod(_Counter(part)({}) for part in _components(tuple(decisions)))
+
+
+def sample(decisions: Sequence[Decision], rng: Random) -> dict[str, str]:
+    """Draws choices uniformly over all genotypes."""
+    drawn: dict[str, str] = {}
+    for part in _components(tuple(decisions)):
+        completions, chosen = _Counter(part), dict[str, str]()
+        for position, decision in enumerate(part):
+            if is_active(decision, chosen):
+                counts = [
+                    completions({**chosen, decision.name: option}, position + 1)
+                    for option in decision.options
+                ]
+                chosen[decision.name] = decision.options[_draw(counts, rng)]
+        drawn |= chosen
+    return {d.name: drawn[d.name] for d in decisions if d.name in drawn}
+
+
+def complete(
+    decisions: Sequence[Decision], proposals: Sequence[Mapping[str, str]], rng: Random
+) -> dict[str, str]:
+    """Returns choices that take each active decision from a random one of the proposals.
+
+    A decision that no proposal makes is drawn uniformly over its options.
+    """
+    chosen: dict[str, str] = {}
+    for decision in decisions:
+        if is_active(decision, chosen):
+            made = [p[decision.name] for p in proposals if decision.name in p]
+            chosen[decision.name] = rng.choice(made or decision.options)
+    return chosen
+
+
+def mutate(
+    decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random
+) -> dict[str, str]:
+    """Returns choices with one active decision changed; what hangs on it follows.
+
+    Raises:
+        ValueError: every active decision has a single option.
+    """
+    movable = [d for d in decisions if d.name in chosen and len(d.options) > 1]
+    if not movable:
+        raise ValueError("nothing to mutate: every active decision has a single option")
+    decision = rng.choice(movable)
+    option = rng.choice([o for o in decision.options if o != chosen[decision.name]])
+    return complete(decisions, [{**chosen, decision.name: option}], rng)
+
+
+def crossover(
+    decisions: Sequence[Decision],
+    first: Mapping[str, str],
+    second: Mapping[str, str],
+    rng: Random,
+) -> dict[str, str]:
+    """Returns choices that inherit each decision from one of two parents."""
+    return complete(decisions, [first, second], rng)
+
+
+def encode(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> tuple[int, ...]:
+    """Returns one option index a decision, -1 where the decision is inactive."""
+    return tuple(
+        d.options.index(chosen[d.name]) if d.name in chosen else -1 for d in decisions
+    )
+
+
+def decode(decisions: Sequence[Decision], code: Sequence[int]) -> dict[str, str]:
+    """Returns the choices that `encode` turned into `code`.
+
+    Raises:
+        ValueError: `code` has another length, or is no encoding of a genotype.
+    """
+    if len(code) != len(decisions):
+        raise ValueError(f"a code has {len(decisions)} entries here, got {len(code)}")
+    for decision, index in zip(decisions, code, strict=True):
+        if not -1 <= index < len(decision.options):
+            raise ValueError(f"entry {index} of decision '{decision.name}' must be -1 or below "
+                             f"{len(decision.options)}")
+    pairs = zip(decisions, code, strict=True)
+    return canonical(decisions, {d.name: d.options[i] for d, i in pairs if i >= 0})
+
+
+@lru_cache(maxsize=64)
+def _components(decisions: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], ...]:
+    """Divides decisions into parts that do not depend on each other."""
+    root = {decision.name: decision.name for decision in decisions}
+
+    def find(name: str) -> str:
+        while root[name] != name:
+            name = root[name]
+        return name
+
+    for decision in decisions:
+        for name, _ in decision.given:
+            root[find(decision.name)] = find(name)
+    parts: dict[str, list[Decision]] = {}
+    for decision in decisions:
+        parts.setdefault(find(decision.name), []).append(decision)
+    return tuple(tuple(part) for part in parts.values())
+
+
+class _Counter:
+    """Counts the completions of one component, remembering what later decisions look at."""
+
+    def __init__(self, part: tuple[Decision, ...]) -> None:
+        self.part = part
+        self.watched = [
+            tuple(sorted({n for d in part[i:] for n, _ in d.given})) for i in range(len(part) + 1)
+        ]
+        self.memory: dict[tuple[int, tuple[str | None, ...]], int] = {}
+
+    def __call__(self, chosen: Mapping[str, str], start: int = 0) -> int:
+        key = start, tuple(chosen.get(name) for name in self.watched[start])
+        if key not in self.memory:
+            self.memory[key] = self._count(chosen, start)
+        return self.memory[key]
+
+    def _count(self, chosen: Mapping[str, str], start: int) -> int:
+        if start == len(self.part):
+            return 1
+        decision = self.part[start]
+        if not is_active(decision, chosen):
+            return self(chosen, start + 1)
+        if decision.name not in self.watched[start + 1]:
+            return len(decision.options) * self(chosen, start + 1)
+        return sum(self({**chosen, decision.name: o}, start + 1) for o in decision.options)
+
+
+def _draw(counts: Sequence[int], rng: Random) -> int:
+    left = rng.randrange(sum(counts))
+    for index, number in enumerate(counts):
+        left -= number
+        if left < 0:
+            return index
+    raise AssertionError("unreachable: the draw is below the sum")
+
+
+def _listing(names: Sequence[str]) -> str:
+    return ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")

@@ -1,0 +1,119 @@
+"""A genotype: the choices that make one network, as data that can be kept and compared."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+__all__ = ["Genotype"]
+
+FORMAT, VERSION, MAX_CHARACTERS = "nas-lightning/genotype", 1, 1_000_000
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """The choices that make one network of a search space.
+
+    Attributes:
+        space: name of the search space, e.g. "darts".
+        choices: pairs (decision, option), sorted by decision; inactive decisions are left out.
+
+    >>> Genotype.of("toy", {"b": "skip", "a": "conv"}).choices
+    (('a', 'conv'), ('b', 'skip'))
+    """
+
+    space: str
+    choices: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, space: str, choices: Mapping[str, str]) -> "Genotype":
+        """Returns the genotype with these choices."""
+        return cls(space, tuple(sorted(choices.items())))
+
+    @cached_property
+    def mapping(self) -> dict[str, str]:
+        """The choices as a dictionary from decision to option; not to be changed."""
+        return dict(self.choices)
+
+    @cached_property
+    def id(self) -> str:
+        """The first 12 hex digits of the SHA-256 of the canonical JSON of space and choices."""
+        content = {"space": self.space, "choices": self.mapping}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def to_json(self, provenance: Mapping[str, Any] | None = None) -> str:
+        """Returns the text of a genotype file.
+
+        Args:
+            provenance: where the genotype comes from; plain data, ignored on reading.
+        """
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "space": self.space,
+            "choices": self.mapping,
+            "id": self.id,
+            "provenance": dict(provenance or {}),
+        }
+        return json.dumps(content, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Genotype":
+        """Reads a genotype file as data; nothing is evaluated.
+
+        A search space checks the choices themselves (`SearchSpace.validate`).
+
+        Raises:
+            ValueError: the text is not a genotype file of this version, or its id does not
+                belong to its choices.
+        """
+        content = _parse(text)
+        if content.get("format") != FORMAT:
+            raise ValueError(f"a genotype file has format '{FORMAT}', "
+                             f"got {_short(content.get('format'))}")
+        if content.get("version") != VERSION or isinstance(content.get("version"), bool):
+            raise ValueError(f"genotype version {_short(content.get('version'))} is unknown; "
+                             f"this release reads version {VERSION}")
+        space, choices = content.get("space"), content.get("choices")
+        if not isinstance(space, str) or not isinstance(choices, dict):
+            raise ValueError("a genotype file needs 'space' (text) and 'choices' (an object)")
+        for name, option in choices.items():
+            if not isinstance(option, str):
+                raise ValueError(f"the choice of '{_short(name)}' must be text, "
+                                 f"got {_short(option)}")
+        genotype = cls.of(space, choices)
+        if content.get("id", genotype.id) != genotype.id:
+            raise ValueError(f"the file's id is {_short(content['id'])}, but its choices have id "
+                             f"'{genotype.id}': the file was changed; delete its 'id' to accept it")
+        return genotype
+
+
+def _parse(text: str) -> dict[str, Any]:
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"a genotype file has at most {MAX_CHARACTERS:,} characters, "
+                         f"got {len(text):,}")
+    try:
+        content = json.loads(text, object_pairs_hook=_unique)
+    except RecursionError:
+        raise ValueError("the genotype file is nested too deeply to be one") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"the genotype file is not valid JSON (truncated?): {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"a genotype file holds a JSON object, got {_short(content)}")
+    return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the genotype file names {_short(twice)} twice")
+    return dict(pairs)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

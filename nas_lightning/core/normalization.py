@@ -1,0 +1,85 @@
+"""BatchNorm whose running statistics move only when a forward pass is told to move them."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch.nn.functional as F  # noqa: N812 - the usual name
+from torch import Tensor, nn
+
+from nas_lightning.core.scale import Scale
+
+__all__ = ["BatchNorm", "Norm", "batch_norms", "still_statistics"]
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """BatchNorm (Ioffe & Szegedy, 2015, arXiv:1502.03167) with eps 1e-5 and momentum 0.1.
+
+    It differs from torch's in two ways: `fixed` always normalises by the running statistics,
+    and `still_statistics` keeps a training forward from moving them. Batches are not counted.
+
+    Args:
+        channels: number of channels of the images (N, channels, H, W).
+        affine: whether there are learned scales and shifts.
+        fixed: whether statistics never come from the batch.
+    """
+
+    def __init__(self, channels: int, affine: bool = True, fixed: bool = False) -> None:
+        super().__init__(channels, affine=affine)
+        self.fixed = fixed
+        self.moves = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns x (N, channels, H, W) normalised a channel."""
+        from_batch = self.training and not self.fixed
+        keep = not from_batch or self.moves
+        mean, var = (self.running_mean, self.running_var) if keep else (None, None)
+        return F.batch_norm(
+            x, mean, var, self.weight, self.bias, from_batch, self.momentum or 0.0, self.eps
+        )
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Which BatchNorm a network is built with.
+
+    Attributes:
+        affine: whether BatchNorm has learned scales and shifts inside cells.
+        after_pools: whether pools are followed by BatchNorm.
+        fixed: whether statistics never come from the batch.
+    """
+
+    affine: bool
+    after_pools: bool
+    fixed: bool
+
+    @classmethod
+    def of(cls, scale: Scale) -> "Norm":
+        """Returns the flavour that a scale names."""
+        is_search = scale.flavour == "search"
+        return cls(not is_search, is_search, scale.batch_norm == "fixed")
+
+    def __call__(self, channels: int) -> BatchNorm:
+        """Builds the BatchNorm of an operation inside a cell."""
+        return BatchNorm(channels, self.affine, self.fixed)
+
+    def always_affine(self, channels: int) -> BatchNorm:
+        """Builds a BatchNorm outside cells, affine in both flavours."""
+        return BatchNorm(channels, True, self.fixed)
+
+
+def batch_norms(network: nn.Module) -> list[BatchNorm]:
+    """Returns the BatchNorms of a network whose statistics can be kept still."""
+    return [module for module in network.modules() if isinstance(module, BatchNorm)]
+
+
+@contextmanager
+def still_statistics(norms: Iterable[BatchNorm]) -> Iterator[None]:
+    """Keeps running statistics as they are during training forwards inside the block."""
+    for norm in norms:
+        norm.moves = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.moves = True

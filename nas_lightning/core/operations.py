@@ -1,0 +1,206 @@
+"""The operations of published search spaces; images are (N, C, H, W) throughout.
+
+Sources: Liu et al., DARTS, 2019 (arXiv:1806.09055) for the separable and dilated convolutions,
+the factorized reduction and BatchNorm after pools; Zoph et al., NASNet, 2018 (arXiv:1707.07012)
+for ReLU-convolution-BatchNorm order and 7x1-1x7 convolutions.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the usual name
+from torch import Tensor, nn
+
+from nas_lightning.core.normalization import Norm
+
+__all__ = [
+    "OPERATIONS",
+    "FactorizedReduction",
+    "Operation",
+    "Pool",
+    "ReluConvNorm",
+    "Skip",
+    "State",
+    "build_operation",
+]
+
+
+class State:
+    """One state of a cell with what several operations compute from it, computed once.
+
+    Args:
+        x: images (N, C, H, W).
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+        self._known: dict[tuple[str, int], Tensor] = {}
+
+    def relu(self) -> Tensor:
+        """Returns relu(x)."""
+        return self._once(("relu", 1), lambda: F.relu(self.x))
+
+    def max_pool(self, stride: int) -> Tensor:
+        """Returns x under 3x3 max pooling with padding 1."""
+        return self._once(("max", stride), lambda: F.max_pool2d(self.x, 3, stride, 1))
+
+    def average_pool(self, stride: int) -> Tensor:
+        """Returns x under 3x3 average pooling; padding is never counted."""
+        return self._once(
+            ("average", stride),
+            lambda: F.avg_pool2d(self.x, 3, stride, 1, count_include_pad=False),
+        )
+
+    def _once(self, key: tuple[str, int], compute: Callable[[], Tensor]) -> Tensor:
+        if key not in self._known:
+            self._known[key] = compute()
+        return self._known[key]
+
+
+class Operation(nn.Module):
+    """An operation of a branch: a module that maps a `State` to images."""
+
+    is_identity = False
+
+    def forward(self, state: State) -> Tensor:
+        """Returns the operation's output (N, C', H', W')."""
+        raise NotImplementedError
+
+
+class Skip(Operation):
+    """The identity."""
+
+    is_identity = True
+
+    def forward(self, state: State) -> Tensor:
+        """Returns the state unchanged."""
+        return state.x
+
+
+class Pool(Operation):
+    """3x3 pooling, followed by BatchNorm in search networks.
+
+    Args:
+        kind: "max" or "average".
+        channels: channels in and out.
+        stride: 1 or 2.
+        norm: flavour of BatchNorm.
+    """
+
+    def __init__(self, kind: str, channels: int, stride: int, norm: Norm) -> None:
+        super().__init__()
+        self.kind, self.stride = kind, stride
+        self.norm = norm(channels) if norm.after_pools else nn.Identity()
+
+    def forward(self, state: State) -> Tensor:
+        """Returns the pooled images (N, C, ceil(H / stride), ceil(W / stride))."""
+        pool = state.max_pool if self.kind == "max" else state.average_pool
+        pooled: Tensor = self.norm(pool(self.stride))
+        return pooled
+
+
+class ReluConvNorm(Operation):
+    """ReLU, then pairs or triples of convolutions with BatchNorm, ReLU between them.
+
+    Args:
+        stages: the convolutions before each BatchNorm, stage by stage.
+        norm: flavour of BatchNorm.
+    """
+
+    def __init__(self, stages: list[list[nn.Conv2d]], norm: Norm) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for stage in stages:
+            layers += [nn.ReLU(), *stage, norm(stage[-1].out_channels)]
+        self.layers = nn.Sequential(*layers[1:])
+
+    def forward(self, state: State) -> Tensor:
+        """Returns the convolved images (N, C', H', W')."""
+        out: Tensor = self.layers(state.relu())
+        return out
+
+
+class FactorizedReduction(Operation):
+    """Halves height and width by two shifted 1x1 convolutions of half the channels each.
+
+    Odd sizes get a zero row and column at the end before the shift, so that both halves have
+    ceil(H / 2) rows.
+
+    Args:
+        channels_in: channels in.
+        channels_out: channels out.
+        norm: flavour of BatchNorm.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, norm: Norm) -> None:
+        super().__init__()
+        half = channels_out // 2
+        self.even = nn.Conv2d(channels_in, half, 1, stride=2, bias=False)
+        self.odd = nn.Conv2d(channels_in, channels_out - half, 1, stride=2, bias=False)
+        self.norm = norm(channels_out)
+
+    def forward(self, state: State) -> Tensor:
+        """Returns images (N, channels_out, ceil(H / 2), ceil(W / 2))."""
+        x = state.relu()
+        height, width = x.shape[2:]
+        shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
+        out: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
+        return out
+
+
+def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm) -> ReluConvNorm:
+    """Builds ReLU, 1x1 convolution, BatchNorm."""
+    return ReluConvNorm([[nn.Conv2d(channels_in, channels_out, 1, bias=False)]], norm)
+
+
+def _skip(channels: int, stride: int, norm: Norm) -> Operation:
+    return Skip() if stride == 1 else FactorizedReduction(channels, channels, norm)
+
+
+def _pool(kind: str) -> Callable[[int, int, Norm], Operation]:
+    return lambda channels, stride, norm: Pool(kind, channels, stride, norm)
+
+
+def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> list[nn.Conv2d]:
+    padding = dilation * (kernel - 1) // 2
+    wide = nn.Conv2d(
+        channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False
+    )
+    return [wide, nn.Conv2d(channels, channels, 1, bias=False)]
+
+
+def _separable(kernel: int) -> Callable[[int, int, Norm], Operation]:
+    return lambda channels, stride, norm: ReluConvNorm(
+        [_depthwise(channels, kernel, stride, 1), _depthwise(channels, kernel, 1, 1)], norm
+    )
+
+
+def _dilated(kernel: int) -> Callable[[int, int, Norm], Operation]:
+    return lambda channels, stride, norm: ReluConvNorm(
+        [_depthwise(channels, kernel, stride, 2)], norm
+    )
+
+
+OPERATIONS: dict[str, Callable[[int, int, Norm], Operation]] = {
+    "max_pool_3x3": _pool("max"),
+    "avg_pool_3x3": _pool("average"),
+    "skip_connect": _skip,
+    "sep_conv_3x3": _separable(3),
+    "sep_conv_5x5": _separable(5),
+    "sep_conv_7x7": _separable(7),
+    "dil_conv_3x3": _dilated(3),
+    "dil_conv_5x5": _dilated(5),
+}
+
+
+def build_operation(name: str, channels: int, stride: int, norm: Norm) -> Operation:
+    """Builds an operation with as many channels out as in.
+
+    "none" is no operation: a branch that carries nothing is left out.
+
+    Raises:
+        ValueError: there is no operation of that name.
+    """
+    if name not in OPERATIONS:
+        raise ValueError(f"unknown op '{name}'; choose from: none, {', '.join(OPERATIONS)}")
+    return OPERATIONS[name](channels, stride, norm)

@@ -1,0 +1,81 @@
+"""The optimisers of a search as plain settings that a strategy carries."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import cos, pi
+
+import torch
+from torch import Tensor
+
+__all__ = ["Adam", "Sgd"]
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """Stochastic gradient descent with momentum; a cosine from `lr` to `lr_min` by epoch.
+
+    A parameter without a gradient in a step stands still: neither decay nor momentum move it.
+
+    Attributes:
+        lr: learning rate of the first epoch, above 0.
+        lr_min: learning rate that the cosine ends at, at least 0.
+        momentum: share of the last update that is kept, in [0, 1).
+        weight_decay: added to the gradient, times the parameter.
+        clip: largest norm of all gradients together, above 0.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    lr: float = 0.025
+    lr_min: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0 or self.lr_min < 0 or self.lr_min > self.lr:
+            raise ValueError(f"params_optimizer.lr ({self.lr}) must be > 0 and lr_min "
+                             f"({self.lr_min}) between 0 and it; use e.g. 0.025 and 0.001")
+        if not 0 <= self.momentum < 1 or self.weight_decay < 0 or self.clip <= 0:
+            raise ValueError(f"params_optimizer: momentum ({self.momentum}) must be in [0, 1), "
+                             f"weight_decay ({self.weight_decay}) >= 0, clip ({self.clip}) > 0")
+
+    def build(self, params: Iterable[Tensor]) -> torch.optim.SGD:
+        """Builds the optimiser at the first epoch's learning rate."""
+        return torch.optim.SGD(
+            params, self.lr, self.momentum, weight_decay=self.weight_decay, foreach=True
+        )
+
+    def lr_at(self, epoch: int, epochs: int) -> float:
+        """Returns the learning rate of an epoch (0-based) of `epochs`."""
+        return self.lr_min + (self.lr - self.lr_min) * (1 + cos(pi * epoch / epochs)) / 2
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma & Ba, 2015, arXiv:1412.6980) with L2 decay, as DARTS moves its alphas.
+
+    Attributes:
+        lr: learning rate, above 0.
+        betas: decay of the two moments, each in [0, 1).
+        weight_decay: added to the gradient, times the parameter.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    lr: float = 3e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0 or self.weight_decay < 0:
+            raise ValueError(f"alpha_optimizer.lr ({self.lr}) must be > 0 and weight_decay "
+                             f"({self.weight_decay}) >= 0; use e.g. 3e-4 and 1e-3")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"alpha_optimizer.betas ({self.betas}) must be two numbers in [0, 1)")
+
+    def build(self, params: Iterable[Tensor]) -> torch.optim.Adam:
+        """Builds the optimiser."""
+        return torch.optim.Adam(params, self.lr, self.betas, weight_decay=self.weight_decay)

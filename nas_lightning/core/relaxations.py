@@ -1,0 +1,35 @@
+"""Relaxations of categorical choices, and what is measured on them: pure functions."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["masked_softmax", "mean_entropy"]
+
+
+def masked_softmax(alpha: Tensor, allowed: Tensor) -> Tensor:
+    """Returns the softmax of each row over its allowed options; the others weigh zero.
+
+    Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), equation 2.
+
+    Args:
+        alpha: logits (..., choices, options).
+        allowed: bool (choices, options), at least one true a row.
+    """
+    return alpha.masked_fill(~allowed, float("-inf")).softmax(dim=-1)
+
+
+def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
+    """Returns the mean over choices of the entropy of their weights, as a share of its largest.
+
+    Rows are normalised first; 1 means that no option is preferred, 0 that every choice is made.
+    Choices with a single allowed option are left out.
+
+    Args:
+        weights: non-negative (choices, options).
+        allowed: bool (choices, options).
+    """
+    shares = weights / weights.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
+    entropy = -torch.special.xlogy(shares, shares).sum(dim=-1)
+    numbers = allowed.sum(dim=-1)
+    open_rows = numbers > 1
+    return (entropy[open_rows] / numbers[open_rows].to(entropy.dtype).log()).mean()

@@ -1,0 +1,165 @@
+"""A search space: the networks that can be found, and the supernet that holds them all."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from random import Random
+
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.core import decisions as rules
+from nas_lightning.core.choices import Choice, Mixture
+from nas_lightning.core.cost import Cost, trace_cost
+from nas_lightning.core.decisions import Decision
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.graph import Graph
+from nas_lightning.core.scale import Scale
+
+__all__ = ["SearchSpace", "inherit", "one_hot", "uniform_mixture"]
+
+
+class SearchSpace(ABC):
+    """What can be chosen and how it is wired; it knows networks, not algorithms.
+
+    Attributes:
+        name: name that genotypes carry, e.g. "darts".
+        scale: the size at which it is searched, unless told otherwise.
+        choices: the categorical choices that the supernet mixes.
+        decisions: what a genotype has to decide; by default the choices.
+    """
+
+    name: str
+    scale: Scale
+    choices: tuple[Choice, ...]
+    decisions: tuple[Decision, ...]
+
+    @abstractmethod
+    def supernet(self, scale: Scale) -> nn.Module:
+        """Builds the network of all genotypes: forward(x, mixture) -> logits."""
+
+    @abstractmethod
+    def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
+        """Builds the network of one genotype: forward(x) -> logits."""
+
+    @abstractmethod
+    def mixture(self, genotype: Genotype) -> Mixture:
+        """Returns the one-hot weights with which the supernet is the genotype's child."""
+
+    @abstractmethod
+    def discretize(self, scores: Mixture) -> Genotype:
+        """Returns the genotype that the space's own rule reads off the scores."""
+
+    @abstractmethod
+    def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
+        """Returns the genotype as graphs to draw."""
+
+    def read_text(self, text: str) -> Genotype:
+        """Reads the space's own text notation; a hook, none by default.
+
+        Raises:
+            ValueError: the text is not in that notation.
+        """
+        raise ValueError(f"search space '{self.name}' has no text notation; give a JSON file")
+
+    def published_scale(self) -> Scale:
+        """Returns the scale at which the space's papers report children; a hook."""
+        return self.scale
+
+    def validate(self, genotype: Genotype) -> Genotype:
+        """Returns the genotype if it is one of this space.
+
+        Raises:
+            ValueError: it belongs to another space, or its choices are not possible here.
+        """
+        if genotype.space != self.name:
+            raise ValueError(f"the genotype is of space '{genotype.space}', the search space is "
+                             f"'{self.name}'; choose search_space={genotype.space}")
+        rules.canonical(self.decisions, genotype.mapping)
+        return genotype
+
+    def genotype(self, chosen: dict[str, str]) -> Genotype:
+        """Returns the genotype that makes these choices.
+
+        Raises:
+            ValueError: the choices are incomplete or impossible.
+        """
+        return Genotype.of(self.name, rules.canonical(self.decisions, chosen))
+
+    def count(self) -> int:
+        """Returns the exact number of genotypes."""
+        return rules.count(self.decisions)
+
+    def sample(self, rng: Random) -> Genotype:
+        """Draws a genotype uniformly over all of them."""
+        return Genotype.of(self.name, rules.sample(self.decisions, rng))
+
+    def mutate(self, genotype: Genotype, rng: Random) -> Genotype:
+        """Returns a genotype that differs in one decision; what hangs on it follows."""
+        return Genotype.of(self.name, rules.mutate(self.decisions, genotype.mapping, rng))
+
+    def crossover(self, first: Genotype, second: Genotype, rng: Random) -> Genotype:
+        """Returns a genotype that inherits each decision from one of two parents."""
+        chosen = rules.crossover(self.decisions, first.mapping, second.mapping, rng)
+        return Genotype.of(self.name, chosen)
+
+    def encode(self, genotype: Genotype) -> tuple[int, ...]:
+        """Returns one option index a decision, -1 where a decision is inactive."""
+        return rules.encode(self.decisions, genotype.mapping)
+
+    def decode(self, code: Sequence[int]) -> Genotype:
+        """Returns the genotype that `encode` turned into `code`."""
+        return Genotype.of(self.name, rules.decode(self.decisions, code))
+
+    def cost(self, scale: Scale) -> Cost:
+        """Traces what the children of this space cost at a scale, on no real memory."""
+        with torch.device("meta"):
+            network = self.supernet(scale)
+        return trace_cost(network, scale.image(), uniform_mixture(self.choices))
+
+
+def uniform_mixture(choices: Sequence[Choice]) -> Mixture:
+    """Returns the mixture in which every option of a choice weighs the same."""
+    support = tuple(tuple(range(len(choice.options))) for choice in choices)
+    weights = torch.zeros(len(choices), max(len(c.options) for c in choices))
+    for row, options in zip(weights, support, strict=True):
+        row[: len(options)] = 1.0 / len(options)
+    return Mixture(weights, support)
+
+
+def one_hot(choices: Sequence[Choice], chosen: dict[str, str]) -> Mixture:
+    """Returns the mixture that gives each named choice its option, and the others nothing.
+
+    Args:
+        choices: the space's choices.
+        chosen: option by name of a choice; a choice that is not named has no support.
+    """
+    weights = torch.zeros(len(choices), max(len(c.options) for c in choices))
+    support: list[tuple[int, ...]] = []
+    for row, choice in zip(weights, choices, strict=True):
+        picked = [choice.options.index(chosen[choice.name])] if choice.name in chosen else []
+        row[picked] = 1.0
+        support.append(tuple(picked))
+    return Mixture(weights, tuple(support))
+
+
+def inherit(child: nn.Module, supernet: nn.Module) -> None:
+    """Copies a supernet's params and buffers into a child.
+
+    The child's state_dict keys are the supernet's restricted to its genotype; its tensors are
+    leading slices (channels) and centred crops (the last two axes of kernels).
+
+    Raises:
+        KeyError: the supernet lacks a tensor of the child.
+    """
+    source = supernet.state_dict()
+    with torch.no_grad():
+        for name, tensor in child.state_dict().items():
+            tensor.copy_(_crop(source[name], tensor.shape))
+
+
+def _crop(tensor: Tensor, shape: torch.Size) -> Tensor:
+    for axis, size in enumerate(shape):
+        is_kernel = tensor.dim() == 4 and axis >= 2
+        start = (tensor.shape[axis] - size) // 2 if is_kernel else 0
+        tensor = tensor.narrow(axis, start, size)
+    return tensor

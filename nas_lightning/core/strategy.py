@@ -1,0 +1,213 @@
+"""The two kinds of strategy: one-shot ones own alphas, black-box ones ask and are told."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.search_space import SearchSpace
+
+__all__ = ["Batch", "BlackBoxStrategy", "OneShotStrategy", "SearchContext", "Trial"]
+
+Batch = tuple[Tensor, Tensor]
+
+
+class SearchContext(Protocol):
+    """What a one-shot strategy may do with the supernet and the data.
+
+    Attributes:
+        lr: learning rate of the supernet's params in this epoch.
+    """
+
+    lr: float
+
+    @property
+    def params(self) -> Mapping[str, Tensor]:
+        """The supernet's params by name, in the order of its optimiser."""
+
+    def loss(
+        self,
+        batch: Batch,
+        mixture: Mixture,
+        params: Mapping[str, Tensor] | None = None,
+        statistics: bool = False,
+    ) -> Tensor:
+        """Returns the mean loss of a batch under a mixture.
+
+        Args:
+            batch: images (N, C, H, W) and targets (N, ...).
+            mixture: the mixing weights.
+            params: used in place of the supernet's own.
+            statistics: whether BatchNorm's running statistics move.
+        """
+
+    def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+        """Returns the gradient of a loss, averaged over processes; None where there is none."""
+
+    def lookahead(self, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
+        """Returns the params after the next weight step with these gradients, not taken."""
+
+    def minimise(self, which: str, closure: Callable[[], Tensor]) -> Tensor:
+        """Takes one optimiser step and returns the closure's value, detached.
+
+        Args:
+            which: "params" (the supernet's) or "alpha" (the strategy's).
+            closure: returns a loss, or a surrogate whose gradient is the wanted update.
+        """
+
+    def validate(
+        self,
+        mixture: Mixture,
+        batches: Iterable[Batch],
+        recalibrate: Iterable[Batch] | None = None,
+    ) -> float:
+        """Returns the main metric of a mixture, averaged over processes; buffers stay.
+
+        Args:
+            mixture: the mixing weights.
+            batches: what is measured on.
+            recalibrate: batches from which BatchNorm's statistics are taken first.
+        """
+
+
+class OneShotStrategy(nn.Module, ABC):
+    """A strategy that searches inside one supernet; it knows choices, not networks.
+
+    Its state is its state_dict: parameters, buffers, and the generator of its draws.
+
+    Args:
+        space: the search space.
+        seed: seed of its draws.
+        epochs: length of the search in epochs, at least 1.
+        params_optimizer: how the supernet's params are moved.
+        alpha_optimizer: how the strategy's own parameters are moved.
+
+    Attributes:
+        allowed: bool (choices, options): options that may still be chosen.
+        rng: generator of every draw, on the CPU.
+
+    Raises:
+        ValueError: `epochs` is below 1.
+    """
+
+    allowed: Tensor
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        epochs: int,
+        params_optimizer: Sgd,
+        alpha_optimizer: Adam,
+    ) -> None:
+        super().__init__()
+        if epochs < 1:
+            raise ValueError(f"strategy.epochs ({epochs}) must be at least 1; use e.g. 10")
+        self.space, self.epochs = space, epochs
+        self.params_optimizer, self.alpha_optimizer = params_optimizer, alpha_optimizer
+        self.rng = torch.Generator().manual_seed(seed)
+        columns = torch.arange(max(len(choice.options) for choice in space.choices))
+        numbers = torch.tensor([len(choice.options) for choice in space.choices])
+        self.register_buffer("allowed", columns[None, :] < numbers[:, None])
+        self._support: tuple[tuple[int, int], tuple[tuple[int, ...], ...]] = ((0, 0), ())
+
+    @abstractmethod
+    def mixture(self, phase: str) -> Mixture:
+        """Returns the weights of one supernet forward; may draw.
+
+        Args:
+            phase: "params" (no gradient to the strategy is needed) or "alpha".
+        """
+
+    @abstractmethod
+    def scores(self) -> Mixture:
+        """Returns the preference for each option: logged, drawn, discretized; never draws."""
+
+    def start_epoch(self, epoch: int) -> None:  # noqa: B027 - a hook
+        """Sets what depends on the epoch (0-based); idempotent; a hook."""
+
+    def search_step(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
+        """Moves alphas, then params; returns the loss of the training batch; a hook.
+
+        Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), algorithm 1.
+        """
+        self.alpha_step(train, val, context)
+        mixture = self.mixture("params")
+        return context.minimise("params", lambda: context.loss(train, mixture, statistics=True))
+
+    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
+        """Moves the strategy's parameters by the validation loss; a hook."""
+        context.minimise("alpha", lambda: context.loss(val, self.mixture("alpha")))
+
+    def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
+        """Returns the genotype that was found; a hook."""
+        return self.space.discretize(self.scores())
+
+    def support(self) -> tuple[tuple[int, ...], ...]:
+        """Returns the allowed options of each choice, known without asking the device again."""
+        version = self.allowed.data_ptr(), self.allowed._version
+        if self._support[0] != version:
+            rows = self.allowed.tolist()
+            support = tuple(tuple(i for i, good in enumerate(row) if good) for row in rows)
+            self._support = version, support
+        return self._support[1]
+
+    def get_extra_state(self) -> dict[str, Tensor]:
+        """Returns the state of the generator, for state_dict."""
+        return {"rng": self.rng.get_state()}
+
+    def set_extra_state(self, state: dict[str, Tensor]) -> None:
+        """Restores the state of the generator."""
+        self.rng.set_state(state["rng"])
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One genotype to be evaluated, and later what came out.
+
+    Attributes:
+        number: 0-based.
+        genotype: what to build.
+        reward: the objective's value, higher is better; None until told.
+        measurements: what was measured, by quantity.
+    """
+
+    number: int
+    genotype: Genotype
+    reward: float | None = None
+    measurements: Mapping[str, Any] = field(default_factory=dict)
+
+
+class BlackBoxStrategy(ABC):
+    """A strategy that proposes genotypes and learns from their rewards.
+
+    Trial n draws from a generator keyed on (seed, n), so that a journal of what was told
+    restores the whole state: ask and tell again.
+
+    Args:
+        space: the search space.
+        seed: seed of its draws.
+        trials: number of children to evaluate, at least 1.
+
+    Raises:
+        ValueError: `trials` is below 1.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int, trials: int) -> None:
+        if trials < 1:
+            raise ValueError(f"strategy.trials ({trials}) must be at least 1; use e.g. 8")
+        self.space, self.seed, self.trials = space, seed, trials
+
+    @abstractmethod
+    def ask(self, number: int) -> Trial:
+        """Returns trial `number`; trials are asked in order."""
+
+    @abstractmethod
+    def tell(self, trial: Trial) -> None:
+        """Takes note of a finished trial's reward."""

@@ -1,0 +1,225 @@
+"""The LightningModule that trains a child, and the recipe it follows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos, pi
+from typing import Any
+
+import lightning as L  # noqa: N812 - the usual name
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.core.cell import DropPath
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.core.strategy import Batch
+from nas_lightning.modules.meter import CostMeter
+from nas_lightning.modules.task import Classification
+
+__all__ = ["ChildModule", "ChildRecipe", "build_child"]
+
+
+@dataclass(frozen=True)
+class ChildRecipe:
+    """How a child is trained from its first initialisation.
+
+    SGD with plain momentum; the learning rate rises linearly for `warmup_epochs` and
+    then falls along a cosine, step by step (DARTS's own schedule moves once an epoch).
+
+    Attributes:
+        epochs: passes over the training set, at least 1.
+        batch_size: images of a step; null takes the data's.
+        lr: largest learning rate, above 0.
+        lr_min: learning rate that the cosine ends at.
+        warmup_epochs: epochs of linear rise, at least 0 and below `epochs`.
+        momentum: share of the last update that is kept, in [0, 1).
+        weight_decay: added to the gradient, times the parameter.
+        clip: largest norm of all gradients together, above 0.
+        label_smoothing: share of a target spread over all classes, in [0, 1).
+        drop_path: probability that an operation is dropped at the last epoch, in [0, 1); it
+            grows linearly from 0.
+        auxiliary_weight: weight of the auxiliary head's loss, where scale.auxiliary is true.
+        cutout: side in pixels of the square cut out of training images; 0 cuts nothing.
+        validation_share: share of the training set held out, in [0, 1); above 0 the best epoch
+            counts, else the last one.
+        scale: size of the child.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    epochs: int = 30
+    batch_size: int | None = None
+    lr: float = 0.1
+    lr_min: float = 0.0
+    warmup_epochs: int = 2
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip: float = 5.0
+    label_smoothing: float = 0.1
+    drop_path: float = 0.0
+    auxiliary_weight: float = 0.4
+    cutout: int = 0
+    validation_share: float = 0.0
+    scale: Scale = Scale(channels=16, cells=5, flavour="child")  # noqa: RUF009 - immutable
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"child.epochs ({self.epochs}) must be at least 1; use e.g. 30")
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise ValueError(f"child.warmup_epochs ({self.warmup_epochs}) must be at least 0 and "
+                             f"below child.epochs ({self.epochs}); use e.g. 0")
+        if self.lr <= 0 or not 0 <= self.lr_min <= self.lr:
+            raise ValueError(f"child.lr ({self.lr}) must be > 0 and child.lr_min ({self.lr_min}) "
+                             "between 0 and it; use e.g. 0.025 and 0")
+        for name in ("momentum", "label_smoothing", "drop_path", "validation_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"child.{name} ({getattr(self, name)}) must be in [0, 1)")
+        if self.weight_decay < 0 or self.clip <= 0 or self.cutout < 0:
+            raise ValueError(f"child.weight_decay ({self.weight_decay}) and child.cutout "
+                             f"({self.cutout}) must be >= 0, child.clip ({self.clip}) > 0")
+
+
+class ChildModule(L.LightningModule):
+    """Trains a network with a recipe; optimisation is automatic.
+
+    Args:
+        network: forward(x, drop_path=None) -> logits.
+        num_outputs: number of classes.
+        recipe: how it is trained.
+        task: loss and metrics.
+        seed: seed of what is drawn while it trains.
+        card: plain data kept in every checkpoint under "child": what the network is.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_outputs: int,
+        recipe: ChildRecipe | None = None,
+        task: Classification | None = None,
+        seed: int = 0,
+        card: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.recipe, self.seed = recipe or ChildRecipe(), seed
+        self.task = task or Classification()
+        self.card = dict(card or {})
+        self.meter = CostMeter()
+        self.train_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
+        self.validation_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
+        self.test_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
+        self._drop_path: DropPath | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the outputs of images (N, C, H, W), normalised."""
+        out: Tensor = self.network(x)
+        return out
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Returns SGD and its schedule."""
+        optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            self.recipe.lr,
+            self.recipe.momentum,
+            weight_decay=self.recipe.weight_decay,
+            foreach=True,
+        )
+        steps = self.trainer.estimated_stepping_batches
+        warmup = int(steps * self.recipe.warmup_epochs / self.recipe.epochs)
+        lowest = self.recipe.lr_min / self.recipe.lr
+
+        def share(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / (warmup + 1)
+            done = (step - warmup) / max(1, steps - warmup)
+            return lowest + (1 - lowest) * (1 + cos(pi * done)) / 2
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Clips the norm of all gradients together."""
+        self.clip_gradients(optimizer, self.recipe.clip, "norm")
+
+    def on_train_epoch_start(self) -> None:
+        """Seeds what the epoch draws and sets its drop-path probability."""
+        epoch = self.current_epoch
+        seed = keyed_seed(self.seed, "child", epoch, self.global_rank)
+        torch.manual_seed(seed)
+        probability = self.recipe.drop_path * epoch / self.recipe.epochs
+        generator = torch.Generator(self.device).manual_seed(seed)
+        self._drop_path = DropPath(probability, generator) if probability > 0 else None
+        self.log("child/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Returns the smoothed loss, the auxiliary head's part included."""
+        x, targets = batch
+        loss = partial_loss(self.task.loss, self.recipe.label_smoothing)
+        if hasattr(self.network, "auxiliary"):
+            logits, auxiliary = self.network.forward_auxiliary(x, self._drop_path)  # type: ignore[operator]
+            total = loss(logits, targets) + self.recipe.auxiliary_weight * loss(auxiliary, targets)
+        else:
+            logits = self.network(x) if self._drop_path is None else self.network(
+                x, drop_path=self._drop_path
+            )
+            total = loss(logits, targets)
+        self.log("child/train_loss", total, on_step=False, on_epoch=True, sync_dist=True,
+                 batch_size=len(targets))
+        self._measure("train", self.train_metrics, logits.detach(), targets)
+        self.meter.training_samples += len(targets) * self.trainer.world_size
+        self.meter.gradient_steps += 1
+        return total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measures the child on held-out images."""
+        x, targets = batch
+        logits = self.network(x)
+        self.log("child/validation_loss", self.task.loss(logits, targets), sync_dist=True,
+                 batch_size=len(targets))
+        self._measure("validation", self.validation_metrics, logits, targets)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measures the child on the test set."""
+        x, targets = batch
+        self._measure("test", self.test_metrics, self.network(x), targets)
+
+    def on_train_epoch_end(self) -> None:
+        """Stops with a message where the epoch's loss is no number.
+
+        Raises:
+            FloatingPointError: the loss is infinite or NaN.
+        """
+        loss = self.trainer.callback_metrics["child/train_loss"]
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the child's loss became {float(loss)} in epoch "
+                                     f"{self.current_epoch}; lower child.lr ({self.recipe.lr})")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the card to a checkpoint."""
+        checkpoint["child"] = self.card
+
+    def _measure(self, stage: str, metrics: nn.ModuleDict, out: Tensor, targets: Tensor) -> None:
+        for name, metric in metrics.items():
+            metric.update(out, targets)
+            self.log(f"child/{stage}_{name}", metric, on_step=False, on_epoch=True)
+
+
+def partial_loss(
+    loss: Callable[..., Tensor], label_smoothing: float
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Returns the task's loss with a share of label smoothing."""
+    return lambda logits, targets: loss(logits, targets, label_smoothing=label_smoothing)
+
+
+def build_child(space: SearchSpace, genotype: Genotype, scale: Scale, seed: int) -> nn.Module:
+    """Builds a child whose initial params depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(keyed_seed(seed, "initial params"))
+        return space.child(genotype, scale)

@@ -1,0 +1,36 @@
+"""One meter for the cost of every search, whatever the strategy and the evaluation."""
+
+from dataclasses import asdict, dataclass
+
+__all__ = ["CostMeter"]
+
+
+@dataclass
+class CostMeter:
+    """What a search has cost so far; retraining is counted by a meter of its own.
+
+    Attributes:
+        wall_s: seconds on the clock.
+        device_s: seconds times devices.
+        training_samples: samples whose loss was computed for a gradient, each pass counted.
+        gradient_steps: optimiser steps.
+        children_trained: children trained on their own.
+        epochs_trained: passes over a training set, of supernet and children together.
+    """
+
+    wall_s: float = 0.0
+    device_s: float = 0.0
+    training_samples: int = 0
+    gradient_steps: int = 0
+    children_trained: int = 0
+    epochs_trained: int = 0
+
+    def as_dict(self) -> dict[str, float]:
+        """Returns the six figures by name."""
+        return asdict(self)
+
+    def add(self, other: "CostMeter | dict[str, float]") -> None:
+        """Adds another meter's figures to this one."""
+        figures = other if isinstance(other, dict) else other.as_dict()
+        for name, value in figures.items():
+            setattr(self, name, getattr(self, name) + value)

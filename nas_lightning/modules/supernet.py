@@ -1,0 +1,247 @@
+"""The LightningModule of a one-shot search: the supernet, the strategy, and their updates."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import lightning as L  # noqa: N812 - the usual name
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.normalization import batch_norms, still_statistics
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.core.strategy import Batch, OneShotStrategy
+from nas_lightning.modules.meter import CostMeter
+from nas_lightning.modules.task import Classification
+
+__all__ = ["SupernetModule"]
+
+
+class SupernetModule(L.LightningModule):
+    """Searches a space with a one-shot strategy; implements `SearchContext`.
+
+    A training batch is {"train": (x, y), "val": (x, y)}: two batches from the two parts of the
+    training set. Optimisation is manual. Every gradient is taken by `torch.autograd.grad` for
+    just the tensors that a step moves, averaged over processes in one flat reduction, and
+    assigned: so the same code serves one process and many.
+
+    Args:
+        space: the search space.
+        strategy: moves alphas and says how the supernet is mixed.
+        input_shape: image shape (channels, height, width).
+        num_outputs: number of classes.
+        task: loss and metrics.
+        seed: seed of the supernet's initial params and of draws inside it.
+        max_samples: stops once this many training samples were processed; None never does.
+
+    Raises:
+        ValueError: the space cannot be built for such images.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        strategy: OneShotStrategy,
+        input_shape: Sequence[int],
+        num_outputs: int,
+        task: Classification | None = None,
+        seed: int = 0,
+        max_samples: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.space, self.seed, self.max_samples = space, seed, max_samples
+        self.task = task or Classification()
+        self.scale = replace(space.scale, input_shape=tuple(input_shape), num_outputs=num_outputs)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(keyed_seed(seed, "supernet"))
+            self.supernet = space.supernet(self.scale)
+        self.supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.strategy = strategy
+        self.metrics = nn.ModuleDict(self.task.metrics(num_outputs))
+        self.meter = CostMeter()
+        self.lr = strategy.params_optimizer.lr
+        self._norms = batch_norms(self.supernet)
+        self._params = dict(self.supernet.named_parameters())
+
+    @property
+    def params(self) -> Mapping[str, Tensor]:
+        """The supernet's params by name, in the order of its optimiser."""
+        return self._params
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Returns the params' optimiser and, if the strategy has parameters, the alphas'."""
+        optimizers: list[torch.optim.Optimizer] = [
+            self.strategy.params_optimizer.build(self._params.values())
+        ]
+        if alphas := list(self.strategy.parameters()):
+            optimizers.append(self.strategy.alpha_optimizer.build(alphas))
+        return optimizers
+
+    def on_train_epoch_start(self) -> None:
+        """Seeds what the epoch draws, sets its learning rate, and tells the strategy."""
+        epoch = self.current_epoch
+        torch.manual_seed(keyed_seed(self.seed, "search", epoch, self.global_rank))
+        self.lr = self.strategy.params_optimizer.lr_at(epoch, self.strategy.epochs)
+        for group in self._optimizer("params").param_groups:
+            group["lr"] = self.lr
+        self.strategy.start_epoch(epoch)
+
+    def training_step(self, batch: dict[str, Batch], batch_idx: int) -> None:
+        """Takes one search step; stops where the cap of samples is reached.
+
+        Raises:
+            ValueError: the batch does not hold a "train" and a "val" part, or the loss is
+                not finite.
+        """
+        if not (isinstance(batch, dict) and {"train", "val"} <= set(batch)):
+            raise ValueError('a search needs batches {"train": (x, y), "val": (x, y)}, got '
+                             f'{type(batch).__name__}; let train_dataloader() return '
+                             '{"train": loader, "val": loader}')
+        loss = self.strategy.search_step(batch["train"], batch["val"], self)
+        self.log("search/train_loss", loss, on_step=False, on_epoch=True, sync_dist=True,
+                 batch_size=len(batch["train"][1]))
+        if self.max_samples is not None and self.meter.training_samples >= self.max_samples:
+            self.trainer.should_stop = True
+
+    def on_train_epoch_end(self) -> None:
+        """Stops with a message where the epoch's loss is no number."""
+        loss = self.trainer.callback_metrics["search/train_loss"]
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the training loss became {float(loss)} in epoch {self.current_epoch}; lower "
+                f"strategy.params_optimizer.lr ({self.strategy.params_optimizer.lr})"
+            )
+        self.log("search/lr", self.lr)
+
+    def on_validation_epoch_start(self) -> None:
+        """Fixes the mixture that is validated: the strategy's scores."""
+        self._validated = self.strategy.scores()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measures the mixture on the validation part."""
+        x, targets = batch
+        logits = self.supernet(_channels_last(x), self._validated)
+        loss = self.task.loss(logits, targets)
+        self.log("search/validation_loss", loss, sync_dist=True, batch_size=len(targets))
+        for name, metric in self.metrics.items():
+            metric.update(logits, targets)
+            self.log(f"search/validation_{name}", metric)
+
+    def loss(
+        self,
+        batch: Batch,
+        mixture: Mixture,
+        params: Mapping[str, Tensor] | None = None,
+        statistics: bool = False,
+    ) -> Tensor:
+        """Returns the mean loss of a batch under a mixture (see `SearchContext`)."""
+        x, targets = batch
+        self.meter.training_samples += len(targets) * self.trainer.world_size
+        if statistics:
+            return self.task.loss(self._logits(x, mixture, params), targets)
+        with still_statistics(self._norms):
+            return self.task.loss(self._logits(x, mixture, params), targets)
+
+    def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+        """Returns the gradient of a loss, averaged over processes (see `SearchContext`)."""
+        grads = torch.autograd.grad(loss, list(wrt), allow_unused=True)
+        if self.trainer.world_size == 1:
+            return grads
+        present = [g for g in grads if g is not None]
+        flat = self.trainer.strategy.reduce(
+            torch.cat([g.reshape(-1) for g in present]), reduce_op="mean"
+        )
+        parts = iter(flat.split([g.numel() for g in present]))
+        return tuple(None if g is None else next(parts).view(g.shape) for g in grads)
+
+    def lookahead(self, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
+        """Returns the params after the next weight step, not taken (see `SearchContext`)."""
+        settings, state = self.strategy.params_optimizer, self._optimizer("params").state
+        ahead = {}
+        with torch.no_grad():
+            for (name, w), grad in zip(self._params.items(), grads, strict=True):
+                if grad is None:
+                    ahead[name] = w.detach().clone()
+                    continue
+                step = grad + settings.weight_decay * w
+                buffer = state[w].get("momentum_buffer") if w in state else None
+                if buffer is not None:
+                    step = step + settings.momentum * buffer
+                ahead[name] = w - self.lr * step
+        return ahead
+
+    def minimise(self, which: str, closure: Callable[[], Tensor]) -> Tensor:
+        """Takes one optimiser step (see `SearchContext`)."""
+        optimizer = self._optimizer(which)
+        wrt = [p for group in optimizer.param_groups for p in group["params"]]
+        loss = closure()
+        for param, grad in zip(wrt, self.gradient(loss, wrt), strict=True):
+            param.grad = grad
+        if which == "params":
+            nn.utils.clip_grad_norm_(wrt, self.strategy.params_optimizer.clip, foreach=True)
+        optimizer.step()
+        for param in wrt:
+            param.grad = None
+        self.meter.gradient_steps += 1
+        return loss.detach()
+
+    @torch.no_grad()
+    def validate(
+        self,
+        mixture: Mixture,
+        batches: Iterable[Batch],
+        recalibrate: Iterable[Batch] | None = None,
+    ) -> float:
+        """Returns the main metric of a mixture; buffers stay (see `SearchContext`)."""
+        was_training = self.supernet.training
+        kept = [buffer.clone() for buffer in self.supernet.buffers()]
+        if recalibrate is not None:
+            self._recalibrate(mixture, recalibrate)
+        self.supernet.eval()
+        metric = self.task.metrics(self.scale.outputs())[self.task.metric].to(self.device)
+        for x, targets in batches:
+            metric.update(self._logits(x.to(self.device), mixture), targets.to(self.device))
+        value = float(metric.compute())
+        self.supernet.train(was_training)
+        for buffer, old in zip(self.supernet.buffers(), kept, strict=True):
+            buffer.copy_(old)
+        return value
+
+    def derive(self, val: Iterable[Batch]) -> Genotype:
+        """Returns the genotype that the strategy found."""
+        return self.strategy.derive(self, val)
+
+    def _recalibrate(self, mixture: Mixture, batches: Iterable[Batch]) -> None:
+        """Sets BatchNorm's running statistics to their means over batches."""
+        self.supernet.train()
+        for number, (x, _) in enumerate(batches):
+            for norm in self._norms:
+                norm.momentum = 1.0 / (number + 1)
+            self._logits(x.to(self.device), mixture)
+        for norm in self._norms:
+            norm.momentum = 0.1
+
+    def _logits(
+        self, x: Tensor, mixture: Mixture, params: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        x = _channels_last(x)
+        out: Tensor = (
+            self.supernet(x, mixture)
+            if params is None
+            else functional_call(self.supernet, dict(params), (x, mixture))
+        )
+        return out
+
+    def _optimizer(self, which: str) -> Any:
+        optimizers = self.optimizers()
+        found = optimizers if isinstance(optimizers, list) else [optimizers]
+        return found[("params", "alpha").index(which)]
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

@@ -1,0 +1,262 @@
+"""The cell space of DARTS.
+
+Source: Liu, Simonyan & Yang, DARTS, 2019 (arXiv:1806.09055), sections 2.1 and 3.1, and the
+official code. A cell has two inputs and a few nodes; every pair of states is an edge that mixes
+eight operations; a genotype keeps two edges a node. All normal cells share one set of weights,
+all reduction cells another.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from torch import Tensor
+
+from nas_lightning.core.cell import Cell
+from nas_lightning.core.choices import Branch, Choice, Factor, Mixture
+from nas_lightning.core.decisions import Decision
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.graph import Edge, Graph
+from nas_lightning.core.network import CellNetwork
+from nas_lightning.core.normalization import Norm
+from nas_lightning.core.notation import CellText, read_darts_text
+from nas_lightning.core.operations import OPERATIONS, Operation, build_operation
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace, one_hot
+
+__all__ = ["DARTS_OPS", "DartsSpace"]
+
+DARTS_OPS = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+KINDS = {"normal": "normal", "reduction": "reduce"}
+NUM_INPUTS, EDGES_PER_NODE = 2, 2
+
+
+class DartsSpace(SearchSpace):
+    """DARTS's cells: `nodes` nodes with two incoming edges each, one operation an edge.
+
+    Args:
+        nodes: intermediate nodes of a cell, at least 1; the paper has 4.
+        ops: operations of every edge, "none" among them where an edge may carry nothing.
+        min_edges: least number of edges that enter a node of a genotype, 0 to 2; the paper's
+            genotypes have 2.
+        scale: size at which the space is searched; the paper has 16 channels and 8 cells.
+
+    Raises:
+        ValueError: a value is out of its range, or an operation is unknown.
+    """
+
+    def __init__(
+        self,
+        nodes: int = 4,
+        ops: Sequence[str] = DARTS_OPS,
+        min_edges: int = 2,
+        scale: Scale = Scale(channels=8, cells=5),  # noqa: B008 - immutable
+    ) -> None:
+        if nodes < 1:
+            raise ValueError(f"nodes ({nodes}) must be at least 1; the paper has 4")
+        if not 0 <= min_edges <= EDGES_PER_NODE:
+            raise ValueError(f"min_edges ({min_edges}) must be 0, 1 or 2; the paper has 2")
+        _check_ops(ops)
+        self.name, self.scale, self.nodes, self.min_edges = "darts", scale, nodes, min_edges
+        self.ops = tuple(ops)
+        self._real_ops = tuple(op for op in self.ops if op != "none")
+        self._edges = [
+            (source, target)
+            for target in range(NUM_INPUTS, NUM_INPUTS + nodes)
+            for source in range(target)
+        ]
+        self.choices = tuple(
+            Choice(_edge(kind, *edge), self.ops, "op", _node(kind, edge[1]))
+            for kind in KINDS
+            for edge in self._edges
+        )
+        self.decisions = tuple(
+            decision
+            for kind in KINDS
+            for node in range(NUM_INPUTS, NUM_INPUTS + nodes)
+            for decision in self._decisions(kind, node)
+        )
+        self._index = {choice.name: index for index, choice in enumerate(self.choices)}
+
+    def supernet(self, scale: Scale) -> CellNetwork:
+        """Builds the search network; at 16 channels, 8 cells: 1,930,618 params."""
+        tables = {kind: self._branches(kind, self._all_ops(kind)) for kind in KINDS}
+        return CellNetwork(self._cell_maker(tables), tables, scale)
+
+    def child(self, genotype: Genotype, scale: Scale) -> CellNetwork:
+        """Builds the evaluation network of a genotype (with scale.flavour "child")."""
+        chosen = self._chosen_ops(self.validate(genotype))
+        tables = {kind: self._branches(kind, chosen) for kind in KINDS}
+        return CellNetwork(self._cell_maker(tables), {}, scale)
+
+    def mixture(self, genotype: Genotype) -> Mixture:
+        """Returns the one-hot weights of a genotype; edges that it drops have no support."""
+        chosen = self._chosen_ops(self.validate(genotype))
+        return one_hot(self.choices, {name: ops[0] for name, ops in chosen.items()})
+
+    def discretize(self, scores: Mixture) -> Genotype:
+        """Keeps for each node the two edges whose best operation scores highest.
+
+        "none" is neither ranked nor chosen, though it takes part in a softmax before. Ties go
+        to the lower input and the earlier operation (DARTS, section 2.4 and official code).
+
+        Args:
+            scores: weights (choices, options), higher is better; options outside the support
+                are not chosen while another is left.
+        """
+        table = scores.weights.detach().double().cpu()
+        chosen: dict[str, str] = {}
+        for kind in KINDS:
+            for node in range(NUM_INPUTS, NUM_INPUTS + self.nodes):
+                edges = [_edge(kind, source, node) for source in range(node)]
+                best = [self._best(table, scores.support, self._index[edge]) for edge in edges]
+                ranked = sorted(range(node), key=lambda source: (-best[source][0], source))
+                kept = sorted(ranked[:EDGES_PER_NODE])
+                chosen[_inputs(kind, node)] = _subset(kept)
+                chosen |= {edges[source]: best[source][1] for source in kept}
+        return self.genotype(chosen)
+
+    def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
+        """Returns the normal and the reduction cell."""
+        chosen = self._chosen_ops(self.validate(genotype))
+        names = ("c_{k-2}", "c_{k-1}", *(str(node) for node in range(self.nodes)), "c_{k}")
+        return tuple(
+            Graph(
+                f"{kind} cell",
+                names,
+                tuple(
+                    Edge(names[b.source], names[b.target], b.op)
+                    for b in self._branches(kind, chosen)
+                )
+                + tuple(Edge(node, names[-1], "") for node in names[NUM_INPUTS:-1]),
+            )
+            for kind in KINDS
+        )
+
+    def read_text(self, text: str) -> Genotype:
+        """Reads `Genotype(normal=[...], normal_concat=..., reduce=[...], reduce_concat=...)`.
+
+        Raises:
+            ValueError: the text is no such genotype, or not one of this space.
+        """
+        cells, chosen = read_darts_text(text), dict[str, str]()
+        for kind, field in KINDS.items():
+            chosen |= self._read_cell(kind, cells[field])
+        return self.genotype(chosen)
+
+    def published_scale(self) -> Scale:
+        """Returns the scale of DARTS's CIFAR-10 children: 36 channels, 20 cells."""
+        return Scale(36, 20, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
+
+    def _decisions(self, kind: str, node: int) -> list[Decision]:
+        subsets = [
+            subset
+            for size in range(self.min_edges, EDGES_PER_NODE + 1)
+            for subset in combinations(range(node), size)
+        ]
+        inputs = Decision(_inputs(kind, node), tuple(map(_subset, subsets)), "input")
+        return [inputs] + [
+            Decision(
+                _edge(kind, source, node),
+                self._real_ops,
+                "op",
+                given=((inputs.name, tuple(_subset(s) for s in subsets if source in s)),),
+            )
+            for source in range(node)
+        ]
+
+    def _all_ops(self, kind: str) -> dict[str, tuple[str, ...]]:
+        return {_edge(kind, *edge): self._real_ops for edge in self._edges}
+
+    def _chosen_ops(self, genotype: Genotype) -> dict[str, tuple[str, ...]]:
+        return {n: (op,) for n, op in genotype.choices if n in self._index}
+
+    def _branches(self, kind: str, ops: dict[str, tuple[str, ...]]) -> tuple[Branch, ...]:
+        return tuple(
+            Branch(
+                source,
+                target,
+                op,
+                (self._factor(_edge(kind, source, target), op),),
+                stride=2 if kind == "reduction" and source < NUM_INPUTS else 1,
+            )
+            for source, target in self._edges
+            for op in ops.get(_edge(kind, source, target), ())
+        )
+
+    def _factor(self, choice: str, op: str) -> Factor:
+        return Factor(self._index[choice], tuple(float(o == op) for o in self.ops))
+
+    def _cell_maker(self, tables: dict[str, tuple[Branch, ...]]):  # type: ignore[no-untyped-def]
+        def make(kind: str, channels: int, preprocess: Sequence[Operation], norm: Norm) -> Cell:
+            def build(branch: Branch) -> Operation:
+                return build_operation(branch.op, channels, branch.stride, norm)
+
+            states = range(NUM_INPUTS + self.nodes)
+            stride = 2 if kind == "reduction" else 1
+            return Cell(
+                tables[kind], build, preprocess, len(states), states[NUM_INPUTS:], channels, stride
+            )
+
+        return make
+
+    def _best(
+        self, table: Tensor, support: tuple[tuple[int, ...], ...], choice: int
+    ) -> tuple[float, str]:
+        real = [i for i, op in enumerate(self.ops) if op != "none"]
+        allowed = [i for i in real if i in support[choice]]
+        if not allowed:
+            return float("-inf"), self.ops[real[0]]
+        index = max(allowed, key=lambda i: (float(table[choice, i]), -i))
+        return float(table[choice, index]), self.ops[index]
+
+    def _read_cell(self, kind: str, cell: CellText) -> dict[str, str]:
+        nodes = tuple(range(NUM_INPUTS, NUM_INPUTS + self.nodes))
+        if sorted(cell.concat) != list(nodes):
+            raise ValueError(f"this space concatenates states {list(nodes)}, the text's {kind} "
+                             f"cell {list(cell.concat)}")
+        if len(cell.edges) != EDGES_PER_NODE * self.nodes:
+            raise ValueError(f"{self.nodes} nodes have {EDGES_PER_NODE * self.nodes} edges, the "
+                             f"text's {kind} cell has {len(cell.edges)}")
+        chosen: dict[str, str] = {}
+        for position, node in enumerate(nodes):
+            pairs = cell.edges[EDGES_PER_NODE * position : EDGES_PER_NODE * (position + 1)]
+            sources = sorted({source for _, source in pairs})
+            if len(sources) < EDGES_PER_NODE or not 0 <= sources[0] <= sources[-1] < node:
+                raise ValueError(f"node {node} of the {kind} cell must read two different states "
+                                 f"below {node}, got {[source for _, source in pairs]}")
+            chosen[_inputs(kind, node)] = _subset(sources)
+            chosen |= {_edge(kind, source, node): op for op, source in pairs}
+        return chosen
+
+
+def _check_ops(ops: Sequence[str]) -> None:
+    known = ("none", *OPERATIONS)
+    if unknown := [op for op in ops if op not in known]:
+        raise ValueError(f"unknown op '{unknown[0]}'; choose from: {', '.join(known)}")
+    if len(set(ops)) < len(ops) or set(ops) <= {"none"}:
+        raise ValueError(f"ops ({', '.join(ops)}) must be different and hold one beside none")
+
+
+def _edge(kind: str, source: int, target: int) -> str:
+    return f"{kind}/edge_{source}_{target}"
+
+
+def _node(kind: str, node: int) -> str:
+    return f"{kind}/node_{node}"
+
+
+def _inputs(kind: str, node: int) -> str:
+    return f"{_node(kind, node)}/inputs"
+
+
+def _subset(sources: Sequence[int]) -> str:
+    return "+".join(map(str, sources)) or "nothing"

@@ -1,0 +1,127 @@
+"""DARTS: each choice is relaxed to a softmax mixture that gradient descent moves, bilevel.
+
+Source: Liu, Simonyan & Yang, DARTS, 2019 (arXiv:1806.09055), equations 2 to 8, and the official
+code for the optimisers and the look-ahead's momentum. Deliberate differences: no pass but the
+weight step moves BatchNorm's running statistics (train-mode results are the same), and the
+defaults' learning rate of alpha is larger than the paper's 3e-4, which could not move alphas in
+the few steps of a small data set (experiment=darts_cifar has the paper's).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.relaxations import masked_softmax
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.strategy import Batch, OneShotStrategy, SearchContext
+
+__all__ = ["Darts"]
+
+ORDERS = ("first", "second")
+INITIAL_SCALE = 1e-3
+
+
+class Darts(OneShotStrategy):
+    """Differentiable architecture search of first or second order.
+
+    Args:
+        space: the search space.
+        seed: seed of the initial alphas.
+        epochs: length of the search; the paper has 50.
+        order: "first" (alphas descend on the validation loss at the current params) or
+            "second" (at the params after the next weight step, by finite differences).
+        radius: radius of the finite differences, divided by the gradient's norm (equation 8).
+        params_optimizer: how the supernet's params are moved.
+        alpha_optimizer: how alphas are moved.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        epochs: int = 10,
+        order: str = "first",
+        radius: float = 0.01,
+        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
+        alpha_optimizer: Adam = Adam(lr=0.02),  # noqa: B008 - immutable
+    ) -> None:
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
+        if order not in ORDERS:
+            raise ValueError(f"unknown strategy.order '{order}'; choose from: {', '.join(ORDERS)}")
+        if radius <= 0:
+            raise ValueError(f"strategy.radius ({radius}) must be > 0; the paper has 0.01")
+        self.order, self.radius = order, radius
+        noise = torch.randn(self.allowed.shape, generator=self.rng)
+        self.alpha = nn.Parameter(INITIAL_SCALE * noise)
+
+    def mixture(self, phase: str) -> Mixture:
+        """Returns the softmax of alpha (equation 2); without gradient for the weight step."""
+        mixture = self.scores()
+        return mixture.detach() if phase == "params" else mixture
+
+    def scores(self) -> Mixture:
+        """Returns the softmax of alpha."""
+        return Mixture(masked_softmax(self.alpha, self.allowed), self.support())
+
+    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
+        """Moves alphas by the gradient of either order."""
+        if self.order == "first":
+            context.minimise("alpha", lambda: context.loss(val, self.mixture("alpha")))
+        else:
+            context.minimise("alpha", lambda: self._surrogate(train, val, context))
+
+    def hypergradient(
+        self, train: Batch, val: Batch, context: SearchContext
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the second-order gradient of alpha (equations 7 and 8) and the loss.
+
+        The look-ahead w' = w - lr * (momentum * buffer + gradient + decay * w) is not taken.
+        """
+        fixed, names = self.mixture("params"), list(context.params)
+        params = list(context.params.values())
+        grads = context.gradient(context.loss(train, fixed), params)
+        ahead = {n: w.requires_grad_() for n, w in context.lookahead(grads).items()}
+        loss = context.loss(val, self.mixture("alpha"), ahead)
+        outer, *direction = context.gradient(loss, [self.alpha, *ahead.values()])
+        assert outer is not None
+        step = self.radius / _norm(direction)
+        sides = [
+            self._gradient_at(train, names, _moved(params, direction, sign * step), context)
+            for sign in (1.0, -1.0)
+        ]
+        return outer - context.lr * (sides[0] - sides[1]) / (2 * step), loss.detach()
+
+    def _gradient_at(
+        self, train: Batch, names: Sequence[str], params: list[Tensor], context: SearchContext
+    ) -> Tensor:
+        at = dict(zip(names, params, strict=True))
+        loss = context.loss(train, self.mixture("alpha"), at)
+        (gradient,) = context.gradient(loss, [self.alpha])
+        assert gradient is not None
+        return gradient
+
+    def _surrogate(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
+        gradient, loss = self.hypergradient(train, val, context)
+        return loss + ((self.alpha - self.alpha.detach()) * gradient).sum()
+
+
+def _norm(tensors: Sequence[Tensor | None]) -> Tensor:
+    present = [t for t in tensors if t is not None]
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(present)))
+
+
+def _moved(
+    params: Sequence[Tensor], direction: Sequence[Tensor | None], step: Tensor
+) -> list[Tensor]:
+    """Returns copies of the params moved along a direction; they carry no gradient."""
+    with torch.no_grad():
+        return [
+            p.detach() if d is None else p + step * d
+            for p, d in zip(params, direction, strict=True)
+        ]

@@ -1,0 +1,33 @@
+"""Random search: genotypes drawn uniformly, the baseline of every comparison.
+
+Source: Li & Talwalkar, Random Search and Reproducibility for NAS, 2019 (arXiv:1902.07638).
+"""
+
+from random import Random
+
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+
+__all__ = ["RandomSearch"]
+
+
+class RandomSearch(BlackBoxStrategy):
+    """Draws every genotype uniformly over the space; the best one counts.
+
+    Args:
+        space: the search space.
+        seed: seed of its draws.
+        trials: number of children to evaluate.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int, trials: int = 8) -> None:
+        super().__init__(space, seed, trials)
+
+    def ask(self, number: int) -> Trial:
+        """Returns trial `number`, which depends on nothing but seed and number."""
+        rng = Random(keyed_seed(self.seed, "random search", number))
+        return Trial(number, self.space.sample(rng))
+
+    def tell(self, trial: Trial) -> None:
+        """Does nothing: random search learns nothing."""
