@@ -1,7 +1,7 @@
 """Augmentation of a whole batch on its device, by draws that depend on a key alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -60,6 +60,10 @@ class Augmentation:
                     f"augmentation.{name} ({getattr(self, name)}) must be >= 0 pixels; 0 turns it off"
                 )
 
+    def with_cutout(self, cutout: int) -> "Augmentation":
+        """The same, with a hole of this side in pixels where it exceeds its own."""
+        return replace(self, cutout=max(cutout, self.cutout))
+
     def draw(self, num_images: int, size: Sequence[int], generator: torch.Generator) -> Draws:
         """Draw for a whole batch; every kind is drawn, so that one does not shift another.
 
@@ -91,6 +95,9 @@ class Augmentation:
         if self.cutout:
             cut_hole_(images, self.cutout, draws.hole_y, draws.hole_x)
         return images
+
+
+NO_AUGMENTATION = Augmentation(crop_padding=0, flip=False)
 
 
 def crop(images: Tensor, padding: int, top: Tensor, left: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class ShuffledBatches:
         batch_size: images of a batch, over all processes.
         num_batches: batches of an epoch; None means as many whole ones as there are, and more
             than that begins another round.
-        augmentation: None leaves the images as they are.
+        augmentation: of the whole batch.
         normalise: makes floats of pixels.
         place: this process's device and rank.
 
@@ -53,7 +53,7 @@ class ShuffledBatches:
         *,
         key: tuple[int, str],
         batch_size: int,
-        augmentation: Augmentation | None,
+        augmentation: Augmentation,
         normalise: Normalisation,
         place: Place,
         num_batches: int | None = None,
@@ -69,7 +69,7 @@ class ShuffledBatches:
         self.key = key
         self.batch_size = batch_size
         self.num_batches = len(indices) // batch_size if num_batches is None else num_batches
-        self.augmentation = augmentation or Augmentation(crop_padding=0, flip=False)
+        self.augmentation = augmentation
         self.normalise = normalise
         self.place = place
         self.epoch = 0
@@ -97,7 +97,7 @@ class ShuffledBatches:
         """Images (n, C, H, W), normalised float32, and labels (n,), on the device."""
         # A generator: the epoch is read at the first batch, after set_epoch.
         epoch = self.epoch
-        whole = self.order(epoch).split(self.batch_size)
+        whole = torch.split(self.order(epoch), self.batch_size)
         plan = [batch.chunk(self.place.world)[self.place.rank] for batch in whole]
         for number, (pixels, indices) in enumerate(zip(self.read(plan), plan, strict=True)):
             labels = self.labels.index_select(0, indices.to(self.labels.device))
@@ -178,3 +178,32 @@ class OrderedBatches:
         for pixels, indices in zip(self.read(self.plan), self.plan, strict=True):
             labels = self.labels.index_select(0, indices.to(self.labels.device))
             yield self.normalise(pixels), labels
+
+
+def batch_for(part: Tensor, batch_size: int) -> int:
+    """The batch size, if there are so many images to train on.
+
+    Args:
+        part: int64 (N,), the images to train on.
+        batch_size: images of a step, over all processes.
+
+    Raises:
+        ValueError: if it is not in [1, N].
+    """
+    at_least("batch_size", batch_size, 1)
+    if batch_size > len(part):
+        raise ValueError(
+            f"batch_size ({batch_size}) must not exceed the {len(part)} images to train on;"
+            f" use data.batch_size={len(part)} or less, or more images"
+        )
+    return batch_size
+
+
+def at_least(name: str, value: float, least: int) -> None:
+    """Refuse a number that is too small.
+
+    Raises:
+        ValueError: if the value is smaller than the least.
+    """
+    if value < least:
+        raise ValueError(f"{name} ({value}) must be >= {least}; use e.g. {max(least, 2)}")

@@ -2,12 +2,18 @@
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from nas_lightning.data.arrays import ArrayImages, ImageArrays, Images, ResizedImages
+from nas_lightning.data.augmentation import Augmentation
+from nas_lightning.data.batches import OrderedBatches, Place, ShuffledBatches
 from nas_lightning.data.normalisation import statistics
 from nas_lightning.data.readers import CHUNK, MemoryReader, Reader, WorkerReader, read_all
 
+Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
 MOST_IMAGES_OF_STATISTICS = 65536
 
 
@@ -34,7 +40,7 @@ class Loaded:
             arrays.test.check()
         # Evenly spaced images: the same ones however they are read.
         step = math.ceil(len(self.train) / MOST_IMAGES_OF_STATISTICS)
-        plan = torch.arange(0, len(self.train), step).split(CHUNK)
+        plan = torch.split(torch.arange(0, len(self.train), step), CHUNK)
         self.normalise = statistics(self.reader(self.train, torch.device("cpu"))(plan))
 
     def reader(self, images: Images, device: torch.device) -> Reader:
@@ -54,6 +60,50 @@ class Loaded:
         if size not in self._resized:
             self._resized[size] = self._load(ResizedImages(self.train, size))
         return self._resized[size]
+
+    def normalised(self, images: Images) -> NDArray[np.float32]:
+        """All images (N, C, H, W) as the networks see them."""
+        floats = self.normalise(read_all(images, self.num_workers))
+        return np.asarray(floats.numpy(), dtype=np.float32)
+
+    def shuffled(
+        self,
+        place: Place,
+        *,
+        images: Images,
+        part: Tensor,
+        key: tuple[int, str],
+        batch_size: int,
+        augmentation: Augmentation,
+        num_batches: int | None = None,
+    ) -> ShuffledBatches:
+        """Training batches of a part of the training images, at any size; see ShuffledBatches."""
+        return ShuffledBatches(
+            self.reader(images, place.device),
+            self.arrays.train_labels.to(place.device),
+            part,
+            key=key,
+            batch_size=batch_size,
+            augmentation=augmentation,
+            normalise=self.normalise,
+            place=place,
+            num_batches=num_batches,
+        )
+
+    def ordered(
+        self, place: Place, *, images: Images, part: Tensor, batch_size: int
+    ) -> OrderedBatches:
+        """Evaluation batches of a part of the training or the test images; see OrderedBatches."""
+        is_test = images is self.arrays.test
+        labels = self.arrays.test_labels if is_test else self.arrays.train_labels
+        return OrderedBatches(
+            self.reader(images, place.device),
+            labels.to(place.device),
+            part,
+            batch_size=batch_size,
+            normalise=self.normalise,
+            place=place,
+        )
 
     def _load(self, images: Images) -> Images:
         if not self._fits(images):

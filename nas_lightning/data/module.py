@@ -1,30 +1,26 @@
 """The data module: one data set, seen by the search, by its candidates and by the final child."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nas_lightning.data.arrays import ImageArrays, Images, as_size, check
-from nas_lightning.data.augmentation import Augmentation
+from nas_lightning.data.augmentation import NO_AUGMENTATION, Augmentation
 from nas_lightning.data.batches import (
     Batch,
     OrderedBatches,
     PairedBatches,
     Place,
     ShuffledBatches,
+    at_least,
+    batch_for,
 )
-from nas_lightning.data.loaded import Loaded
-from nas_lightning.data.readers import read_all
+from nas_lightning.data.loaded import Arrays, Loaded
 from nas_lightning.data.split import split_hash, stratified_split, stratified_subset
-
-Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 class Stage(L.LightningDataModule):
@@ -61,12 +57,15 @@ class Stage(L.LightningDataModule):
         Raises:
             ValueError: if this stage must not see the test set.
         """
+        return self._read_test(_place(self))
+
+    def _read_test(self, place: Place) -> OrderedBatches:
         if self._test is None:
             raise ValueError("a search must not see the test set; use final() to test a child")
-        return self._test(_place(self))
+        return self._test(place)
 
 
-class ImageDataModule(L.LightningDataModule):
+class ImageDataModule(Stage):
     """Images and their classes, split for a search, from one source.
 
     Handed to a Trainer itself, it is the same as `final()`.
@@ -101,10 +100,14 @@ class ImageDataModule(L.LightningDataModule):
         memory_limit_gib: float = 4.0,
         num_workers: int = 2,
     ) -> None:
-        super().__init__()
-        _at_least("data.batch_size", batch_size, 1)
-        _at_least("data.num_workers", num_workers, 0)
-        _at_least("data.memory_limit_gib", memory_limit_gib, 0)
+        super().__init__(
+            lambda place: self.final()._train(place),
+            lambda place: [],
+            lambda place: self.final()._read_test(place),
+        )
+        at_least("data.batch_size", batch_size, 1)
+        at_least("data.num_workers", num_workers, 0)
+        at_least("data.memory_limit_gib", memory_limit_gib, 0)
         self.source = source
         self.seed = seed
         self.path = path
@@ -166,16 +169,21 @@ class ImageDataModule(L.LightningDataModule):
         The two parts of the training set are augmented alike, as in DARTS (Liu et al. 2018,
         arXiv:1806.09055); validation images come round again where they are fewer.
         """
-        train_part, validation_part = self._parts
-        images = self._loaded.train
+        loaded, (train_part, val_part) = self._loaded, self._parts
+        shuffled = partial(
+            loaded.shuffled,
+            images=loaded.train,
+            batch_size=self.batch_size,
+            augmentation=self.augmentation or NO_AUGMENTATION,
+        )
 
         def train(place: Place) -> PairedBatches:
-            first = self._shuffled(place, images, train_part, "search train")
-            return PairedBatches(
-                first, self._shuffled(place, images, validation_part, "search val", len(first))
-            )
+            first = shuffled(place, part=train_part, key=(self.seed, "search train"))
+            val_key = (self.seed, "search val")
+            second = shuffled(place, part=val_part, key=val_key, num_batches=len(first))
+            return PairedBatches(first, second)
 
-        return Stage(train, partial(self._ordered, images, validation_part))
+        return Stage(train, self._ordered(loaded.train, val_part))
 
     def candidate(
         self,
@@ -198,19 +206,16 @@ class ImageDataModule(L.LightningDataModule):
         """
         part, validation_part = self._parts
         if max_samples is not None:
-            _at_least("max_samples", max_samples, 1)
+            at_least("max_samples", max_samples, 1)
             labels = self._loaded.arrays.train_labels[part]
             size = min(max_samples, len(part))
             part = part[stratified_subset(labels, size, (self.seed, "candidate"))]
         images = self._loaded.train
         if image_size is not None:
             images = self._loaded.at_size(as_size(image_size))
-        batch_size = _batch_for(part, self.batch_size if batch_size is None else batch_size)
         return Stage(
-            lambda place: self._shuffled(
-                place, images, part, "candidate", batch_size=batch_size, cutout=cutout
-            ),
-            partial(self._ordered, images, validation_part),
+            self._shuffled(images, part, "candidate", batch_size, cutout),
+            self._ordered(images, validation_part),
         )
 
     def final(
@@ -232,95 +237,55 @@ class ImageDataModule(L.LightningDataModule):
         if validation_share:
             part, held_out = stratified_split(labels, validation_share, (self.seed, "final"))
         images, test = self._loaded.train, self._loaded.arrays.test
-        batch_size = _batch_for(part, self.batch_size if batch_size is None else batch_size)
         return Stage(
-            lambda place: self._shuffled(
-                place, images, part, "final", batch_size=batch_size, cutout=cutout
-            ),
-            partial(self._ordered, images, held_out) if len(held_out) else lambda place: [],
-            partial(self._ordered, test, torch.arange(len(test))),
+            self._shuffled(images, part, "final", batch_size, cutout),
+            self._ordered(images, held_out) if len(held_out) else lambda place: [],
+            self._ordered(test, torch.arange(len(test))),
         )
 
     def training_arrays(self) -> Arrays:
         """All training images (N, C, H, W), normalised float32, and their labels (N,) int64."""
-        return self._normalised(self._loaded.train), self._loaded.arrays.train_labels.numpy()
+        loaded = self._loaded
+        return loaded.normalised(loaded.train), loaded.arrays.train_labels.numpy()
 
     def test_arrays(self) -> Arrays:
         """All test images (M, C, H, W), normalised float32, and their labels (M,) int64."""
-        arrays = self._loaded.arrays
-        return self._normalised(arrays.test), arrays.test_labels.numpy()
+        loaded = self._loaded
+        return loaded.normalised(loaded.arrays.test), loaded.arrays.test_labels.numpy()
 
-    def train_dataloader(self) -> ShuffledBatches | PairedBatches:
-        """The training batches of `final()`."""
-        return self._as_final().train_dataloader()
-
-    def val_dataloader(self) -> OrderedBatches | list[Batch]:
-        """The validation batches of `final()`: none."""
-        return self._as_final().val_dataloader()
-
-    def test_dataloader(self) -> OrderedBatches:
-        """The test batches of `final()`."""
-        return self._as_final().test_dataloader()
-
-    def _as_final(self) -> Stage:
-        stage = self.final()
-        stage.trainer = self.trainer
-        return stage
+    @cached_property
+    def _loaded(self) -> Loaded:
+        arrays = self.source(path=self.path, image_size=self.image_size, channels=self.channels)
+        check(arrays)
+        batch_for(self._split(arrays.train_labels)[0], self.batch_size)  # before the slow reading
+        return Loaded(arrays, self.memory_limit_gib, self.num_workers)
 
     @cached_property
     def _parts(self) -> tuple[Tensor, Tensor]:
         """Indices of the training set that a search trains on, and that it validates on."""
-        return self._checked[1:]
+        return self._split(self._loaded.arrays.train_labels)
 
-    @cached_property
-    def _checked(self) -> tuple[ImageArrays, Tensor, Tensor]:
-        arrays = self.source(path=self.path, image_size=self.image_size, channels=self.channels)
-        check(arrays)
-        key = (self.seed, "split")
-        train, validation = stratified_split(arrays.train_labels, self.validation_share, key)
-        _batch_for(train, self.batch_size)
-        return arrays, train, validation
-
-    @cached_property
-    def _loaded(self) -> Loaded:
-        return Loaded(self._checked[0], self.memory_limit_gib, self.num_workers)
-
-    def _normalised(self, images: Images) -> NDArray[np.float32]:
-        floats = self._loaded.normalise(read_all(images, self.num_workers))
-        return np.asarray(floats.numpy(), dtype=np.float32)
+    def _split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return stratified_split(labels, self.validation_share, (self.seed, "split"))
 
     def _shuffled(
-        self,
-        place: Place,
-        images: Images,
-        part: Tensor,
-        purpose: str,
-        num_batches: int | None = None,
-        batch_size: int | None = None,
-        cutout: int = 0,
-    ) -> ShuffledBatches:
-        return ShuffledBatches(
-            self._loaded.reader(images, place.device),
-            self._loaded.arrays.train_labels.to(place.device),
-            part,
+        self, images: Images, part: Tensor, purpose: str, batch_size: int | None, cutout: int
+    ) -> Callable[[Place], ShuffledBatches]:
+        """What makes a child's training batches."""
+        augmentation = self.augmentation or NO_AUGMENTATION
+        return partial(
+            self._loaded.shuffled,
+            images=images,
+            part=part,
             key=(self.seed, purpose),
-            batch_size=self.batch_size if batch_size is None else batch_size,
-            augmentation=_with_cutout(self.augmentation, cutout),
-            normalise=self._loaded.normalise,
-            place=place,
-            num_batches=num_batches,
+            batch_size=batch_for(part, self.batch_size if batch_size is None else batch_size),
+            augmentation=augmentation.with_cutout(cutout),
         )
 
-    def _ordered(self, images: Images, part: Tensor, place: Place) -> OrderedBatches:
-        arrays = self._loaded.arrays
-        labels = arrays.test_labels if images is arrays.test else arrays.train_labels
-        return OrderedBatches(
-            self._loaded.reader(images, place.device),
-            labels.to(place.device),
-            part,
-            batch_size=2 * self.batch_size,  # no gradients: twice as many fit
-            normalise=self._loaded.normalise,
-            place=place,
+    def _ordered(self, images: Images, part: Tensor) -> Callable[[Place], OrderedBatches]:
+        """What makes evaluation batches: without gradients twice as many images fit."""
+        return partial(
+            self._loaded.ordered, images=images, part=part, batch_size=2 * self.batch_size
         )
 
 
@@ -330,24 +295,3 @@ def _place(module: L.LightningDataModule) -> Place:
     if trainer is None:
         return Place(torch.device("cpu"))
     return Place(trainer.strategy.root_device, trainer.global_rank, trainer.world_size)
-
-
-def _with_cutout(augmentation: Augmentation | None, cutout: int) -> Augmentation:
-    augmentation = augmentation or Augmentation(crop_padding=0, flip=False)
-    return dataclasses.replace(augmentation, cutout=max(cutout, augmentation.cutout))
-
-
-def _batch_for(part: Tensor, batch_size: int) -> int:
-    """The batch size, if there are so many images to train on."""
-    _at_least("batch_size", batch_size, 1)
-    if batch_size > len(part):
-        raise ValueError(
-            f"batch_size ({batch_size}) must not exceed the {len(part)} images to train on;"
-            f" use data.batch_size={len(part)} or less, or more images"
-        )
-    return batch_size
-
-
-def _at_least(name: str, value: float, least: int) -> None:
-    if value < least:
-        raise ValueError(f"{name} ({value}) must be >= {least}; use e.g. {max(least, 2)}")

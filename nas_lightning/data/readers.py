@@ -67,7 +67,7 @@ def read_all(images: Images, num_threads: int) -> Tensor:
         pixels[indices[0] : indices[-1] + 1] = images.read(indices)
 
     with ThreadPoolExecutor(max(1, num_threads)) as pool:
-        for _ in pool.map(fill, torch.arange(len(images)).split(CHUNK)):
+        for _ in pool.map(fill, torch.split(torch.arange(len(images)), CHUNK)):
             pass
     return pixels
 
