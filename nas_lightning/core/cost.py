@@ -108,7 +108,7 @@ def _record(
     output: Tensor,
 ) -> None:
     params = sum(p.numel() for p in module.parameters())
-    count = _MULTIPLY_ADDS.get(type(module))
+    count = next((c for kind, c in _MULTIPLY_ADDS.items() if isinstance(module, kind)), None)
     amount = amounts.setdefault(factors, [0] * len(QUANTITIES))
     amount[0] += params
     amount[1] += count(module, output) if count else 0

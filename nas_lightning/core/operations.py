@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
+from nas_lightning.core.depthwise import DepthwiseConv
 from nas_lightning.core.normalization import Norm
 
 __all__ = [
@@ -162,10 +163,7 @@ def _pool(kind: str) -> Callable[[int, int, Norm], Operation]:
 
 
 def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> list[nn.Conv2d]:
-    padding = dilation * (kernel - 1) // 2
-    wide = nn.Conv2d(
-        channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False
-    )
+    wide = DepthwiseConv(channels, kernel, stride, dilation)
     return [wide, nn.Conv2d(channels, channels, 1, bias=False)]
 
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -176,12 +176,14 @@ class Trial:
         genotype: what to build.
         reward: the objective's value, higher is better; None until told.
         measurements: what was measured, by quantity.
+        cost: what the evaluation cost, by the six names of the cost meter.
     """
 
     number: int
     genotype: Genotype
     reward: float | None = None
-    measurements: Mapping[str, Any] = field(default_factory=dict)
+    measurements: Mapping[str, float] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
 
 
 class BlackBoxStrategy(ABC):

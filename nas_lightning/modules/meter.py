@@ -1,5 +1,6 @@
 """One meter for the cost of every search, whatever the strategy and the evaluation."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 __all__ = ["CostMeter"]
@@ -29,8 +30,8 @@ class CostMeter:
         """Returns the six figures by name."""
         return asdict(self)
 
-    def add(self, other: "CostMeter | dict[str, float]") -> None:
+    def add(self, other: "CostMeter | Mapping[str, float]") -> None:
         """Adds another meter's figures to this one."""
-        figures = other if isinstance(other, dict) else other.as_dict()
+        figures = other.as_dict() if isinstance(other, CostMeter) else other
         for name, value in figures.items():
             setattr(self, name, getattr(self, name) + value)

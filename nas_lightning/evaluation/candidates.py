@@ -1,0 +1,101 @@
+"""Evaluations: how good one genotype is, and what it cost to find out."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import lightning as L  # noqa: N812 - the usual name
+import torch
+
+from nas_lightning.core.cost import count_cost
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.data.module import ImageDataModule, Stage
+from nas_lightning.modules.child import ChildModule, ChildRecipe, build_child
+from nas_lightning.modules.meter import CostMeter
+from nas_lightning.modules.task import Classification
+
+__all__ = ["Candidates", "Evaluation", "stage_samples", "train_candidate"]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What every evaluation needs to know of a run.
+
+    Attributes:
+        space: the search space.
+        data: the data set; candidates see its search split only.
+        recipe: the child's recipe; its scale knows image shape and classes.
+        task: loss and metrics.
+        make_trainer: makes a Trainer of so many epochs on the run's hardware, without files.
+    """
+
+    space: SearchSpace
+    data: ImageDataModule
+    recipe: ChildRecipe
+    task: Classification
+    make_trainer: Callable[[int], L.Trainer]
+
+    def size(self, genotype: Genotype, scale: Scale) -> dict[str, float]:
+        """Returns a child's parameters and multiply-adds, from the meta device."""
+        with torch.device("meta"):
+            network = self.space.child(genotype, scale)
+        return {name: float(v) for name, v in count_cost(network, scale.image()).items()}
+
+
+class Evaluation(ABC):
+    """Measures genotypes; it never sees the test set."""
+
+    @abstractmethod
+    def evaluate(self, genotype: Genotype, seed: int) -> tuple[dict[str, float], CostMeter]:
+        """Returns what was measured of a genotype, and the cost of it.
+
+        Args:
+            genotype: what to measure.
+            seed: seed of the child's params and training.
+
+        Returns:
+            At least "validation_accuracy" (share in [0, 1]), "parameters" and "multiply_adds".
+        """
+
+    @abstractmethod
+    def samples(self) -> int:
+        """Returns the training samples that one evaluation processes."""
+
+
+def train_candidate(
+    run: Candidates, recipe: ChildRecipe, stage: Stage, genotype: Genotype, seed: int
+) -> tuple[dict[str, float], CostMeter]:
+    """Trains one child on the search's training part and measures it on the other.
+
+    Args:
+        run: what to train on and with.
+        recipe: how this child is trained, and how big it is.
+        stage: the candidate's view of the data.
+        genotype: what to build.
+        seed: seed of its params and training.
+
+    Returns:
+        Its validation metrics, parameters and multiply-adds, and what it cost.
+    """
+    started = time.perf_counter()
+    network = build_child(run.space, genotype, recipe.scale, seed)
+    module = ChildModule(network, recipe.scale.outputs(), recipe, run.task, seed)
+    trainer = run.make_trainer(recipe.epochs)
+    trainer.fit(module, datamodule=stage)
+    metrics = {
+        name.removeprefix("child/"): float(value)
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith("child/validation_")
+    }
+    cost = module.meter
+    seconds = time.perf_counter() - started
+    cost.add(CostMeter(seconds, seconds * trainer.world_size, 0, 0, 1, recipe.epochs))
+    return metrics | run.size(genotype, recipe.scale), cost
+
+
+def stage_samples(stage: Stage, batch_size: int, epochs: int) -> int:
+    """Returns the training samples of so many epochs of a stage."""
+    return len(stage.train_dataloader()) * batch_size * epochs

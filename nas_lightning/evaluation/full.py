@@ -1,0 +1,34 @@
+"""Full training: every child is trained with the final child's own recipe."""
+
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.evaluation.candidates import (
+    Candidates,
+    Evaluation,
+    stage_samples,
+    train_candidate,
+)
+from nas_lightning.modules.meter import CostMeter
+
+__all__ = ["FullTraining"]
+
+
+class FullTraining(Evaluation):
+    """Trains every child at the final child's size and length (Zoph & Le, 2017, 1611.01578).
+
+    Args:
+        run: what to train on and with.
+    """
+
+    def __init__(self, run: Candidates) -> None:
+        self.run = run
+        recipe = run.recipe
+        self.batch_size = recipe.batch_size or run.data.batch_size
+        self.stage = run.data.candidate(batch_size=self.batch_size, cutout=recipe.cutout)
+
+    def evaluate(self, genotype: Genotype, seed: int) -> tuple[dict[str, float], CostMeter]:
+        """Returns the child's validation metrics and size, and what its training cost."""
+        return train_candidate(self.run, self.run.recipe, self.stage, genotype, seed)
+
+    def samples(self) -> int:
+        """Returns the training samples that one child processes."""
+        return stage_samples(self.stage, self.batch_size, self.run.recipe.epochs)

@@ -1,0 +1,54 @@
+"""Genotypes by whatever a user names them with: a file, a published name, a text notation."""
+
+from importlib import resources
+from pathlib import Path
+
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import SearchSpace
+
+__all__ = ["published_names", "read_genotype"]
+
+MAX_BYTES = 1_000_000
+
+
+def published_names() -> list[str]:
+    """Returns the names of the published genotypes."""
+    files = resources.files("nas_lightning.zoo").iterdir()
+    return sorted(f.name.removesuffix(".json") for f in files if f.name.endswith(".json"))
+
+
+def read_genotype(text: str, space: SearchSpace) -> Genotype:
+    """Returns the genotype that a user named, checked against the search space.
+
+    Args:
+        text: the path of a genotype file or of a run's folder, a published name such as
+            "darts_v2", or the space's text notation.
+        space: the space it has to belong to.
+
+    Raises:
+        ValueError: there is no such genotype, or it is not one of the space.
+    """
+    if "(" in text or "|" in text:
+        return space.read_text(text)
+    if text in published_names():
+        content = (resources.files("nas_lightning.zoo") / f"{text}.json").read_text()
+        return space.validate(Genotype.from_json(content))
+    path = Path(text).expanduser()
+    path = path / "genotype.json" if path.is_dir() else path
+    if not path.is_file():
+        raise ValueError(f"genotype '{text}' is neither a file nor a published genotype; "
+                         f"published are: {', '.join(published_names())}")
+    try:
+        return space.validate(Genotype.from_json(_read(path)))
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read(path: Path) -> str:
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"a genotype file has at most {MAX_BYTES:,} bytes, "
+                         f"got {path.stat().st_size:,}")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("a genotype file is UTF-8 text, got other bytes") from None
