@@ -169,8 +169,8 @@ class _Placement:
         reach = [0.0] * len(self.rows)
         for link in self.lattice.links:
             start, end = self._at(link)
-            row = self.lattice.items[link.upper].row
-            reach[row] = max(reach[row], abs(end - start))
+            above = self.lattice.items[link.upper].row
+            reach[above] = max(reach[above], abs(end - start))
         bands = []
         top = 0.0
         for row, widest in zip(self.rows, reach, strict=True):
@@ -199,12 +199,12 @@ def _ports(lattice: Lattice, rows: Rows) -> dict[Link, tuple[float, float]]:
         entering.setdefault(link.lower, []).append(link)
     leave: dict[Link, float] = {}
     enter: dict[Link, float] = {}
-    for item, links in leaving.items():
+    for index, links in leaving.items():
         links.sort(key=lambda link: place[link.lower])
-        leave.update(zip(links, _spread(len(links), lattice.items[item]), strict=True))
-    for item, links in entering.items():
+        leave.update(zip(links, _spread(len(links), lattice.items[index]), strict=True))
+    for index, links in entering.items():
         links.sort(key=lambda link: place[link.upper])
-        enter.update(zip(links, _spread(len(links), lattice.items[item]), strict=True))
+        enter.update(zip(links, _spread(len(links), lattice.items[index]), strict=True))
     return {link: (leave[link], enter[link]) for link in lattice.links}
 
 

@@ -1,0 +1,199 @@
+"""Writes report.html: one page that shows a run, complete in itself, readable offline."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nas_lightning.reports.chart import ticks
+from nas_lightning.reports.markup import (
+    count,
+    duration,
+    element,
+    figure,
+    percent,
+    safe,
+    section,
+    table,
+)
+from nas_lightning.reports.pictures import (
+    alphas_section,
+    curves_section,
+    network_section,
+    trials_section,
+)
+
+__all__ = ["write_report"]
+
+_COSTS = (
+    ("wall_s", "wall time", duration),
+    ("device_s", "device time", duration),
+    ("training_samples", "training samples processed", count),
+    ("gradient_steps", "gradient steps", count),
+    ("children_trained", "children trained", count),
+    ("epochs_trained", "epochs trained", count),
+)
+_BASELINES = {
+    "random_genotype": "random genotype, trained alike",
+    "logistic_regression": "logistic regression",
+}
+_HEADLINE = ("test_accuracy", "validation_accuracy", "parameters", "multiply_adds")
+
+
+def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
+    """Writes the report of a run from the files that it left, and returns the page's path.
+
+    A section whose file or figures are not there is left out. All text is escaped.
+
+    Args:
+        run_dir: the run's folder; the page is written into it.
+        result: the content of result.json; "notes", a list of sentences, is shown at the end.
+
+    Raises:
+        ValueError: a file of the run is damaged; the message names it.
+        OSError: the page cannot be written.
+    """
+    title = f"{result.get('strategy', 'A strategy')} on {result.get('data', 'a data set')}"
+    sections = (
+        _header(title, result),
+        _headline(result),
+        network_section(run_dir / "genotype.svg"),
+        alphas_section(run_dir / "alphas.csv"),
+        trials_section(run_dir / "trials.jsonl"),
+        curves_section(run_dir / "metrics.csv", "The search"),
+        curves_section(run_dir / "child" / "metrics.csv", "The training of the child"),
+        _costs(result),
+        _details(result),
+        _reproduction(result),
+        _notes(result),
+    )
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, '
+        f'initial-scale=1"><title>{safe(title)}</title><style>{style}</style>'
+    )
+    body = element("main", "\n".join(part for part in sections if part))
+    page = run_dir / "report.html"
+    page.write_text(
+        f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n',
+        encoding="utf-8",
+    )
+    return page
+
+
+def _header(title: str, result: Mapping[str, Any]) -> str:
+    names = {"space": "search space", "genotype_id": "genotype"}
+    facts = "".join(
+        element("div", element("dt", safe(names.get(key, key))) + element("dd", safe(result[key])))
+        for key in ("space", "strategy", "data", "seed", "genotype_id")
+        if result.get(key) is not None
+    )
+    return element("header", element("h1", safe(title)) + element("dl", facts))
+
+
+def _headline(result: Mapping[str, Any]) -> str:
+    search, child = _part(result, "search"), _part(result, "child")
+    baselines = _part(result, "baselines")
+    figures = []
+    if "test_accuracy" in child:
+        figures.append(figure("test accuracy of the child", percent(child["test_accuracy"])))
+    if "validation_accuracy" in search:
+        figures.append(figure("search's validation", percent(search["validation_accuracy"])))
+    if "parameters" in child:
+        figures.append(figure("parameters", count(child["parameters"])))
+    if "multiply_adds" in child:
+        adds = count(child["multiply_adds"])
+        figures.append(figure("multiply-adds", adds, "for one image"))
+    if "wall_s" in _part(search, "cost"):
+        figures.append(figure("time of the search", duration(search["cost"]["wall_s"])))
+    bars = _comparison(child, baselines)
+    content = element("div", "".join(figures), "figures") + bars if figures else bars
+    return section("Result", content)
+
+
+def _comparison(child: Mapping[str, Any], baselines: Mapping[str, Any]) -> str:
+    rows = [("the found network", child.get("test_accuracy"))]
+    for key in baselines:
+        rows.append((_BASELINES.get(key, key), _part(baselines, key).get("test_accuracy")))
+    known = [(name, float(value)) for name, value in rows if isinstance(value, int | float)]
+    if len(known) < 2:
+        return ""
+    values = [value for _, value in known]
+    marks = ticks(min(values), max(values), 3)
+    low, high = max(0.0, marks[0]), min(1.0, marks[-1])
+    bars = "".join(_bar(name, value, low, high, name == rows[0][0]) for name, value in known)
+    ends = element("span", percent(low)) + element("span", percent(high))
+    scale = "<span></span>" + element("div", ends, "ends") + "<span></span>"
+    return element("div", bars + element("div", scale, "bar scale"), "bars") + _verdict(rows)
+
+
+def _bar(name: str, value: float, low: float, high: float, is_found: bool) -> str:
+    place = 100 * (value - low) / (high - low)
+    track = f'<div class="track"><i style="left:{place:.1f}%"></i></div>'
+    content = element("span", safe(name)) + track + element("b", percent(value))
+    return element("div", content, "bar found" if is_found else "bar")
+
+
+def _verdict(rows: Sequence[tuple[str, Any]]) -> str:
+    values = dict(rows)
+    found, other = values.get("the found network"), values.get(_BASELINES["random_genotype"])
+    if not isinstance(found, int | float) or not isinstance(other, int | float):
+        return ""
+    points = 100 * (found - other)
+    side = "above" if points > 0 else "below"
+    words = f"{abs(points):.2f} percentage points {side}" if points else "equal to"
+    return element(
+        "p",
+        f"Test accuracy of the found network is {words} that of a random genotype of the same "
+        "space, trained alike: one pair of trainings, so a small difference may be chance.",
+        "pale",
+    )
+
+
+def _costs(result: Mapping[str, Any]) -> str:
+    parts = {"search": _part(result, "search"), "child": _part(result, "child")}
+    columns = {name: _part(part, "cost") for name, part in parts.items()}
+    columns = {name: cost for name, cost in columns.items() if cost}
+    rows = [
+        (words, *(write(cost.get(key)) for cost in columns.values()))
+        for key, words, write in _COSTS
+        if any(key in cost for cost in columns.values())
+    ]
+    heads = {"search": "search", "child": "training of the child"}
+    return section("Cost", table(rows, ("", *(heads[name] for name in columns))))
+
+
+def _details(result: Mapping[str, Any]) -> str:
+    rows = []
+    for name in ("search", "child"):
+        for key, value in _part(result, name).items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if is_number and key not in _HEADLINE:
+                rows.append((f"{name}: {key.replace('_', ' ')}", _readable(key, value)))
+    return section("Further figures", table(rows))
+
+
+def _readable(key: str, value: float) -> str:
+    if key.endswith("accuracy"):
+        return percent(value)
+    return duration(value) if key.endswith("_s") else count(value)
+
+
+def _reproduction(result: Mapping[str, Any]) -> str:
+    command = result.get("command")
+    shown = command if isinstance(command, str) else " ".join(map(str, command or ()))
+    rows: list[tuple[object, ...]] = []
+    for key, words in (("seed", "seed"), ("split", "split of the data"), ("threads", "threads")):
+        if result.get(key) is not None:
+            rows.append((words, result[key]))
+    rows += _part(result, "versions").items()
+    return section("Do it again", (element("pre", safe(shown)) if shown else "") + table(rows))
+
+
+def _notes(result: Mapping[str, Any]) -> str:
+    notes = "".join(element("li", safe(note)) for note in result.get("notes") or ())
+    return section("Notes", element("ul", notes) if notes else "")
+
+
+def _part(whole: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = whole.get(key)
+    return part if isinstance(part, Mapping) else {}

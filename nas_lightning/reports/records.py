@@ -1,0 +1,131 @@
+"""Reads what a run left as tables; a file that is not there gives an empty table."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+__all__ = ["AlphaCurve", "Points", "TrialScore", "read_alphas", "read_metrics", "read_trials"]
+
+Points = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class AlphaCurve:
+    """The weight of one option over a search.
+
+    Attributes:
+        group: the node that the choice feeds, e.g. "normal/node_2".
+        choice: name of the choice, e.g. "normal/edge_0_2".
+        option: name of the option.
+        points: pairs (epochs done, weight), in the order of the file.
+    """
+
+    group: str
+    choice: str
+    option: str
+    points: Points
+
+
+@dataclass(frozen=True)
+class TrialScore:
+    """What a black-box search was told of one trial.
+
+    Attributes:
+        number: 0-based number of the trial.
+        genotype: id of its genotype.
+        accuracy: validation accuracy, in [0, 1].
+    """
+
+    number: int
+    genotype: str
+    accuracy: float
+
+
+def read_alphas(path: Path) -> tuple[AlphaCurve, ...]:
+    """Returns the curves of alphas.csv, in order of first appearance, finite weights only.
+
+    Raises:
+        ValueError: a column is missing, or a value is not a number.
+    """
+    curves: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    for line, row in _rows(path, ("epoch", "group", "choice", "option", "weight")):
+        point = _number(path, line, row, "epoch") + 1, _number(path, line, row, "weight")
+        if isfinite(point[1]):
+            curves.setdefault((row["group"], row["choice"], row["option"]), []).append(point)
+    return tuple(AlphaCurve(*key, tuple(points)) for key, points in curves.items())
+
+
+def read_metrics(path: Path) -> dict[str, Points]:
+    """Returns for each metric of a metrics.csv the pairs (epochs done, value), gaps left out.
+
+    Raises:
+        ValueError: the column "epoch" is missing, or a value is not a number.
+    """
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for line, row in _rows(path, ("epoch",)):
+        done = _number(path, line, row, "epoch") + 1
+        for name in row:
+            if name not in ("epoch", "step") and row[name]:
+                value = _number(path, line, row, name)
+                curves.setdefault(name, []).extend([(done, value)] if isfinite(value) else [])
+    return {name: tuple(points) for name, points in curves.items() if points}
+
+
+def read_trials(path: Path) -> tuple[TrialScore, ...]:
+    """Returns the scores that trials.jsonl tells; a last line cut short is left out.
+
+    Raises:
+        ValueError: a line is not an event of a search.
+    """
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    whole = text[: text.rfind("\n") + 1]
+    scores = []
+    for line, content in enumerate(whole.splitlines(), 1):
+        event = _event(path, line, content)
+        accuracy = event.get("validation_accuracy")
+        if event.get("event") == "told" and isinstance(accuracy, int | float):
+            genotype = str(event.get("genotype_id", ""))
+            scores.append(TrialScore(event["trial"], genotype, float(accuracy)))
+    return tuple(score for score in scores if isfinite(score.accuracy))
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, restval="")
+        missing = [name for name in columns if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(
+                f"{path} must have the columns {', '.join(columns)}; {', '.join(missing)} "
+                "missing: write the file anew or remove it"
+            )
+        for row in reader:
+            yield reader.line_num, {name: value for name, value in row.items() if name is not None}
+
+
+def _number(path: Path, line: int, row: dict[str, str], column: str) -> float:
+    try:
+        return float(row[column])
+    except ValueError:
+        raise ValueError(
+            f"{path}, line {line}: '{column}' must be a number, got '{row[column]}'; "
+            "write the file anew or remove it"
+        ) from None
+
+
+def _event(path: Path, line: int, content: str) -> dict[str, Any]:
+    try:
+        event = json.loads(content)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict) or not isinstance(event.get("trial"), int):
+        raise ValueError(
+            f"{path}, line {line} must be an event with a trial's number, got {content[:60]!r}; "
+            "write the file anew or remove it"
+        )
+    return event
