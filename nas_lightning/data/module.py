@@ -28,7 +28,8 @@ class Stage(L.LightningDataModule):
 
     Args:
         train: makes the training batches for a process's place.
-        val: makes the validation batches; [] where there are none.
+        val: makes the validation batches; [] where there are none: the Trainer then wants
+            limit_val_batches=0, or it warns.
         test: makes the test batches; None where the stage must not see the test set.
     """
 

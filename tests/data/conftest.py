@@ -1,0 +1,54 @@
+"""Small data sets for the tests of this room."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nas_lightning.data.arrays import ArrayImages, ImageArrays
+
+NUM_TRAIN, NUM_TEST, NUM_CLASSES = 60, 12, 3
+
+
+@pytest.fixture
+def noise() -> Callable[..., ImageArrays]:
+    """A source of 60 + 12 noisy images, 2 channels, 10x12, three classes."""
+
+    def source(**_: object) -> ImageArrays:
+        generator = torch.Generator().manual_seed(0)
+        shape = (NUM_TRAIN + NUM_TEST, 2, 10, 12)
+        pixels = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+        labels = torch.arange(NUM_TRAIN + NUM_TEST) % NUM_CLASSES
+        return ImageArrays(
+            ArrayImages(pixels[:NUM_TRAIN]),
+            labels[:NUM_TRAIN],
+            ArrayImages(pixels[NUM_TRAIN:]),
+            labels[NUM_TRAIN:],
+            ("ant", "bee", "cat"),
+        )
+
+    return source
+
+
+@pytest.fixture
+def paint() -> Callable[..., Path]:
+    """Writes image files: paint(folder, number, mode, (height, width))."""
+
+    def write(
+        folder: Path,
+        number: int = 4,
+        mode: str = "L",
+        size: tuple[int, int] = (10, 12),
+        suffix: str = ".png",
+    ) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for index in range(number):
+            levels = np.random.default_rng(index).integers(0, 256, (*size, 4), dtype=np.uint8)
+            image = Image.fromarray(levels).convert("RGB").convert(mode)
+            image.save(folder / f"{mode}-{size[0]}-{index}{suffix}")
+        return folder
+
+    return write
