@@ -55,9 +55,10 @@ class Augmentation:
     def __post_init__(self) -> None:
         """Refuse negative numbers of pixels."""
         for name in ("crop_padding", "cutout"):
-            if getattr(self, name) < 0:
+            pixels = getattr(self, name)
+            if pixels < 0:
                 raise ValueError(
-                    f"augmentation.{name} ({getattr(self, name)}) must be >= 0 pixels; 0 turns it off"
+                    f"augmentation.{name} ({pixels}) must be >= 0 pixels; 0 turns it off"
                 )
 
     def with_cutout(self, cutout: int) -> "Augmentation":

@@ -158,7 +158,7 @@ def decode(path: Path, size: tuple[int, int], channels: int) -> Tensor:
 
 
 def most_common_size(headers: Sequence[Header]) -> tuple[int, int]:
-    """The most common (height, width), the larger of equals, scaled down to a shorter side of 64."""
+    """The most common (height, width), the larger of equals, its shorter side 64 at most."""
     counts = Counter(header.size for header in headers)
     height, width = max(counts, key=lambda size: (counts[size], size[0] * size[1], size))
     scale = min(1.0, LARGEST_DEFAULT_SIDE / min(height, width))

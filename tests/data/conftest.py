@@ -35,7 +35,7 @@ def noise() -> Callable[..., ImageArrays]:
 
 @pytest.fixture
 def paint() -> Callable[..., Path]:
-    """Writes image files: paint(folder, number, mode, (height, width))."""
+    """What writes a number of image files of a mode and size into a folder."""
 
     def write(
         folder: Path,
