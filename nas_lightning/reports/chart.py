@@ -42,24 +42,22 @@ class Chart:
     Attributes:
         title: first line, bold.
         subtitle: second line, "" for none.
-        paint: colour of the second line; None for grey.
+        key: names and how they are drawn: the second line instead of a subtitle.
         x_label: what x is.
         y_limits: lowest and highest y; None to take them from the curves.
         x_limits: lowest and highest x; None to take them from the curves.
         is_share: whether y is a share in [0, 1], written in percent.
-        has_legend: whether the second line names the curves instead of the subtitle.
         width: in pixels.
         height: in pixels.
     """
 
     title: str
     subtitle: str = ""
-    paint: Paint | None = None
+    key: tuple[tuple[str, Paint], ...] = ()
     x_label: str = ""
     y_limits: tuple[float, float] | None = None
     x_limits: tuple[float, float] | None = None
     is_share: bool = False
-    has_legend: bool = False
     width: float = 320.0
     height: float = 210.0
 
@@ -71,15 +69,13 @@ def draw_chart(chart: Chart, curves: Sequence[Curve]) -> str:
     y_ticks = ticks(*(chart.y_limits or _limits([y for _, y in points])), 3)
     marks = [_mark(y, y_ticks, chart.is_share) for y in y_ticks]
     left = 10 + max(text_width(mark, _SIZE) for mark in marks)
-    top = 40 if chart.subtitle or chart.has_legend else 24
+    top = 40 if chart.subtitle or chart.key else 24
     bottom = chart.height - (34 if chart.x_label else 20)
     scale = _Scale((left, chart.width - 12, *x_limits), (bottom, top + 6, y_ticks[0], y_ticks[-1]))
     parts = [text(chart.title, 2, 13, _SIZE + 1, fill=_INK, font_weight=600)]
-    if chart.has_legend:
-        parts.append(draw_legend([(curve.label, curve.paint) for curve in curves], 2, 29)[0])
-    elif chart.subtitle:
-        colour = chart.paint.colour if chart.paint else _PALE
-        parts.append(text(chart.subtitle, 2, 29, _SIZE, fill=colour))
+    if chart.subtitle:
+        parts.append(text(chart.subtitle, 2, 29, _SIZE, fill=_PALE))
+    parts.append(draw_legend(chart.key, 2, 29)[0])
     parts += [_y_axis(scale, chart, y_ticks, marks), _x_axis(scale, chart, x_limits)]
     parts += [_draw_curve(scale, curve) for curve in curves]
     return picture(chart.width, chart.height, "".join(parts), _words(chart, curves))

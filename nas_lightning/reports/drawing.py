@@ -108,7 +108,7 @@ def _draw_graph(graph: Graph, paints: Mapping[str, Paint]) -> tuple[str, tuple[f
         parts.append(text(remark, width / 2, 30, LABEL_SIZE, text_anchor="middle", fill="#a33a00"))
     shift = f"translate({number((width - layout.width) / 2)} {number(_TITLE)})"
     parts.append(element("g", _draw_layout(layout, graph, paints), transform=shift))
-    return "".join(parts), (width, layout.height + _TITLE)
+    return "".join(parts), (width + 2, layout.height + _TITLE + 2)
 
 
 def _draw_layout(layout: Layout, graph: Graph, paints: Mapping[str, Paint]) -> str:
@@ -181,7 +181,7 @@ def _box_text(box: Box, ink: str) -> str:
 
 def _nested(content: str, x: float, y: float, size: tuple[float, float]) -> str:
     width, height = size
-    view = f"0 0 {number(width)} {number(height)}"
+    view = f"-1 -1 {number(width)} {number(height)}"
     return element(
         "svg",
         content,

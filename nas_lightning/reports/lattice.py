@@ -101,7 +101,7 @@ def build_lattice(graph: Graph) -> Lattice:
         stops = [first, *range(len(items), len(items) + len(between)), last]
         items += [Item("bend", "", row, 0.0) for row in between]
         if edge.label:
-            width = text_width(edge.label, LABEL_SIZE) + 14
+            width = text_width(edge.label, LABEL_SIZE) + 8
             items[-1] = Item("label", edge.label, between[-1], width)
         chains.append(tuple(Link(number, *pair) for pair in pairwise(stops)))
     rows: list[list[int]] = [[] for _ in levels]

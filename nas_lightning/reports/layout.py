@@ -16,7 +16,7 @@ from nas_lightning.reports.ordering import Rows, orders
 __all__ = ["Box", "Layout", "Route", "lay_out"]
 
 _HEIGHTS = {"node": 28.0, "label": 21.0, "bend": 0.0}
-_DISTANCE = {"node": 22.0, "label": 12.0, "bend": 11.0}
+_DISTANCE = {"node": 22.0, "label": 9.0, "bend": 11.0}
 _PORT = 10.0
 _CANDIDATES = 8
 _ROUNDS = 8

@@ -95,16 +95,20 @@ def _headline(result: Mapping[str, Any]) -> str:
     baselines = _part(result, "baselines")
     figures = []
     if "test_accuracy" in child:
-        figures.append(figure("test accuracy of the child", percent(child["test_accuracy"])))
+        figures.append(
+            figure("test accuracy", percent(child["test_accuracy"]), "of the trained child")
+        )
     if "validation_accuracy" in search:
-        figures.append(figure("search's validation", percent(search["validation_accuracy"])))
+        figures.append(
+            figure("validation accuracy", percent(search["validation_accuracy"]), "of the search")
+        )
     if "parameters" in child:
-        figures.append(figure("parameters", count(child["parameters"])))
+        figures.append(figure("parameters", count(child["parameters"]), "of the child"))
     if "multiply_adds" in child:
         adds = count(child["multiply_adds"])
         figures.append(figure("multiply-adds", adds, "for one image"))
     if "wall_s" in _part(search, "cost"):
-        figures.append(figure("time of the search", duration(search["cost"]["wall_s"])))
+        figures.append(figure("time", duration(search["cost"]["wall_s"]), "of the search"))
     bars = _comparison(child, baselines)
     content = element("div", "".join(figures), "figures") + bars if figures else bars
     return section("Result", content)
@@ -159,7 +163,8 @@ def _costs(result: Mapping[str, Any]) -> str:
         if any(key in cost for cost in columns.values())
     ]
     heads = {"search": "search", "child": "training of the child"}
-    return section("Cost", table(rows, ("", *(heads[name] for name in columns))))
+    head = ("", *(heads[name] for name in columns))
+    return section("Cost", table(rows, head) if rows else "")
 
 
 def _details(result: Mapping[str, Any]) -> str:

@@ -15,6 +15,8 @@ __all__ = ["alphas_section", "curves_section", "network_section", "trials_sectio
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _TAGS = frozenset(_SVG + name for name in ("svg", "g", "rect", "path", "text", "tspan", "title"))
+_PHONE = 310.0
+_SMALLEST = 0.7
 
 
 def network_section(path: Path) -> str:
@@ -48,7 +50,7 @@ def alphas_section(path: Path) -> str:
     parts = [
         element(
             "p",
-            "The weight of each option after each epoch, one chart a choice, all on the same axes; "
+            "The weight of each option over the epochs, one chart a choice, all on the same axes; "
             "below its name stands the option that leads at the end.",
             "pale",
         ),
@@ -107,6 +109,8 @@ def _alone(graph: ElementTree.Element) -> str:
     graph.attrib.pop("x", None)
     graph.attrib.pop("y", None)
     title = graph.findtext(f"{_SVG}text", "")
-    graph.attrib.update({"role": "img", "aria-label": title, "font-family": "inherit"})
+    width = float(graph.attrib.get("width", 0))
+    least = min(width, max(_PHONE, _SMALLEST * width))
+    graph.attrib.update({"role": "img", "aria-label": title, "style": f"min-width:{least:.0f}px"})
     ElementTree.register_namespace("", _SVG[1:-1])
     return ElementTree.tostring(graph, encoding="unicode")

@@ -59,7 +59,7 @@ def draw_alphas(alphas: Sequence[AlphaCurve], columns: int = 5) -> str:
     width = columns * (_PANEL[0] + _GAP) + _GAP
     paints = palette(curve.option for curve in alphas)
     entries, bottom = draw_legend(list(paints.items()), _GAP, 24, width - 2 * _GAP)
-    parts = [entries]
+    parts, bottom = [entries], bottom + 12
     for cell, panels in draw_alpha_panels(alphas).items():
         parts.append(text(cell, _GAP, bottom + 30, 15, fill=_INK, font_weight=600))
         bottom += 44
@@ -95,14 +95,13 @@ def draw_trials(trials: Sequence[TrialScore]) -> str:
         Curve("best so far", best, Paint("#cc4f0a", ""), "steps"),
         Curve("trial", points, Paint("#0068a8", ""), "points"),
     )
-    top = f"best: {max((trial.accuracy for trial in trials), default=0):.2%}"
     chart = Chart(
         "validation accuracy of each trial",
-        f"points: trials; line: best so far; {top}",
+        key=tuple((curve.label, curve.paint) for curve in curves[::-1]),
         x_label="trial",
         is_share=True,
-        width=560,
-        height=260,
+        width=400,
+        height=230,
     )
     return draw_chart(chart, curves)
 
@@ -114,8 +113,7 @@ def _draw_panel(
     chart = replace(
         frame,
         title=_readable(choice),
-        subtitle=f"{leader.option} {leader.points[-1][1]:.3f}",
-        paint=paints[leader.option],
+        key=((f"{leader.option} {leader.points[-1][1]:.2f}", paints[leader.option]),),
     )
     others = [curve for curve in curves if curve is not leader]
     lines = [Curve(c.option, c.points, paints[c.option], width=1.3) for c in others]
@@ -132,7 +130,8 @@ def _draw_kind(kind: str, metrics: Mapping[str, Points]) -> str:
     ]
     title = kind if len(curves) > 1 else next(iter(names.values()))
     is_share = kind in ("accuracy", "share")
-    chart = Chart(title, x_label=_EPOCHS, is_share=is_share, has_legend=len(curves) > 1)
+    key = tuple((curve.label, curve.paint) for curve in curves) if len(curves) > 1 else ()
+    chart = Chart(title, key=key, x_label=_EPOCHS, is_share=is_share)
     return draw_chart(chart, curves)
 
 

@@ -1,0 +1,240 @@
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas_lightning.core.graph import Edge, Graph
+from nas_lightning.reports.drawing import draw
+from nas_lightning.reports.page import write_report
+
+COST = {
+    "wall_s": 61.2,
+    "device_s": 60.0,
+    "training_samples": 20160,
+    "gradient_steps": 630,
+    "children_trained": 0,
+    "epochs_trained": 15,
+}
+RESULT: dict[str, Any] = {
+    "space": "darts",
+    "strategy": "darts",
+    "data": "digits",
+    "seed": 3,
+    "genotype_id": "3f2a9c01bd77",
+    "split": "9f86d081884c7d65",
+    "versions": {"python": "3.11.2", "torch": "2.9.0"},
+    "threads": 2,
+    "command": "nas-search seed=3",
+    "search": {"validation_accuracy": 0.9652, "alpha_entropy_start": 2.0794, "cost": COST},
+    "child": {"test_accuracy": 0.9889, "parameters": 68234, "multiply_adds": 3204480, "cost": COST},
+    "baselines": {
+        "random_genotype": {"test_accuracy": 0.9833},
+        "logistic_regression": {"test_accuracy": 0.9611},
+    },
+    "notes": ["A deliberate difference."],
+}
+SECTIONS = [
+    "Result",
+    "The found network",
+    "How the search decided",
+    "Trials",
+    "The search",
+    "The training of the child",
+    "Cost",
+    "Further figures",
+    "Do it again",
+    "Notes",
+]
+VOID = ("meta", "rect", "path", "circle")
+
+
+class _Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.names: list[str] = []
+        self.links: list[str] = []
+        self.headings: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.open += [] if tag in VOID else [tag]
+        self.links += [
+            value or "" for name, value in attrs if name in ("src", "href", "xlink:href")
+        ]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        self.headings += [data] if self.open[-1:] == ["h2"] else []
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    edges = (Edge("a", "0", "sep_conv_3x3"), Edge("0", "b", ""))
+    files = {
+        "genotype.svg": draw([Graph("normal cell", ("a", "0", "b"), edges)]),
+        "alphas.csv": "epoch,group,choice,option,weight\n-1,n/2,n/edge_0_2,conv,0.5\n",
+        "metrics.csv": "epoch,search/train_loss,time_s\n0,2.0,1\n1,1.0,2\n",
+        "child/metrics.csv": "epoch,child/train_loss\n0,2.0\n1,1.0\n",
+        "trials.jsonl": json.dumps({"event": "told", "trial": 0, "validation_accuracy": 0.5})
+        + "\n",
+    }
+    (tmp_path / "child").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def page(run_dir: Path) -> Callable[..., _Page]:
+    def write(**changes: object) -> _Page:
+        path = write_report(run_dir, {**RESULT, **changes})
+        return _Page(path.read_text(encoding="utf-8"))
+
+    return write
+
+
+def test_a_full_run_has_every_section(page: Callable[..., _Page]) -> None:
+    assert page().headings == SECTIONS
+
+
+def test_every_element_is_closed(page: Callable[..., _Page]) -> None:
+    assert page().open == []
+
+
+def test_the_page_asks_nothing_of_the_network(run_dir: Path) -> None:
+    text = write_report(run_dir, RESULT).read_text(encoding="utf-8")
+    addresses = set(re.findall(r"https?://[^\"'<> )]*", text))
+    assert addresses <= {"http://www.w3.org/2000/svg"}
+    assert _Page(text).links == []
+    assert not {"script", "link", "img", "iframe"} & set(_Page(text).names)
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "98.89 %",
+        "98.33 %",
+        "96.11 %",
+        "96.52 %",
+        "68,234",
+        "3,204,480",
+        "1 min 01 s",
+        "20,160",
+        "nas-search seed=3",
+        "9f86d081884c7d65",
+        "2.9.0",
+        "A deliberate difference.",
+        "0 = sep_conv_3x3(a)",
+        "0.56 percentage points above",
+    ],
+)
+def test_the_page_tells(page: Callable[..., _Page], words: str) -> None:
+    assert words in page().text
+
+
+def test_a_child_worse_than_a_random_one_is_told(page: Callable[..., _Page]) -> None:
+    baselines = {"random_genotype": {"test_accuracy": 0.9989}}
+    assert "1.00 percentage points below" in page(baselines=baselines).text
+
+
+@pytest.mark.parametrize(
+    ("name", "heading"),
+    [
+        ("genotype.svg", "The found network"),
+        ("alphas.csv", "How the search decided"),
+        ("trials.jsonl", "Trials"),
+        ("metrics.csv", "The search"),
+        ("child/metrics.csv", "The training of the child"),
+    ],
+)
+def test_a_missing_file_leaves_its_section_out(
+    run_dir: Path, page: Callable[..., _Page], name: str, heading: str
+) -> None:
+    (run_dir / name).unlink()
+    assert page().headings == [other for other in SECTIONS if other != heading]
+
+
+def test_a_run_without_a_child_has_no_comparison(page: Callable[..., _Page]) -> None:
+    text = page(child=None, baselines=None).text
+    assert "96.52 %" in text
+    assert "random genotype" not in text
+
+
+def test_a_single_figure_is_not_compared(page: Callable[..., _Page]) -> None:
+    assert "the found network" not in page(baselines=None).text
+
+
+def test_equal_accuracies_are_called_equal(page: Callable[..., _Page]) -> None:
+    baselines = {"random_genotype": {"test_accuracy": 0.9889}}
+    assert "is equal to that of a random genotype" in page(baselines=baselines).text
+
+
+def test_an_empty_result_gives_a_page(tmp_path: Path) -> None:
+    text = write_report(tmp_path, {}).read_text(encoding="utf-8")
+    assert _Page(text).headings == []
+
+
+def test_text_from_the_user_has_no_meaning_as_markup(page: Callable[..., _Page]) -> None:
+    attack = "<script>alert(1)</script>"
+    names = ("space", "strategy", "data", "genotype_id", "split", "command")
+    shown = page(**dict.fromkeys(names, attack), notes=[attack], versions={attack: attack})
+    assert "script" not in shown.names
+    assert shown.text.count(attack) == 13
+
+
+def test_names_in_the_tables_have_no_meaning_as_markup(
+    run_dir: Path, page: Callable[..., _Page]
+) -> None:
+    head = "epoch,group,choice,option,weight\n"
+    (run_dir / "alphas.csv").write_text(head + "0,<b>g,<b>cell/<b>c,<b>option,0.5\n")
+    (run_dir / "metrics.csv").write_text("epoch,<b>loss\n0,1\n")
+    shown = page()
+    assert shown.names.count("b") == 8
+    assert "<b>option" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("text", "culprit"),
+    [
+        ("<svg", "no element found|unclosed token"),
+        ('<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>', "it holds .*script"),
+        ('<svg xmlns="http://www.w3.org/2000/svg" onload="x()"/>', "it holds 'onload'"),
+    ],
+)
+def test_a_foreign_drawing_is_refused(
+    run_dir: Path, page: Callable[..., _Page], text: str, culprit: str
+) -> None:
+    (run_dir / "genotype.svg").write_text(text)
+    with pytest.raises(ValueError, match=rf"genotype.svg must be a drawing .*{culprit}"):
+        page()
+
+
+def test_the_same_run_gives_the_same_bytes(run_dir: Path) -> None:
+    first = write_report(run_dir, RESULT).read_bytes()
+    assert write_report(run_dir, RESULT).read_bytes() == first
+
+
+def test_reports_need_neither_torch_nor_matplotlib() -> None:
+    code = (
+        "import sys, nas_lightning.reports.page, nas_lightning.reports.drawing\n"
+        "print(sorted({'torch', 'lightning', 'hydra', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
