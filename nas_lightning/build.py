@@ -1,0 +1,123 @@
+"""The only file that makes objects from configuration; every mistake is found before."""
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import make_dataclass
+from functools import partial
+from typing import Any
+
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+__all__ = ["make", "make_all"]
+
+
+def make(node: Any, where: str, **runtime: Any) -> Any:
+    """Returns what a configuration node with `_target_` names, its arguments checked.
+
+    Nested nodes with `_target_` are made first. `_partial_: true` gives a function that still
+    takes the rest of the arguments.
+
+    Args:
+        node: the node.
+        where: its key, for messages, e.g. "strategy".
+        runtime: further arguments that no configuration holds.
+
+    Raises:
+        ValueError: the target cannot be imported, a key is unknown or missing, a value has the
+            wrong type, or the target itself refuses a value.
+    """
+    values = _plain(node, where)
+    target = _target(values.pop("_target_", None), where)
+    is_partial = values.pop("_partial_", False)
+    parameters = inspect.signature(target).parameters
+    accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    known = [name for name in parameters if name not in runtime]
+    if unknown := [] if accepts_any else sorted(set(values) - set(known)):
+        raise ValueError(f"unknown key '{where}.{unknown[0]}'; choose from: {', '.join(known)}")
+    hints = _hints(target)
+    checked = {
+        name: _value(value, f"{where}.{name}", hints.get(name, Any))
+        for name, value in values.items()
+    }
+    passed = {name: value for name, value in runtime.items() if name in parameters}
+    if is_partial:
+        return partial(target, **passed, **checked)
+    lacking = [
+        name
+        for name, p in parameters.items()
+        if p.default is p.empty
+        and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        and name not in passed
+        and name not in checked
+    ]
+    if lacking:
+        raise ValueError(f"{where}.{lacking[0]} is missing; give {where}.{lacking[0]}=...")
+    return target(**passed, **checked)
+
+
+def make_all(nodes: Mapping[str, Any], where: str, **runtime: Any) -> list[Any]:
+    """Returns what every node of a group makes, in order; null nodes are left out."""
+    return [
+        make(node, f"{where}.{name}", **runtime) for name, node in nodes.items() if node is not None
+    ]
+
+
+def _plain(node: Any, where: str) -> dict[str, Any]:
+    if isinstance(node, DictConfig):
+        try:
+            node = OmegaConf.to_container(node, resolve=True)
+        except OmegaConfBaseException as error:
+            raise ValueError(f"{where}: {error}") from error
+    if not isinstance(node, dict):
+        raise ValueError(f"{where} ({node!r}) must be a group of keys with a _target_")
+    return dict(node)
+
+
+def _target(path: Any, where: str) -> Callable[..., Any]:
+    if not isinstance(path, str):
+        raise ValueError(f"{where}._target_ ({path!r}) must be the path of a class or function")
+    try:
+        target = get_object(path)
+    except Exception as error:
+        cause = error.__cause__ or error
+        raise ValueError(f"{where}._target_ '{path}' cannot be imported: {cause}") from error
+    if not callable(target):
+        raise ValueError(f"{where}._target_ '{path}' must be a class or function")
+    return typing.cast(Callable[..., Any], target)
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    function = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):
+        return {}
+
+
+def _value(value: Any, where: str, hint: Any) -> Any:
+    """Returns a value made, converted to its parameter's type, or refused."""
+    if isinstance(value, dict) and "_target_" in value:
+        return make(value, where)
+    if value == "???":
+        raise ValueError(f"{where} is missing; give {where}=...")
+    name = where.rpartition(".")[2]
+    try:
+        typed = OmegaConf.structured(make_dataclass("Typed", [(name, hint)]))
+    except (OmegaConfBaseException, TypeError, ValueError):
+        return value
+    try:
+        merged = OmegaConf.merge(typed, {name: value})
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"{where} ({value!r}) has the wrong type: {reason}") from error
+    plain = OmegaConf.to_container(merged)
+    assert isinstance(plain, dict)
+    result = plain[name]
+    return tuple(result) if isinstance(result, list) and _is_tuple(hint) else result
+
+
+def _is_tuple(hint: Any) -> bool:
+    return any(typing.get_origin(h) is tuple for h in (hint, *typing.get_args(hint)))

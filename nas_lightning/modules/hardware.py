@@ -1,0 +1,88 @@
+"""The hardware of a run, and the Trainers that use it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L  # noqa: N812 - the usual name
+import torch
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+
+__all__ = ["Hardware"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a run computes on.
+
+    Attributes:
+        accelerator: "cpu", "gpu", or another name that Lightning knows.
+        devices: number of them.
+        precision: Lightning's name of it, e.g. "32-true", "bf16-mixed", "64-true".
+        threads: CPU threads, at least 1; None takes all cores.
+
+    Raises:
+        ValueError: a value is out of its range, or there is no such device here.
+    """
+
+    accelerator: str = "cpu"
+    devices: int = 1
+    precision: str = "32-true"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.devices != 1:
+            raise ValueError(f"hardware.devices ({self.devices}) must be 1: searches on several "
+                             "devices are not there yet")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"hardware.threads ({self.threads}) must be at least 1, or null")
+        known = ["gpu", *AcceleratorRegistry.available_accelerators()]
+        if self.accelerator not in known:
+            raise ValueError(f"unknown hardware.accelerator '{self.accelerator}'; choose from: "
+                             f"{', '.join(sorted(known))}")
+        if self.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+            raise ValueError(f"hardware.accelerator ({self.accelerator}) needs a CUDA device and "
+                             "torch finds none; use hardware=cpu")
+
+    def prepare(self) -> None:
+        """Sets the number of CPU threads of this process."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+
+    def trainer(
+        self,
+        epochs: int,
+        callbacks: Sequence[L.Callback] = (),
+        loggers: Sequence[Any] = (),
+        plugins: Sequence[Any] = (),
+        folder: Path | None = None,
+        **more: Any,
+    ) -> L.Trainer:
+        """Returns a Trainer that leaves no files but those of its callbacks and loggers.
+
+        Args:
+            epochs: its length.
+            callbacks: observers of the training.
+            loggers: Lightning loggers.
+            plugins: Lightning plugins.
+            folder: root of what callbacks write without being told where.
+            more: further arguments of the Trainer.
+        """
+        return L.Trainer(
+            accelerator=self.accelerator,
+            devices=self.devices,
+            precision=self.precision,  # type: ignore[arg-type]
+            max_epochs=epochs,
+            callbacks=list(callbacks),
+            logger=list(loggers) or False,
+            plugins=list(plugins),
+            default_root_dir=folder,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
+            enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
+            **more,
+        )

@@ -1,0 +1,96 @@
+"""The typed shell of the configurations: an unknown key or a wrong type fails at composition."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+__all__ = ["SearchConfig", "ShowConfig", "TrainConfig", "register"]
+
+
+@dataclass
+class ShowConfig:
+    """Configuration of `nas-show`.
+
+    Attributes:
+        genotype: a file, a published name, or a text notation.
+        json: whether to print JSON.
+        output: file for the drawing; null draws none.
+        search_space: the space of the genotype.
+        channels: channels of the child's first cells; null takes the published child's.
+        cells: cells of the child; null takes the published child's.
+        stem: stem of the child; null takes the published child's.
+        input_shape: image shape (channels, height, width).
+        num_outputs: number of classes.
+    """
+
+    genotype: str = MISSING
+    json: bool = False
+    output: str | None = "genotype.svg"
+    search_space: dict[str, Any] = MISSING
+    channels: int | None = None
+    cells: int | None = None
+    stem: str | None = None
+    input_shape: list[int] = field(default_factory=lambda: [3, 32, 32])
+    num_outputs: int = 10
+
+
+@dataclass
+class TrainConfig:
+    """Configuration of `nas-train`.
+
+    Attributes:
+        seed: seed of everything that is drawn.
+        genotype: a file, a run's folder, a published name, or a text notation.
+        baselines: whether the two baselines are trained as well.
+        search_space, task, data, hardware, child: the groups.
+        logger, callbacks: further Lightning loggers and callbacks, by name.
+        experiment: a complete recipe, by name.
+    """
+
+    seed: int = 0
+    genotype: str = MISSING
+    baselines: bool = False
+    search_space: dict[str, Any] = MISSING
+    task: dict[str, Any] = MISSING
+    data: dict[str, Any] = MISSING
+    hardware: dict[str, Any] = MISSING
+    child: dict[str, Any] = MISSING
+    logger: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class SearchConfig:
+    """Configuration of `nas-search`.
+
+    Attributes:
+        seed: seed of everything that is drawn.
+        retrain: whether the found child is trained, tested and compared with baselines.
+        max_samples: cap of the training samples that the search may process.
+        search_space, strategy, evaluation, objective, task, data, hardware, child: the groups.
+        logger, callbacks: further Lightning loggers and callbacks, by name.
+    """
+
+    seed: int = 0
+    retrain: bool = True
+    max_samples: int | None = None
+    search_space: dict[str, Any] = MISSING
+    strategy: dict[str, Any] = MISSING
+    evaluation: dict[str, Any] = MISSING
+    objective: dict[str, Any] = MISSING
+    task: dict[str, Any] = MISSING
+    data: dict[str, Any] = MISSING
+    hardware: dict[str, Any] = MISSING
+    child: dict[str, Any] = MISSING
+    logger: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+
+
+def register() -> None:
+    """Puts the shells where Hydra finds them, as `schema/search` and so on."""
+    store = ConfigStore.instance()
+    shells = {"search": SearchConfig, "train": TrainConfig, "show": ShowConfig}
+    for name, shell in shells.items():
+        store.store(name=name, group="schema", node=shell, package="_global_")
