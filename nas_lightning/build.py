@@ -3,15 +3,84 @@
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import make_dataclass
+from dataclasses import dataclass, make_dataclass, replace
 from functools import partial
-from typing import Any
+from random import Random
+from typing import TYPE_CHECKING, Any
 
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-__all__ = ["make", "make_all"]
+if TYPE_CHECKING:
+    from nas_lightning.core.scale import Scale
+    from nas_lightning.core.search_space import SearchSpace
+    from nas_lightning.data.module import ImageDataModule
+    from nas_lightning.modules.child import ChildRecipe
+    from nas_lightning.modules.hardware import Hardware
+    from nas_lightning.modules.task import Classification
+
+__all__ = ["Parts", "assemble", "check_child", "make", "make_all"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What searching and training have in common.
+
+    Attributes:
+        seed: seed of everything that is drawn.
+        hardware: what is computed on.
+        space: the search space.
+        task: loss and metrics.
+        data: the data set, loaded.
+        recipe: how children are trained; its scale knows image shape and classes.
+    """
+
+    seed: int
+    hardware: "Hardware"
+    space: "SearchSpace"
+    task: "Classification"
+    data: "ImageDataModule"
+    recipe: "ChildRecipe"
+
+
+def assemble(cfg: DictConfig) -> Parts:
+    """Returns the parts that a configuration describes, checked against each other.
+
+    Raises:
+        ValueError: a value is impossible, or parts do not fit each other or the data.
+    """
+    hardware = make(cfg.hardware, "hardware")
+    hardware.prepare()
+    space = make(cfg.search_space, "search_space")
+    task = make(cfg.task, "task")
+    recipe = make(cfg.child, "child")
+    data = make(cfg.data, "data", seed=cfg.seed)
+    data.load()
+    recipe = replace(recipe, scale=_fitted(recipe.scale, data))
+    data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
+    check_child(space, recipe.scale)
+    return Parts(cfg.seed, hardware, space, task, data, recipe)
+
+
+def check_child(space: "SearchSpace", scale: "Scale") -> None:
+    """Builds some child on the meta device, to find an impossible scale early.
+
+    Raises:
+        ValueError: the space refuses the scale.
+    """
+    import torch
+
+    with torch.device("meta"):
+        space.child(space.sample(Random(0)), scale)
+
+
+def _fitted(scale: "Scale", data: "ImageDataModule") -> "Scale":
+    return replace(
+        scale,
+        input_shape=scale.input_shape or data.input_shape,
+        num_outputs=scale.num_outputs or data.num_outputs,
+    )
 
 
 def make(node: Any, where: str, **runtime: Any) -> Any:

@@ -77,3 +77,7 @@ class Mixture:
     def detach(self) -> "Mixture":
         """Returns the same mixture without a gradient to its weights."""
         return Mixture(self.weights.detach(), self.support)
+
+    def to(self, other: Tensor) -> "Mixture":
+        """Returns the same mixture with the device and type of another tensor."""
+        return Mixture(self.weights.to(other), self.support)

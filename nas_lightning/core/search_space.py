@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from nas_lightning.core import decisions as rules
 from nas_lightning.core.choices import Choice, Mixture
-from nas_lightning.core.cost import Cost, trace_cost
+from nas_lightning.core.cost import Cost, count_cost, trace_cost
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Graph
 from nas_lightning.core.scale import Scale
 
-__all__ = ["SearchSpace", "inherit", "one_hot", "uniform_mixture"]
+__all__ = ["SearchSpace", "child_cost", "inherit", "one_hot", "uniform_mixture"]
 
 
 class SearchSpace(ABC):
@@ -140,6 +140,13 @@ def one_hot(choices: Sequence[Choice], chosen: dict[str, str]) -> Mixture:
         row[picked] = 1.0
         support.append(tuple(picked))
     return Mixture(weights, tuple(support))
+
+
+def child_cost(space: SearchSpace, genotype: Genotype, scale: Scale) -> dict[str, int]:
+    """Returns the cost of one child by quantity, counted on the meta device."""
+    with torch.device("meta"):
+        network = space.child(genotype, scale)
+    return count_cost(network, scale.image())
 
 
 def inherit(child: nn.Module, supernet: nn.Module) -> None:

@@ -61,7 +61,8 @@ def read_all(images: Images, num_threads: int) -> Tensor:
     """All images in memory: uint8 (N, C, H, W), read by several threads."""
     if isinstance(images, ArrayImages):
         return images.pixels
-    pixels = torch.empty(len(images), *images.shape, dtype=torch.uint8)
+    with torch.inference_mode(False):  # threads may not write to a tensor of a Trainer's test
+        pixels = torch.empty(len(images), *images.shape, dtype=torch.uint8)
 
     def fill(indices: Tensor) -> None:
         pixels[indices[0] : indices[-1] + 1] = images.read(indices)

@@ -6,12 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import lightning as L  # noqa: N812 - the usual name
-import torch
 
-from nas_lightning.core.cost import count_cost
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.data.module import ImageDataModule, Stage
 from nas_lightning.modules.child import ChildModule, ChildRecipe, build_child
 from nas_lightning.modules.meter import CostMeter
@@ -37,12 +34,6 @@ class Candidates:
     recipe: ChildRecipe
     task: Classification
     make_trainer: Callable[[int], L.Trainer]
-
-    def size(self, genotype: Genotype, scale: Scale) -> dict[str, float]:
-        """Returns a child's parameters and multiply-adds, from the meta device."""
-        with torch.device("meta"):
-            network = self.space.child(genotype, scale)
-        return {name: float(v) for name, v in count_cost(network, scale.image()).items()}
 
 
 class Evaluation(ABC):
@@ -93,7 +84,7 @@ def train_candidate(
     cost = module.meter
     seconds = time.perf_counter() - started
     cost.add(CostMeter(seconds, seconds * trainer.world_size, 0, 0, 1, recipe.epochs))
-    return metrics | run.size(genotype, recipe.scale), cost
+    return metrics | child_cost(run.space, genotype, recipe.scale), cost
 
 
 def stage_samples(stage: Stage, batch_size: int, epochs: int) -> int:

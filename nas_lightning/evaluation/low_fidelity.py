@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import child_cost
 from nas_lightning.evaluation.candidates import (
     Candidates,
     Evaluation,
@@ -70,7 +71,7 @@ class LowFidelity(Evaluation):
     def evaluate(self, genotype: Genotype, seed: int) -> tuple[dict[str, float], CostMeter]:
         """Returns the reduced child's validation metrics, and what its training cost."""
         values, cost = train_candidate(self.run, self.recipe, self.stage, genotype, seed)
-        return values | self.run.size(genotype, self.full_scale), cost
+        return values | child_cost(self.run.space, genotype, self.full_scale), cost
 
     def samples(self) -> int:
         """Returns the training samples that one child processes."""

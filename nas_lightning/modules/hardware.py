@@ -1,5 +1,6 @@
 """The hardware of a run, and the Trainers that use it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,9 @@ class Hardware:
                              "torch finds none; use hardware=cpu")
 
     def prepare(self) -> None:
-        """Sets the number of CPU threads of this process."""
+        """Sets the number of CPU threads of this process, and keeps Lightning from chatting."""
+        for name in ("lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         if self.threads is not None:
             torch.set_num_threads(self.threads)
 

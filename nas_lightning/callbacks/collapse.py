@@ -1,0 +1,55 @@
+"""Warns where a search collapses to operations without parameters.
+
+Source: Zela et al., Understanding and Robustifying DARTS, 2020 (arXiv:1909.09656): alphas that
+favour skips and pools over convolutions lead to children that generalise badly.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import lightning as L  # noqa: N812 - the usual name
+from lightning.pytorch.callbacks import Callback
+
+from nas_lightning.core.decisions import Decision
+from nas_lightning.modules.supernet import SupernetModule
+
+__all__ = ["CollapseSentinel", "parameter_free_share"]
+
+log = logging.getLogger(__name__)
+
+PARAMETER_FREE = ("none", "skip_connect", "max_pool_3x3", "avg_pool_3x3")
+
+
+def parameter_free_share(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> float:
+    """Returns the share of a genotype's operations that have no parameters, in [0, 1]."""
+    ops = [o for d in decisions if d.kind == "op" and (o := chosen.get(d.name))]
+    return sum(op in PARAMETER_FREE for op in ops) / max(1, len(ops))
+
+
+class CollapseSentinel(Callback):
+    """Logs a warning at the end of a search whose genotype has few convolutions left.
+
+    Args:
+        share: share of operations without parameters above which it warns, in (0, 1].
+
+    Raises:
+        ValueError: `share` is out of its range.
+    """
+
+    def __init__(self, share: float = 0.6) -> None:
+        if not 0 < share <= 1:
+            raise ValueError(f"callbacks.collapse.share ({share}) must be in (0, 1]")
+        self.share = share
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Looks at the genotype that the scores give."""
+        if not isinstance(pl_module, SupernetModule):
+            return
+        genotype = pl_module.space.discretize(pl_module.strategy.scores())
+        found = parameter_free_share(pl_module.space.decisions, genotype.mapping)
+        if found > self.share:
+            log.warning(
+                "%.0f %% of the found operations have no parameters (skips and pools): the search "
+                "has probably collapsed; try fewer epochs or a larger weight decay",
+                100 * found,
+            )

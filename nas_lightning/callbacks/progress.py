@@ -1,0 +1,104 @@
+"""A progress bar over the whole training: epoch, time left, what is preferred now."""
+
+import sys
+from typing import Any
+
+import lightning as L  # noqa: N812 - the usual name
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+
+from nas_lightning.modules.supernet import SupernetModule
+
+__all__ = ["Progress"]
+
+SHOWN = ("validation_accuracy", "train_accuracy", "train_loss")
+
+
+class Progress(ProgressBar):
+    """Draws one bar on a terminal, or prints a line an epoch where there is none.
+
+    Args:
+        name: what is trained, e.g. "child".
+    """
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__()
+        self.name = name
+        self.bar: Bar | None = None
+        self._console = Console(file=sys.stderr)
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Shows nothing, as ranks other than the first do."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Shows progress again."""
+        self._enabled = True
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Starts the bar."""
+        self.name = self.name or ("search" if isinstance(pl_module, SupernetModule) else "child")
+        if not (self._enabled and self._console.is_terminal):
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        self.bar = Bar(*columns, console=self._console, transient=True)
+        self.bar.start()
+        epochs, batches = trainer.max_epochs or 1, int(trainer.num_training_batches)
+        done = trainer.current_epoch * batches
+        self.task = self.bar.add_task(self._title(trainer), total=epochs * batches, note="")
+        self.bar.update(self.task, completed=done)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        """Moves the bar."""
+        if self.bar is not None:
+            self.bar.update(self.task, advance=1, description=self._title(trainer))
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Shows what the epoch gave."""
+        note = self._note(trainer, pl_module)
+        if self.bar is not None:
+            self.bar.update(self.task, note=note)
+        elif self._enabled:
+            print(f"{self._title(trainer)}  {note}", file=sys.stderr, flush=True)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Ends the bar."""
+        self._stop()
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        """Ends the bar."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def _title(self, trainer: L.Trainer) -> str:
+        return f"{self.name} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+
+    def _note(self, trainer: L.Trainer, module: L.LightningModule) -> str:
+        metrics = {n.split("/")[-1]: float(v) for n, v in trainer.callback_metrics.items()}
+        parts = [f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in SHOWN if n in metrics][:2]
+        if isinstance(module, SupernetModule):
+            parts.append(f"prefers {preferred(module)}")
+        return "  ".join(parts)
+
+
+def preferred(module: SupernetModule) -> str:
+    """Returns the options that the found genotype uses most, with how often."""
+    chosen = module.space.discretize(module.strategy.scores()).mapping
+    ops = [o for d in module.space.decisions if d.kind == "op" and (o := chosen.get(d.name))]
+    counts = sorted({op: ops.count(op) for op in ops}.items(), key=lambda item: -item[1])
+    return ", ".join(f"{number} {op}" for op, number in counts[:3])

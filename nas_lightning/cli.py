@@ -1,0 +1,119 @@
+"""What every command shares: help, resume, sweeps, and one readable message for a mistake."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from nas_lightning import schema
+from nas_lightning.help import help_text
+from nas_lightning.paths import config_dir
+from nas_lightning.resume import resume_arguments
+from nas_lightning.sweep import summarise_sweep
+
+__all__ = ["Job", "run"]
+
+Job = Callable[[DictConfig, Path], float | None]
+
+INTERRUPTED = 130
+
+
+def run(config_name: str, job: Job) -> None:
+    """Runs a command: parses sys.argv, composes the configuration, calls the job.
+
+    A mistake ends in one message on standard error and exit status 1, without a traceback
+    unless HYDRA_FULL_ERROR=1; an interruption in exit status 130.
+
+    Args:
+        config_name: the primary configuration, e.g. "search".
+        job: gets the configuration and the run's folder; what it returns goes to a sweeper.
+    """
+    arguments = sys.argv[1:]
+    if not arguments and config_name != "search":
+        arguments = ["--help"]
+    if {"--help", "-h"} & set(arguments):
+        print(help_text(config_name))
+        return
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        _run(config_name, job, arguments)
+    except KeyboardInterrupt:
+        _stop("interrupted; nas-search resume=RUN_DIR goes on from the last epoch", INTERRUPTED)
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            _stop("interrupted; nas-search resume=RUN_DIR goes on from the last epoch", INTERRUPTED)
+        raise
+    except Exception as error:
+        if wants_traceback:
+            traceback.print_exc()
+        _stop(_message(error), 1)
+
+
+def _run(config_name: str, job: Job, arguments: list[str]) -> None:
+    schema.register()
+    arguments = resume_arguments(arguments, config_name)
+    is_sweep = bool({"-m", "--multirun"} & set(arguments))
+    if is_sweep:
+        arguments, folder = _with_sweep_folder(arguments)
+    sys.argv[1:] = arguments
+
+    def task(cfg: DictConfig) -> float | None:
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        return job(_typed(cfg, config_name), folder)
+
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(task)()
+    finally:
+        if is_sweep and folder.is_dir():
+            summarise_sweep(folder)
+
+
+def _typed(cfg: DictConfig, config_name: str) -> DictConfig:
+    """Returns the configuration on its shell, also where it comes from a run's folder."""
+    shell = {
+        "search": schema.SearchConfig,
+        "train": schema.TrainConfig,
+        "show": schema.ShowConfig,
+    }[config_name]
+    typed = OmegaConf.merge(OmegaConf.structured(shell), cfg)
+    assert isinstance(typed, DictConfig)
+    return typed
+
+
+def _with_sweep_folder(arguments: list[str]) -> tuple[list[str], Path]:
+    """Returns arguments that name the sweep's folder, and the folder."""
+    overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
+    for override in OverridesParser.create().parse_overrides(overrides):
+        if override.key_or_group == "hydra.sweep.dir":
+            return arguments, Path(str(override.value()))
+    folder = Path("outputs/sweep") / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
+    return [*arguments, f"hydra.sweep.dir={folder}"], folder
+
+
+def _message(error: BaseException) -> str:
+    """Returns a message for the user: the error, and what Hydra hides behind it."""
+    parts = [str(error).strip() or type(error).__name__]
+    cause: Any = error.__cause__
+    if isinstance(error, HydraException) and cause is not None and str(cause) not in parts[0]:
+        parts.append(str(cause).splitlines()[0])
+    if isinstance(error, OSError) and error.filename:
+        parts = [f"{error.strerror}: {error.filename}"]
+    known = isinstance(error, ValueError | TypeError | OSError | HydraException | ArithmeticError)
+    if not known:
+        parts[0] = f"{type(error).__name__}: {parts[0]} (HYDRA_FULL_ERROR=1 shows where)"
+    return "\n".join(parts)
+
+
+def _stop(message: str, status: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(status)

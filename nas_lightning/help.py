@@ -1,0 +1,76 @@
+"""The help of the commands, read off the configuration files without importing anything heavy."""
+
+import re
+from pathlib import Path
+
+from nas_lightning.paths import config_dir
+
+__all__ = ["help_text"]
+
+EXAMPLES = {
+    "search": (
+        "nas-search                                    DARTS on handwritten digits, two minutes",
+        "nas-search strategy=random evaluation=low_fidelity",
+        "nas-search strategy.order=second seed=1",
+        "nas-search data=folder data.path=DIR          your own images",
+        "nas-search -m strategy=darts,random seed=0,1,2",
+        "nas-search resume=RUN_DIR                     go on where a run stopped",
+    ),
+    "train": (
+        "nas-train genotype=darts_v2                   a published genotype",
+        "nas-train genotype=RUN_DIR child=darts_cifar  what a search found",
+        "nas-train resume=RUN_DIR                      go on where a run stopped",
+    ),
+    "show": (
+        "nas-show genotype=darts_v2",
+        "nas-show genotype=RUN_DIR json=true",
+        "nas-show genotype=darts_v2 channels=48 cells=14 stem=imagenet input_shape=[3,224,224]",
+    ),
+}
+OPTIONS = (
+    ("-m, --multirun", "run a sweep: every combination of comma-separated values"),
+    ("--cfg job", "print the configuration and stop"),
+    ("--config-dir DIR", "a folder of your own groups and options"),
+    ("--help", "this text"),
+)
+
+
+def help_text(config_name: str) -> str:
+    """Returns the help of a command: its groups, their options, its keys, and examples."""
+    folder = config_dir()
+    primary = (folder / f"{config_name}.yaml").read_text()
+    lines = [_first_comment(primary), "", "Groups (GROUP=OPTION; * is the default):"]
+    for group, chosen in _groups(primary):
+        lines.append(f"  {group}")
+        for path in sorted((folder / group).glob("**/*.yaml")):
+            option = path.relative_to(folder / group).with_suffix("").as_posix()
+            mark = "*" if option == chosen else " "
+            lines.append(f"   {mark}{option:14} {_first_comment(path.read_text())}")
+    lines += ["", "Keys (KEY=VALUE), beside those of the options above:"]
+    lines += [f"  {line}" for line in _keys(primary)]
+    lines += ["", "Options:", *(f"  {name:18} {text}" for name, text in OPTIONS)]
+    lines += ["", "Examples:", *(f"  {line}" for line in EXAMPLES[config_name])]
+    return "\n".join(lines)
+
+
+def _first_comment(text: str) -> str:
+    comments = [line[2:] for line in text.splitlines() if line.startswith("# ")]
+    return next((c for c in comments if not c.startswith("@package")), "")
+
+
+def _groups(primary: str) -> list[tuple[str, str]]:
+    found = re.findall(r"^  - (\w+): (\S+)", primary, re.MULTILINE)
+    return [
+        (group, option)
+        for group, option in found
+        if group != "schema" and (_folder(group)).is_dir()
+    ]
+
+
+def _folder(group: str) -> Path:
+    return config_dir() / group
+
+
+def _keys(primary: str) -> list[str]:
+    body = primary.split("\n\nhydra:")[0].split("\n\n", 1)[1]
+    return [line for line in body.splitlines() if line and not line.startswith(" ")]

@@ -1,0 +1,93 @@
+"""Loads a trained child to use it: class names and preprocessing included."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.build import make
+from nas_lightning.callbacks.files import best_or_last
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.scale import Scale
+from nas_lightning.data.files import decode
+from nas_lightning.data.normalisation import Normalisation
+
+__all__ = ["LoadedChild", "load_child"]
+
+
+class LoadedChild(nn.Module):
+    """A trained child: images in, logits out.
+
+    Attributes:
+        network: the child.
+        genotype: what it was built from.
+        class_names: names of the classes, in the order of the logits.
+        preprocessing: plain data: channels, image_size [height, width], mean and std.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        genotype: Genotype,
+        class_names: Sequence[str],
+        preprocessing: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.network, self.genotype = network, genotype
+        self.class_names, self.preprocessing = tuple(class_names), preprocessing
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits (N, classes) of preprocessed images (N, C, H, W)."""
+        out: Tensor = self.network(x)
+        return out
+
+    def preprocess(self, paths: Sequence[str | Path]) -> Tensor:
+        """Returns image files as the network wants them: (N, C, H, W), normalised.
+
+        Raises:
+            ValueError: a file is no readable image.
+        """
+        size, channels = self.preprocessing["image_size"], self.preprocessing["channels"]
+        images = [decode(Path(path), (size[0], size[1]), channels) for path in paths]
+        return self.normalise(torch.stack(images))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Returns images (N, C, H, W), uint8, of the right size, as normalised floats."""
+        mean, std = self.preprocessing["mean"], self.preprocessing["std"]
+        return Normalisation(tuple(mean), tuple(std))(images)
+
+    @torch.inference_mode()
+    def classify(self, *paths: str | Path) -> list[str]:
+        """Returns the class names of image files."""
+        best = self(self.preprocess(paths)).argmax(dim=1)
+        return [self.class_names[index] for index in best.tolist()]
+
+
+def load_child(run_dir: str | Path) -> LoadedChild:
+    """Returns the trained child of a run, in eval mode, on the CPU.
+
+    Args:
+        run_dir: the folder that nas-search or nas-train printed.
+
+    Raises:
+        ValueError: the folder holds no trained child.
+    """
+    folder = Path(run_dir).expanduser() / "child"
+    if not (folder / "last.ckpt").is_file():
+        raise ValueError(f"'{run_dir}' holds no trained child (no child/last.ckpt); give the "
+                         "folder of a finished nas-search or nas-train run")
+    content = best_or_last(folder)
+    card = content["child"]
+    space = make(card["space"], "search_space")
+    genotype = space.validate(Genotype.from_json(card["genotype"]))
+    scale = card["scale"]
+    network = space.child(
+        genotype, Scale(**(scale | {"input_shape": tuple(scale["input_shape"])}))
+    )
+    prefix = "network."
+    state = {k.removeprefix(prefix): v for k, v in content["state_dict"].items()
+             if k.startswith(prefix)}
+    network.load_state_dict(state)
+    return LoadedChild(network, genotype, card["class_names"], card["preprocessing"]).eval()

@@ -1,0 +1,107 @@
+"""How a run ends: genotype, drawing, report, result.json written last, and a short summary."""
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from nas_lightning import __version__
+
+if TYPE_CHECKING:
+    from nas_lightning.build import Parts
+    from nas_lightning.core.genotype import Genotype
+
+__all__ = ["finish", "finished", "kept_overrides", "write_genotype"]
+
+PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """Returns the result of a run that is complete, after saying so; else None."""
+    path = folder / "result.json"
+    if not path.is_file():
+        return None
+    result = json.loads(path.read_text())
+    print(f"this run is complete; its result is in {path}")
+    assert isinstance(result, dict)
+    return result
+
+
+def kept_overrides(folder: Path) -> list[str]:
+    """Returns the overrides that a run was started with."""
+    settings = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
+    return list(OmegaConf.select(settings, "hydra.overrides.task") or [])
+
+
+def write_genotype(folder: Path, parts: "Parts", genotype: "Genotype") -> None:
+    """Writes genotype.json and its drawing."""
+    from nas_lightning.callbacks.files import write_text
+    from nas_lightning.reports.drawing import draw
+
+    provenance = {"command": _command(folder), "seed": parts.seed, "data": _choice(folder, "data")}
+    write_text(folder / "genotype.json", genotype.to_json(provenance))
+    write_text(folder / "genotype.svg", draw(parts.space.graphs(genotype)))
+
+
+def finish(
+    folder: Path, parts: "Parts", genotype: "Genotype", figures: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Writes the report and, last of all, result.json; prints the summary.
+
+    Args:
+        folder: the run's folder.
+        parts: what was trained on and with.
+        genotype: what was found or trained.
+        figures: "search", "child", "baselines" and "notes" of the result.
+
+    Returns:
+        The content of result.json.
+    """
+    from nas_lightning.callbacks.files import write_text
+    from nas_lightning.reports.drawing import describe
+    from nas_lightning.reports.page import write_report
+    from nas_lightning.reports.summary import summary
+
+    write_genotype(folder, parts, genotype)
+    result = _facts(folder, parts, genotype) | dict(figures)
+    write_report(folder, result)
+    write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
+    print(summary(result, describe(parts.space.graphs(genotype)), folder))
+    return result
+
+
+def _facts(folder: Path, parts: "Parts", genotype: "Genotype") -> dict[str, Any]:
+    import torch
+
+    return {
+        "space": genotype.space,
+        "strategy": _choice(folder, "strategy"),
+        "data": _choice(folder, "data"),
+        "seed": parts.seed,
+        "genotype_id": genotype.id,
+        "split": parts.data.split_hash,
+        "versions": {
+            "nas_lightning": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in PACKAGES},
+        },
+        "threads": torch.get_num_threads(),
+        "hardware": f"{parts.hardware.accelerator} {parts.hardware.precision}",
+        "command": _command(folder),
+    }
+
+
+def _choice(folder: Path, group: str) -> str | None:
+    settings = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
+    choice = OmegaConf.select(settings, f"hydra.runtime.choices.{group}")
+    return None if choice is None else str(choice)
+
+
+def _command(folder: Path) -> str:
+    settings = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
+    name = OmegaConf.select(settings, "hydra.job.config_name")
+    return " ".join([f"nas-{name}", *kept_overrides(folder)])

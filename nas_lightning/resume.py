@@ -1,0 +1,72 @@
+"""resume=RUN_DIR: the arguments that go on with a run, from the configuration that it kept."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+
+__all__ = ["resume_arguments"]
+
+KEPT = ".hydra"
+
+
+def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
+    """Returns the arguments of a resumed run, or the arguments themselves without resume=.
+
+    The whole configuration comes from the run's folder; an override beside resume= must equal
+    the run's own.
+
+    Args:
+        arguments: what the user typed.
+        config_name: name of the command's primary configuration.
+
+    Raises:
+        ValueError: there is no such run, it is of another command, or an override differs.
+    """
+    named = [a for a in arguments if a.startswith("resume=")]
+    if not named:
+        return arguments
+    folder = Path(named[-1].removeprefix("resume=").strip("'\"")).expanduser().resolve()
+    kept = folder / KEPT
+    if not (kept / "config.yaml").is_file() or not (kept / "hydra.yaml").is_file():
+        raise ValueError(f"resume: {folder} is no run: it has no {KEPT}/config.yaml; name the "
+                         "folder that the run printed")
+    settings = OmegaConf.load(kept / "hydra.yaml")
+    own = OmegaConf.select(settings, "hydra.job.config_name")
+    if own != config_name:
+        raise ValueError(f"resume: {folder} is a run of nas-{own}; use nas-{own} resume={folder}")
+    typed = [a for a in arguments if a not in named]
+    if flags := [a for a in typed if a.startswith("-")]:
+        raise ValueError(f"resume: {flags[0]} cannot stand beside resume=; leave it out")
+    choices = OmegaConf.select(settings, "hydra.runtime.choices") or {}
+    _check_same(typed, OmegaConf.load(kept / "config.yaml"), choices, folder)
+    quoted = str(folder).replace("\\", "\\\\").replace('"', '\\"')
+    return [
+        "--config-path",
+        str(kept),
+        "--config-name",
+        "config",
+        f'hydra.run.dir="{quoted}"',
+        "hydra.output_subdir=null",
+        "hydra/job_logging=none",
+        "hydra/hydra_logging=none",
+    ]
+
+
+def _check_same(typed: list[str], config: Any, choices: Any, folder: Path) -> None:
+    overrides = OverridesParser.create().parse_overrides(typed)
+    changed = [o for o in overrides if not _is_same(o, config, choices)]
+    if changed:
+        names = ", ".join(str(o.key_or_group) for o in changed)
+        raise ValueError(f"resume: {names} differ from the run in {folder}, which keeps its own "
+                         "configuration; leave them out, or start a new run")
+
+
+def _is_same(override: Override, config: Any, choices: Any) -> bool:
+    name, value = override.key_or_group, override.value()
+    if name in choices:
+        return str(choices[name]) == str(value)
+    kept = OmegaConf.select(config, name, default="missing here")
+    return bool(kept == value)

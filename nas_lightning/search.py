@@ -1,0 +1,213 @@
+"""nas-search: searches, exports the genotype, retrains the child, tests it, reports."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from nas_lightning import cli
+
+if TYPE_CHECKING:
+    from nas_lightning.build import Parts
+    from nas_lightning.core.genotype import Genotype
+    from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy, Trial
+    from nas_lightning.evaluation.candidates import Evaluation
+
+__all__ = ["job", "main"]
+
+Found = tuple["Genotype", dict[str, Any]]
+
+
+def main() -> None:
+    """Runs the command."""
+    cli.run("search", job)
+
+
+def job(cfg: DictConfig, folder: Path) -> float | None:
+    """Runs one search from its configuration to its result.
+
+    Args:
+        cfg: the composed configuration.
+        folder: the run's folder; what an interrupted run left there is gone on with.
+
+    Returns:
+        The search's validation accuracy, for sweepers.
+    """
+    from nas_lightning import build, train
+    from nas_lightning.outcome import finish, finished, write_genotype
+
+    if done := finished(folder):
+        return float(done["search"]["validation_accuracy"])
+    parts = build.assemble(cfg)
+    search = _prepare(parts, cfg, folder)
+    genotype, figures = search()
+    write_genotype(folder, parts, genotype)
+    child = baselines = None
+    if cfg.retrain:
+        child = train.train_child(parts, cfg, genotype, folder / "child", "child")
+        baselines = train.train_baselines(parts, cfg, folder)
+    notes = _notes(parts, genotype)
+    finish(
+        folder,
+        parts,
+        genotype,
+        {"search": figures, "child": child, "baselines": baselines, "notes": notes},
+    )
+    return float(figures["validation_accuracy"])
+
+
+def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Found]:
+    """Returns the search, everything about it checked.
+
+    Raises:
+        ValueError: strategy and evaluation do not fit, or a value is impossible.
+    """
+    from nas_lightning import build
+    from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
+    from nas_lightning.evaluation.candidates import Candidates
+    from nas_lightning.outcome import kept_overrides
+
+    if cfg.max_samples is not None and cfg.max_samples < 1:
+        raise ValueError(f"max_samples ({cfg.max_samples}) must be at least 1, or null")
+    strategy = build.make(cfg.strategy, "strategy", space=parts.space, seed=parts.seed)
+    if isinstance(strategy, OneShotStrategy):
+        typed = [o for o in kept_overrides(folder) if o.startswith(("evaluation", "objective"))]
+        if typed:
+            raise ValueError(f"{typed[0]} has no effect: strategy {type(strategy).__name__} is "
+                             "one-shot and evaluates in its supernet; leave it out, or choose a "
+                             "black-box strategy such as strategy=random")
+        return partial(_search_one_shot, strategy, parts, cfg, folder)
+    if not isinstance(strategy, BlackBoxStrategy):
+        raise ValueError(f"strategy._target_ ({type(strategy).__name__}) must be a "
+                         "OneShotStrategy or a BlackBoxStrategy")
+    run = Candidates(
+        parts.space, parts.data, parts.recipe, parts.task, _quiet_trainer(parts, folder)
+    )
+    evaluation = build.make(cfg.evaluation, "evaluation", run=run)
+    return partial(_search_black_box, strategy, evaluation, parts, cfg, folder)
+
+
+def _search_one_shot(
+    strategy: "OneShotStrategy", parts: "Parts", cfg: DictConfig, folder: Path
+) -> Found:
+    """Trains the supernet with its strategy; returns the genotype and the search's figures."""
+    from nas_lightning import train
+    from nas_lightning.callbacks.checkpoint import RunCheckpoint
+    from nas_lightning.callbacks.cost import CostTimer
+    from nas_lightning.callbacks.files import AtomicCheckpointIO, resumable
+    from nas_lightning.callbacks.logs import AlphaLog, GenotypeLog, MetricsLog
+    from nas_lightning.core.relaxations import mean_entropy
+    from nas_lightning.modules.supernet import SupernetModule
+
+    stage = parts.data.search()
+    module = SupernetModule(
+        parts.space,
+        strategy,
+        parts.data.input_shape,
+        parts.data.num_outputs,
+        parts.task,
+        parts.seed,
+        cfg.max_samples,
+    )
+    start_entropy = float(mean_entropy(strategy.scores().weights, strategy.allowed))
+    trainer = parts.hardware.trainer(
+        strategy.epochs,
+        [
+            MetricsLog(folder / "metrics.csv"),
+            AlphaLog(folder / "alphas.csv"),
+            GenotypeLog(folder / "genotypes"),
+            CostTimer(module.meter),
+            RunCheckpoint(folder / "checkpoints"),
+            *train.observers(cfg, "search"),
+        ],
+        train.loggers(cfg),
+        [AtomicCheckpointIO()],
+        folder,
+    )
+    checkpoint = resumable(folder / "checkpoints")
+    trainer.fit(module, datamodule=stage, ckpt_path=checkpoint, weights_only=True)
+    module.to(trainer.strategy.root_device)
+    val = list(stage.val_dataloader())
+    genotype = module.derive(val)
+    scores = strategy.scores()
+    calibration = [batch["train"] for batch in stage.train_dataloader()]
+    metric = parts.task.metric
+    return genotype, {
+        f"validation_{metric}": module.validate(scores, val),
+        f"discretized_validation_{metric}": module.validate(
+            parts.space.mixture(genotype).to(scores.weights), val, calibration
+        ),
+        "alpha_entropy_start": start_entropy,
+        "alpha_entropy_end": float(mean_entropy(scores.weights, strategy.allowed)),
+        "cost": module.meter.as_dict(),
+    }
+
+
+def _search_black_box(
+    strategy: "BlackBoxStrategy",
+    evaluation: "Evaluation",
+    parts: "Parts",
+    cfg: DictConfig,
+    folder: Path,
+) -> Found:
+    """Evaluates what the strategy asks for; returns the best genotype and the figures."""
+    from nas_lightning import build
+    from nas_lightning.callbacks.files import write_text
+    from nas_lightning.callbacks.logs import csv_text
+    from nas_lightning.evaluation.journal import Journal
+    from nas_lightning.evaluation.trials import best_trial, run_trials
+
+    def watch(trials: list["Trial"]) -> None:
+        rows = [
+            {"trial": t.number, "search/reward": t.reward}
+            | {f"search/{name}": value for name, value in sorted(t.measurements.items())}
+            for t in trials
+        ]
+        write_text(folder / "metrics.csv", csv_text(rows))
+        _say(trials, strategy.trials)
+
+    objective = build.make(cfg.objective, "objective")
+    journal = Journal(folder / "trials.jsonl")
+    trials, cost = run_trials(strategy, evaluation, objective, journal, cfg.max_samples, watch)
+    best = best_trial(trials)
+    return best.genotype, {
+        "validation_accuracy": best.measurements["validation_accuracy"],
+        "reward": best.reward,
+        "trials": len(trials),
+        "cost": cost.as_dict(),
+    }
+
+
+def _say(trials: list["Trial"], total: int) -> None:
+    """Prints a line about the last trial, with the time that is left."""
+    import sys
+
+    from nas_lightning.evaluation.trials import best_trial
+
+    last, best = trials[-1], best_trial(trials)
+    left = sum(t.cost["wall_s"] for t in trials) / len(trials) * (total - len(trials))
+    print(
+        f"trial {len(trials)}/{total}  reward {last.reward:.4f}  best {best.reward:.4f} "
+        f"({best.genotype.id})  {left:.0f} s left",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _quiet_trainer(parts: "Parts", folder: Path) -> Callable[[int], Any]:
+    return lambda epochs: parts.hardware.trainer(epochs, folder=folder)
+
+
+def _notes(parts: "Parts", genotype: "Genotype") -> list[str]:
+    from nas_lightning.callbacks.collapse import parameter_free_share
+
+    share = parameter_free_share(parts.space.decisions, genotype.mapping)
+    if share <= 0.6:
+        return []
+    return [f"{share:.0%} of the found operations have no parameters: the search may have collapsed"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""nas-show: draws a genotype and tells its size; loads no data."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from nas_lightning import cli
+
+__all__ = ["job", "main"]
+
+
+def main() -> None:
+    """Runs the command."""
+    cli.run("show", job)
+
+
+def job(cfg: DictConfig, folder: Path) -> None:
+    """Prints a genotype's cells and size, and draws it."""
+    from nas_lightning import build
+    from nas_lightning.callbacks.files import write_text
+    from nas_lightning.core.search_space import child_cost
+    from nas_lightning.reports.drawing import describe, draw
+    from nas_lightning.zoo.reader import read_genotype
+
+    space = build.make(cfg.search_space, "search_space")
+    genotype = read_genotype(cfg.genotype, space)
+    changes = {k: cfg[k] for k in ("channels", "cells", "stem") if cfg[k] is not None}
+    scale = replace(
+        space.published_scale(),
+        input_shape=tuple(cfg.input_shape),
+        num_outputs=cfg.num_outputs,
+        **changes,
+    )
+    size = child_cost(space, genotype, scale)
+    graphs = space.graphs(genotype)
+    if cfg.output is not None:
+        write_text(Path(cfg.output), draw(graphs))
+    if cfg.json:
+        content = {"id": genotype.id, "space": genotype.space, **size}
+        print(json.dumps(content | {"choices": genotype.mapping}))
+        return
+    print(f"genotype {genotype.id} of space {genotype.space}\n{describe(graphs)}\n")
+    print(f"at {scale.channels} channels, {scale.cells} cells, images {scale.image()}:")
+    print(f"{'parameters':24} {size['parameters']:,}")
+    print(f"{'multiply-adds':24} {size['multiply_adds']:,}")
+    if cfg.output is not None:
+        print(f"{'drawing':24} {cfg.output}")
+
+
+if __name__ == "__main__":
+    main()

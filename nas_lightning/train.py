@@ -1,0 +1,144 @@
+"""nas-train: trains a child from a genotype and tests it."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nas_lightning import cli
+
+if TYPE_CHECKING:
+    import lightning as L  # noqa: N812 - the usual name
+
+    from nas_lightning.build import Parts
+    from nas_lightning.core.genotype import Genotype
+
+__all__ = ["job", "main", "train_baselines", "train_child"]
+
+
+def main() -> None:
+    """Runs the command."""
+    cli.run("train", job)
+
+
+def job(cfg: DictConfig, folder: Path) -> float | None:
+    """Trains, tests and reports one child; returns its validation or else test accuracy."""
+    from nas_lightning import build
+    from nas_lightning.outcome import finish, finished
+    from nas_lightning.zoo.reader import read_genotype
+
+    if done := finished(folder):
+        return float(done["child"]["test_accuracy"])
+    parts = build.assemble(cfg)
+    genotype = read_genotype(cfg.genotype, parts.space)
+    child = train_child(parts, cfg, genotype, folder / "child", "child")
+    baselines = train_baselines(parts, cfg, folder) if cfg.baselines else None
+    result = {"search": None, "child": child, "baselines": baselines, "notes": []}
+    finish(folder, parts, genotype, result)
+    return float(child["test_accuracy"])
+
+
+def train_child(
+    parts: "Parts", cfg: DictConfig, genotype: "Genotype", folder: Path, name: str
+) -> dict[str, Any]:
+    """Trains a child on the whole training set and tests it; goes on where it was stopped.
+
+    Args:
+        parts: what to train on and with.
+        cfg: the configuration: callbacks, loggers, and the space that a checkpoint names.
+        genotype: what to build.
+        folder: where checkpoint and metrics go.
+        name: what is trained, for the progress bar and the seed.
+
+    Returns:
+        Test figures, size and cost.
+    """
+    from nas_lightning.callbacks.checkpoint import RunCheckpoint
+    from nas_lightning.callbacks.cost import CostTimer
+    from nas_lightning.callbacks.files import AtomicCheckpointIO, best_or_last, resumable
+    from nas_lightning.callbacks.logs import MetricsLog
+    from nas_lightning.core.search_space import child_cost
+    from nas_lightning.core.seeding import keyed_seed
+    from nas_lightning.modules.child import ChildModule, build_child
+
+    recipe = parts.recipe
+    seed = keyed_seed(parts.seed, name)
+    network = build_child(parts.space, genotype, recipe.scale, seed)
+    card = _card(parts, cfg, genotype)
+    module = ChildModule(network, parts.data.num_outputs, recipe, parts.task, seed, card)
+    stage = parts.data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
+    monitor = f"child/validation_{parts.task.metric}" if recipe.validation_share else None
+    trainer = parts.hardware.trainer(
+        recipe.epochs,
+        [
+            MetricsLog(folder / "metrics.csv"),
+            CostTimer(module.meter),
+            RunCheckpoint(folder, monitor),
+            *observers(cfg, name),
+        ],
+        loggers(cfg),
+        [AtomicCheckpointIO()],
+        folder,
+        **({} if monitor else {"limit_val_batches": 0}),
+    )
+    trainer.fit(module, datamodule=stage, ckpt_path=resumable(folder), weights_only=True)
+    module.load_state_dict(best_or_last(folder)["state_dict"])
+    module.meter.children_trained = 1
+    (figures,) = trainer.test(module, datamodule=stage, verbose=False)
+    return {
+        **{metric.removeprefix("child/"): float(value) for metric, value in figures.items()},
+        **child_cost(parts.space, genotype, recipe.scale),
+        "cost": module.meter.as_dict(),
+    }
+
+
+def train_baselines(parts: "Parts", cfg: DictConfig, folder: Path) -> dict[str, Any]:
+    """Returns the baselines' figures: a random genotype trained alike, logistic regression."""
+    from random import Random
+
+    from nas_lightning.core.seeding import keyed_seed
+    from nas_lightning.evaluation.baselines import logistic_regression_accuracy
+
+    genotype = parts.space.sample(Random(keyed_seed(parts.seed, "random genotype")))
+    child = train_child(
+        parts, cfg, genotype, folder / "baselines" / "random_genotype", "random genotype"
+    )
+    return {
+        "random_genotype": {"genotype_id": genotype.id, **child},
+        "logistic_regression": {"test_accuracy": logistic_regression_accuracy(parts.data)},
+    }
+
+
+def observers(cfg: DictConfig, name: str) -> list["L.Callback"]:
+    """Returns new callbacks of the configuration; a progress bar is named for its training."""
+    from nas_lightning.build import make_all
+    from nas_lightning.callbacks.progress import Progress
+
+    callbacks = make_all(cfg.callbacks, "callbacks")
+    for callback in callbacks:
+        if isinstance(callback, Progress):
+            callback.name = name
+    return callbacks
+
+
+def loggers(cfg: DictConfig) -> list[Any]:
+    """Returns new Lightning loggers of the configuration."""
+    from nas_lightning.build import make_all
+
+    return make_all(cfg.logger, "logger")
+
+
+def _card(parts: "Parts", cfg: DictConfig, genotype: "Genotype") -> dict[str, Any]:
+    """Returns what `load_child` needs to build the network again, as plain data."""
+    return {
+        "space": OmegaConf.to_container(cfg.search_space, resolve=True),
+        "genotype": genotype.to_json(),
+        "scale": asdict(parts.recipe.scale),
+        "class_names": list(parts.data.class_names),
+        "preprocessing": parts.data.preprocessing,
+    }
+
+
+if __name__ == "__main__":
+    main()
