@@ -15,5 +15,6 @@ def config_dir() -> Path:
     for folder in (package / "conf", package.parent / "conf"):
         if (folder / "search.yaml").is_file():
             return folder
-    raise FileNotFoundError(f"no conf folder in {package} nor beside it: install nas_lightning "
-                            "again")
+    raise FileNotFoundError(
+        f"no conf folder in {package} nor beside it: install nas_lightning again"
+    )

@@ -8,7 +8,7 @@ the official network (Liu et al., 2019, arXiv:1806.09055), and is slow on purpos
 from collections.abc import Callable, Iterator
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the usual name
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 NODES, OPS = 4, 8
@@ -66,7 +66,9 @@ class PlainCell(nn.Module):
     def __init__(self, before: int, last: int, c: int, reduction: bool, after: bool) -> None:
         super().__init__()
         self.pre0 = (
-            Reduce(before, c) if after else nn.Sequential(*block(nn.Conv2d(before, c, 1, bias=False)))
+            Reduce(before, c)
+            if after
+            else nn.Sequential(*block(nn.Conv2d(before, c, 1, bias=False)))
         )
         self.pre1 = nn.Sequential(*block(nn.Conv2d(last, c, 1, bias=False)))
         self.edges = nn.ModuleList(

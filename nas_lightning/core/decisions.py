@@ -58,14 +58,19 @@ def canonical(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[
     for decision in decisions:
         active, value = is_active(decision, result), chosen.get(decision.name)
         if active and value is None:
-            raise ValueError(f"decision '{decision.name}' is missing; choose from: "
-                             f"{_listing(decision.options)}")
+            raise ValueError(
+                f"decision '{decision.name}' is missing; choose from: {_listing(decision.options)}"
+            )
         if not active and value is not None:
-            raise ValueError(f"decision '{decision.name}' ('{value}') has no effect beside the "
-                             "other choices; leave it out")
+            raise ValueError(
+                f"decision '{decision.name}' ('{value}') has no effect beside the "
+                "other choices; leave it out"
+            )
         if active and value not in decision.options:
-            raise ValueError(f"unknown option '{value}' of decision '{decision.name}'; "
-                             f"choose from: {_listing(decision.options)}")
+            raise ValueError(
+                f"unknown option '{value}' of decision '{decision.name}'; "
+                f"choose from: {_listing(decision.options)}"
+            )
         if active and value is not None:
             result[decision.name] = value
     return result
@@ -107,9 +112,7 @@ def complete(
     return chosen
 
 
-def mutate(
-    decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random
-) -> dict[str, str]:
+def mutate(decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random) -> dict[str, str]:
     """Returns choices with one active decision changed; what hangs on it follows.
 
     Raises:
@@ -135,9 +138,7 @@ def crossover(
 
 def encode(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> tuple[int, ...]:
     """Returns one option index a decision, -1 where the decision is inactive."""
-    return tuple(
-        d.options.index(chosen[d.name]) if d.name in chosen else -1 for d in decisions
-    )
+    return tuple(d.options.index(chosen[d.name]) if d.name in chosen else -1 for d in decisions)
 
 
 def decode(decisions: Sequence[Decision], code: Sequence[int]) -> dict[str, str]:
@@ -150,8 +151,10 @@ def decode(decisions: Sequence[Decision], code: Sequence[int]) -> dict[str, str]
         raise ValueError(f"a code has {len(decisions)} entries here, got {len(code)}")
     for decision, index in zip(decisions, code, strict=True):
         if not -1 <= index < len(decision.options):
-            raise ValueError(f"entry {index} of decision '{decision.name}' must be -1 or below "
-                             f"{len(decision.options)}")
+            raise ValueError(
+                f"entry {index} of decision '{decision.name}' must be -1 or below "
+                f"{len(decision.options)}"
+            )
     pairs = zip(decisions, code, strict=True)
     return canonical(decisions, {d.name: d.options[i] for d, i in pairs if i >= 0})
 

@@ -8,7 +8,7 @@ forward convolution with the flipped kernel, where the library's backward-data i
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the usual name
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 

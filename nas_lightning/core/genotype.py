@@ -72,29 +72,36 @@ class Genotype:
         """
         content = _parse(text)
         if content.get("format") != FORMAT:
-            raise ValueError(f"a genotype file has format '{FORMAT}', "
-                             f"got {_short(content.get('format'))}")
+            raise ValueError(
+                f"a genotype file has format '{FORMAT}', got {_short(content.get('format'))}"
+            )
         if content.get("version") != VERSION or isinstance(content.get("version"), bool):
-            raise ValueError(f"genotype version {_short(content.get('version'))} is unknown; "
-                             f"this release reads version {VERSION}")
+            raise ValueError(
+                f"genotype version {_short(content.get('version'))} is unknown; "
+                f"this release reads version {VERSION}"
+            )
         space, choices = content.get("space"), content.get("choices")
         if not isinstance(space, str) or not isinstance(choices, dict):
             raise ValueError("a genotype file needs 'space' (text) and 'choices' (an object)")
         for name, option in choices.items():
             if not isinstance(option, str):
-                raise ValueError(f"the choice of '{_short(name)}' must be text, "
-                                 f"got {_short(option)}")
+                raise ValueError(
+                    f"the choice of '{_short(name)}' must be text, got {_short(option)}"
+                )
         genotype = cls.of(space, choices)
         if content.get("id", genotype.id) != genotype.id:
-            raise ValueError(f"the file's id is {_short(content['id'])}, but its choices have id "
-                             f"'{genotype.id}': the file was changed; delete its 'id' to accept it")
+            raise ValueError(
+                f"the file's id is {_short(content['id'])}, but its choices have id "
+                f"'{genotype.id}': the file was changed; delete its 'id' to accept it"
+            )
         return genotype
 
 
 def _parse(text: str) -> dict[str, Any]:
     if len(text) > MAX_CHARACTERS:
-        raise ValueError(f"a genotype file has at most {MAX_CHARACTERS:,} characters, "
-                         f"got {len(text):,}")
+        raise ValueError(
+            f"a genotype file has at most {MAX_CHARACTERS:,} characters, got {len(text):,}"
+        )
     try:
         content = json.loads(text, object_pairs_hook=_unique)
     except RecursionError:

@@ -5,11 +5,9 @@ differences: odd image sizes work (see `FactorizedReduction`), and the auxiliary
 what is left of the map, so that it fits maps other than 8x8.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import torch
-import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
 from nas_lightning.core.cell import Cell, DropPath, branch_weights
@@ -28,7 +26,9 @@ MIN_AUXILIARY_SIDE = {"cifar": 8, "imagenet": 7}
 class MakeCell(Protocol):
     """Builds one cell of a stack."""
 
-    def __call__(self, kind: str, channels: int, preprocess: Sequence[nn.Module], norm: Norm) -> Cell:
+    def __call__(
+        self, kind: str, channels: int, preprocess: Sequence[nn.Module], norm: Norm
+    ) -> Cell:
         """Returns the cell.
 
         Args:
@@ -125,16 +125,20 @@ class CellNetwork(nn.Module):
 def _check_side(side: int, scale: Scale) -> None:
     least = MIN_SIDE[scale.stem]
     if side < least:
-        raise ValueError(f"images of {side} pixels are too small for the reductions; with "
-                         f"scale.stem={scale.stem} they need at least {least} pixels a side: set "
-                         f"data.image_size={least} or more")
+        raise ValueError(
+            f"images of {side} pixels are too small for the reductions; with "
+            f"scale.stem={scale.stem} they need at least {least} pixels a side: set "
+            f"data.image_size={least} or more"
+        )
     if scale.auxiliary:
         side = -(-side // (4 if scale.stem == "cifar" else 32))
         least = MIN_AUXILIARY_SIDE[scale.stem]
         if side < least:
-            raise ValueError(f"the map at two thirds of the cells has {side} pixels a side, and "
-                             f"the auxiliary head needs {least}: set scale.auxiliary=false, or "
-                             "use larger images")
+            raise ValueError(
+                f"the map at two thirds of the cells has {side} pixels a side, and "
+                f"the auxiliary head needs {least}: set scale.auxiliary=false, or "
+                "use larger images"
+            )
 
 
 def _conv(channels_in: int, channels_out: int, stride: int) -> nn.Conv2d:

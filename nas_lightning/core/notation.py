@@ -41,8 +41,10 @@ def read_darts_text(text: str) -> dict[str, CellText]:
         raise ValueError(f"not a genotype in DARTS's notation: {_short(text)}") from None
     is_call = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
     if not (is_call and tree.func.id == "Genotype" and not tree.args):
-        raise ValueError("DARTS's notation is Genotype(normal=[...], normal_concat=[...], "
-                         f"reduce=[...], reduce_concat=[...]), got {_short(text)}")
+        raise ValueError(
+            "DARTS's notation is Genotype(normal=[...], normal_concat=[...], "
+            f"reduce=[...], reduce_concat=[...]), got {_short(text)}"
+        )
     fields = {keyword.arg: keyword.value for keyword in tree.keywords}
     wanted = {"normal", "normal_concat", "reduce", "reduce_concat"}
     if set(fields) != wanted:

@@ -8,7 +8,7 @@ for ReLU-convolution-BatchNorm order and 7x1-1x7 convolutions.
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the usual name
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.depthwise import DepthwiseConv

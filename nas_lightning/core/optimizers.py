@@ -35,11 +35,15 @@ class Sgd:
 
     def __post_init__(self) -> None:
         if self.lr <= 0 or self.lr_min < 0 or self.lr_min > self.lr:
-            raise ValueError(f"params_optimizer.lr ({self.lr}) must be > 0 and lr_min "
-                             f"({self.lr_min}) between 0 and it; use e.g. 0.025 and 0.001")
+            raise ValueError(
+                f"params_optimizer.lr ({self.lr}) must be > 0 and lr_min "
+                f"({self.lr_min}) between 0 and it; use e.g. 0.025 and 0.001"
+            )
         if not 0 <= self.momentum < 1 or self.weight_decay < 0 or self.clip <= 0:
-            raise ValueError(f"params_optimizer: momentum ({self.momentum}) must be in [0, 1), "
-                             f"weight_decay ({self.weight_decay}) >= 0, clip ({self.clip}) > 0")
+            raise ValueError(
+                f"params_optimizer: momentum ({self.momentum}) must be in [0, 1), "
+                f"weight_decay ({self.weight_decay}) >= 0, clip ({self.clip}) > 0"
+            )
 
     def build(self, params: Iterable[Tensor]) -> torch.optim.SGD:
         """Builds the optimiser at the first epoch's learning rate."""
@@ -71,8 +75,10 @@ class Adam:
 
     def __post_init__(self) -> None:
         if self.lr <= 0 or self.weight_decay < 0:
-            raise ValueError(f"alpha_optimizer.lr ({self.lr}) must be > 0 and weight_decay "
-                             f"({self.weight_decay}) >= 0; use e.g. 3e-4 and 1e-3")
+            raise ValueError(
+                f"alpha_optimizer.lr ({self.lr}) must be > 0 and weight_decay "
+                f"({self.weight_decay}) >= 0; use e.g. 3e-4 and 1e-3"
+            )
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"alpha_optimizer.betas ({self.betas}) must be two numbers in [0, 1)")
 

@@ -38,8 +38,10 @@ class Scale:
         if self.channels < 2:
             raise ValueError(f"scale.channels ({self.channels}) must be at least 2; use e.g. 16")
         if self.cells < 3:
-            raise ValueError(f"scale.cells ({self.cells}) must be at least 3: one normal cell and "
-                             "two reduction cells; use e.g. 5")
+            raise ValueError(
+                f"scale.cells ({self.cells}) must be at least 3: one normal cell and "
+                "two reduction cells; use e.g. 5"
+            )
         _check_name("stem", self.stem, ("cifar", "imagenet"))
         _check_name("flavour", self.flavour, ("search", "child"))
         _check_name("batch_norm", self.batch_norm, ("batch", "fixed"))
@@ -52,8 +54,10 @@ class Scale:
         """
         shape = self.input_shape
         if shape is None or len(shape) != 3 or min(shape) < 1:
-            raise ValueError(f"scale.input_shape ({shape}) must be (channels, height, width); "
-                             "it usually comes from the data")
+            raise ValueError(
+                f"scale.input_shape ({shape}) must be (channels, height, width); "
+                "it usually comes from the data"
+            )
         return shape[0], shape[1], shape[2]
 
     def outputs(self) -> int:
@@ -63,8 +67,10 @@ class Scale:
             ValueError: it is unknown or below 1.
         """
         if self.num_outputs is None or self.num_outputs < 1:
-            raise ValueError(f"scale.num_outputs ({self.num_outputs}) must be at least 1; "
-                             "it usually comes from the data")
+            raise ValueError(
+                f"scale.num_outputs ({self.num_outputs}) must be at least 1; "
+                "it usually comes from the data"
+            )
         return self.num_outputs
 
 

@@ -72,8 +72,10 @@ class SearchSpace(ABC):
             ValueError: it belongs to another space, or its choices are not possible here.
         """
         if genotype.space != self.name:
-            raise ValueError(f"the genotype is of space '{genotype.space}', the search space is "
-                             f"'{self.name}'; choose search_space={genotype.space}")
+            raise ValueError(
+                f"the genotype is of space '{genotype.space}', the search space is "
+                f"'{self.name}'; choose search_space={genotype.space}"
+            )
         rules.canonical(self.decisions, genotype.mapping)
         return genotype
 

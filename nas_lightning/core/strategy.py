@@ -129,7 +129,7 @@ class OneShotStrategy(nn.Module, ABC):
     def scores(self) -> Mixture:
         """Returns the preference for each option: logged, drawn, discretized; never draws."""
 
-    def start_epoch(self, epoch: int) -> None:  # noqa: B027 - a hook
+    def start_epoch(self, epoch: int) -> None:
         """Sets what depends on the epoch (0-based); idempotent; a hook."""
 
     def search_step(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:

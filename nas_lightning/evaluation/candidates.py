@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import lightning as L  # noqa: N812 - the usual name
+import lightning as L
 
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace, child_cost

@@ -50,5 +50,7 @@ class Journal:
                 return dict(event)
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
-        raise ValueError(f"{self.path}, line {number} is no event of a search: {line[:60]!r}; "
-                         "remove the file to begin anew")
+        raise ValueError(
+            f"{self.path}, line {number} is no event of a search: {line[:60]!r}; "
+            "remove the file to begin anew"
+        )

@@ -77,8 +77,10 @@ def _affordable(evaluation: Evaluation, max_samples: int | None) -> int:
         return 2**62
     each = evaluation.samples()
     if max_samples < each:
-        raise ValueError(f"max_samples ({max_samples}) must allow at least one trial, which "
-                         f"processes {each} training samples; raise it, or lower the evaluation")
+        raise ValueError(
+            f"max_samples ({max_samples}) must allow at least one trial, which "
+            f"processes {each} training samples; raise it, or lower the evaluation"
+        )
     return max_samples // each
 
 
@@ -86,9 +88,11 @@ def _replayed(strategy: BlackBoxStrategy, journal: Journal) -> Iterator[Trial]:
     for event in journal.told():
         trial = strategy.ask(event["trial"])
         if trial.genotype.id != event["genotype_id"]:
-            raise ValueError(f"{journal.path} tells of genotype {event['genotype_id']} in trial "
-                             f"{trial.number}, this search asks for {trial.genotype.id}: it "
-                             "belongs to another search; use a new folder")
+            raise ValueError(
+                f"{journal.path} tells of genotype {event['genotype_id']} in trial "
+                f"{trial.number}, this search asks for {trial.genotype.id}: it "
+                "belongs to another search; use a new folder"
+            )
         trial = replace(
             trial,
             reward=event["reward"],

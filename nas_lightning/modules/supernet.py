@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import lightning as L  # noqa: N812 - the usual name
+import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -99,12 +99,20 @@ class SupernetModule(L.LightningModule):
                 not finite.
         """
         if not (isinstance(batch, dict) and {"train", "val"} <= set(batch)):
-            raise ValueError('a search needs batches {"train": (x, y), "val": (x, y)}, got '
-                             f'{type(batch).__name__}; let train_dataloader() return '
-                             '{"train": loader, "val": loader}')
+            raise ValueError(
+                'a search needs batches {"train": (x, y), "val": (x, y)}, got '
+                f"{type(batch).__name__}; let train_dataloader() return "
+                '{"train": loader, "val": loader}'
+            )
         loss = self.strategy.search_step(batch["train"], batch["val"], self)
-        self.log("search/train_loss", loss, on_step=False, on_epoch=True, sync_dist=True,
-                 batch_size=len(batch["train"][1]))
+        self.log(
+            "search/train_loss",
+            loss,
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+            batch_size=len(batch["train"][1]),
+        )
         if self.max_samples is not None and self.meter.training_samples >= self.max_samples:
             self.trainer.should_stop = True
 

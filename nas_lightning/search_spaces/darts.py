@@ -221,18 +221,24 @@ class DartsSpace(SearchSpace):
     def _read_cell(self, kind: str, cell: CellText) -> dict[str, str]:
         nodes = tuple(range(NUM_INPUTS, NUM_INPUTS + self.nodes))
         if sorted(cell.concat) != list(nodes):
-            raise ValueError(f"this space concatenates states {list(nodes)}, the text's {kind} "
-                             f"cell {list(cell.concat)}")
+            raise ValueError(
+                f"this space concatenates states {list(nodes)}, the text's {kind} "
+                f"cell {list(cell.concat)}"
+            )
         if len(cell.edges) != EDGES_PER_NODE * self.nodes:
-            raise ValueError(f"{self.nodes} nodes have {EDGES_PER_NODE * self.nodes} edges, the "
-                             f"text's {kind} cell has {len(cell.edges)}")
+            raise ValueError(
+                f"{self.nodes} nodes have {EDGES_PER_NODE * self.nodes} edges, the "
+                f"text's {kind} cell has {len(cell.edges)}"
+            )
         chosen: dict[str, str] = {}
         for position, node in enumerate(nodes):
             pairs = cell.edges[EDGES_PER_NODE * position : EDGES_PER_NODE * (position + 1)]
             sources = sorted({source for _, source in pairs})
             if len(sources) < EDGES_PER_NODE or not 0 <= sources[0] <= sources[-1] < node:
-                raise ValueError(f"node {node} of the {kind} cell must read two different states "
-                                 f"below {node}, got {[source for _, source in pairs]}")
+                raise ValueError(
+                    f"node {node} of the {kind} cell must read two different states "
+                    f"below {node}, got {[source for _, source in pairs]}"
+                )
             chosen[_inputs(kind, node)] = _subset(sources)
             chosen |= {_edge(kind, source, node): op for op, source in pairs}
         return chosen

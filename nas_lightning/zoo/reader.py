@@ -36,8 +36,10 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
     path = Path(text).expanduser()
     path = path / "genotype.json" if path.is_dir() else path
     if not path.is_file():
-        raise ValueError(f"genotype '{text}' is neither a file nor a published genotype; "
-                         f"published are: {', '.join(published_names())}")
+        raise ValueError(
+            f"genotype '{text}' is neither a file nor a published genotype; "
+            f"published are: {', '.join(published_names())}"
+        )
     try:
         return space.validate(Genotype.from_json(_read(path)))
     except (ValueError, OSError) as error:
@@ -46,8 +48,9 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
 
 def _read(path: Path) -> str:
     if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"a genotype file has at most {MAX_BYTES:,} bytes, "
-                         f"got {path.stat().st_size:,}")
+        raise ValueError(
+            f"a genotype file has at most {MAX_BYTES:,} bytes, got {path.stat().st_size:,}"
+        )
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
