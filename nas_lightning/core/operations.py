@@ -38,7 +38,7 @@ class State:
         self._known: dict[tuple[str, int], Tensor] = {}
 
     def relu(self) -> Tensor:
-        """Returns relu(x)."""
+        """Returns x under ReLU."""
         return self._once(("relu", 1), lambda: F.relu(self.x))
 
     def max_pool(self, stride: int) -> Tensor:
