@@ -56,12 +56,14 @@ class _Depthwise(torch.autograd.Function):
         return F.conv2d(x, weight, None, 1, padding, dilation, x.shape[1])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         options = (1, ctx.padding, ctx.dilation, x.shape[1])
         to_x = to_weight = None
         if ctx.needs_input_grad[0]:
             to_x = F.conv2d(grad, weight.flip(2, 3), None, *options)
         if ctx.needs_input_grad[1]:
-            to_weight = conv2d_weight(x, weight.shape, grad, *options)
+            to_weight = conv2d_weight(  # type: ignore[no-untyped-call]
+                x, weight.shape, grad, *options
+            )
         return to_x, to_weight, None, None

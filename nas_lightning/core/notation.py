@@ -39,8 +39,12 @@ def read_darts_text(text: str) -> dict[str, CellText]:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, RecursionError, MemoryError, ValueError):
         raise ValueError(f"not a genotype in DARTS's notation: {_short(text)}") from None
-    is_call = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
-    if not (is_call and tree.func.id == "Genotype" and not tree.args):
+    if not (
+        isinstance(tree, ast.Call)
+        and isinstance(tree.func, ast.Name)
+        and tree.func.id == "Genotype"
+        and not tree.args
+    ):
         raise ValueError(
             "DARTS's notation is Genotype(normal=[...], normal_concat=[...], "
             f"reduce=[...], reduce_concat=[...]), got {_short(text)}"
@@ -67,23 +71,25 @@ def write_darts_text(cells: dict[str, CellText]) -> str:
 
 def _edges(node: ast.expr, cell: str) -> tuple[tuple[str, int], ...]:
     value = _literal(node, cell)
-    good = isinstance(value, list | tuple) and all(
-        isinstance(pair, list | tuple)
-        and len(pair) == 2
-        and isinstance(pair[0], str)
-        and type(pair[1]) is int
-        for pair in value
-    )
-    if not good:
+    if not (isinstance(value, list | tuple) and all(_is_edge(pair) for pair in value)):
         raise ValueError(f"'{cell}' must list pairs (operation, input), got {_short(str(value))}")
     return tuple((pair[0], pair[1]) for pair in value)
 
 
+def _is_edge(pair: object) -> bool:
+    return (
+        isinstance(pair, list | tuple)
+        and len(pair) == 2
+        and isinstance(pair[0], str)
+        and type(pair[1]) is int
+    )
+
+
 def _states(node: ast.expr, cell: str) -> tuple[int, ...]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
-        bounds = [_literal(argument, cell) for argument in node.args]
-        good = 1 <= len(bounds) <= 2 and all(type(b) is int and abs(b) <= 1000 for b in bounds)
-        if good and not node.keywords:
+        literals = [_literal(argument, cell) for argument in node.args]
+        bounds = [b for b in literals if type(b) is int and abs(b) <= 1000]
+        if 1 <= len(bounds) <= 2 and len(bounds) == len(literals) and not node.keywords:
             return tuple(range(*bounds))
     value = None if isinstance(node, ast.Call) else _literal(node, cell)
     if not (isinstance(value, list | tuple) and all(type(state) is int for state in value)):

@@ -32,4 +32,5 @@ def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
     entropy = -torch.special.xlogy(shares, shares).sum(dim=-1)
     numbers = allowed.sum(dim=-1)
     open_rows = numbers > 1
-    return (entropy[open_rows] / numbers[open_rows].to(entropy.dtype).log()).mean()
+    normalised: Tensor = entropy[open_rows] / numbers[open_rows].to(entropy.dtype).log()
+    return normalised.mean()

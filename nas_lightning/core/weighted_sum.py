@@ -34,7 +34,7 @@ class _WeightedSum(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         num = len(ctx.needs_input_grad) // 2
         weights, terms = ctx.saved_tensors[:num], ctx.saved_tensors[num:]
         needs_weight, needs_term = ctx.needs_input_grad[:num], ctx.needs_input_grad[num:]

@@ -8,6 +8,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torchmetrics import Metric
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
@@ -113,6 +114,7 @@ class SupernetModule(L.LightningModule):
             sync_dist=True,
             batch_size=len(batch["train"][1]),
         )
+        self.log("search/lr", self.lr, on_step=False, on_epoch=True, reduce_fx="max")
         if self.max_samples is not None and self.meter.training_samples >= self.max_samples:
             self.trainer.should_stop = True
 
@@ -124,7 +126,6 @@ class SupernetModule(L.LightningModule):
                 f"the training loss became {float(loss)} in epoch {self.current_epoch}; lower "
                 f"strategy.params_optimizer.lr ({self.strategy.params_optimizer.lr})"
             )
-        self.log("search/lr", self.lr)
 
     def on_validation_epoch_start(self) -> None:
         """Fixes the mixture that is validated: the strategy's scores."""
@@ -137,6 +138,7 @@ class SupernetModule(L.LightningModule):
         loss = self.task.loss(logits, targets)
         self.log("search/validation_loss", loss, sync_dist=True, batch_size=len(targets))
         for name, metric in self.metrics.items():
+            assert isinstance(metric, Metric)
             metric.update(logits, targets)
             self.log(f"search/validation_{name}", metric)
 

@@ -113,7 +113,8 @@ class Darts(OneShotStrategy):
 
 def _norm(tensors: Sequence[Tensor | None]) -> Tensor:
     present = [t for t in tensors if t is not None]
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(present)))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(present)))
+    return norm
 
 
 def _moved(
