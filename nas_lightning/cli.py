@@ -67,15 +67,25 @@ def _run(config_name: str, job: Job, arguments: list[str]) -> None:
         arguments, folder = _with_sweep_folder(arguments)
     sys.argv[1:] = arguments
 
+    failures: list[Exception] = []
+
     def task(cfg: DictConfig) -> float | None:
         folder = Path(HydraConfig.get().runtime.output_dir)
-        return job(_typed(cfg, config_name), folder)
+        try:
+            return job(_typed(cfg, config_name), folder)
+        except Exception as error:
+            if is_sweep:  # Hydra takes note, goes on with the other jobs, and raises at the end
+                raise
+            failures.append(error)
+            return None
 
     try:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(task)()
     finally:
         if is_sweep and folder.is_dir():
             summarise_sweep(folder)
+    if failures:
+        raise failures[0]
 
 
 def _typed(cfg: DictConfig, config_name: str) -> DictConfig:

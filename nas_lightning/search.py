@@ -98,7 +98,6 @@ def _search_one_shot(
     from nas_lightning.callbacks.cost import CostTimer
     from nas_lightning.callbacks.files import AtomicCheckpointIO, resumable
     from nas_lightning.callbacks.logs import AlphaLog, GenotypeLog, MetricsLog
-    from nas_lightning.core.relaxations import mean_entropy
     from nas_lightning.modules.supernet import SupernetModule
 
     stage = parts.data.search()
@@ -111,7 +110,7 @@ def _search_one_shot(
         parts.seed,
         cfg.max_samples,
     )
-    start_entropy = float(mean_entropy(strategy.scores().weights, strategy.allowed))
+    start_entropy = _entropy(strategy)
     trainer = parts.hardware.trainer(
         strategy.epochs,
         [
@@ -140,9 +139,15 @@ def _search_one_shot(
             parts.space.mixture(genotype).to(scores.weights), val, calibration
         ),
         "alpha_entropy_start": start_entropy,
-        "alpha_entropy_end": float(mean_entropy(scores.weights, strategy.allowed)),
+        "alpha_entropy_end": _entropy(strategy),
         "cost": module.meter.as_dict(),
     }
+
+
+def _entropy(strategy: "OneShotStrategy") -> float:
+    from nas_lightning.core.relaxations import mean_entropy
+
+    return float(mean_entropy(strategy.scores().weights.detach(), strategy.allowed))
 
 
 def _search_black_box(

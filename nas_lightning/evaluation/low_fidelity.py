@@ -57,10 +57,7 @@ class LowFidelity(Evaluation):
         self.batch_size = full.batch_size or run.data.batch_size
         if samples is not None:
             self.batch_size = min(self.batch_size, samples)
-        warmup = min(full.warmup_epochs, epochs - 1)
-        self.recipe = replace(
-            full, epochs=epochs, warmup_epochs=warmup, scale=scale, batch_size=self.batch_size
-        )
+        self.recipe = replace(full, epochs=epochs, scale=scale, batch_size=self.batch_size)
         self.stage = run.data.candidate(
             max_samples=samples,
             image_size=image_size,

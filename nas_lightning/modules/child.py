@@ -25,15 +25,15 @@ __all__ = ["ChildModule", "ChildRecipe", "build_child"]
 class ChildRecipe:
     """How a child is trained from its first initialisation.
 
-    SGD with plain momentum; the learning rate rises linearly for `warmup_epochs` and
-    then falls along a cosine, step by step (DARTS's own schedule moves once an epoch).
+    SGD with plain momentum; the learning rate rises linearly over the share `warmup` of
+    all steps and then falls along a cosine, step by step (DARTS's own schedule moves once an epoch).
 
     Attributes:
         epochs: passes over the training set, at least 1.
         batch_size: images of a step; null takes the data's.
         lr: largest learning rate, above 0.
         lr_min: learning rate that the cosine ends at.
-        warmup_epochs: epochs of linear rise, at least 0 and below `epochs`.
+        warmup: share of the steps in which it rises, in [0, 1).
         momentum: share of the last update that is kept, in [0, 1).
         weight_decay: added to the gradient, times the parameter.
         clip: largest norm of all gradients together, above 0.
@@ -54,7 +54,7 @@ class ChildRecipe:
     batch_size: int | None = None
     lr: float = 0.1
     lr_min: float = 0.0
-    warmup_epochs: int = 2
+    warmup: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 3e-4
     clip: float = 5.0
@@ -68,13 +68,10 @@ class ChildRecipe:
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"child.epochs ({self.epochs}) must be at least 1; use e.g. 30")
-        if not 0 <= self.warmup_epochs < self.epochs:
-            raise ValueError(f"child.warmup_epochs ({self.warmup_epochs}) must be at least 0 and "
-                             f"below child.epochs ({self.epochs}); use e.g. 0")
         if self.lr <= 0 or not 0 <= self.lr_min <= self.lr:
             raise ValueError(f"child.lr ({self.lr}) must be > 0 and child.lr_min ({self.lr_min}) "
                              "between 0 and it; use e.g. 0.025 and 0")
-        for name in ("momentum", "label_smoothing", "drop_path", "validation_share"):
+        for name in ("warmup", "momentum", "label_smoothing", "drop_path", "validation_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"child.{name} ({getattr(self, name)}) must be in [0, 1)")
         if self.weight_decay < 0 or self.clip <= 0 or self.cutout < 0:
@@ -129,7 +126,7 @@ class ChildModule(L.LightningModule):
             foreach=True,
         )
         steps = self.trainer.estimated_stepping_batches
-        warmup = int(steps * self.recipe.warmup_epochs / self.recipe.epochs)
+        warmup = int(steps * self.recipe.warmup)
         lowest = self.recipe.lr_min / self.recipe.lr
 
         def share(step: int) -> float:
@@ -156,7 +153,6 @@ class ChildModule(L.LightningModule):
         probability = self.recipe.drop_path * epoch / self.recipe.epochs
         generator = torch.Generator(self.device).manual_seed(seed)
         self._drop_path = DropPath(probability, generator) if probability > 0 else None
-        self.log("child/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Returns the smoothed loss, the auxiliary head's part included."""
@@ -172,6 +168,8 @@ class ChildModule(L.LightningModule):
             total = loss(logits, targets)
         self.log("child/train_loss", total, on_step=False, on_epoch=True, sync_dist=True,
                  batch_size=len(targets))
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log("child/lr", lr, on_step=False, on_epoch=True)
         self._measure("train", self.train_metrics, logits.detach(), targets)
         self.meter.training_samples += len(targets) * self.trainer.world_size
         self.meter.gradient_steps += 1

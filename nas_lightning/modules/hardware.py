@@ -1,6 +1,7 @@
 """The hardware of a run, and the Trainers that use it."""
 
 import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ class Hardware:
         """Sets the number of CPU threads of this process, and keeps Lightning from chatting."""
         for name in ("lightning.pytorch", "lightning.fabric"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
         if self.threads is not None:
             torch.set_num_threads(self.threads)
 

@@ -13,6 +13,7 @@ from torchmetrics import Metric
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.normalization import batch_norms, still_statistics
+from nas_lightning.core.relaxations import mean_entropy
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Batch, OneShotStrategy
@@ -128,8 +129,11 @@ class SupernetModule(L.LightningModule):
             )
 
     def on_validation_epoch_start(self) -> None:
-        """Fixes the mixture that is validated: the strategy's scores."""
-        self._validated = self.strategy.scores()
+        """Fixes the mixture that is validated, the strategy's scores, and logs its state."""
+        self._validated = scores = self.strategy.scores()
+        weights = scores.weights.detach()
+        self.log("search/alpha_entropy", mean_entropy(weights, self.strategy.allowed))
+        self.log("search/skip_share", self._share_of(weights, "skip_connect"))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the mixture on the validation part."""
@@ -225,6 +229,16 @@ class SupernetModule(L.LightningModule):
     def derive(self, val: Iterable[Batch]) -> Genotype:
         """Returns the genotype that the strategy found."""
         return self.strategy.derive(self, val)
+
+    def _share_of(self, weights: Tensor, option: str) -> float:
+        """Returns the mean weight of an option over the choices that have it, 0 without any."""
+        table = weights.tolist()
+        having = [
+            row[choice.options.index(option)] / max(sum(row), 1e-12)
+            for row, choice in zip(table, self.space.choices, strict=True)
+            if option in choice.options
+        ]
+        return sum(having) / max(1, len(having))
 
     def _recalibrate(self, mixture: Mixture, batches: Iterable[Batch]) -> None:
         """Sets BatchNorm's running statistics to their means over batches."""
