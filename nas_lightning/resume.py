@@ -31,8 +31,10 @@ def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
     folder = Path(named[-1].removeprefix("resume=").strip("'\"")).expanduser().resolve()
     kept = folder / KEPT
     if not (kept / "config.yaml").is_file() or not (kept / "hydra.yaml").is_file():
-        raise ValueError(f"resume: {folder} is no run: it has no {KEPT}/config.yaml; name the "
-                         "folder that the run printed")
+        raise ValueError(
+            f"resume: {folder} is no run: it has no {KEPT}/config.yaml; name the "
+            "folder that the run printed"
+        )
     settings = OmegaConf.load(kept / "hydra.yaml")
     own = OmegaConf.select(settings, "hydra.job.config_name")
     if own != config_name:
@@ -60,8 +62,10 @@ def _check_same(typed: list[str], config: Any, choices: Any, folder: Path) -> No
     changed = [o for o in overrides if not _is_same(o, config, choices)]
     if changed:
         names = ", ".join(str(o.key_or_group) for o in changed)
-        raise ValueError(f"resume: {names} differ from the run in {folder}, which keeps its own "
-                         "configuration; leave them out, or start a new run")
+        raise ValueError(
+            f"resume: {names} differ from the run in {folder}, which keeps its own "
+            "configuration; leave them out, or start a new run"
+        )
 
 
 def _is_same(override: Override, config: Any, choices: Any) -> bool:

@@ -60,8 +60,9 @@ def _overrides(run: Path) -> dict[str, str]:
 
 
 def _figures(results: list[dict[str, Any]]) -> list[str]:
-    return [_mean([(r.get(part) or {}).get(name) for r in results])
-            for part, name in FIGURES.values()]
+    return [
+        _mean([(r.get(part) or {}).get(name) for r in results]) for part, name in FIGURES.values()
+    ]
 
 
 def _mean(values: list[float | None]) -> str:
@@ -83,6 +84,8 @@ def _write(folder: Path, header: list[str], rows: list[list[str]]) -> None:
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-             for row in [header, *rows]]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

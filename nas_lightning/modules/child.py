@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from math import cos, pi
 from typing import Any
 
-import lightning as L  # noqa: N812 - the usual name
+import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from nas_lightning.core.cell import DropPath
+from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Batch
 from nas_lightning.modules.meter import CostMeter
@@ -26,7 +28,8 @@ class ChildRecipe:
     """How a child is trained from its first initialisation.
 
     SGD with plain momentum; the learning rate rises linearly over the share `warmup` of
-    all steps and then falls along a cosine, step by step (DARTS's own schedule moves once an epoch).
+    all steps and then falls along a cosine, step by step (DARTS's own schedule moves once an
+    epoch).
 
     Attributes:
         epochs: passes over the training set, at least 1.
@@ -69,14 +72,18 @@ class ChildRecipe:
         if self.epochs < 1:
             raise ValueError(f"child.epochs ({self.epochs}) must be at least 1; use e.g. 30")
         if self.lr <= 0 or not 0 <= self.lr_min <= self.lr:
-            raise ValueError(f"child.lr ({self.lr}) must be > 0 and child.lr_min ({self.lr_min}) "
-                             "between 0 and it; use e.g. 0.025 and 0")
+            raise ValueError(
+                f"child.lr ({self.lr}) must be > 0 and child.lr_min ({self.lr_min}) "
+                "between 0 and it; use e.g. 0.025 and 0"
+            )
         for name in ("warmup", "momentum", "label_smoothing", "drop_path", "validation_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"child.{name} ({getattr(self, name)}) must be in [0, 1)")
         if self.weight_decay < 0 or self.clip <= 0 or self.cutout < 0:
-            raise ValueError(f"child.weight_decay ({self.weight_decay}) and child.cutout "
-                             f"({self.cutout}) must be >= 0, child.clip ({self.clip}) > 0")
+            raise ValueError(
+                f"child.weight_decay ({self.weight_decay}) and child.cutout "
+                f"({self.cutout}) must be >= 0, child.clip ({self.clip}) > 0"
+            )
 
 
 class ChildModule(L.LightningModule):
@@ -116,7 +123,7 @@ class ChildModule(L.LightningModule):
         out: Tensor = self.network(x)
         return out
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Returns SGD and its schedule."""
         optimizer = torch.optim.SGD(
             self.network.parameters(),
@@ -159,15 +166,23 @@ class ChildModule(L.LightningModule):
         x, targets = batch
         loss = partial_loss(self.task.loss, self.recipe.label_smoothing)
         if hasattr(self.network, "auxiliary"):
-            logits, auxiliary = self.network.forward_auxiliary(x, self._drop_path)  # type: ignore[operator]
+            logits, auxiliary = self.network.forward_auxiliary(x, self._drop_path)
             total = loss(logits, targets) + self.recipe.auxiliary_weight * loss(auxiliary, targets)
         else:
-            logits = self.network(x) if self._drop_path is None else self.network(
-                x, drop_path=self._drop_path
+            logits = (
+                self.network(x)
+                if self._drop_path is None
+                else self.network(x, drop_path=self._drop_path)
             )
             total = loss(logits, targets)
-        self.log("child/train_loss", total, on_step=False, on_epoch=True, sync_dist=True,
-                 batch_size=len(targets))
+        self.log(
+            "child/train_loss",
+            total,
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+            batch_size=len(targets),
+        )
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.log("child/lr", lr, on_step=False, on_epoch=True)
         self._measure("train", self.train_metrics, logits.detach(), targets)
@@ -179,8 +194,12 @@ class ChildModule(L.LightningModule):
         """Measures the child on held-out images."""
         x, targets = batch
         logits = self.network(x)
-        self.log("child/validation_loss", self.task.loss(logits, targets), sync_dist=True,
-                 batch_size=len(targets))
+        self.log(
+            "child/validation_loss",
+            self.task.loss(logits, targets),
+            sync_dist=True,
+            batch_size=len(targets),
+        )
         self._measure("validation", self.validation_metrics, logits, targets)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
@@ -196,8 +215,10 @@ class ChildModule(L.LightningModule):
         """
         loss = self.trainer.callback_metrics["child/train_loss"]
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the child's loss became {float(loss)} in epoch "
-                                     f"{self.current_epoch}; lower child.lr ({self.recipe.lr})")
+            raise FloatingPointError(
+                f"the child's loss became {float(loss)} in epoch "
+                f"{self.current_epoch}; lower child.lr ({self.recipe.lr})"
+            )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the card to a checkpoint."""
@@ -205,6 +226,7 @@ class ChildModule(L.LightningModule):
 
     def _measure(self, stage: str, metrics: nn.ModuleDict, out: Tensor, targets: Tensor) -> None:
         for name, metric in metrics.items():
+            assert isinstance(metric, Metric)
             metric.update(out, targets)
             self.log(f"child/{stage}_{name}", metric, on_step=False, on_epoch=True)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning as L  # noqa: N812 - the usual name
+import lightning as L
 import torch
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
@@ -36,17 +36,23 @@ class Hardware:
 
     def __post_init__(self) -> None:
         if self.devices != 1:
-            raise ValueError(f"hardware.devices ({self.devices}) must be 1: searches on several "
-                             "devices are not there yet")
+            raise ValueError(
+                f"hardware.devices ({self.devices}) must be 1: searches on several "
+                "devices are not there yet"
+            )
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"hardware.threads ({self.threads}) must be at least 1, or null")
         known = ["gpu", *AcceleratorRegistry.available_accelerators()]
         if self.accelerator not in known:
-            raise ValueError(f"unknown hardware.accelerator '{self.accelerator}'; choose from: "
-                             f"{', '.join(sorted(known))}")
+            raise ValueError(
+                f"unknown hardware.accelerator '{self.accelerator}'; choose from: "
+                f"{', '.join(sorted(known))}"
+            )
         if self.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-            raise ValueError(f"hardware.accelerator ({self.accelerator}) needs a CUDA device and "
-                             "torch finds none; use hardware=cpu")
+            raise ValueError(
+                f"hardware.accelerator ({self.accelerator}) needs a CUDA device and "
+                "torch finds none; use hardware=cpu"
+            )
 
     def prepare(self) -> None:
         """Sets the number of CPU threads of this process, and keeps Lightning from chatting."""

@@ -33,9 +33,14 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
         lines.append(_row("multiply-adds per image", f"{child['multiply_adds']:,}"))
     if search:
         cost = search["cost"]
-        lines.append(_row("cost of the search", f"{cost['wall_s']:.0f} s, "
-                          f"{cost['training_samples']:,} training samples, "
-                          f"{cost['gradient_steps']:,} gradient steps"))
+        lines.append(
+            _row(
+                "cost of the search",
+                f"{cost['wall_s']:.0f} s, "
+                f"{cost['training_samples']:,} training samples, "
+                f"{cost['gradient_steps']:,} gradient steps",
+            )
+        )
     lines += [f"note: {note}" for note in result.get("notes") or ()]
     lines += ["", _row("files", str(folder)), _row("report", str(folder / "report.html"))]
     return "\n".join(lines)
