@@ -232,7 +232,7 @@ class SupernetModule(L.LightningModule):
 
     def _share_of(self, weights: Tensor, option: str) -> float:
         """Returns the mean weight of an option over the choices that have it, 0 without any."""
-        table = weights.tolist()
+        table: list[list[float]] = weights.tolist()
         having = [
             row[choice.options.index(option)] / max(sum(row), 1e-12)
             for row, choice in zip(table, self.space.choices, strict=True)
