@@ -1,13 +1,15 @@
 """The optimisers of a search as plain settings that a strategy carries."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import cos, pi
 
 import torch
 from torch import Tensor
 
-__all__ = ["Adam", "Sgd"]
+__all__ = ["TRAVEL", "Adam", "Sgd"]
+
+TRAVEL = 12.0  # twice the paper's 3e-4 times its 19,500 steps on CIFAR-10
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Adam:
     """Adam (Kingma & Ba, 2015, arXiv:1412.6980) with L2 decay, as DARTS moves its alphas.
 
     Attributes:
-        lr: learning rate, above 0.
+        lr: learning rate, above 0; None takes `TRAVEL` / (number of steps of the search), so that
+            alphas can move as far in a short search on few images as in a long one on many.
         betas: decay of the two moments, each in [0, 1).
         weight_decay: added to the gradient, times the parameter.
 
@@ -69,12 +72,12 @@ class Adam:
         ValueError: a value is out of its range.
     """
 
-    lr: float = 3e-4
+    lr: float | None = 3e-4
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = 1e-3
 
     def __post_init__(self) -> None:
-        if self.lr <= 0 or self.weight_decay < 0:
+        if (self.lr is not None and self.lr <= 0) or self.weight_decay < 0:
             raise ValueError(
                 f"alpha_optimizer.lr ({self.lr}) must be > 0 and weight_decay "
                 f"({self.weight_decay}) >= 0; use e.g. 3e-4 and 1e-3"
@@ -82,6 +85,14 @@ class Adam:
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"alpha_optimizer.betas ({self.betas}) must be two numbers in [0, 1)")
 
-    def build(self, params: Iterable[Tensor]) -> torch.optim.Adam:
-        """Builds the optimiser."""
-        return torch.optim.Adam(params, self.lr, self.betas, weight_decay=self.weight_decay)
+    def build(
+        self, params: Iterable[Tensor], steps: Callable[[], int | float]
+    ) -> torch.optim.Adam:
+        """Builds the optimiser.
+
+        Args:
+            params: what it moves.
+            steps: returns the number of steps of the whole search; asked only without `lr`.
+        """
+        lr = TRAVEL / steps() if self.lr is None else self.lr
+        return torch.optim.Adam(params, lr, self.betas, weight_decay=self.weight_decay)

@@ -53,7 +53,7 @@ class ChildRecipe:
         ValueError: a value is out of its range.
     """
 
-    epochs: int = 30
+    epochs: int = 12
     batch_size: int | None = None
     lr: float = 0.1
     lr_min: float = 0.0
@@ -70,7 +70,7 @@ class ChildRecipe:
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
-            raise ValueError(f"child.epochs ({self.epochs}) must be at least 1; use e.g. 30")
+            raise ValueError(f"child.epochs ({self.epochs}) must be at least 1; use e.g. 12")
         if self.lr <= 0 or not 0 <= self.lr_min <= self.lr:
             raise ValueError(
                 f"child.lr ({self.lr}) must be > 0 and child.lr_min ({self.lr_min}) "

@@ -81,7 +81,11 @@ class SupernetModule(L.LightningModule):
             self.strategy.params_optimizer.build(self._params.values())
         ]
         if alphas := list(self.strategy.parameters()):
-            optimizers.append(self.strategy.alpha_optimizer.build(alphas))
+            optimizers.append(
+                self.strategy.alpha_optimizer.build(
+                    alphas, lambda: self.trainer.estimated_stepping_batches
+                )
+            )
         return optimizers
 
     def on_train_epoch_start(self) -> None:

@@ -58,7 +58,7 @@ class DartsSpace(SearchSpace):
         nodes: int = 4,
         ops: Sequence[str] = DARTS_OPS,
         min_edges: int = 2,
-        scale: Scale = Scale(channels=8, cells=5),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=8, cells=4),  # noqa: B008 - immutable
     ) -> None:
         if nodes < 1:
             raise ValueError(f"nodes ({nodes}) must be at least 1; the paper has 4")

@@ -2,9 +2,9 @@
 
 Source: Liu, Simonyan & Yang, DARTS, 2019 (arXiv:1806.09055), equations 2 to 8, and the official
 code for the optimisers and the look-ahead's momentum. Deliberate differences: no pass but the
-weight step moves BatchNorm's running statistics (train-mode results are the same), and the
-defaults' learning rate of alpha is larger than the paper's 3e-4, which could not move alphas in
-the few steps of a small data set (experiment=darts_cifar has the paper's).
+weight step moves BatchNorm's running statistics (train-mode results are the same), and by default
+the learning rate of alpha is set by the length of the search instead of the paper's 3e-4, which
+could not move alphas in the few steps of a small data set (experiment=darts_cifar has it).
 """
 
 from collections.abc import Sequence
@@ -45,11 +45,11 @@ class Darts(OneShotStrategy):
         self,
         space: SearchSpace,
         seed: int,
-        epochs: int = 10,
+        epochs: int = 6,
         order: str = "first",
         radius: float = 0.01,
         params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
-        alpha_optimizer: Adam = Adam(lr=0.02),  # noqa: B008 - immutable
+        alpha_optimizer: Adam = Adam(lr=None),  # noqa: B008 - immutable
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         if order not in ORDERS:
