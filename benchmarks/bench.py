@@ -36,9 +36,7 @@ from nas_lightning.strategies.darts import Darts  # noqa: E402
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
-def interleaved(
-    contenders: dict[str, Callable[[], object]], rounds: int
-) -> dict[str, list[float]]:
+def interleaved(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """Returns the seconds of each contender in each round, after one round of warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
@@ -58,7 +56,9 @@ def batch(size: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Te
 def fast_step(order: str, batch_size: int) -> tuple[Callable[[], object], SupernetModule]:
     """Returns our search step at 16 channels, 8 cells, and its module."""
     space = DartsSpace(scale=Scale(channels=16, cells=8))
-    module = SupernetModule(space, Darts(space, 0, epochs=50, order=order, alpha_optimizer=Adam()), (3, 32, 32), 10)
+    module = SupernetModule(
+        space, Darts(space, 0, epochs=50, order=order, alpha_optimizer=Adam()), (3, 32, 32), 10
+    )
     module._trainer = SimpleNamespace(world_size=1)  # a step needs nothing else of a Trainer
     optimizers = module.configure_optimizers()
     module.optimizers = lambda: optimizers
@@ -115,14 +115,10 @@ def bench_data(rounds: int, num_images: int = 20_000, batch_size: int = 256) -> 
     from nas_lightning.data.arrays import ImageArrays
 
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(
-        256, (num_images, 3, 32, 32), generator=generator, dtype=torch.uint8
-    )
+    pixels = torch.randint(256, (num_images, 3, 32, 32), generator=generator, dtype=torch.uint8)
     labels = torch.arange(num_images) % 10
     names = tuple(str(label) for label in range(10))
-    arrays = ImageArrays(
-        ArrayImages(pixels), labels, ArrayImages(pixels[:10]), labels[:10], names
-    )
+    arrays = ImageArrays(ArrayImages(pixels), labels, ArrayImages(pixels[:10]), labels[:10], names)
     data = ImageDataModule(
         lambda **_: arrays,
         seed=0,

@@ -80,7 +80,9 @@ def _run(config_name: str, job: Job, arguments: list[str]) -> None:
             return None
 
     try:
-        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(task)()
+        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(
+            task
+        )()
     finally:
         if is_sweep and folder.is_dir():
             summarise_sweep(folder)

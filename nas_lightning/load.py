@@ -76,18 +76,19 @@ def load_child(run_dir: str | Path) -> LoadedChild:
     """
     folder = Path(run_dir).expanduser() / "child"
     if not (folder / "last.ckpt").is_file():
-        raise ValueError(f"'{run_dir}' holds no trained child (no child/last.ckpt); give the "
-                         "folder of a finished nas-search or nas-train run")
+        raise ValueError(
+            f"'{run_dir}' holds no trained child (no child/last.ckpt); give the "
+            "folder of a finished nas-search or nas-train run"
+        )
     content = best_or_last(folder)
     card = content["child"]
     space = make(card["space"], "search_space")
     genotype = space.validate(Genotype.from_json(card["genotype"]))
     scale = card["scale"]
-    network = space.child(
-        genotype, Scale(**(scale | {"input_shape": tuple(scale["input_shape"])}))
-    )
+    network = space.child(genotype, Scale(**(scale | {"input_shape": tuple(scale["input_shape"])})))
     prefix = "network."
-    state = {k.removeprefix(prefix): v for k, v in content["state_dict"].items()
-             if k.startswith(prefix)}
+    state = {
+        k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)
+    }
     network.load_state_dict(state)
     return LoadedChild(network, genotype, card["class_names"], card["preprocessing"]).eval()

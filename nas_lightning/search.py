@@ -75,13 +75,17 @@ def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Foun
     if isinstance(strategy, OneShotStrategy):
         typed = [o for o in kept_overrides(folder) if o.startswith(("evaluation", "objective"))]
         if typed:
-            raise ValueError(f"{typed[0]} has no effect: strategy {type(strategy).__name__} is "
-                             "one-shot and evaluates in its supernet; leave it out, or choose a "
-                             "black-box strategy such as strategy=random")
+            raise ValueError(
+                f"{typed[0]} has no effect: strategy {type(strategy).__name__} is "
+                "one-shot and evaluates in its supernet; leave it out, or choose a "
+                "black-box strategy such as strategy=random"
+            )
         return partial(_search_one_shot, strategy, parts, cfg, folder)
     if not isinstance(strategy, BlackBoxStrategy):
-        raise ValueError(f"strategy._target_ ({type(strategy).__name__}) must be a "
-                         "OneShotStrategy or a BlackBoxStrategy")
+        raise ValueError(
+            f"strategy._target_ ({type(strategy).__name__}) must be a "
+            "OneShotStrategy or a BlackBoxStrategy"
+        )
     run = Candidates(
         parts.space, parts.data, parts.recipe, parts.task, _quiet_trainer(parts, folder)
     )
@@ -128,10 +132,10 @@ def _search_one_shot(
     checkpoint = resumable(folder / "checkpoints")
     trainer.fit(module, datamodule=stage, ckpt_path=checkpoint, weights_only=True)
     module.to(trainer.strategy.root_device)
-    val = list(stage.val_dataloader())
+    val: list[Any] = list(stage.val_dataloader())
     genotype = module.derive(val)
     scores = strategy.scores()
-    calibration = [batch["train"] for batch in stage.train_dataloader()]
+    calibration = [pair["train"] for pair in stage.train_dataloader() if isinstance(pair, dict)]
     metric = parts.task.metric
     return genotype, {
         f"validation_{metric}": module.validate(scores, val),
@@ -164,9 +168,9 @@ def _search_black_box(
     from nas_lightning.evaluation.journal import Journal
     from nas_lightning.evaluation.trials import best_trial, run_trials
 
-    def watch(trials: list["Trial"]) -> None:
+    def watch(trials: list["Trial"]) -> None:  # a row a trial, under the name "epoch"
         rows = [
-            {"trial": t.number, "search/reward": t.reward}
+            {"epoch": t.number, "search/reward": t.reward}
             | {f"search/{name}": value for name, value in sorted(t.measurements.items())}
             for t in trials
         ]
@@ -211,7 +215,7 @@ def _notes(parts: "Parts", genotype: "Genotype") -> list[str]:
     share = parameter_free_share(parts.space.decisions, genotype.mapping)
     if share <= 0.6:
         return []
-    return [f"{share:.0%} of the found operations have no parameters: the search may have collapsed"]
+    return [f"{share:.0%} of the found operations have no parameters: it may have collapsed"]
 
 
 if __name__ == "__main__":

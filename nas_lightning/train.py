@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from nas_lightning import cli
 
 if TYPE_CHECKING:
-    import lightning as L  # noqa: N812 - the usual name
+    import lightning as L
 
     from nas_lightning.build import Parts
     from nas_lightning.core.genotype import Genotype
@@ -34,7 +34,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     genotype = read_genotype(cfg.genotype, parts.space)
     child = train_child(parts, cfg, genotype, folder / "child", "child")
     baselines = train_baselines(parts, cfg, folder) if cfg.baselines else None
-    result = {"search": None, "child": child, "baselines": baselines, "notes": []}
+    result: dict[str, Any] = {"search": None, "child": child, "baselines": baselines, "notes": []}
     finish(folder, parts, genotype, result)
     return float(child["test_accuracy"])
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import lightning as L  # noqa: N812 - the usual name
+import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 __all__ = ["RunCheckpoint"]

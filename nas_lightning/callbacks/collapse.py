@@ -7,7 +7,7 @@ favour skips and pools over convolutions lead to children that generalise badly.
 import logging
 from collections.abc import Mapping, Sequence
 
-import lightning as L  # noqa: N812 - the usual name
+import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from nas_lightning.core.decisions import Decision

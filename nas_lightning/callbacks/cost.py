@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-import lightning as L  # noqa: N812 - the usual name
+import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from nas_lightning.modules.meter import CostMeter

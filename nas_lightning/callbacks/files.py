@@ -76,7 +76,9 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"checkpoint {path} cannot be read (truncated?): {error}; remove it to "
-                         "begin this part anew") from error
+        raise ValueError(
+            f"checkpoint {path} cannot be read (truncated?): {error}; remove it to "
+            "begin this part anew"
+        ) from error
     assert isinstance(content, dict)
     return content

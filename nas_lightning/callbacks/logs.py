@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-import lightning as L  # noqa: N812 - the usual name
+import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from nas_lightning.callbacks.files import write_text
@@ -53,8 +53,9 @@ class MetricsLog(Callback):
 
 
 class AlphaLog(Callback):
-    """Writes alphas.csv: the preference for each option at the start (epoch -1) and after
-    every epoch, in long form and full precision.
+    """Writes alphas.csv: the preference for each option, in long form and full precision.
+
+    Epoch -1 is the start; the others follow after every epoch.
 
     Args:
         path: the file.

@@ -3,10 +3,11 @@
 import sys
 from typing import Any
 
-import lightning as L  # noqa: N812 - the usual name
+import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 from nas_lightning.modules.supernet import SupernetModule
 

@@ -85,9 +85,7 @@ class Adam:
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"alpha_optimizer.betas ({self.betas}) must be two numbers in [0, 1)")
 
-    def build(
-        self, params: Iterable[Tensor], steps: Callable[[], int | float]
-    ) -> torch.optim.Adam:
+    def build(self, params: Iterable[Tensor], steps: Callable[[], int | float]) -> torch.optim.Adam:
         """Builds the optimiser.
 
         Args:
