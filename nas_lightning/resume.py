@@ -28,7 +28,7 @@ def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
     named = [a for a in arguments if a.startswith("resume=")]
     if not named:
         return arguments
-    folder = Path(named[-1].removeprefix("resume=").strip("'\"")).expanduser().resolve()
+    folder = Path(_unquoted(named[-1].removeprefix("resume="))).expanduser().resolve()
     kept = folder / KEPT
     if not (kept / "config.yaml").is_file() or not (kept / "hydra.yaml").is_file():
         raise ValueError(
@@ -55,6 +55,11 @@ def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
         "hydra/job_logging=none",
         "hydra/hydra_logging=none",
     ]
+
+
+def _unquoted(text: str) -> str:
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1] if is_quoted else text
 
 
 def _check_same(typed: list[str], config: Any, choices: Any, folder: Path) -> None:

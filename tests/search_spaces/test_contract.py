@@ -1,0 +1,104 @@
+"""The contract of every search space, parametrised over its configuration files."""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from nas_lightning.build import make
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import child_cost, inherit
+from nas_lightning.paths import config_dir
+
+FILES = sorted((config_dir() / "search_space").glob("*.yaml"))
+SHAPES = [(3, 9, 11), (1, 8, 8), (5, 12, 12)]
+
+
+@pytest.fixture(scope="module", params=FILES, ids=lambda path: path.stem)
+def space(request):
+    return make(OmegaConf.load(request.param), "search_space")
+
+
+def small(space, shape):
+    return replace(
+        space.scale, channels=4, cells=3, input_shape=shape, num_outputs=3
+    )
+
+
+def genotypes(space, number):
+    return [space.sample(Random(seed)) for seed in range(number)]
+
+
+def test_a_genotypes_own_mixture_discretizes_to_it(space):
+    for genotype in genotypes(space, 20):
+        assert space.discretize(space.mixture(genotype)) == genotype
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_one_hot_supernet_is_the_inherited_child_to_the_bit(space, shape, training):
+    scale = small(space, shape)
+    torch.manual_seed(0)
+    supernet = space.supernet(scale)
+    x = torch.randn(4, *shape)
+    for genotype in genotypes(space, 2):
+        child = space.child(genotype, scale)
+        inherit(child, supernet)
+        supernet.train(training), child.train(training)
+        assert torch.equal(supernet(x, space.mixture(genotype)), child(x))
+
+
+def test_gradients_reach_exactly_the_operations_that_the_mixture_uses(space):
+    scale = small(space, (3, 8, 8))
+    supernet = space.supernet(scale)
+    genotype = space.sample(Random(0))
+    supernet(torch.randn(2, 3, 8, 8), space.mixture(genotype)).sum().backward()
+    reached = {n for n, p in supernet.named_parameters() if p.grad is not None}
+    assert reached == {n for n, _ in space.child(genotype, scale).named_parameters()}
+
+
+def test_cost_of_a_one_hot_mixture_is_the_childs_own(space):
+    scale = small(space, (3, 8, 8))
+    cost = space.cost(scale)
+    for genotype in genotypes(space, 5):
+        assert cost.of_child(space.mixture(genotype)) == child_cost(space, genotype, scale)
+
+
+def test_genotypes_survive_json_codes_mutation_and_crossover(space):
+    rng = Random(0)
+    for genotype in genotypes(space, 20):
+        assert space.validate(Genotype.from_json(genotype.to_json())) == genotype
+        assert space.decode(space.encode(genotype)) == genotype
+        mutant = space.validate(space.mutate(genotype, rng))
+        assert mutant != genotype
+        space.validate(space.crossover(genotype, mutant, rng))
+
+
+def test_graphs_name_their_nodes_in_order(space):
+    for graph in space.graphs(space.sample(Random(0))):
+        position = {name: index for index, name in enumerate(graph.nodes)}
+        assert all(position[e.source] < position[e.target] for e in graph.edges)
+
+
+def test_a_genotype_of_another_space_is_refused_with_the_cure(space):
+    with pytest.raises(ValueError, match="of space 'elsewhere'.*choose search_space=elsewhere"):
+        space.validate(Genotype.of("elsewhere", {}))
+
+
+def test_hostile_choices_are_refused(space):
+    genotype = space.sample(Random(0))
+    name = genotype.choices[0][0]
+    with pytest.raises(ValueError, match="unknown option '__import__"):
+        space.validate(Genotype.of(space.name, genotype.mapping | {name: "__import__('os')"}))
+    with pytest.raises(ValueError, match="unknown decision 'surprise'"):
+        space.validate(Genotype.of(space.name, genotype.mapping | {"surprise": "x"}))
+
+
+@pytest.mark.slow
+def test_a_child_can_be_exported(space):
+    child = space.child(space.sample(Random(0)), small(space, (3, 8, 8))).eval()
+    x = torch.randn(2, 3, 8, 8)
+    exported = torch.export.export(child, (x,))
+    torch.testing.assert_close(exported.module()(x), child(x))

@@ -1,0 +1,39 @@
+"""A search step without a Trainer: what tests of strategies share."""
+
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor
+
+from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.scale import Scale
+from nas_lightning.modules.supernet import SupernetModule
+from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.strategies.darts import Darts
+
+CHANNELS, CELLS, SIDE, CLASSES = 4, 3, 8, 5
+
+Batch = tuple[Tensor, Tensor]
+
+
+def module_of(order: str = "first", radius: float = 0.01) -> SupernetModule:
+    """Returns a small search module in float64, ready for steps."""
+    torch.manual_seed(0)
+    space = DartsSpace(scale=Scale(CHANNELS, CELLS))
+    strategy = Darts(space, 0, 50, order, radius, Sgd(), Adam(lr=0.05))
+    module = SupernetModule(space, strategy, (3, SIDE, SIDE), CLASSES).double()
+    module._trainer = SimpleNamespace(world_size=1)
+    optimizers = module.configure_optimizers()
+    module.optimizers = lambda: optimizers
+    return module
+
+
+def batches(size: int = 6) -> tuple[Batch, Batch]:
+    """Returns a training and a validation batch."""
+    rng = torch.Generator().manual_seed(1)
+
+    def draw() -> Batch:
+        x = torch.randn(size, 3, SIDE, SIDE, generator=rng, dtype=torch.float64)
+        return x, torch.randint(CLASSES, (size,), generator=rng)
+
+    return draw(), draw()
