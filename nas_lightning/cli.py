@@ -6,12 +6,11 @@ import traceback
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
 from nas_lightning import schema
@@ -113,17 +112,28 @@ def _with_sweep_folder(arguments: list[str]) -> tuple[list[str], Path]:
 
 
 def _message(error: BaseException) -> str:
-    """Returns a message for the user: the error, and what Hydra hides behind it."""
-    parts = [str(error).strip() or type(error).__name__]
-    cause: Any = error.__cause__
-    if isinstance(error, HydraException) and cause is not None and str(cause) not in parts[0]:
-        parts.append(str(cause).splitlines()[0])
+    """Returns a message for the user: the rule, the value, the cure."""
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, HydraException):
+        return _hydra_message(error, text)
     if isinstance(error, OSError) and error.filename:
-        parts = [f"{error.strerror}: {error.filename}"]
-    known = isinstance(error, ValueError | TypeError | OSError | HydraException | ArithmeticError)
-    if not known:
-        parts[0] = f"{type(error).__name__}: {parts[0]} (HYDRA_FULL_ERROR=1 shows where)"
-    return "\n".join(parts)
+        return f"{error.strerror}: {error.filename}"
+    if isinstance(error, ValueError | TypeError | OSError | ArithmeticError):
+        return text
+    return f"{type(error).__name__}: {text} (HYDRA_FULL_ERROR=1 shows where)"
+
+
+def _hydra_message(error: HydraException, text: str) -> str:
+    """Returns what Hydra says, without its search paths and its advice to add keys."""
+    if isinstance(error, OverrideParseException):
+        return f"cannot read '{error.override}': {text.splitlines()[0]}; quote it or correct it"
+    if text.startswith("Could not override '"):
+        key = text.split("'")[1]
+        return f"unknown key '{key}'; --help names the groups and --cfg job prints all keys"
+    lines = text.partition("Config search path")[0].split("\n")
+    text = "\n".join(line for line in lines if line.strip())
+    cause = str(error.__cause__ or "").splitlines()
+    return f"{text}: {cause[0]}" if cause and cause[0] not in text else text
 
 
 def _stop(message: str, status: int) -> None:

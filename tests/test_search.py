@@ -212,9 +212,10 @@ POINTS = {
 @pytest.mark.parametrize("point", POINTS)
 def test_an_interrupted_run_resumes_to_the_same_bits(finished, tmp_path, point):
     folder = tmp_path / "odd name = 'x'"
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interruption):
+    with pytest.MonkeyPatch.context() as patch:
         POINTS[point](patch)
-        search_into(folder)
+        with pytest.raises(Interruption):
+            search_into(folder)
     assert not (folder / "result.json").exists()
     run("search", f"resume={folder}")
     assert_same_runs(folder, finished)
@@ -222,16 +223,17 @@ def test_an_interrupted_run_resumes_to_the_same_bits(finished, tmp_path, point):
 
 def test_an_interrupted_trial_begins_anew_and_a_torn_line_is_dropped(finished_random, tmp_path):
     folder = tmp_path / "run"
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interruption):
-        evaluate = trial_loop.keyed_seed
+    keyed_seed = trial_loop.keyed_seed
 
-        def seed(*key):
-            if key[1:] == ("trial", 1):
-                raise Interruption
-            return evaluate(*key)
+    def interrupted_seed(*key):
+        if key[1:] == ("trial", 1):
+            raise Interruption
+        return keyed_seed(*key)
 
-        patch.setattr(trial_loop, "keyed_seed", seed)
-        run("search", f"hydra.run.dir={folder}", *TINY_RANDOM, *RANDOM)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial_loop, "keyed_seed", interrupted_seed)
+        with pytest.raises(Interruption):
+            run("search", f"hydra.run.dir={folder}", *TINY_RANDOM, *RANDOM)
     with (folder / "trials.jsonl").open("a") as file:
         file.write('{"event": "told", "tri')
     run("search", f"resume={folder}")
@@ -276,9 +278,10 @@ def test_a_child_is_trained_from_a_published_genotype_and_resumes(tmp_path):
     arguments = [o for o in TINY_CHILD if "nodes" not in o]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run("train", f"hydra.run.dir={whole}", "genotype=darts_v2", *arguments)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interruption):
+    with pytest.MonkeyPatch.context() as patch:
         fail_in_epoch(patch, ChildModule, 1)
-        run("train", f"hydra.run.dir={killed}", "genotype=darts_v2", *arguments)
+        with pytest.raises(Interruption):
+            run("train", f"hydra.run.dir={killed}", "genotype=darts_v2", *arguments)
     run("train", f"resume={killed}")
     assert result(killed) == result(whole)
     assert rows(killed / "child/metrics.csv") == rows(whole / "child/metrics.csv")

@@ -77,6 +77,7 @@ class ImageDataModule(Stage):
         path: where the source finds the images, if it needs to be told.
         image_size: one side or (height, width) in pixels; None leaves it to the source.
         channels: of an image; None leaves it to the source.
+        num_classes: that must be found; None takes what is there.
         batch_size: images of a step, over all processes.
         validation_share: share of each class that the search validates on, in (0, 1).
         augmentation: of training images; None means none.
@@ -95,6 +96,7 @@ class ImageDataModule(Stage):
         path: str | None = None,
         image_size: int | tuple[int, ...] | None = None,
         channels: int | None = None,
+        num_classes: int | None = None,
         batch_size: int = 64,
         validation_share: float = 0.5,
         augmentation: Augmentation | None = None,
@@ -114,6 +116,7 @@ class ImageDataModule(Stage):
         self.path = path
         self.image_size = image_size if image_size is None else as_size(image_size)
         self.channels = channels
+        self.num_classes = num_classes
         self.batch_size = batch_size
         self.validation_share = validation_share
         self.augmentation = augmentation
@@ -258,6 +261,12 @@ class ImageDataModule(Stage):
     def _loaded(self) -> Loaded:
         arrays = self.source(path=self.path, image_size=self.image_size, channels=self.channels)
         check(arrays)
+        found = len(arrays.class_names)
+        if self.num_classes not in (None, found):
+            raise ValueError(
+                f"data.num_classes ({self.num_classes}) must be the number of classes found, "
+                f"{found}: {', '.join(arrays.class_names[:10])}; correct it or leave it null"
+            )
         batch_for(self._split(arrays.train_labels)[0], self.batch_size)  # before the slow reading
         return Loaded(arrays, self.memory_limit_gib, self.num_workers)
 

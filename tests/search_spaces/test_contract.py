@@ -22,9 +22,7 @@ def space(request):
 
 
 def small(space, shape):
-    return replace(
-        space.scale, channels=4, cells=3, input_shape=shape, num_outputs=3
-    )
+    return replace(space.scale, channels=4, cells=3, input_shape=shape, num_outputs=3)
 
 
 def genotypes(space, number):
@@ -83,7 +81,7 @@ def test_graphs_name_their_nodes_in_order(space):
 
 
 def test_a_genotype_of_another_space_is_refused_with_the_cure(space):
-    with pytest.raises(ValueError, match="of space 'elsewhere'.*choose search_space=elsewhere"):
+    with pytest.raises(ValueError, match=r"of space 'elsewhere'.*choose search_space=elsewhere"):
         space.validate(Genotype.of("elsewhere", {}))
 
 

@@ -106,7 +106,10 @@ def test_darts_text_reads_to_the_zoos_genotype():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Genotype(normal=__import__('os').system('true'))", r"Genotype\(\.\.\.\) takes normal, .*; got normal"),
+        (
+            "Genotype(normal=__import__('os').system('true'))",
+            r"Genotype\(\.\.\.\) takes normal, .*; got normal",
+        ),
         ("print('hello')", "DARTS's notation is Genotype"),
         (
             "Genotype(normal=[__import__('os')], normal_concat=[2], reduce=[], reduce_concat=[2])",
@@ -164,9 +167,7 @@ def test_impossible_spaces_are_refused(arguments, message):
 
 def test_a_node_without_edges_is_zero_and_still_a_network():
     space = DartsSpace(min_edges=0)
-    chosen = {
-        decision.name: "nothing" for decision in space.decisions if decision.kind == "input"
-    }
+    chosen = {decision.name: "nothing" for decision in space.decisions if decision.kind == "input"}
     genotype = space.genotype(chosen)
     scale = Scale(4, 3, input_shape=(3, 8, 8), num_outputs=3)
     child = space.child(genotype, scale)

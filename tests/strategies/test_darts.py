@@ -84,7 +84,7 @@ def test_second_order_is_the_papers_formula(steps_before):
 
 def test_first_order_gradient_is_that_of_the_plain_network():
     module = module_of()
-    train, val = batches()
+    _, val = batches()
     network, alpha = plain_of(module)
     loss = F.cross_entropy(network(val[0], alpha), val[1])
     (wanted,) = torch.autograd.grad(loss, [alpha])
@@ -114,9 +114,7 @@ class SmoothContext:
 
     def lookahead(self, grads):
         pairs = zip(self.params.items(), grads, strict=True)
-        return {
-            n: (w - self.lr * (g + self.weight_decay * w)).detach() for (n, w), g in pairs
-        }
+        return {n: (w - self.lr * (g + self.weight_decay * w)).detach() for (n, w), g in pairs}
 
 
 def strategy_for(options: int, radius: float) -> Darts:
@@ -148,9 +146,7 @@ def test_finite_differences_point_along_the_exact_hypergradient_on_a_smooth_mode
     inner = torch.autograd.grad(
         smooth_loss(train, darts.scores().weights, params), list(params.values()), create_graph=True
     )
-    ahead = {
-        n: w - 0.1 * (g + 0.01 * w) for (n, w), g in zip(params.items(), inner, strict=True)
-    }
+    ahead = {n: w - 0.1 * (g + 0.01 * w) for (n, w), g in zip(params.items(), inner, strict=True)}
     (exact,) = torch.autograd.grad(smooth_loss(val, darts.scores().weights, ahead), [darts.alpha])
     cosine = F.cosine_similarity(found.flatten(), exact.flatten(), dim=0)
     assert cosine > 0.999
