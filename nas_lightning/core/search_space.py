@@ -21,17 +21,24 @@ __all__ = ["SearchSpace", "child_cost", "inherit", "one_hot", "uniform_mixture"]
 class SearchSpace(ABC):
     """What can be chosen and how it is wired; it knows networks, not algorithms.
 
-    Attributes:
+    Args:
         name: name that genotypes carry, e.g. "darts".
         scale: the size at which it is searched, unless told otherwise.
         choices: the categorical choices that the supernet mixes.
-        decisions: what a genotype has to decide; by default the choices.
+        decisions: what a genotype has to decide; None takes one a choice.
     """
 
-    name: str
-    scale: Scale
-    choices: tuple[Choice, ...]
-    decisions: tuple[Decision, ...]
+    def __init__(
+        self,
+        name: str,
+        scale: Scale,
+        choices: Sequence[Choice],
+        decisions: Sequence[Decision] | None = None,
+    ) -> None:
+        self.name, self.scale, self.choices = name, scale, tuple(choices)
+        if decisions is None:
+            decisions = [Decision(c.name, c.options, c.kind) for c in choices]
+        self.decisions = tuple(decisions)
 
     @abstractmethod
     def supernet(self, scale: Scale) -> nn.Module:
@@ -42,16 +49,23 @@ class SearchSpace(ABC):
         """Builds the network of one genotype: forward(x) -> logits."""
 
     @abstractmethod
-    def mixture(self, genotype: Genotype) -> Mixture:
-        """Returns the one-hot weights with which the supernet is the genotype's child."""
-
-    @abstractmethod
-    def discretize(self, scores: Mixture) -> Genotype:
-        """Returns the genotype that the space's own rule reads off the scores."""
-
-    @abstractmethod
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns the genotype as graphs to draw."""
+
+    def mixture(self, genotype: Genotype) -> Mixture:
+        """Returns the one-hot weights with which the supernet is the genotype's child; a hook.
+
+        A choice that has no decision of its name, or an inactive one, gets no support.
+        """
+        return one_hot(self.choices, self.validate(genotype).mapping)
+
+    def discretize(self, scores: Mixture) -> Genotype:
+        """Returns the genotype of the best option of every choice; a hook."""
+        chosen = {}
+        rows = zip(self.choices, scores.weights.tolist(), scores.support, strict=True)
+        for choice, row, support in rows:
+            chosen[choice.name] = choice.options[max(support, key=row.__getitem__)]
+        return self.genotype(chosen)
 
     def read_text(self, text: str) -> Genotype:
         """Reads the space's own text notation; a hook, none by default.

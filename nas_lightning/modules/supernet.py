@@ -97,6 +97,10 @@ class SupernetModule(L.LightningModule):
             group["lr"] = self.lr
         self.strategy.start_epoch(epoch)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Tells the strategy the epoch just finished: a complete search runs no other hook."""
+        self.strategy.start_epoch(checkpoint["epoch"])
+
     def training_step(self, batch: dict[str, Batch], batch_idx: int) -> None:
         """Takes one search step; stops where the cap of samples is reached.
 

@@ -21,7 +21,7 @@ from nas_lightning.core.normalization import Norm
 from nas_lightning.core.notation import CellText, read_darts_text
 from nas_lightning.core.operations import OPERATIONS, Operation, build_operation
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import SearchSpace, one_hot
+from nas_lightning.core.search_space import SearchSpace
 
 __all__ = ["DARTS_OPS", "DartsSpace"]
 
@@ -65,7 +65,7 @@ class DartsSpace(SearchSpace):
         if not 0 <= min_edges <= EDGES_PER_NODE:
             raise ValueError(f"min_edges ({min_edges}) must be 0, 1 or 2; the paper has 2")
         _check_ops(ops)
-        self.name, self.scale, self.nodes, self.min_edges = "darts", scale, nodes, min_edges
+        self.nodes, self.min_edges = nodes, min_edges
         self.ops = tuple(ops)
         self._real_ops = tuple(op for op in self.ops if op != "none")
         self._edges = [
@@ -73,17 +73,18 @@ class DartsSpace(SearchSpace):
             for target in range(NUM_INPUTS, NUM_INPUTS + nodes)
             for source in range(target)
         ]
-        self.choices = tuple(
+        choices = [
             Choice(_edge(kind, *edge), self.ops, "op", _node(kind, edge[1]))
             for kind in KINDS
             for edge in self._edges
-        )
-        self.decisions = tuple(
+        ]
+        decisions = [
             decision
             for kind in KINDS
             for node in range(NUM_INPUTS, NUM_INPUTS + nodes)
             for decision in self._decisions(kind, node)
-        )
+        ]
+        super().__init__("darts", scale, choices, decisions)
         self._index = {choice.name: index for index, choice in enumerate(self.choices)}
 
     def supernet(self, scale: Scale) -> CellNetwork:
@@ -96,11 +97,6 @@ class DartsSpace(SearchSpace):
         chosen = self._chosen_ops(self.validate(genotype))
         tables = {kind: self._branches(kind, chosen) for kind in KINDS}
         return CellNetwork(self._cell_maker(tables), {}, scale)
-
-    def mixture(self, genotype: Genotype) -> Mixture:
-        """Returns the one-hot weights of a genotype; edges that it drops have no support."""
-        chosen = self._chosen_ops(self.validate(genotype))
-        return one_hot(self.choices, {name: ops[0] for name, ops in chosen.items()})
 
     def discretize(self, scores: Mixture) -> Genotype:
         """Keeps for each node the two edges whose best operation scores highest.

@@ -1,0 +1,85 @@
+"""The examples of README.md and CONTRIBUTING.md are complete, and run."""
+
+import re
+from pathlib import Path
+
+import pytest
+from command import TINY, run
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def named_files(document: str) -> dict[str, str]:
+    """Returns the code blocks that stand under a file's name."""
+    text = (ROOT / document).read_text()
+    return dict(re.findall(r"^`([\w/]+\.\w+)`\n\n```\w+\n(.*?)^```", text, re.M | re.S))
+
+
+def python_blocks(document: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / document).read_text(), re.M | re.S)
+
+
+@pytest.fixture
+def plugins(tmp_path, monkeypatch):
+    for name, content in named_files("CONTRIBUTING.md").items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return f"hydra.searchpath=[file://{tmp_path}/conf]"
+
+
+def tiny(*without: str) -> list[str]:
+    return [o for o in TINY if not o.startswith(without)]
+
+
+def test_the_example_strategy_searches_and_resumes(plugins, tmp_path):
+    run("search", plugins, "strategy=annealed", "hydra.run.dir=run", *TINY, "retrain=false")
+    first = (tmp_path / "run/result.json").read_text()
+    (tmp_path / "run/result.json").unlink()
+    run("search", "resume=run")
+    assert first.split('"genotype_id"')[1][:20] in (tmp_path / "run/result.json").read_text()
+
+
+@pytest.mark.parametrize("strategy", ["darts", "random"])
+def test_the_example_space_is_searched_by_both_kinds_of_strategy(plugins, tmp_path, strategy):
+    short = "strategy.epochs=2" if strategy == "darts" else "strategy.trials=2"
+    run("search", plugins, "search_space=layers", f"strategy={strategy}", short,
+        "hydra.run.dir=run", *tiny("strategy", "search_space"))  # fmt: skip
+    assert (tmp_path / "run/report.html").is_file()
+
+
+def test_the_example_data_set_is_searched(plugins, tmp_path):
+    from PIL import Image
+
+    for label, colour in enumerate(("oak", "elm")):
+        folder = tmp_path / "leaves" / colour
+        folder.mkdir(parents=True)
+        for number in range(10):
+            Image.new("RGB", (24 + number, 30), (90 * label, 9 * number, 50)).save(
+                folder / f"{number}.png"
+            )
+    run("search", plugins, "data=leaves", "data.batch_size=4", "hydra.run.dir=run", *tiny("data"))
+    assert (tmp_path / "run/child/last.ckpt").is_file()
+
+
+def test_the_readmes_lightning_example_runs_in_at_most_20_lines(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (example,) = [b for b in python_blocks("README.md") if "SupernetModule" in b]
+    assert len([line for line in example.splitlines() if line.strip()]) <= 20
+    exec(compile(example, "README.md", "exec"), {})
+    assert "normal/node_2/inputs" in capsys.readouterr().out
+
+
+def test_the_readmes_five_lines_classify_an_image(tmp_path, monkeypatch, capsys):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    run("search", "hydra.run.dir=RUN_DIR", *TINY)
+    Image.new("L", (8, 8), 120).save("image.png")
+    capsys.readouterr()
+    (example,) = [b for b in python_blocks("README.md") if "load_child" in b]
+    assert len([line for line in example.splitlines() if line.strip()]) <= 5
+    exec(compile(example, "README.md", "exec"), {})
+    assert capsys.readouterr().out.strip() in tuple("0123456789")
