@@ -121,9 +121,14 @@ class DartsSpace(SearchSpace):
         return self.genotype(chosen)
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
-        """Returns the normal and the reduction cell."""
+        """Returns both cells; nodes bear their states' numbers, of which 0 and 1 are inputs."""
         chosen = self._chosen_ops(self.validate(genotype))
-        names = ("c_{k-2}", "c_{k-1}", *(str(node) for node in range(self.nodes)), "c_{k}")
+        names = (
+            "c_{k-2}",
+            "c_{k-1}",
+            *(str(n) for n in range(NUM_INPUTS, NUM_INPUTS + self.nodes)),
+            "c_{k}",
+        )
         return tuple(
             Graph(
                 f"{kind} cell",
