@@ -1,141 +1,219 @@
 """What every command shares: help, resume, sweeps, and one readable message for a mistake."""
 
+import math
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
-from datetime import datetime
+from contextlib import chdir
+from dataclasses import fields
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from nas_lightning import schema
+from nas_lightning import __version__, schema
 from nas_lightning.help import help_text
+from nas_lightning.messages import message_of
 from nas_lightning.paths import config_dir
-from nas_lightning.resume import resume_arguments
-from nas_lightning.sweep import summarise_sweep
+from nas_lightning.resume import resume_arguments, working_folder
+from nas_lightning.sweep import ERROR_FILE, failed_jobs, summarise_sweep
 
 __all__ = ["Job", "run"]
 
 Job = Callable[[DictConfig, Path], float | None]
 
 INTERRUPTED = 130
+FULL_ERROR = "HYDRA_FULL_ERROR"
+PROGRESS = ("result.json", "trials.jsonl", "checkpoints/last.ckpt", "child/last.ckpt")
+SHELLS = {
+    "search": schema.SearchConfig,
+    "train": schema.TrainConfig,
+    "show": schema.ShowConfig,
+}
 
 
 def run(config_name: str, job: Job) -> None:
     """Runs a command: parses sys.argv, composes the configuration, calls the job.
 
     A mistake ends in one message on standard error and exit status 1, without a traceback
-    unless HYDRA_FULL_ERROR=1; an interruption in exit status 130.
+    unless HYDRA_FULL_ERROR=1; an interruption in exit status 130. When a job of a sweep fails,
+    the others go on.
 
     Args:
         config_name: the primary configuration, e.g. "search".
         job: gets the configuration and the run's folder; what it returns goes to a sweeper.
+
+    Raises:
+        SystemExit: the command failed.
     """
     arguments = sys.argv[1:]
     if not arguments and config_name != "search":
         arguments = ["--help"]
     if {"--help", "-h"} & set(arguments):
-        print(help_text(config_name))
+        print(help_text(config_name, arguments))
         return
-    wants_traceback = os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0")
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    if "--version" in arguments:
+        print(f"nas_lightning {__version__}")
+        return
+    kept_argv, kept_setting = sys.argv, os.environ.get(FULL_ERROR)
+    command = _Command(config_name, job, kept_setting not in (None, "", "0"))
+    os.environ[FULL_ERROR] = "1"  # Hydra then raises, and leaves printing to us
     try:
-        _run(config_name, job, arguments)
-    except KeyboardInterrupt:
-        _stop("interrupted; nas-search resume=RUN_DIR goes on from the last epoch", INTERRUPTED)
-    except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
-            _stop("interrupted; nas-search resume=RUN_DIR goes on from the last epoch", INTERRUPTED)
-        raise
-    except Exception as error:
-        if wants_traceback:
-            traceback.print_exc()
-        _stop(_message(error), 1)
+        command.run(arguments)
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        command.stop(error)
+    finally:
+        sys.argv = kept_argv
+        del os.environ[FULL_ERROR]
+        if kept_setting is not None:
+            os.environ[FULL_ERROR] = kept_setting
 
 
-def _run(config_name: str, job: Job, arguments: list[str]) -> None:
-    schema.register()
-    arguments = resume_arguments(arguments, config_name)
-    is_sweep = bool({"-m", "--multirun"} & set(arguments))
-    if is_sweep:
-        arguments, folder = _with_sweep_folder(arguments)
-    sys.argv[1:] = arguments
+class _Command:
+    """One call of a command.
 
-    failures: list[Exception] = []
+    Args:
+        name: its primary configuration.
+        job: what it does.
+        wants_traceback: whether the user asked to see where an error arose.
+    """
 
-    def task(cfg: DictConfig) -> float | None:
-        folder = Path(HydraConfig.get().runtime.output_dir)
+    def __init__(self, name: str, job: Job, wants_traceback: bool) -> None:
+        self.name, self.job, self.wants_traceback = name, job, wants_traceback
+        self.folder: Path | None = None
+        self.failure: Exception | None = None
+
+    def run(self, arguments: list[str]) -> None:
+        """Runs the job or, with -m, all of them and their summary."""
+        schema.register()
+        resumed = resume_arguments(arguments, self.name)
+        if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(resumed):
+            self._run_sweep(resumed)
+            return
+        if resumed is arguments:
+            _check_unused(_typed_folder(arguments))
+            self._start(arguments, self._run_one)
+        else:
+            with chdir(working_folder(resumed)):
+                self._start(resumed, self._run_one)
+        if self.failure is not None:
+            raise self.failure
+
+    def stop(self, error: BaseException) -> None:
+        """Tells the user about an error and ends the command."""
+        if _is_interruption(error):
+            folder = "RUN_DIR" if self.folder is None else shlex.quote(str(self.folder))
+            hint = f"nas-{self.name} resume={folder} goes on from the last epoch"
+            print(f"error: interrupted; {hint}", file=sys.stderr)
+            raise SystemExit(INTERRUPTED)
+        if isinstance(error, SystemExit):
+            raise error
+        self._say(error, "error")
+        raise SystemExit(1)
+
+    def _start(self, arguments: list[str], task: Callable[[DictConfig], float | None]) -> None:
+        sys.argv = [sys.argv[0], *arguments]
+        command = hydra.main(
+            version_base="1.3", config_path=str(config_dir()), config_name=self.name
+        )
         try:
-            return job(_typed(cfg, config_name), folder)
-        except Exception as error:
-            if is_sweep:  # Hydra takes note, goes on with the other jobs, and raises at the end
+            command(task)()
+        except OSError as error:  # a job's own errors do not come this way
+            if isinstance(error, HydraException):
                 raise
-            failures.append(error)
+            raise ValueError(
+                f"the run's folder must be writable: {message_of(error)}; "
+                "choose another one: hydra.run.dir=FOLDER"
+            ) from error
+
+    def _run_one(self, cfg: DictConfig) -> float | None:
+        self.folder = Path(HydraConfig.get().runtime.output_dir)
+        try:
+            return self.job(_typed(cfg, self.name), self.folder)
+        except Exception as error:  # raised again outside of Hydra, which would print it
+            self.failure = error
             return None
 
-    try:
-        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(
-            task
-        )()
-    finally:
-        if is_sweep and folder.is_dir():
+    def _run_sweep(self, arguments: list[str]) -> None:
+        folder = self._sweep_folder(arguments)
+        if (folder / "multirun.yaml").exists():
+            raise ValueError(f"the folder {folder} must not hold a sweep already; choose another")
+        try:
+            self._start([*arguments, f"hydra.sweep.dir={_quoted(folder)}"], self._run_job)
+        finally:
             summarise_sweep(folder)
-    if failures:
-        raise failures[0]
+        if failed := failed_jobs(folder):
+            raise ValueError(f"{len(failed)} of the sweep's jobs failed: {', '.join(failed)}")
+
+    def _sweep_folder(self, arguments: list[str]) -> Path:
+        """Returns the sweep's folder, fixed before Hydra takes the time for its name again."""
+        own = [a for a in arguments if a.lstrip("+").startswith(("hydra.", "hydra/"))]
+        with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+            cfg = hydra.compose(self.name, own, return_hydra_config=True)
+        return Path(str(cfg.hydra.sweep.dir))
+
+    def _run_job(self, cfg: DictConfig) -> float | None:
+        """Runs one job of a sweep; a failure is noted in its folder and worth nan to a sweeper."""
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        (folder / ERROR_FILE).unlink(missing_ok=True)
+        try:
+            return self.job(_typed(cfg, self.name), folder)
+        except (Exception, SystemExit) as error:
+            if _is_interruption(error):
+                raise KeyboardInterrupt from error
+            (folder / ERROR_FILE).write_text(message_of(error) + "\n", encoding="utf-8")
+            self._say(error, f"error in {folder}")
+            return math.nan
+
+    def _say(self, error: BaseException, start: str) -> None:
+        if self.wants_traceback:
+            traceback.print_exception(error)
+        print(f"{start}: {message_of(error)}", file=sys.stderr, flush=True)
+
+
+def _is_interruption(error: BaseException) -> bool:
+    """Whether the user interrupted; Lightning turns that into a SystemExit."""
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
+    )
 
 
 def _typed(cfg: DictConfig, config_name: str) -> DictConfig:
     """Returns the configuration on its shell, also where it comes from a run's folder."""
-    shell = {
-        "search": schema.SearchConfig,
-        "train": schema.TrainConfig,
-        "show": schema.ShowConfig,
-    }[config_name]
+    shell = SHELLS[config_name]
+    known = [each.name for each in fields(shell)]
+    if unknown := [str(key) for key in cfg if key not in known]:
+        raise ValueError(f"unknown key '{unknown[0]}'; choose from: {', '.join(sorted(known))}")
     typed = OmegaConf.merge(OmegaConf.structured(shell), cfg)
     assert isinstance(typed, DictConfig)
+    if missing := sorted(OmegaConf.missing_keys(typed)):
+        raise ValueError(f"{missing[0]} is missing; give {missing[0]}=...")
     return typed
 
 
-def _with_sweep_folder(arguments: list[str]) -> tuple[list[str], Path]:
-    """Returns arguments that name the sweep's folder, and the folder."""
-    overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
-    for override in OverridesParser.create().parse_overrides(overrides):
-        if override.key_or_group == "hydra.sweep.dir":
-            return arguments, Path(str(override.value()))
-    folder = Path("outputs/sweep") / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
-    return [*arguments, f"hydra.sweep.dir={folder}"], folder
+def _typed_folder(arguments: list[str]) -> Path | None:
+    """Returns the run's folder that an argument names, if one does."""
+    named = [a for a in arguments if a.lstrip("+").startswith("hydra.run.dir=")]
+    if not named:
+        return None
+    (override,) = OverridesParser.create().parse_overrides(named[-1:])
+    return Path(str(override.value()))
 
 
-def _message(error: BaseException) -> str:
-    """Returns a message for the user: the rule, the value, the cure."""
-    text = str(error).strip() or type(error).__name__
-    if isinstance(error, HydraException):
-        return _hydra_message(error, text)
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.strerror}: {error.filename}"
-    if isinstance(error, ValueError | TypeError | OSError | ArithmeticError):
-        return text
-    return f"{type(error).__name__}: {text} (HYDRA_FULL_ERROR=1 shows where)"
+def _check_unused(folder: Path | None) -> None:
+    """Refuses a folder where a run got somewhere: a new one would mix up their files."""
+    if folder is not None and any((folder / name).exists() for name in PROGRESS):
+        raise ValueError(
+            f"the folder {folder} must not hold a run already; choose another one, or go on "
+            f"with it: resume={folder}"
+        )
 
 
-def _hydra_message(error: HydraException, text: str) -> str:
-    """Returns what Hydra says, without its search paths and its advice to add keys."""
-    if isinstance(error, OverrideParseException):
-        return f"cannot read '{error.override}': {text.splitlines()[0]}; quote it or correct it"
-    if text.startswith("Could not override '"):
-        key = text.split("'")[1]
-        return f"unknown key '{key}'; --help names the groups and --cfg job prints all keys"
-    lines = text.partition("Config search path")[0].split("\n")
-    text = "\n".join(line for line in lines if line.strip())
-    cause = str(error.__cause__ or "").splitlines()
-    return f"{text}: {cause[0]}" if cause and cause[0] not in text else text
-
-
-def _stop(message: str, status: int) -> None:
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(status)
+def _quoted(folder: Path) -> str:
+    text = str(folder).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

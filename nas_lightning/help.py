@@ -1,6 +1,7 @@
 """The help of the commands, read off the configuration files without importing anything heavy."""
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nas_lightning.paths import config_dir
@@ -31,21 +32,26 @@ OPTIONS = (
     ("-m, --multirun", "run a sweep: every combination of comma-separated values"),
     ("--cfg job", "print the configuration and stop"),
     ("--config-dir DIR", "a folder of your own groups and options"),
+    ("--version", "the version"),
     ("--help", "this text"),
 )
 
 
-def help_text(config_name: str) -> str:
-    """Returns the help of a command: its groups, their options, its keys, and examples."""
-    folder = config_dir()
-    primary = (folder / f"{config_name}.yaml").read_text()
+def help_text(config_name: str, arguments: Sequence[str] = ()) -> str:
+    """Returns the help of a command: its groups, their options, its keys, and examples.
+
+    Args:
+        config_name: the primary configuration, e.g. "search".
+        arguments: what was typed; the options in the folder of --config-dir are listed too.
+    """
+    folders = [config_dir(), *_own_folders(arguments)]
+    primary = (config_dir() / f"{config_name}.yaml").read_text()
     lines = [_first_comment(primary), "", "Groups (GROUP=OPTION; * is the default):"]
     for group, chosen in _groups(primary):
-        lines.append(f"  {group}")
-        for path in sorted((folder / group).glob("**/*.yaml")):
-            option = path.relative_to(folder / group).with_suffix("").as_posix()
-            mark = "*" if option == chosen else " "
-            lines.append(f"   {mark}{option:14} {_first_comment(path.read_text())}")
+        options = _options(folders, group)
+        lines += [f"  {group}"] if options else []
+        for option, meaning in options.items():
+            lines.append(f"   {'*' if option == chosen else ' '}{option:14} {meaning}")
     lines += ["", "Keys (KEY=VALUE), beside those of the options above:"]
     lines += [f"  {line}" for line in _keys(primary)]
     lines += ["", "Options:", *(f"  {name:18} {text}" for name, text in OPTIONS)]
@@ -60,15 +66,27 @@ def _first_comment(text: str) -> str:
 
 def _groups(primary: str) -> list[tuple[str, str]]:
     found = re.findall(r"^  - (\w+): (\S+)", primary, re.MULTILINE)
+    return [(group, option) for group, option in found if group != "schema"]
+
+
+def _options(folders: Iterable[Path], group: str) -> dict[str, str]:
+    """Returns the options of a group and what each means, in the order of the alphabet."""
+    found = {}
+    for folder in folders:
+        for path in (folder / group).glob("**/*.yaml"):
+            option = path.relative_to(folder / group).with_suffix("").as_posix()
+            found[option] = _first_comment(path.read_text())
+    return dict(sorted(found.items()))
+
+
+def _own_folders(arguments: Sequence[str]) -> list[Path]:
+    """Returns the folder that --config-dir names, written with a space or with =."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     return [
-        (group, option)
-        for group, option in found
-        if group != "schema" and (_folder(group)).is_dir()
+        Path(following if flag == "--config-dir" else flag.partition("=")[2])
+        for flag, following in pairs
+        if flag.partition("=")[0] in ("--config-dir", "-cd")
     ]
-
-
-def _folder(group: str) -> Path:
-    return config_dir() / group
 
 
 def _keys(primary: str) -> list[str]:

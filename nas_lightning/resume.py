@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-__all__ = ["resume_arguments"]
+__all__ = ["resume_arguments", "working_folder"]
 
 KEPT = ".hydra"
 
@@ -30,11 +30,7 @@ def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
         return arguments
     folder = Path(_unquoted(named[-1].removeprefix("resume="))).expanduser().resolve()
     kept = folder / KEPT
-    if not (kept / "config.yaml").is_file() or not (kept / "hydra.yaml").is_file():
-        raise ValueError(
-            f"resume: {folder} is no run: it has no {KEPT}/config.yaml; name the "
-            "folder that the run printed"
-        )
+    _check_run(folder)
     settings = OmegaConf.load(kept / "hydra.yaml")
     own = OmegaConf.select(settings, "hydra.job.config_name")
     if own != config_name:
@@ -55,6 +51,33 @@ def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
         "hydra/job_logging=none",
         "hydra/hydra_logging=none",
     ]
+
+
+def working_folder(arguments: list[str]) -> Path:
+    """Returns the folder that a run was started in, where its relative paths begin.
+
+    If that is gone, it is the present one.
+
+    Args:
+        arguments: what `resume_arguments` returned for the run.
+    """
+    settings = OmegaConf.load(Path(arguments[arguments.index("--config-path") + 1]) / "hydra.yaml")
+    folder = Path(str(OmegaConf.select(settings, "hydra.runtime.cwd")))
+    return folder if folder.is_dir() else Path.cwd()
+
+
+def _check_run(folder: Path) -> None:
+    if not (folder / KEPT / "config.yaml").is_file():
+        raise ValueError(
+            f"resume: {folder} is no run: it has no {KEPT}/config.yaml; name the "
+            "folder that the run printed"
+        )
+    last = folder / KEPT / "overrides.yaml"  # Hydra writes it after the others
+    if not last.is_file() or not last.read_text():
+        raise ValueError(
+            f"resume: {folder} was stopped before its configuration was written; there is "
+            "nothing to go on with: start it again"
+        )
 
 
 def _unquoted(text: str) -> str:
@@ -78,4 +101,4 @@ def _is_same(override: Override, config: Any, choices: Any) -> bool:
     if name in choices:
         return str(choices[name]) == str(value)
     kept = OmegaConf.select(config, name, default="missing here")
-    return bool(kept == value)
+    return bool(kept == value) or (kept == {} and value == [])  # logger=[] composes to {}

@@ -1,0 +1,300 @@
+"""What every command shares, shown with a job that takes no time."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas_lightning import cli
+from nas_lightning.help import help_text
+
+UNLUCKY, STOPPED, EXITED = 13, 15, 14
+
+
+def job(cfg, folder):
+    """Writes a result that tells the seed, and where it was written from."""
+    if cfg.seed == UNLUCKY:
+        raise ValueError(f"seed ({cfg.seed}) must be lucky; use e.g. 7")
+    if cfg.seed == EXITED:
+        raise SystemExit(3)
+    if cfg.seed == STOPPED:
+        raise KeyboardInterrupt
+    child = {"test_accuracy": 0.9 + cfg.seed / 100, "parameters": 1000}
+    result = {"search": {"validation_accuracy": 0.5 + cfg.seed / 100}, "child": child}
+    (folder / "result.json").write_text(json.dumps(result))
+    print(f"seed {cfg.seed} in {Path.cwd()}")
+    return 0.5
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Calls a command in an empty folder; gives its exit status."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+
+    def call(*arguments, command="search"):
+        monkeypatch.setattr(sys, "argv", [f"nas-{command}", *arguments])
+        try:
+            cli.run(command, job)
+        except SystemExit as stop:
+            return stop.code
+        return 0
+
+    return call
+
+
+def test_a_run_lands_in_a_folder_of_its_own(call, tmp_path):
+    assert call("seed=1") == call("seed=2") == 0
+    first, second = sorted((tmp_path / "outputs" / "search").iterdir())
+    assert json.loads((first / "result.json").read_text())["child"]["test_accuracy"] == 0.91
+    assert json.loads((second / "result.json").read_text())["child"]["test_accuracy"] == 0.92
+
+
+def test_a_command_leaves_arguments_and_environment_as_they_were(call):
+    call("seed=13")
+    assert sys.argv == ["nas-search", "seed=13"]
+    assert os.environ["HYDRA_FULL_ERROR"] == "0"
+
+
+def test_a_jobs_mistake_is_one_line(call, capsys):
+    assert call("seed=13") == 1
+    assert capsys.readouterr().err == "error: seed (13) must be lucky; use e.g. 7\n"
+
+
+def test_a_traceback_is_shown_when_asked_for(call, capsys, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    assert call("seed=13") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interruption_names_the_run_to_go_on_with(call, capsys):
+    assert call("seed=15", "hydra.run.dir='my run'") == 130
+    folder = Path("my run").resolve()
+    assert f"nas-search resume='{folder}' goes on" in capsys.readouterr().err
+
+
+def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call, monkeypatch):
+    def interrupted(cfg, folder):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            sys.exit(1)
+
+    monkeypatch.setattr(sys.modules[__name__], "job", interrupted)
+    assert call() == 130
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sede=1", "unknown key 'sede'; choose from: callbacks, child, data"),
+        ("+new=1", "unknown key 'new'; choose from: callbacks, child, data"),
+        ("strategy.oder=1", "unknown key 'strategy.oder'; choose from: alpha_optimizer, epochs"),
+        ("strategy=dart", "unknown option 'dart' of strategy; choose from: darts, random"),
+        ("seed=abc", "seed=abc: Value 'abc' of type 'str' could not be converted to Integer"),
+        ("logger=[nowhere]", "unknown option 'nowhere' of logger; --help lists them"),
+        ("logger=null", "a group must be one option or a list of options, never null"),
+        ("seed", "cannot read 'seed': write KEY=VALUE"),
+        ("seed=[1", "cannot read 'seed=[1': write KEY=VALUE"),
+        ("seed=1,2", "Ambiguous value for argument 'seed=1,2'"),
+        ("hydra.run.dir=/dev/null/run", "Not a directory: /dev/null/run; choose another one"),
+    ],
+)
+def test_a_mistake_of_typing_is_one_message(call, override, message, capsys):
+    assert call(override) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+
+
+def test_a_mistake_of_typing_leaves_no_folder(call, tmp_path):
+    assert call("sede=1") == call("strategy=dart") == call("seed=abc") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_flag_has_status_two(call, capsys):
+    assert call("--foo") == 2
+    assert "unrecognized arguments: --foo" in capsys.readouterr().err
+
+
+def test_a_missing_value_is_named_with_its_cure(call, capsys):
+    assert call("seed=1", command="train") == 1
+    assert "genotype is missing; give genotype=..." in capsys.readouterr().err
+
+
+def test_the_version_is_ours(call, capsys):
+    assert call("--version") == 0
+    assert capsys.readouterr().out.startswith("nas_lightning 0.")
+
+
+def test_a_second_run_in_one_folder_is_refused(call, capsys):
+    assert call("hydra.run.dir=run") == 0
+    assert call("hydra.run.dir=run", "seed=2") == 1
+    assert "the folder run must not hold a run already" in capsys.readouterr().err
+
+
+def test_a_run_that_got_nowhere_may_be_typed_again_in_its_folder(call):
+    assert call("hydra.run.dir=run", "seed=13") == 1
+    assert call("hydra.run.dir=run", "seed=7") == 0
+
+
+def test_a_resumed_run_has_its_own_configuration_and_working_folder(call, tmp_path, capsys):
+    call("hydra.run.dir=run", "seed=7")
+    (tmp_path / "elsewhere").mkdir()
+    os.chdir("elsewhere")
+    assert call("resume=../run") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"seed 7 in {tmp_path}"
+    assert Path.cwd() == tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", 'so "so"', "a=b,c", "{x} [y] (z)", "\\", "$x"])
+def test_a_run_resumes_in_a_folder_of_any_name(call, name, tmp_path):
+    call("hydra.run.dir=run", "seed=7")
+    (tmp_path / "run" / "result.json").unlink()
+    (tmp_path / "run").rename(tmp_path / name)
+    assert call(f"resume={name}") == 0
+    assert (tmp_path / name / "result.json").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_overrides_beside_resume_must_be_the_runs_own(call, capsys):
+    own = ("seed=7", "strategy=darts", "logger=[]", "strategy.epochs=9", "child.scale.cells=4")
+    call("hydra.run.dir=run", *own)
+    assert call("resume=run", *own, "retrain=true") == 0
+    assert call("resume=run", "retrain=true", "strategy=random", "seed=8") == 1
+    assert "strategy, seed differ from the run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["-m", "--multirun", "--config-dir=x"])
+def test_flags_beside_resume_are_refused(call, flag, capsys):
+    call("hydra.run.dir=run")
+    assert call("resume=run", flag) == 1
+    assert f"{flag} cannot stand beside resume=" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("left", ["config.yaml", "hydra.yaml"])
+def test_a_run_killed_while_its_configuration_was_written_says_so(call, left, tmp_path, capsys):
+    call("hydra.run.dir=run")
+    kept = tmp_path / "run" / ".hydra"
+    (kept / "overrides.yaml").unlink()
+    (kept / left).write_text("")
+    assert call("resume=run") == 1
+    assert "was stopped before its configuration was written" in capsys.readouterr().err
+
+
+@pytest.fixture
+def sweep(call, tmp_path, capsys):
+    """Runs a sweep; gives its exit status, standard output and standard error."""
+
+    def sweep(*arguments):
+        status = call("-m", "hydra.sweep.dir=sweep", *arguments)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return sweep
+
+
+def test_a_sweep_groups_runs_by_all_that_varied_but_the_seed(sweep, tmp_path):
+    status, out, _ = sweep("strategy=darts,random", "seed=0,2")
+    lines = (tmp_path / "sweep" / "summary.md").read_text().splitlines()
+    assert status == 0
+    assert lines[0] == "| strategy | runs | search validation | child test | parameters |"
+    figures = "0.5100 \u00b1 0.0141 | 0.9100 \u00b1 0.0141 | 1000 \u00b1 0 |"
+    assert lines[2:] == [f"| darts | 2 | {figures}", f"| random | 2 | {figures}"]
+    assert "random    2" in out
+
+
+def test_the_summary_as_numbers_has_full_precision(sweep, tmp_path):
+    sweep("seed=0,2")
+    with (tmp_path / "sweep" / "summary.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["runs"] == "2"
+    assert float(row["search_validation_accuracy_mean"]) == pytest.approx(0.51, abs=1e-12)
+    assert float(row["child_test_accuracy_std"]) == pytest.approx(0.02 / 2**0.5, abs=1e-12)
+
+
+def test_a_failing_job_is_named_and_the_others_go_on(sweep, tmp_path):
+    status, out, err = sweep("seed=0,13,14,1", "hydra.sweeper.max_batch_size=2")
+    assert status == 1
+    assert "error in sweep/1: seed (13) must be lucky" in err.replace(f"{tmp_path}/", "")
+    assert err.endswith("error: 2 of the sweep's jobs failed: 1 (seed=13), 2 (seed=14)\n")
+    assert "no result: sweep/1 (seed=13)" in out
+    assert (tmp_path / "sweep" / "3" / "result.json").is_file()
+    reason = (tmp_path / "sweep" / "1" / "error.txt").read_text()
+    assert reason == "seed (13) must be lucky; use e.g. 7\n"
+
+
+def test_a_mistake_in_one_option_of_a_sweep_stops_it_before_any_job(sweep, tmp_path):
+    status, out, err = sweep("strategy=darts,dart")
+    assert (status, out) == (1, "")
+    assert err == "error: unknown option 'dart' of strategy; choose from: darts, random\n"
+    assert not (tmp_path / "sweep" / "0").exists()
+
+
+def test_an_interruption_ends_the_whole_sweep(sweep, tmp_path):
+    status, _, _ = sweep("seed=0,15,1")
+    assert status == 130
+    assert not (tmp_path / "sweep" / "2").exists()
+
+
+def test_a_second_sweep_in_one_folder_is_refused(sweep):
+    sweep("seed=0")
+    assert "the folder sweep must not hold a sweep already" in sweep("seed=1")[2]
+
+
+def test_a_sweep_runs_under_the_joblib_launcher(tmp_path):
+    """In a process of its own: loky leaves workers, and warns of them."""
+    script = tmp_path / "tiny.py"
+    script.write_text(
+        "from nas_lightning import cli\n"
+        "def job(cfg, folder):\n"
+        "    if cfg.seed == 1:\n"
+        "        raise ValueError('seed (1) must be 0')\n"
+        "    (folder / 'result.json').write_text('{}')\n"
+        "cli.run('search', job)\n"
+    )
+    command = [sys.executable, str(script), "-m", "hydra/launcher=joblib", "seed=0,1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "1 of the sweep's jobs failed: 1 (seed=1)" in done.stderr
+    (table,) = tmp_path.glob("outputs/sweep/*/summary.md")
+    assert "| 1 | - | - | - |" in table.read_text()
+
+
+@pytest.fixture
+def plug_in(tmp_path):
+    """A user's folder with a strategy of its own."""
+    folder = tmp_path / "mine"
+    (folder / "strategy").mkdir(parents=True)
+    text = "# a strategy of my own\n_target_: mine.Mine\nluck: 1\n"
+    (folder / "strategy" / "mine.yaml").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("flag", ["--config-dir={}", "hydra.searchpath=[file://{}]"])
+def test_a_users_option_is_found_and_kept_for_a_resume(call, plug_in, flag, capsys):
+    arguments = ("strategy=mine", "strategy.luck=2", "hydra.run.dir=run")
+    assert call(flag.format(plug_in), *arguments) == 0
+    assert call("resume=run", "strategy=mine", "strategy.luck=2") == 0
+    assert call("resume=run", "strategy.luck=3") == 1
+
+
+@pytest.mark.parametrize("flag", [["--config-dir={}"], ["--config-dir", "{}"]])
+def test_the_help_lists_a_users_options(plug_in, flag):
+    text = help_text("search", [part.format(plug_in) for part in flag])
+    assert "mine           a strategy of my own" in text
+
+
+@pytest.mark.parametrize("command", ["search", "train", "show"])
+def test_a_command_imports_nothing_heavy_before_it_knows_what_to_do(command, tmp_path):
+    code = (
+        f"import sys; sys.argv = ['nas', '--help']; from nas_lightning import {command}; "
+        f"{command}.main(); print(sorted({{'torch', 'lightning', 'sklearn', 'numpy'}} "
+        "& set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
