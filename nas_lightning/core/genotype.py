@@ -86,7 +86,7 @@ class Genotype:
         for name, option in choices.items():
             if not isinstance(option, str):
                 raise ValueError(
-                    f"the choice of '{_short(name)}' must be text, got {_short(option)}"
+                    f"the choice of {_short(name)} must be text, got {_short(option)}"
                 )
         genotype = cls.of(space, choices)
         if content.get("id", genotype.id) != genotype.id:
