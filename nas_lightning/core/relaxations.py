@@ -22,7 +22,7 @@ def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
     """Returns the mean over choices of the entropy of their weights, as a share of its largest.
 
     Rows are normalised first; 1 means that no option is preferred, 0 that every choice is made.
-    Choices with a single allowed option are left out.
+    Choices with a single allowed option are left out; without any other it is 0.
 
     Args:
         weights: non-negative (choices, options).
@@ -33,4 +33,4 @@ def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
     numbers = allowed.sum(dim=-1)
     open_rows = numbers > 1
     normalised: Tensor = entropy[open_rows] / numbers[open_rows].to(entropy.dtype).log()
-    return normalised.mean()
+    return normalised.sum() / max(1, len(normalised))

@@ -71,3 +71,8 @@ def test_choices_that_are_made_are_left_out_of_the_entropy():
     allowed = torch.tensor([[True, False, False], [True, True, True]])
     weights = torch.tensor([[1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]])
     assert float(mean_entropy(weights, allowed)) == pytest.approx(1.0)
+
+
+def test_the_entropy_is_zero_where_every_choice_has_a_single_option():
+    only = torch.ones(2, 1, dtype=torch.bool)
+    assert float(mean_entropy(torch.ones(2, 1), only)) == 0.0
