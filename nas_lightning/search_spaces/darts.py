@@ -103,6 +103,7 @@ class DartsSpace(SearchSpace):
 
         "none" is neither ranked nor chosen, though it takes part in a softmax before. Ties go
         to the lower input and the earlier operation (DARTS, section 2.4 and official code).
+        An edge without an operation in the support is left out where `min_edges` allows it.
 
         Args:
             scores: weights (choices, options), higher is better; options outside the support
@@ -115,7 +116,8 @@ class DartsSpace(SearchSpace):
                 edges = [_edge(kind, source, node) for source in range(node)]
                 best = [self._best(table, scores.support, self._index[edge]) for edge in edges]
                 ranked = sorted(range(node), key=lambda source: (-best[source][0], source))
-                kept = sorted(ranked[:EDGES_PER_NODE])
+                running = sum(score > float("-inf") for score, _ in best)
+                kept = sorted(ranked[: max(self.min_edges, min(EDGES_PER_NODE, running))])
                 chosen[_inputs(kind, node)] = _subset(kept)
                 chosen |= {edges[source]: best[source][1] for source in kept}
         return self.genotype(chosen)

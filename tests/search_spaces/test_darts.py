@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from nas_lightning.core.choices import Mixture
-from nas_lightning.core.notation import read_darts_text
+from nas_lightning.core.notation import CellText, write_darts_text
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import child_cost
+from nas_lightning.core.search_space import child_cost, uniform_mixture
 from nas_lightning.search_spaces.darts import DARTS_OPS, DartsSpace
 from nas_lightning.zoo.reader import published_names, read_genotype
 
@@ -91,6 +91,80 @@ def test_discretize_keeps_the_top_two_edges_by_their_best_operation(seed):
             assert mine == edges
 
 
+def test_none_is_neither_chosen_nor_ranked():
+    table = torch.full((28, 8), 0.01)
+    table[:, 0] = 0.9  # none
+    table[2, 0], table[2, 5], table[4, 6] = 0.99, 0.03, 0.02  # two of the edges into node 3
+    found = SPACE.discretize(Mixture(table, (tuple(range(8)),) * 28)).mapping
+    kept = {name: op for name, op in found.items() if name.startswith("normal/edge_") and
+            name.endswith("_3")}  # fmt: skip
+    assert kept == {"normal/edge_0_3": "sep_conv_5x5", "normal/edge_2_3": "dil_conv_3x3"}
+
+
+def test_options_outside_the_support_are_not_chosen_while_another_is_left():
+    table = torch.arange(28.0 * 8).view(28, 8)
+    support = [tuple(range(8))] * 28
+    support[0], support[1], support[3], support[4] = (0, 2, 3), (), (1,), (0,)
+    found = SPACE.discretize(Mixture(table, tuple(support))).mapping
+    assert found["normal/edge_0_2"] == "skip_connect"
+    assert found["normal/edge_1_2"] == "max_pool_3x3"  # two edges a node, though this one is empty
+    assert found["normal/node_3/inputs"] == "0+1"
+
+
+@pytest.mark.parametrize("min_edges", [0, 1])
+def test_a_node_may_keep_fewer_edges_where_the_space_allows_it(min_edges):
+    space = DartsSpace(min_edges=min_edges)
+    for seed in range(20):
+        genotype = space.sample(Random(seed))
+        assert space.discretize(space.mixture(genotype)) == genotype
+
+
+def test_every_subset_of_at_most_two_edges_is_a_choice_of_inputs():
+    (inputs, *edges) = DartsSpace(nodes=1, min_edges=0).decisions[:3]
+    assert inputs.options == ("nothing", "0", "1", "0+1")
+    assert [edge.given for edge in edges] == [
+        (("normal/node_2/inputs", ("0", "0+1")),),
+        (("normal/node_2/inputs", ("1", "0+1")),),
+    ]
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_a_published_genotype_survives_its_text(name):
+    genotype = read_genotype(name, SPACE)
+    cells = {}
+    for field, graph in zip(("normal", "reduce"), SPACE.graphs(genotype), strict=True):
+        state = {node: index for index, node in enumerate(graph.nodes)}
+        edges = [edge for edge in graph.edges if edge.label]
+        edges.sort(key=lambda edge: -state[edge.source])  # as good an order within a node as any
+        edges.sort(key=lambda edge: state[edge.target])
+        pairs = tuple((edge.label, state[edge.source]) for edge in edges)
+        cells[field] = CellText(pairs, (2, 3, 4, 5))
+    assert SPACE.read_text(write_darts_text(cells)) == genotype
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ("('skip_connect', 0), ('skip_connect', 0)", r"two different states below 2, got \[0, 0\]"),
+        ("('skip_connect', 0), ('skip_connect', 2)", r"states below 2, got \[0, 2\]"),
+        ("('skip_connect', -1), ('skip_connect', 0)", r"states below 2, got \[-1, 0\]"),
+        ("('none', 0), ('skip_connect', 1)", "unknown option 'none' of decision 'normal/edge_0_2'"),
+    ],
+)
+def test_a_text_of_an_impossible_cell_is_refused(pairs, message):
+    space = DartsSpace(nodes=1)
+    text = f"Genotype(normal=[{pairs}], normal_concat=[2], reduce=[{pairs}], reduce_concat=[2])"
+    with pytest.raises(ValueError, match=message):
+        space.read_text(text)
+
+
+def test_a_text_of_another_number_of_nodes_is_refused():
+    with pytest.raises(ValueError, match=r"states \[2\], the text's normal cell \[2, 3"):
+        DartsSpace(nodes=1).read_text(
+            "Genotype(normal=[], normal_concat=[2, 3], reduce=[], reduce_concat=[2])"
+        )
+
+
 def test_darts_text_reads_to_the_zoos_genotype():
     text = (
         "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), "
@@ -128,20 +202,56 @@ def test_other_texts_are_refused_and_not_run(text, message):
         SPACE.read_text(text)
 
 
-def test_text_notation_has_cells():
-    cells = read_darts_text(
-        "Genotype(normal=[('a', 0)], normal_concat=range(2, 4), reduce=[], reduce_concat=(2,))"
-    )
-    assert cells["normal"].edges == (("a", 0),)
-    assert cells["normal"].concat == (2, 3)
-
-
 def test_small_images_and_small_auxiliary_maps_are_refused():
     genotype = SPACE.sample(Random(0))
     with pytest.raises(ValueError, match="images of 7 pixels are too small for the reductions"):
         SPACE.child(genotype, replace(CIFAR, input_shape=(3, 7, 9)))
     with pytest.raises(ValueError, match="map at two thirds of the cells has 4 pixels a side"):
         SPACE.child(genotype, replace(CIFAR, input_shape=(3, 16, 16), auxiliary=True))
+
+
+def test_the_smallest_images_that_are_allowed_work():
+    genotype = SPACE.sample(Random(0))
+    scale = replace(CIFAR, channels=4, cells=3)
+    small = SPACE.child(genotype, replace(scale, input_shape=(3, 8, 8)))
+    assert small(torch.randn(2, 3, 8, 8)).shape == (2, 10)
+    with pytest.raises(ValueError, match="has 7 pixels a side, and the auxiliary head needs 8"):
+        SPACE.child(genotype, replace(scale, input_shape=(3, 28, 40), auxiliary=True))
+    child = SPACE.child(genotype, replace(scale, input_shape=(3, 29, 40), auxiliary=True))
+    assert child.forward_auxiliary(torch.randn(2, 3, 29, 40))[1].shape == (2, 10)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 9, 13), (3, 11, 8), (4, 15, 15)], ids=str)
+@pytest.mark.parametrize("flavour", ["search", "child"])
+def test_images_of_any_channels_and_sizes_work(shape, flavour):
+    scale = Scale(4, 3, flavour=flavour, input_shape=shape, num_outputs=6)
+    x = torch.randn(2, *shape)
+    assert SPACE.child(SPACE.sample(Random(0)), scale)(x).shape == (2, 6)
+    assert SPACE.supernet(scale)(x, uniform_mixture(SPACE.choices)).shape == (2, 6)
+
+
+@pytest.mark.parametrize("size", [32, 35])
+def test_the_stem_for_large_images_reduces_to_an_eighth(size):
+    scale = Scale(4, 3, stem="imagenet", input_shape=(3, size, size), num_outputs=6)
+    child, seen = SPACE.child(SPACE.sample(Random(0)), scale), []
+    for module in (*child.stem, *child.cells[0].preprocess):
+        module.register_forward_hook(lambda _, __, out: seen.append(out.shape[-1]))
+    assert child(torch.randn(2, 3, size, size)).shape == (2, 6)
+    quarter, eighth = -(-size // 4), -(-size // 8)
+    assert seen == [quarter, eighth, eighth, eighth]
+    with pytest.raises(ValueError, match=r"scale\.stem=imagenet they need at least 32 pixels"):
+        SPACE.child(SPACE.sample(Random(0)), replace(scale, input_shape=(3, 31, 40)))
+
+
+def test_params_are_listed_in_one_order_whatever_the_seed():
+    scale, names = Scale(4, 3, input_shape=(3, 8, 8), num_outputs=6), []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        names.append([name for name, _ in SPACE.supernet(scale).named_parameters()])
+    assert names[0] == names[1]
+    child = {name for name, _ in SPACE.child(SPACE.sample(Random(0)), scale).named_parameters()}
+    ordered = [name for name, _ in SPACE.child(SPACE.sample(Random(0)), scale).named_parameters()]
+    assert ordered == [name for name in names[0] if name in child]
 
 
 def test_auxiliary_head_gives_logits_of_its_own():
