@@ -105,8 +105,7 @@ class SupernetModule(L.LightningModule):
         """Takes one search step; stops where the cap of samples is reached.
 
         Raises:
-            ValueError: the batch does not hold a "train" and a "val" part, or the loss is
-                not finite.
+            ValueError: the batch does not hold a "train" and a "val" part.
         """
         if not (isinstance(batch, dict) and {"train", "val"} <= set(batch)):
             raise ValueError(
@@ -128,7 +127,11 @@ class SupernetModule(L.LightningModule):
             self.trainer.should_stop = True
 
     def on_train_epoch_end(self) -> None:
-        """Stops with a message where the epoch's loss is no number."""
+        """Stops with a message where the epoch's loss is no number.
+
+        Raises:
+            FloatingPointError: the loss is infinite or NaN.
+        """
         loss = self.trainer.callback_metrics["search/train_loss"]
         if not torch.isfinite(loss):
             raise FloatingPointError(
