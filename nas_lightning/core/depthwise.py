@@ -1,8 +1,13 @@
 """Depthwise convolutions whose gradients are fast on a CPU; the function is torch's own.
 
-Two arrangements, both exact up to rounding: taps of the kernel that can only meet padding (large
-dilated kernels on small maps) are not computed; and at stride 1 the gradient of the images is a
-forward convolution with the flipped kernel, where the library's backward-data is slow.
+The library's backward passes are slow for large, dilated or strided depthwise kernels. These
+arrangements are exact up to rounding:
+
+- taps of a kernel that can only meet padding (large kernels on small maps) are not computed;
+- at stride 2 and dilation 2 only every other row and column is read: a plain convolution of those;
+- the gradient of the images is a forward convolution with the flipped kernel, at stride 2 of the
+  gradient with zeros between its entries, and that of the kernel uses the same entries;
+- a dilated kernel sees four interleaved images apart from each other, and so does its gradient.
 """
 
 from typing import Any
@@ -22,7 +27,7 @@ class DepthwiseConv(nn.Conv2d):
         channels: channels in and out.
         kernel: side of the kernel, odd.
         stride: 1 or 2.
-        dilation: distance of the kernel's taps.
+        dilation: distance of the kernel's taps, 1 or 2.
     """
 
     def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
@@ -33,37 +38,58 @@ class DepthwiseConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the convolved images (N, C, ceil(H / stride), ceil(W / stride))."""
-        dilation, stride = self.dilation[0], self.stride[0]
-        unused = [self._unused(side) for side in x.shape[2:]]
+        stride, dilation = self.stride[0], self.dilation[0]
+        if stride == dilation == 2:
+            x, stride, dilation = x[:, :, ::2, ::2], 1, 1
+        unused = [self._unused(side, dilation) for side in x.shape[2:]]
         weight = self.weight[:, :, *(slice(n, self.kernel_size[0] - n) for n in unused)]
         padding = [dilation * (side - 1) // 2 for side in weight.shape[2:]]
-        if stride == 1 and x.device.type == "cpu" and x.requires_grad:
-            out: Tensor = _Depthwise.apply(x, weight, padding, dilation)  # type: ignore[no-untyped-call]
+        if x.device.type == "cpu" and x.requires_grad:
+            out: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
+                x, weight, stride, padding, dilation
+            )
             return out
         return F.conv2d(x, weight, None, stride, padding, dilation, self.groups)
 
-    def _unused(self, side: int) -> int:
+    def _unused(self, side: int, dilation: int) -> int:
         """Returns how many taps at each end of an axis reach beyond every pixel."""
         reach = (self.kernel_size[0] - 1) // 2
-        return max(0, reach - (side - 1) // self.dilation[0])
+        return max(0, reach - (side - 1) // dilation)
 
 
 class _Depthwise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: list[int], dilation: int) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: list[int], dilation: int
+    ) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.padding, ctx.dilation = padding, dilation
-        return F.conv2d(x, weight, None, 1, padding, dilation, x.shape[1])
+        ctx.stride, ctx.padding, ctx.dilation = stride, padding, dilation
+        return F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        options = (1, ctx.padding, ctx.dilation, x.shape[1])
+        padding, dilation, channels = ctx.padding, ctx.dilation, x.shape[1]
+        if ctx.stride == 2:
+            spread = torch.zeros_like(x)
+            spread[:, :, ::2, ::2] = grad
+            grad = spread
         to_x = to_weight = None
         if ctx.needs_input_grad[0]:
-            to_x = F.conv2d(grad, weight.flip(2, 3), None, *options)
+            to_x = F.conv2d(grad, weight.flip(2, 3), None, 1, padding, dilation, channels)
         if ctx.needs_input_grad[1]:
+            if dilation == 2 and all(side % 2 == 0 for side in x.shape[2:]):
+                x, grad, dilation = _four_images(x), _four_images(grad), 1
+                padding = [side // 2 for side in padding]
             to_weight = conv2d_weight(  # type: ignore[no-untyped-call]
-                x, weight.shape, grad, *options
+                x, weight.shape, grad, 1, padding, dilation, channels
             )
-        return to_x, to_weight, None, None
+        return to_x, to_weight, None, None, None
+
+
+def _four_images(x: Tensor) -> Tensor:
+    """Returns x (N, C, 2 h, 2 w) as its four interleaved images (4 N, C, h, w)."""
+    batch, channels, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(batch, height // 2, 2, width // 2, 2, channels)
+    apart = rows.permute(2, 4, 0, 1, 3, 5).reshape(-1, height // 2, width // 2, channels)
+    return apart.permute(0, 3, 1, 2)

@@ -85,9 +85,7 @@ class Genotype:
             raise ValueError("a genotype file needs 'space' (text) and 'choices' (an object)")
         for name, option in choices.items():
             if not isinstance(option, str):
-                raise ValueError(
-                    f"the choice of {_short(name)} must be text, got {_short(option)}"
-                )
+                raise ValueError(f"the choice of {_short(name)} must be text, got {_short(option)}")
         genotype = cls.of(space, choices)
         if content.get("id", genotype.id) != genotype.id:
             raise ValueError(

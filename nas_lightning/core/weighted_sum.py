@@ -39,7 +39,14 @@ class _WeightedSum(torch.autograd.Function):
         weights, terms = ctx.saved_tensors[:num], ctx.saved_tensors[num:]
         needs_weight, needs_term = ctx.needs_input_grad[:num], ctx.needs_input_grad[num:]
         to_weights = [
-            (grad * terms[k]).sum() if needs else None for k, needs in enumerate(needs_weight)
+            _inner(grad, terms[k]) if needs else None for k, needs in enumerate(needs_weight)
         ]
         to_terms = [grad * weights[k] if needs else None for k, needs in enumerate(needs_term)]
         return (*to_weights, *to_terms)
+
+
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    """Returns the sum of a * b, without the product where both lie channels last."""
+    if a.dim() == 4:
+        a, b = a.permute(0, 2, 3, 1), b.permute(0, 2, 3, 1)
+    return torch.dot(a.reshape(-1), b.reshape(-1))
