@@ -153,6 +153,47 @@ def test_finite_differences_point_along_the_exact_hypergradient_on_a_smooth_mode
     assert (found - exact).abs().max() < 1e-3 * exact.abs().max()
 
 
+def smooth(patch) -> None:
+    """Replaces ReLU by softplus and max pooling by average pooling, everywhere."""
+
+    def pool(x, kernel, stride, padding, *_, **__):
+        return F.avg_pool2d(x, kernel, stride, padding, count_include_pad=False)
+
+    softplus = F.softplus
+    patch.setattr(F, "relu", lambda x, inplace=False: softplus(x))
+    patch.setattr(F, "max_pool2d", pool)
+
+
+@pytest.mark.parametrize(
+    ("radius", "error"),
+    [
+        (0.01, 1e-2),  # the paper's radius: what is left is the difference quotient's own error
+        (1e-4, 1e-5),
+    ],
+)
+def test_finite_differences_are_the_exact_hypergradient_on_the_smooth_network(
+    radius, error, monkeypatch
+):
+    smooth(monkeypatch)
+    module = module_of("second", radius)
+    network, alpha = plain_of(module)
+    (x, y), (x_val, y_val) = batches()
+    params = dict(network.named_parameters())
+    inner = torch.autograd.grad(
+        F.cross_entropy(network(x, alpha), y), list(params.values()), create_graph=True
+    )
+    ahead = {
+        name: w - module.lr * (g + 3e-4 * w)
+        for (name, w), g in zip(params.items(), inner, strict=True)
+    }
+    logits = torch.func.functional_call(network, ahead, (x_val, alpha))
+    (exact,) = torch.autograd.grad(F.cross_entropy(logits, y_val), [alpha])
+
+    found, _ = module.strategy.hypergradient((x, y), (x_val, y_val), module)
+    assert F.cosine_similarity(found.flatten(), exact.flatten(), dim=0) > 0.999
+    assert (found - exact).abs().max() < error * exact.abs().max()
+
+
 def test_second_order_is_the_closed_form_of_a_quadratic_problem():
     targets = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
     w = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
