@@ -57,9 +57,11 @@ def assemble(cfg: DictConfig) -> Parts:
     recipe = make(cfg.child, "child")
     data = make(cfg.data, "data", seed=cfg.seed)
     data.load()
-    recipe = replace(recipe, scale=_fitted(recipe.scale, data))
+    recipe = replace(recipe, scale=_fitted(recipe.scale, data, "child.scale"))
+    search_scale = _fitted(space.scale, data, "search_space.scale")
     data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
     check_child(space, recipe.scale)
+    check_child(space, search_scale)
     return Parts(cfg.seed, hardware, space, task, data, recipe)
 
 
@@ -75,15 +77,15 @@ def check_child(space: "SearchSpace", scale: "Scale") -> None:
         space.child(space.sample(Random(0)), scale)
 
 
-def _fitted(scale: "Scale", data: "ImageDataModule") -> "Scale":
-    return replace(
-        scale,
-        input_shape=scale.input_shape or data.input_shape,
-        num_outputs=scale.num_outputs or data.num_outputs,
-    )
+def _fitted(scale: "Scale", data: "ImageDataModule", where: str) -> "Scale":
+    wanted = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
+    for name, value in wanted.items():
+        if (given := getattr(scale, name)) not in (None, value):
+            raise ValueError(f"{where}.{name} ({given}) must be the data's, {value}; leave it null")
+    return replace(scale, input_shape=data.input_shape, num_outputs=data.num_outputs)
 
 
-def make(node: Any, where: str, **runtime: Any) -> Any:
+def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any:
     """Returns what a configuration node with `_target_` names, its arguments checked.
 
     Nested nodes with `_target_` are made first. `_partial_: true` gives a function that still
@@ -92,6 +94,7 @@ def make(node: Any, where: str, **runtime: Any) -> Any:
     Args:
         node: the node.
         where: its key, for messages, e.g. "strategy".
+        kind: the class that the target must be or derive from.
         runtime: further arguments that no configuration holds.
 
     Raises:
@@ -100,6 +103,8 @@ def make(node: Any, where: str, **runtime: Any) -> Any:
     """
     values = _plain(node, where)
     target = _target(values.pop("_target_", None), where)
+    if kind is not None and not (isinstance(target, type) and issubclass(target, kind)):
+        raise ValueError(f"{where}._target_ must be a {kind.__name__}, got {target!r}")
     is_partial = values.pop("_partial_", False)
     parameters = inspect.signature(target).parameters
     accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -114,17 +119,16 @@ def make(node: Any, where: str, **runtime: Any) -> Any:
     passed = {name: value for name, value in runtime.items() if name in parameters}
     if is_partial:
         return partial(target, **passed, **checked)
-    lacking = [
-        name
-        for name, p in parameters.items()
-        if p.default is p.empty
-        and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-        and name not in passed
-        and name not in checked
-    ]
-    if lacking:
-        raise ValueError(f"{where}.{lacking[0]} is missing; give {where}.{lacking[0]}=...")
+    for name, parameter in parameters.items():
+        if _is_lacking(parameter, {**passed, **checked}):
+            raise ValueError(f"{where}.{name} is missing; give {where}.{name}=...")
     return target(**passed, **checked)
+
+
+def _is_lacking(parameter: inspect.Parameter, given: Mapping[str, Any]) -> bool:
+    kinds = (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    required = parameter.default is parameter.empty and parameter.kind in kinds
+    return required and parameter.name not in given
 
 
 def make_all(nodes: Mapping[str, Any], where: str, **runtime: Any) -> list[Any]:

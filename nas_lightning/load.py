@@ -11,6 +11,7 @@ from nas_lightning.build import make
 from nas_lightning.callbacks.files import best_or_last
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.data.files import decode
 from nas_lightning.data.normalisation import Normalisation
 
@@ -82,7 +83,7 @@ def load_child(run_dir: str | Path) -> LoadedChild:
         )
     content = best_or_last(folder)
     card = content["child"]
-    space = make(card["space"], "search_space")
+    space = make(_trusted(card["space"]), "search_space", kind=SearchSpace)
     genotype = space.validate(Genotype.from_json(card["genotype"]))
     scale = card["scale"]
     network = space.child(genotype, Scale(**(scale | {"input_shape": tuple(scale["input_shape"])})))
@@ -92,3 +93,15 @@ def load_child(run_dir: str | Path) -> LoadedChild:
     }
     network.load_state_dict(state)
     return LoadedChild(network, genotype, card["class_names"], card["preprocessing"]).eval()
+
+
+def _trusted(node: dict[str, Any]) -> dict[str, Any]:
+    """Returns the node of a checkpoint's space, which may hold a `Scale` and plain data only."""
+    scale = f"{Scale.__module__}.{Scale.__qualname__}"
+    for name, value in node.items():
+        if isinstance(value, dict) and value.get("_target_", scale) != scale:
+            raise ValueError(
+                f"the checkpoint's search_space.{name} names {value['_target_']!r}; a space "
+                "from a checkpoint may hold a Scale and plain data only"
+            )
+    return node

@@ -22,6 +22,8 @@ PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "nu
 
 def finished(folder: Path) -> dict[str, Any] | None:
     """Returns the result of a run that is complete, after saying so; else None."""
+    if not (folder / ".hydra" / "hydra.yaml").is_file():
+        raise ValueError("a run keeps its configuration in .hydra: leave out hydra.output_subdir")
     path = folder / "result.json"
     if not path.is_file():
         return None

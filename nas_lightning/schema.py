@@ -46,7 +46,6 @@ class TrainConfig:
         baselines: whether the two baselines are trained as well.
         search_space, task, data, hardware, child: the groups.
         logger, callbacks: further Lightning loggers and callbacks, by name.
-        experiment: a complete recipe, by name.
     """
 
     seed: int = 0

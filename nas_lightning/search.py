@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from nas_lightning import cli
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
     from nas_lightning.build import Parts
     from nas_lightning.core.genotype import Genotype
     from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy, Trial
+    from nas_lightning.data.module import Stage
     from nas_lightning.evaluation.candidates import Evaluation
+    from nas_lightning.modules.supernet import SupernetModule
 
 __all__ = ["job", "main"]
 
@@ -64,7 +68,7 @@ def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Foun
     Raises:
         ValueError: strategy and evaluation do not fit, or a value is impossible.
     """
-    from nas_lightning import build
+    from nas_lightning import build, train
     from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
     from nas_lightning.evaluation.candidates import Candidates
     from nas_lightning.outcome import kept_overrides
@@ -72,9 +76,15 @@ def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Foun
     if cfg.max_samples is not None and cfg.max_samples < 1:
         raise ValueError(f"max_samples ({cfg.max_samples}) must be at least 1, or null")
     strategy = build.make(cfg.strategy, "strategy", space=parts.space, seed=parts.seed)
+    train.observers(cfg, "search")  # a mistake in them must not wait for the child
+    train.loggers(cfg)
     if isinstance(strategy, OneShotStrategy):
-        typed = [o for o in kept_overrides(folder) if o.startswith(("evaluation", "objective"))]
-        if typed:
+        typed = [
+            override
+            for override in kept_overrides(folder)
+            if override.lstrip("+~").startswith(("evaluation", "objective"))
+        ]
+        if typed and HydraConfig.get().mode != RunMode.MULTIRUN:  # a sweep may mix both kinds
             raise ValueError(
                 f"{typed[0]} has no effect: strategy {type(strategy).__name__} is "
                 "one-shot and evaluates in its supernet; leave it out, or choose a "
@@ -99,52 +109,45 @@ def _search_one_shot(
     """Trains the supernet with its strategy; returns the genotype and the search's figures."""
     from nas_lightning import train
     from nas_lightning.callbacks.checkpoint import RunCheckpoint
-    from nas_lightning.callbacks.cost import CostTimer
-    from nas_lightning.callbacks.files import AtomicCheckpointIO, resumable
-    from nas_lightning.callbacks.logs import AlphaLog, GenotypeLog, MetricsLog
+    from nas_lightning.callbacks.logs import AlphaLog, GenotypeLog
     from nas_lightning.modules.supernet import SupernetModule
 
-    stage = parts.data.search()
+    data, stage = parts.data, parts.data.search()
     module = SupernetModule(
         parts.space,
         strategy,
-        parts.data.input_shape,
-        parts.data.num_outputs,
+        data.input_shape,
+        data.num_outputs,
         parts.task,
         parts.seed,
         cfg.max_samples,
     )
     start_entropy = _entropy(strategy)
-    trainer = parts.hardware.trainer(
-        strategy.epochs,
-        [
-            MetricsLog(folder / "metrics.csv"),
-            AlphaLog(folder / "alphas.csv"),
-            GenotypeLog(folder / "genotypes"),
-            CostTimer(module.meter),
-            RunCheckpoint(folder / "checkpoints"),
-            *train.observers(cfg, "search"),
-        ],
-        train.loggers(cfg),
-        [AtomicCheckpointIO()],
-        folder,
-    )
-    checkpoint = resumable(folder / "checkpoints")
-    trainer.fit(module, datamodule=stage, ckpt_path=checkpoint, weights_only=True)
+    callbacks = [
+        AlphaLog(folder / "alphas.csv"),
+        GenotypeLog(folder / "genotypes"),
+        RunCheckpoint(folder / "checkpoints"),
+    ]
+    trainer = train.fit(parts, cfg, module, stage, strategy.epochs, folder, "search", callbacks)
     module.to(trainer.strategy.root_device)
-    val: list[Any] = list(stage.val_dataloader())
-    genotype = module.derive(val)
-    scores = strategy.scores()
-    calibration = [pair["train"] for pair in stage.train_dataloader() if isinstance(pair, dict)]
-    metric = parts.task.metric
+    genotype = module.derive(list(stage.val_dataloader()))
     return genotype, {
-        f"validation_{metric}": module.validate(scores, val),
-        f"discretized_validation_{metric}": module.validate(
-            parts.space.mixture(genotype).to(scores.weights), val, calibration
-        ),
+        **_accuracies(module, stage, genotype),
         "alpha_entropy_start": start_entropy,
         "alpha_entropy_end": _entropy(strategy),
         "cost": module.meter.as_dict(),
+    }
+
+
+def _accuracies(module: "SupernetModule", stage: "Stage", genotype: "Genotype") -> dict[str, float]:
+    """Returns the validation figure of the mixture and, recalibrated, of the genotype's path."""
+    scores, val = module.strategy.scores(), list(stage.val_dataloader())
+    train = [pair["train"] for pair in stage.train_dataloader() if isinstance(pair, dict)]
+    path = module.space.mixture(genotype).to(scores.weights)
+    metric = module.task.metric
+    return {
+        f"validation_{metric}": module.validate(scores, val),
+        f"discretized_validation_{metric}": module.validate(path, val, train),
     }
 
 

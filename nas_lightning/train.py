@@ -1,5 +1,6 @@
 """nas-train: trains a child from a genotype and tests it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
 
     from nas_lightning.build import Parts
     from nas_lightning.core.genotype import Genotype
+    from nas_lightning.data.module import Stage
+    from nas_lightning.modules.child import ChildModule
+    from nas_lightning.modules.supernet import SupernetModule
 
-__all__ = ["job", "main", "train_baselines", "train_child"]
+__all__ = ["fit", "job", "main", "train_baselines", "train_child"]
 
 
 def main() -> None:
@@ -23,20 +27,29 @@ def main() -> None:
 
 
 def job(cfg: DictConfig, folder: Path) -> float | None:
-    """Trains, tests and reports one child; returns its validation or else test accuracy."""
+    """Trains, tests and reports one child.
+
+    Returns:
+        The best validation accuracy, for sweepers; None without child.validation_share.
+    """
     from nas_lightning import build
     from nas_lightning.outcome import finish, finished
     from nas_lightning.zoo.reader import read_genotype
 
     if done := finished(folder):
-        return float(done["child"]["test_accuracy"])
+        return _validated(done["child"])
     parts = build.assemble(cfg)
     genotype = read_genotype(cfg.genotype, parts.space)
     child = train_child(parts, cfg, genotype, folder / "child", "child")
     baselines = train_baselines(parts, cfg, folder) if cfg.baselines else None
     result: dict[str, Any] = {"search": None, "child": child, "baselines": baselines, "notes": []}
     finish(folder, parts, genotype, result)
-    return float(child["test_accuracy"])
+    return _validated(child)
+
+
+def _validated(child: dict[str, Any]) -> float | None:
+    value = child["validation_accuracy"]
+    return None if value is None else float(value)
 
 
 def train_child(
@@ -55,9 +68,7 @@ def train_child(
         Test figures, size and cost.
     """
     from nas_lightning.callbacks.checkpoint import RunCheckpoint
-    from nas_lightning.callbacks.cost import CostTimer
-    from nas_lightning.callbacks.files import AtomicCheckpointIO, best_or_last, resumable
-    from nas_lightning.callbacks.logs import MetricsLog
+    from nas_lightning.callbacks.files import best_or_last
     from nas_lightning.core.search_space import child_cost
     from nas_lightning.core.seeding import keyed_seed
     from nas_lightning.modules.child import ChildModule, build_child
@@ -69,28 +80,56 @@ def train_child(
     module = ChildModule(network, parts.data.num_outputs, recipe, parts.task, seed, card)
     stage = parts.data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
     monitor = f"child/validation_{parts.task.metric}" if recipe.validation_share else None
-    trainer = parts.hardware.trainer(
-        recipe.epochs,
-        [
-            MetricsLog(folder / "metrics.csv"),
-            CostTimer(module.meter),
-            RunCheckpoint(folder, monitor),
-            *observers(cfg, name),
-        ],
-        loggers(cfg),
-        [AtomicCheckpointIO()],
-        folder,
-        **({} if monitor else {"limit_val_batches": 0}),
-    )
-    trainer.fit(module, datamodule=stage, ckpt_path=resumable(folder), weights_only=True)
+    keeper = RunCheckpoint(folder, monitor)
+    options = {} if monitor else {"limit_val_batches": 0}
+    trainer = fit(parts, cfg, module, stage, recipe.epochs, folder, name, [keeper], **options)
     module.load_state_dict(best_or_last(folder)["state_dict"])
     module.meter.children_trained = 1
     (figures,) = trainer.test(module, datamodule=stage, verbose=False)
     return {
+        "validation_accuracy": keeper.best if monitor else None,
         **{metric.removeprefix("child/"): float(value) for metric, value in figures.items()},
         **child_cost(parts.space, genotype, recipe.scale),
         "cost": module.meter.as_dict(),
     }
+
+
+def fit(
+    parts: "Parts",
+    cfg: DictConfig,
+    module: "SupernetModule | ChildModule",
+    stage: "Stage",
+    epochs: int,
+    folder: Path,
+    name: str,
+    callbacks: "Sequence[L.Callback]",
+    **options: Any,
+) -> "L.Trainer":
+    """Trains a module, from its last checkpoint where there is one, and returns the Trainer.
+
+    Args:
+        parts: what to train on and with.
+        cfg: the configuration of callbacks and loggers.
+        module: what is trained.
+        stage: what it sees of the data.
+        epochs: length of the training.
+        folder: where metrics.csv goes.
+        name: what is trained, for the progress bar.
+        callbacks: further callbacks, among them the one that keeps the checkpoint.
+        options: further arguments of the Trainer.
+    """
+    from nas_lightning.callbacks.checkpoint import RunCheckpoint
+    from nas_lightning.callbacks.cost import CostTimer
+    from nas_lightning.callbacks.files import AtomicCheckpointIO, resumable
+    from nas_lightning.callbacks.logs import MetricsLog
+
+    (checkpoints,) = [c.folder for c in callbacks if isinstance(c, RunCheckpoint)]
+    own = [MetricsLog(folder / "metrics.csv"), CostTimer(module.meter), *callbacks]
+    watching = [*own, *observers(cfg, name)]
+    plugins = [AtomicCheckpointIO()]
+    trainer = parts.hardware.trainer(epochs, watching, loggers(cfg), plugins, folder, **options)
+    trainer.fit(module, datamodule=stage, ckpt_path=resumable(checkpoints), weights_only=True)
+    return trainer
 
 
 def train_baselines(parts: "Parts", cfg: DictConfig, folder: Path) -> dict[str, Any]:

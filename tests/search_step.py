@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import torch
+from lightning.pytorch.plugins import DoublePrecision
 from torch import Tensor
 
 from nas_lightning.core.optimizers import Adam, Sgd
@@ -22,7 +23,7 @@ def module_of(order: str = "first", radius: float = 0.01) -> SupernetModule:
     space = DartsSpace(scale=Scale(CHANNELS, CELLS))
     strategy = Darts(space, 0, 50, order, radius, Sgd(), Adam(lr=0.05))
     module = SupernetModule(space, strategy, (3, SIDE, SIDE), CLASSES).double()
-    module._trainer = SimpleNamespace(world_size=1)
+    module._trainer = SimpleNamespace(world_size=1, precision_plugin=DoublePrecision())
     optimizers = module.configure_optimizers()
     module.optimizers = lambda: optimizers
     return module

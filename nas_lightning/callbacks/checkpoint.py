@@ -1,12 +1,16 @@
 """Saves the state of training after every epoch, for an exact resume."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 __all__ = ["RunCheckpoint"]
+
+log = logging.getLogger(__name__)
 
 
 class RunCheckpoint(Checkpoint):
@@ -34,9 +38,15 @@ class RunCheckpoint(Checkpoint):
         trainer.save_checkpoint(self.folder / "last.ckpt")
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the best value so far."""
-        return {"best": self.best}
+        """Returns the best value so far, and the threads on which bits depend."""
+        return {"best": self.best, "threads": torch.get_num_threads()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores the best value so far."""
+        """Restores the best value so far; warns where bits cannot be the same."""
         self.best = state_dict["best"]
+        if state_dict["threads"] != torch.get_num_threads():
+            log.warning(
+                "resumed on %d CPU threads instead of %d: the last bits of the result will differ",
+                torch.get_num_threads(),
+                state_dict["threads"],
+            )

@@ -19,7 +19,7 @@ def write_text(path: Path, text: str) -> None:
 class _replacing:  # noqa: N801 - a context manager used as a verb
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self.temporary = path.with_name(f".{path.name}.tmp")  # a kill leaves one, overwritten next
 
     def __enter__(self) -> Path:
         self.path.parent.mkdir(parents=True, exist_ok=True)

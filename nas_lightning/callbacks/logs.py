@@ -89,11 +89,11 @@ class AlphaLog(Callback):
         self.size = state_dict["size"]
 
     def _append(self, text: str) -> None:
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        self.size += len(text)
+        self.size += len(text.encode())
 
     def _rows(self, module: L.LightningModule, epoch: int) -> str:
         assert isinstance(module, SupernetModule)

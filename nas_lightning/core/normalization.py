@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.scale import Scale
 
-__all__ = ["BatchNorm", "Norm", "batch_norms", "still_statistics"]
+__all__ = ["BatchNorm", "Norm", "batch_norms", "kept_state", "still_statistics"]
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -83,3 +84,20 @@ def still_statistics(norms: Iterable[BatchNorm]) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.moves = True
+
+
+@contextmanager
+def kept_state(network: nn.Module) -> Iterator[None]:
+    """Restores a network's buffers, mode and BatchNorm momenta after the block, come what may."""
+    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    momenta = [(norm, norm.momentum) for norm in batch_norms(network)]
+    was_training = network.training
+    try:
+        yield
+    finally:
+        network.train(was_training)
+        for norm, momentum in momenta:
+            norm.momentum = momentum
+        with torch.no_grad():
+            for buffer, old in buffers:
+                buffer.copy_(old)

@@ -142,8 +142,12 @@ class OneShotStrategy(nn.Module, ABC):
         return context.minimise("params", lambda: context.loss(train, mixture, statistics=True))
 
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
-        """Moves the strategy's parameters by the validation loss; a hook."""
-        context.minimise("alpha", lambda: context.loss(val, self.mixture("alpha")))
+        """Moves the strategy's parameters by the validation loss, params standing still; a hook.
+
+        Params are passed without gradient, so that none is computed for them.
+        """
+        still = {name: param.detach() for name, param in context.params.items()}
+        context.minimise("alpha", lambda: context.loss(val, self.mixture("alpha"), still))
 
     def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
         """Returns the genotype that was found; a hook."""

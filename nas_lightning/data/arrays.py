@@ -197,13 +197,24 @@ def as_size(image_size: int | Sequence[int]) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-def check(arrays: ImageArrays) -> None:
+def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
     """Refuse a data set that cannot be split and trained on.
 
+    Args:
+        arrays: the data set.
+        num_classes: number of classes that it must have; None takes any.
+
     Raises:
-        ValueError: if an image is too small, there are fewer than two classes, labels and images
-            do not match, or a class has fewer than two training images.
+        ValueError: if there are other classes than told, an image is too small, there are fewer
+            than two classes, labels and images do not match, or a class has fewer than two
+            training images.
     """
+    found = len(arrays.class_names)
+    if num_classes not in (None, found):
+        raise ValueError(
+            f"data.num_classes ({num_classes}) must be the number of classes found, {found}: "
+            f"{', '.join(arrays.class_names[:10])}; correct it or leave it null"
+        )
     as_size(arrays.train.shape[1:])
     _check_labels(arrays.train, arrays.train_labels, arrays.class_names, "training")
     _check_labels(arrays.test, arrays.test_labels, arrays.class_names, "test")

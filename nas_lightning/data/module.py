@@ -260,13 +260,7 @@ class ImageDataModule(Stage):
     @cached_property
     def _loaded(self) -> Loaded:
         arrays = self.source(path=self.path, image_size=self.image_size, channels=self.channels)
-        check(arrays)
-        found = len(arrays.class_names)
-        if self.num_classes not in (None, found):
-            raise ValueError(
-                f"data.num_classes ({self.num_classes}) must be the number of classes found, "
-                f"{found}: {', '.join(arrays.class_names[:10])}; correct it or leave it null"
-            )
+        check(arrays, self.num_classes)
         batch_for(self._split(arrays.train_labels)[0], self.batch_size)  # before the slow reading
         return Loaded(arrays, self.memory_limit_gib, self.num_workers)
 

@@ -75,12 +75,15 @@ def train_candidate(
     network = build_child(run.space, genotype, recipe.scale, seed)
     module = ChildModule(network, recipe.scale.outputs(), recipe, run.task, seed)
     trainer = run.make_trainer(recipe.epochs)
-    trainer.fit(module, datamodule=stage)
-    metrics = {
-        name.removeprefix("child/"): float(value)
-        for name, value in trainer.callback_metrics.items()
-        if name.startswith("child/validation_")
-    }
+    try:
+        trainer.fit(module, datamodule=stage)
+        metrics = {
+            name.removeprefix("child/"): float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("child/validation_")
+        }
+    except FloatingPointError:  # a child that diverges is a bad child, and the search goes on
+        metrics = {"validation_accuracy": 0.0, "diverged": 1.0}
     cost = module.meter
     seconds = time.perf_counter() - started
     cost.add(CostMeter(seconds, seconds * trainer.world_size, 0, 0, 1, recipe.epochs))

@@ -49,8 +49,8 @@ class LowFidelity(Evaluation):
         size = (height, width) if image_size is None else (image_size, image_size)
         scale = replace(
             full.scale,
-            channels=channels or full.scale.channels,
-            cells=cells or full.scale.cells,
+            channels=full.scale.channels if channels is None else channels,
+            cells=full.scale.cells if cells is None else cells,
             input_shape=(colours, *size),
         )
         self.run, self.full_scale = run, full.scale

@@ -50,26 +50,44 @@ def run_trials(
     for trial in _replayed(strategy, journal):
         trials.append(trial)
         cost.add(trial.cost)
+    if trials:
+        watch(trials)
     while len(trials) < min(strategy.trials, limit):
-        trial = strategy.ask(len(trials))
-        if not journal.asked(trial.number):
-            journal.append(_event("asked", trial))
-        seed = keyed_seed(strategy.seed, "trial", trial.number)
-        values, spent = evaluation.evaluate(trial.genotype, seed)
-        trial = replace(
-            trial, reward=objective.reward(values), measurements=values, cost=spent.as_dict()
-        )
-        journal.append(_event("told", trial))
-        strategy.tell(trial)
+        trial, spent = _run(strategy, evaluation, objective, journal, len(trials))
         trials.append(trial)
         cost.add(spent)
         watch(trials)
     return trials, cost
 
 
+def _run(
+    strategy: BlackBoxStrategy,
+    evaluation: Evaluation,
+    objective: Accuracy,
+    journal: Journal,
+    number: int,
+) -> tuple[Trial, CostMeter]:
+    """Asks for a trial, evaluates it, and tells what came out."""
+    trial = strategy.ask(number)
+    if not journal.asked(number):
+        journal.append(_event("asked", trial))
+    seed = keyed_seed(strategy.seed, "trial", number)
+    values, spent = evaluation.evaluate(trial.genotype, seed)
+    reward = objective.reward(values)
+    trial = replace(trial, reward=reward, measurements=values, cost=spent.as_dict())
+    journal.append(_event("told", trial))
+    strategy.tell(trial)
+    return trial, spent
+
+
 def best_trial(trials: list[Trial]) -> Trial:
     """Returns the trial with the highest reward, the first of equal ones."""
-    return max(trials, key=lambda trial: (trial.reward or 0.0, -trial.number))
+    return max(trials, key=lambda trial: (_reward(trial), -trial.number))
+
+
+def _reward(trial: Trial) -> float:
+    assert trial.reward is not None, "a finished trial has a reward"
+    return trial.reward
 
 
 def _affordable(evaluation: Evaluation, max_samples: int | None) -> int:

@@ -12,7 +12,7 @@ from torchmetrics import Metric
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.normalization import batch_norms, still_statistics
+from nas_lightning.core.normalization import batch_norms, kept_state, still_statistics
 from nas_lightning.core.relaxations import mean_entropy
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
@@ -88,6 +88,20 @@ class SupernetModule(L.LightningModule):
             )
         return optimizers
 
+    def on_train_start(self) -> None:
+        """Checks the Trainer's length; does not go on with a search that had reached its cap.
+
+        Raises:
+            ValueError: the Trainer's epochs are not the strategy's.
+        """
+        epochs = self.trainer.max_epochs
+        if epochs != self.strategy.epochs:
+            raise ValueError(
+                f"Trainer(max_epochs={epochs}) must be the strategy's epochs "
+                f"({self.strategy.epochs}): its schedules end there"
+            )
+        self._stop_at_cap()
+
     def on_train_epoch_start(self) -> None:
         """Seeds what the epoch draws, sets its learning rate, and tells the strategy."""
         epoch = self.current_epoch
@@ -123,8 +137,7 @@ class SupernetModule(L.LightningModule):
             batch_size=len(batch["train"][1]),
         )
         self.log("search/lr", self.lr, on_step=False, on_epoch=True, reduce_fx="max")
-        if self.max_samples is not None and self.meter.training_samples >= self.max_samples:
-            self.trainer.should_stop = True
+        self._stop_at_cap()
 
     def on_train_epoch_end(self) -> None:
         """Stops with a message where the epoch's loss is no number.
@@ -223,23 +236,22 @@ class SupernetModule(L.LightningModule):
         recalibrate: Iterable[Batch] | None = None,
     ) -> float:
         """Returns the main metric of a mixture; buffers stay (see `SearchContext`)."""
-        was_training = self.supernet.training
-        kept = [buffer.clone() for buffer in self.supernet.buffers()]
-        if recalibrate is not None:
-            self._recalibrate(mixture, recalibrate)
-        self.supernet.eval()
         metric = self.task.metrics(self.scale.outputs())[self.task.metric].to(self.device)
-        for x, targets in batches:
-            metric.update(self._logits(x.to(self.device), mixture), targets.to(self.device))
-        value = float(metric.compute())
-        self.supernet.train(was_training)
-        for buffer, old in zip(self.supernet.buffers(), kept, strict=True):
-            buffer.copy_(old)
-        return value
+        with kept_state(self.supernet):
+            if recalibrate is not None:
+                self._recalibrate(mixture, recalibrate)
+            self.supernet.eval()
+            for x, targets in batches:
+                metric.update(self._measured_logits(x, mixture), targets.to(self.device))
+        return float(metric.compute())
 
     def derive(self, val: Iterable[Batch]) -> Genotype:
         """Returns the genotype that the strategy found."""
         return self.strategy.derive(self, val)
+
+    def _stop_at_cap(self) -> None:
+        if self.max_samples is not None and self.meter.training_samples >= self.max_samples:
+            self.trainer.should_stop = True
 
     def _share_of(self, weights: Tensor, option: str) -> float:
         """Returns the mean weight of an option over the choices that have it, 0 without any."""
@@ -257,20 +269,23 @@ class SupernetModule(L.LightningModule):
         for number, (x, _) in enumerate(batches):
             for norm in self._norms:
                 norm.momentum = 1.0 / (number + 1)
-            self._logits(x.to(self.device), mixture)
-        for norm in self._norms:
-            norm.momentum = 0.1
+            self._measured_logits(x, mixture)
 
     def _logits(
         self, x: Tensor, mixture: Mixture, params: Mapping[str, Tensor] | None = None
     ) -> Tensor:
         x = _channels_last(x)
-        out: Tensor = (
-            self.supernet(x, mixture)
-            if params is None
-            else functional_call(self.supernet, dict(params), (x, mixture))
-        )
+        if params is None:
+            out: Tensor = self.supernet(x, mixture)
+        else:
+            out = functional_call(self.supernet, dict(params), (x, mixture))
         return out
+
+    def _measured_logits(self, x: Tensor, mixture: Mixture) -> Tensor:
+        """Returns logits outside the training loop, in the precision of the training."""
+        plugin = self.trainer.precision_plugin
+        with plugin.forward_context():
+            return self._logits(plugin.convert_input(x.to(self.device)), mixture)
 
     def _optimizer(self, which: str) -> Any:
         optimizers = self.optimizers()

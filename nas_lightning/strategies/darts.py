@@ -72,7 +72,7 @@ class Darts(OneShotStrategy):
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
         """Moves alphas by the gradient of either order."""
         if self.order == "first":
-            context.minimise("alpha", lambda: context.loss(val, self.mixture("alpha")))
+            super().alpha_step(train, val, context)
         else:
             context.minimise("alpha", lambda: self._surrogate(train, val, context))
 
