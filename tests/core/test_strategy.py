@@ -32,9 +32,11 @@ class Recorder:
 
     def __init__(self):
         self.calls = []
+        self.params = {"w": torch.ones(2, requires_grad=True)}
 
     def loss(self, batch, mixture, params=None, statistics=False):
-        self.calls.append((batch, mixture, statistics))
+        learns = [param.requires_grad for param in (params or self.params).values()]
+        self.calls.append((batch, mixture, learns, statistics))
         return f"loss of the {batch}"
 
     def minimise(self, which, closure):
@@ -78,9 +80,9 @@ def test_a_step_moves_alphas_before_params_and_only_params_move_statistics():
     loss = Fixed().search_step(TRAIN, VAL, recorder)
     assert recorder.calls == [
         "alpha",
-        (VAL, "mixture for alpha", False),
+        (VAL, "mixture for alpha", [False], False),
         "params",
-        (TRAIN, "mixture for params", True),
+        (TRAIN, "mixture for params", [True], True),
     ]
     assert loss == "loss of the training batch"
 
