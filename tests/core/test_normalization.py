@@ -2,7 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from nas_lightning.core.normalization import BatchNorm, Norm, batch_norms, still_statistics
+from nas_lightning.core.normalization import (
+    BatchNorm,
+    Norm,
+    batch_norms,
+    kept_state,
+    still_statistics,
+)
 from nas_lightning.core.scale import Scale
 
 
@@ -66,6 +72,24 @@ def test_statistics_move_again_after_the_block_even_if_it_failed():
         raise RuntimeError("inside")
     norms(images())
     assert not same(before, buffers_of(norms))
+
+
+def disturb_and_fail(norms):
+    with kept_state(norms):
+        norms[0].momentum = 1.0
+        norms.train()(images())
+        norms.train(not norms.training)
+        raise RuntimeError("inside")
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_kept_state_is_restored_even_if_the_block_failed(training):
+    norms = network().train(training)
+    before = buffers_of(norms)
+    with pytest.raises(RuntimeError, match="inside"):
+        disturb_and_fail(norms)
+    assert same(before, buffers_of(norms))
+    assert (norms.training, norms[0].momentum) == (training, 0.1)
 
 
 def test_still_statistics_do_not_matter_in_evaluation():
