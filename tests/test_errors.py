@@ -36,6 +36,12 @@ SEARCHES = {
     "evaluation of a one-shot strategy": (["evaluation=low_fidelity"], ["one-shot"]),
     "label smoothing": (["child.label_smoothing=1"], ["child.label_smoothing (1.0)"]),
     "samples": (["max_samples=0"], ["max_samples (0)"]),
+    "outputs unlike the data's": (["child.scale.num_outputs=5"], ["num_outputs (5)", "10"]),
+    "callbacks of a black-box search": (
+        ["strategy=random", "callbacks.collapse.share=7"],
+        ["callbacks.collapse.share (7.0)"],
+    ),
+    "no configuration kept": (["hydra.output_subdir=null"], ["hydra.output_subdir"]),
     "broken grammar": (["strategy.epochs=[1"], ["strategy.epochs=[1"]),
     "unknown target": (["strategy._target_=nowhere.Nothing"], ["nowhere.Nothing"]),
 }

@@ -44,7 +44,8 @@ class DepthwiseConv(nn.Conv2d):
         unused = [self._unused(side, dilation) for side in x.shape[2:]]
         weight = self.weight[:, :, *(slice(n, self.kernel_size[0] - n) for n in unused)]
         padding = [dilation * (side - 1) // 2 for side in weight.shape[2:]]
-        if x.device.type == "cpu" and x.requires_grad:
+        is_plain = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
+        if x.requires_grad and not is_plain:
             out: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
                 x, weight, stride, padding, dilation
             )

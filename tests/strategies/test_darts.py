@@ -254,3 +254,15 @@ def test_scores_are_the_softmax_and_draw_nothing():
 def test_impossible_values_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Darts(DartsSpace(), 0, **arguments)
+
+
+def test_a_first_order_alpha_step_computes_no_gradient_of_params(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a gradient of a depthwise kernel was computed")
+
+    module = module_of()
+    train, val = batches()
+    monkeypatch.setattr("nas_lightning.core.depthwise.conv2d_weight", refuse)
+    module.strategy.alpha_step(train, val, module)
+    with pytest.raises(AssertionError, match="depthwise kernel"):
+        module.strategy.search_step(train, val, module)
