@@ -48,7 +48,8 @@ def stubbed(recipe, scale=SCALE, **trainer):
     module.logged = {}
     module.log = lambda name, value, **_: module.logged.update({name: value})
     optimizer = SimpleNamespace(param_groups=[{"lr": 0.5}])
-    module._trainer = SimpleNamespace(world_size=1, optimizers=[optimizer], **trainer)
+    trainer = {"world_size": 1, "optimizers": [optimizer], "global_step": 0} | trainer
+    module._trainer = SimpleNamespace(**trainer)
     return module
 
 

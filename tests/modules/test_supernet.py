@@ -16,7 +16,11 @@ def with_log(module):
     module.logged = {}
     module.log = lambda name, value, **_: module.logged.update({name: value})
     module._trainer = SimpleNamespace(
-        world_size=1, should_stop=False, callback_metrics={}, current_epoch=4
+        world_size=1,
+        should_stop=False,
+        callback_metrics={},
+        current_epoch=4,
+        num_training_batches=11,
     )
     return module
 
