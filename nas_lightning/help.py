@@ -25,7 +25,8 @@ EXAMPLES = {
     "show": (
         "nas-show genotype=darts_v2",
         "nas-show genotype=RUN_DIR json=true",
-        "nas-show genotype=darts_v2 channels=48 cells=14 stem=imagenet input_shape=[3,224,224]",
+        "nas-show genotype=darts_v2 channels=48 cells=14 stem=imagenet "
+        "input_shape=[3,224,224] num_outputs=1000",
     ),
 }
 OPTIONS = (

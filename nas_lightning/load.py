@@ -44,12 +44,15 @@ class LoadedChild(nn.Module):
         out: Tensor = self.network(x)
         return out
 
-    def preprocess(self, paths: Sequence[str | Path]) -> Tensor:
+    def preprocess(self, paths: str | Path | Sequence[str | Path]) -> Tensor:
         """Returns image files as the network wants them: (N, C, H, W), normalised.
 
         Raises:
             ValueError: a file is no readable image.
         """
+        paths = [paths] if isinstance(paths, str | Path) else paths
+        if not paths:
+            raise ValueError("preprocess and classify need at least one image file, got none")
         size, channels = self.preprocessing["image_size"], self.preprocessing["channels"]
         images = [decode(Path(path), (size[0], size[1]), channels) for path in paths]
         return self.normalise(torch.stack(images))

@@ -24,7 +24,8 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, OverrideParseException):
         return (
             f"cannot read '{error.override}': write KEY=VALUE, and odd characters in quotes "
-            f"of their own: \"KEY='VALUE'\" ({_lines(error)[0]})"
+            f"of their own: \"KEY='VALUE'\", with quotes inside 'KEY=\"VALUE\"' "
+            f"({_lines(error)[0]})"
         )
     if isinstance(error, ConfigCompositionException):
         return _refused_override(error)

@@ -91,7 +91,7 @@ def _check_same(typed: list[str], config: Any, choices: Any, folder: Path) -> No
     if changed:
         names = ", ".join(str(o.key_or_group) for o in changed)
         raise ValueError(
-            f"resume: {names} differ from the run in {folder}, which keeps its own "
+            f"resume: not the run's own: {names}; the run in {folder} keeps its "
             "configuration; leave them out, or start a new run"
         )
 

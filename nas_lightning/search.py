@@ -52,7 +52,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     if cfg.retrain:
         child = train.train_child(parts, cfg, genotype, folder / "child", "child")
         baselines = train.train_baselines(parts, cfg, folder)
-    notes = _notes(parts, genotype)
+    notes = [*_notes(parts, genotype), *_comparison(child, baselines)]
     finish(
         folder,
         parts,
@@ -219,6 +219,17 @@ def _notes(parts: "Parts", genotype: "Genotype") -> list[str]:
     if share <= 0.6:
         return []
     return [f"{share:.0%} of the found operations have no parameters: it may have collapsed"]
+
+
+def _comparison(child: dict[str, Any] | None, baselines: dict[str, Any] | None) -> list[str]:
+    """Returns a note for each baseline that the found child does not beat."""
+    names = {"random_genotype": "a random genotype, trained alike,", "logistic_regression": ""}
+    notes = []
+    for key, name in names.items():
+        if child and baselines and baselines[key]["test_accuracy"] >= child["test_accuracy"]:
+            what = name or "logistic regression"
+            notes.append(f"{what} does as well as the found network or better on this test set")
+    return notes
 
 
 if __name__ == "__main__":

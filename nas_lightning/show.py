@@ -24,6 +24,8 @@ def job(cfg: DictConfig, folder: Path) -> None:
     from nas_lightning.reports.drawing import describe, draw
     from nas_lightning.zoo.reader import read_genotype
 
+    if cfg.output is not None and Path(cfg.output).is_dir():
+        raise ValueError(f"output ({cfg.output}) is a folder; give the name of an SVG file")
     space = build.make(cfg.search_space, "search_space")
     genotype = read_genotype(cfg.genotype, space)
     changes = {k: cfg[k] for k in ("channels", "cells", "stem") if cfg[k] is not None}
@@ -42,7 +44,10 @@ def job(cfg: DictConfig, folder: Path) -> None:
         print(json.dumps(content | {"choices": genotype.mapping}))
         return
     print(f"genotype {genotype.id} of space {genotype.space}\n{describe(graphs)}\n")
-    print(f"at {scale.channels} channels, {scale.cells} cells, images {scale.image()}:")
+    print(
+        f"at {scale.channels} channels, {scale.cells} cells, images {scale.image()}, "
+        f"{scale.num_outputs} classes:"
+    )
     print(f"{'parameters':24} {size['parameters']:,}")
     print(f"{'multiply-adds':24} {size['multiply_adds']:,}")
     if cfg.output is not None:

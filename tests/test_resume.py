@@ -109,7 +109,7 @@ def test_resume_accepts_only_the_runs_own_overrides(finished, capsys):
     assert "this run is complete" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         run("search", f"resume={finished}", "strategy.epochs=3", "seed=1", "strategy=darts")
-    assert "resume: strategy.epochs, seed differ from the run" in capsys.readouterr().err
+    assert "resume: not the run's own: strategy.epochs, seed;" in capsys.readouterr().err
 
 
 def test_resume_without_a_run_or_with_another_commands_is_refused(finished, tmp_path, capsys):

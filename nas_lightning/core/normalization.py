@@ -10,7 +10,19 @@ from torch import Tensor, nn
 
 from nas_lightning.core.scale import Scale
 
-__all__ = ["BatchNorm", "Norm", "batch_norms", "kept_state", "still_statistics"]
+__all__ = [
+    "SETTLED",
+    "BatchNorm",
+    "Norm",
+    "batch_norms",
+    "kept_state",
+    "settle",
+    "still_statistics",
+]
+
+
+MOMENTUM = 0.1
+SETTLED = 10  # steps after which the momentum stays
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -72,6 +84,17 @@ class Norm:
 def batch_norms(network: nn.Module) -> list[BatchNorm]:
     """Returns the BatchNorms of a network whose statistics can be kept still."""
     return [module for module in network.modules() if isinstance(module, BatchNorm)]
+
+
+def settle(norms: Iterable[BatchNorm], step: int) -> None:
+    """Sets the momentum of running statistics for a training step (0-based).
+
+    Over the first steps they are the mean of all batches so far, then the usual moving average:
+    so they never lean on the values that they were initialised with.
+    """
+    momentum = max(MOMENTUM, 1.0 / (step + 1))
+    for norm in norms:
+        norm.momentum = momentum
 
 
 @contextmanager

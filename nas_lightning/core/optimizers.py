@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, inf, pi
 
 import torch
 from torch import Tensor
@@ -36,7 +36,7 @@ class Sgd:
     clip: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.lr <= 0 or self.lr_min < 0 or self.lr_min > self.lr:
+        if not 0 <= self.lr_min <= self.lr or not 0 < self.lr < inf:
             raise ValueError(
                 f"params_optimizer.lr ({self.lr}) must be > 0 and lr_min "
                 f"({self.lr_min}) between 0 and it; use e.g. 0.025 and 0.001"
@@ -77,7 +77,7 @@ class Adam:
     weight_decay: float = 1e-3
 
     def __post_init__(self) -> None:
-        if (self.lr is not None and self.lr <= 0) or self.weight_decay < 0:
+        if (self.lr is not None and not 0 < self.lr < inf) or self.weight_decay < 0:
             raise ValueError(
                 f"alpha_optimizer.lr ({self.lr}) must be > 0 and weight_decay "
                 f"({self.weight_decay}) >= 0; use e.g. 3e-4 and 1e-3"

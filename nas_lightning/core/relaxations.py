@@ -1,9 +1,13 @@
 """Relaxations of categorical choices, and what is measured on them: pure functions."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-__all__ = ["masked_softmax", "mean_entropy"]
+from nas_lightning.core.choices import Choice
+
+__all__ = ["masked_softmax", "mean_entropy", "mean_share"]
 
 
 def masked_softmax(alpha: Tensor, allowed: Tensor) -> Tensor:
@@ -34,3 +38,20 @@ def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
     open_rows = numbers > 1
     normalised: Tensor = entropy[open_rows] / numbers[open_rows].to(entropy.dtype).log()
     return normalised.sum() / max(1, len(normalised))
+
+
+def mean_share(weights: Tensor, choices: Sequence[Choice], option: str) -> float:
+    """Returns the mean share of an option over the choices that have it, 0 without any.
+
+    Args:
+        weights: non-negative (choices, options).
+        choices: what the rows are.
+        option: name of the option.
+    """
+    table: list[list[float]] = weights.tolist()
+    having = [
+        row[choice.options.index(option)] / max(sum(row), 1e-12)
+        for row, choice in zip(table, choices, strict=True)
+        if option in choice.options
+    ]
+    return sum(having) / max(1, len(having))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, inf, pi
 from typing import Any
 
 import lightning as L
@@ -13,6 +13,7 @@ from torchmetrics import Metric
 
 from nas_lightning.core.cell import DropPath
 from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.normalization import SETTLED, batch_norms, settle
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
@@ -71,7 +72,7 @@ class ChildRecipe:
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"child.epochs ({self.epochs}) must be at least 1; use e.g. 12")
-        if self.lr <= 0 or not 0 <= self.lr_min <= self.lr:
+        if not 0 < self.lr < inf or not 0 <= self.lr_min <= self.lr:
             raise ValueError(
                 f"child.lr ({self.lr}) must be > 0 and child.lr_min ({self.lr_min}) "
                 "between 0 and it; use e.g. 0.025 and 0"
@@ -117,6 +118,7 @@ class ChildModule(L.LightningModule):
         self.validation_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.test_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self._drop_path: DropPath | None = None
+        self._norms = batch_norms(network)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the outputs of images (N, C, H, W), normalised."""
@@ -160,6 +162,11 @@ class ChildModule(L.LightningModule):
         probability = self.recipe.drop_path * epoch / self.recipe.epochs
         generator = torch.Generator(self.device).manual_seed(seed)
         self._drop_path = DropPath(probability, generator) if probability > 0 else None
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Lets BatchNorm's statistics settle in the first steps."""
+        if self.trainer.global_step <= SETTLED:
+            settle(self._norms, self.trainer.global_step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Returns the smoothed loss, the auxiliary head's part included."""

@@ -12,8 +12,14 @@ from torchmetrics import Metric
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.normalization import batch_norms, kept_state, still_statistics
-from nas_lightning.core.relaxations import mean_entropy
+from nas_lightning.core.normalization import (
+    SETTLED,
+    batch_norms,
+    kept_state,
+    settle,
+    still_statistics,
+)
+from nas_lightning.core.relaxations import mean_entropy, mean_share
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Batch, OneShotStrategy
@@ -115,6 +121,12 @@ class SupernetModule(L.LightningModule):
         """Tells the strategy the epoch just finished: a complete search runs no other hook."""
         self.strategy.start_epoch(checkpoint["epoch"])
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Lets BatchNorm's statistics settle in the first steps."""
+        step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
+        if step <= SETTLED:
+            settle(self._norms, step)
+
     def training_step(self, batch: dict[str, Batch], batch_idx: int) -> None:
         """Takes one search step; stops where the cap of samples is reached.
 
@@ -157,7 +169,7 @@ class SupernetModule(L.LightningModule):
         self._validated = scores = self.strategy.scores()
         weights = scores.weights.detach()
         self.log("search/alpha_entropy", mean_entropy(weights, self.strategy.allowed))
-        self.log("search/skip_share", self._share_of(weights, "skip_connect"))
+        self.log("search/skip_share", mean_share(weights, self.space.choices, "skip_connect"))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the mixture on the validation part."""
@@ -252,16 +264,6 @@ class SupernetModule(L.LightningModule):
     def _stop_at_cap(self) -> None:
         if self.max_samples is not None and self.meter.training_samples >= self.max_samples:
             self.trainer.should_stop = True
-
-    def _share_of(self, weights: Tensor, option: str) -> float:
-        """Returns the mean weight of an option over the choices that have it, 0 without any."""
-        table: list[list[float]] = weights.tolist()
-        having = [
-            row[choice.options.index(option)] / max(sum(row), 1e-12)
-            for row, choice in zip(table, self.space.choices, strict=True)
-            if option in choice.options
-        ]
-        return sum(having) / max(1, len(having))
 
     def _recalibrate(self, mixture: Mixture, batches: Iterable[Batch]) -> None:
         """Sets BatchNorm's running statistics to their means over batches."""

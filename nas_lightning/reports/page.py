@@ -53,13 +53,14 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
         OSError: the page cannot be written.
     """
     title = f"{result.get('strategy', 'A strategy')} on {result.get('data', 'a data set')}"
+    is_black_box = "trials" in (result.get("search") or {})  # trials have a section of their own
     sections = (
         _header(title, result),
         _headline(result),
         network_section(run_dir / "genotype.svg"),
         alphas_section(run_dir / "alphas.csv"),
         trials_section(run_dir / "trials.jsonl"),
-        curves_section(run_dir / "metrics.csv", "The search"),
+        "" if is_black_box else curves_section(run_dir / "metrics.csv", "The search"),
         curves_section(run_dir / "child" / "metrics.csv", "The training of the child"),
         _costs(result),
         _details(result),

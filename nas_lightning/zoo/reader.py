@@ -30,8 +30,8 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
     """
     if "(" in text or "|" in text:
         return space.read_text(text)
-    if text in published_names():
-        content = (resources.files("nas_lightning.zoo") / f"{text}.json").read_text()
+    if text.lower() in published_names():
+        content = (resources.files("nas_lightning.zoo") / f"{text.lower()}.json").read_text()
         return space.validate(Genotype.from_json(content))
     path = Path(text).expanduser()
     path = path / "genotype.json" if path.is_dir() else path

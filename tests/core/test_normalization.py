@@ -7,6 +7,7 @@ from nas_lightning.core.normalization import (
     Norm,
     batch_norms,
     kept_state,
+    settle,
     still_statistics,
 )
 from nas_lightning.core.scale import Scale
@@ -136,3 +137,15 @@ def test_norms_outside_cells_are_affine_in_both_flavours():
 
 def test_batch_norms_lists_those_that_can_be_kept_still():
     assert [norm.num_features for norm in batch_norms(network())] == [3, 4]
+
+
+def test_statistics_settle_as_the_mean_of_the_first_batches():
+    norm = BatchNorm(3)
+    batches = [torch.randn(5, 3, 4, 4) + step for step in range(4)]
+    for step, batch in enumerate(batches):
+        settle([norm], step)
+        norm(batch)
+    means = torch.stack([batch.mean(dim=(0, 2, 3)) for batch in batches])
+    torch.testing.assert_close(norm.running_mean, means.mean(dim=0))
+    settle([norm], 50)
+    assert norm.momentum == 0.1

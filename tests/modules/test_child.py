@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nas_lightning.core.normalization import batch_norms
 from nas_lightning.core.scale import Scale
 from nas_lightning.modules.child import ChildModule, ChildRecipe, build_child
 from nas_lightning.modules.hardware import Hardware
@@ -195,6 +196,8 @@ def test_training_is_a_plain_loop():
     for step, (x, targets) in enumerate(3 * Batches().batches):
         optimizer.param_groups[0]["lr"] = 0.1 * (1 + cos(pi * step / 9))
         optimizer.zero_grad()
+        for norm in batch_norms(network):  # statistics settle as the mean of the first batches
+            norm.momentum = max(0.1, 1 / (step + 1))
         F.cross_entropy(network(x), targets, label_smoothing=0.1).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 0.5)
         optimizer.step()
