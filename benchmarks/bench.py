@@ -97,7 +97,8 @@ def bench_steps(rounds: int, batch_size: int = 16) -> list[str]:
         "",
         f"16 channels, 8 cells, images 3x32x32, batch {batch_size} + {batch_size}, float32.",
         "",
-        "| arrangement | median s | min to max s | images/s | speed to plain first order (median of rounds) |",
+        "| arrangement | median s | min to max s | images/s "
+        "| speed to plain first order (median of rounds) |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, times in seconds.items():
