@@ -93,5 +93,3 @@ def register() -> None:
     shells = {"search": SearchConfig, "train": TrainConfig, "show": ShowConfig}
     for name, shell in shells.items():
         store.store(name=name, group="schema", node=shell, package="_global_")
-    # makes logger a group, so that logger=[] chooses among its options; the user's are beside it
-    store.store(name="none", group="logger", node={}, package="_global_")
