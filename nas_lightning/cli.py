@@ -3,31 +3,34 @@
 import math
 import os
 import shlex
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
-from contextlib import chdir
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
 from dataclasses import fields
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning import __version__, schema
 from nas_lightning.help import help_text
 from nas_lightning.messages import message_of
 from nas_lightning.paths import config_dir
-from nas_lightning.resume import resume_arguments, working_folder
+from nas_lightning.resume import quoted, resume_arguments, working_folder
 from nas_lightning.sweep import ERROR_FILE, failed_jobs, summarise_sweep
 
 __all__ = ["Job", "run"]
 
 Job = Callable[[DictConfig, Path], float | None]
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED, PIPE_CLOSED = 130, 143, 141  # 128 + the signal's number
 FULL_ERROR = "HYDRA_FULL_ERROR"
 PROGRESS = ("result.json", "trials.jsonl", "checkpoints/last.ckpt", "child/last.ckpt")
 SHELLS = {
@@ -41,8 +44,8 @@ def run(config_name: str, job: Job) -> None:
     """Runs a command: parses sys.argv, composes the configuration, calls the job.
 
     A mistake ends in one message on standard error and exit status 1, without a traceback
-    unless HYDRA_FULL_ERROR=1; an interruption in exit status 130. When a job of a sweep fails,
-    the others go on.
+    unless HYDRA_FULL_ERROR=1; an interruption in exit status 130, a termination (SIGTERM) in
+    143. When a job of a sweep fails, the others go on.
 
     Args:
         config_name: the primary configuration, e.g. "search".
@@ -51,7 +54,15 @@ def run(config_name: str, job: Job) -> None:
     Raises:
         SystemExit: the command failed.
     """
-    arguments = sys.argv[1:]
+    try:
+        _run(config_name, job, sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on, as with | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(PIPE_CLOSED) from None
+
+
+def _run(config_name: str, job: Job, arguments: list[str]) -> None:
     if not arguments and config_name != "search":
         arguments = ["--help"]
     if {"--help", "-h"} & set(arguments):
@@ -64,7 +75,8 @@ def run(config_name: str, job: Job) -> None:
     command = _Command(config_name, job, kept_setting not in (None, "", "0"))
     os.environ[FULL_ERROR] = "1"  # Hydra then raises, and leaves printing to us
     try:
-        command.run(arguments)
+        with _terminable():
+            command.run(arguments)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         command.stop(error)
     finally:
@@ -72,6 +84,27 @@ def run(config_name: str, job: Job) -> None:
         del os.environ[FULL_ERROR]
         if kept_setting is not None:
             os.environ[FULL_ERROR] = kept_setting
+
+
+class _Termination(KeyboardInterrupt):
+    """A SIGTERM: it ends a command as Control-C does."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Raises at a SIGTERM; left to itself, Lightning would end with exit status 0."""
+
+    def terminate(*_: object) -> None:
+        raise _Termination
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, kept)
 
 
 class _Command:
@@ -91,12 +124,13 @@ class _Command:
     def run(self, arguments: list[str]) -> None:
         """Runs the job or, with -m, all of them and their summary."""
         schema.register()
+        _check_groups(arguments)
         resumed = resume_arguments(arguments, self.name)
         if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(resumed):
             self._run_sweep(resumed)
             return
         if resumed is arguments:
-            _check_unused(_typed_folder(arguments))
+            _check_unused(_typed_folder(self.name, arguments))
             self._start(arguments, self._run_one)
         else:
             with chdir(working_folder(resumed)):
@@ -106,15 +140,18 @@ class _Command:
 
     def stop(self, error: BaseException) -> None:
         """Tells the user about an error and ends the command."""
-        if _is_interruption(error):
-            folder = "RUN_DIR" if self.folder is None else shlex.quote(str(self.folder))
-            hint = f"nas-{self.name} resume={folder} goes on from the last epoch"
-            print(f"error: interrupted; {hint}", file=sys.stderr)
-            raise SystemExit(INTERRUPTED)
-        if isinstance(error, SystemExit):
+        if interruption := _interruption(error):
+            has_ended = isinstance(interruption, _Termination)
+            hint = "" if self.folder is None else f"; {self._resume_hint()}"
+            print(f"error: {'terminated' if has_ended else 'interrupted'}{hint}", file=sys.stderr)
+            raise SystemExit(TERMINATED if has_ended else INTERRUPTED)
+        if isinstance(error, SystemExit | BrokenPipeError):
             raise error
         self._say(error, "error")
         raise SystemExit(1)
+
+    def _resume_hint(self) -> str:
+        return f"nas-{self.name} resume={shlex.quote(str(self.folder))} goes on from there"
 
     def _start(self, arguments: list[str], task: Callable[[DictConfig], float | None]) -> None:
         sys.argv = [sys.argv[0], *arguments]
@@ -122,9 +159,13 @@ class _Command:
             version_base="1.3", config_path=str(config_dir()), config_name=self.name
         )
         try:
-            command(task)()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)
+                command(task)()
+        except UserWarning as warning:
+            raise ValueError(f"hydra.searchpath must name folders: {warning}") from None
         except OSError as error:  # a job's own errors do not come this way
-            if isinstance(error, HydraException):
+            if isinstance(error, HydraException | BrokenPipeError):
                 raise
             raise ValueError(
                 f"the run's folder must be writable: {message_of(error)}; "
@@ -144,7 +185,7 @@ class _Command:
         if (folder / "multirun.yaml").exists():
             raise ValueError(f"the folder {folder} must not hold a sweep already; choose another")
         try:
-            self._start([*arguments, f"hydra.sweep.dir={_quoted(folder)}"], self._run_job)
+            self._start([*arguments, f"hydra.sweep.dir={quoted(folder)}"], self._run_job)
         finally:
             summarise_sweep(folder)
         if failed := failed_jobs(folder):
@@ -153,9 +194,7 @@ class _Command:
     def _sweep_folder(self, arguments: list[str]) -> Path:
         """Returns the sweep's folder, fixed before Hydra takes the time for its name again."""
         own = [a for a in arguments if a.lstrip("+").startswith(("hydra.", "hydra/"))]
-        with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-            cfg = hydra.compose(self.name, own, return_hydra_config=True)
-        return Path(str(cfg.hydra.sweep.dir))
+        return _composed_folder(self.name, own, "hydra.sweep.dir")
 
     def _run_job(self, cfg: DictConfig) -> float | None:
         """Runs one job of a sweep; a failure is noted in its folder and worth nan to a sweeper."""
@@ -164,8 +203,8 @@ class _Command:
         try:
             return self.job(_typed(cfg, self.name), folder)
         except (Exception, SystemExit) as error:
-            if _is_interruption(error):
-                raise KeyboardInterrupt from error
+            if interruption := _interruption(error):
+                raise interruption from None
             (folder / ERROR_FILE).write_text(message_of(error) + "\n", encoding="utf-8")
             self._say(error, f"error in {folder}")
             return math.nan
@@ -176,11 +215,10 @@ class _Command:
         print(f"{start}: {message_of(error)}", file=sys.stderr, flush=True)
 
 
-def _is_interruption(error: BaseException) -> bool:
-    """Whether the user interrupted; Lightning turns that into a SystemExit."""
-    return isinstance(error, KeyboardInterrupt) or (
-        isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
-    )
+def _interruption(error: BaseException) -> KeyboardInterrupt | None:
+    """Returns how the user ended the command, if so; Lightning makes a SystemExit of it."""
+    cause = error.__context__ if isinstance(error, SystemExit) else error
+    return cause if isinstance(cause, KeyboardInterrupt) else None
 
 
 def _typed(cfg: DictConfig, config_name: str) -> DictConfig:
@@ -196,13 +234,35 @@ def _typed(cfg: DictConfig, config_name: str) -> DictConfig:
     return typed
 
 
-def _typed_folder(arguments: list[str]) -> Path | None:
-    """Returns the run's folder that an argument names, if one does."""
-    named = [a for a in arguments if a.lstrip("+").startswith("hydra.run.dir=")]
-    if not named:
+def _check_groups(arguments: list[str]) -> None:
+    """Refuses GROUP=null, for which Hydra's own message names no group."""
+    for argument in arguments:
+        group = argument.lstrip("+").removesuffix("=null")
+        if argument.endswith("=null") and (config_dir() / group).is_dir():
+            raise ValueError(
+                f"{argument} must name an option of the group; leave it out, or give {group}=[] "
+                "where none is meant"
+            )
+
+
+def _typed_folder(name: str, arguments: list[str]) -> Path | None:
+    """Returns the run's folder that an argument names, if one does and it can be told by now."""
+    if not any(a.lstrip("+").startswith("hydra.run.dir=") for a in arguments):
         return None
-    (override,) = OverridesParser.create().parse_overrides(named[-1:])
-    return Path(str(override.value()))
+    overrides = [a for a in arguments if not a.startswith("-")]
+    try:
+        return _composed_folder(name, overrides, "hydra.run.dir")
+    except (HydraException, OmegaConfBaseException):  # Hydra itself is about to say so
+        return None
+
+
+def _composed_folder(name: str, overrides: list[str], key: str) -> Path:
+    """Returns a folder that the composed configuration names, interpolations resolved."""
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cfg = hydra.compose(name, overrides, return_hydra_config=True)
+    if not (folder := OmegaConf.select(cfg, key)):
+        raise ValueError(f"{key} ({folder!r}) must be a folder; leave it out, or give {key}=FOLDER")
+    return Path(str(folder))
 
 
 def _check_unused(folder: Path | None) -> None:
@@ -212,8 +272,3 @@ def _check_unused(folder: Path | None) -> None:
             f"the folder {folder} must not hold a run already; choose another one, or go on "
             f"with it: resume={folder}"
         )
-
-
-def _quoted(folder: Path) -> str:
-    text = str(folder).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'

@@ -30,10 +30,12 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, ConfigCompositionException):
         return _refused_override(error)
     if str(error).startswith("Config group override must be"):
-        return "a group must be one option or a list of options, never null; none is GROUP=[]"
+        return "GROUP=VALUE must name an option of the group, or a list of them, e.g. data=digits"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.strerror}: {error.filename}"
     text = "\n".join(_lines(error)) or type(error).__name__
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        return f"{error.full_key}: {_lines(error)[0]}"
     if isinstance(error, MISTAKES):
         return text
     return f"{type(error).__name__}: {text} (HYDRA_FULL_ERROR=1 shows where)"
@@ -50,8 +52,11 @@ def _missing_option(error: MissingConfigException) -> str:
 def _refused_override(error: ConfigCompositionException) -> str:
     """Returns the message of a key that is not there, or of a value of the wrong type."""
     cause: Any = error.__cause__
+    text = "\n".join(_lines(error))
+    if text.startswith("Could not override '") and "No match in the defaults list" in text:
+        return f"unknown group '{text.split(chr(39))[1]}'; --help lists the groups"
     if not isinstance(cause, OmegaConfBaseException):
-        return "\n".join(_lines(error))
+        return text
     parent = cause.parent_node
     if isinstance(parent, DictConfig) and isinstance(cause, AttributeError | KeyError):
         known = [str(k) for k in parent if k != "hydra" and not str(k).startswith("_")]
@@ -60,7 +65,7 @@ def _refused_override(error: ConfigCompositionException) -> str:
 
 
 def _choose(names: Iterable[str]) -> str:
-    return f"choose from: {', '.join(sorted(names))}"
+    return f"choose from: {', '.join(sorted(names)) or '(there are none)'}"
 
 
 def _lines(error: BaseException) -> list[str]:

@@ -1,5 +1,6 @@
 """resume=RUN_DIR: the arguments that go on with a run, from the configuration that it kept."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-__all__ = ["resume_arguments", "working_folder"]
+__all__ = ["quoted", "resume_arguments", "working_folder"]
 
 KEPT = ".hydra"
 
@@ -28,7 +29,7 @@ def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
     named = [a for a in arguments if a.startswith("resume=")]
     if not named:
         return arguments
-    folder = Path(_unquoted(named[-1].removeprefix("resume="))).expanduser().resolve()
+    folder = _folder(named[-1].removeprefix("resume="))
     kept = folder / KEPT
     _check_run(folder)
     settings = OmegaConf.load(kept / "hydra.yaml")
@@ -40,17 +41,23 @@ def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
         raise ValueError(f"resume: {flags[0]} cannot stand beside resume=; leave it out")
     choices = OmegaConf.select(settings, "hydra.runtime.choices") or {}
     _check_same(typed, OmegaConf.load(kept / "config.yaml"), choices, folder)
-    quoted = str(folder).replace("\\", "\\\\").replace('"', '\\"')
     return [
         "--config-path",
         str(kept),
         "--config-name",
         "config",
-        f'hydra.run.dir="{quoted}"',
+        f"hydra.run.dir={quoted(folder)}",
         "hydra.output_subdir=null",
         "hydra/job_logging=none",
         "hydra/hydra_logging=none",
     ]
+
+
+def quoted(folder: Path) -> str:
+    """Returns a folder as the value of an override, whatever characters are in its name."""
+    text = re.sub(r'(\\+)(?="|$)', r"\1\1", str(folder))  # others stand for themselves
+    text = text.replace('"', '\\"')
+    return f'"{text}"'
 
 
 def working_folder(arguments: list[str]) -> Path:
@@ -67,6 +74,8 @@ def working_folder(arguments: list[str]) -> Path:
 
 
 def _check_run(folder: Path) -> None:
+    if "${" in str(folder):
+        raise ValueError(f"resume: the name of {folder} must not hold '${{'; rename it")
     if not (folder / KEPT / "config.yaml").is_file():
         raise ValueError(
             f"resume: {folder} is no run: it has no {KEPT}/config.yaml; name the "
@@ -80,9 +89,11 @@ def _check_run(folder: Path) -> None:
         )
 
 
-def _unquoted(text: str) -> str:
+def _folder(text: str) -> Path:
+    """Returns the folder that was named; quotes and ~ may belong to its name."""
     is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
-    return text[1:-1] if is_quoted else text
+    plain = Path(text[1:-1] if is_quoted else text)
+    return (Path(text) if Path(text).is_dir() else plain.expanduser()).resolve()
 
 
 def _check_same(typed: list[str], config: Any, choices: Any, folder: Path) -> None:
@@ -98,7 +109,7 @@ def _check_same(typed: list[str], config: Any, choices: Any, folder: Path) -> No
 
 def _is_same(override: Override, config: Any, choices: Any) -> bool:
     name, value = override.key_or_group, override.value()
-    if name in choices:
-        return str(choices[name]) == str(value)
+    if name in choices and str(choices[name]) == str(value):
+        return True
     kept = OmegaConf.select(config, name, default="missing here")
-    return bool(kept == value) or (kept == {} and value == [])  # logger=[] composes to {}
+    return bool(kept == value) or (kept == {} and value == [])  # logger=[]

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from nas_lightning import cli
 from nas_lightning.help import help_text
 
-UNLUCKY, STOPPED, EXITED = 13, 15, 14
+UNLUCKY, STOPPED, EXITED, TERMINATED = 13, 15, 14, 16
 
 
 def job(cfg, folder):
@@ -23,6 +24,8 @@ def job(cfg, folder):
         raise SystemExit(3)
     if cfg.seed == STOPPED:
         raise KeyboardInterrupt
+    if cfg.seed == TERMINATED:
+        signal.raise_signal(signal.SIGTERM)
     child = {"test_accuracy": 0.9 + cfg.seed / 100, "parameters": 1000}
     result = {"search": {"validation_accuracy": 0.5 + cfg.seed / 100}, "child": child}
     (folder / "result.json").write_text(json.dumps(result))
@@ -77,6 +80,24 @@ def test_an_interruption_names_the_run_to_go_on_with(call, capsys):
     assert f"nas-search resume='{folder}' goes on" in capsys.readouterr().err
 
 
+def test_a_termination_has_a_status_of_its_own_and_names_the_run(call, capsys):
+    kept = signal.getsignal(signal.SIGTERM)
+    assert call("seed=16", "hydra.run.dir=run") == 143
+    assert (
+        f"error: terminated; nas-search resume={Path('run').resolve()}" in capsys.readouterr().err
+    )
+    assert signal.getsignal(signal.SIGTERM) is kept
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "nas_lightning.search", "--help"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call, monkeypatch):
     def interrupted(cfg, folder):
         try:
@@ -97,11 +118,19 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call, 
         ("strategy=dart", "unknown option 'dart' of strategy; choose from: darts, random"),
         ("seed=abc", "seed=abc: Value 'abc' of type 'str' could not be converted to Integer"),
         ("logger=[nowhere]", "unknown option 'nowhere' of logger; --help lists them"),
-        ("logger=null", "a group must be one option or a list of options, never null"),
+        (
+            "logger=null",
+            "logger=null must name an option of the group; leave it out, or give logger=[]",
+        ),
         ("seed", "cannot read 'seed': write KEY=VALUE"),
         ("seed=[1", "cannot read 'seed=[1': write KEY=VALUE"),
         ("seed=1,2", "Ambiguous value for argument 'seed=1,2'"),
+        ("strategy=5", "GROUP=VALUE must name an option of the group"),
+        ("evaluation.epochs=1", "unknown key 'evaluation.epochs'; choose from: (there are none)"),
+        ("seed=${x}", "seed: Interpolation key 'x' not found\n"),
         ("hydra.run.dir=/dev/null/run", "Not a directory: /dev/null/run; choose another one"),
+        ("hydra.run.dir=", "hydra.run.dir ('') must be a folder; leave it out, or give"),
+        ("hydra.searchpath=[file:///nowhere]", "hydra.searchpath must name folders: provider="),
     ],
 )
 def test_a_mistake_of_typing_is_one_message(call, override, message, capsys):
@@ -126,6 +155,12 @@ def test_a_missing_value_is_named_with_its_cure(call, capsys):
     assert "genotype is missing; give genotype=..." in capsys.readouterr().err
 
 
+def test_a_group_of_another_command_is_named(call, capsys):
+    assert call("genotype=darts_v2", "strategy=darts", command="train") == 1
+    error = capsys.readouterr().err
+    assert error == "error: unknown group 'strategy'; --help lists the groups\n"
+
+
 def test_the_version_is_ours(call, capsys):
     assert call("--version") == 0
     assert capsys.readouterr().out.startswith("nas_lightning 0.")
@@ -135,6 +170,12 @@ def test_a_second_run_in_one_folder_is_refused(call, capsys):
     assert call("hydra.run.dir=run") == 0
     assert call("hydra.run.dir=run", "seed=2") == 1
     assert "the folder run must not hold a run already" in capsys.readouterr().err
+
+
+def test_a_second_run_is_refused_where_the_folders_name_is_composed(call, capsys):
+    assert call("hydra.run.dir=${data.batch_size}/${seed}") == 0
+    assert call("hydra.run.dir=${data.batch_size}/${seed}", "retrain=false") == 1
+    assert "the folder 64/0 must not hold a run already" in capsys.readouterr().err
 
 
 def test_a_run_that_got_nowhere_may_be_typed_again_in_its_folder(call):
@@ -151,7 +192,20 @@ def test_a_resumed_run_has_its_own_configuration_and_working_folder(call, tmp_pa
     assert Path.cwd() == tmp_path / "elsewhere"
 
 
-@pytest.mark.parametrize("name", ["a b", "it's", 'so "so"', "a=b,c", "{x} [y] (z)", "\\", "$x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a b=c,d:e",
+        "it's",
+        'so "so"',
+        "{x} [y] (z)",
+        "a\\b\\",
+        'a\\"b',
+        "$x \u00fc\u65e5",
+        "~",
+        "'q'",
+    ],
+)
 def test_a_run_resumes_in_a_folder_of_any_name(call, name, tmp_path):
     call("hydra.run.dir=run", "seed=7")
     (tmp_path / "run" / "result.json").unlink()
@@ -167,6 +221,18 @@ def test_overrides_beside_resume_must_be_the_runs_own(call, capsys):
     assert call("resume=run", *own, "retrain=true") == 0
     assert call("resume=run", "retrain=true", "strategy=random", "seed=8") == 1
     assert "not the run's own: strategy, seed;" in capsys.readouterr().err
+
+
+def test_no_logger_is_the_same_however_it_is_said(call):
+    call("hydra.run.dir=run")
+    assert call("resume=run", "logger=[]") == call("resume=run", "logger=none") == 0
+
+
+def test_a_run_in_a_folder_that_hydra_cannot_name_says_so(call, tmp_path, capsys):
+    call("hydra.run.dir=run")
+    (tmp_path / "run").rename(tmp_path / "${x}")
+    assert call("resume=${x}") == 1
+    assert "${x} must not hold '${'; rename it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flag", ["-m", "--multirun", "--config-dir=x"])
@@ -238,6 +304,12 @@ def test_a_mistake_in_one_option_of_a_sweep_stops_it_before_any_job(sweep, tmp_p
 def test_an_interruption_ends_the_whole_sweep(sweep, tmp_path):
     status, _, _ = sweep("seed=0,15,1")
     assert status == 130
+    assert not (tmp_path / "sweep" / "2").exists()
+
+
+def test_a_termination_ends_the_whole_sweep(sweep, tmp_path):
+    status, _, err = sweep("seed=0,16,1")
+    assert (status, err) == (143, "error: terminated\n")
     assert not (tmp_path / "sweep" / "2").exists()
 
 
