@@ -1,19 +1,34 @@
 """A progress bar over the whole training: epoch, time left, what is preferred now."""
 
 import sys
+from collections.abc import Iterable
+from math import inf
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.progress import Progress as RichProgress
+from rich.text import Text
 
 from nas_lightning.modules.supernet import SupernetModule
 
 __all__ = ["Progress"]
 
 SHOWN = ("validation_accuracy", "train_accuracy", "train_loss")
+
+
+class Bar(RichProgress):
+    """A bar with notes below it, which are cut off rather than the bar where space is short."""
+
+    notes: tuple[str, ...] = ()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Yields the bar, then the notes, a line each."""
+        yield from super().get_renderables()
+        for note in self.notes:
+            yield Text(f"  {note}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 class Progress(ProgressBar):
@@ -41,20 +56,17 @@ class Progress(ProgressBar):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Starts the bar."""
         self.name = self.name or ("search" if isinstance(pl_module, SupernetModule) else "child")
-        if not (self._enabled and self._console.is_terminal):
+        if not (self._enabled and is_drawable(self._console)):
             return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
+        columns = (TextColumn("{task.description}"), BarColumn(24), TimeRemainingColumn())
         self.bar = Bar(*columns, console=self._console, transient=True)
+        batches = trainer.num_training_batches
+        self.task = self.bar.add_task(
+            self._title(trainer),
+            total=(trainer.max_epochs or 1) * batches if batches < inf else None,
+            completed=trainer.fit_loop.total_batch_idx + 1,
+        )
         self.bar.start()
-        epochs, batches = trainer.max_epochs or 1, int(trainer.num_training_batches)
-        done = trainer.current_epoch * batches
-        self.task = self.bar.add_task(self._title(trainer), total=epochs * batches, note="")
-        self.bar.update(self.task, completed=done)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any
@@ -65,11 +77,11 @@ class Progress(ProgressBar):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Shows what the epoch gave."""
-        note = self._note(trainer, pl_module)
+        notes = self._notes(trainer, pl_module)
         if self.bar is not None:
-            self.bar.update(self.task, note=note)
+            self.bar.notes = notes
         elif self._enabled:
-            print(f"{self._title(trainer)}  {note}", file=sys.stderr, flush=True)
+            print("  ".join([self._title(trainer), *notes]), file=sys.stderr, flush=True)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Ends the bar."""
@@ -89,12 +101,18 @@ class Progress(ProgressBar):
     def _title(self, trainer: L.Trainer) -> str:
         return f"{self.name} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
 
-    def _note(self, trainer: L.Trainer, module: L.LightningModule) -> str:
+    def _notes(self, trainer: L.Trainer, module: L.LightningModule) -> tuple[str, ...]:
         metrics = {n.split("/")[-1]: float(v) for n, v in trainer.callback_metrics.items()}
-        parts = [f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in SHOWN if n in metrics][:2]
+        shown = [f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in SHOWN if n in metrics]
+        figures = "  ".join(shown[:2])
         if isinstance(module, SupernetModule):
-            parts.append(f"prefers {preferred(module)}")
-        return "  ".join(parts)
+            return (figures, f"prefers {preferred(module)}")
+        return (figures,)
+
+
+def is_drawable(console: Console) -> bool:
+    """Whether lines on a console can be drawn over."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 def preferred(module: SupernetModule) -> str:
