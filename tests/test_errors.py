@@ -32,7 +32,6 @@ SEARCHES = {
     "validation share": (["data.validation_share=1.5"], ["1.5"]),
     "missing folder": (["data=folder", "data.path=/nowhere"], ["/nowhere", "does not exist"]),
     "no folder": (["data=folder"], ["data.path"]),
-    "no such gpu": (["hardware=gpu"], ["gpu", "hardware=cpu"]),
     "evaluation of a one-shot strategy": (["evaluation=low_fidelity"], ["one-shot"]),
     "label smoothing": (["child.label_smoothing=1"], ["child.label_smoothing (1.0)"]),
     "samples": (["max_samples=0"], ["max_samples (0)"]),

@@ -14,6 +14,8 @@ from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 
 __all__ = ["Hardware"]
 
+PRECISIONS = ("32-true", "64-true", "bf16-mixed")
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -22,7 +24,8 @@ class Hardware:
     Attributes:
         accelerator: "cpu", "gpu", or another name that Lightning knows.
         devices: number of them.
-        precision: Lightning's name of it, e.g. "32-true", "bf16-mixed", "64-true".
+        precision: "32-true", "64-true" or "bf16-mixed"; no 16-bit floats that need their loss
+            scaled, since a search takes its gradients itself.
         threads: CPU threads, at least 1; None takes all cores.
 
     Raises:
@@ -42,17 +45,12 @@ class Hardware:
             )
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"hardware.threads ({self.threads}) must be at least 1, or null")
-        known = ["gpu", *AcceleratorRegistry.available_accelerators()]
-        if self.accelerator not in known:
+        if self.precision not in PRECISIONS:
             raise ValueError(
-                f"unknown hardware.accelerator '{self.accelerator}'; choose from: "
-                f"{', '.join(sorted(known))}"
+                f"unknown hardware.precision '{self.precision}'; choose from: "
+                f"{', '.join(PRECISIONS)}"
             )
-        if self.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-            raise ValueError(
-                f"hardware.accelerator ({self.accelerator}) needs a CUDA device and "
-                "torch finds none; use hardware=cpu"
-            )
+        _check_accelerator(self.accelerator)
 
     def prepare(self) -> None:
         """Sets the number of CPU threads of this process, and keeps Lightning from chatting."""
@@ -96,4 +94,17 @@ class Hardware:
             enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
             enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
             **more,
+        )
+
+
+def _check_accelerator(name: str) -> None:
+    known = ["gpu", *AcceleratorRegistry.available_accelerators()]
+    if name not in known:
+        raise ValueError(
+            f"unknown hardware.accelerator '{name}'; choose from: {', '.join(sorted(known))}"
+        )
+    device = AcceleratorRegistry["cuda" if name == "gpu" else name]["accelerator"]
+    if not device.is_available():
+        raise ValueError(
+            f"hardware.accelerator ({name}) needs a device that is not found here; use hardware=cpu"
         )

@@ -1,0 +1,62 @@
+"""What a run computes on, and the Trainers that use it."""
+
+import logging
+
+import pytest
+import torch
+from lightning.pytorch.accelerators import CUDAAccelerator
+from lightning.pytorch.callbacks import Callback, Checkpoint
+
+from nas_lightning.callbacks.progress import Progress
+from nas_lightning.modules.hardware import Hardware
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(CUDAAccelerator, "is_available", staticmethod(lambda: False))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"accelerator": "gpu"}, r"hardware\.accelerator \(gpu\) needs a device .*hardware=cpu"),
+        ({"accelerator": "cuda"}, r"hardware\.accelerator \(cuda\) needs a device"),
+        ({"accelerator": "tpu"}, r"hardware\.accelerator \(tpu\) needs a device"),
+        ({"accelerator": "abacus"}, r"'abacus'; choose from: cpu, cuda, gpu, mps, tpu"),
+        ({"devices": 2}, r"hardware\.devices \(2\) must be 1"),
+        ({"threads": 0}, r"hardware\.threads \(0\) must be at least 1, or null"),
+        ({"precision": "16-mixed"}, r"'16-mixed'; choose from: 32-true, 64-true, bf16-mixed"),
+    ],
+)
+def test_hardware_that_is_not_there_is_refused(values, message, no_gpu):
+    with pytest.raises(ValueError, match=message):
+        Hardware(**values)
+
+
+def test_preparing_sets_the_threads_and_quietens_lightning():
+    before = torch.get_num_threads()
+    try:
+        Hardware(threads=2).prepare()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert not logging.getLogger("lightning.pytorch").isEnabledFor(logging.INFO)
+
+
+def test_a_trainer_leaves_no_files_and_shows_nothing_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trainer = Hardware().trainer(3, [Callback()])
+    assert trainer.max_epochs == 3
+    assert trainer.loggers == []
+    assert trainer.checkpoint_callbacks == []
+    assert trainer.progress_bar_callback is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trainer_has_the_checkpoint_and_the_bar_that_it_is_given():
+    checkpoint, bar = Checkpoint(), Progress()
+    trainer = Hardware(precision="64-true").trainer(1, [bar, checkpoint], limit_val_batches=0)
+    assert trainer.checkpoint_callbacks == [checkpoint]
+    assert trainer.progress_bar_callback is bar
+    assert trainer.precision == "64-true"
+    assert trainer.limit_val_batches == 0
