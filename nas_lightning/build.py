@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, make_dataclass, replace
 from functools import partial
 from random import Random
@@ -50,9 +50,11 @@ def assemble(cfg: DictConfig) -> Parts:
     Raises:
         ValueError: a value is impossible, or parts do not fit each other or the data.
     """
+    from nas_lightning.core.search_space import SearchSpace
+
     hardware = make(cfg.hardware, "hardware")
     hardware.prepare()
-    space = make(cfg.search_space, "search_space")
+    space = make(cfg.search_space, "search_space", kind=SearchSpace)
     task = make(cfg.task, "task")
     recipe = make(cfg.child, "child")
     data = make(cfg.data, "data", seed=cfg.seed)
@@ -106,11 +108,11 @@ def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any
     if kind is not None and not (isinstance(target, type) and issubclass(target, kind)):
         raise ValueError(f"{where}._target_ must be a {kind.__name__}, got {target!r}")
     is_partial = values.pop("_partial_", False)
-    parameters = inspect.signature(target).parameters
+    parameters = _parameters(target, where)
     accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     known = [name for name in parameters if name not in runtime]
     if unknown := [] if accepts_any else sorted(set(values) - set(known)):
-        raise ValueError(f"unknown key '{where}.{unknown[0]}'; choose from: {', '.join(known)}")
+        raise ValueError(f"unknown key '{where}.{unknown[0]}'; choose from: {_listed(known)}")
     hints = _hints(target)
     checked = {
         name: _value(value, f"{where}.{name}", hints.get(name, Any))
@@ -125,6 +127,13 @@ def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any
     return target(**passed, **checked)
 
 
+def _parameters(target: Callable[..., Any], where: str) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(target).parameters
+    except ValueError as error:  # some that are written in C tell nothing
+        raise ValueError(f"{where}._target_ must be a class or function: {error}") from error
+
+
 def _is_lacking(parameter: inspect.Parameter, given: Mapping[str, Any]) -> bool:
     kinds = (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     required = parameter.default is parameter.empty and parameter.kind in kinds
@@ -136,6 +145,10 @@ def make_all(nodes: Mapping[str, Any], where: str, **runtime: Any) -> list[Any]:
     return [
         make(node, f"{where}.{name}", **runtime) for name, node in nodes.items() if node is not None
     ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "(there are none)"
 
 
 def _plain(node: Any, where: str) -> dict[str, Any]:
@@ -180,7 +193,7 @@ def _value(value: Any, where: str, hint: Any) -> Any:
     try:
         typed = OmegaConf.structured(make_dataclass("Typed", [(name, hint)]))
     except (OmegaConfBaseException, TypeError, ValueError):
-        return value
+        return _unconverted(value, where, hint)
     try:
         merged = OmegaConf.merge(typed, {name: value})
     except OmegaConfBaseException as error:
@@ -190,6 +203,16 @@ def _value(value: Any, where: str, hint: Any) -> Any:
     assert isinstance(plain, dict)
     result = plain[name]
     return tuple(result) if isinstance(result, list) and _is_tuple(hint) else result
+
+
+def _unconverted(value: Any, where: str, hint: Any) -> Any:
+    """Returns a value whose type OmegaConf does not know, the plainest mistakes refused."""
+    origin = typing.get_origin(hint)
+    if origin is Sequence and (isinstance(value, str) or not isinstance(value, Sequence)):
+        raise ValueError(f"{where} ({value!r}) must be a list; write e.g. {where}=[{value}]")
+    if origin is Callable and not callable(value):
+        raise ValueError(f"{where} ({value!r}) must be a group of keys with _target_ and _partial_")
+    return value
 
 
 def _is_tuple(hint: Any) -> bool:

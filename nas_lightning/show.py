@@ -20,13 +20,13 @@ def job(cfg: DictConfig, folder: Path) -> None:
     """Prints a genotype's cells and size, and draws it."""
     from nas_lightning import build
     from nas_lightning.callbacks.files import write_text
-    from nas_lightning.core.search_space import child_cost
+    from nas_lightning.core.search_space import SearchSpace, child_cost
     from nas_lightning.reports.drawing import describe, draw
     from nas_lightning.zoo.reader import read_genotype
 
     if cfg.output is not None and Path(cfg.output).is_dir():
         raise ValueError(f"output ({cfg.output}) is a folder; give the name of an SVG file")
-    space = build.make(cfg.search_space, "search_space")
+    space = build.make(cfg.search_space, "search_space", kind=SearchSpace)
     genotype = read_genotype(cfg.genotype, space)
     changes = {k: cfg[k] for k in ("channels", "cells", "stem") if cfg[k] is not None}
     scale = replace(

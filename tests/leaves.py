@@ -1,5 +1,6 @@
 """Classes that test_build makes from configuration."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -22,6 +23,12 @@ class Leaf:
     inner: Inner | None = None
     shape: tuple[int, ...] = (1,)
     table: dict[str, float] | None = None
+    ops: Sequence[str] = ("skip",)
+    source: Callable[[], int] = int
+
+
+class Empty:
+    """A part without arguments."""
 
 
 class Strategy:

@@ -59,6 +59,10 @@ def test_a_value_arrives_in_its_arguments_type(key, given, made):
         ({"epoch": 1}, r"unknown key 'part\.epoch'; choose from: epochs, rate, flag"),
         ({"_target_": "leaves.No"}, r"part\._target_ 'leaves\.No' cannot be imported"),
         ({"_target_": "no_such.No"}, r"part\._target_ .* No module named 'no_such'"),
+        ({"ops": "skip"}, r"part\.ops \('skip'\) must be a list; write e\.g\. part\.ops=\[skip\]"),
+        ({"ops": 3}, r"part\.ops \(3\) must be a list"),
+        ({"source": 3}, r"part\.source \(3\) must be a group of keys with _target_"),
+        ({"_target_": "builtins.int"}, r"part\._target_ must be a class or function: no signature"),
         ({"_target_": 3}, r"part\._target_ \(3\) must be the path of a class or function"),
         ({"_target_": "leaves.__doc__"}, r"part\._target_ .* must be a class or function"),
     ],
@@ -71,6 +75,16 @@ def test_a_mistake_is_named_by_its_full_key(values, message):
 def test_a_node_must_be_a_group_of_keys():
     with pytest.raises(ValueError, match=r"part \(3\) must be a group of keys with a _target_"):
         make(3, "part")
+
+
+def test_a_target_must_be_of_the_kind_that_is_wanted():
+    with pytest.raises(ValueError, match=r"^part\._target_ must be a Strategy, got .*Inner"):
+        make(INNER, "part", kind=leaves.Strategy)
+
+
+def test_a_target_without_arguments_has_no_keys():
+    with pytest.raises(ValueError, match=r"'part\.x'; choose from: \(there are none\)$"):
+        make({"_target_": "leaves.Empty", "x": 1}, "part")
 
 
 def test_runtime_arguments_pass_untouched_and_are_no_keys():
