@@ -174,6 +174,7 @@ class _Command:
 
     def _run_one(self, cfg: DictConfig) -> float | None:
         self.folder = Path(HydraConfig.get().runtime.output_dir)
+        (self.folder / ERROR_FILE).unlink(missing_ok=True)  # of a sweep's job that goes on
         try:
             return self.job(_typed(cfg, self.name), self.folder)
         except Exception as error:  # raised again outside of Hydra, which would print it

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nas_lightning.build import Parts
     from nas_lightning.core.genotype import Genotype
 
-__all__ = ["finish", "finished", "kept_overrides", "write_genotype"]
+__all__ = ["finish", "finished", "is_of_sweep", "kept_overrides", "write_genotype"]
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 
@@ -35,8 +35,12 @@ def finished(folder: Path) -> dict[str, Any] | None:
 
 def kept_overrides(folder: Path) -> list[str]:
     """Returns the overrides that a run was started with."""
-    settings = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
-    return list(OmegaConf.select(settings, "hydra.overrides.task") or [])
+    return list(_setting(folder, "overrides.task") or [])
+
+
+def is_of_sweep(folder: Path) -> bool:
+    """Returns whether a run was started as a job of a sweep."""
+    return str(_setting(folder, "mode")) == "MULTIRUN"
 
 
 def write_genotype(folder: Path, parts: "Parts", genotype: "Genotype") -> None:
@@ -98,12 +102,15 @@ def _facts(folder: Path, parts: "Parts", genotype: "Genotype") -> dict[str, Any]
 
 
 def _choice(folder: Path, group: str) -> str | None:
-    settings = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
-    choice = OmegaConf.select(settings, f"hydra.runtime.choices.{group}")
+    choice = _setting(folder, f"runtime.choices.{group}")
     return None if choice is None else str(choice)
 
 
 def _command(folder: Path) -> str:
+    return " ".join([f"nas-{_setting(folder, 'job.config_name')}", *kept_overrides(folder)])
+
+
+def _setting(folder: Path, key: str) -> Any:
+    """Returns what a run was started with by Hydra."""
     settings = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
-    name = OmegaConf.select(settings, "hydra.job.config_name")
-    return " ".join([f"nas-{name}", *kept_overrides(folder)])
+    return OmegaConf.select(settings, f"hydra.{key}")

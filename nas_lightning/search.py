@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from nas_lightning import cli
@@ -71,7 +69,7 @@ def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Foun
     from nas_lightning import build, train
     from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
     from nas_lightning.evaluation.candidates import Candidates
-    from nas_lightning.outcome import kept_overrides
+    from nas_lightning.outcome import is_of_sweep, kept_overrides
 
     if cfg.max_samples is not None and cfg.max_samples < 1:
         raise ValueError(f"max_samples ({cfg.max_samples}) must be at least 1, or null")
@@ -84,7 +82,7 @@ def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Foun
             for override in kept_overrides(folder)
             if override.lstrip("+~").startswith(("evaluation", "objective"))
         ]
-        if typed and HydraConfig.get().mode != RunMode.MULTIRUN:  # a sweep may mix both kinds
+        if typed and not is_of_sweep(folder):  # a sweep may mix both kinds
             raise ValueError(
                 f"{typed[0]} has no effect: strategy {type(strategy).__name__} is "
                 "one-shot and evaluates in its supernet; leave it out, or choose a "

@@ -24,8 +24,6 @@ def job(cfg: DictConfig, folder: Path) -> None:
     from nas_lightning.reports.drawing import describe, draw
     from nas_lightning.zoo.reader import read_genotype
 
-    if cfg.output is not None and Path(cfg.output).is_dir():
-        raise ValueError(f"output ({cfg.output}) is a folder; give the name of an SVG file")
     space = build.make(cfg.search_space, "search_space", kind=SearchSpace)
     genotype = read_genotype(cfg.genotype, space)
     changes = {k: cfg[k] for k in ("channels", "cells", "stem") if cfg[k] is not None}
@@ -38,7 +36,13 @@ def job(cfg: DictConfig, folder: Path) -> None:
     size = child_cost(space, genotype, scale)
     graphs = space.graphs(genotype)
     if cfg.output is not None:
-        write_text(Path(cfg.output), draw(graphs))
+        try:
+            write_text(Path(cfg.output), draw(graphs))
+        except OSError as error:
+            raise ValueError(
+                f"output ({cfg.output}) cannot be written: {error.strerror}; name an SVG file in a "
+                "folder of yours, or give output=null"
+            ) from error
     if cfg.json:
         content = {"id": genotype.id, "space": genotype.space, **size}
         print(json.dumps(content | {"choices": genotype.mapping}))

@@ -40,9 +40,16 @@ class SearchSpace(ABC):
             decisions = [Decision(c.name, c.options, c.kind) for c in choices]
         self.decisions = tuple(decisions)
 
-    @abstractmethod
     def supernet(self, scale: Scale) -> nn.Module:
-        """Builds the network of all genotypes: forward(x, mixture) -> logits."""
+        """Builds the network of all genotypes: forward(x, mixture) -> logits; a hook.
+
+        Raises:
+            ValueError: the space has none, as by default.
+        """
+        raise ValueError(
+            f"search space '{self.name}' has no supernet, which a one-shot strategy needs; choose "
+            "a black-box strategy such as strategy=random"
+        )
 
     @abstractmethod
     def child(self, genotype: Genotype, scale: Scale) -> nn.Module:

@@ -93,7 +93,7 @@ class OneShotStrategy(nn.Module, ABC):
         rng: generator of every draw, on the CPU.
 
     Raises:
-        ValueError: `epochs` is below 1.
+        ValueError: `epochs` is below 1, or the space has no choices to mix.
     """
 
     allowed: Tensor
@@ -109,6 +109,11 @@ class OneShotStrategy(nn.Module, ABC):
         super().__init__()
         if epochs < 1:
             raise ValueError(f"strategy.epochs ({epochs}) must be at least 1; use e.g. 10")
+        if not space.choices:
+            raise ValueError(
+                f"search space '{space.name}' has no choices that a supernet could mix; choose a "
+                "black-box strategy such as strategy=random"
+            )
         self.space, self.epochs = space, epochs
         self.params_optimizer, self.alpha_optimizer = params_optimizer, alpha_optimizer
         self.rng = torch.Generator().manual_seed(seed)

@@ -1,5 +1,6 @@
 """Genotypes by whatever a user names them with: a file, a published name, a text notation."""
 
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -28,18 +29,18 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
     Raises:
         ValueError: there is no such genotype, or it is not one of the space.
     """
-    if "(" in text or "|" in text:
-        return space.read_text(text)
     if text.lower() in published_names():
         content = (resources.files("nas_lightning.zoo") / f"{text.lower()}.json").read_text()
         return space.validate(Genotype.from_json(content))
-    path = Path(text).expanduser()
-    path = path / "genotype.json" if path.is_dir() else path
-    if not path.is_file():
+    path = Path(os.path.expanduser(text))
+    if not text or not os.path.exists(path):  # also where it is too long for a path
+        if "(" in text or "|" in text:
+            return space.read_text(text)
         raise ValueError(
             f"genotype '{text}' is neither a file nor a published genotype; "
             f"published are: {', '.join(published_names())}"
         )
+    path = path / "genotype.json" if path.is_dir() else path
     try:
         return space.validate(Genotype.from_json(_read(path)))
     except (ValueError, OSError) as error:
@@ -47,6 +48,8 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
 
 
 def _read(path: Path) -> str:
+    if not path.is_file():
+        raise ValueError("there is no such file; name a genotype's, or the folder of a search")
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(
             f"a genotype file has at most {MAX_BYTES:,} bytes, got {path.stat().st_size:,}"
