@@ -1,6 +1,7 @@
 """Low fidelity: children are trained shorter, smaller, and on less."""
 
 from dataclasses import replace
+from random import Random
 
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import child_cost
@@ -29,7 +30,7 @@ class LowFidelity(Evaluation):
         samples: training images, a stratified subset; null takes all.
 
     Raises:
-        ValueError: a value is out of its range.
+        ValueError: a value is out of its range, or the reduced child cannot be built.
     """
 
     def __init__(
@@ -45,6 +46,8 @@ class LowFidelity(Evaluation):
         epochs = full.epochs if epochs is None else epochs
         if epochs < 1:
             raise ValueError(f"evaluation.epochs ({epochs}) must be at least 1; use e.g. 5")
+        if samples is not None and samples < 1:
+            raise ValueError(f"evaluation.samples ({samples}) must be at least 1, or null")
         colours, height, width = full.scale.image()
         size = (height, width) if image_size is None else (image_size, image_size)
         scale = replace(
@@ -64,6 +67,7 @@ class LowFidelity(Evaluation):
             batch_size=self.batch_size,
             cutout=full.cutout,
         )
+        child_cost(run.space, run.space.sample(Random(0)), scale)  # refuses an impossible scale
 
     def evaluate(self, genotype: Genotype, seed: int) -> tuple[dict[str, float], CostMeter]:
         """Returns the reduced child's validation metrics, and what its training cost."""
