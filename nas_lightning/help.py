@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from nas_lightning.paths import config_dir
@@ -29,6 +30,7 @@ EXAMPLES = {
         "input_shape=[3,224,224] num_outputs=1000",
     ),
 }
+RESUME = ("resume=RUN_DIR", "go on where a run stopped, with its own configuration")
 OPTIONS = (
     ("-m, --multirun", "run a sweep: every combination of comma-separated values"),
     ("--cfg job", "print the configuration and stop"),
@@ -43,7 +45,7 @@ def help_text(config_name: str, arguments: Sequence[str] = ()) -> str:
 
     Args:
         config_name: the primary configuration, e.g. "search".
-        arguments: what was typed; the options in the folder of --config-dir are listed too.
+        arguments: what was typed; the options in the user's own folders are listed too.
     """
     folders = [config_dir(), *_own_folders(arguments)]
     primary = (config_dir() / f"{config_name}.yaml").read_text()
@@ -53,9 +55,10 @@ def help_text(config_name: str, arguments: Sequence[str] = ()) -> str:
         lines += [f"  {group}"] if options else []
         for option, meaning in options.items():
             lines.append(f"   {'*' if option == chosen else ' '}{option:14} {meaning}")
-    lines += ["", "Keys (KEY=VALUE), beside those of the options above:"]
+    lines += ["", "Keys (KEY=VALUE; those of the options above: --cfg job shows them):"]
     lines += [f"  {line}" for line in _keys(primary)]
-    lines += ["", "Options:", *(f"  {name:18} {text}" for name, text in OPTIONS)]
+    flags = OPTIONS if config_name == "show" else (RESUME, *OPTIONS)
+    lines += ["", "Options:", *(f"  {name:18} {text}" for name, text in flags)]
     lines += ["", "Examples:", *(f"  {line}" for line in EXAMPLES[config_name])]
     return "\n".join(lines)
 
@@ -81,15 +84,20 @@ def _options(folders: Iterable[Path], group: str) -> dict[str, str]:
 
 
 def _own_folders(arguments: Sequence[str]) -> list[Path]:
-    """Returns the folder that --config-dir names, written with a space or with =."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return [
-        Path(following if flag == "--config-dir" else flag.partition("=")[2])
-        for flag, following in pairs
+    """Returns the user's folders: that of --config-dir, with a space or =, and searchpath's."""
+    named = [
+        following if flag == "--config-dir" else flag.partition("=")[2]
+        for flag, following in pairwise([*arguments, ""])
         if flag.partition("=")[0] in ("--config-dir", "-cd")
     ]
+    searched = [a for a in arguments if a.lstrip("+").startswith("hydra.searchpath=")]
+    named += re.findall(r"file://([^],'\"]+)", " ".join(searched))
+    return [Path(name) for name in named]
 
 
 def _keys(primary: str) -> list[str]:
+    """Returns the keys of a primary file, their defaults and what each means."""
     body = primary.split("\n\nhydra:")[0].split("\n\n", 1)[1]
-    return [line for line in body.splitlines() if line and not line.startswith(" ")]
+    found = re.findall(r"^(\w+): (.*?)(?: # (.*))?$", body, re.MULTILINE)
+    pairs = [(f"{key}={value.replace('???', '...')}", meaning) for key, value, meaning in found]
+    return [f"{pair:27} {meaning}" for pair, meaning in pairs]

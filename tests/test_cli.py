@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from nas_lightning import cli
-from nas_lightning.help import help_text
 
 UNLUCKY, STOPPED, EXITED, TERMINATED = 13, 15, 14, 16
 
@@ -353,20 +352,3 @@ def test_a_users_option_is_found_and_kept_for_a_resume(call, plug_in, flag, caps
     assert call(flag.format(plug_in), *arguments) == 0
     assert call("resume=run", "strategy=mine", "strategy.luck=2") == 0
     assert call("resume=run", "strategy.luck=3") == 1
-
-
-@pytest.mark.parametrize("flag", [["--config-dir={}"], ["--config-dir", "{}"]])
-def test_the_help_lists_a_users_options(plug_in, flag):
-    text = help_text("search", [part.format(plug_in) for part in flag])
-    assert "mine           a strategy of my own" in text
-
-
-@pytest.mark.parametrize("command", ["search", "train", "show"])
-def test_a_command_imports_nothing_heavy_before_it_knows_what_to_do(command, tmp_path):
-    code = (
-        f"import sys; sys.argv = ['nas', '--help']; from nas_lightning import {command}; "
-        f"{command}.main(); print(sorted({{'torch', 'lightning', 'sklearn', 'numpy'}} "
-        "& set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"

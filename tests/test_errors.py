@@ -155,12 +155,3 @@ def test_a_real_process_shows_a_traceback_only_when_asked(tmp_path):
         assert ("Traceback" in done.stderr) == bool(wanted)
         assert "strategy.epochs (0) must be at least 1" in done.stderr
         assert done.stdout == ""
-
-
-@pytest.mark.parametrize("command", ["search", "train", "show"])
-def test_help_names_groups_options_and_keys(command, capsys):
-    run(command, "--help")
-    text = capsys.readouterr().out
-    assert "*darts" in text
-    assert "Examples:" in text
-    assert f"nas-{command}" in text
