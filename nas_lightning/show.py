@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from errno import EISDIR
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -19,7 +20,6 @@ def main() -> None:
 def job(cfg: DictConfig, folder: Path) -> None:
     """Prints a genotype's cells and size, and draws it."""
     from nas_lightning import build
-    from nas_lightning.callbacks.files import write_text
     from nas_lightning.core.search_space import SearchSpace, child_cost
     from nas_lightning.reports.drawing import describe, draw
     from nas_lightning.zoo.reader import read_genotype
@@ -36,13 +36,7 @@ def job(cfg: DictConfig, folder: Path) -> None:
     size = child_cost(space, genotype, scale)
     graphs = space.graphs(genotype)
     if cfg.output is not None:
-        try:
-            write_text(Path(cfg.output), draw(graphs))
-        except OSError as error:
-            raise ValueError(
-                f"output ({cfg.output}) cannot be written: {error.strerror}; name an SVG file in a "
-                "folder of yours, or give output=null"
-            ) from error
+        _write(Path(cfg.output), draw(graphs))
     if cfg.json:
         content = {"id": genotype.id, "space": genotype.space, **size}
         print(json.dumps(content | {"choices": genotype.mapping}))
@@ -56,6 +50,20 @@ def job(cfg: DictConfig, folder: Path) -> None:
     print(f"{'multiply-adds':24} {size['multiply_adds']:,}")
     if cfg.output is not None:
         print(f"{'drawing':24} {cfg.output}")
+
+
+def _write(path: Path, drawing: str) -> None:
+    from nas_lightning.callbacks.files import write_text
+
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a folder")
+        write_text(path, drawing)
+    except OSError as error:
+        raise ValueError(
+            f"output ({path}) cannot be written: {error.strerror}; name an SVG file in a folder "
+            "of yours, or give output=null"
+        ) from error
 
 
 if __name__ == "__main__":

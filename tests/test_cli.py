@@ -1,6 +1,5 @@
 """What every command shares, shown with a job that takes no time."""
 
-import csv
 import json
 import os
 import signal
@@ -9,44 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from nas_lightning import cli
-
-UNLUCKY, STOPPED, EXITED, TERMINATED = 13, 15, 14, 16
-
-
-def job(cfg, folder):
-    """Writes a result that tells the seed, and where it was written from."""
-    if cfg.seed == UNLUCKY:
-        raise ValueError(f"seed ({cfg.seed}) must be lucky; use e.g. 7")
-    if cfg.seed == EXITED:
-        raise SystemExit(3)
-    if cfg.seed == STOPPED:
-        raise KeyboardInterrupt
-    if cfg.seed == TERMINATED:
-        signal.raise_signal(signal.SIGTERM)
-    child = {"test_accuracy": 0.9 + cfg.seed / 100, "parameters": 1000}
-    result = {"search": {"validation_accuracy": 0.5 + cfg.seed / 100}, "child": child}
-    (folder / "result.json").write_text(json.dumps(result))
-    print(f"seed {cfg.seed} in {Path.cwd()}")
-    return 0.5
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    """Calls a command in an empty folder; gives its exit status."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-
-    def call(*arguments, command="search"):
-        monkeypatch.setattr(sys, "argv", [f"nas-{command}", *arguments])
-        try:
-            cli.run(command, job)
-        except SystemExit as stop:
-            return stop.code
-        return 0
-
-    return call
 
 
 def test_a_run_lands_in_a_folder_of_its_own(call, tmp_path):
@@ -97,15 +58,14 @@ def test_a_reader_that_stops_reading_is_no_error():
     assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call, monkeypatch):
+def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
     def interrupted(cfg, folder):
         try:
             raise KeyboardInterrupt
         except KeyboardInterrupt:
             sys.exit(1)
 
-    monkeypatch.setattr(sys.modules[__name__], "job", interrupted)
-    assert call() == 130
+    assert call(job=interrupted) == 130
 
 
 @pytest.mark.parametrize(
@@ -249,91 +209,6 @@ def test_a_run_killed_while_its_configuration_was_written_says_so(call, left, tm
     (kept / left).write_text("")
     assert call("resume=run") == 1
     assert "was stopped before its configuration was written" in capsys.readouterr().err
-
-
-@pytest.fixture
-def sweep(call, tmp_path, capsys):
-    """Runs a sweep; gives its exit status, standard output and standard error."""
-
-    def sweep(*arguments):
-        status = call("-m", "hydra.sweep.dir=sweep", *arguments)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return sweep
-
-
-def test_a_sweep_groups_runs_by_all_that_varied_but_the_seed(sweep, tmp_path):
-    status, out, _ = sweep("strategy=darts,random", "seed=0,2")
-    lines = (tmp_path / "sweep" / "summary.md").read_text().splitlines()
-    assert status == 0
-    assert lines[0] == "| strategy | runs | search validation | child test | parameters |"
-    figures = "0.5100 \u00b1 0.0141 | 0.9100 \u00b1 0.0141 | 1000 \u00b1 0 |"
-    assert lines[2:] == [f"| darts | 2 | {figures}", f"| random | 2 | {figures}"]
-    assert "random    2" in out
-
-
-def test_the_summary_as_numbers_has_full_precision(sweep, tmp_path):
-    sweep("seed=0,2")
-    with (tmp_path / "sweep" / "summary.csv").open() as file:
-        (row,) = csv.DictReader(file)
-    assert row["runs"] == "2"
-    assert float(row["search_validation_accuracy_mean"]) == pytest.approx(0.51, abs=1e-12)
-    assert float(row["child_test_accuracy_std"]) == pytest.approx(0.02 / 2**0.5, abs=1e-12)
-
-
-def test_a_failing_job_is_named_and_the_others_go_on(sweep, tmp_path):
-    status, out, err = sweep("seed=0,13,14,1", "hydra.sweeper.max_batch_size=2")
-    assert status == 1
-    assert "error in sweep/1: seed (13) must be lucky" in err.replace(f"{tmp_path}/", "")
-    assert err.endswith("error: 2 of the sweep's jobs failed: 1 (seed=13), 2 (seed=14)\n")
-    assert "no result: sweep/1 (seed=13)" in out
-    assert (tmp_path / "sweep" / "3" / "result.json").is_file()
-    reason = (tmp_path / "sweep" / "1" / "error.txt").read_text()
-    assert reason == "seed (13) must be lucky; use e.g. 7\n"
-
-
-def test_a_mistake_in_one_option_of_a_sweep_stops_it_before_any_job(sweep, tmp_path):
-    status, out, err = sweep("strategy=darts,dart")
-    assert (status, out) == (1, "")
-    assert err == "error: unknown option 'dart' of strategy; choose from: darts, random\n"
-    assert not (tmp_path / "sweep" / "0").exists()
-
-
-def test_an_interruption_ends_the_whole_sweep(sweep, tmp_path):
-    status, _, _ = sweep("seed=0,15,1")
-    assert status == 130
-    assert not (tmp_path / "sweep" / "2").exists()
-
-
-def test_a_termination_ends_the_whole_sweep(sweep, tmp_path):
-    status, _, err = sweep("seed=0,16,1")
-    assert (status, err) == (143, "error: terminated\n")
-    assert not (tmp_path / "sweep" / "2").exists()
-
-
-def test_a_second_sweep_in_one_folder_is_refused(sweep):
-    sweep("seed=0")
-    assert "the folder sweep must not hold a sweep already" in sweep("seed=1")[2]
-
-
-def test_a_sweep_runs_under_the_joblib_launcher(tmp_path):
-    """In a process of its own: loky leaves workers, and warns of them."""
-    script = tmp_path / "tiny.py"
-    script.write_text(
-        "from nas_lightning import cli\n"
-        "def job(cfg, folder):\n"
-        "    if cfg.seed == 1:\n"
-        "        raise ValueError('seed (1) must be 0')\n"
-        "    (folder / 'result.json').write_text('{}')\n"
-        "cli.run('search', job)\n"
-    )
-    command = [sys.executable, str(script), "-m", "hydra/launcher=joblib", "seed=0,1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stderr
-    assert "1 of the sweep's jobs failed: 1 (seed=1)" in done.stderr
-    (table,) = tmp_path.glob("outputs/sweep/*/summary.md")
-    assert "| 1 | - | - | - |" in table.read_text()
 
 
 @pytest.fixture

@@ -1,157 +1,283 @@
-"""What a user may get wrong: one readable message before any work, exit status 1."""
+"""What a user may get wrong: one readable message before any training, exit status 1."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import lightning
 import pytest
-from command import TINY, run
-
-BAD_TEXT = "genotype='Genotype(normal=[])'"
+from command import run
+from lightning.pytorch.accelerators import CUDAAccelerator
+from PIL import Image
 
 SEARCHES = {
-    "unknown option": (["strategy=dart"], ["dart", "darts", "random"]),
-    "unknown key": (["sede=1"], ["sede"]),
-    "unknown key of a leaf": (["strategy.oder=first"], ["strategy.oder"]),
-    "added key": (["+strategy.new=1"], ["strategy.new", "epochs, order"]),
-    "wrong type": (["seed=abc"], ["seed", "abc", "Integer"]),
-    "wrong type in a leaf": (["strategy.epochs=abc"], ["strategy.epochs", "abc", "Integer"]),
-    "empty value": (["strategy.epochs="], ["strategy.epochs", "Integer"]),
-    "zero epochs": (["strategy.epochs=0"], ["strategy.epochs (0)", "at least 1"]),
-    "zero trials": (["strategy=random", "strategy.trials=0"], ["strategy.trials (0)"]),
-    "unknown order": (["strategy.order=third"], ["'third'", "first, second"]),
-    "bad learning rate": (["strategy.params_optimizer.lr=-1"], ["params_optimizer.lr (-1.0)"]),
-    "unknown op": (["search_space.ops=[conv9]"], ["conv9", "sep_conv_3x3"]),
-    "too few cells": (["search_space.scale.cells=2"], ["scale.cells (2)", "at least 3"]),
-    "unknown stem": (["search_space.scale.stem=big"], ["'big'", "cifar, imagenet"]),
-    "batch beyond the split": (["data.batch_size=5000"], ["5000", "719"]),
-    "image too small": (["data.image_size=4"], ["4", "8"]),
-    "image too small for the stem": (["search_space.scale.stem=imagenet"], ["8 pixels", "32"]),
-    "auxiliary head on a small map": (["child.scale.auxiliary=true"], ["2 pixels", "8"]),
-    "more classes than found": (["data.num_classes=12"], ["data.num_classes (12)", "10"]),
-    "validation share": (["data.validation_share=1.5"], ["1.5"]),
-    "missing folder": (["data=folder", "data.path=/nowhere"], ["/nowhere", "does not exist"]),
-    "no folder": (["data=folder"], ["data.path"]),
-    "evaluation of a one-shot strategy": (["evaluation=low_fidelity"], ["one-shot"]),
-    "label smoothing": (["child.label_smoothing=1"], ["child.label_smoothing (1.0)"]),
-    "samples": (["max_samples=0"], ["max_samples (0)"]),
-    "outputs unlike the data's": (["child.scale.num_outputs=5"], ["num_outputs (5)", "10"]),
-    "callbacks of a black-box search": (
-        ["strategy=random", "callbacks.collapse.share=7"],
-        ["callbacks.collapse.share (7.0)"],
+    "unknown option": (["strategy=dart"], "unknown option 'dart' of strategy; choose from: darts"),
+    "unknown key": (["sede=1"], "unknown key 'sede'; choose from: callbacks, child"),
+    "unknown key of a leaf": (["strategy.oder=1"], "unknown key 'strategy.oder'; choose from: al"),
+    "added key of a leaf": (["+strategy.new=1"], "'strategy.new'; choose from: epochs, order"),
+    "wrong type": (["seed=abc"], "seed=abc: Value 'abc' of type 'str' could not be converted to I"),
+    "wrong type in a leaf": (
+        ["strategy.epochs=abc"],
+        "strategy.epochs ('abc') has the wrong type: Value 'abc' of type 'str' could not be",
     ),
-    "no configuration kept": (["hydra.output_subdir=null"], ["hydra.output_subdir"]),
-    "broken grammar": (["strategy.epochs=[1"], ["strategy.epochs=[1"]),
-    "unknown target": (["strategy._target_=nowhere.Nothing"], ["nowhere.Nothing"]),
+    "empty value": (["strategy.epochs="], "strategy.epochs ('') has the wrong type"),
+    "text for a list": (["search_space.ops=none"], "search_space.ops ('none') must be a list"),
+    "unknown target": (["strategy._target_=no.No"], "strategy._target_ 'no.No' cannot be imported"),
+    "another part's target": (
+        ["search_space._target_=nas_lightning.modules.task.Classification"],
+        "search_space._target_ must be a SearchSpace, got",
+    ),
+    "strategy of neither kind": (
+        ["strategy=random", "strategy._target_=plug_ins.Neither"],
+        "strategy._target_ (Neither) must be a OneShotStrategy or a BlackBoxStrategy",
+    ),
+    "zero epochs": (["strategy.epochs=0"], "strategy.epochs (0) must be at least 1; use e.g. 10"),
+    "zero epochs of the child": (["child.epochs=0"], "child.epochs (0) must be at least 1; use"),
+    "zero trials": (["strategy=random", "strategy.trials=0"], "strategy.trials (0) must be at lea"),
+    "unknown order": (["strategy.order=third"], "'third'; choose from: first, second"),
+    "bad learning rate": (["strategy.params_optimizer.lr=-1"], "params_optimizer.lr (-1.0) must"),
+    "label smoothing": (["child.label_smoothing=1"], "child.label_smoothing (1.0) must be in [0"),
+    "unknown op": (["search_space.ops=[conv9]"], "unknown op 'conv9'; choose from: none, max_"),
+    "no nodes": (["search_space.nodes=0"], "nodes (0) must be at least 1; the paper has 4"),
+    "too few cells": (["search_space.scale.cells=2"], "scale.cells (2) must be at least 3"),
+    "unknown stem": (["search_space.scale.stem=big"], "'big'; choose from: cifar, imagenet"),
+    "batch beyond the split": (["data.batch_size=5000"], "(5000) must not exceed the 719 images"),
+    "batch beyond the child's": (["child.batch_size=1500"], "(1500) must not exceed the 1438 ima"),
+    "image too small": (["data.image_size=4"], "image_size (4) must be one side or [height, wid"),
+    "image too small for the stem": (
+        ["search_space.scale.stem=imagenet"],
+        "images of 8 pixels are too small for the reductions; with scale.stem=imagenet they need",
+    ),
+    "auxiliary head on small maps": (
+        ["child.scale.auxiliary=true"],
+        "has 2 pixels a side, and the auxiliary head needs 8: set scale.auxiliary=false",
+    ),
+    "more classes than found": (
+        ["data.num_classes=12"],
+        "data.num_classes (12) must be the number of classes found, 10: 0, 1, 2",
+    ),
+    "outputs unlike the data's": (
+        ["child.scale.num_outputs=5"],
+        "child.scale.num_outputs (5) must be the data's, 10; leave it null",
+    ),
+    "validation share": (["data.validation_share=1.5"], "validation_share (1.5) must be in (0, 1)"),
+    "samples": (["max_samples=0"], "max_samples (0) must be at least 1, or null"),
+    "fewer samples than a trial's": (
+        ["strategy=random", "max_samples=100"],
+        "max_samples (100) must allow at least one trial, which processes 8448 training samples",
+    ),
+    "no gpu here": (["hardware=gpu"], "hardware.accelerator (gpu) needs a device that is not fo"),
+    "unknown precision": (["hardware.precision=16"], "'16'; choose from: 32-true, 64-true, bf16-"),
+    "space without supernet": (
+        ["search_space._target_=plug_ins.Separate"],
+        "search space 'darts' has no supernet, which a one-shot strategy needs; choose a black-",
+    ),
+    "space without choices": (
+        ["search_space._target_=plug_ins.Unmixed"],
+        "search space 'darts' has no choices that a supernet could mix; choose a black-box",
+    ),
+    "evaluation of a one-shot strategy": (
+        ["evaluation=low_fidelity"],
+        "evaluation=low_fidelity has no effect: strategy Darts is one-shot",
+    ),
+    "callbacks": (["callbacks.collapse.share=7"], "callbacks.collapse.share (7.0) must be in (0,"),
+    "logger": (["+logger.x._target_=no.No"], "logger.x._target_ 'no.No' cannot be imported"),
+    "no configuration kept": (["hydra.output_subdir=null"], "leave out hydra.output_subdir"),
 }
 
 
-def message_of(capsys, command, *arguments):
-    with pytest.raises(SystemExit) as stop:
-        run(command, *arguments)
-    assert stop.value.code in (1, 2)
-    text = capsys.readouterr().err
-    assert text.startswith("error: ")
-    assert "Traceback" not in text
-    assert len(text.splitlines()) <= 8
-    return text
+@pytest.fixture(autouse=True)
+def before_training(monkeypatch):
+    """Lets no training begin, and finds no GPU."""
+
+    def fit(*_, **__):
+        raise AssertionError("the training began")
+
+    monkeypatch.setattr(lightning.Trainer, "fit", fit)
+    monkeypatch.setattr(CUDAAccelerator, "is_available", staticmethod(lambda: False))
+
+
+@pytest.fixture
+def error_of(capsys, tmp_path, monkeypatch):
+    """Runs a command in an empty folder; gives the one message that it ends with."""
+
+    def error_of(command, *arguments):
+        with pytest.raises(SystemExit) as stop:
+            run(command, *arguments)
+        assert stop.value.code == 1
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        (line,) = captured.err.splitlines()
+        assert line.startswith("error: ")
+        return line.removeprefix("error: ")
+
+    monkeypatch.chdir(tmp_path)
+    return error_of
 
 
 @pytest.mark.parametrize("case", SEARCHES)
-def test_a_mistake_gets_one_message_that_names_it(case, tmp_path, capsys):
-    overrides, parts = SEARCHES[case]
-    text = message_of(capsys, "search", f"hydra.run.dir={tmp_path / 'run'}", *overrides)
-    for part in parts:
-        assert part in text
-    assert not (tmp_path / "run" / "checkpoints").exists()
+def test_a_mistake_gets_one_message_that_names_it(case, error_of):
+    overrides, message = SEARCHES[case]
+    assert message in error_of("search", *overrides)
+
+
+def pictures(folder, classes=("a", "b"), number=10, size=(9, 9)):
+    for label, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for index in range(number):
+            Image.new("L", size, 20 * label + index).save(folder / name / f"{index}.png")
+
+
+def make_empty(root):
+    (root / "images").mkdir()
+
+
+def make_flat(root):
+    make_empty(root)
+    Image.new("L", (9, 9)).save(root / "images" / "one.png")
+
+
+def make_corrupt(root):
+    pictures(root / "images")
+    (root / "images" / "b" / "3.png").write_bytes(b"\x89PNG of nothing")
+
+
+def make_truncated(root):
+    pictures(root / "images", size=(200, 200))
+    path = root / "images" / "a" / "7.png"
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def make_unknown_test_class(root):
+    pictures(root / "images" / "train")
+    pictures(root / "images" / "test", ("a", "c"))
+
+
+FOLDERS = {
+    "missing": (lambda root: None, "data.path must be a folder of images, but 'images' does not"),
+    "a file": (lambda root: (root / "images").touch(), "but 'images' is a file; correct it"),
+    "empty": (make_empty, "must hold one sub-folder a class, but 'images' is empty; fill it"),
+    "without classes": (make_flat, "but 'images' holds only files; move the images of each class"),
+    "of one class": (
+        lambda root: pictures(root / "images", ("a",)),
+        "a data set needs at least 2 classes, got 1 (a)",
+    ),
+    "with a corrupt image": (make_corrupt, "cannot read the image 'images/b/3.png'"),
+    "with a truncated image": (make_truncated, "cannot read the image 'images/a/7.png'"),
+    "with a test class unknown": (make_unknown_test_class, "'images/test/c' has none in 'images/"),
+    "smaller than a batch": (
+        lambda root: pictures(root / "images"),
+        "batch_size (64) must not exceed the 8 images to train on; use data.batch_size=8 or less",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_a_folder_that_does_not_do_is_named(case, error_of):
+    prepare, message = FOLDERS[case]
+    prepare(Path.cwd())
+    assert message in error_of("search", "data=folder", "data.path=images")
+
+
+def test_a_data_set_that_needs_a_folder_says_how_to_name_it(error_of):
+    assert "data=folder needs a folder, got data.path=null; add" in error_of(
+        "search", "data=folder"
+    )
 
 
 @pytest.mark.parametrize(
-    ("content", "part"),
+    ("arguments", "message"),
+    [
+        (["seed=1"], "genotype is missing; give genotype=..."),
+        (["genotype=darts_v3"], "genotype 'darts_v3' is neither a file nor a published genotype"),
+        (["genotype=nowhere/genotype.json"], "genotype 'nowhere/genotype.json' is neither a file"),
+        (["genotype=."], "genotype.json: there is no such file; name a genotype's, or the folder"),
+        (["genotype='Genotype(normal=[])'"], "Genotype(...) takes normal, normal_concat, reduce, "),
+        (["genotype='|none~0|'"], "not a genotype in DARTS's notation: '|none~0|'"),
+        (["genotype=darts_v2", "search_space.nodes=3"], "unknown decision 'normal/edge_0_5'; the "),
+        (["genotype=darts_v2", "child.lr=0"], "child.lr (0.0) must be > 0"),
+        (["genotype=darts_v2", "strategy=darts"], "unknown group 'strategy'; --help lists"),
+    ],
+)
+def test_a_child_that_cannot_be_trained_is_refused(arguments, message, error_of):
+    assert message in error_of("train", *arguments)
+
+
+HEAD = b'{"format": "nas-lightning/genotype", "version": 1, "space": '
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
     [
         (b"", "not valid JSON (truncated?)"),
-        (b'{"format": "nas-lightning/genotype", "ver', "not valid JSON (truncated?)"),
-        (b'{"format": "other"}', "format 'nas-lightning/genotype', got 'other'"),
-        (b"[1, 2]", "holds a JSON object"),
-        (b"\xff\xfe\x00", "UTF-8"),
+        (HEAD, "not valid JSON (truncated?)"),
+        (
+            b'{"format": "other"}',
+            "a genotype file has format 'nas-lightning/genotype', got 'other'",
+        ),
+        (b"[1, 2]", "a genotype file holds a JSON object, got [1, 2]"),
+        (b"\xff\xfe\x00", "a genotype file is UTF-8 text, got other bytes"),
         (b"[" * 100_000, "nested too deeply"),
-        (b" " * 2_000_000, "at most 1,000,000 bytes"),
+        (b" " * 2_000_000, "at most 1,000,000 bytes, got 2,000,000"),
+        (HEAD.replace(b"1,", b"9,") + b'"darts", "choices": {}}', "genotype version 9 is unknown"),
         (
-            b'{"format": "nas-lightning/genotype", "version": 9, "space": "darts", "choices": {}}',
-            "version 9 is unknown",
+            HEAD + b'"x", "choices": {}}',
+            "of space 'x', the search space is 'darts'; choose search_",
         ),
         (
-            b'{"format": "nas-lightning/genotype", "version": 1, "space": "x", "choices": {}}',
-            "of space 'x', the search space is 'darts'",
-        ),
-        (
-            b'{"format": "nas-lightning/genotype", "version": 1, "space": "darts",'
-            b' "choices": {"normal/node_2/inputs": "__import__"}}',
+            HEAD + b'"darts", "choices": {"normal/node_2/inputs": "__import__"}}',
             "unknown option '__import__'",
         ),
     ],
 )
-def test_a_bad_genotype_file_is_refused_by_name(content, part, tmp_path, capsys):
-    file = tmp_path / "genotype.json"
-    file.write_bytes(content)
-    text = message_of(capsys, "train", f"hydra.run.dir={tmp_path / 'run'}", f"genotype={file}")
-    assert part in text
-    assert str(file) in text
+def test_a_bad_genotype_file_is_refused_by_name(content, message, error_of):
+    Path("genotype.json").write_bytes(content)
+    error = error_of("show", "genotype=genotype.json")
+    assert error.startswith("genotype.json: ")
+    assert message in error
 
 
-def test_a_missing_genotype_lists_the_published_ones(tmp_path, capsys):
-    text = message_of(capsys, "train", f"hydra.run.dir={tmp_path / 'r'}", "genotype=darts_v3")
-    assert "'darts_v3' is neither a file nor a published genotype" in text
-    assert "darts_v2" in text
-
-
-def test_no_genotype_and_a_bad_text_are_refused(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert "genotype" in message_of(capsys, "train", "seed=1")
-    assert "Genotype(...) takes" in message_of(capsys, "show", BAD_TEXT)
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    text = message_of(capsys, "search", f"hydra.run.dir={tmp_path / 'file' / 'run'}")
-    assert str(tmp_path / "file") in text
-
-
-def test_a_damaged_checkpoint_is_named(tmp_path, capsys):
-    folder = tmp_path / "run"
-    run("search", f"hydra.run.dir={folder}", *TINY, "retrain=false")
-    (folder / "result.json").unlink()
-    checkpoint = folder / "checkpoints" / "last.ckpt"
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    text = message_of(capsys, "search", f"resume={folder}")
-    assert f"checkpoint {checkpoint} cannot be read (truncated?)" in text
-
-
-def test_a_loss_that_is_no_number_stops_the_search(tmp_path, capsys):
-    text = message_of(
-        capsys,
-        "search",
-        f"hydra.run.dir={tmp_path}",
-        *TINY,
-        "strategy.params_optimizer.lr=1e30",
-        "strategy.params_optimizer.clip=1e30",
+def test_a_run_below_a_file_is_refused(error_of):
+    Path("file").touch()
+    error = error_of("search", "hydra.run.dir=file/run")
+    assert error == (
+        "the run's folder must be writable: Not a directory: file/run; choose another one: "
+        "hydra.run.dir=FOLDER"
     )
-    assert "the training loss became" in text
-    assert "strategy.params_optimizer.lr" in text
 
 
-@pytest.mark.slow
-def test_a_real_process_shows_a_traceback_only_when_asked(tmp_path):
-    command = [sys.executable, "-m", "nas_lightning.search", "strategy.epochs=0"]
-    for wanted in ("", "1"):
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=os.environ | {"HYDRA_FULL_ERROR": wanted},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 1
-        assert ("Traceback" in done.stderr) == bool(wanted)
-        assert "strategy.epochs (0) must be at least 1" in done.stderr
-        assert done.stdout == ""
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_run_in_a_folder_that_may_not_be_written_is_refused(error_of, tmp_path):
+    tmp_path.chmod(0o500)
+    error = error_of("search")
+    tmp_path.chmod(0o700)
+    assert error.startswith("the run's folder must be writable: Permission denied: outputs")
+
+
+def test_a_damaged_checkpoint_is_named(finished, error_of, tmp_path):
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    for part in (".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"):
+        (tmp_path / "run" / part).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / part).write_bytes((finished / part).read_bytes())
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes((finished / "checkpoints/last.ckpt").read_bytes()[:1000])
+    error = error_of("search", "resume=run")
+    assert error.startswith(f"checkpoint {checkpoint} cannot be read (truncated?): ")
+    assert error.endswith("; remove it to begin this part anew")
+
+
+@pytest.mark.parametrize(("wanted", "shown"), [("", False), ("1", True)])
+def test_a_process_shows_a_traceback_only_when_asked(wanted, shown, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "nas_lightning.search", "sede=1"],
+        cwd=tmp_path,
+        env=os.environ | {"HYDRA_FULL_ERROR": wanted},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: unknown key 'sede'; choose from: ")
+    assert ("Traceback (most recent call last)" in done.stderr) == shown
+    assert done.stdout == ""

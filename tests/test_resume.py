@@ -1,14 +1,19 @@
 """Every way to interrupt a run, and how it ends all the same, to the bit."""
 
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
-import torch
 from command import (
+    PUBLISHED,
     RANDOM,
-    TINY_CHILD,
+    TINY,
     TINY_RANDOM,
-    assert_same_runs,
-    result,
-    rows,
+    bits,
     run,
     search_into,
 )
@@ -19,142 +24,243 @@ from nas_lightning.modules.child import ChildModule
 from nas_lightning.modules.supernet import SupernetModule
 
 
-class Interruption(BaseException):
+class Kill(BaseException):
     """Stands for a kill at some point of a run."""
 
 
-def fail_in_epoch(patch, kind, epoch):
-    original = kind.training_step
+def in_epoch(kind, epoch, training=0):
+    """A kill in the second step of an epoch, in the so-many-th training of a kind."""
 
-    def step(self, batch, batch_idx):
-        if self.current_epoch == epoch and batch_idx == 1:
-            raise Interruption
-        return original(self, batch, batch_idx)
+    def arrange(patch):
+        original, seen = kind.training_step, []
 
-    patch.setattr(kind, "training_step", step)
+        def step(self, batch, batch_idx):
+            if id(self) not in seen:
+                seen.append(id(self))
+            if (len(seen) - 1, self.current_epoch, batch_idx) == (training, epoch, 1):
+                raise Kill
+            return original(self, batch, batch_idx)
+
+        patch.setattr(kind, "training_step", step)
+
+    return arrange
 
 
-def fail_before_the_child(patch):
-    def setup(self, *_, **__):
-        raise Interruption
+def while_saving(patch):
+    """A kill when half of the second checkpoint is written."""
+    import torch
 
-    patch.setattr(ChildModule, "configure_optimizers", setup)
-
-
-def fail_while_saving(patch):
     saved = torch.save
 
-    def save(content, path, *_, **__):
+    def save(content, path):
         if content["epoch"] == 1:
-            saved({"half": 0}, path)
-            raise Interruption
+            path.write_bytes(b"half of a checkpoint")
+            raise Kill
         saved(content, path)
 
     patch.setattr("nas_lightning.callbacks.files.torch.save", save)
 
 
-def fail_after_saving(patch):
+def after_saving(patch):
     original = RunCheckpoint.on_train_epoch_end
 
     def end(self, trainer, module):
         original(self, trainer, module)
-        raise Interruption
+        raise Kill
 
     patch.setattr(RunCheckpoint, "on_train_epoch_end", end)
 
 
-POINTS = {
-    "before the first checkpoint": lambda p: fail_in_epoch(p, SupernetModule, 0),
-    "in an epoch": lambda p: fail_in_epoch(p, SupernetModule, 1),
-    "while a checkpoint is written": fail_while_saving,
-    "after a checkpoint": fail_after_saving,
-    "between search and retraining": fail_before_the_child,
-    "in the retraining": lambda p: fail_in_epoch(p, ChildModule, 1),
+def at(name):
+    """A kill when a function is called."""
+
+    def arrange(patch):
+        def kill(*_, **__):
+            raise Kill
+
+        patch.setattr(name, kill)
+
+    return arrange
+
+
+def in_trial(number):
+    def arrange(patch):
+        keyed_seed = trial_loop.keyed_seed
+
+        def seed(*key):
+            if key[1:] == ("trial", number):
+                raise Kill
+            return keyed_seed(*key)
+
+        patch.setattr(trial_loop, "keyed_seed", seed)
+
+    return arrange
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """Runs a command in a folder of an odd name until it is killed; gives the folder."""
+
+    def killed(arrange, command, *arguments):
+        folder = tmp_path / "odd name = 'x'"
+        with pytest.MonkeyPatch.context() as patch:
+            arrange(patch)
+            with pytest.raises(Kill):
+                run(command, f'hydra.run.dir="{folder}"', *arguments)
+        assert not (folder / "result.json").exists()
+        return folder
+
+    return killed
+
+
+SEARCH_POINTS = {
+    "before the first checkpoint": in_epoch(SupernetModule, 0),
+    "in an epoch": in_epoch(SupernetModule, 1),
+    "while a checkpoint is written": while_saving,
+    "after a checkpoint": after_saving,
+    "before the genotype is written": at("nas_lightning.outcome.write_genotype"),
+}
+CHILD_POINTS = {
+    "between search and retraining": at("nas_lightning.modules.child.ChildModule.__init__"),
+    "in the retraining": in_epoch(ChildModule, 1),
+    "in the test of the child": at("nas_lightning.modules.child.ChildModule.test_step"),
+    "in the baseline": in_epoch(ChildModule, 1, training=1),
+    "before the result is written": at("nas_lightning.reports.page.write_report"),
+}
+TRIAL_POINTS = {
+    "in the first trial": in_trial(0),
+    "in a later trial": in_trial(2),
+    "after the last trial": at("nas_lightning.search._say"),
+    "between search and retraining": at("nas_lightning.train.train_child"),
 }
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_an_interrupted_run_resumes_to_the_same_bits(finished, tmp_path, point):
-    folder = tmp_path / "odd name = 'x'"
-    with pytest.MonkeyPatch.context() as patch:
-        POINTS[point](patch)
-        with pytest.raises(Interruption):
-            search_into(folder)
-    assert not (folder / "result.json").exists()
+def with_slow(points, *slow):
+    """Returns the points as parameters, some of them for the slow tests."""
+    return [pytest.param(p, marks=pytest.mark.slow if p in slow else ()) for p in points]
+
+
+@pytest.mark.parametrize("point", with_slow(SEARCH_POINTS, "before the genotype is written"))
+def test_an_interrupted_search_resumes_to_the_same_bits(searched, killed, point):
+    folder = killed(SEARCH_POINTS[point], "search", *TINY, "retrain=false")
     run("search", f"resume={folder}")
-    assert_same_runs(folder, finished)
+    assert bits(folder) == bits(searched)
 
 
-def test_an_interrupted_trial_begins_anew_and_a_torn_line_is_dropped(finished_random, tmp_path):
-    folder = tmp_path / "run"
-    keyed_seed = trial_loop.keyed_seed
+@pytest.mark.parametrize(
+    "point",
+    with_slow(CHILD_POINTS, "in the test of the child", "before the result is written"),
+)
+def test_an_interrupted_retraining_resumes_to_the_same_bits(finished, killed, point):
+    folder = killed(CHILD_POINTS[point], "search", *TINY)
+    run("search", f"resume={folder}")
+    assert bits(folder) == bits(finished)
 
-    def interrupted_seed(*key):
-        if key[1:] == ("trial", 1):
-            raise Interruption
-        return keyed_seed(*key)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trial_loop, "keyed_seed", interrupted_seed)
-        with pytest.raises(Interruption):
-            run("search", f"hydra.run.dir={folder}", *TINY_RANDOM, *RANDOM)
+@pytest.mark.parametrize("point", with_slow(TRIAL_POINTS, "in the first trial"))
+def test_an_interrupted_trial_begins_anew(finished_random, killed, point):
+    folder = killed(TRIAL_POINTS[point], "search", *TINY_RANDOM, *RANDOM)
+    run("search", f"resume={folder}")
+    assert bits(folder) == bits(finished_random)
+
+
+def test_a_torn_line_of_the_journal_is_dropped(finished_random, killed):
+    folder = killed(in_trial(1), "search", *TINY_RANDOM, *RANDOM)
     with (folder / "trials.jsonl").open("a") as file:
         file.write('{"event": "told", "tri')
     run("search", f"resume={folder}")
-    assert_same_runs(folder, finished_random)
+    assert bits(folder) == bits(finished_random)
 
 
-def test_resume_accepts_only_the_runs_own_overrides(finished, capsys):
-    run("search", f"resume={finished}", "strategy.epochs=2", "strategy=darts", "seed=0")
-    assert "this run is complete" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        run("search", f"resume={finished}", "strategy.epochs=3", "seed=1", "strategy=darts")
-    assert "resume: not the run's own: strategy.epochs, seed;" in capsys.readouterr().err
-
-
-def test_resume_without_a_run_or_with_another_commands_is_refused(finished, tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        run("search", f"resume={tmp_path / 'nothing'}")
-    assert "is no run: it has no .hydra/config.yaml" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        run("train", f"resume={finished}")
-    assert "is a run of nas-search" in capsys.readouterr().err
-
-
-def test_a_capped_search_does_not_go_on_when_resumed(tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    search_into(whole, "max_samples=600")
-    with pytest.MonkeyPatch.context() as patch:
-        fail_before_the_child(patch)
-        with pytest.raises(Interruption):
-            search_into(killed, "max_samples=600")
-    run("search", f"resume={killed}")
-    assert_same_runs(killed, whole)
-
-
-def test_a_search_killed_after_its_last_trial_keeps_every_row(finished_random, tmp_path):
-    folder = tmp_path / "run"
-
-    def kill(*_):
-        raise Interruption
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nas_lightning.search._say", kill)
-        with pytest.raises(Interruption):
-            run("search", f"hydra.run.dir={folder}", *TINY_RANDOM, *RANDOM)
-    (folder / "metrics.csv").unlink()
+def test_a_second_order_search_with_a_cap_does_not_go_on_when_resumed(tmp_path, killed):
+    arguments = ("strategy.order=second", "max_samples=600", "retrain=false")
+    search_into(tmp_path / "whole", *arguments)
+    folder = killed(at("nas_lightning.outcome.write_genotype"), "search", *TINY, *arguments)
     run("search", f"resume={folder}")
-    assert_same_runs(folder, finished_random)
+    assert bits(folder) == bits(tmp_path / "whole")
 
 
-def test_a_child_is_trained_from_a_published_genotype_and_resumes(tmp_path):
-    arguments = [o for o in TINY_CHILD if "nodes" not in o]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    run("train", f"hydra.run.dir={whole}", "genotype=darts_v2", *arguments)
-    with pytest.MonkeyPatch.context() as patch:
-        fail_in_epoch(patch, ChildModule, 1)
-        with pytest.raises(Interruption):
-            run("train", f"hydra.run.dir={killed}", "genotype=darts_v2", *arguments)
-    run("train", f"resume={killed}")
-    assert result(killed) == result(whole)
-    assert rows(killed / "child/metrics.csv") == rows(whole / "child/metrics.csv")
+def test_what_a_kill_left_of_a_file_is_gone_after_the_resume(searched, killed):
+    folder = killed(in_epoch(SupernetModule, 1), "search", *TINY, "retrain=false")
+    for name in ("checkpoints/.last.ckpt.tmp", ".metrics.csv.tmp", ".result.json.tmp"):
+        (folder / name).write_bytes(b"half")
+    with (folder / "alphas.csv").open("a") as file:
+        file.write("1,normal/no")
+    run("search", f"resume={folder}")
+    assert bits(folder) == bits(searched)
+
+
+@pytest.mark.parametrize("epoch", [pytest.param(0, marks=pytest.mark.slow), 1])
+def test_an_interrupted_child_resumes_to_the_same_bits(trained, killed, epoch):
+    arguments = (*PUBLISHED, "child.validation_share=0.2")
+    folder = killed(in_epoch(ChildModule, epoch), "train", *arguments)
+    run("train", f"resume={folder}")
+    assert bits(folder) == bits(trained)
+
+
+def test_a_finished_run_is_told_and_left_as_it_is(finished, capsys):
+    before = bits(finished)
+    run("search", f"resume={finished}", "strategy.epochs=2", "strategy=darts", "seed=0")
+    told = capsys.readouterr().out
+    assert told == f"this run is complete; its result is in {finished / 'result.json'}\n"
+    assert bits(finished) == before
+
+
+def error_of(capsys, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        run(*arguments)
+    assert stop.value.code == 1
+    return capsys.readouterr().err
+
+
+def test_other_overrides_than_the_runs_own_are_refused_by_name(finished, capsys):
+    typed = ("strategy.epochs=3", "seed=1", "strategy=darts", "child=darts_cifar")
+    error = error_of(capsys, "search", f"resume={finished}", *typed)
+    assert "resume: not the run's own: strategy.epochs, seed, child; the run in" in error
+
+
+def test_nothing_and_another_commands_run_are_refused(finished, tmp_path, capsys):
+    error = error_of(capsys, "search", f"resume={tmp_path / 'nothing'}")
+    assert "is no run: it has no .hydra/config.yaml; name the folder" in error
+    error = error_of(capsys, "train", f"resume={finished}")
+    assert f"is a run of nas-search; use nas-search resume={finished}" in error
+
+
+def process(*arguments):
+    command = [sys.executable, "-m", "nas_lightning.search", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module", params=["darts", "random"])
+def unbroken(request, tmp_path_factory):
+    """Arguments of a search in a process, its unbroken run, and the seconds that it took."""
+    folder = tmp_path_factory.mktemp("unbroken") / request.param
+    kinds = {"darts": TINY, "random": (*TINY_RANDOM, *RANDOM)}
+    arguments = (*kinds[request.param], "child.epochs=4")
+    started = time.monotonic()
+    assert process(f"hydra.run.dir={folder}", *arguments).wait() == 0
+    return arguments, folder, time.monotonic() - started
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_process_killed_again_and_again_ends_with_the_same_bits(unbroken, tmp_path, stop, seed):
+    arguments, whole, seconds = unbroken
+    draw = random.Random(f"{stop} {seed}")
+    folder = tmp_path / "run"
+    typed = [f"hydra.run.dir={folder}", *arguments]
+    for _ in range(20):
+        one = process(*typed)
+        try:
+            one.wait(timeout=draw.uniform(0.3, 1.0) * seconds)
+        except subprocess.TimeoutExpired:
+            one.send_signal(stop)
+        if one.wait() == 0:
+            break
+        assert one.returncode in (-signal.SIGKILL, 143, -signal.SIGTERM)
+        if (folder / ".hydra" / "overrides.yaml").exists():
+            typed = [f"resume={folder}"]
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    assert bits(folder) == bits(whole)

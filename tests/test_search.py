@@ -1,13 +1,16 @@
 """One search from the command line to its files."""
 
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 
 import pytest
-import torch
 from command import (
     RANDOM,
     TINY,
-    TINY_CHILD,
     TINY_RANDOM,
     events,
     result,
@@ -16,73 +19,157 @@ from command import (
     search_into,
 )
 
-import nas_lightning
+from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.zoo.reader import read_genotype
+
+FILES = (
+    "genotype.json",
+    "genotypes/epoch=000.json",
+    "genotypes/epoch=001.json",
+    "genotype.svg",
+    "alphas.csv",
+    "metrics.csv",
+    "result.json",
+    "report.html",
+    "checkpoints/last.ckpt",
+    "child/last.ckpt",
+    "child/metrics.csv",
+    "baselines/random_genotype/metrics.csv",
+)
+COST = {
+    "wall_s",
+    "device_s",
+    "training_samples",
+    "gradient_steps",
+    "children_trained",
+    "epochs_trained",
+}
 
 
-def test_a_search_leaves_the_documented_files(finished):
-    for name in (
-        "genotype.json",
-        "genotypes/epoch=000.json",
-        "genotypes/epoch=001.json",
-        "genotype.svg",
-        "alphas.csv",
-        "metrics.csv",
-        "result.json",
-        "report.html",
-        "checkpoints/last.ckpt",
-        "child/last.ckpt",
-        "child/metrics.csv",
-    ):
-        assert (finished / name).is_file(), name
+@pytest.mark.parametrize("name", FILES)
+def test_a_search_leaves_the_documented_files(finished, name):
+    assert (finished / name).stat().st_size > 0
+
+
+def test_a_search_leaves_no_temporary_files(finished):
     assert not list(finished.rglob("*.tmp"))
 
 
-def test_the_result_says_what_was_done_and_found(finished):
+def test_the_result_says_what_was_done(finished):
     content = json.loads((finished / "result.json").read_text())
-    assert {"space", "strategy", "data", "seed", "genotype_id", "split", "versions", "threads",
-            "command", "search", "child", "baselines"} <= set(content)  # fmt: skip
     assert (content["space"], content["strategy"], content["data"]) == ("darts", "darts", "digits")
-    cost = {"wall_s", "device_s", "training_samples", "gradient_steps", "children_trained",
-            "epochs_trained"}  # fmt: skip
-    assert set(content["search"]["cost"]) == set(content["child"]["cost"]) == cost
-    assert content["search"]["cost"]["training_samples"] == 2 * 2 * 2 * 256
-    assert content["search"]["cost"]["epochs_trained"] == 2
-    assert 0 < content["search"]["alpha_entropy_end"] < content["search"]["alpha_entropy_start"]
-    assert set(content["baselines"]) == {"random_genotype", "logistic_regression"}
-    assert content["baselines"]["logistic_regression"]["test_accuracy"] > 0.9
+    assert (content["seed"], content["threads"], content["hardware"]) == (0, 1, "cpu 32-true")
+    assert content["command"].startswith("nas-search strategy.epochs=2 child.epochs=2 ")
+    assert re.fullmatch(r"[0-9a-f]{16}", content["split"])
+    assert {"nas_lightning", "python", "torch", "lightning"} <= set(content["versions"])
+
+
+def test_the_result_says_what_was_found_and_what_it_cost(finished):
+    content = json.loads((finished / "result.json").read_text())
+    search, child, baselines = content["search"], content["child"], content["baselines"]
+    assert set(search["cost"]) == set(child["cost"]) == COST
+    assert search["cost"]["training_samples"] == 2 * 2 * 2 * 256
+    assert search["cost"]["gradient_steps"] == 2 * 2 * 2
+    assert search["cost"]["epochs_trained"] == 2
+    assert child["cost"]["children_trained"] == 1
+    assert 0 <= search["validation_accuracy"] <= 1
+    assert 0 <= search["discretized_validation_accuracy"] <= 1
+    assert 0 < search["alpha_entropy_end"] < search["alpha_entropy_start"]
+    assert set(baselines) == {"random_genotype", "logistic_regression"}
+    assert baselines["random_genotype"]["parameters"] != 0
+    assert baselines["logistic_regression"]["test_accuracy"] > 0.9
+
+
+def test_the_found_genotype_is_the_last_epochs_and_reads_back(finished):
+    space = DartsSpace(nodes=1)
+    genotype = read_genotype(str(finished), space)
+    assert genotype.id == result(finished)["genotype_id"]
+    assert genotype == read_genotype(str(finished / "genotypes" / "epoch=001.json"), space)
+    provenance = json.loads((finished / "genotype.json").read_text())["provenance"]
+    assert (provenance["seed"], provenance["data"]) == (0, "digits")
 
 
 def test_alphas_are_logged_from_the_start_in_full_precision(finished):
     lines = rows(finished / "alphas.csv")
     assert {line["epoch"] for line in lines} == {"-1", "0", "1"}
     first = [float(x["weight"]) for x in lines if x["choice"] == "normal/edge_0_2"][:8]
-    assert sum(first) == pytest.approx(1, abs=1e-6)
+    assert sum(first) == pytest.approx(1, abs=1e-6)  # rounding of eight float32
 
 
-def test_a_loaded_child_gives_the_tested_accuracy_and_class_names(finished):
-    child = nas_lightning.load_child(finished)
-    assert child.class_names == tuple("0123456789")
-    assert not child.training
-    from nas_lightning.data.module import ImageDataModule
-    from nas_lightning.data.sources import digits
-
-    data = ImageDataModule(digits, seed=0)
-    images, labels = data.test_arrays()
-    with torch.inference_mode():
-        guesses = child(torch.from_numpy(images)).argmax(1)
-    accuracy = float((guesses == torch.from_numpy(labels)).float().mean())
-    assert accuracy == pytest.approx(result(finished)["child"]["test_accuracy"], abs=1e-6)
+def test_metrics_have_a_row_an_epoch(finished):
+    lines = rows(finished / "metrics.csv")
+    assert [line["epoch"] for line in lines] == ["0", "1"]
+    assert {"search/train_loss", "search/validation_accuracy", "search/lr"} <= set(lines[0])
+    assert [line["epoch"] for line in rows(finished / "child" / "metrics.csv")] == ["0", "1"]
 
 
-def test_a_loaded_child_classifies_an_image_file(finished, tmp_path):
-    from PIL import Image
+def test_the_summary_names_cell_figures_baselines_cost_and_files(finished):
+    printed = (finished.parent / "printed.txt").read_text()
+    content = result(finished)
+    for part in (
+        f"genotype {content['genotype_id']} of space darts",
+        "normal cell\n  2     = ",
+        "reduction cell\n  2     = ",
+        f"search validation accuracy         {content['search']['validation_accuracy']:.2%}"[:-1],
+        f"child test accuracy                {content['child']['test_accuracy']:.2%}"[:-1],
+        "  random genotype, trained alike   ",
+        "  logistic regression              97.",
+        f"parameters                         {content['child']['parameters']:,}\n",
+        f"multiply-adds per image            {content['child']['multiply_adds']:,}\n",
+        "2,048 training samples, 8 gradient steps\n",
+        f"files                              {finished}\n",
+        f"report                             {finished / 'report.html'}\n",
+    ):
+        assert part in printed
 
-    Image.new("L", (20, 30), 200).save(tmp_path / "image.png")
-    (name,) = nas_lightning.load_child(finished).classify(tmp_path / "image.png")
-    assert name in tuple("0123456789")
+
+@pytest.fixture(scope="module")
+def on_a_terminal(tmp_path_factory):
+    """What a process prints, and the lines it draws on a terminal meanwhile."""
+    folder = tmp_path_factory.mktemp("terminal")
+    arguments = [o for o in TINY if o != "callbacks=silent"]
+    ours, theirs = pty.openpty()
+    with (folder / "printed.txt").open("w") as printed:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nas_lightning.search", *arguments, "retrain=false"],
+            cwd=folder,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "80"},
+            stdout=printed,
+            stderr=theirs,
+        )
+    os.close(theirs)
+    drawn = _read_all(ours)
+    assert process.wait() == 0
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", drawn))
+    return (folder / "printed.txt").read_text(), {line.rstrip() for line in lines}
 
 
-def test_selection_never_reads_the_test_set(finished, tmp_path, monkeypatch):
+def _read_all(terminal):
+    parts = []
+    while True:
+        try:
+            parts.append(os.read(terminal, 1 << 16))
+        except OSError:  # the process has closed its end
+            os.close(terminal)
+            return b"".join(parts).decode()
+
+
+def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_terminal):
+    _, lines = on_a_terminal
+    bar = r"search epoch [12]/2 \S+ (\d:\d\d:\d\d|-:--:--)"
+    kinds = (bar, r"  validation accuracy 0\.\d+  train loss \d\.\d+", "  prefers .*", "")
+    found = {kind for kind in kinds for line in lines if re.fullmatch(kind, line)}
+    assert found == set(kinds)
+    assert {line for line in lines if not any(re.fullmatch(kind, line) for kind in kinds)} == set()
+
+
+def test_a_process_prints_its_summary_alone(on_a_terminal):
+    printed, _ = on_a_terminal
+    assert re.match(r"\ngenotype \w{12} of space darts\nnormal cell\n", printed)
+    assert re.search(r"\nreport +/\S+/report\.html\n$", printed)
+
+
+def test_selection_never_reads_the_test_labels(searched, tmp_path, monkeypatch):
     from nas_lightning.data import sources
 
     honest = sources.digits
@@ -94,10 +181,15 @@ def test_selection_never_reads_the_test_set(finished, tmp_path, monkeypatch):
 
     monkeypatch.setattr(sources, "digits", poisoned)
     search_into(tmp_path / "run", "retrain=false")
-    assert (tmp_path / "run/alphas.csv").read_bytes() == (finished / "alphas.csv").read_bytes()
-    content = json.loads((tmp_path / "run/result.json").read_text())
-    assert content["genotype_id"] == result(finished)["genotype_id"]
+    assert (tmp_path / "run/alphas.csv").read_bytes() == (searched / "alphas.csv").read_bytes()
+    assert result(tmp_path / "run") == result(searched)
+
+
+def test_a_search_without_retraining_has_no_child(searched, finished):
+    content = result(searched)
     assert content["child"] is content["baselines"] is None
+    assert content["search"] == result(finished)["search"]
+    assert not (searched / "child").exists()
 
 
 def test_random_search_keeps_a_journal_and_returns_the_best(finished_random):
@@ -107,65 +199,40 @@ def test_random_search_keeps_a_journal_and_returns_the_best(finished_random):
     content = result(finished_random)
     assert content["genotype_id"] == best["genotype_id"]
     assert content["search"]["validation_accuracy"] == best["validation_accuracy"]
-    assert content["search"]["cost"]["children_trained"] == 3
+    assert content["search"]["cost"]["children_trained"] == content["search"]["trials"] == 3
+    assert [row["epoch"] for row in rows(finished_random / "metrics.csv")] == ["0", "1", "2"]
 
 
-def test_the_cap_of_samples_is_honoured(tmp_path, capsys):
-    search_into(tmp_path / "run", "max_samples=600", "retrain=false")
-    content = json.loads((tmp_path / "run/result.json").read_text())
-    assert content["search"]["cost"]["training_samples"] == 1024  # two steps of 2 * 256
-    with pytest.raises(SystemExit):
-        run("search", f"hydra.run.dir={tmp_path / 'b'}", *TINY_RANDOM, *RANDOM, "max_samples=100")
-    assert "max_samples (100) must allow at least one trial" in capsys.readouterr().err
-
-
-def test_low_fidelity_trains_smaller_children(tmp_path):
+def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
     run("search", f"hydra.run.dir={tmp_path}", *TINY_RANDOM, *RANDOM, "retrain=false",
         "evaluation=low_fidelity", "evaluation.epochs=1", "evaluation.samples=256",
         "evaluation.channels=2")  # fmt: skip
     told = [e for e in events(tmp_path) if e["event"] == "told"]
     assert {e["cost"]["training_samples"] for e in told} == {256}
+    lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"trial 3/3  reward 0\.\d{4}  best 0\.\d{4} \(\w{12}\)  0 s left", lines[-1]
+    )
+    assert len(lines) == 3
 
 
-def test_a_held_out_share_keeps_the_best_epoch(tmp_path):
-    arguments = [o for o in TINY_CHILD if "nodes" not in o]
-    run("train", f"hydra.run.dir={tmp_path}", "genotype=darts_v2", *arguments,
-        "child.validation_share=0.2")  # fmt: skip
-    assert (tmp_path / "child/best.ckpt").is_file()
-    assert "child/validation_accuracy" in rows(tmp_path / "child/metrics.csv")[0]
-
-
-def test_show_prints_the_published_size_as_json(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    run("show", "genotype=darts_v2", "json=true")
-    content = json.loads(capsys.readouterr().out)
-    assert content["parameters"] == 3_349_342
-    assert (tmp_path / "genotype.svg").read_text().startswith("<svg")
-
-
-def test_a_sweep_summarises_its_runs(tmp_path, capsys):
-    run("search", "-m", f"hydra.sweep.dir={tmp_path}", *TINY, "strategy.order=first,second",
-        "seed=0,1", "retrain=false")  # fmt: skip
-    table = (tmp_path / "summary.md").read_text()
-    assert "| strategy.order | runs | search validation | child test | parameters |" in table
-    assert table.count("±") == 2
-    assert "second" in capsys.readouterr().out
-
-
-def test_a_failing_job_of_a_sweep_is_named_and_the_others_finish(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        run("search", "-m", f"hydra.sweep.dir={tmp_path}", *TINY, "retrain=false",
-            "search_space.nodes=0,1")  # fmt: skip
-    assert (tmp_path / "1" / "result.json").is_file()
-    captured = capsys.readouterr()
-    assert f"no result: {tmp_path / '0'}" in captured.out
-    assert "nodes (0) must be at least 1" in captured.err
+@pytest.mark.parametrize(
+    ("arguments", "samples"),
+    [
+        ([*TINY, "max_samples=600"], 1024),  # the step that reaches it ends: two of 2 * 256
+        ([*TINY_RANDOM, *RANDOM, "max_samples=2100"], 2048),  # two trials of 1024 each
+    ],
+)
+def test_the_cap_of_samples_is_honoured(tmp_path, arguments, samples):
+    run("search", f"hydra.run.dir={tmp_path}", *arguments, "retrain=false")
+    content = json.loads((tmp_path / "result.json").read_text())
+    assert content["search"]["cost"]["training_samples"] == samples
 
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
 def test_other_precisions_search_and_train(tmp_path, precision):
-    search_into(tmp_path, f"hardware.precision={precision}")
-    assert (tmp_path / "result.json").is_file()
+    search_into(tmp_path, f"hardware.precision={precision}", "strategy.epochs=1", "child.epochs=1")
+    assert result(tmp_path)["hardware"] == f"cpu {precision}"
 
 
 def test_a_trial_that_diverges_counts_as_bad_and_the_search_goes_on(tmp_path):
@@ -174,3 +241,12 @@ def test_a_trial_that_diverges_counts_as_bad_and_the_search_goes_on(tmp_path):
     told = [e for e in events(tmp_path) if e["event"] == "told"]
     assert [e["reward"] for e in told] == [0.0] * 3
     assert {e["diverged"] for e in told} == {1.0}
+
+
+def test_a_loss_that_is_no_number_stops_the_search(tmp_path, capsys):
+    huge = ("strategy.params_optimizer.lr=1e30", "strategy.params_optimizer.clip=1e30")
+    with pytest.raises(SystemExit):
+        search_into(tmp_path, *huge)
+    error = capsys.readouterr().err
+    assert re.match(r"error: the training loss became (nan|inf) in epoch \d; lower ", error)
+    assert error.endswith("lower strategy.params_optimizer.lr (1e+30)\n")

@@ -90,6 +90,7 @@ class Hardware:
             default_root_dir=folder,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
+            log_every_n_steps=1,  # loggers get epochs; a larger number warns of short ones
             enable_model_summary=False,
             enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
             enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),

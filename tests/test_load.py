@@ -1,0 +1,120 @@
+"""The trained child of a run is loaded to be used."""
+
+import shutil
+
+import pytest
+import torch
+from command import result
+from PIL import Image
+
+import nas_lightning
+from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.sources import digits
+
+DIGITS = tuple("0123456789")
+
+
+@pytest.fixture(scope="module")
+def child(finished):
+    return nas_lightning.load_child(finished)
+
+
+@pytest.fixture(scope="module")
+def test_set():
+    """The test images as they are (N, C, H, W), uint8, and their labels (N,)."""
+    arrays = digits()
+    images = torch.stack([arrays.test[index] for index in range(len(arrays.test))])
+    return images, arrays.test_labels
+
+
+def test_a_child_is_ready_to_use(child, finished):
+    assert not child.training
+    assert child.class_names == DIGITS
+    assert child.genotype.id == result(finished)["genotype_id"]
+    assert child.preprocessing["image_size"] == [8, 8]
+
+
+def accuracy(child, images, labels):
+    with torch.inference_mode():
+        guesses = child(images).argmax(dim=1)
+    return float((guesses == labels).float().mean())
+
+
+def test_a_child_has_the_tested_accuracy(child, finished):
+    images, labels = map(torch.from_numpy, ImageDataModule(digits, seed=0).test_arrays())
+    wanted = result(finished)["child"]["test_accuracy"]
+    assert accuracy(child, images, labels) == pytest.approx(wanted, abs=1e-6)  # float32's mean
+
+
+def test_the_best_epoch_is_loaded_where_one_was_kept(trained):
+    child = nas_lightning.load_child(trained)
+    images, labels = map(torch.from_numpy, ImageDataModule(digits, seed=0).test_arrays())
+    wanted = result(trained)["child"]["test_accuracy"]
+    assert accuracy(child, images, labels) == pytest.approx(wanted, abs=1e-6)
+    assert (trained / "child" / "best.ckpt").is_file()
+
+
+def test_image_files_are_classified_as_the_images_they_hold(child, tmp_path):
+    arrays = ImageDataModule(digits, seed=0)
+    images, _ = arrays.test_arrays()
+    mean, std = arrays.preprocessing["mean"][0], arrays.preprocessing["std"][0]
+    paths = []
+    for index in range(5):
+        pixels = ((images[index, 0] * std + mean) * 255).round().astype("uint8")
+        paths.append(tmp_path / f"{index}.png")
+        Image.fromarray(pixels).save(paths[-1])
+    wanted = child(torch.from_numpy(images[:5])).argmax(dim=1).tolist()
+    assert child.classify(*paths) == [DIGITS[label] for label in wanted]
+
+
+def test_an_image_of_another_size_and_mode_is_brought_to_the_childs(child, tmp_path):
+    Image.new("RGBA", (31, 20), (200, 10, 10, 255)).save(tmp_path / "image.png")
+    assert child.preprocess(tmp_path / "image.png").shape == (1, 1, 8, 8)
+
+
+def test_no_image_and_an_unreadable_one_are_refused(child, tmp_path):
+    with pytest.raises(ValueError, match=r"need at least one image file, got none"):
+        child.classify()
+    (tmp_path / "no.png").write_text("no image")
+    with pytest.raises(ValueError, match=rf"cannot read the image '{tmp_path}/no\.png'"):
+        child.classify(tmp_path / "no.png")
+
+
+def test_a_folder_without_a_child_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=rf"'{tmp_path}' holds no trained child \(no child/last"):
+        nas_lightning.load_child(tmp_path)
+
+
+@pytest.fixture
+def changed(finished, tmp_path):
+    """Copies the finished run's child with a changed card."""
+
+    def changed(change):
+        shutil.copytree(finished / "child", tmp_path / "child")
+        content = torch.load(tmp_path / "child" / "last.ckpt", weights_only=True)
+        change(content["child"])
+        torch.save(content, tmp_path / "child" / "last.ckpt")
+        return tmp_path
+
+    return changed
+
+
+def test_a_checkpoint_that_names_anything_but_a_space_is_refused(changed):
+    folder = changed(lambda card: card["space"].update({"_target_": "os.system", "command": "x"}))
+    with pytest.raises(ValueError, match=r"search_space\._target_ must be a SearchSpace"):
+        nas_lightning.load_child(folder)
+
+
+def test_a_checkpoint_whose_space_holds_another_part_is_refused(changed):
+    hostile = {"_target_": "os.system", "command": "touch hit"}
+    folder = changed(lambda card: card["space"].update({"ops": hostile}))
+    with pytest.raises(ValueError, match=r"search_space\.ops names 'os\.system'; a space from a"):
+        nas_lightning.load_child(folder)
+
+
+def test_a_truncated_child_is_refused(changed):
+    folder = changed(lambda card: None)
+    path = folder / "child" / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ValueError, match=rf"checkpoint {path} cannot be read \(truncated\?\)"):
+        nas_lightning.load_child(folder)

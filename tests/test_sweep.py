@@ -1,0 +1,136 @@
+"""Sweeps: every combination runs, a failing one is named, and a table sums it all up."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+from command import TINY_RANDOM, result, run
+
+from nas_lightning import search
+
+
+@pytest.fixture
+def sweep(call, tmp_path, capsys):
+    """Runs a sweep; gives its exit status, standard output and standard error."""
+
+    def sweep(*arguments):
+        status = call("-m", "hydra.sweep.dir=sweep", *arguments)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return sweep
+
+
+def test_a_sweep_groups_runs_by_all_that_varied_but_the_seed(sweep, tmp_path):
+    status, out, _ = sweep("strategy=darts,random", "seed=0,2")
+    lines = (tmp_path / "sweep" / "summary.md").read_text().splitlines()
+    assert status == 0
+    assert lines[0] == "| strategy | runs | search validation | child test | parameters |"
+    figures = "0.5100 \u00b1 0.0141 | 0.9100 \u00b1 0.0141 | 1000 \u00b1 0 |"
+    assert lines[2:] == [f"| darts | 2 | {figures}", f"| random | 2 | {figures}"]
+    assert "random    2" in out
+
+
+def test_the_summary_as_numbers_has_full_precision(sweep, tmp_path):
+    sweep("seed=0,2")
+    with (tmp_path / "sweep" / "summary.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["runs"] == "2"
+    assert float(row["search_validation_accuracy_mean"]) == pytest.approx(0.51, abs=1e-12)
+    assert float(row["child_test_accuracy_std"]) == pytest.approx(0.02 / 2**0.5, abs=1e-12)
+
+
+def test_a_failing_job_is_named_and_the_others_go_on(sweep, tmp_path):
+    status, out, err = sweep("seed=0,13,14,1", "hydra.sweeper.max_batch_size=2")
+    assert status == 1
+    assert "error in sweep/1: seed (13) must be lucky" in err.replace(f"{tmp_path}/", "")
+    assert err.endswith("error: 2 of the sweep's jobs failed: 1 (seed=13), 2 (seed=14)\n")
+    assert "no result: sweep/1 (seed=13)" in out
+    assert (tmp_path / "sweep" / "3" / "result.json").is_file()
+    reason = (tmp_path / "sweep" / "1" / "error.txt").read_text()
+    assert reason == "seed (13) must be lucky; use e.g. 7\n"
+
+
+def test_a_mistake_in_one_option_of_a_sweep_stops_it_before_any_job(sweep, tmp_path):
+    status, out, err = sweep("strategy=darts,dart")
+    assert (status, out) == (1, "")
+    assert err == "error: unknown option 'dart' of strategy; choose from: darts, random\n"
+    assert not (tmp_path / "sweep" / "0").exists()
+
+
+def test_an_interruption_ends_the_whole_sweep(sweep, tmp_path):
+    status, _, _ = sweep("seed=0,15,1")
+    assert status == 130
+    assert not (tmp_path / "sweep" / "2").exists()
+
+
+def test_a_termination_ends_the_whole_sweep(sweep, tmp_path):
+    status, _, err = sweep("seed=0,16,1")
+    assert (status, err) == (143, "error: terminated\n")
+    assert not (tmp_path / "sweep" / "2").exists()
+
+
+def test_a_second_sweep_in_one_folder_is_refused(sweep):
+    sweep("seed=0")
+    assert "the folder sweep must not hold a sweep already" in sweep("seed=1")[2]
+
+
+def test_a_sweep_runs_under_the_joblib_launcher(tmp_path):
+    """In a process of its own: loky leaves workers, and warns of them."""
+    script = tmp_path / "tiny.py"
+    script.write_text(
+        "from nas_lightning import cli\n"
+        "def job(cfg, folder):\n"
+        "    if cfg.seed == 1:\n"
+        "        raise ValueError('seed (1) must be 0')\n"
+        "    (folder / 'result.json').write_text('{}')\n"
+        "cli.run('search', job)\n"
+    )
+    command = [sys.executable, str(script), "-m", "hydra/launcher=joblib", "seed=0,1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "1 of the sweep's jobs failed: 1 (seed=1)" in done.stderr
+    (table,) = tmp_path.glob("outputs/sweep/*/summary.md")
+    assert "| 1 | - | - | - |" in table.read_text()
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """The folder of a sweep over both kinds of strategy and two seeds, and what its jobs gave."""
+    folder, given, job = tmp_path_factory.mktemp("mixed"), [], search.job
+
+    def noted_job(cfg, run_folder):
+        given.append(job(cfg, run_folder))
+        return given[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "job", noted_job)
+        run("search", "-m", f"hydra.sweep.dir={folder}", *TINY_RANDOM, "strategy=darts,random",
+            "seed=0,1", "evaluation=full", "max_samples=1100", "retrain=false")  # fmt: skip
+    return folder, given
+
+
+def test_each_job_gives_its_validation_accuracy_to_a_sweeper(mixed):
+    folder, given = mixed
+    accuracies = [result(folder / str(n))["search"]["validation_accuracy"] for n in range(4)]
+    assert given == accuracies
+
+
+def test_searches_of_both_kinds_are_compared_over_seeds(mixed):
+    folder, given = mixed
+    with (folder / "summary.csv").open() as file:
+        darts, random = csv.DictReader(file)
+    assert [darts["strategy"], random["strategy"]] == ["darts", "random"]
+    assert float(darts["search_validation_accuracy_mean"]) == pytest.approx(sum(given[:2]) / 2)
+    assert float(random["search_validation_accuracy_mean"]) == pytest.approx(sum(given[2:]) / 2)
+    assert darts["child_test_accuracy_mean"] == ""
+
+
+def test_a_job_of_a_mixed_sweep_resumes_by_itself(mixed, capsys):
+    folder, given = mixed
+    (folder / "0" / "result.json").unlink()
+    (folder / "0" / "error.txt").write_text("killed\n")
+    run("search", f"resume={folder / '0'}")
+    assert result(folder / "0")["search"]["validation_accuracy"] == given[0]
+    assert not (folder / "0" / "error.txt").exists()
