@@ -1,5 +1,6 @@
 """resume=RUN_DIR: the arguments that go on with a run, from the configuration that it kept."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,8 @@ def _check_run(folder: Path) -> None:
             f"resume: {folder} was stopped before its configuration was written; there is "
             "nothing to go on with: start it again"
         )
+    if not os.access(folder, os.W_OK) and not (folder / "result.json").is_file():
+        raise ValueError(f"resume: the run in {folder} must be writable; copy it to where you may")
 
 
 def _folder(text: str) -> Path:

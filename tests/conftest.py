@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import io
+import os
 import sys
 from contextlib import redirect_stdout
 
@@ -51,6 +52,22 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained") / "run"
     run("train", f"hydra.run.dir={folder}", *PUBLISHED, "child.validation_share=0.2")
     return folder
+
+
+@pytest.fixture
+def protect():
+    """Takes the right to write, or another one, off a path; skips where that has no effect."""
+    protected = []
+
+    def protect(path, mode=0o500, right=os.W_OK):
+        protected.append((path, path.stat().st_mode))
+        path.chmod(mode)
+        if os.access(path, right):
+            pytest.skip("permissions do not bind the user who runs the tests")
+
+    yield protect
+    for path, mode in protected:
+        path.chmod(mode)
 
 
 @pytest.fixture

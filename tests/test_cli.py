@@ -153,17 +153,7 @@ def test_a_resumed_run_has_its_own_configuration_and_working_folder(call, tmp_pa
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "a b=c,d:e",
-        "it's",
-        'so "so"',
-        "{x} [y] (z)",
-        "a\\b\\",
-        'a\\"b',
-        "$x \u00fc\u65e5",
-        "~",
-        "'q'",
-    ],
+    ["a b=c,d:e {x} [y] (z)", 'it\'s so "so"', "a\\b\\", 'a\\"b', "$x \u00fc\u65e5", "~", "'q'"],
 )
 def test_a_run_resumes_in_a_folder_of_any_name(call, name, tmp_path):
     call("hydra.run.dir=run", "seed=7")
@@ -185,6 +175,14 @@ def test_overrides_beside_resume_must_be_the_runs_own(call, capsys):
 def test_no_logger_is_the_same_however_it_is_said(call):
     call("hydra.run.dir=run")
     assert call("resume=run", "logger=[]") == call("resume=run", "logger=none") == 0
+
+
+def test_a_run_that_may_not_be_written_does_not_go_on(call, tmp_path, protect, capsys):
+    call("hydra.run.dir=run")
+    (tmp_path / "run" / "result.json").unlink()
+    protect(tmp_path / "run")
+    assert call("resume=run") == 1
+    assert f"resume: the run in {tmp_path / 'run'} must be writable" in capsys.readouterr().err
 
 
 def test_a_run_in_a_folder_that_hydra_cannot_name_says_so(call, tmp_path, capsys):

@@ -157,7 +157,9 @@ def test_an_interrupted_retraining_resumes_to_the_same_bits(finished, killed, po
     assert bits(folder) == bits(finished)
 
 
-@pytest.mark.parametrize("point", with_slow(TRIAL_POINTS, "in the first trial"))
+@pytest.mark.parametrize(
+    "point", with_slow(TRIAL_POINTS, "in the first trial", "between search and retraining")
+)
 def test_an_interrupted_trial_begins_anew(finished_random, killed, point):
     folder = killed(TRIAL_POINTS[point], "search", *TINY_RANDOM, *RANDOM)
     run("search", f"resume={folder}")
@@ -172,8 +174,8 @@ def test_a_torn_line_of_the_journal_is_dropped(finished_random, killed):
     assert bits(folder) == bits(finished_random)
 
 
-def test_a_second_order_search_with_a_cap_does_not_go_on_when_resumed(tmp_path, killed):
-    arguments = ("strategy.order=second", "max_samples=600", "retrain=false")
+def test_a_search_that_reached_its_cap_does_not_go_on_when_resumed(tmp_path, killed):
+    arguments = ("max_samples=600", "retrain=false")
     search_into(tmp_path / "whole", *arguments)
     folder = killed(at("nas_lightning.outcome.write_genotype"), "search", *TINY, *arguments)
     run("search", f"resume={folder}")

@@ -229,7 +229,9 @@ def test_the_cap_of_samples_is_honoured(tmp_path, arguments, samples):
     assert content["search"]["cost"]["training_samples"] == samples
 
 
-@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+@pytest.mark.parametrize(
+    "precision", ["bf16-mixed", pytest.param("64-true", marks=pytest.mark.slow)]
+)
 def test_other_precisions_search_and_train(tmp_path, precision):
     search_into(tmp_path, f"hardware.precision={precision}", "strategy.epochs=1", "child.epochs=1")
     assert result(tmp_path)["hardware"] == f"cpu {precision}"
