@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 __all__ = ["quoted", "resume_arguments", "working_folder"]
 
 KEPT = ".hydra"
+ABSENT = object()
 
 
 def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
@@ -37,11 +38,13 @@ def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
     own = OmegaConf.select(settings, "hydra.job.config_name")
     if own != config_name:
         raise ValueError(f"resume: {folder} is a run of nas-{own}; use nas-{own} resume={folder}")
-    typed = [a for a in arguments if a not in named]
+    given = OmegaConf.select(settings, "hydra.overrides.hydra") or []  # e.g. hydra.run.dir=...
+    typed = [a for a in arguments if a not in named and a not in given]
     if flags := [a for a in typed if a.startswith("-")]:
         raise ValueError(f"resume: {flags[0]} cannot stand beside resume=; leave it out")
     choices = OmegaConf.select(settings, "hydra.runtime.choices") or {}
-    _check_same(typed, OmegaConf.load(kept / "config.yaml"), choices, folder)
+    config = OmegaConf.to_container(OmegaConf.load(kept / "config.yaml"), resolve=False)
+    _check_same(typed, config, choices, folder)
     return [
         "--config-path",
         str(kept),
@@ -114,5 +117,9 @@ def _is_same(override: Override, config: Any, choices: Any) -> bool:
     name, value = override.key_or_group, override.value()
     if name in choices and str(choices[name]) == str(value):
         return True
-    kept = OmegaConf.select(config, name, default="missing here")
+    kept = config
+    for key in name.split("."):
+        kept = kept.get(key, ABSENT) if isinstance(kept, dict) else ABSENT
+    if override.is_delete():
+        return kept is ABSENT
     return bool(kept == value) or (kept == {} and value == [])  # logger=[]

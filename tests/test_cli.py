@@ -165,11 +165,22 @@ def test_a_run_resumes_in_a_folder_of_any_name(call, name, tmp_path):
 
 
 def test_overrides_beside_resume_must_be_the_runs_own(call, capsys):
-    own = ("seed=7", "strategy=darts", "logger=[]", "strategy.epochs=9", "child.scale.cells=4")
+    own = (
+        "seed=7",
+        "strategy=darts",
+        "logger=[]",
+        "strategy.epochs=${child.epochs}",
+        "data.image_size=[9,9]",
+        "child.lr=2e-2",
+        "+callbacks.x={_target_: y}",
+        "~callbacks.progress",
+    )
     call("hydra.run.dir=run", *own)
-    assert call("resume=run", *own, "retrain=true") == 0
-    assert call("resume=run", "retrain=true", "strategy=random", "seed=8") == 1
-    assert "not the run's own: strategy, seed;" in capsys.readouterr().err
+    assert call("resume=run", *own, "retrain=true", "hydra.run.dir=run") == 0
+    other = ("strategy=random", "seed=8", "~callbacks.collapse", "+new=1", "hydra.run.dir=x")
+    assert call("resume=run", "retrain=true", *other) == 1
+    names = "strategy, seed, callbacks.collapse, new, hydra.run.dir"
+    assert f"not the run's own: {names};" in capsys.readouterr().err
 
 
 def test_no_logger_is_the_same_however_it_is_said(call):
