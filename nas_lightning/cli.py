@@ -3,13 +3,11 @@
 import math
 import os
 import shlex
-import signal
 import sys
-import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager
+from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import fields
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning import __version__, schema
 from nas_lightning.help import help_text
+from nas_lightning.interruption import Termination, interruption_of, terminable
 from nas_lightning.messages import message_of
 from nas_lightning.paths import config_dir
 from nas_lightning.resume import quoted, resume_arguments, working_folder
@@ -75,7 +74,7 @@ def _run(config_name: str, job: Job, arguments: list[str]) -> None:
     command = _Command(config_name, job, kept_setting not in (None, "", "0"))
     os.environ[FULL_ERROR] = "1"  # Hydra then raises, and leaves printing to us
     try:
-        with _terminable():
+        with terminable():
             command.run(arguments)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         command.stop(error)
@@ -84,27 +83,6 @@ def _run(config_name: str, job: Job, arguments: list[str]) -> None:
         del os.environ[FULL_ERROR]
         if kept_setting is not None:
             os.environ[FULL_ERROR] = kept_setting
-
-
-class _Termination(KeyboardInterrupt):
-    """A SIGTERM: it ends a command as Control-C does."""
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Raises at a SIGTERM; left to itself, Lightning would end with exit status 0."""
-
-    def terminate(*_: object) -> None:
-        raise _Termination
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kept = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, kept)
 
 
 class _Command:
@@ -140,8 +118,8 @@ class _Command:
 
     def stop(self, error: BaseException) -> None:
         """Tells the user about an error and ends the command."""
-        if interruption := _interruption(error):
-            has_ended = isinstance(interruption, _Termination)
+        if interruption := interruption_of(error):
+            has_ended = isinstance(interruption, Termination)
             hint = "" if self.folder is None else f"; {self._resume_hint()}"
             print(f"error: {'terminated' if has_ended else 'interrupted'}{hint}", file=sys.stderr)
             raise SystemExit(TERMINATED if has_ended else INTERRUPTED)
@@ -204,7 +182,7 @@ class _Command:
         try:
             return self.job(_typed(cfg, self.name), folder)
         except (Exception, SystemExit) as error:
-            if interruption := _interruption(error):
+            if interruption := interruption_of(error):
                 raise interruption from None
             (folder / ERROR_FILE).write_text(message_of(error) + "\n", encoding="utf-8")
             self._say(error, f"error in {folder}")
@@ -214,12 +192,6 @@ class _Command:
         if self.wants_traceback:
             traceback.print_exception(error)
         print(f"{start}: {message_of(error)}", file=sys.stderr, flush=True)
-
-
-def _interruption(error: BaseException) -> KeyboardInterrupt | None:
-    """Returns how the user ended the command, if so; Lightning makes a SystemExit of it."""
-    cause = error.__context__ if isinstance(error, SystemExit) else error
-    return cause if isinstance(cause, KeyboardInterrupt) else None
 
 
 def _typed(cfg: DictConfig, config_name: str) -> DictConfig:
