@@ -14,6 +14,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -154,6 +155,8 @@ class _Command:
         self.folder = Path(HydraConfig.get().runtime.output_dir)
         (self.folder / ERROR_FILE).unlink(missing_ok=True)  # of a sweep's job that goes on
         try:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise ValueError("a sweep must be typed as -m: it then gets its summary")
             return self.job(_typed(cfg, self.name), self.folder)
         except Exception as error:  # raised again outside of Hydra, which would print it
             self.failure = error
@@ -164,7 +167,8 @@ class _Command:
         if (folder / "multirun.yaml").exists():
             raise ValueError(f"the folder {folder} must not hold a sweep already; choose another")
         try:
-            self._start([*arguments, f"hydra.sweep.dir={quoted(folder)}"], self._run_job)
+            override = f"hydra.sweep.dir={quoted(folder)}"
+            self._start(_with_override(arguments, override), self._run_job)
         finally:
             summarise_sweep(folder)
         if failed := failed_jobs(folder):
@@ -172,7 +176,7 @@ class _Command:
 
     def _sweep_folder(self, arguments: list[str]) -> Path:
         """Returns the sweep's folder, fixed before Hydra takes the time for its name again."""
-        own = [a for a in arguments if a.lstrip("+").startswith(("hydra.", "hydra/"))]
+        own = [a for a in arguments if a.lstrip("+").startswith(("hydra.sweep.", "hydra.job."))]
         return _composed_folder(self.name, own, "hydra.sweep.dir")
 
     def _run_job(self, cfg: DictConfig) -> float | None:
@@ -205,6 +209,13 @@ def _typed(cfg: DictConfig, config_name: str) -> DictConfig:
     if missing := sorted(OmegaConf.missing_keys(typed)):
         raise ValueError(f"{missing[0]} is missing; give {missing[0]}=...")
     return typed
+
+
+def _with_override(arguments: list[str], override: str) -> list[str]:
+    """Returns the arguments with an override after the last of them, where argparse finds it."""
+    places = [i for i, a in enumerate(arguments) if "=" in a and not a.startswith("-")]
+    place = places[-1] + 1 if places else len(arguments)
+    return [*arguments[:place], override, *arguments[place:]]
 
 
 def _check_groups(arguments: list[str]) -> None:

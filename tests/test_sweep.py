@@ -71,6 +71,24 @@ def test_a_termination_ends_the_whole_sweep(sweep, tmp_path):
     assert not (tmp_path / "sweep" / "2").exists()
 
 
+def test_a_users_launcher_is_found_beside_a_sweeps_folder(sweep, tmp_path):
+    folder = tmp_path / "mine" / "hydra" / "launcher"
+    folder.mkdir(parents=True)
+    target = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+    (folder / "own.yaml").write_text(f"_target_: {target}\n")
+    status, out, err = sweep("seed=0", "hydra/launcher=own", f"--config-dir={tmp_path / 'mine'}")
+    assert (status, err) == (0, "")
+    assert "sweep: sweep" in out
+
+
+def test_a_sweep_that_a_configuration_asks_for_must_be_typed(call, tmp_path, capsys):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    text = "# @package _global_\nhydra:\n  mode: MULTIRUN\n"
+    (tmp_path / "mine" / "experiment" / "many.yaml").write_text(text)
+    assert call("experiment=many", "--config-dir=mine") == 1
+    assert "error: a sweep must be typed as -m" in capsys.readouterr().err
+
+
 def test_a_second_sweep_in_one_folder_is_refused(sweep):
     sweep("seed=0")
     assert "the folder sweep must not hold a sweep already" in sweep("seed=1")[2]
