@@ -71,11 +71,7 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("sede=1", "unknown key 'sede'; choose from: callbacks, child, data"),
         ("+new=1", "unknown key 'new'; choose from: callbacks, child, data"),
-        ("strategy.oder=1", "unknown key 'strategy.oder'; choose from: alpha_optimizer, epochs"),
-        ("strategy=dart", "unknown option 'dart' of strategy; choose from: darts, random"),
-        ("seed=abc", "seed=abc: Value 'abc' of type 'str' could not be converted to Integer"),
         ("logger=[nowhere]", "unknown option 'nowhere' of logger; --help lists them"),
         (
             "logger=null",

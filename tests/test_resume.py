@@ -140,7 +140,9 @@ def with_slow(points, *slow):
     return [pytest.param(p, marks=pytest.mark.slow if p in slow else ()) for p in points]
 
 
-@pytest.mark.parametrize("point", with_slow(SEARCH_POINTS, "before the genotype is written"))
+@pytest.mark.parametrize(
+    "point", with_slow(SEARCH_POINTS, "after a checkpoint", "before the genotype is written")
+)
 def test_an_interrupted_search_resumes_to_the_same_bits(searched, killed, point):
     folder = killed(SEARCH_POINTS[point], "search", *TINY, "retrain=false")
     run("search", f"resume={folder}")
@@ -149,7 +151,12 @@ def test_an_interrupted_search_resumes_to_the_same_bits(searched, killed, point)
 
 @pytest.mark.parametrize(
     "point",
-    with_slow(CHILD_POINTS, "in the test of the child", "before the result is written"),
+    with_slow(
+        CHILD_POINTS,
+        "in the test of the child",
+        "in the baseline",
+        "before the result is written",
+    ),
 )
 def test_an_interrupted_retraining_resumes_to_the_same_bits(finished, killed, point):
     folder = killed(CHILD_POINTS[point], "search", *TINY)
@@ -158,7 +165,10 @@ def test_an_interrupted_retraining_resumes_to_the_same_bits(finished, killed, po
 
 
 @pytest.mark.parametrize(
-    "point", with_slow(TRIAL_POINTS, "in the first trial", "between search and retraining")
+    "point",
+    with_slow(
+        TRIAL_POINTS, "in the first trial", "after the last trial", "between search and retraining"
+    ),
 )
 def test_an_interrupted_trial_begins_anew(finished_random, killed, point):
     folder = killed(TRIAL_POINTS[point], "search", *TINY_RANDOM, *RANDOM)
