@@ -52,6 +52,8 @@ def assemble(cfg: DictConfig) -> Parts:
     """
     from nas_lightning.core.search_space import SearchSpace
 
+    if not -(2**63) <= cfg.seed < 2**63:
+        raise ValueError(f"seed ({cfg.seed}) must be a number of 64 bits; use e.g. 0")
     hardware = make(cfg.hardware, "hardware")
     hardware.prepare()
     space = make(cfg.search_space, "search_space", kind=SearchSpace)

@@ -28,6 +28,7 @@ SEARCHES = {
         ["strategy=random", "strategy._target_=plug_ins.Neither"],
         "strategy._target_ (Neither) must be a OneShotStrategy or a BlackBoxStrategy",
     ),
+    "seed beyond 64 bits": (["seed=9223372036854775808"], "must be a number of 64 bits; use e.g"),
     "zero epochs": (["strategy.epochs=0"], "strategy.epochs (0) must be at least 1; use e.g. 10"),
     "zero trials": (["strategy=random", "strategy.trials=0"], "strategy.trials (0) must be at lea"),
     "unknown order": (["strategy.order=third"], "'third'; choose from: first, second"),

@@ -41,7 +41,7 @@ class Sgd:
                 f"params_optimizer.lr ({self.lr}) must be > 0 and lr_min "
                 f"({self.lr_min}) between 0 and it; use e.g. 0.025 and 0.001"
             )
-        if not 0 <= self.momentum < 1 or self.weight_decay < 0 or self.clip <= 0:
+        if not (0 <= self.momentum < 1 and 0 <= self.weight_decay < inf and self.clip > 0):
             raise ValueError(
                 f"params_optimizer: momentum ({self.momentum}) must be in [0, 1), "
                 f"weight_decay ({self.weight_decay}) >= 0, clip ({self.clip}) > 0"
@@ -77,7 +77,7 @@ class Adam:
     weight_decay: float = 1e-3
 
     def __post_init__(self) -> None:
-        if (self.lr is not None and not 0 < self.lr < inf) or self.weight_decay < 0:
+        if not (self.lr is None or 0 < self.lr < inf) or not 0 <= self.weight_decay < inf:
             raise ValueError(
                 f"alpha_optimizer.lr ({self.lr}) must be > 0 and weight_decay "
                 f"({self.weight_decay}) >= 0; use e.g. 3e-4 and 1e-3"

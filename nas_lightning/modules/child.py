@@ -80,7 +80,7 @@ class ChildRecipe:
         for name in ("warmup", "momentum", "label_smoothing", "drop_path", "validation_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"child.{name} ({getattr(self, name)}) must be in [0, 1)")
-        if self.weight_decay < 0 or self.clip <= 0 or self.cutout < 0:
+        if not (0 <= self.weight_decay < inf and self.clip > 0 and self.cutout >= 0):
             raise ValueError(
                 f"child.weight_decay ({self.weight_decay}) and child.cutout "
                 f"({self.cutout}) must be >= 0, child.clip ({self.clip}) > 0"

@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 
 __all__ = ["Hardware"]
 
+MAX_THREADS = 1024  # the system may end a process that asks for many more
 PRECISIONS = ("32-true", "64-true", "bf16-mixed")
 
 
@@ -26,7 +27,7 @@ class Hardware:
         devices: number of them.
         precision: "32-true", "64-true" or "bf16-mixed"; no 16-bit floats that need their loss
             scaled, since a search takes its gradients itself.
-        threads: CPU threads, at least 1; None takes all cores.
+        threads: CPU threads, 1 to 1024; None takes all cores.
 
     Raises:
         ValueError: a value is out of its range, or there is no such device here.
@@ -43,8 +44,10 @@ class Hardware:
                 f"hardware.devices ({self.devices}) must be 1: searches on several "
                 "devices are not there yet"
             )
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"hardware.threads ({self.threads}) must be at least 1, or null")
+        if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
+            raise ValueError(
+                f"hardware.threads ({self.threads}) must be between 1 and {MAX_THREADS}, or null"
+            )
         if self.precision not in PRECISIONS:
             raise ValueError(
                 f"unknown hardware.precision '{self.precision}'; choose from: "

@@ -54,7 +54,7 @@ class Darts(OneShotStrategy):
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         if order not in ORDERS:
             raise ValueError(f"unknown strategy.order '{order}'; choose from: {', '.join(ORDERS)}")
-        if radius <= 0:
+        if not radius > 0:
             raise ValueError(f"strategy.radius ({radius}) must be > 0; the paper has 0.01")
         self.order, self.radius = order, radius
         noise = torch.randn(self.allowed.shape, generator=self.rng)

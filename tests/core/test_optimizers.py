@@ -82,6 +82,7 @@ def test_alphas_travel_as_far_in_a_short_search_as_in_a_long_one():
         ({"momentum": -0.1}, r"momentum \(-0.1\) must be in \[0, 1\)"),
         ({"weight_decay": -1e-3}, r"weight_decay \(-0.001\) >= 0"),
         ({"clip": 0.0}, r"clip \(0.0\) > 0"),
+        ({"clip": float("nan")}, r"clip \(nan\) > 0"),
     ],
 )
 def test_impossible_settings_of_sgd_are_refused(settings, message):

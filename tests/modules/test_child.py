@@ -246,6 +246,7 @@ def test_a_checkpoint_carries_the_card():
         ),
         ({"cutout": -2}, r"child.cutout \(-2\) must be >= 0"),
         ({"clip": 0.0}, r"child.clip \(0.0\) > 0"),
+        ({"weight_decay": float("nan")}, r"child.weight_decay \(nan\) and"),
     ],
 )
 def test_impossible_recipes_are_refused(values, message):

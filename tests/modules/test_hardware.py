@@ -24,7 +24,8 @@ def no_gpu(monkeypatch):
         ({"accelerator": "tpu"}, r"hardware\.accelerator \(tpu\) needs a device"),
         ({"accelerator": "abacus"}, r"'abacus'; choose from: cpu, cuda, gpu, mps, tpu"),
         ({"devices": 2}, r"hardware\.devices \(2\) must be 1"),
-        ({"threads": 0}, r"hardware\.threads \(0\) must be at least 1, or null"),
+        ({"threads": 0}, r"hardware\.threads \(0\) must be between 1 and 1024, or null"),
+        ({"threads": 10**6}, r"hardware\.threads \(1000000\) must be between 1 and 1024"),
         ({"precision": "16-mixed"}, r"'16-mixed'; choose from: 32-true, 64-true, bf16-mixed"),
     ],
 )
