@@ -1,6 +1,6 @@
 """The one generic cell: a weighted directed acyclic graph, and its weights."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -98,6 +98,11 @@ class Cell(nn.Module):
             else:
                 states.append(State(weighted_sum([weights[b.key] for b in run], terms)))
         return State(torch.cat([states[index].x for index in self.output], dim=1))
+
+    def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
+        """Yields each branch's operation and the factors that weigh it (see `core.cost`)."""
+        for branch in (b for branches in self.incoming for b in branches):
+            yield self.ops[branch.key], branch.factors
 
     def _run(self, branch: Branch, state: State, drop_path: DropPath | None) -> Tensor:
         op = self.ops[branch.key]

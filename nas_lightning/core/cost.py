@@ -2,22 +2,28 @@
 
 Multiply-adds count convolutions and linear layers, for one sample, without biases; BatchNorm,
 pooling and additions are free, as in the tables of the field. An auxiliary head, which only
-training runs, counts in neither.
+training runs, counts in neither. A module that runs several times has its params counted once.
+
+What a mixture weighs is told by the network itself, in two ways. A container may have a method
+`weighted_modules()` that yields pairs (submodule, factors): what the submodule costs is weighted
+by the product of the factors; nested containers multiply. An elastic operation, whose size
+follows the mixture, may have a method `cost_terms(output)` that yields its own `Term`s; neither
+it nor its submodules are counted otherwise.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.core.cell import Cell, factors_value
+from nas_lightning.core.cell import factors_value
 from nas_lightning.core.choices import Factor, Mixture
 
-__all__ = ["QUANTITIES", "Cost", "count_cost", "trace_cost"]
+__all__ = ["QUANTITIES", "Cost", "Elastic", "Term", "Weighted", "count_cost", "trace_cost"]
 
 QUANTITIES = ("parameters", "multiply_adds")
 
@@ -56,7 +62,34 @@ class Cost:
 
     def of_child(self, mixture: Mixture) -> dict[str, int]:
         """Returns the cost of a genotype's child, given the genotype's one-hot mixture."""
-        return {name: round(float(value)) for name, value in self.of(mixture).items()}
+        table = zip(mixture.weights.tolist(), mixture.support, strict=True)
+        rows = [[w if i in allowed else 0.0 for i, w in enumerate(r)] for r, allowed in table]
+        totals = [0.0] * len(QUANTITIES)
+        for term in self.terms:
+            weight = prod(_plain_value(factor, rows) for factor in term.factors)
+            if weight:
+                totals = [t + a * weight for t, a in zip(totals, term.amount, strict=True)]
+        return {name: round(total) for name, total in zip(QUANTITIES, totals, strict=True)}
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """A container whose submodules are weighted by a mixture."""
+
+    def weighted_modules(self) -> Iterable[tuple[nn.Module, tuple[Factor, ...]]]:
+        """Yields submodules, each with the factors that weigh it."""
+
+
+@runtime_checkable
+class Elastic(Protocol):
+    """An operation whose size follows the mixture."""
+
+    def cost_terms(self, output: Tensor) -> Iterable[Term]:
+        """Yields what one run costs, by what weighs it.
+
+        Args:
+            output: what the operation gave for one sample, on the meta device.
+        """
 
 
 def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | None) -> Cost:
@@ -67,19 +100,18 @@ def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | No
         shape: shape of one sample.
         mixture: a mixture whose support is everything.
     """
-    amounts: dict[tuple[Factor, ...], list[int]] = {}
+    tally, training = _Tally(), network.training
     hooks = [
-        module.register_forward_hook(partial(_record, amounts, factors))
-        for module, factors in _leaves(network)
+        module.register_forward_hook(partial(tally.record, factors))
+        for module, factors in _counted(network, ())
     ]
-    training = network.training
     with torch.no_grad(), torch.device("meta"):
         sample = torch.empty((1, *shape))
         network.eval()(sample) if mixture is None else network.eval()(sample, mixture)
     network.train(training)
     for hook in hooks:
         hook.remove()
-    return Cost(tuple(Term(tuple(amount), factors) for factors, amount in amounts.items()))
+    return Cost(tuple(Term(tuple(amount), f) for f, amount in tally.amounts.items()))
 
 
 def count_cost(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
@@ -89,43 +121,64 @@ def count_cost(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
     return dict(zip(QUANTITIES, sums, strict=True))
 
 
-def _leaves(network: nn.Module) -> list[tuple[nn.Module, tuple[Factor, ...]]]:
-    """Returns the modules that cost something, each with the factors of its branch."""
-    factors: dict[nn.Module, tuple[Factor, ...]] = {}
-    for cell in network.modules():
-        if isinstance(cell, Cell):
-            for branch in (b for branches in cell.incoming for b in branches):
-                for module in cell.ops[branch.key].modules():
-                    factors[module] = branch.factors
-    return [(m, factors.get(m, ())) for m in network.modules() if not list(m.children())]
+class _Tally:
+    """Adds up what runs cost, by what weighs it."""
+
+    def __init__(self) -> None:
+        self.amounts: dict[tuple[Factor, ...], list[int]] = {}
+        self.seen: set[nn.Module] = set()
+
+    def record(
+        self, factors: tuple[Factor, ...], module: nn.Module, inputs: Any, output: Tensor
+    ) -> None:
+        """Counts one run of a module; a forward hook."""
+        is_new = module not in self.seen
+        self.seen.add(module)
+        if isinstance(module, Elastic):
+            for term in module.cost_terms(output):
+                self._add(factors + term.factors, (term.amount[0] * is_new, *term.amount[1:]))
+            return
+        params = sum(p.numel() for p in module.parameters(recurse=False))
+        self._add(factors, (params * is_new, _multiply_adds(module, output)))
+
+    def _add(self, factors: tuple[Factor, ...], amount: Sequence[int]) -> None:
+        sums = self.amounts.setdefault(factors, [0] * len(QUANTITIES))
+        self.amounts[factors] = [s + a for s, a in zip(sums, amount, strict=True)]
 
 
-def _record(
-    amounts: dict[tuple[Factor, ...], list[int]],
-    factors: tuple[Factor, ...],
-    module: nn.Module,
-    inputs: Any,
-    output: Tensor,
-) -> None:
-    params = sum(p.numel() for p in module.parameters())
-    count = next((c for kind, c in _MULTIPLY_ADDS.items() if isinstance(module, kind)), None)
-    amount = amounts.setdefault(factors, [0] * len(QUANTITIES))
-    amount[0] += params
-    amount[1] += count(module, output) if count else 0
+def _counted(
+    module: nn.Module, factors: tuple[Factor, ...]
+) -> Iterable[tuple[nn.Module, tuple[Factor, ...]]]:
+    """Yields the modules that cost something, each with everything that weighs it."""
+    if isinstance(module, Elastic):
+        yield module, factors
+        return
+    if isinstance(module, _CONVOLUTIONS + _LINEAR) or list(module.parameters(recurse=False)):
+        yield module, factors
+    inner = dict(module.weighted_modules()) if isinstance(module, Weighted) else {}
+    for part in _parts(module, inner):
+        yield from _counted(part, factors + inner.get(part, ()))
 
 
-def _convolution(module: nn.Module, output: Tensor) -> int:
-    assert isinstance(module, nn.Conv2d)
-    per_output = module.in_channels // module.groups * prod(module.kernel_size)
-    return output.numel() * per_output
+def _parts(module: nn.Module, inner: dict[nn.Module, tuple[Factor, ...]]) -> Iterable[nn.Module]:
+    """Yields the submodules to look into: those that are weighted, and the others' outermost."""
+    for child in module.children():
+        if child in inner or not inner.keys() & set(child.modules()):
+            yield child
+        else:
+            yield from _parts(child, inner)
 
 
-def _linear(module: nn.Module, output: Tensor) -> int:
-    assert isinstance(module, nn.Linear)
-    return output.numel() * module.in_features
+def _multiply_adds(module: nn.Module, output: Tensor) -> int:
+    if isinstance(module, _CONVOLUTIONS):
+        return output.numel() * (module.in_channels // module.groups) * prod(module.kernel_size)
+    return output.numel() * module.in_features if isinstance(module, _LINEAR) else 0
 
 
-_MULTIPLY_ADDS: dict[type[nn.Module], Callable[[nn.Module, Tensor], int]] = {
-    nn.Conv2d: _convolution,
-    nn.Linear: _linear,
-}
+def _plain_value(factor: Factor, rows: Sequence[Sequence[float]]) -> float:
+    row = rows[factor.choice]
+    return sum(c * w for c, w in zip(factor.coefficients, row, strict=False) if c)
+
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_LINEAR = (nn.Linear,)

@@ -18,7 +18,10 @@ class Scale:
         batch_norm: "batch" (statistics of the batch while training) or "fixed" (the running
             ones, which then stay 0 and 1).
         auxiliary: whether a child has the auxiliary head of DARTS's evaluation network.
-        input_shape: image shape (channels, height, width); null takes it from the data.
+        partial: a mixed operation runs on one of so many channels and the others go around it
+            (PC-DARTS's K); 1 runs it on all. Cells of edges alone take notice of it.
+        input_shape: input shape, of an image (channels, height, width); null takes it from the
+            data.
         num_outputs: number of classes; null takes it from the data.
 
     Raises:
@@ -31,6 +34,7 @@ class Scale:
     flavour: str = "search"
     batch_norm: str = "batch"
     auxiliary: bool = False
+    partial: int = 1
     input_shape: tuple[int, ...] | None = None
     num_outputs: int | None = None
 
@@ -42,9 +46,27 @@ class Scale:
                 f"scale.cells ({self.cells}) must be at least 3: one normal cell and "
                 "two reduction cells; use e.g. 5"
             )
+        if not 1 <= self.partial <= self.channels:
+            raise ValueError(
+                f"scale.partial ({self.partial}) must be between 1 and scale.channels "
+                f"({self.channels}); PC-DARTS has 4"
+            )
         _check_name("stem", self.stem, ("cifar", "imagenet"))
         _check_name("flavour", self.flavour, ("search", "child"))
         _check_name("batch_norm", self.batch_norm, ("batch", "fixed"))
+
+    def sample_shape(self) -> tuple[int, ...]:
+        """Returns the shape of one input of any rank.
+
+        Raises:
+            ValueError: the shape is unknown, or no shape.
+        """
+        if not self.input_shape or min(self.input_shape) < 1:
+            raise ValueError(
+                f"scale.input_shape ({self.input_shape}) must be a shape such as (3, 32, 32); "
+                "it usually comes from the data"
+            )
+        return tuple(self.input_shape)
 
     def image(self) -> tuple[int, int, int]:
         """Returns the image shape (channels, height, width).

@@ -39,6 +39,7 @@ class SearchSpace(ABC):
         if decisions is None:
             decisions = [Decision(c.name, c.options, c.kind) for c in choices]
         self.decisions = tuple(decisions)
+        self._costs: dict[Scale, Cost] = {}
 
     def supernet(self, scale: Scale) -> nn.Module:
         """Builds the network of all genotypes: forward(x, mixture) -> logits; a hook.
@@ -108,8 +109,8 @@ class SearchSpace(ABC):
         """
         return Genotype.of(self.name, rules.canonical(self.decisions, chosen))
 
-    def count(self) -> int:
-        """Returns the exact number of genotypes."""
+    def count(self) -> int | float:
+        """Returns the exact number of genotypes, or infinity."""
         return rules.count(self.decisions)
 
     def sample(self, rng: Random) -> Genotype:
@@ -134,10 +135,13 @@ class SearchSpace(ABC):
         return Genotype.of(self.name, rules.decode(self.decisions, code))
 
     def cost(self, scale: Scale) -> Cost:
-        """Traces what the children of this space cost at a scale, on no real memory."""
-        with torch.device("meta"):
-            network = self.supernet(scale)
-        return trace_cost(network, scale.image(), uniform_mixture(self.choices))
+        """Returns what the children of this space cost at a scale, traced on no real memory."""
+        if scale not in self._costs:
+            with torch.device("meta"):
+                network = self.supernet(scale)
+            shape = scale.sample_shape()
+            self._costs[scale] = trace_cost(network, shape, uniform_mixture(self.choices))
+        return self._costs[scale]
 
 
 def uniform_mixture(choices: Sequence[Choice]) -> Mixture:
@@ -169,7 +173,7 @@ def child_cost(space: SearchSpace, genotype: Genotype, scale: Scale) -> dict[str
     """Returns the cost of one child by quantity, counted on the meta device."""
     with torch.device("meta"):
         network = space.child(genotype, scale)
-    return count_cost(network, scale.image())
+    return count_cost(network, scale.sample_shape())
 
 
 def inherit(child: nn.Module, supernet: nn.Module) -> None:

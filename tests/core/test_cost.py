@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas_lightning.core.choices import Mixture
-from nas_lightning.core.cost import QUANTITIES, Cost, count_cost
+from nas_lightning.core.choices import Factor, Mixture
+from nas_lightning.core.cost import QUANTITIES, Cost, Term, count_cost, trace_cost
 from nas_lightning.core.normalization import BatchNorm
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import child_cost, uniform_mixture
@@ -144,3 +144,51 @@ def test_counting_leaves_no_hook_and_no_change_of_mode():
 def test_a_cost_without_terms_is_zero():
     found = Cost(()).of(uniform_mixture(TINY.choices))
     assert {name: float(value) for name, value in found.items()} == dict.fromkeys(QUANTITIES, 0.0)
+
+
+class Outer(nn.Module):
+    """Weighs a container that weighs its own parts, one of them run twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.twice = Inner(), nn.Linear(4, 4)
+
+    def weighted_modules(self):
+        yield self.inner, (Factor(0, (1.0, 0.0)),)
+
+    def forward(self, x, mixture=None):
+        return self.twice(self.twice(self.inner(x)))
+
+
+class Inner(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.line, self.scale = nn.Conv1d(2, 3, 5, padding=2), nn.Parameter(torch.ones(7))
+        self.elastic = Wide(3, 2)
+
+    def weighted_modules(self):
+        yield self.line, (Factor(1, (0.0, 1.0)),)
+
+    def forward(self, x):
+        return self.elastic(self.line(x))
+
+
+class Wide(nn.Linear):
+    """Costs ten of everything where the first option of choice 2 weighs one."""
+
+    def __init__(self, channels_in, channels_out):
+        super().__init__(4, 4)
+
+    def cost_terms(self, output):
+        yield Term((10, 10 * output.numel()), (Factor(2, (1.0, 0.0)),))
+
+
+def test_nested_containers_multiply_elastic_operations_tell_and_params_count_once():
+    with torch.device("meta"):
+        network = Outer()
+    mixture = Mixture(torch.tensor([[0.5, 0.5], [0.2, 0.8], [0.25, 0.75]]), ((0, 1),) * 3)
+    cost = trace_cost(network, (2, 4), mixture).of(mixture)
+    line, scale, elastic, twice = 0.5 * 0.8 * 33, 0.5 * 7, 0.5 * 0.25 * 10, 20
+    assert cost["parameters"].item() == pytest.approx(line + scale + elastic + twice)
+    adds = 0.5 * 0.8 * 12 * 2 * 5 + 0.5 * 0.25 * 10 * 12 + 2 * 12 * 4
+    assert cost["multiply_adds"].item() == pytest.approx(adds)
