@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nas_lightning.core.choices import Branch, Factor, Mixture
 from nas_lightning.core.operations import Operation, State
+from nas_lightning.core.partial import BYPASS, partial_channels, shuffled
 from nas_lightning.core.weighted_sum import weighted_sum
 
 __all__ = ["Cell", "DropPath", "branch_weights"]
@@ -49,6 +50,9 @@ class Cell(nn.Module):
         output: the states whose concatenation is the cell's output.
         channels: channels of every state.
         stride: by how much nodes are smaller than the inputs, 1 or 2.
+        partial: operations run on the first of so many parts of a state's channels; the branches
+            of operation "bypass" carry the others, and a shuffle mixes both (PC-DARTS, 2020,
+            arXiv:1907.05737, equation 2). 1 runs operations on all channels.
     """
 
     def __init__(
@@ -60,8 +64,10 @@ class Cell(nn.Module):
         output: Sequence[int],
         channels: int,
         stride: int,
+        partial: int = 1,
     ) -> None:
         super().__init__()
+        self.partial = partial
         self.preprocess = nn.ModuleList(preprocess)
         self.ops = nn.ModuleDict({branch.key: build(branch) for branch in branches})
         self.output, self.channels, self.stride = tuple(output), channels, stride
@@ -90,13 +96,7 @@ class Cell(nn.Module):
         states = [State(op(x)) for op, x in zip(self.preprocess, inputs, strict=True)]
         for branches in self.incoming:
             run = [b for b in branches if weights is None or b.key in weights]
-            terms = [self._run(branch, states[branch.source], drop_path) for branch in run]
-            if not terms:
-                states.append(State(self._zeros(states[0].x)))
-            elif weights is None:
-                states.append(State(sum(terms[1:], start=terms[0])))
-            else:
-                states.append(State(weighted_sum([weights[b.key] for b in run], terms)))
+            states.append(State(self._node(run, states, weights, drop_path)))
         return State(torch.cat([states[index].x for index in self.output], dim=1))
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
@@ -104,14 +104,44 @@ class Cell(nn.Module):
         for branch in (b for branches in self.incoming for b in branches):
             yield self.ops[branch.key], branch.factors
 
+    def _node(
+        self,
+        run: Sequence[Branch],
+        states: Sequence[State],
+        weights: Mapping[str, Tensor] | None,
+        drop_path: DropPath | None,
+    ) -> Tensor:
+        if self.partial == 1:
+            terms = [self._run(b, states[b.source], drop_path) for b in run]
+            return self._sum(run, terms, weights, states[0].x, self.channels)
+        sides = []
+        for side, channels in enumerate(partial_channels(self.channels, self.partial)):
+            taken = [b for b in run if (b.op == BYPASS) == bool(side)]
+            parts = [states[b.source].parts(self.partial)[side] for b in taken]
+            terms = [self._run(b, x, drop_path) for b, x in zip(taken, parts, strict=True)]
+            sides.append(self._sum(taken, terms, weights, states[0].x, channels))
+        return shuffled(torch.cat(sides, dim=1), self.partial)
+
     def _run(self, branch: Branch, state: State, drop_path: DropPath | None) -> Tensor:
         op = self.ops[branch.key]
         out: Tensor = op(state)
         return out if drop_path is None or op.is_identity else drop_path(out)
 
-    def _zeros(self, x: Tensor) -> Tensor:
-        size = [-(-side // self.stride) for side in x.shape[2:]]
-        return x.new_zeros((x.shape[0], self.channels, *size))
+    def _sum(
+        self,
+        run: Sequence[Branch],
+        terms: Sequence[Tensor],
+        weights: Mapping[str, Tensor] | None,
+        like: Tensor,
+        channels: int,
+    ) -> Tensor:
+        if not terms:
+            size = [-(-side // self.stride) for side in like.shape[2:]]
+            return like.new_zeros((like.shape[0], channels, *size))
+        if weights is None:
+            total: Tensor = sum(terms[1:], start=terms[0])
+            return total
+        return weighted_sum([weights[b.key] for b in run], terms)
 
 
 def branch_weights(branches: Sequence[Branch], mixture: Mixture) -> dict[str, Tensor]:

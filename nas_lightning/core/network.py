@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nas_lightning.core.cell import Cell, DropPath, branch_weights
 from nas_lightning.core.choices import Branch, Mixture
 from nas_lightning.core.normalization import Norm
-from nas_lightning.core.operations import FactorizedReduction, State, relu_conv_norm
+from nas_lightning.core.operations import FactorizedReduction, Operation, State, relu_conv_norm
 from nas_lightning.core.scale import Scale
 
 __all__ = ["CellNetwork", "MakeCell"]
@@ -27,7 +27,7 @@ class MakeCell(Protocol):
     """Builds one cell of a stack."""
 
     def __call__(
-        self, kind: str, channels: int, preprocess: Sequence[nn.Module], norm: Norm
+        self, kind: str, channels: int, preprocess: Sequence[Operation], norm: Norm
     ) -> Cell:
         """Returns the cell.
 

@@ -36,6 +36,7 @@ class State:
     def __init__(self, x: Tensor) -> None:
         self.x = x
         self._known: dict[tuple[str, int], Tensor] = {}
+        self._parts: tuple[State, State] | None = None
 
     def relu(self) -> Tensor:
         """Returns x under ReLU."""
@@ -51,6 +52,13 @@ class State:
             ("average", stride),
             lambda: F.avg_pool2d(self.x, 3, stride, 1, count_include_pad=False),
         )
+
+    def parts(self, partial: int) -> tuple["State", "State"]:
+        """Returns the first of `partial` parts of the channels, and the others together."""
+        if self._parts is None:
+            head = self.x.shape[1] // partial
+            self._parts = State(self.x[:, :head]), State(self.x[:, head:])
+        return self._parts
 
     def _once(self, key: tuple[str, int], compute: Callable[[], Tensor]) -> Tensor:
         if key not in self._known:

@@ -46,10 +46,10 @@ class Scale:
                 f"scale.cells ({self.cells}) must be at least 3: one normal cell and "
                 "two reduction cells; use e.g. 5"
             )
-        if not 1 <= self.partial <= self.channels:
+        if self.partial < 1 or self.channels % self.partial:
             raise ValueError(
-                f"scale.partial ({self.partial}) must be between 1 and scale.channels "
-                f"({self.channels}); PC-DARTS has 4"
+                f"scale.partial ({self.partial}) must divide scale.channels ({self.channels}); "
+                "PC-DARTS has 4 and 16"
             )
         _check_name("stem", self.stem, ("cifar", "imagenet"))
         _check_name("flavour", self.flavour, ("search", "child"))

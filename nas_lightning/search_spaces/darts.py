@@ -16,10 +16,11 @@ from nas_lightning.core.choices import Branch, Choice, Factor, Mixture
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
-from nas_lightning.core.network import CellNetwork
+from nas_lightning.core.network import CellNetwork, MakeCell
 from nas_lightning.core.normalization import Norm
 from nas_lightning.core.notation import CellText, read_darts_text
 from nas_lightning.core.operations import OPERATIONS, Operation, build_operation
+from nas_lightning.core.partial import BYPASS, Bypass, partial_channels
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 
@@ -89,14 +90,20 @@ class DartsSpace(SearchSpace):
 
     def supernet(self, scale: Scale) -> CellNetwork:
         """Builds the search network; at 16 channels, 8 cells: 1,930,618 params."""
-        tables = {kind: self._branches(kind, self._all_ops(kind)) for kind in KINDS}
-        return CellNetwork(self._cell_maker(tables), tables, scale)
+        tables = {
+            kind: self._branches(kind, self._all_ops(kind)) + self._bypasses(kind, scale, None)
+            for kind in KINDS
+        }
+        return CellNetwork(self._cell_maker(tables, scale.partial), tables, scale)
 
     def child(self, genotype: Genotype, scale: Scale) -> CellNetwork:
         """Builds the evaluation network of a genotype (with scale.flavour "child")."""
         chosen = self._chosen_ops(self.validate(genotype))
-        tables = {kind: self._branches(kind, chosen) for kind in KINDS}
-        return CellNetwork(self._cell_maker(tables), {}, scale)
+        tables = {
+            kind: self._branches(kind, chosen) + self._bypasses(kind, scale, chosen)
+            for kind in KINDS
+        }
+        return CellNetwork(self._cell_maker(tables, scale.partial), {}, scale)
 
     def discretize(self, scores: Mixture) -> Genotype:
         """Keeps for each node the two edges whose best operation scores highest.
@@ -189,24 +196,38 @@ class DartsSpace(SearchSpace):
                 target,
                 op,
                 (self._factor(_edge(kind, source, target), op),),
-                stride=2 if kind == "reduction" and source < NUM_INPUTS else 1,
+                stride=_stride(kind, source),
             )
             for source, target in self._edges
             for op in ops.get(_edge(kind, source, target), ())
         )
 
+    def _bypasses(
+        self, kind: str, scale: Scale, chosen: dict[str, tuple[str, ...]] | None
+    ) -> tuple[Branch, ...]:
+        """Returns the ways around partial channels, each weighted by the sum of its edge's row."""
+        every = (1.0,) * len(self.ops)
+        edges = [(s, t) for s, t in self._edges if chosen is None or _edge(kind, s, t) in chosen]
+        return tuple(
+            Branch(s, t, BYPASS, (Factor(self._index[_edge(kind, s, t)], every),), _stride(kind, s))
+            for s, t in edges
+            if scale.partial > 1
+        )
+
     def _factor(self, choice: str, op: str) -> Factor:
         return Factor(self._index[choice], tuple(float(o == op) for o in self.ops))
 
-    def _cell_maker(self, tables: dict[str, tuple[Branch, ...]]):  # type: ignore[no-untyped-def]
+    def _cell_maker(self, tables: dict[str, tuple[Branch, ...]], partial: int) -> MakeCell:
         def make(kind: str, channels: int, preprocess: Sequence[Operation], norm: Norm) -> Cell:
             def build(branch: Branch) -> Operation:
-                return build_operation(branch.op, channels, branch.stride, norm)
+                if branch.op == BYPASS:
+                    return Bypass(branch.stride)
+                read, _ = partial_channels(channels, partial)
+                return build_operation(branch.op, read, branch.stride, norm)
 
-            states = range(NUM_INPUTS + self.nodes)
-            stride = 2 if kind == "reduction" else 1
+            nodes, stride = range(NUM_INPUTS, NUM_INPUTS + self.nodes), _stride(kind, 0)
             return Cell(
-                tables[kind], build, preprocess, len(states), states[NUM_INPUTS:], channels, stride
+                tables[kind], build, preprocess, nodes.stop, nodes, channels, stride, partial
             )
 
         return make
@@ -253,6 +274,10 @@ def _check_ops(ops: Sequence[str]) -> None:
         raise ValueError(f"unknown op '{unknown[0]}'; choose from: {', '.join(known)}")
     if len(set(ops)) < len(ops) or set(ops) <= {"none"}:
         raise ValueError(f"ops ({', '.join(ops)}) must be different and hold one beside none")
+
+
+def _stride(kind: str, source: int) -> int:
+    return 2 if kind == "reduction" and source < NUM_INPUTS else 1
 
 
 def _edge(kind: str, source: int, target: int) -> str:
