@@ -23,8 +23,15 @@ from nas_lightning.help import help_text
 from nas_lightning.interruption import Termination, interruption_of, terminable
 from nas_lightning.messages import message_of
 from nas_lightning.paths import config_dir
-from nas_lightning.resume import quoted, resume_arguments, working_folder
-from nas_lightning.sweep import ERROR_FILE, failed_jobs, summarise_sweep
+from nas_lightning.resume import (
+    quoted,
+    resume_arguments,
+    sweep_arguments,
+    sweep_to_resume,
+    working_folder,
+)
+from nas_lightning.sweep import ERROR_FILE, SWEEP_FILE, Kept, failed_jobs
+from nas_lightning.sweep_table import summarise_sweep
 
 __all__ = ["Job", "run"]
 
@@ -99,20 +106,29 @@ class _Command:
         self.name, self.job, self.wants_traceback = name, job, wants_traceback
         self.folder: Path | None = None
         self.failure: Exception | None = None
+        self.kept: dict[str, Kept] = {}
 
     def run(self, arguments: list[str]) -> None:
         """Runs the job or, with -m, all of them and their summary."""
         schema.register()
         _check_groups(arguments)
+        if sweep := sweep_to_resume(arguments):
+            self.kept = Kept.by_jobs(sweep)
+            with chdir(working_folder(sweep / SWEEP_FILE)):
+                self._run_sweep(sweep_arguments(sweep, arguments, self.name), sweep)
+            return
         resumed = resume_arguments(arguments, self.name)
         if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(resumed):
-            self._run_sweep(resumed)
+            folder = self._new_sweep_folder(resumed)
+            override = f"hydra.sweep.dir={quoted(folder)}"
+            self._run_sweep(_with_override(resumed, override), folder)
             return
         if resumed is arguments:
             _check_unused(_typed_folder(self.name, arguments))
             self._start(arguments, self._run_one)
         else:
-            with chdir(working_folder(resumed)):
+            kept = Path(resumed[resumed.index("--config-path") + 1])
+            with chdir(working_folder(kept / "hydra.yaml")):
                 self._start(resumed, self._run_one)
         if self.failure is not None:
             raise self.failure
@@ -162,28 +178,36 @@ class _Command:
             self.failure = error
             return None
 
-    def _run_sweep(self, arguments: list[str]) -> None:
-        folder = self._sweep_folder(arguments)
-        if (folder / "multirun.yaml").exists():
-            raise ValueError(f"the folder {folder} must not hold a sweep already; choose another")
+    def _run_sweep(self, arguments: list[str], folder: Path) -> None:
+        self.folder = folder
         try:
-            override = f"hydra.sweep.dir={quoted(folder)}"
-            self._start(_with_override(arguments, override), self._run_job)
+            self._start(arguments, self._run_job)
         finally:
             summarise_sweep(folder)
         if failed := failed_jobs(folder):
-            raise ValueError(f"{len(failed)} of the sweep's jobs failed: {', '.join(failed)}")
+            raise ValueError(
+                f"{len(failed)} of the sweep's jobs failed: {', '.join(failed)}; "
+                f"{self._resume_hint()}"
+            )
 
-    def _sweep_folder(self, arguments: list[str]) -> Path:
+    def _new_sweep_folder(self, arguments: list[str]) -> Path:
         """Returns the sweep's folder, fixed before Hydra takes the time for its name again."""
         own = [a for a in arguments if a.lstrip("+").startswith(("hydra.sweep.", "hydra.job."))]
-        return _composed_folder(self.name, own, "hydra.sweep.dir")
+        folder = _composed_folder(self.name, own, "hydra.sweep.dir")
+        if (folder / SWEEP_FILE).exists():
+            raise ValueError(
+                f"the folder {folder} must not hold a sweep already; choose another one, or go on "
+                f"with it: resume={folder}"
+            )
+        return folder
 
     def _run_job(self, cfg: DictConfig) -> float | None:
         """Runs one job of a sweep; a failure is noted in its folder and worth nan to a sweeper."""
         folder = Path(HydraConfig.get().runtime.output_dir)
         (folder / ERROR_FILE).unlink(missing_ok=True)
         try:
+            if kept := self.kept.get(os.path.relpath(folder, HydraConfig.get().sweep.dir)):
+                cfg = kept.restored(folder, list(HydraConfig.get().overrides.task))
             return self.job(_typed(cfg, self.name), folder)
         except (Exception, SystemExit) as error:
             if interruption := interruption_of(error):

@@ -30,7 +30,7 @@ EXAMPLES = {
         "input_shape=[3,224,224] num_outputs=1000",
     ),
 }
-RESUME = ("resume=RUN_DIR", "go on where a run stopped, with its own configuration")
+RESUME = ("resume=RUN_DIR", "go on where a run or a sweep stopped, as it was configured")
 OPTIONS = (
     ("-m, --multirun", "run a sweep: every combination of comma-separated values"),
     ("--cfg job", "print the configuration and stop"),

@@ -1,4 +1,4 @@
-"""resume=RUN_DIR: the arguments that go on with a run, from the configuration that it kept."""
+"""resume=DIR: the arguments that go on with a run or a sweep, from what it kept."""
 
 import os
 import re
@@ -9,9 +9,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-__all__ = ["quoted", "resume_arguments", "working_folder"]
+from nas_lightning.sweep import SWEEP_FILE
+
+__all__ = ["quoted", "resume_arguments", "sweep_arguments", "sweep_to_resume", "working_folder"]
 
 KEPT = ".hydra"
+LAUNCH = ("hydra/launcher", "hydra.launcher.")  # how jobs are run, not what they compute
+RENEWED = ("hydra.sweep.dir=", "hydra.mode=")
 ABSENT = object()
 
 
@@ -35,9 +39,7 @@ def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
     kept = folder / KEPT
     _check_run(folder)
     settings = OmegaConf.load(kept / "hydra.yaml")
-    own = OmegaConf.select(settings, "hydra.job.config_name")
-    if own != config_name:
-        raise ValueError(f"resume: {folder} is a run of nas-{own}; use nas-{own} resume={folder}")
+    _check_command(settings, config_name, folder)
     given = OmegaConf.select(settings, "hydra.overrides.hydra") or []  # e.g. hydra.run.dir=...
     typed = [a for a in arguments if a not in named and a not in given]
     if flags := [a for a in typed if a.startswith("-")]:
@@ -57,6 +59,53 @@ def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
     ]
 
 
+def sweep_to_resume(arguments: list[str]) -> Path | None:
+    """Returns the folder of the sweep that resume= names, or None if it names none."""
+    named = [a for a in arguments if a.startswith("resume=")]
+    folder = _folder(named[-1].removeprefix("resume=")) if named else None
+    return folder if folder is not None and (folder / SWEEP_FILE).is_file() else None
+
+
+def sweep_arguments(folder: Path, arguments: list[str], config_name: str) -> list[str]:
+    """Returns the arguments that run what is missing of a sweep, all of its jobs in their places.
+
+    What was typed for the sweep is typed again, so that every job gets its number back; an
+    override beside resume= must be one of them, or say how jobs are launched.
+
+    Args:
+        folder: the sweep's folder.
+        arguments: what the user typed.
+        config_name: name of the command's primary configuration.
+
+    Raises:
+        ValueError: the sweep is another command's, or an override is not the sweep's own.
+    """
+    settings = OmegaConf.load(folder / SWEEP_FILE)
+    if OmegaConf.select(settings, "hydra.overrides.task") is None:
+        raise ValueError(f"resume: {folder / SWEEP_FILE} is not whole; start the sweep again")
+    _check_command(settings, config_name, folder)
+    task = [str(o) for o in OmegaConf.select(settings, "hydra.overrides.task")]
+    given = [str(o) for o in OmegaConf.select(settings, "hydra.overrides.hydra")]
+    typed = [a for a in arguments if not a.startswith(("resume=", "-m", "--multirun"))]
+    launch = [a for a in typed if a.lstrip("+").startswith(LAUNCH)]
+    if other := [a for a in typed if a not in (*task, *given, *launch)]:
+        raise ValueError(
+            f"resume: not the sweep's own: {', '.join(other)}; the sweep in {folder} keeps what "
+            "was typed for it; leave them out, or start a new sweep"
+        )
+    renewed = (*RENEWED, *LAUNCH) if launch else RENEWED
+    kept = [o for o in given if not o.startswith(renewed)]
+    sources = OmegaConf.select(settings, "hydra.runtime.config_sources") or ()
+    added = [f"--config-dir={s.path}" for s in sources if s.provider == "command-line"]
+    return ["-m", *task, *kept, *launch, f"hydra.sweep.dir={quoted(folder)}", *added]
+
+
+def _check_command(settings: Any, config_name: str, folder: Path) -> None:
+    own = OmegaConf.select(settings, "hydra.job.config_name")
+    if own != config_name:
+        raise ValueError(f"resume: {folder} is a run of nas-{own}; use nas-{own} resume={folder}")
+
+
 def quoted(folder: Path) -> str:
     """Returns a folder as the value of an override, whatever characters are in its name."""
     text = re.sub(r'(\\+)(?="|$)', r"\1\1", str(folder))  # others stand for themselves
@@ -64,15 +113,15 @@ def quoted(folder: Path) -> str:
     return f'"{text}"'
 
 
-def working_folder(arguments: list[str]) -> Path:
-    """Returns the folder that a run was started in, where its relative paths begin.
+def working_folder(kept: Path) -> Path:
+    """Returns the folder that a run or a sweep was started in, where its relative paths begin.
 
     If that is gone, it is the present one.
 
     Args:
-        arguments: what `resume_arguments` returned for the run.
+        kept: the file with what Hydra knew of it.
     """
-    settings = OmegaConf.load(Path(arguments[arguments.index("--config-path") + 1]) / "hydra.yaml")
+    settings = OmegaConf.load(kept)
     folder = Path(str(OmegaConf.select(settings, "hydra.runtime.cwd")))
     return folder if folder.is_dir() else Path.cwd()
 

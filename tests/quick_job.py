@@ -20,5 +20,6 @@ def job(cfg, folder):
     child = {"test_accuracy": 0.9 + cfg.seed / 100, "parameters": 1000}
     result = {"search": {"validation_accuracy": 0.5 + cfg.seed / 100}, "child": child}
     (folder / "result.json").write_text(json.dumps(result))
+    (folder / "seed.json").write_text(str(cfg.seed))
     print(f"seed {cfg.seed} in {Path.cwd()}")
     return 0.5
