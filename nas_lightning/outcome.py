@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nas_lightning.build import Parts
     from nas_lightning.core.genotype import Genotype
 
-__all__ = ["finish", "finished", "is_of_sweep", "kept_overrides", "write_genotype"]
+__all__ = ["choice_of", "finish", "finished", "is_of_sweep", "kept_overrides", "write_genotype"]
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 
@@ -48,7 +48,11 @@ def write_genotype(folder: Path, parts: "Parts", genotype: "Genotype") -> None:
     from nas_lightning.callbacks.files import write_text
     from nas_lightning.reports.drawing import draw
 
-    provenance = {"command": _command(folder), "seed": parts.seed, "data": _choice(folder, "data")}
+    provenance = {
+        "command": _command(folder),
+        "seed": parts.seed,
+        "data": choice_of(folder, "data"),
+    }
     write_text(folder / "genotype.json", genotype.to_json(provenance))
     write_text(folder / "genotype.svg", draw(parts.space.graphs(genotype)))
 
@@ -85,8 +89,8 @@ def _facts(folder: Path, parts: "Parts", genotype: "Genotype") -> dict[str, Any]
 
     return {
         "space": genotype.space,
-        "strategy": _choice(folder, "strategy"),
-        "data": _choice(folder, "data"),
+        "strategy": choice_of(folder, "strategy"),
+        "data": choice_of(folder, "data"),
         "seed": parts.seed,
         "genotype_id": genotype.id,
         "split": parts.data.split_hash,
@@ -101,7 +105,8 @@ def _facts(folder: Path, parts: "Parts", genotype: "Genotype") -> dict[str, Any]
     }
 
 
-def _choice(folder: Path, group: str) -> str | None:
+def choice_of(folder: Path, group: str) -> str | None:
+    """Returns the option of a group that a run was started with."""
     choice = _setting(folder, f"runtime.choices.{group}")
     return None if choice is None else str(choice)
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from nas_lightning import cli
+from nas_lightning.black_box import prepare_black_box
 
 if TYPE_CHECKING:
     from nas_lightning.build import Parts
     from nas_lightning.core.genotype import Genotype
-    from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy, Trial
+    from nas_lightning.core.strategy import OneShotStrategy
     from nas_lightning.data.module import Stage
-    from nas_lightning.evaluation.candidates import Evaluation
     from nas_lightning.modules.supernet import SupernetModule
 
 __all__ = ["job", "main"]
@@ -67,13 +67,17 @@ def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Foun
         ValueError: strategy and evaluation do not fit, or a value is impossible.
     """
     from nas_lightning import build, train
+    from nas_lightning.core.objective import Objective
     from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
-    from nas_lightning.evaluation.candidates import Candidates
+    from nas_lightning.evaluation.objectives import Accuracy
     from nas_lightning.outcome import is_of_sweep, kept_overrides
 
     if cfg.max_samples is not None and cfg.max_samples < 1:
         raise ValueError(f"max_samples ({cfg.max_samples}) must be at least 1, or null")
-    strategy = build.make(cfg.strategy, "strategy", space=parts.space, seed=parts.seed)
+    objective = build.make(cfg.objective, "objective", kind=Objective, space=parts.space)
+    strategy = build.make(
+        cfg.strategy, "strategy", space=parts.space, seed=parts.seed, objective=objective
+    )
     train.observers(cfg, "search")  # a mistake in them must not wait for the child
     train.loggers(cfg)
     if isinstance(strategy, OneShotStrategy):
@@ -88,17 +92,19 @@ def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Foun
                 "one-shot and evaluates in its supernet; leave it out, or choose a "
                 "black-box strategy such as strategy=random"
             )
+        if not isinstance(objective, Accuracy):
+            raise ValueError(
+                f"objective ({type(objective).__name__}) must be Accuracy beside the one-shot "
+                f"strategy {type(strategy).__name__}, which descends on the validation loss; "
+                "choose objective=accuracy, or a black-box strategy such as strategy=random"
+            )
         return partial(_search_one_shot, strategy, parts, cfg, folder)
     if not isinstance(strategy, BlackBoxStrategy):
         raise ValueError(
             f"strategy._target_ ({type(strategy).__name__}) must be a "
             "OneShotStrategy or a BlackBoxStrategy"
         )
-    run = Candidates(
-        parts.space, parts.data, parts.recipe, parts.task, _quiet_trainer(parts, folder)
-    )
-    evaluation = build.make(cfg.evaluation, "evaluation", run=run)
-    return partial(_search_black_box, strategy, evaluation, parts, cfg, folder)
+    return prepare_black_box(strategy, objective, parts, cfg, folder)
 
 
 def _search_one_shot(
@@ -153,61 +159,6 @@ def _entropy(strategy: "OneShotStrategy") -> float:
     from nas_lightning.core.relaxations import mean_entropy
 
     return float(mean_entropy(strategy.scores().weights.detach(), strategy.allowed))
-
-
-def _search_black_box(
-    strategy: "BlackBoxStrategy",
-    evaluation: "Evaluation",
-    parts: "Parts",
-    cfg: DictConfig,
-    folder: Path,
-) -> Found:
-    """Evaluates what the strategy asks for; returns the best genotype and the figures."""
-    from nas_lightning import build
-    from nas_lightning.callbacks.files import write_text
-    from nas_lightning.callbacks.logs import csv_text
-    from nas_lightning.evaluation.journal import Journal
-    from nas_lightning.evaluation.trials import best_trial, run_trials
-
-    def watch(trials: list["Trial"]) -> None:  # a row a trial, under the name "epoch"
-        rows = [
-            {"epoch": t.number, "search/reward": t.reward}
-            | {f"search/{name}": value for name, value in sorted(t.measurements.items())}
-            for t in trials
-        ]
-        write_text(folder / "metrics.csv", csv_text(rows))
-        _say(trials, strategy.trials)
-
-    objective = build.make(cfg.objective, "objective")
-    journal = Journal(folder / "trials.jsonl")
-    trials, cost = run_trials(strategy, evaluation, objective, journal, cfg.max_samples, watch)
-    best = best_trial(trials)
-    return best.genotype, {
-        "validation_accuracy": best.measurements["validation_accuracy"],
-        "reward": best.reward,
-        "trials": len(trials),
-        "cost": cost.as_dict(),
-    }
-
-
-def _say(trials: list["Trial"], total: int) -> None:
-    """Prints a line about the last trial, with the time that is left."""
-    import sys
-
-    from nas_lightning.evaluation.trials import best_trial
-
-    last, best = trials[-1], best_trial(trials)
-    left = sum(t.cost["wall_s"] for t in trials) / len(trials) * (total - len(trials))
-    print(
-        f"trial {len(trials)}/{total}  reward {last.reward:.4f}  best {best.reward:.4f} "
-        f"({best.genotype.id})  {left:.0f} s left",
-        file=sys.stderr,
-        flush=True,
-    )
-
-
-def _quiet_trainer(parts: "Parts", folder: Path) -> Callable[[int], Any]:
-    return lambda epochs: parts.hardware.trainer(epochs, folder=folder)
 
 
 def _notes(parts: "Parts", genotype: "Genotype") -> list[str]:

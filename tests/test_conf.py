@@ -20,7 +20,7 @@ LEAVES = sorted(CONF.glob("*/*.yaml"))
 
 # Given while a run is built, by no configuration: the search space, the run's seed, and what
 # children are trained on and with.
-RUNTIME = {"space", "seed", "run"}
+RUNTIME = {"space", "seed", "run", "objective", "data_name"}
 
 Node = dict[str, Any]
 

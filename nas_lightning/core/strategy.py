@@ -183,14 +183,21 @@ class Trial:
     Attributes:
         number: 0-based.
         genotype: what to build.
+        budget: how long the child is trained, as a share in (0, 1] of a whole evaluation;
+            counted from its beginning, also where it goes on from a parent.
+        parent: number of the trial whose child is trained on; None begins anew.
         reward: the objective's value, higher is better; None until told.
+        values: the objective's values where they are kept apart, as measured.
         measurements: what was measured, by quantity.
         cost: what the evaluation cost, by the six names of the cost meter.
     """
 
     number: int
     genotype: Genotype
+    budget: float = 1.0
+    parent: int | None = None
     reward: float | None = None
+    values: tuple[float, ...] = ()
     measurements: Mapping[str, float] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
 
@@ -206,9 +213,15 @@ class BlackBoxStrategy(ABC):
         seed: seed of its draws.
         trials: number of children to evaluate, at least 1.
 
+    Attributes:
+        needs_budgets: whether trials may have a budget below 1 or a parent; the evaluation
+            must then understand them.
+
     Raises:
         ValueError: `trials` is below 1.
     """
+
+    needs_budgets = False
 
     def __init__(self, space: SearchSpace, seed: int, trials: int) -> None:
         if trials < 1:
@@ -217,7 +230,7 @@ class BlackBoxStrategy(ABC):
 
     @abstractmethod
     def ask(self, number: int) -> Trial:
-        """Returns trial `number`; trials are asked in order."""
+        """Returns trial `number`; trials are asked in order, one maybe twice before it is told."""
 
     @abstractmethod
     def tell(self, trial: Trial) -> None:

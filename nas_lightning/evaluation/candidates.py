@@ -1,7 +1,6 @@
-"""Evaluations: how good one genotype is, and what it cost to find out."""
+"""Training one candidate: what every evaluation by training shares."""
 
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from nas_lightning.modules.child import ChildModule, ChildRecipe, build_child
 from nas_lightning.modules.meter import CostMeter
 from nas_lightning.modules.task import Classification
 
-__all__ = ["Candidates", "Evaluation", "stage_samples", "train_candidate"]
+__all__ = ["Candidates", "measured", "stage_samples", "train_candidate"]
 
 
 @dataclass(frozen=True)
@@ -34,26 +33,6 @@ class Candidates:
     recipe: ChildRecipe
     task: Classification
     make_trainer: Callable[[int], L.Trainer]
-
-
-class Evaluation(ABC):
-    """Measures genotypes; it never sees the test set."""
-
-    @abstractmethod
-    def evaluate(self, genotype: Genotype, seed: int) -> tuple[dict[str, float], CostMeter]:
-        """Returns what was measured of a genotype, and the cost of it.
-
-        Args:
-            genotype: what to measure.
-            seed: seed of the child's params and training.
-
-        Returns:
-            At least "validation_accuracy" (share in [0, 1]), "parameters" and "multiply_adds".
-        """
-
-    @abstractmethod
-    def samples(self) -> int:
-        """Returns the training samples that one evaluation processes."""
 
 
 def train_candidate(
@@ -88,6 +67,12 @@ def train_candidate(
     seconds = time.perf_counter() - started
     cost.add(CostMeter(seconds, seconds * trainer.world_size, 0, 0, 1, recipe.epochs))
     return metrics | child_cost(run.space, genotype, recipe.scale), cost
+
+
+def measured(run: Candidates) -> frozenset[str]:
+    """Returns the names of what `train_candidate` measures."""
+    task = {f"validation_{run.task.metric}", "validation_loss"}
+    return frozenset({*task, "parameters", "multiply_adds"})
 
 
 def stage_samples(stage: Stage, batch_size: int, epochs: int) -> int:

@@ -1,12 +1,13 @@
 """Full training: every child is trained with the final child's own recipe."""
 
-from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.candidates import (
     Candidates,
-    Evaluation,
+    measured,
     stage_samples,
     train_candidate,
 )
+from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.modules.meter import CostMeter
 
 __all__ = ["FullTraining"]
@@ -25,10 +26,14 @@ class FullTraining(Evaluation):
         self.batch_size = recipe.batch_size or run.data.batch_size
         self.stage = run.data.candidate(batch_size=self.batch_size, cutout=recipe.cutout)
 
-    def evaluate(self, genotype: Genotype, seed: int) -> tuple[dict[str, float], CostMeter]:
-        """Returns the child's validation metrics and size, and what its training cost."""
-        return train_candidate(self.run, self.run.recipe, self.stage, genotype, seed)
+    def measures(self) -> frozenset[str]:
+        """Returns the names of the child's validation metrics and size."""
+        return measured(self.run)
 
-    def samples(self) -> int:
+    def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
+        """Returns the child's validation metrics and size, and what its training cost."""
+        return train_candidate(self.run, self.run.recipe, self.stage, trial.genotype, seed)
+
+    def samples(self, budget: float = 1.0) -> int:
         """Returns the training samples that one child processes."""
         return stage_samples(self.stage, self.batch_size, self.run.recipe.epochs)

@@ -1,6 +1,7 @@
 """The journal of a black-box search: one line an event, safe against kill -9."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ __all__ = ["Journal"]
 class Journal:
     """trials.jsonl: what was asked and told, handed to the operating system line by line.
 
-    A last line that an interruption cut short is dropped on opening.
+    A last line that an interruption cut short is dropped on opening. Of the events only the
+    numbers that were asked stay in memory, so that an event costs the same at any length.
 
     Args:
         path: the file; it is created if missing.
@@ -22,26 +24,38 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = path.read_bytes() if path.exists() else b""
-        whole = text[: text.rfind(b"\n") + 1]
-        if len(whole) < len(text):
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
-        self.events = [self._parse(line, n) for n, line in enumerate(whole.splitlines(), 1)]
+        path.touch()
+        self._drop_torn_line()
+        self._asked = {e["trial"] for e in self.events() if e["event"] == "asked"}
 
     def append(self, event: dict[str, Any]) -> None:
         """Adds an event."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
-        self.events.append(event)
+        if event["event"] == "asked":
+            self._asked.add(event["trial"])
 
     def asked(self, number: int) -> bool:
         """Returns whether a trial was asked."""
-        return any(e["event"] == "asked" and e["trial"] == number for e in self.events)
+        return number in self._asked
 
-    def told(self) -> list[dict[str, Any]]:
-        """Returns the events that tell a result, in order."""
-        return [event for event in self.events if event["event"] == "told"]
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Reads the events in order."""
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                yield self._parse(line, number)
+
+    def told(self) -> Iterator[dict[str, Any]]:
+        """Reads the events that tell a result, in order."""
+        return (event for event in self.events() if event["event"] == "told")
+
+    def _drop_torn_line(self) -> None:
+        size = self.path.stat().st_size
+        with self.path.open("rb") as file:
+            torn = sum(len(line) for line in file if not line.endswith(b"\n"))
+        if torn:
+            with self.path.open("r+b") as file:
+                file.truncate(size - torn)
 
     def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         try:

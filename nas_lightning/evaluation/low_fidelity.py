@@ -3,14 +3,15 @@
 from dataclasses import replace
 from random import Random
 
-from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import child_cost
+from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.candidates import (
     Candidates,
-    Evaluation,
+    measured,
     stage_samples,
     train_candidate,
 )
+from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.modules.meter import CostMeter
 
 __all__ = ["LowFidelity"]
@@ -69,11 +70,15 @@ class LowFidelity(Evaluation):
         )
         child_cost(run.space, run.space.sample(Random(0)), scale)  # refuses an impossible scale
 
-    def evaluate(self, genotype: Genotype, seed: int) -> tuple[dict[str, float], CostMeter]:
-        """Returns the reduced child's validation metrics, and what its training cost."""
-        values, cost = train_candidate(self.run, self.recipe, self.stage, genotype, seed)
-        return values | child_cost(self.run.space, genotype, self.full_scale), cost
+    def measures(self) -> frozenset[str]:
+        """Returns the names of the child's validation metrics and size."""
+        return measured(self.run)
 
-    def samples(self) -> int:
+    def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
+        """Returns the reduced child's validation metrics, and what its training cost."""
+        values, cost = train_candidate(self.run, self.recipe, self.stage, trial.genotype, seed)
+        return values | child_cost(self.run.space, trial.genotype, self.full_scale), cost
+
+    def samples(self, budget: float = 1.0) -> int:
         """Returns the training samples that one child processes."""
         return stage_samples(self.stage, self.batch_size, self.recipe.epochs)

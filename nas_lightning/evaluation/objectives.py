@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+from nas_lightning.core.objective import Objective
+
 __all__ = ["Accuracy"]
 
 
-class Accuracy:
+class Accuracy(Objective):
     """The reward is the validation accuracy."""
 
     def reward(self, measurements: Mapping[str, float]) -> float:

@@ -1,17 +1,17 @@
 """The loop of a black-box search: ask, evaluate, tell; interrupted, it goes on where it was."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from nas_lightning.core.objective import Objective
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
-from nas_lightning.evaluation.candidates import Evaluation
+from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.journal import Journal
-from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.modules.meter import CostMeter
 
-__all__ = ["best_trial", "run_trials"]
+__all__ = ["best_trial", "check_fit", "chosen_trial", "finished", "run_trials"]
 
 EVENT_KEYS = ("event", "trial", "genotype_id", "reward", "cost")
 
@@ -19,7 +19,7 @@ EVENT_KEYS = ("event", "trial", "genotype_id", "reward", "cost")
 def run_trials(
     strategy: BlackBoxStrategy,
     evaluation: Evaluation,
-    objective: Accuracy,
+    objective: Objective,
     journal: Journal,
     max_samples: int | None = None,
     watch: Callable[[list[Trial]], None] = lambda trials: None,
@@ -27,7 +27,8 @@ def run_trials(
     """Evaluates what a strategy asks for until its trials or samples are used up.
 
     A journal that already holds events is replayed first: the strategy is asked and told again,
-    and nothing is evaluated twice. A trial that was asked but not told starts anew.
+    and nothing is evaluated twice. A trial that was asked but not told starts anew. Apart from
+    the strategy, a trial costs the same whatever its number.
 
     Args:
         strategy: proposes genotypes.
@@ -41,40 +42,75 @@ def run_trials(
         The finished trials in order, and the cost of all of them.
 
     Raises:
-        ValueError: the journal does not belong to this search, or `max_samples` is less than
-            one trial needs.
+        ValueError: the three do not fit each other, the journal does not belong to this search,
+            or `max_samples` is less than the first trial needs.
     """
-    limit = _affordable(evaluation, max_samples)
+    check_fit(strategy, evaluation, objective)
     trials: list[Trial] = []
     cost = CostMeter()
-    for trial in _replayed(strategy, journal):
+    for trial in _replayed(strategy, objective, journal):
         trials.append(trial)
         cost.add(trial.cost)
     if trials:
         watch(trials)
-    while len(trials) < min(strategy.trials, limit):
-        trial, spent = _run(strategy, evaluation, objective, journal, len(trials))
+    while len(trials) < strategy.trials:
+        trial = strategy.ask(len(trials))
+        if not _is_affordable(trial, evaluation, cost, max_samples):
+            break
+        trial, spent = _run(trial, strategy, evaluation, objective, journal)
         trials.append(trial)
         cost.add(spent)
         watch(trials)
     return trials, cost
 
 
+def check_fit(strategy: BlackBoxStrategy, evaluation: Evaluation, objective: Objective) -> None:
+    """Finds out before any work whether the three can work together.
+
+    Raises:
+        ValueError: the objective needs what the evaluation does not measure, or the strategy
+            trains children step by step and the evaluation cannot.
+    """
+    known = evaluation.measures() | set(objective.known())
+    if lacking := sorted(objective.needs() - known):
+        raise ValueError(
+            f"objective {type(objective).__name__} needs '{lacking[0]}', which evaluation "
+            f"{type(evaluation).__name__} does not measure; it has: {', '.join(sorted(known))}"
+        )
+    if strategy.needs_budgets and not evaluation.takes_budgets:
+        raise ValueError(
+            f"strategy {type(strategy).__name__} trains children step by step, which evaluation "
+            f"{type(evaluation).__name__} cannot; choose evaluation=full"
+        )
+
+
+def finished(
+    trial: Trial, objective: Objective, values: Mapping[str, float], cost: Mapping[str, float]
+) -> Trial:
+    """Returns a trial with what was measured of it, and the reward of that."""
+    measurements = {**values, **objective.measure(trial.genotype)}
+    return replace(
+        trial,
+        reward=objective.reward(measurements),
+        values=objective.values(measurements),
+        measurements=measurements,
+        cost=cost,
+    )
+
+
 def _run(
+    trial: Trial,
     strategy: BlackBoxStrategy,
     evaluation: Evaluation,
-    objective: Accuracy,
+    objective: Objective,
     journal: Journal,
-    number: int,
 ) -> tuple[Trial, CostMeter]:
-    """Asks for a trial, evaluates it, and tells what came out."""
-    trial = strategy.ask(number)
-    if not journal.asked(number):
+    """Evaluates a trial and tells what came out."""
+    if not journal.asked(trial.number):
         journal.append(_event("asked", trial))
-    seed = keyed_seed(strategy.seed, "trial", number)
-    values, spent = evaluation.evaluate(trial.genotype, seed)
-    reward = objective.reward(values)
-    trial = replace(trial, reward=reward, measurements=values, cost=spent.as_dict())
+    seed = keyed_seed(strategy.seed, "trial", trial.number)
+    values, spent = evaluation.evaluate(trial, seed)
+    trial = finished(trial, objective, values, spent.as_dict())
     journal.append(_event("told", trial))
     strategy.tell(trial)
     return trial, spent
@@ -85,24 +121,49 @@ def best_trial(trials: list[Trial]) -> Trial:
     return max(trials, key=lambda trial: (_reward(trial), -trial.number))
 
 
+def chosen_trial(trials: list[Trial], objective: Objective) -> Trial:
+    """Returns the best of the trials that the objective allows to be chosen.
+
+    Raises:
+        ValueError: it allows none of them.
+    """
+    met = [trial for trial in trials if objective.is_met(trial.measurements)]
+    if not met:
+        nearest = best_trial(trials)
+        raise ValueError(
+            f"none of the {len(trials)} children meets objective {type(objective).__name__} "
+            f"({objective.requirement()}); the nearest has "
+            f"{_listed(objective.names, nearest.values)}: loosen it, or give the search more trials"
+        )
+    return best_trial(met)
+
+
+def _listed(names: tuple[str, ...], values: tuple[float, ...]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in zip(names, values, strict=True))
+
+
 def _reward(trial: Trial) -> float:
     assert trial.reward is not None, "a finished trial has a reward"
     return trial.reward
 
 
-def _affordable(evaluation: Evaluation, max_samples: int | None) -> int:
+def _is_affordable(
+    trial: Trial, evaluation: Evaluation, cost: CostMeter, max_samples: int | None
+) -> bool:
     if max_samples is None:
-        return 2**62
-    each = evaluation.samples()
-    if max_samples < each:
+        return True
+    each = evaluation.samples(trial.budget)
+    if max_samples < each and trial.number == 0:
         raise ValueError(
             f"max_samples ({max_samples}) must allow at least one trial, which "
             f"processes {each} training samples; raise it, or lower the evaluation"
         )
-    return max_samples // each
+    return cost.training_samples + each <= max_samples
 
 
-def _replayed(strategy: BlackBoxStrategy, journal: Journal) -> Iterator[Trial]:
+def _replayed(
+    strategy: BlackBoxStrategy, objective: Objective, journal: Journal
+) -> Iterator[Trial]:
     for event in journal.told():
         trial = strategy.ask(event["trial"])
         if trial.genotype.id != event["genotype_id"]:
@@ -111,10 +172,12 @@ def _replayed(strategy: BlackBoxStrategy, journal: Journal) -> Iterator[Trial]:
                 f"{trial.number}, this search asks for {trial.genotype.id}: it "
                 "belongs to another search; use a new folder"
             )
+        measurements = {n: v for n, v in event.items() if n not in EVENT_KEYS}
         trial = replace(
             trial,
             reward=event["reward"],
-            measurements={n: v for n, v in event.items() if n not in EVENT_KEYS},
+            values=objective.values(measurements),
+            measurements=measurements,
             cost=event["cost"],
         )
         strategy.tell(trial)
@@ -128,5 +191,7 @@ def _event(kind: str, trial: Trial) -> dict[str, Any]:
         "genotype_id": trial.genotype.id,
     }
     if kind == "asked":
-        return event | {"choices": trial.genotype.mapping}
+        fidelity = {} if trial.budget == 1 else {"budget": trial.budget}
+        line = {} if trial.parent is None else {"parent": trial.parent}
+        return event | fidelity | line | {"choices": trial.genotype.mapping}
     return event | {"reward": trial.reward, **trial.measurements, "cost": dict(trial.cost)}

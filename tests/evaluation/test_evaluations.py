@@ -17,7 +17,7 @@ from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.random_search import RandomSearch
 
 SPACE = DartsSpace(nodes=1)
-GENOTYPE = RandomSearch(SPACE, 0).ask(0).genotype
+TRIAL = RandomSearch(SPACE, 0).ask(0)
 SCALE = Scale(4, 4, flavour="child", input_shape=(1, 8, 8), num_outputs=10)
 STEPS, BATCH = 2, 256  # 719 images to train on
 
@@ -33,7 +33,7 @@ def run():
 
 def test_full_training_measures_the_child_and_what_it_cost(run):
     evaluation = FullTraining(run)
-    figures, cost = evaluation.evaluate(GENOTYPE, seed=3)
+    figures, cost = evaluation.evaluate(TRIAL, seed=3)
     assert set(figures) == {
         "validation_accuracy",
         "validation_loss",
@@ -48,16 +48,16 @@ def test_full_training_measures_the_child_and_what_it_cost(run):
 
 def test_an_evaluation_depends_on_genotype_and_seed_alone(run):
     evaluation = LowFidelity(run, epochs=1, channels=2)
-    first, _ = evaluation.evaluate(GENOTYPE, seed=3)
-    other, _ = evaluation.evaluate(GENOTYPE, seed=4)
-    again, _ = evaluation.evaluate(GENOTYPE, seed=3)
+    first, _ = evaluation.evaluate(TRIAL, seed=3)
+    other, _ = evaluation.evaluate(TRIAL, seed=4)
+    again, _ = evaluation.evaluate(TRIAL, seed=3)
     assert again == first != other
 
 
 def test_low_fidelity_trains_less_and_tells_the_size_of_the_full_child(run):
     evaluation = LowFidelity(run, epochs=1, channels=2, cells=3, samples=100)
-    figures, cost = evaluation.evaluate(GENOTYPE, seed=3)
-    full, _ = FullTraining(replace(run, recipe=replace(run.recipe, epochs=1))).evaluate(GENOTYPE, 3)
+    figures, cost = evaluation.evaluate(TRIAL, seed=3)
+    full, _ = FullTraining(replace(run, recipe=replace(run.recipe, epochs=1))).evaluate(TRIAL, 3)
     assert figures["parameters"] == full["parameters"]
     assert cost.training_samples == evaluation.samples() == 100
     assert cost.epochs_trained == 1
@@ -72,7 +72,7 @@ def test_low_fidelity_without_numbers_is_full_training(run):
 def test_low_fidelity_trains_on_images_of_another_size(run):
     evaluation = LowFidelity(run, epochs=1, channels=2, image_size=16)
     assert evaluation.recipe.scale.input_shape == (1, 16, 16)
-    figures, _ = evaluation.evaluate(GENOTYPE, seed=3)
+    figures, _ = evaluation.evaluate(TRIAL, seed=3)
     assert 0 <= figures["validation_accuracy"] <= 1
 
 
@@ -100,6 +100,6 @@ def test_a_reduced_child_that_cannot_be_built_is_refused_before_any_trial(run):
 
 def test_a_child_that_diverges_is_worth_nothing(run):
     recipe = replace(run.recipe, lr=1e30, clip=1e30)
-    figures, cost = FullTraining(replace(run, recipe=recipe)).evaluate(GENOTYPE, seed=3)
+    figures, cost = FullTraining(replace(run, recipe=recipe)).evaluate(TRIAL, seed=3)
     assert (figures["validation_accuracy"], figures["diverged"]) == (0.0, 1.0)
     assert cost.children_trained == 1

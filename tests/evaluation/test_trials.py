@@ -3,10 +3,10 @@
 import pytest
 
 from nas_lightning.core.strategy import Trial
-from nas_lightning.evaluation.candidates import Evaluation
+from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.objectives import Accuracy
-from nas_lightning.evaluation.trials import best_trial, run_trials
+from nas_lightning.evaluation.trials import best_trial, check_fit, chosen_trial, run_trials
 from nas_lightning.modules.meter import CostMeter
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.random_search import RandomSearch
@@ -25,14 +25,20 @@ class Lottery(Evaluation):
     def __init__(self, dies_at=None):
         self.seeds, self.dies_at = [], dies_at
 
-    def evaluate(self, genotype, seed):
+    def evaluate(self, trial, seed):
         if len(self.seeds) == self.dies_at:
             raise Kill
         self.seeds.append(seed)
-        figures = {"validation_accuracy": seed % 997 / 997, "parameters": len(genotype.choices)}
+        figures = {
+            "validation_accuracy": seed % 997 / 997,
+            "parameters": len(trial.genotype.choices),
+        }
         return figures, CostMeter(1.0, 1.0, SAMPLES, 10, 1, 2)
 
-    def samples(self):
+    def measures(self):
+        return frozenset({"validation_accuracy", "parameters"})
+
+    def samples(self, budget=1.0):
         return SAMPLES
 
 
@@ -62,7 +68,7 @@ def search(tmp_path):
 
 def test_every_trial_is_asked_evaluated_and_told_in_order(search, tmp_path):
     trials, cost = search()
-    events = Journal(tmp_path / "trials.jsonl").events
+    events = list(Journal(tmp_path / "trials.jsonl").events())
     assert [(e["event"], e["trial"]) for e in events] == [
         (kind, number) for number in range(4) for kind in ("asked", "told")
     ]
@@ -129,5 +135,47 @@ def test_a_watcher_sees_the_trials_so_far_after_each_and_after_a_replay(search):
 
 def test_the_best_trial_is_the_first_of_equal_ones():
     genotype = RandomSearch(SPACE, 0).ask(0).genotype
-    trials = [Trial(number, genotype, reward) for number, reward in enumerate((0.1, 0.9, 0.9))]
+    trials = [
+        Trial(number, genotype, reward=reward) for number, reward in enumerate((0.1, 0.9, 0.9))
+    ]
     assert best_trial(trials).number == 1
+
+
+class Small(Accuracy):
+    """Asks for what a lottery does not measure, or for what it never gives."""
+
+    def __init__(self, needed="parameters"):
+        self.needed = needed
+
+    def needs(self):
+        return frozenset({self.needed})
+
+    def is_met(self, measurements):
+        return measurements["parameters"] < 1
+
+    def requirement(self):
+        return "parameters < 1"
+
+
+def test_an_objective_without_its_measurement_is_refused_before_any_trial(search):
+    lottery = Lottery()
+    message = r"objective Small needs 'latency_ms', .* Lottery does not measure; it has: param"
+    with pytest.raises(ValueError, match=message):
+        check_fit(RandomSearch(SPACE, 0), lottery, Small("latency_ms"))
+
+
+def test_children_trained_step_by_step_need_an_evaluation_that_can():
+    class Halving(RandomSearch):
+        needs_budgets = True
+
+    with pytest.raises(
+        ValueError, match=r"Halving trains children step by step, .* Lottery cannot"
+    ):
+        check_fit(Halving(SPACE, 0), Lottery(), Accuracy())
+
+
+def test_a_search_that_meets_no_requirement_says_what_came_nearest(search):
+    trials, _ = search()
+    message = r"none of the 4 children meets .* \(parameters < 1\); the nearest has validation_acc"
+    with pytest.raises(ValueError, match=message):
+        chosen_trial(trials, Small())

@@ -1,0 +1,118 @@
+"""The black-box half of nas-search: ask, evaluate, tell, and what that leaves."""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from nas_lightning.build import Parts
+    from nas_lightning.core.genotype import Genotype
+    from nas_lightning.core.objective import Objective
+    from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+    from nas_lightning.evaluation.evaluation import Evaluation
+
+__all__ = ["prepare_black_box"]
+
+Found = tuple["Genotype", dict[str, Any]]
+
+
+def prepare_black_box(
+    strategy: "BlackBoxStrategy",
+    objective: "Objective",
+    parts: "Parts",
+    cfg: DictConfig,
+    folder: Path,
+) -> Callable[[], Found]:
+    """Returns the search, everything about it checked.
+
+    Raises:
+        ValueError: strategy, evaluation and objective do not fit, or a value is impossible.
+    """
+    from nas_lightning import build
+    from nas_lightning.evaluation.candidates import Candidates
+    from nas_lightning.evaluation.evaluation import Evaluation
+    from nas_lightning.evaluation.trials import check_fit
+    from nas_lightning.outcome import choice_of
+
+    def make_trainer(epochs: int) -> Any:
+        return parts.hardware.trainer(epochs, folder=folder)
+
+    run = Candidates(parts.space, parts.data, parts.recipe, parts.task, make_trainer)
+    evaluation = build.make(
+        cfg.evaluation,
+        "evaluation",
+        kind=Evaluation,
+        run=run,
+        space=parts.space,
+        data_name=choice_of(folder, "data"),
+    )
+    check_fit(strategy, evaluation, objective)
+    return partial(_search, strategy, evaluation, objective, cfg.max_samples, folder)
+
+
+def _search(
+    strategy: "BlackBoxStrategy",
+    evaluation: "Evaluation",
+    objective: "Objective",
+    max_samples: int | None,
+    folder: Path,
+) -> Found:
+    """Evaluates what the strategy asks for; returns the best genotype and the figures."""
+    from nas_lightning.callbacks.files import write_text
+    from nas_lightning.callbacks.trials import TrialLog
+    from nas_lightning.evaluation.journal import Journal
+    from nas_lightning.evaluation.pareto import pareto_front
+    from nas_lightning.evaluation.trials import chosen_trial, run_trials
+
+    log, voice = TrialLog(folder / "metrics.csv"), _Voice(strategy.trials)
+
+    def watch(trials: list["Trial"]) -> None:
+        log.write(trials)
+        voice.say(trials)
+
+    journal = Journal(folder / "trials.jsonl")
+    trials, cost = run_trials(strategy, evaluation, objective, journal, max_samples, watch)
+    if len(objective.names) > 1:
+        front = pareto_front(trials, objective)
+        write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")
+    best = chosen_trial(trials, objective)
+    return best.genotype, {
+        "validation_accuracy": best.measurements["validation_accuracy"],
+        "reward": best.reward,
+        "trials": len(trials),
+        "cost": cost.as_dict(),
+    }
+
+
+class _Voice:
+    """Prints a line a trial, with the time that is left.
+
+    Args:
+        total: number of trials of the whole search.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total, self.heard, self.seconds = total, 0, 0.0
+        self.best: Trial | None = None
+
+    def say(self, trials: list["Trial"]) -> None:
+        """Takes note of what is new, and tells of the last trial."""
+        from nas_lightning.evaluation.trials import best_trial
+
+        for trial in trials[self.heard :]:
+            self.best = trial if self.best is None else best_trial([self.best, trial])
+            self.seconds += trial.cost["wall_s"]
+        self.heard, last, best = len(trials), trials[-1], self.best
+        assert best is not None
+        left = self.seconds / self.heard * (self.total - self.heard)
+        print(
+            f"trial {self.heard}/{self.total}  reward {last.reward:.4f}  best {best.reward:.4f} "
+            f"({best.genotype.id})  {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )

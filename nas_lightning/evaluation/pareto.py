@@ -1,0 +1,60 @@
+"""The Pareto front of a search: the trials that no other one beats in every value."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from nas_lightning.core.objective import Objective, dominates
+from nas_lightning.core.strategy import Trial
+
+__all__ = ["non_dominated", "pareto_front"]
+
+
+def non_dominated(points: Sequence[tuple[float, ...]], directions: tuple[str, ...]) -> list[int]:
+    """Returns the indices of the points that no other one dominates, of equal ones the first.
+
+    The points are sorted once; each is compared with the front so far only.
+
+    Args:
+        points: one tuple of values a point.
+        directions: "max" or "min", one a value.
+
+    >>> non_dominated([(0.9, 7.0), (0.8, 5.0), (0.7, 6.0)], ("max", "min"))
+    [0, 1]
+    """
+    signs = [-1.0 if direction == "max" else 1.0 for direction in directions]
+    costs = [tuple(s * v for s, v in zip(signs, point, strict=True)) for point in points]
+    front: list[int] = []
+    for index in sorted(range(len(points)), key=lambda i: (costs[i], i)):
+        beaten = (
+            points[i] == points[index] or dominates(points[i], points[index], directions)
+            for i in front
+        )
+        if not any(beaten):
+            front.append(index)
+    return sorted(front)
+
+
+def pareto_front(trials: Sequence[Trial], objective: Objective) -> dict[str, Any]:
+    """Returns the content of pareto.json: plain data, the best first value first.
+
+    Returns:
+        "names" and "directions" of the values, and "front": a list of {"trial", "genotype_id",
+        "choices", "values"}.
+    """
+    met = [trial for trial in trials if objective.is_met(trial.measurements)]
+    chosen = [met[i] for i in non_dominated([trial.values for trial in met], objective.directions)]
+    sign = -1.0 if objective.directions[0] == "max" else 1.0
+    chosen.sort(key=lambda trial: (sign * trial.values[0], trial.number))
+    return {
+        "names": list(objective.names),
+        "directions": list(objective.directions),
+        "front": [
+            {
+                "trial": trial.number,
+                "genotype_id": trial.genotype.id,
+                "choices": trial.genotype.mapping,
+                "values": dict(zip(objective.names, trial.values, strict=True)),
+            }
+            for trial in chosen
+        ],
+    }
