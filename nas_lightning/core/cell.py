@@ -12,7 +12,7 @@ from nas_lightning.core.operations import Operation, State
 from nas_lightning.core.partial import BYPASS, partial_channels, shuffled
 from nas_lightning.core.weighted_sum import weighted_sum
 
-__all__ = ["Cell", "DropPath", "branch_weights"]
+__all__ = ["Cell", "DropPath", "branch_weights", "factors_value", "may_run"]
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,21 @@ class Cell(nn.Module):
         Returns:
             The concatenation of the output states (N, len(output) * channels, H', W').
         """
+        states = self.states(inputs, weights, drop_path)
+        return State(torch.cat([states[index].x for index in self.output], dim=1))
+
+    def states(
+        self,
+        inputs: Sequence[State],
+        weights: Mapping[str, Tensor] | None = None,
+        drop_path: DropPath | None = None,
+    ) -> list[State]:
+        """Runs the cell and returns all its states, the preprocessed inputs first."""
         states = [State(op(x)) for op, x in zip(self.preprocess, inputs, strict=True)]
         for branches in self.incoming:
             run = [b for b in branches if weights is None or b.key in weights]
             states.append(State(self._node(run, states, weights, drop_path)))
-        return State(torch.cat([states[index].x for index in self.output], dim=1))
+        return states
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
         """Yields each branch's operation and the factors that weigh it (see `core.cost`)."""
@@ -137,7 +147,7 @@ class Cell(nn.Module):
     ) -> Tensor:
         if not terms:
             size = [-(-side // self.stride) for side in like.shape[2:]]
-            return like.new_zeros((like.shape[0], channels, *size))
+            return like.new_zeros(()).expand(like.shape[0], channels, *size)
         if weights is None:
             total: Tensor = sum(terms[1:], start=terms[0])
             return total
@@ -161,12 +171,18 @@ def factors_value(
         rows: the mixture's weights as scalars.
         support: the mixture's support.
     """
-    values = []
-    for factor in factors:
-        if not any(factor.coefficients[option] != 0.0 for option in support[factor.choice]):
-            return None
-        values.append(_value(factor, rows[factor.choice]))
-    return prod(values[1:], start=values[0]) if values else torch.ones(())
+    if not may_run(factors, support):
+        return None
+    values = [_value(factor, rows[factor.choice]) for factor in factors]
+    return prod(values[1:], start=values[0]) if values else rows[0][0].new_ones(())
+
+
+def may_run(factors: Sequence[Factor], support: Sequence[Sequence[int]]) -> bool:
+    """Returns whether every factor has an option in the support that it does not rule out."""
+    return all(
+        any(factor.coefficients[option] != 0.0 for option in support[factor.choice])
+        for factor in factors
+    )
 
 
 def _value(factor: Factor, row: Sequence[Tensor]) -> Tensor:

@@ -2,7 +2,7 @@
 
 Sources: Liu et al., DARTS, 2019 (arXiv:1806.09055) for the separable and dilated convolutions,
 the factorized reduction and BatchNorm after pools; Zoph et al., NASNet, 2018 (arXiv:1707.07012)
-for ReLU-convolution-BatchNorm order and 7x1-1x7 convolutions.
+for ReLU-convolution-BatchNorm order, plain and asymmetric convolutions and large max pools.
 """
 
 from collections.abc import Callable
@@ -42,9 +42,12 @@ class State:
         """Returns x under ReLU."""
         return self._once(("relu", 1), lambda: F.relu(self.x))
 
-    def max_pool(self, stride: int) -> Tensor:
-        """Returns x under 3x3 max pooling with padding 1."""
-        return self._once(("max", stride), lambda: F.max_pool2d(self.x, 3, stride, 1))
+    def max_pool(self, stride: int, kernel: int = 3) -> Tensor:
+        """Returns x under max pooling, padded to keep the size at stride 1."""
+        return self._once(
+            (f"max_{kernel}", stride),
+            lambda: F.max_pool2d(self.x, kernel, stride, kernel // 2),
+        )
 
     def average_pool(self, stride: int) -> Tensor:
         """Returns x under 3x3 average pooling; padding is never counted."""
@@ -87,25 +90,29 @@ class Skip(Operation):
 
 
 class Pool(Operation):
-    """3x3 pooling, followed by BatchNorm in search networks.
+    """Pooling, followed by BatchNorm in search networks.
 
     Args:
         kind: "max" or "average".
         channels: channels in and out.
         stride: 1 or 2.
         norm: flavour of BatchNorm.
+        kernel: side of the window, 3, 5 or 7; averages have 3.
     """
 
-    def __init__(self, kind: str, channels: int, stride: int, norm: Norm) -> None:
+    def __init__(self, kind: str, channels: int, stride: int, norm: Norm, kernel: int = 3) -> None:
         super().__init__()
-        self.kind, self.stride = kind, stride
+        self.kind, self.stride, self.kernel = kind, stride, kernel
         self.norm = norm(channels) if norm.after_pools else nn.Identity()
 
     def forward(self, state: State) -> Tensor:
         """Returns the pooled images (N, C, ceil(H / stride), ceil(W / stride))."""
-        pool = state.max_pool if self.kind == "max" else state.average_pool
-        pooled: Tensor = self.norm(pool(self.stride))
-        return pooled
+        if self.kind == "max":
+            pooled = state.max_pool(self.stride, self.kernel)
+        else:
+            pooled = state.average_pool(self.stride)
+        out: Tensor = self.norm(pooled)
+        return out
 
 
 class ReluConvNorm(Operation):
@@ -113,14 +120,14 @@ class ReluConvNorm(Operation):
 
     Args:
         stages: the convolutions before each BatchNorm, stage by stage.
-        norm: flavour of BatchNorm.
+        norm: flavour of BatchNorm; None leaves it out.
     """
 
-    def __init__(self, stages: list[list[nn.Conv2d]], norm: Norm) -> None:
+    def __init__(self, stages: list[list[nn.Conv2d]], norm: Norm | None) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for stage in stages:
-            layers += [nn.ReLU(), *stage, norm(stage[-1].out_channels)]
+            layers += [nn.ReLU(), *stage, *([norm(stage[-1].out_channels)] if norm else [])]
         self.layers = nn.Sequential(*layers[1:])
 
     def forward(self, state: State) -> Tensor:
@@ -138,15 +145,15 @@ class FactorizedReduction(Operation):
     Args:
         channels_in: channels in.
         channels_out: channels out.
-        norm: flavour of BatchNorm.
+        norm: flavour of BatchNorm; None leaves it out.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, norm: Norm) -> None:
+    def __init__(self, channels_in: int, channels_out: int, norm: Norm | None) -> None:
         super().__init__()
         half = channels_out // 2
         self.even = nn.Conv2d(channels_in, half, 1, stride=2, bias=False)
         self.odd = nn.Conv2d(channels_in, channels_out - half, 1, stride=2, bias=False)
-        self.norm = norm(channels_out)
+        self.norm = norm(channels_out) if norm else nn.Identity()
 
     def forward(self, state: State) -> Tensor:
         """Returns images (N, channels_out, ceil(H / 2), ceil(W / 2))."""
@@ -157,8 +164,8 @@ class FactorizedReduction(Operation):
         return out
 
 
-def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm) -> ReluConvNorm:
-    """Builds ReLU, 1x1 convolution, BatchNorm."""
+def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm | None) -> ReluConvNorm:
+    """Builds ReLU, 1x1 convolution, BatchNorm where a flavour of it is given."""
     return ReluConvNorm([[nn.Conv2d(channels_in, channels_out, 1, bias=False)]], norm)
 
 
@@ -166,8 +173,28 @@ def _skip(channels: int, stride: int, norm: Norm) -> Operation:
     return Skip() if stride == 1 else FactorizedReduction(channels, channels, norm)
 
 
-def _pool(kind: str) -> Callable[[int, int, Norm], Operation]:
-    return lambda channels, stride, norm: Pool(kind, channels, stride, norm)
+def _pool(kind: str, kernel: int = 3) -> Callable[[int, int, Norm], Operation]:
+    return lambda channels, stride, norm: Pool(kind, channels, stride, norm, kernel)
+
+
+def _plain(kernel: int) -> Callable[[int, int, Norm], Operation]:
+    return lambda channels, stride, norm: ReluConvNorm(
+        [[nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=False)]], norm
+    )
+
+
+def _asymmetric(kernel: int) -> Callable[[int, int, Norm], Operation]:
+    """A row of taps, then a column of them, each with its half of the stride."""
+    reach = kernel // 2
+    return lambda channels, stride, norm: ReluConvNorm(
+        [
+            [
+                nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, reach), bias=False),
+                nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (reach, 0), bias=False),
+            ]
+        ],
+        norm,
+    )
 
 
 def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> list[nn.Conv2d]:
@@ -196,6 +223,12 @@ OPERATIONS: dict[str, Callable[[int, int, Norm], Operation]] = {
     "sep_conv_7x7": _separable(7),
     "dil_conv_3x3": _dilated(3),
     "dil_conv_5x5": _dilated(5),
+    "max_pool_5x5": _pool("max", 5),
+    "max_pool_7x7": _pool("max", 7),
+    "conv_1x1": _plain(1),
+    "conv_3x3": _plain(3),
+    "conv_3x1_1x3": _asymmetric(3),
+    "conv_7x1_1x7": _asymmetric(7),
 }
 
 

@@ -37,15 +37,15 @@ def normalised(x, affine):
     return x * gain[:, None, None] + shift[:, None, None]
 
 
-def patches(x, stride, value):
-    """The 3x3 surroundings of every pixel (N, C, H', W', 9), `value` beyond the border."""
-    padded = F.pad(x, (1, 1, 1, 1), value=value)
-    return padded.unfold(2, 3, stride).unfold(3, 3, stride).flatten(4)
+def patches(x, stride, value, kernel=3):
+    """The surroundings of every pixel (N, C, H', W', kernel**2), `value` beyond the border."""
+    padded = F.pad(x, [kernel // 2] * 4, value=value)
+    return padded.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(4)
 
 
 def pooled(name, x, stride):
-    if name == "max_pool_3x3":
-        return patches(x, stride, float("-inf")).amax(-1)
+    if name.startswith("max"):
+        return patches(x, stride, float("-inf"), int(name[-1])).amax(-1)
     return patches(x, stride, 0.0).sum(-1) / patches(torch.ones_like(x), stride, 0.0).sum(-1)
 
 
@@ -53,11 +53,21 @@ def pointwise(weight, x):
     return torch.einsum("oc,nchw->nohw", weight[:, :, 0, 0], x)
 
 
+def convolved(x, params, stride):
+    """A whole convolution, or one of a row and one of a column of taps."""
+    weight = next(params)
+    if weight.shape[2] == 1 < weight.shape[3]:
+        weight = torch.einsum("omij,mchw->ocihjw", next(params), weight).flatten(2, 3).flatten(3)
+    wide = F.pad(x, [weight.shape[3] // 2] * 2 + [weight.shape[2] // 2] * 2)
+    windows = wide.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
+    return torch.einsum("ocij,nchwij->nohw", weight, windows)
+
+
 def expression(name, params, x, stride, norm):
     """What an operation of the paper computes, from its params in their order."""
     params = iter(params)
     affine = (lambda: (next(params), next(params))) if norm.affine else (lambda: ())
-    if name.endswith("pool_3x3"):
+    if "_pool_" in name:
         out = pooled(name, x, stride)
         return normalised(out, ()) if norm.after_pools else out
     if name == "skip_connect" and stride == 1:
@@ -68,6 +78,8 @@ def expression(name, params, x, stride, norm):
         wide = F.pad(x, (0, 1, 0, 1))
         halves = [pointwise(even, x[:, :, ::2, ::2]), pointwise(odd, wide[:, :, 1::2, 1::2])]
         return normalised(torch.cat(halves, 1), affine())
+    if name.startswith("conv"):
+        return normalised(convolved(F.relu(x), params, stride), affine())
     kernel = int(name[-1])
     stages = [(stride, 1), (1, 1)] if name.startswith("sep") else [(stride, 2)]
     for step, dilation in stages:
@@ -119,6 +131,12 @@ def test_the_number_of_params_is_the_papers():
         "sep_conv_7x7": 2 * (49 * c + c * c),
         "dil_conv_3x3": 9 * c + c * c,
         "dil_conv_5x5": 25 * c + c * c,
+        "max_pool_5x5": 0,
+        "max_pool_7x7": 0,
+        "conv_1x1": c * c,
+        "conv_3x3": 9 * c * c,
+        "conv_3x1_1x3": 2 * 3 * c * c,
+        "conv_7x1_1x7": 2 * 7 * c * c,
     }
 
 
