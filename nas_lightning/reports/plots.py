@@ -10,7 +10,7 @@ from nas_lightning.reports.palette import Paint, palette
 from nas_lightning.reports.records import AlphaCurve, Points, TrialScore
 from nas_lightning.reports.svg import element, number, picture, text
 
-__all__ = ["draw_alpha_panels", "draw_alphas", "draw_curves", "draw_trials"]
+__all__ = ["draw_alpha_panels", "draw_alphas", "draw_curves", "draw_trials", "readable"]
 
 _INK = "#1f2933"
 _EPOCHS = "epochs done"
@@ -112,7 +112,7 @@ def _draw_panel(
     leader = max(curves, key=lambda curve: curve.points[-1][1])
     chart = replace(
         frame,
-        title=_readable(choice),
+        title=readable(choice),
         key=((f"{leader.option} {leader.points[-1][1]:.2f}", paints[leader.option]),),
     )
     others = [curve for curve in curves if curve is not leader]
@@ -140,6 +140,11 @@ def _sorted(kinds: Mapping[str, object]) -> list[str]:
     return sorted(kinds, key=lambda kind: (first.index(kind) if kind in first else 3, kind))
 
 
-def _readable(choice: str) -> str:
+def readable(choice: str) -> str:
+    """Returns the name of a choice as it stands over its chart.
+
+    >>> readable("edge_0_2").replace("\u2192", "to")
+    'edge 0 to 2'
+    """
     edge = re.fullmatch(r"edge_([^_]+)_([^_]+)", choice)
     return f"edge {edge[1]} \u2192 {edge[2]}" if edge else choice.replace("_", " ")
