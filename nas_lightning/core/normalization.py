@@ -16,6 +16,7 @@ __all__ = [
     "Norm",
     "batch_norms",
     "kept_state",
+    "set_momentum",
     "settle",
     "still_statistics",
 ]
@@ -92,7 +93,11 @@ def settle(norms: Iterable[BatchNorm], step: int) -> None:
     Over the first steps they are the mean of all batches so far, then the usual moving average:
     so they never lean on the values that they were initialised with.
     """
-    momentum = max(MOMENTUM, 1.0 / (step + 1))
+    set_momentum(norms, max(MOMENTUM, 1.0 / (step + 1)))
+
+
+def set_momentum(norms: Iterable[BatchNorm], momentum: float) -> None:
+    """Sets the share of a batch's statistics in the running ones, in (0, 1]."""
     for norm in norms:
         norm.momentum = momentum
 

@@ -1,6 +1,6 @@
 """The optimisers of a search as plain settings that a strategy carries."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import cos, inf, pi
 
@@ -24,6 +24,7 @@ class Sgd:
         momentum: share of the last update that is kept, in [0, 1).
         weight_decay: added to the gradient, times the parameter.
         clip: largest norm of all gradients together, above 0.
+        nesterov: whether momentum looks ahead (Sutskever et al., 2013); needs momentum.
 
     Raises:
         ValueError: a value is out of its range.
@@ -34,6 +35,7 @@ class Sgd:
     momentum: float = 0.9
     weight_decay: float = 3e-4
     clip: float = 5.0
+    nesterov: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.lr_min <= self.lr or not 0 < self.lr < inf:
@@ -46,12 +48,42 @@ class Sgd:
                 f"params_optimizer: momentum ({self.momentum}) must be in [0, 1), "
                 f"weight_decay ({self.weight_decay}) >= 0, clip ({self.clip}) > 0"
             )
+        if self.nesterov and not self.momentum:
+            raise ValueError(
+                f"params_optimizer.nesterov needs a momentum above 0, got {self.momentum}; "
+                "use e.g. 0.9"
+            )
 
     def build(self, params: Iterable[Tensor]) -> torch.optim.SGD:
         """Builds the optimiser at the first epoch's learning rate."""
         return torch.optim.SGD(
-            params, self.lr, self.momentum, weight_decay=self.weight_decay, foreach=True
+            params,
+            self.lr,
+            self.momentum,
+            weight_decay=self.weight_decay,
+            nesterov=self.nesterov,
+            foreach=True,
         )
+
+    @torch.no_grad()
+    def ahead(
+        self, w: Tensor, grad: Tensor | None, state: Mapping[str, Tensor | None], lr: float
+    ) -> Tensor:
+        """Returns what a parameter will be after its next step, without clipping or Nesterov.
+
+        Source: the official code of DARTS (2019, arXiv:1806.09055); a missing buffer is zero.
+
+        Args:
+            w: the parameter.
+            grad: its gradient, of its shape; None where it has none.
+            state: the optimiser's state of it.
+            lr: learning rate of the step.
+        """
+        if grad is None:
+            return w.detach().clone()
+        step = grad + self.weight_decay * w
+        buffer = state.get("momentum_buffer")
+        return w - lr * (step if buffer is None else step + self.momentum * buffer)
 
     def lr_at(self, epoch: int, epochs: int) -> float:
         """Returns the learning rate of an epoch (0-based) of `epochs`."""

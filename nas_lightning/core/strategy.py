@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 
-__all__ = ["Batch", "BlackBoxStrategy", "OneShotStrategy", "SearchContext", "Trial"]
+__all__ = ["Batch", "BlackBoxStrategy", "OneShotStrategy", "SearchContext", "Stage", "Trial"]
 
 Batch = tuple[Tensor, Tensor]
 
@@ -76,6 +77,23 @@ class SearchContext(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Stage:
+    """How the supernet is built for a part of the search.
+
+    Attributes:
+        scale: values that replace those of the space's scale, e.g. {"cells": 11}.
+        keep_params: whether a rebuilt supernet keeps what it has in common with the one before.
+    """
+
+    scale: Mapping[str, Any] = field(default_factory=dict)
+    keep_params: bool = True
+
+    def of(self, whole: Scale) -> Scale:
+        """Returns the scale of this stage of a search of scale `whole`."""
+        return replace(whole, **self.scale)
+
+
 class OneShotStrategy(nn.Module, ABC):
     """A strategy that searches inside one supernet; it knows choices, not networks.
 
@@ -134,8 +152,31 @@ class OneShotStrategy(nn.Module, ABC):
     def scores(self) -> Mixture:
         """Returns the preference for each option: logged, drawn, discretized; never draws."""
 
+    def stage(self, epoch: int) -> Stage:
+        """Returns how the supernet is built in an epoch (0-based); depends on it alone; a hook.
+
+        Where it differs from the epoch before, the supernet and all optimisers are made anew.
+        """
+        return Stage()
+
+    def first_epoch(self, epoch: int) -> int:
+        """Returns the epoch in which the stage of an epoch began."""
+        scale = self.stage(epoch).scale
+        while epoch > 0 and self.stage(epoch - 1).scale == scale:
+            epoch -= 1
+        return epoch
+
     def start_epoch(self, epoch: int) -> None:
         """Sets what depends on the epoch (0-based); idempotent; a hook."""
+
+    def finish_epoch(self, epoch: int, context: SearchContext, val: Iterable[Batch]) -> None:
+        """Does what follows the last step of an epoch (0-based), before it is validated; a hook.
+
+        Args:
+            epoch: the epoch.
+            context: the supernet and the data.
+            val: this process's validation batches, not augmented.
+        """
 
     def search_step(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
         """Moves alphas, then params; returns the loss of the training batch; a hook.

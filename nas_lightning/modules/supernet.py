@@ -1,6 +1,7 @@
 """The LightningModule of a one-shot search: the supernet, the strategy, and their updates."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from nas_lightning.core.normalization import (
     SETTLED,
     batch_norms,
     kept_state,
+    set_momentum,
     settle,
     still_statistics,
 )
@@ -23,6 +25,7 @@ from nas_lightning.core.relaxations import mean_entropy, mean_share
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Batch, OneShotStrategy
+from nas_lightning.modules.building import averaged, build_supernet, channels_last, keep_params
 from nas_lightning.modules.meter import CostMeter
 from nas_lightning.modules.task import Classification
 
@@ -64,17 +67,14 @@ class SupernetModule(L.LightningModule):
         self.automatic_optimization = False
         self.space, self.seed, self.max_samples = space, seed, max_samples
         self.task = task or Classification()
-        self.scale = replace(space.scale, input_shape=tuple(input_shape), num_outputs=num_outputs)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(keyed_seed(seed, "supernet"))
-            self.supernet = space.supernet(self.scale)
-        self.supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        shape = tuple(input_shape)
+        self._whole = replace(space.scale, input_shape=shape, num_outputs=num_outputs)
+        self.scale = strategy.stage(0).of(self._whole)
+        self._install(build_supernet(space, self.scale, keyed_seed(seed, "supernet")))
         self.strategy = strategy
         self.metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.meter = CostMeter()
         self.lr = strategy.params_optimizer.lr
-        self._norms = batch_norms(self.supernet)
-        self._params = dict(self.supernet.named_parameters())
 
     @property
     def params(self) -> Mapping[str, Tensor]:
@@ -111,6 +111,8 @@ class SupernetModule(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seeds what the epoch draws, sets its learning rate, and tells the strategy."""
         epoch = self.current_epoch
+        if self._rebuild(epoch):
+            self.trainer.strategy.setup_optimizers(self.trainer)
         torch.manual_seed(keyed_seed(self.seed, "search", epoch, self.global_rank))
         self.lr = self.strategy.params_optimizer.lr_at(epoch, self.strategy.epochs)
         for group in self._optimizer("params").param_groups:
@@ -118,14 +120,21 @@ class SupernetModule(L.LightningModule):
         self.strategy.start_epoch(epoch)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Tells the strategy the epoch just finished: a complete search runs no other hook."""
+        """Builds for the epoch just finished, and tells the strategy, before its state loads."""
+        self._rebuild(checkpoint["epoch"])
         self.strategy.start_epoch(checkpoint["epoch"])
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Lets BatchNorm's statistics settle in the first steps."""
-        step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
+        epochs = self.current_epoch - self.strategy.first_epoch(self.current_epoch)
+        step = epochs * int(self.trainer.num_training_batches) + batch_idx
         if step <= SETTLED:
             settle(self._norms, step)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Lets the strategy finish the epoch after its last step, before it is validated."""
+        if self.trainer.is_last_batch:
+            self.strategy.finish_epoch(self.current_epoch, self, self.trainer.val_dataloaders)
 
     def training_step(self, batch: dict[str, Batch], batch_idx: int) -> None:
         """Takes one search step; stops where the cap of samples is reached.
@@ -174,7 +183,7 @@ class SupernetModule(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the mixture on the validation part."""
         x, targets = batch
-        logits = self.supernet(_channels_last(x), self._validated)
+        logits = self.supernet(channels_last(x), self._validated)
         loss = self.task.loss(logits, targets)
         self.log("search/validation_loss", loss, sync_dist=True, batch_size=len(targets))
         for name, metric in self.metrics.items():
@@ -192,38 +201,19 @@ class SupernetModule(L.LightningModule):
         """Returns the mean loss of a batch under a mixture (see `SearchContext`)."""
         x, targets = batch
         self.meter.training_samples += len(targets) * self.trainer.world_size
-        if statistics:
-            return self.task.loss(self._logits(x, mixture, params), targets)
-        with still_statistics(self._norms):
+        with nullcontext() if statistics else still_statistics(self._norms):
             return self.task.loss(self._logits(x, mixture, params), targets)
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
         """Returns the gradient of a loss, averaged over processes (see `SearchContext`)."""
         grads = torch.autograd.grad(loss, list(wrt), allow_unused=True)
-        if self.trainer.world_size == 1:
-            return grads
-        present = [g for g in grads if g is not None]
-        flat = self.trainer.strategy.reduce(
-            torch.cat([g.reshape(-1) for g in present]), reduce_op="mean"
-        )
-        parts = iter(flat.split([g.numel() for g in present]))
-        return tuple(None if g is None else next(parts).view(g.shape) for g in grads)
+        return averaged(grads, self.trainer)
 
     def lookahead(self, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
         """Returns the params after the next weight step, not taken (see `SearchContext`)."""
         settings, state = self.strategy.params_optimizer, self._optimizer("params").state
-        ahead = {}
-        with torch.no_grad():
-            for (name, w), grad in zip(self._params.items(), grads, strict=True):
-                if grad is None:
-                    ahead[name] = w.detach().clone()
-                    continue
-                step = grad + settings.weight_decay * w
-                buffer = state[w].get("momentum_buffer") if w in state else None
-                if buffer is not None:
-                    step = step + settings.momentum * buffer
-                ahead[name] = w - self.lr * step
-        return ahead
+        pairs = zip(self._params.items(), grads, strict=True)
+        return {n: settings.ahead(w, g, state.get(w, {}), self.lr) for (n, w), g in pairs}
 
     def minimise(self, which: str, closure: Callable[[], Tensor]) -> Tensor:
         """Takes one optimiser step (see `SearchContext`)."""
@@ -261,6 +251,25 @@ class SupernetModule(L.LightningModule):
         """Returns the genotype that the strategy found."""
         return self.strategy.derive(self, val)
 
+    def _install(self, supernet: nn.Module) -> None:
+        self.supernet = supernet
+        self._norms = batch_norms(supernet)
+        self._params = dict(supernet.named_parameters())
+
+    def _rebuild(self, epoch: int) -> bool:
+        """Builds the supernet of an epoch's stage, unless it is there; returns whether it was."""
+        stage = self.strategy.stage(epoch)
+        scale = stage.of(self._whole)
+        if scale == self.scale:
+            return False
+        old, self.scale = self.supernet, scale
+        seed = keyed_seed(self.seed, "supernet", self.strategy.first_epoch(epoch))
+        with self.trainer.precision_plugin.module_init_context():
+            self._install(build_supernet(self.space, scale, seed).to(self.device))
+        if stage.keep_params:
+            keep_params(self.supernet, old)
+        return True
+
     def _stop_at_cap(self) -> None:
         if self.max_samples is not None and self.meter.training_samples >= self.max_samples:
             self.trainer.should_stop = True
@@ -269,18 +278,14 @@ class SupernetModule(L.LightningModule):
         """Sets BatchNorm's running statistics to their means over batches."""
         self.supernet.train()
         for number, (x, _) in enumerate(batches):
-            for norm in self._norms:
-                norm.momentum = 1.0 / (number + 1)
+            set_momentum(self._norms, 1.0 / (number + 1))
             self._measured_logits(x, mixture)
 
     def _logits(
         self, x: Tensor, mixture: Mixture, params: Mapping[str, Tensor] | None = None
     ) -> Tensor:
-        x = _channels_last(x)
-        if params is None:
-            out: Tensor = self.supernet(x, mixture)
-        else:
-            out = functional_call(self.supernet, dict(params), (x, mixture))
+        arguments = channels_last(x), mixture
+        out: Tensor = functional_call(self.supernet, dict(params or {}), arguments)
         return out
 
     def _measured_logits(self, x: Tensor, mixture: Mixture) -> Tensor:
@@ -293,7 +298,3 @@ class SupernetModule(L.LightningModule):
         optimizers = self.optimizers()
         found = optimizers if isinstance(optimizers, list) else [optimizers]
         return found[("params", "alpha").index(which)]
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

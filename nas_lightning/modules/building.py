@@ -1,0 +1,65 @@
+"""What keeps the processes of a search alike, and how its supernet is built and built anew."""
+
+from collections.abc import Sequence
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace
+
+__all__ = ["averaged", "build_supernet", "channels_last", "keep_params"]
+
+
+def build_supernet(space: SearchSpace, scale: Scale, seed: int) -> nn.Module:
+    """Builds a supernet whose params depend on nothing but the arguments.
+
+    Args:
+        space: the search space.
+        scale: its size.
+        seed: seed of the params; the global generator stays as it was.
+
+    Raises:
+        ValueError: the space refuses the scale.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        supernet = space.supernet(scale)
+    supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return supernet
+
+
+def keep_params(new: nn.Module, old: nn.Module) -> None:
+    """Copies into a rebuilt supernet what it has in common with the old one.
+
+    Tensors of one name share their leading slices; what is beyond them stays as it was built.
+    """
+    source = old.state_dict()
+    with torch.no_grad():
+        for name, tensor in new.state_dict().items():
+            if name in source and source[name].dim() == tensor.dim():
+                common = tuple(map(min, tensor.shape, source[name].shape))
+                corner = tuple(slice(size) for size in common)
+                tensor[corner] = source[name][corner].to(tensor)
+
+
+def averaged(grads: Sequence[Tensor | None], trainer: L.Trainer) -> tuple[Tensor | None, ...]:
+    """Returns gradients averaged over processes, in one flat reduction.
+
+    Args:
+        grads: this process's; None in the same places on every process.
+        trainer: the Trainer of the processes.
+    """
+    present = [g for g in grads if g is not None]
+    if trainer.world_size == 1 or not present:
+        return tuple(grads)
+    flat = torch.cat([g.reshape(-1) for g in present])
+    mean = trainer.strategy.reduce(flat, reduce_op="mean")
+    parts = iter(mean.split([g.numel() for g in present]))
+    return tuple(None if g is None else next(parts).view(g.shape) for g in grads)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Returns images (N, C, H, W) in the order of memory that convolutions like; others as is."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
