@@ -107,7 +107,8 @@ def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | No
     ]
     with torch.no_grad(), torch.device("meta"):
         sample = torch.empty((1, *shape))
-        network.eval()(sample) if mixture is None else network.eval()(sample, mixture)
+        inputs = (sample,) if mixture is None else (sample, mixture.to(sample))
+        network.eval()(*inputs)
     network.train(training)
     for hook in hooks:
         hook.remove()

@@ -8,6 +8,7 @@ from random import Random
 
 __all__ = [
     "Decision",
+    "active_choices",
     "canonical",
     "complete",
     "count",
@@ -41,6 +42,15 @@ class Decision:
 def is_active(decision: Decision, chosen: Mapping[str, str]) -> bool:
     """Returns whether a decision has to be made, given the earlier ones."""
     return all(chosen.get(name) in options for name, options in decision.given)
+
+
+def active_choices(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[str, str]:
+    """Returns the choices without those that have no effect beside the earlier ones."""
+    result: dict[str, str] = {}
+    for decision in decisions:
+        if decision.name in chosen and is_active(decision, result):
+            result[decision.name] = chosen[decision.name]
+    return result
 
 
 def canonical(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[str, str]:

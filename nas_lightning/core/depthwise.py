@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
-__all__ = ["DepthwiseConv"]
+__all__ = ["DepthwiseConv", "depthwise_conv"]
 
 
 class DepthwiseConv(nn.Conv2d):
@@ -38,24 +38,38 @@ class DepthwiseConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the convolved images (N, C, ceil(H / stride), ceil(W / stride))."""
-        stride, dilation = self.stride[0], self.dilation[0]
-        if stride == dilation == 2:
-            x, stride, dilation = x[:, :, ::2, ::2], 1, 1
-        unused = [self._unused(side, dilation) for side in x.shape[2:]]
-        weight = self.weight[:, :, *(slice(n, self.kernel_size[0] - n) for n in unused)]
-        padding = [dilation * (side - 1) // 2 for side in weight.shape[2:]]
-        is_plain = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
-        if x.requires_grad and not is_plain:
-            out: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
-                x, weight, stride, padding, dilation
-            )
-            return out
-        return F.conv2d(x, weight, None, stride, padding, dilation, self.groups)
+        return depthwise_conv(x, self.weight, self.stride[0], self.dilation[0])
 
-    def _unused(self, side: int, dilation: int) -> int:
-        """Returns how many taps at each end of an axis reach beyond every pixel."""
-        reach = (self.kernel_size[0] - 1) // 2
-        return max(0, reach - (side - 1) // dilation)
+
+def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+    """Returns images convolved a channel, padded to keep the size at stride 1.
+
+    Args:
+        x: images (N, C, H, W).
+        weight: kernels (C, 1, k, k), k odd.
+        stride: 1 or 2.
+        dilation: distance of the kernel's taps, 1 or 2.
+
+    Returns:
+        Images (N, C, ceil(H / stride), ceil(W / stride)).
+    """
+    if stride == dilation == 2:
+        x, stride, dilation = x[:, :, ::2, ::2], 1, 1
+    unused = [_unused(weight.shape[-1], side, dilation) for side in x.shape[2:]]
+    weight = weight[:, :, *(slice(n, weight.shape[-1] - n) for n in unused)]
+    padding = [dilation * (side - 1) // 2 for side in weight.shape[2:]]
+    is_plain = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
+    if x.requires_grad and not is_plain:
+        out: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
+            x, weight, stride, padding, dilation
+        )
+        return out
+    return F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
+
+
+def _unused(kernel: int, side: int, dilation: int) -> int:
+    """Returns how many taps at each end of an axis reach beyond every pixel."""
+    return max(0, (kernel - 1) // 2 - (side - 1) // dilation)
 
 
 class _Depthwise(torch.autograd.Function):

@@ -33,7 +33,8 @@ class BatchNorm(nn.BatchNorm2d):
     and `still_statistics` keeps a training forward from moving them. Batches are not counted.
 
     Args:
-        channels: number of channels of the images (N, channels, H, W).
+        channels: number of channels of the images (N, channels, H, W); of images with fewer it
+            normalises these by the leading statistics.
         affine: whether there are learned scales and shifts.
         fixed: whether statistics never come from the batch.
     """
@@ -48,9 +49,14 @@ class BatchNorm(nn.BatchNorm2d):
         from_batch = self.training and not self.fixed
         keep = not from_batch or self.moves
         mean, var = (self.running_mean, self.running_var) if keep else (None, None)
-        return F.batch_norm(
-            x, mean, var, self.weight, self.bias, from_batch, self.momentum or 0.0, self.eps
-        )
+        affine = self.weight, self.bias
+        if x.shape[1] < self.num_features:
+            mean, var, *affine = (_leading(t, x.shape[1]) for t in (mean, var, *affine))
+        return F.batch_norm(x, mean, var, *affine, from_batch, self.momentum or 0.0, self.eps)
+
+
+def _leading(tensor: Tensor | None, channels: int) -> Tensor | None:
+    return None if tensor is None else tensor[:channels]
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,18 @@ class Scale:
         _check_name("flavour", self.flavour, ("search", "child"))
         _check_name("batch_norm", self.batch_norm, ("batch", "fixed"))
 
+    def without_auxiliary(self, space: str) -> None:
+        """Checks that no auxiliary head is wanted where a space has none.
+
+        Raises:
+            ValueError: `auxiliary` is true.
+        """
+        if self.auxiliary:
+            raise ValueError(
+                f"search space '{space}' has no auxiliary head (scale.auxiliary is true); "
+                "set scale.auxiliary=false"
+            )
+
     def sample_shape(self) -> tuple[int, ...]:
         """Returns the shape of one input of any rank.
 

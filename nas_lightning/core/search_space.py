@@ -15,7 +15,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Graph
 from nas_lightning.core.scale import Scale
 
-__all__ = ["SearchSpace", "child_cost", "inherit", "one_hot", "uniform_mixture"]
+__all__ = ["SearchSpace", "child_cost", "crop", "inherit", "one_hot", "uniform_mixture"]
 
 
 class SearchSpace(ABC):
@@ -68,12 +68,16 @@ class SearchSpace(ABC):
         return one_hot(self.choices, self.validate(genotype).mapping)
 
     def discretize(self, scores: Mixture) -> Genotype:
-        """Returns the genotype of the best option of every choice; a hook."""
+        """Returns the genotype of the best option of every choice; a hook.
+
+        A choice that has no effect beside the earlier ones is left out.
+        """
         chosen = {}
         rows = zip(self.choices, scores.weights.tolist(), scores.support, strict=True)
         for choice, row, support in rows:
-            chosen[choice.name] = choice.options[max(support, key=row.__getitem__)]
-        return self.genotype(chosen)
+            if support:
+                chosen[choice.name] = choice.options[max(support, key=row.__getitem__)]
+        return self.genotype(rules.active_choices(self.decisions, chosen))
 
     def read_text(self, text: str) -> Genotype:
         """Reads the space's own text notation; a hook, none by default.
@@ -188,10 +192,11 @@ def inherit(child: nn.Module, supernet: nn.Module) -> None:
     source = supernet.state_dict()
     with torch.no_grad():
         for name, tensor in child.state_dict().items():
-            tensor.copy_(_crop(source[name], tensor.shape))
+            tensor.copy_(crop(source[name], tensor.shape))
 
 
-def _crop(tensor: Tensor, shape: torch.Size) -> Tensor:
+def crop(tensor: Tensor, shape: torch.Size) -> Tensor:
+    """Returns the part of a supernet's tensor that a child's of some shape inherits, as a view."""
     for axis, size in enumerate(shape):
         is_kernel = tensor.dim() == 4 and axis >= 2
         start = (tensor.shape[axis] - size) // 2 if is_kernel else 0
