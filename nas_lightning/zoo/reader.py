@@ -12,10 +12,14 @@ __all__ = ["published_names", "read_genotype"]
 MAX_BYTES = 1_000_000
 
 
-def published_names() -> list[str]:
-    """Returns the names of the published genotypes."""
-    files = resources.files("nas_lightning.zoo").iterdir()
-    return sorted(f.name.removesuffix(".json") for f in files if f.name.endswith(".json"))
+def published_names(space: str | None = None) -> list[str]:
+    """Returns the names of the published genotypes, those of one search space or all."""
+    files = [f for f in resources.files("nas_lightning.zoo").iterdir() if f.name.endswith(".json")]
+    return sorted(
+        file.name.removesuffix(".json")
+        for file in files
+        if space is None or Genotype.from_json(file.read_text()).space == space
+    )
 
 
 def read_genotype(text: str, space: SearchSpace) -> Genotype:
@@ -37,8 +41,8 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
         if "(" in text or "|" in text:
             return space.read_text(text)
         raise ValueError(
-            f"genotype '{text}' is neither a file nor a published genotype; "
-            f"published are: {', '.join(published_names())}"
+            f"genotype '{text}' is neither a file nor a published genotype; published of "
+            f"'{space.name}' are: {', '.join(published_names(space.name)) or 'none'}"
         )
     path = path / "genotype.json" if path.is_dir() else path
     try:
