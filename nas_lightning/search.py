@@ -38,6 +38,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
         The search's validation accuracy, for sweepers.
     """
     from nas_lightning import build, train
+    from nas_lightning.baselines import baselines_of
     from nas_lightning.outcome import finish, finished, write_genotype
 
     if done := finished(folder):
@@ -49,7 +50,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     child = baselines = None
     if cfg.retrain:
         child = train.train_child(parts, cfg, genotype, folder / "child", "child")
-        baselines = train.train_baselines(parts, cfg, folder)
+        baselines = baselines_of(parts, cfg, folder)
     notes = [*_notes(parts, genotype), *_comparison(child, baselines)]
     finish(
         folder,

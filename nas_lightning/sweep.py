@@ -73,7 +73,8 @@ def sweep_of(run: Path) -> Path | None:
     settings = OmegaConf.load(run / KEPT / "hydra.yaml")
     if str(OmegaConf.select(settings, "hydra.mode")) != "MULTIRUN":
         return None
-    return next((each for each in run.resolve().parents if (each / SWEEP_FILE).is_file()), None)
+    depth = len(Path(str(OmegaConf.select(settings, "hydra.sweep.subdir"))).parts)
+    return run.resolve().parents[depth - 1]
 
 
 def failed_jobs(folder: Path) -> list[str]:

@@ -33,6 +33,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
         The best validation accuracy, for sweepers; None without child.validation_share.
     """
     from nas_lightning import build
+    from nas_lightning.baselines import baselines_of
     from nas_lightning.outcome import finish, finished
     from nas_lightning.zoo.reader import read_genotype
 
@@ -41,7 +42,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     parts = build.assemble(cfg)
     genotype = read_genotype(cfg.genotype, parts.space)
     child = train_child(parts, cfg, genotype, folder / "child", "child")
-    baselines = train_baselines(parts, cfg, folder) if cfg.baselines else None
+    baselines = baselines_of(parts, cfg, folder) if cfg.baselines else None
     result: dict[str, Any] = {"search": None, "child": child, "baselines": baselines, "notes": []}
     finish(folder, parts, genotype, result)
     return _validated(child)

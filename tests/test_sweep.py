@@ -199,7 +199,7 @@ def mixed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "job", noted_job)
         run("search", "-m", f"hydra.sweep.dir={folder}", *TINY_RANDOM, "strategy=darts,random",
-            "seed=0,1", "evaluation=full", "max_samples=1100", "retrain=false")  # fmt: skip
+            "seed=0,1", "evaluation=full", "max_samples=1100")  # fmt: skip
     return folder, given
 
 
@@ -216,7 +216,15 @@ def test_searches_of_both_kinds_are_compared_over_seeds(mixed):
     assert [darts["strategy"], random["strategy"]] == ["darts", "random"]
     assert float(darts["search_validation_accuracy_mean"]) == pytest.approx(sum(given[:2]) / 2)
     assert float(random["search_validation_accuracy_mean"]) == pytest.approx(sum(given[2:]) / 2)
-    assert "child_test_accuracy_mean" not in darts
+    tested = [result(folder / n)["child"]["test_accuracy"] for n in "01"]
+    assert float(darts["child_test_accuracy_mean"]) == pytest.approx(sum(tested) / 2)
+
+
+def test_a_sweep_trains_the_random_genotype_once_a_seed(mixed):
+    folder = mixed[0]
+    alike = [result(folder / n)["baselines"] for n in "0123"]
+    assert len(list((folder / "baselines").iterdir())) == 2
+    assert [alike[0], alike[1]] == [alike[2], alike[3]]
 
 
 def test_a_resumed_sweep_skips_what_is_done_and_runs_the_rest_to_the_same_end(mixed):
