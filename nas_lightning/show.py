@@ -34,14 +34,16 @@ def job(cfg: DictConfig, folder: Path) -> None:
         **changes,
     )
     size = child_cost(space, genotype, scale)
-    graphs = space.graphs(genotype)
+    graphs, text = space.graphs(genotype), space.write_text(genotype)
     if cfg.output is not None:
         _write(Path(cfg.output), draw(graphs))
     if cfg.json:
-        content = {"id": genotype.id, "space": genotype.space, **size}
+        content = {"id": genotype.id, "space": genotype.space, "text": text, **size}
         print(json.dumps(content | {"choices": genotype.mapping}))
         return
     print(f"genotype {genotype.id} of space {genotype.space}\n{describe(graphs)}\n")
+    if text is not None:
+        print(f"{text}\n")
     print(
         f"at {scale.channels} channels, {scale.cells} cells, images {scale.image()}, "
         f"{scale.num_outputs} classes:"

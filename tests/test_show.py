@@ -98,3 +98,10 @@ def test_a_sweep_shows_every_genotype(show):
         "3b9039fdf4bc",
         "22fe8593981f",
     ]
+
+
+def test_the_text_notation_of_a_space_that_has_one_is_told(show):
+    text = "|nor_conv_1x1~0|+|none~0|none~1|+|skip_connect~0|avg_pool_3x3~1|none~2|"
+    arguments = ("search_space=nasbench201", f"genotype='{text}'", *SMALL)
+    assert text in show(*arguments).splitlines()
+    assert json.loads(show(*arguments, "json=true"))["text"] == text

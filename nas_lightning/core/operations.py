@@ -2,7 +2,8 @@
 
 Sources: Liu et al., DARTS, 2019 (arXiv:1806.09055) for the separable and dilated convolutions,
 the factorized reduction and BatchNorm after pools; Zoph et al., NASNet, 2018 (arXiv:1707.07012)
-for ReLU-convolution-BatchNorm order, plain and asymmetric convolutions and large max pools.
+for ReLU-convolution-BatchNorm order, plain and asymmetric convolutions and large max pools;
+Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326) for convolutions with a bias.
 """
 
 from collections.abc import Callable
@@ -183,6 +184,13 @@ def _plain(kernel: int) -> Callable[[int, int, Norm], Operation]:
     )
 
 
+def _normal(kernel: int) -> Callable[[int, int, Norm], Operation]:
+    """A plain convolution with a bias exactly where BatchNorm is not affine."""
+    return lambda channels, stride, norm: ReluConvNorm(
+        [[nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=not norm.affine)]], norm
+    )
+
+
 def _asymmetric(kernel: int) -> Callable[[int, int, Norm], Operation]:
     """A row of taps, then a column of them, each with its half of the stride."""
     reach = kernel // 2
@@ -229,6 +237,8 @@ OPERATIONS: dict[str, Callable[[int, int, Norm], Operation]] = {
     "conv_3x3": _plain(3),
     "conv_3x1_1x3": _asymmetric(3),
     "conv_7x1_1x7": _asymmetric(7),
+    "nor_conv_1x1": _normal(1),
+    "nor_conv_3x3": _normal(3),
 }
 
 

@@ -87,6 +87,10 @@ class SearchSpace(ABC):
         """
         raise ValueError(f"search space '{self.name}' has no text notation; give a JSON file")
 
+    def write_text(self, genotype: Genotype) -> str | None:
+        """Returns the text that `read_text` reads; a hook, None where there is no notation."""
+        return None
+
     def published_scale(self) -> Scale:
         """Returns the scale at which the space's papers report children; a hook."""
         return self.scale

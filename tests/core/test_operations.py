@@ -78,8 +78,11 @@ def expression(name, params, x, stride, norm):
         wide = F.pad(x, (0, 1, 0, 1))
         halves = [pointwise(even, x[:, :, ::2, ::2]), pointwise(odd, wide[:, :, 1::2, 1::2])]
         return normalised(torch.cat(halves, 1), affine())
-    if name.startswith("conv"):
+    if name.startswith("conv") or (name.startswith("nor_conv") and norm.affine):
         return normalised(convolved(F.relu(x), params, stride), affine())
+    if name.startswith("nor_conv"):
+        wide = convolved(F.relu(x), params, stride)
+        return normalised(wide + next(params)[:, None, None], affine())
     kernel = int(name[-1])
     stages = [(stride, 1), (1, 1)] if name.startswith("sep") else [(stride, 2)]
     for step, dilation in stages:
@@ -137,6 +140,8 @@ def test_the_number_of_params_is_the_papers():
         "conv_3x3": 9 * c * c,
         "conv_3x1_1x3": 2 * 3 * c * c,
         "conv_7x1_1x7": 2 * 7 * c * c,
+        "nor_conv_1x1": c * c + c,
+        "nor_conv_3x3": 9 * c * c + c,
     }
 
 

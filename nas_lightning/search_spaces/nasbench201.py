@@ -1,0 +1,238 @@
+"""The cell space of NAS-Bench-201.
+
+Source: Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326), section 2, and the official code.
+A cell has one input and three nodes; each of its six edges carries one of five operations, and
+all cells of a network are the same. Three stages of cells lie between two residual reductions.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from nas_lightning.core.cell import Cell, DropPath, branch_weights
+from nas_lightning.core.choices import Branch, Choice, Factor, Mixture
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.graph import Edge, Graph
+from nas_lightning.core.normalization import Norm
+from nas_lightning.core.operations import Operation, Skip, State, build_operation
+from nas_lightning.core.partial import BYPASS, Bypass, partial_channels
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace
+
+__all__ = ["NASBENCH201_OPS", "NasBench201Space"]
+
+NASBENCH201_OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+REAL_OPS = NASBENCH201_OPS[1:]
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # in the order of the text notation
+NODES = ("input", "1", "2", "output")
+ZERO = "#"  # sorts before every other summand, on which the benchmark's classes depend
+TEXT = r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|"
+
+
+class NasBench201Space(SearchSpace):
+    """NAS-Bench-201's cells: six edges of five operations, 15,625 genotypes.
+
+    As everywhere, `scale.cells` counts the reductions, which stand at the thirds: the published
+    networks, with five cells a stage, have 17. Convolutions of a cell have a bias exactly where
+    their BatchNorm is not affine (flavour "search"), in supernets and children alike.
+
+    Args:
+        scale: size at which the space is searched; the paper has 16 channels and 17 cells.
+    """
+
+    def __init__(
+        self,
+        scale: Scale = Scale(channels=8, cells=5),  # noqa: B008 - immutable
+    ) -> None:
+        choices = [Choice(_name(*edge), NASBENCH201_OPS, "op", f"node_{edge[1]}") for edge in EDGES]
+        super().__init__("nasbench201", scale, choices)
+
+    def supernet(self, scale: Scale) -> nn.Module:
+        """Builds the network of all genotypes.
+
+        Raises:
+            ValueError: the scale asks for a stem or an auxiliary head that the space lacks.
+        """
+        return _Network(_branches([REAL_OPS] * len(EDGES), scale), scale)
+
+    def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
+        """Builds a genotype's network; with scale.flavour "child" it is the published one.
+
+        Raises:
+            ValueError: the scale asks for a stem or an auxiliary head that the space lacks.
+        """
+        chosen = [(op,) if op in REAL_OPS else () for op in self._ops(genotype)]
+        return _Network(_branches(chosen, scale), scale)
+
+    def discretize(self, scores: Mixture) -> Genotype:
+        """Keeps the best operation of every edge, be it "none"; ties go to the earlier one.
+
+        Args:
+            scores: weights (choices, options), higher is better; an edge without support gets
+                "none".
+        """
+        support = tuple(row or (0,) for row in scores.support)
+        return super().discretize(Mixture(scores.weights, support))
+
+    def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
+        """Returns the cell, without its edges of "none"."""
+        pairs = zip(EDGES, self._ops(genotype), strict=True)
+        edges = [Edge(NODES[s], NODES[t], op) for (s, t), op in pairs if op != "none"]
+        return (Graph("cell", NODES, tuple(edges)),)
+
+    def read_text(self, text: str) -> Genotype:
+        """Reads `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
+
+        Raises:
+            ValueError: the text is not of this form, or an operation is unknown.
+        """
+        found = re.fullmatch(TEXT, text.strip())
+        if found is None:
+            raise ValueError(
+                "NAS-Bench-201's notation is |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, "
+                f"got {text[:100]!r}"
+            )
+        names = [_name(*edge) for edge in EDGES]
+        return self.genotype(dict(zip(names, found.groups(), strict=True)))
+
+    def write_text(self, genotype: Genotype) -> str:
+        """Returns the text that `read_text` reads."""
+        parts: dict[int, str] = {}
+        for (source, target), op in zip(EDGES, self._ops(genotype), strict=True):
+            parts[target] = f"{parts.get(target, '|')}{op}~{source}|"
+        return "+".join(parts.values())
+
+    def isomorphism_id(self, genotype: Genotype) -> str:
+        """Returns 12 hex digits that graphs of the same function share; there are 6,466 ids.
+
+        The equivalence is the benchmark's own (section 2.1 and official code): a node is written
+        as the sum of its edges, a skip as the sum that it reads, nothing as zero, an operation on
+        a lone zero as zero, and the summands are sorted as texts. It takes no notice of params
+        that two operations share, and it sees a zero that is added and how sums are nested: some
+        ids differ although their functions do not.
+        """
+        sums = ["x"]
+        for node in range(1, len(NODES)):
+            edges = zip(EDGES, self._ops(genotype), strict=True)
+            terms = [_term(op, sums[source]) for (source, target), op in edges if target == node]
+            sums.append("+".join(sorted(terms)))
+        return hashlib.sha256(sums[-1].encode()).hexdigest()[:12]
+
+    def published_scale(self) -> Scale:
+        """Returns the scale of the benchmark's CIFAR-10 networks: 16 channels, 3 x 5 cells."""
+        return Scale(16, 17, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
+
+    def _ops(self, genotype: Genotype) -> list[str]:
+        chosen = self.validate(genotype).mapping
+        return [chosen[_name(*edge)] for edge in EDGES]
+
+
+class _Network(nn.Module):
+    """Stem, three stages of cells with residual reductions between them, classifier."""
+
+    def __init__(self, branches: Sequence[Branch], scale: Scale) -> None:
+        super().__init__()
+        _check(scale)
+        self.branches, norm, channels = tuple(branches), Norm.of(scale), scale.channels
+        reductions = (scale.cells // 3, 2 * scale.cells // 3)
+        self.stem = nn.Sequential(
+            nn.Conv2d(scale.image()[0], channels, 3, padding=1, bias=False),
+            norm.always_affine(channels),
+        )
+        self.cells = nn.ModuleList()
+        for index in range(scale.cells):
+            if index in reductions:
+                self.cells.append(_Reduction(channels, norm))
+                channels *= 2
+            else:
+                self.cells.append(_cell(branches, channels, scale.partial, norm))
+        self.last = nn.Sequential(norm.always_affine(channels), nn.ReLU())
+        self.classifier = nn.Linear(channels, scale.outputs())
+
+    def forward(
+        self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
+    ) -> Tensor:
+        """Returns logits (N, num_outputs) of images (N, C, H, W)."""
+        weights = None if mixture is None else branch_weights(self.branches, mixture)
+        state = State(self.stem(x))
+        for cell in self.cells:
+            is_cell = isinstance(cell, Cell)
+            state = cell((state,), weights, drop_path) if is_cell else State(cell(state.x))
+        out: Tensor = self.classifier(self.last(state.x).mean(dim=(2, 3)))
+        return out
+
+
+class _Reduction(nn.Module):
+    """A residual block that halves height and width and doubles the channels."""
+
+    def __init__(self, channels: int, norm: Norm) -> None:
+        super().__init__()
+        wide = 2 * channels
+        self.path = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, wide, 3, stride=2, padding=1, bias=False),
+            norm.always_affine(wide),
+            nn.ReLU(),
+            nn.Conv2d(wide, wide, 3, padding=1, bias=False),
+            norm.always_affine(wide),
+        )
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(2, ceil_mode=True),  # odd sizes round up, as in the path
+            nn.Conv2d(channels, wide, 1, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns images (N, 2 C, ceil(H / 2), ceil(W / 2)) of images (N, C, H, W)."""
+        out: Tensor = self.path(x) + self.shortcut(x)
+        return out
+
+
+def _cell(branches: Sequence[Branch], channels: int, partial: int, norm: Norm) -> Cell:
+    read, _ = partial_channels(channels, partial)
+    plain = replace(norm, after_pools=False)
+
+    def build(branch: Branch) -> Operation:
+        if branch.op == BYPASS:
+            return Bypass(branch.stride)
+        return build_operation(branch.op, read, branch.stride, plain)
+
+    last = len(NODES) - 1
+    return Cell(branches, build, [Skip()], len(NODES), [last], channels, 1, partial)
+
+
+def _branches(ops: Sequence[Sequence[str]], scale: Scale) -> tuple[Branch, ...]:
+    """Returns the branches of an edge's operations, and a way around partial channels."""
+    every = (1.0,) * len(NASBENCH201_OPS)
+    found: list[Branch] = []
+    for index, (source, target) in enumerate(EDGES):
+        for op in ops[index]:
+            picked = tuple(float(op == option) for option in NASBENCH201_OPS)
+            found.append(Branch(source, target, op, (Factor(index, picked),)))
+        if scale.partial > 1:
+            found.append(Branch(source, target, BYPASS, (Factor(index, every),)))
+    return tuple(found)
+
+
+def _check(scale: Scale) -> None:
+    if scale.stem != "cifar":
+        raise ValueError(
+            f"scale.stem ({scale.stem}) must be cifar: search_space=nasbench201 has no other stem"
+        )
+    if scale.auxiliary:
+        raise ValueError(
+            "scale.auxiliary (True) must be false: networks of search_space=nasbench201 have no "
+            "auxiliary head"
+        )
+
+
+def _name(source: int, target: int) -> str:
+    return f"edge_{source}_{target}"
+
+
+def _term(op: str, source: str) -> str:
+    if op == "none" or source == ZERO:
+        return ZERO
+    return source if op == "skip_connect" else f"({source}){op}"
