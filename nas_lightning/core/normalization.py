@@ -1,6 +1,6 @@
 """BatchNorm whose running statistics move only when a forward pass is told to move them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ __all__ = [
     "Norm",
     "batch_norms",
     "kept_state",
+    "recalibrated",
     "set_momentum",
     "settle",
     "still_statistics",
@@ -106,6 +107,23 @@ def set_momentum(norms: Iterable[BatchNorm], momentum: float) -> None:
     """Sets the share of a batch's statistics in the running ones, in (0, 1]."""
     for norm in norms:
         norm.momentum = momentum
+
+
+def recalibrated(
+    network: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], Tensor]
+) -> None:
+    """Sets a network's running statistics to their means over batches, which it is trained on.
+
+    Args:
+        network: the network; it is left in training mode.
+        batches: images (N, C, H, W) each.
+        forward: runs the network.
+    """
+    network.train()
+    norms = batch_norms(network)
+    for number, x in enumerate(batches):
+        set_momentum(norms, 1.0 / (number + 1))
+        forward(x)
 
 
 @contextmanager

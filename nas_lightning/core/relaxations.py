@@ -1,13 +1,22 @@
 """Relaxations of categorical choices, and what is measured on them: pure functions."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nas_lightning.core.choices import Choice
 
-__all__ = ["masked_softmax", "mean_entropy", "mean_share"]
+__all__ = [
+    "dirichlet",
+    "gumbel",
+    "hard_weights",
+    "masked_softmax",
+    "mean_entropy",
+    "mean_share",
+    "normalised_edges",
+]
 
 
 def masked_softmax(alpha: Tensor, allowed: Tensor) -> Tensor:
@@ -20,6 +29,77 @@ def masked_softmax(alpha: Tensor, allowed: Tensor) -> Tensor:
         allowed: bool (choices, options), at least one true a row.
     """
     return alpha.masked_fill(~allowed, float("-inf")).softmax(dim=-1)
+
+
+def gumbel(logits: Tensor, tau: float, rng: torch.Generator) -> Tensor:
+    """Returns a draw from the concrete distribution: softmax((log softmax(logits) + G) / tau).
+
+    A draw that holds anything but finite numbers is repeated. The draw is made on the CPU.
+
+    Source: Maddison et al. 2017 (arXiv:1611.00712); GDAS, 2019 (arXiv:1910.04465), equation 3.
+
+    Args:
+        logits: (choices, options) on the CPU, -inf where an option is not allowed.
+        tau: temperature, above 0.
+        rng: generator of the draw.
+    """
+    log_shares = logits.log_softmax(dim=-1)
+    while True:
+        uniform = torch.rand(logits.shape, generator=rng, dtype=logits.dtype)
+        noise = -(-uniform.log()).log()
+        if torch.isfinite(noise).all():
+            return ((log_shares + noise) / tau).softmax(dim=-1)
+
+
+class _Hard(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, soft: Tensor, index: Tensor) -> Tensor:
+        return torch.zeros_like(soft).scatter_(-1, index[..., None], 1.0)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return grad, None
+
+
+def hard_weights(soft: Tensor, index: Tensor) -> Tensor:
+    """Returns one-hot rows, exactly 0 and 1, whose gradient goes straight to the soft weights.
+
+    Args:
+        soft: weights (choices, options).
+        index: option of each choice (choices,).
+    """
+    hard: Tensor = _Hard.apply(soft, index)  # type: ignore[no-untyped-call]
+    return hard
+
+
+def dirichlet(concentration: Tensor, allowed: Tensor, rng: torch.Generator) -> Tensor:
+    """Returns a draw of each row from a Dirichlet, with the reparameterised gradient.
+
+    Source: DrNAS, 2021 (arXiv:2006.10355), section 2.2, by normalised gamma variates.
+
+    Args:
+        concentration: (choices, options) on the CPU, above 0.
+        allowed: bool (choices, options) on the CPU; the others weigh zero.
+        rng: generator of the draw.
+    """
+    gammas = torch._standard_gamma(concentration, generator=rng)
+    gammas = gammas.clamp_min(torch.finfo(gammas.dtype).tiny) * allowed
+    return gammas / gammas.sum(dim=-1, keepdim=True)
+
+
+def normalised_edges(beta: Tensor, groups: Sequence[str]) -> Tensor:
+    """Returns the softmax of beta within each group of choices (choices,).
+
+    Source: PC-DARTS, 2020 (arXiv:1907.05737), equation 3: a node's incoming edges are a group.
+
+    Args:
+        beta: logits (choices,).
+        groups: group of each choice.
+    """
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
+    members = torch.tensor([numbers[name] for name in groups], device=beta.device)
+    same = members[:, None] == members[None, :]
+    return (beta - beta[None, :].masked_fill(~same, float("-inf")).logsumexp(dim=-1)).exp()
 
 
 def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class SearchContext(Protocol):
         """Takes one optimiser step and returns the closure's value, detached.
 
         Args:
-            which: "params" (the supernet's) or "alpha" (the strategy's).
+            which: "params" (the supernet's), "alpha" (the strategy's) or "both" in one step.
             closure: returns a loss, or a surrogate whose gradient is the wanted update.
         """
 
@@ -67,6 +67,7 @@ class SearchContext(Protocol):
         mixture: Mixture,
         batches: Iterable[Batch],
         recalibrate: Iterable[Batch] | None = None,
+        batch_statistics: bool = False,
     ) -> float:
         """Returns the main metric of a mixture, averaged over processes; buffers stay.
 
@@ -74,7 +75,11 @@ class SearchContext(Protocol):
             mixture: the mixing weights.
             batches: what is measured on.
             recalibrate: batches from which BatchNorm's statistics are taken first.
+            batch_statistics: whether each batch is normalised by its own statistics.
         """
+
+    def cost(self, mixture: Mixture) -> dict[str, Tensor]:
+        """Returns the expected cost of a mixture by quantity, differentiable in its weights."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What keeps the processes of a search alike, and how its supernet is built and built anew."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import lightning as L
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 
-__all__ = ["averaged", "build_supernet", "channels_last", "keep_params"]
+__all__ = ["averaged", "build_supernet", "channels_last", "check_parts", "keep_params", "take_step"]
 
 
 def build_supernet(space: SearchSpace, scale: Scale, seed: int) -> nn.Module:
@@ -63,3 +64,43 @@ def averaged(grads: Sequence[Tensor | None], trainer: L.Trainer) -> tuple[Tensor
 def channels_last(x: Tensor) -> Tensor:
     """Returns images (N, C, H, W) in the order of memory that convolutions like; others as is."""
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+
+
+def check_parts(batch: Any) -> None:
+    """Refuses a batch of a search that has not both parts.
+
+    Raises:
+        ValueError: the batch does not hold a "train" and a "val" part.
+    """
+    if not (isinstance(batch, dict) and {"train", "val"} <= set(batch)):
+        raise ValueError(
+            'a search needs batches {"train": (x, y), "val": (x, y)}, got '
+            f"{type(batch).__name__}; let train_dataloader() return "
+            '{"train": loader, "val": loader}'
+        )
+
+
+def take_step(
+    optimizers: Sequence[torch.optim.Optimizer],
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor | None],
+    clipped: Sequence[Tensor],
+    clip: float,
+) -> None:
+    """Moves params by one step of their optimisers and leaves no gradient behind.
+
+    Args:
+        optimizers: what moves them.
+        params: everything that moves.
+        grads: their gradients; None where there is none.
+        clipped: those of them whose gradients together are clipped.
+        clip: largest norm of these.
+    """
+    for param, grad in zip(params, grads, strict=True):
+        param.grad = grad
+    if clipped:
+        nn.utils.clip_grad_norm_(clipped, clip, foreach=True)
+    for optimizer in optimizers:
+        optimizer.step()
+    for param in params:
+        param.grad = None

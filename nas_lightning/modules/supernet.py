@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -17,7 +18,7 @@ from nas_lightning.core.normalization import (
     SETTLED,
     batch_norms,
     kept_state,
-    set_momentum,
+    recalibrated,
     settle,
     still_statistics,
 )
@@ -25,11 +26,19 @@ from nas_lightning.core.relaxations import mean_entropy, mean_share
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Batch, OneShotStrategy
-from nas_lightning.modules.building import averaged, build_supernet, channels_last, keep_params
+from nas_lightning.modules.building import (
+    averaged,
+    build_supernet,
+    channels_last,
+    keep_params,
+    take_step,
+)
 from nas_lightning.modules.meter import CostMeter
 from nas_lightning.modules.task import Classification
 
 __all__ = ["SupernetModule"]
+
+OPTIMIZERS = ("params", "alpha")
 
 
 class SupernetModule(L.LightningModule):
@@ -134,7 +143,8 @@ class SupernetModule(L.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Lets the strategy finish the epoch after its last step, before it is validated."""
         if self.trainer.is_last_batch:
-            self.strategy.finish_epoch(self.current_epoch, self, self.trainer.val_dataloaders)
+            val = self.trainer.val_dataloaders or ()
+            self.strategy.finish_epoch(self.current_epoch, self, val)
 
     def training_step(self, batch: dict[str, Batch], batch_idx: int) -> None:
         """Takes one search step; stops where the cap of samples is reached.
@@ -142,12 +152,7 @@ class SupernetModule(L.LightningModule):
         Raises:
             ValueError: the batch does not hold a "train" and a "val" part.
         """
-        if not (isinstance(batch, dict) and {"train", "val"} <= set(batch)):
-            raise ValueError(
-                'a search needs batches {"train": (x, y), "val": (x, y)}, got '
-                f"{type(batch).__name__}; let train_dataloader() return "
-                '{"train": loader, "val": loader}'
-            )
+        check_parts(batch)
         loss = self.strategy.search_step(batch["train"], batch["val"], self)
         self.log(
             "search/train_loss",
@@ -217,16 +222,14 @@ class SupernetModule(L.LightningModule):
 
     def minimise(self, which: str, closure: Callable[[], Tensor]) -> Tensor:
         """Takes one optimiser step (see `SearchContext`)."""
-        optimizer = self._optimizer(which)
-        wrt = [p for group in optimizer.param_groups for p in group["params"]]
+        taken = [self._optimizer(name) for name in OPTIMIZERS if which in (name, "both")]
+        wrt = [
+            p for optimizer in taken for group in optimizer.param_groups for p in group["params"]
+        ]
         loss = closure()
-        for param, grad in zip(wrt, self.gradient(loss, wrt), strict=True):
-            param.grad = grad
-        if which == "params":
-            nn.utils.clip_grad_norm_(wrt, self.strategy.params_optimizer.clip, foreach=True)
-        optimizer.step()
-        for param in wrt:
-            param.grad = None
+        clipped = list(self._params.values()) if which != "alpha" else []
+        grads = self.gradient(loss, wrt)
+        take_step(taken, wrt, grads, clipped, self.strategy.params_optimizer.clip)
         self.meter.gradient_steps += 1
         return loss.detach()
 
@@ -236,16 +239,22 @@ class SupernetModule(L.LightningModule):
         mixture: Mixture,
         batches: Iterable[Batch],
         recalibrate: Iterable[Batch] | None = None,
+        batch_statistics: bool = False,
     ) -> float:
         """Returns the main metric of a mixture; buffers stay (see `SearchContext`)."""
         metric = self.task.metrics(self.scale.outputs())[self.task.metric].to(self.device)
+        forward = partial(self._measured_logits, mixture=mixture)
         with kept_state(self.supernet):
             if recalibrate is not None:
-                self._recalibrate(mixture, recalibrate)
-            self.supernet.eval()
+                recalibrated(self.supernet, (x for x, _ in recalibrate), forward)
+            self.supernet.train(batch_statistics)
             for x, targets in batches:
-                metric.update(self._measured_logits(x, mixture), targets.to(self.device))
+                metric.update(forward(x), targets.to(self.device))
         return float(metric.compute())
+
+    def cost(self, mixture: Mixture) -> dict[str, Tensor]:
+        """Returns the expected cost of a mixture (see `SearchContext`)."""
+        return self.space.cost(self.scale).of(mixture)
 
     def derive(self, val: Iterable[Batch]) -> Genotype:
         """Returns the genotype that the strategy found."""
@@ -274,13 +283,6 @@ class SupernetModule(L.LightningModule):
         if self.max_samples is not None and self.meter.training_samples >= self.max_samples:
             self.trainer.should_stop = True
 
-    def _recalibrate(self, mixture: Mixture, batches: Iterable[Batch]) -> None:
-        """Sets BatchNorm's running statistics to their means over batches."""
-        self.supernet.train()
-        for number, (x, _) in enumerate(batches):
-            set_momentum(self._norms, 1.0 / (number + 1))
-            self._measured_logits(x, mixture)
-
     def _logits(
         self, x: Tensor, mixture: Mixture, params: Mapping[str, Tensor] | None = None
     ) -> Tensor:
@@ -297,4 +299,4 @@ class SupernetModule(L.LightningModule):
     def _optimizer(self, which: str) -> Any:
         optimizers = self.optimizers()
         found = optimizers if isinstance(optimizers, list) else [optimizers]
-        return found[("params", "alpha").index(which)]
+        return found[OPTIMIZERS.index(which)]

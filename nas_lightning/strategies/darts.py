@@ -10,21 +10,20 @@ could not move alphas in the few steps of a small data set (experiment=darts_cif
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from nas_lightning.core.alphas import AlphaStrategy
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.relaxations import masked_softmax
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.strategy import Batch, OneShotStrategy, SearchContext
+from nas_lightning.core.strategy import Batch, SearchContext
 
 __all__ = ["Darts"]
 
 ORDERS = ("first", "second")
-INITIAL_SCALE = 1e-3
 
 
-class Darts(OneShotStrategy):
+class Darts(AlphaStrategy):
     """Differentiable architecture search of first or second order.
 
     Args:
@@ -57,17 +56,11 @@ class Darts(OneShotStrategy):
         if not radius > 0:
             raise ValueError(f"strategy.radius ({radius}) must be > 0; the paper has 0.01")
         self.order, self.radius = order, radius
-        noise = torch.randn(self.allowed.shape, generator=self.rng)
-        self.alpha = nn.Parameter(INITIAL_SCALE * noise)
 
     def mixture(self, phase: str) -> Mixture:
         """Returns the softmax of alpha (equation 2); without gradient for the weight step."""
         mixture = self.scores()
         return mixture.detach() if phase == "params" else mixture
-
-    def scores(self) -> Mixture:
-        """Returns the softmax of alpha."""
-        return Mixture(masked_softmax(self.alpha, self.allowed), self.support())
 
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
         """Moves alphas by the gradient of either order."""

@@ -1,0 +1,93 @@
+"""What the strategies that own a table of alphas share: their start, softmax, and schedules."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.relaxations import masked_softmax
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.strategy import OneShotStrategy
+
+__all__ = ["AlphaStrategy", "linear", "restricted", "share_of"]
+
+INITIAL_SCALE = 1e-3
+
+
+class AlphaStrategy(OneShotStrategy):
+    """A strategy with one logit, alpha, an option; its scores are their softmax.
+
+    Args:
+        space: the search space.
+        seed: seed of the initial alphas and of every draw.
+        epochs: length of the search in epochs.
+        params_optimizer: how the supernet's params are moved.
+        alpha_optimizer: how alphas are moved.
+
+    Attributes:
+        alpha: logits (choices, options), drawn from a normal of standard deviation 1e-3.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        epochs: int,
+        params_optimizer: Sgd,
+        alpha_optimizer: Adam,
+    ) -> None:
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
+        self.alpha = nn.Parameter(torch.empty(self.allowed.shape))
+        self.reset()
+
+    def reset(self) -> None:
+        """Draws the alphas of a search's beginning."""
+        noise = torch.randn(self.alpha.shape, generator=self.rng)
+        with torch.no_grad():
+            self.alpha.copy_(INITIAL_SCALE * noise)
+
+    def scores(self) -> Mixture:
+        """Returns the softmax of alpha over the allowed options."""
+        return Mixture(masked_softmax(self.alpha, self.allowed), self.support())
+
+
+def linear(start: float, end: float, epoch: int, epochs: int) -> float:
+    """Returns the value of an epoch (0-based) on a line from the first epoch to the last."""
+    return start + (end - start) * epoch / max(1, epochs - 1)
+
+
+def share_of(share: float, epochs: int) -> int:
+    """Returns a share of a search in whole epochs, so that at least one epoch is left.
+
+    Args:
+        share: share of the search, in [0, 1).
+        epochs: its length.
+    """
+    return min(round(share * epochs), epochs - 1)
+
+
+def restricted(strategy: OneShotStrategy, where: Callable[[str], bool], option: str) -> None:
+    """Leaves the named option alone to every choice whose name fits.
+
+    Args:
+        strategy: the strategy whose `allowed` is narrowed.
+        where: says whether a choice's name fits.
+        option: the option that stays.
+
+    Raises:
+        ValueError: no choice fits, or one of them lacks the option.
+    """
+    rows = [i for i, choice in enumerate(strategy.space.choices) if where(choice.name)]
+    if not rows:
+        raise ValueError(
+            f"search space '{strategy.space.name}' has no choices to hold at '{option}'; leave "
+            "that setting null"
+        )
+    for row in rows:
+        options = strategy.space.choices[row].options
+        if option not in options:
+            raise ValueError(f"unknown option '{option}'; choose from: {', '.join(options)}")
+        strategy.allowed[row] = False
+        strategy.allowed[row, options.index(option)] = True
