@@ -57,7 +57,7 @@ class _Hard(torch.autograd.Function):
         return torch.zeros_like(soft).scatter_(-1, index[..., None], 1.0)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return grad, None
 
 

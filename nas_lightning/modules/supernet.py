@@ -26,13 +26,7 @@ from nas_lightning.core.relaxations import mean_entropy, mean_share
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Batch, OneShotStrategy
-from nas_lightning.modules.building import (
-    averaged,
-    build_supernet,
-    channels_last,
-    keep_params,
-    take_step,
-)
+from nas_lightning.modules import building
 from nas_lightning.modules.meter import CostMeter
 from nas_lightning.modules.task import Classification
 
@@ -79,7 +73,7 @@ class SupernetModule(L.LightningModule):
         shape = tuple(input_shape)
         self._whole = replace(space.scale, input_shape=shape, num_outputs=num_outputs)
         self.scale = strategy.stage(0).of(self._whole)
-        self._install(build_supernet(space, self.scale, keyed_seed(seed, "supernet")))
+        self._install(building.build_supernet(space, self.scale, keyed_seed(seed, "supernet")))
         self.strategy = strategy
         self.metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.meter = CostMeter()
@@ -152,7 +146,7 @@ class SupernetModule(L.LightningModule):
         Raises:
             ValueError: the batch does not hold a "train" and a "val" part.
         """
-        check_parts(batch)
+        building.check_parts(batch)
         loss = self.strategy.search_step(batch["train"], batch["val"], self)
         self.log(
             "search/train_loss",
@@ -188,7 +182,7 @@ class SupernetModule(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the mixture on the validation part."""
         x, targets = batch
-        logits = self.supernet(channels_last(x), self._validated)
+        logits = self.supernet(building.channels_last(x), self._validated)
         loss = self.task.loss(logits, targets)
         self.log("search/validation_loss", loss, sync_dist=True, batch_size=len(targets))
         for name, metric in self.metrics.items():
@@ -212,7 +206,7 @@ class SupernetModule(L.LightningModule):
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
         """Returns the gradient of a loss, averaged over processes (see `SearchContext`)."""
         grads = torch.autograd.grad(loss, list(wrt), allow_unused=True)
-        return averaged(grads, self.trainer)
+        return building.averaged(grads, self.trainer)
 
     def lookahead(self, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
         """Returns the params after the next weight step, not taken (see `SearchContext`)."""
@@ -229,7 +223,7 @@ class SupernetModule(L.LightningModule):
         loss = closure()
         clipped = list(self._params.values()) if which != "alpha" else []
         grads = self.gradient(loss, wrt)
-        take_step(taken, wrt, grads, clipped, self.strategy.params_optimizer.clip)
+        building.take_step(taken, wrt, grads, clipped, self.strategy.params_optimizer.clip)
         self.meter.gradient_steps += 1
         return loss.detach()
 
@@ -274,27 +268,28 @@ class SupernetModule(L.LightningModule):
         old, self.scale = self.supernet, scale
         seed = keyed_seed(self.seed, "supernet", self.strategy.first_epoch(epoch))
         with self.trainer.precision_plugin.module_init_context():
-            self._install(build_supernet(self.space, scale, seed).to(self.device))
+            self._install(building.build_supernet(self.space, scale, seed).to(self.device))
         if stage.keep_params:
-            keep_params(self.supernet, old)
+            building.keep_params(self.supernet, old)
         return True
 
     def _stop_at_cap(self) -> None:
-        if self.max_samples is not None and self.meter.training_samples >= self.max_samples:
+        cap = self.max_samples
+        if cap is not None and self.meter.training_samples >= cap:
             self.trainer.should_stop = True
 
     def _logits(
         self, x: Tensor, mixture: Mixture, params: Mapping[str, Tensor] | None = None
     ) -> Tensor:
-        arguments = channels_last(x), mixture
+        arguments = building.channels_last(x), mixture
         out: Tensor = functional_call(self.supernet, dict(params or {}), arguments)
         return out
 
     def _measured_logits(self, x: Tensor, mixture: Mixture) -> Tensor:
         """Returns logits outside the training loop, in the precision of the training."""
-        plugin = self.trainer.precision_plugin
-        with plugin.forward_context():
-            return self._logits(plugin.convert_input(x.to(self.device)), mixture)
+        precision = self.trainer.precision_plugin
+        with precision.forward_context():
+            return self._logits(precision.convert_input(x.to(self.device)), mixture)
 
     def _optimizer(self, which: str) -> Any:
         optimizers = self.optimizers()
