@@ -52,7 +52,8 @@ def prepare_black_box(
         data_name=choice_of(folder, "data"),
     )
     check_fit(strategy, evaluation, objective)
-    return partial(_search, strategy, evaluation, objective, cfg.max_samples, folder)
+    metric = f"validation_{parts.task.metric}"
+    return partial(_search, strategy, evaluation, objective, cfg.max_samples, folder, metric)
 
 
 def _search(
@@ -61,6 +62,7 @@ def _search(
     objective: "Objective",
     max_samples: int | None,
     folder: Path,
+    metric: str,
 ) -> Found:
     """Evaluates what the strategy asks for; returns the best genotype and the figures."""
     from nas_lightning.callbacks.files import write_text
@@ -82,7 +84,7 @@ def _search(
         write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")
     best = chosen_trial(trials, objective)
     return best.genotype, {
-        "validation_accuracy": best.measurements["validation_accuracy"],
+        metric: best.measurements[metric],
         "reward": best.reward,
         "trials": len(trials),
         "cost": cost.as_dict(),

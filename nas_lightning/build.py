@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nas_lightning.data.module import ImageDataModule
     from nas_lightning.modules.child import ChildRecipe
     from nas_lightning.modules.hardware import Hardware
-    from nas_lightning.modules.task import Classification
+    from nas_lightning.modules.task import Task
 
 __all__ = ["Parts", "assemble", "check_child", "make", "make_all"]
 
@@ -39,7 +39,7 @@ class Parts:
     seed: int
     hardware: "Hardware"
     space: "SearchSpace"
-    task: "Classification"
+    task: "Task"
     data: "ImageDataModule"
     recipe: "ChildRecipe"
 
@@ -51,16 +51,19 @@ def assemble(cfg: DictConfig) -> Parts:
         ValueError: a value is impossible, or parts do not fit each other or the data.
     """
     from nas_lightning.core.search_space import SearchSpace
+    from nas_lightning.modules.task import Task
 
     if not -(2**63) <= cfg.seed < 2**63:
         raise ValueError(f"seed ({cfg.seed}) must be a number of 64 bits; use e.g. 0")
     hardware = make(cfg.hardware, "hardware")
     hardware.prepare()
     space = make(cfg.search_space, "search_space", kind=SearchSpace)
-    task = make(cfg.task, "task")
+    task = make(cfg.task, "task", kind=Task)
     recipe = make(cfg.child, "child")
-    data = make(cfg.data, "data", seed=cfg.seed)
+    data = make(cfg.data, "data", seed=cfg.seed, targets=task.targets)
     data.load()
+    task = task.fitted(*data.target_statistics)
+    task.check(data.num_outputs, recipe.label_smoothing)
     recipe = replace(recipe, scale=_fitted(recipe.scale, data, "child.scale"))
     search_scale = _fitted(space.scale, data, "search_space.scale")
     data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
@@ -191,6 +194,10 @@ def _value(value: Any, where: str, hint: Any) -> Any:
         return make(value, where)
     if value == "???":
         raise ValueError(f"{where} is missing; give {where}=...")
+    if isinstance(value, dict) and any(
+        isinstance(v, dict) and "_target_" in v for v in value.values()
+    ):
+        return {name: _value(part, f"{where}.{name}", Any) for name, part in value.items()}
     name = where.rpartition(".")[2]
     try:
         typed = OmegaConf.structured(make_dataclass("Typed", [(name, hint)]))

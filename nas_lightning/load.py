@@ -24,8 +24,10 @@ class LoadedChild(nn.Module):
     Attributes:
         network: the child.
         genotype: what it was built from.
-        class_names: names of the classes, in the order of the logits.
+        class_names: names of the classes (labels, values), in the order of the outputs.
         preprocessing: plain data: channels, image_size [height, width], mean and std.
+        task: plain data: targets ("classes", "labels" or "values"), and of values the mean and
+            std by which outputs become values: output * std + mean.
     """
 
     def __init__(
@@ -34,13 +36,15 @@ class LoadedChild(nn.Module):
         genotype: Genotype,
         class_names: Sequence[str],
         preprocessing: dict[str, Any],
+        task: dict[str, Any],
     ) -> None:
         super().__init__()
         self.network, self.genotype = network, genotype
         self.class_names, self.preprocessing = tuple(class_names), preprocessing
+        self.task = task
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns the logits (N, classes) of preprocessed images (N, C, H, W)."""
+        """Returns the outputs (N, classes), e.g. logits, of preprocessed images (N, C, H, W)."""
         out: Tensor = self.network(x)
         return out
 
@@ -62,11 +66,40 @@ class LoadedChild(nn.Module):
         mean, std = self.preprocessing["mean"], self.preprocessing["std"]
         return Normalisation(tuple(mean), tuple(std))(images)
 
-    @torch.inference_mode()
     def classify(self, *paths: str | Path) -> list[str]:
-        """Returns the class names of image files."""
-        best = self(self.preprocess(paths)).argmax(dim=1)
-        return [self.class_names[index] for index in best.tolist()]
+        """Returns the class names of image files.
+
+        Raises:
+            ValueError: a file is no readable image, or the network knows no classes.
+        """
+        if self.task["targets"] != "classes":
+            raise ValueError(
+                f"classify needs a network of classes, this one gives {self.task['targets']}; "
+                "use predict"
+            )
+        return [self.class_names[index] for index in self._outputs(paths).argmax(dim=1).tolist()]
+
+    def predict(self, *paths: str | Path) -> list[dict[str, float]]:
+        """Returns what is told of each image file, by the name of the class, label or value.
+
+        That is the probability of each class or label, or the value in the units of the targets.
+
+        Raises:
+            ValueError: a file is no readable image.
+        """
+        outputs = self._outputs(paths)
+        if self.task["targets"] == "classes":
+            told = outputs.softmax(dim=1)
+        elif self.task["targets"] == "labels":
+            told = outputs.sigmoid()
+        else:
+            told = outputs * torch.tensor(self.task["std"]) + torch.tensor(self.task["mean"])
+        return [dict(zip(self.class_names, row, strict=True)) for row in told.tolist()]
+
+    @torch.inference_mode()
+    def _outputs(self, paths: Sequence[str | Path]) -> Tensor:
+        out: Tensor = self(self.preprocess(paths))
+        return out
 
 
 def load_child(run_dir: str | Path) -> LoadedChild:
@@ -95,7 +128,8 @@ def load_child(run_dir: str | Path) -> LoadedChild:
         k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)
     }
     network.load_state_dict(state)
-    return LoadedChild(network, genotype, card["class_names"], card["preprocessing"]).eval()
+    names, preprocessing = card["class_names"], card["preprocessing"]
+    return LoadedChild(network, genotype, names, preprocessing, card["task"]).eval()
 
 
 def _trusted(node: dict[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,17 @@ from nas_lightning import __version__
 if TYPE_CHECKING:
     from nas_lightning.build import Parts
     from nas_lightning.core.genotype import Genotype
+    from nas_lightning.modules.child import ChildModule
 
-__all__ = ["choice_of", "finish", "finished", "is_of_sweep", "kept_overrides", "write_genotype"]
+__all__ = [
+    "choice_of",
+    "finish",
+    "finished",
+    "is_of_sweep",
+    "kept_overrides",
+    "write_confusion",
+    "write_genotype",
+]
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 
@@ -57,6 +66,21 @@ def write_genotype(folder: Path, parts: "Parts", genotype: "Genotype") -> None:
     write_text(folder / "genotype.svg", draw(parts.space.graphs(genotype)))
 
 
+def write_confusion(folder: Path, parts: "Parts", module: "ChildModule") -> None:
+    """Writes confusion.csv: how many test images of a class (row) were taken for which (column)."""
+    from nas_lightning.callbacks.files import write_text
+    from nas_lightning.callbacks.logs import csv_text
+
+    if module.confusion is None:
+        return
+    names, counts = parts.data.class_names, module.confusion.compute().tolist()
+    rows = [
+        {"class, taken for": name} | dict(zip(names, row, strict=True))
+        for name, row in zip(names, counts, strict=True)
+    ]
+    write_text(folder / "confusion.csv", csv_text(rows))
+
+
 def finish(
     folder: Path, parts: "Parts", genotype: "Genotype", figures: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -91,7 +115,13 @@ def _facts(folder: Path, parts: "Parts", genotype: "Genotype") -> dict[str, Any]
         "space": genotype.space,
         "strategy": choice_of(folder, "strategy"),
         "data": choice_of(folder, "data"),
+        "data_name": parts.data.name,
         "seed": parts.seed,
+        "metric": {
+            "name": parts.task.metric,
+            "higher_is_better": parts.task.higher_is_better,
+            "is_share": parts.task.targets != "values",
+        },
         "genotype_id": genotype.id,
         "split": parts.data.split_hash,
         "versions": {

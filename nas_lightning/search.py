@@ -35,14 +35,15 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
         folder: the run's folder; what an interrupted run left there is gone on with.
 
     Returns:
-        The search's validation accuracy, for sweepers.
+        The search's main metric on validation images, e.g. its accuracy, for sweepers.
     """
     from nas_lightning import build, train
     from nas_lightning.baselines import baselines_of
     from nas_lightning.outcome import finish, finished, write_genotype
+    from nas_lightning.reports.measure import measure_of
 
     if done := finished(folder):
-        return float(done["search"]["validation_accuracy"])
+        return float(done["search"][f"validation_{measure_of(done).name}"])
     parts = build.assemble(cfg)
     search = _prepare(parts, cfg, folder)
     genotype, figures = search()
@@ -51,14 +52,14 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     if cfg.retrain:
         child = train.train_child(parts, cfg, genotype, folder / "child", "child")
         baselines = baselines_of(parts, cfg, folder)
-    notes = [*_notes(parts, genotype), *_comparison(child, baselines)]
+    notes = [*_notes(parts, genotype), *_comparison(parts, child, baselines)]
     finish(
         folder,
         parts,
         genotype,
         {"search": figures, "child": child, "baselines": baselines, "notes": notes},
     )
-    return float(figures["validation_accuracy"])
+    return float(figures[f"validation_{parts.task.metric}"])
 
 
 def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Found]:
@@ -75,7 +76,9 @@ def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Foun
 
     if cfg.max_samples is not None and cfg.max_samples < 1:
         raise ValueError(f"max_samples ({cfg.max_samples}) must be at least 1, or null")
-    objective = build.make(cfg.objective, "objective", kind=Objective, space=parts.space)
+    objective = build.make(
+        cfg.objective, "objective", kind=Objective, space=parts.space, task=parts.task
+    )
     strategy = build.make(
         cfg.strategy, "strategy", space=parts.space, seed=parts.seed, objective=objective
     )
@@ -171,15 +174,20 @@ def _notes(parts: "Parts", genotype: "Genotype") -> list[str]:
     return [f"{share:.0%} of the found operations have no parameters: it may have collapsed"]
 
 
-def _comparison(child: dict[str, Any] | None, baselines: dict[str, Any] | None) -> list[str]:
+def _comparison(
+    parts: "Parts", child: dict[str, Any] | None, baselines: dict[str, Any] | None
+) -> list[str]:
     """Returns a note for each baseline that the found child does not beat."""
-    names = {"random_genotype": "a random genotype, trained alike,", "logistic_regression": ""}
-    notes = []
-    for key, name in names.items():
-        if child and baselines and baselines[key]["test_accuracy"] >= child["test_accuracy"]:
-            what = name or "logistic regression"
-            notes.append(f"{what} does as well as the found network or better on this test set")
-    return notes
+    if not child or not baselines:
+        return []
+    key, task = f"test_{parts.task.metric}", parts.task
+    names = {"random_genotype": "a random genotype, trained alike,"}
+    return [
+        f"{names.get(name, name.replace('_', ' '))} does as well as the found network or better "
+        "on this test set"
+        for name, figures in baselines.items()
+        if task.reward(figures[key]) >= task.reward(child[key])
+    ]
 
 
 if __name__ == "__main__":

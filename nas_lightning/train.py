@@ -30,26 +30,28 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     """Trains, tests and reports one child.
 
     Returns:
-        The best validation accuracy, for sweepers; None without child.validation_share.
+        The best value of the main metric, e.g. validation accuracy, for sweepers; None without
+        child.validation_share.
     """
     from nas_lightning import build
     from nas_lightning.baselines import baselines_of
     from nas_lightning.outcome import finish, finished
+    from nas_lightning.reports.measure import measure_of
     from nas_lightning.zoo.reader import read_genotype
 
     if done := finished(folder):
-        return _validated(done["child"])
+        return _validated(done["child"], measure_of(done).name)
     parts = build.assemble(cfg)
     genotype = read_genotype(cfg.genotype, parts.space)
     child = train_child(parts, cfg, genotype, folder / "child", "child")
     baselines = baselines_of(parts, cfg, folder) if cfg.baselines else None
     result: dict[str, Any] = {"search": None, "child": child, "baselines": baselines, "notes": []}
     finish(folder, parts, genotype, result)
-    return _validated(child)
+    return _validated(child, parts.task.metric)
 
 
-def _validated(child: dict[str, Any]) -> float | None:
-    value = child["validation_accuracy"]
+def _validated(child: dict[str, Any], metric: str) -> float | None:
+    value = child[f"validation_{metric}"]
     return None if value is None else float(value)
 
 
@@ -73,6 +75,7 @@ def train_child(
     from nas_lightning.core.search_space import child_cost
     from nas_lightning.core.seeding import keyed_seed
     from nas_lightning.modules.child import ChildModule, build_child
+    from nas_lightning.outcome import write_confusion
 
     recipe = parts.recipe
     seed = keyed_seed(parts.seed, name)
@@ -81,14 +84,15 @@ def train_child(
     module = ChildModule(network, parts.data.num_outputs, recipe, parts.task, seed, card)
     stage = parts.data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
     monitor = f"child/validation_{parts.task.metric}" if recipe.validation_share else None
-    keeper = RunCheckpoint(folder, monitor)
+    keeper = RunCheckpoint(folder, monitor, parts.task.higher_is_better)
     options = {} if monitor else {"limit_val_batches": 0}
     trainer = fit(parts, cfg, module, stage, recipe.epochs, folder, name, [keeper], **options)
     module.load_state_dict(best_or_last(folder)["state_dict"])
     module.meter.children_trained = 1
     (figures,) = trainer.test(module, datamodule=stage, verbose=False)
+    write_confusion(folder, parts, module)
     return {
-        "validation_accuracy": keeper.best if monitor else None,
+        f"validation_{parts.task.metric}": keeper.best if monitor else None,
         **{metric.removeprefix("child/"): float(value) for metric, value in figures.items()},
         **child_cost(parts.space, genotype, recipe.scale),
         "cost": module.meter.as_dict(),
@@ -134,11 +138,11 @@ def fit(
 
 
 def train_baselines(parts: "Parts", cfg: DictConfig, folder: Path) -> dict[str, Any]:
-    """Returns the baselines' figures: a random genotype trained alike, logistic regression."""
+    """Returns the baselines' figures: a random genotype trained alike, and a linear model."""
     from random import Random
 
     from nas_lightning.core.seeding import keyed_seed
-    from nas_lightning.evaluation.baselines import logistic_regression_accuracy
+    from nas_lightning.evaluation.baselines import linear_baseline
 
     genotype = parts.space.sample(Random(keyed_seed(parts.seed, "random genotype")))
     child = train_child(
@@ -146,7 +150,7 @@ def train_baselines(parts: "Parts", cfg: DictConfig, folder: Path) -> dict[str, 
     )
     return {
         "random_genotype": {"genotype_id": genotype.id, **child},
-        "logistic_regression": {"test_accuracy": logistic_regression_accuracy(parts.data)},
+        **linear_baseline(parts.data, parts.task),
     }
 
 
@@ -175,6 +179,7 @@ def _card(parts: "Parts", cfg: DictConfig, genotype: "Genotype") -> dict[str, An
         "space": OmegaConf.to_container(cfg.search_space, resolve=True),
         "genotype": genotype.to_json(),
         "scale": asdict(parts.recipe.scale),
+        "task": parts.task.card(),
         "class_names": list(parts.data.class_names),
         "preprocessing": parts.data.preprocessing,
     }

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ CONF = config_dir()
 PRIMARIES = sorted(CONF.glob("*.yaml"))
 LEAVES = sorted(CONF.glob("*/*.yaml"))
 
-# Given while a run is built, by no configuration: the search space, the run's seed, and what
-# children are trained on and with.
-RUNTIME = {"space", "seed", "run", "objective", "data_name"}
+# Given while a run is built, by no configuration: the search space, the run's seed, what children
+# are trained on and with, the task, and the kind of its targets.
+RUNTIME = {"space", "seed", "run", "objective", "data_name", "task", "targets"}
 
 Node = dict[str, Any]
 
@@ -101,7 +101,21 @@ def differences(node: Node, default: object = None) -> list[str]:
 
 
 def _nested_differences(name: str, node: Node, default: object) -> list[str]:
-    """Without an object of the node's class as default, a nested node is a recipe of its own."""
+    """Without an object of the node's class as default, a nested node is a recipe of its own.
+
+    A partial node is compared with the function and the arguments of a partial default, a node
+    without a target with the default mapping, part by part.
+    """
+    if "_target_" not in node and isinstance(default, Mapping):
+        return [
+            line
+            for key in {**node, **default}
+            for line in _nested_differences(f"{name}.{key}", node.get(key, {}), default.get(key))
+        ]
+    if node.get("_partial_") and default is not inspect.Parameter.empty:
+        function, values = getattr(default, "func", default), getattr(default, "keywords", {})
+        own = {"_target_": get_object(node["_target_"]), **arguments(node)}
+        return [] if own == {"_target_": function, **values} else [f"{name}: {node}"]
     target = get_object(node["_target_"])
     if not (isinstance(target, type) and isinstance(default, target)):
         return []

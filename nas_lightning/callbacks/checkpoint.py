@@ -20,19 +20,23 @@ class RunCheckpoint(Checkpoint):
 
     Args:
         folder: where the files go.
-        monitor: a metric, higher is better; None saves no best.ckpt.
+        monitor: a metric; None saves no best.ckpt.
+        higher_is_better: whether higher values of that metric are better.
     """
 
-    def __init__(self, folder: Path, monitor: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, monitor: str | None = None, higher_is_better: bool = True
+    ) -> None:
         super().__init__()
         self.folder, self.monitor = folder, monitor
-        self.best = float("-inf")
+        self.higher_is_better = higher_is_better
+        self.best = float("-inf" if higher_is_better else "inf")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Saves the files."""
         if self.monitor is not None:
             value = float(trainer.callback_metrics[self.monitor])
-            if value > self.best:
+            if value > self.best if self.higher_is_better else value < self.best:
                 self.best = value
                 trainer.save_checkpoint(self.folder / "best.ckpt")
         trainer.save_checkpoint(self.folder / "last.ckpt")

@@ -16,8 +16,6 @@ from nas_lightning.modules.supernet import SupernetModule
 
 __all__ = ["Progress"]
 
-SHOWN = ("validation_accuracy", "train_accuracy", "train_loss")
-
 
 class Bar(RichProgress):
     """A bar with notes below it, which are cut off rather than the bar where space is short."""
@@ -103,7 +101,9 @@ class Progress(ProgressBar):
 
     def _notes(self, trainer: L.Trainer, module: L.LightningModule) -> tuple[str, ...]:
         metrics = {n.split("/")[-1]: float(v) for n, v in trainer.callback_metrics.items()}
-        shown = [f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in SHOWN if n in metrics]
+        main = getattr(getattr(module, "task", None), "metric", "accuracy")
+        names = (f"validation_{main}", f"train_{main}", "train_loss")
+        shown = [f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in names if n in metrics]
         figures = "  ".join(shown[:2])
         if isinstance(module, SupernetModule):
             return (figures, f"prefers {preferred(module)}")

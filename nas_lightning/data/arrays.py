@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from nas_lightning.data.split import stratified_split
+from nas_lightning.data.split import strata, stratified_split
 
 SMALLEST_SIDE = 8
 TEST_SHARE = 0.2
@@ -97,10 +97,11 @@ class ImageArrays:
 
     Args:
         train: the training images.
-        train_labels: int64 (N,), in [0, number of classes).
+        train_labels: int64 (N,), in [0, number of classes); of several labels or of numbers an
+            image float32 (N, K).
         test: the test images, of the same shape.
-        test_labels: int64 (M,).
-        class_names: one name a class, in the order of the labels.
+        test_labels: as the training labels, (M, ...).
+        class_names: one name a class, or one for each of the K columns.
     """
 
     train: Images
@@ -145,21 +146,22 @@ def with_test_fifth(images: Images, labels: Tensor, class_names: Sequence[str]) 
 
     The fifth is the same whatever the seed of a run, so that runs can be compared.
     """
-    train, test = stratified_split(labels, TEST_SHARE, ("test set",), keep=2)
+    train, test = stratified_split(strata(labels), TEST_SHARE, ("test set",), keep=2)
     return ImageArrays(
         Subset(images, train), labels[train], Subset(images, test), labels[test], tuple(class_names)
     )
 
 
 def from_numpy(
-    images: NDArray[np.uint8], labels: NDArray[np.integer], class_names: Sequence[str]
+    images: NDArray[np.uint8], labels: NDArray[np.number], class_names: Sequence[str]
 ) -> ImageArrays:
     """A data set of arrays in memory; a fixed, stratified fifth of it is the test set.
 
     Args:
         images: uint8 (N, C, H, W).
-        labels: integers (N,), in [0, number of classes).
-        class_names: one name a class.
+        labels: integers (N,), in [0, number of classes); of several labels or of numbers an
+            image (N, K).
+        class_names: one name a class, or one for each of the K columns.
 
     Raises:
         ValueError: if the images are not uint8 of four dimensions.
@@ -170,7 +172,8 @@ def from_numpy(
             " scale them to 0..255 and add the missing axis"
         )
     pixels = ArrayImages(torch.from_numpy(np.ascontiguousarray(images)))
-    return with_test_fifth(pixels, torch.from_numpy(labels.astype(np.int64)), class_names)
+    kind = np.int64 if labels.ndim == 1 else np.float32
+    return with_test_fifth(pixels, torch.from_numpy(labels.astype(kind)), class_names)
 
 
 def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -195,59 +198,3 @@ def as_size(image_size: int | Sequence[int]) -> tuple[int, int]:
             f" each at least {SMALLEST_SIDE} pixels; use e.g. 32"
         )
     return sides[0], sides[1]
-
-
-def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
-    """Refuse a data set that cannot be split and trained on.
-
-    Args:
-        arrays: the data set.
-        num_classes: number of classes that it must have; None takes any.
-
-    Raises:
-        ValueError: if there are other classes than told, an image is too small, there are fewer
-            than two classes, labels and images do not match, or a class has fewer than two
-            training images.
-    """
-    found = len(arrays.class_names)
-    if num_classes not in (None, found):
-        raise ValueError(
-            f"data.num_classes ({num_classes}) must be the number of classes found, {found}: "
-            f"{', '.join(arrays.class_names[:10])}; correct it or leave it null"
-        )
-    as_size(arrays.train.shape[1:])
-    _check_labels(arrays.train, arrays.train_labels, arrays.class_names, "training")
-    _check_labels(arrays.test, arrays.test_labels, arrays.class_names, "test")
-    if arrays.test.shape != arrays.train.shape:
-        raise ValueError(
-            f"test images must have the shape of the training images {arrays.train.shape},"
-            f" got {arrays.test.shape}; set data.image_size and data.channels"
-        )
-    counts = torch.bincount(arrays.train_labels, minlength=len(arrays.class_names)).tolist()
-    for name, count in zip(arrays.class_names, counts, strict=True):
-        if count < 2:
-            raise ValueError(
-                f"every class needs at least 2 training images, one to train on and one to"
-                f" validate on; class '{name}' has {count}: add images or remove the class"
-            )
-
-
-def _check_labels(images: Images, labels: Tensor, class_names: Sequence[str], part: str) -> None:
-    if len(class_names) < 2:
-        raise ValueError(
-            f"a data set needs at least 2 classes, got {len(class_names)}"
-            f" ({', '.join(class_names)}); classification has nothing to decide"
-        )
-    if len(images) != len(labels):
-        raise ValueError(
-            f"the {part} set must have one label an image, got {len(images)} images and"
-            f" {len(labels)} labels"
-        )
-    if len(labels) == 0:
-        raise ValueError(f"the {part} set must hold images, got 0; add some")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= len(class_names):
-        raise ValueError(
-            f"{part} labels must be in [0, {len(class_names)}), got {low}..{high};"
-            " name every class or renumber the labels"
-        )

@@ -13,7 +13,7 @@ from nas_lightning.data.batches import OrderedBatches, Place, ShuffledBatches
 from nas_lightning.data.normalisation import statistics
 from nas_lightning.data.readers import CHUNK, MemoryReader, Reader, WorkerReader, read_all
 
-Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
+Arrays = tuple[NDArray[np.float32], NDArray[np.int64] | NDArray[np.float32]]
 MOST_IMAGES_OF_STATISTICS = 65536
 
 

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ImageArrays, Images, as_size, check
+from nas_lightning.data.arrays import ImageArrays, Images, as_size
 from nas_lightning.data.augmentation import NO_AUGMENTATION, Augmentation
 from nas_lightning.data.batches import (
-    Batch,
     OrderedBatches,
     PairedBatches,
     Place,
@@ -19,51 +18,11 @@ from nas_lightning.data.batches import (
     at_least,
     batch_for,
 )
+from nas_lightning.data.check import check
 from nas_lightning.data.loaded import Arrays, Loaded
-from nas_lightning.data.split import split_hash, stratified_split, stratified_subset
-
-
-class Stage(L.LightningDataModule):
-    """What one stage of a run sees of a data set: hand it to a Trainer.
-
-    Args:
-        train: makes the training batches for a process's place.
-        val: makes the validation batches; [] where there are none: the Trainer then wants
-            limit_val_batches=0, or it warns.
-        test: makes the test batches; None where the stage must not see the test set.
-    """
-
-    def __init__(
-        self,
-        train: Callable[[Place], ShuffledBatches | PairedBatches],
-        val: Callable[[Place], OrderedBatches | list[Batch]],
-        test: Callable[[Place], OrderedBatches] | None = None,
-    ) -> None:
-        super().__init__()
-        self._train = train
-        self._val = val
-        self._test = test
-
-    def train_dataloader(self) -> ShuffledBatches | PairedBatches:
-        """The training batches, on the training device."""
-        return self._train(_place(self))
-
-    def val_dataloader(self) -> OrderedBatches | list[Batch]:
-        """The validation batches, on the training device."""
-        return self._val(_place(self))
-
-    def test_dataloader(self) -> OrderedBatches:
-        """The test batches; they read the test set.
-
-        Raises:
-            ValueError: if this stage must not see the test set.
-        """
-        return self._read_test(_place(self))
-
-    def _read_test(self, place: Place) -> OrderedBatches:
-        if self._test is None:
-            raise ValueError("a search must not see the test set; use final() to test a child")
-        return self._test(place)
+from nas_lightning.data.split import split_hash, strata, stratified_split, stratified_subset
+from nas_lightning.data.stage import Stage
+from nas_lightning.data.targets import fit
 
 
 class ImageDataModule(Stage):
@@ -74,6 +33,8 @@ class ImageDataModule(Stage):
     Args:
         source: called as source(path=, image_size=, channels=), returns ImageArrays.
         seed: decides the split, the order of the images and their augmentation.
+        targets: what the task learns of an image: "classes", "labels" or "values".
+        name: of the data set, for reports; None takes the last part of the path.
         path: where the source finds the images, if it needs to be told.
         image_size: one side or (height, width) in pixels; None leaves it to the source.
         channels: of an image; None leaves it to the source.
@@ -93,6 +54,8 @@ class ImageDataModule(Stage):
         source: Callable[..., ImageArrays],
         *,
         seed: int,
+        targets: str = "classes",
+        name: str | None = None,
         path: str | None = None,
         image_size: int | tuple[int, ...] | None = None,
         channels: int | None = None,
@@ -108,12 +71,16 @@ class ImageDataModule(Stage):
             lambda place: [],
             lambda place: self.final()._read_test(place),
         )
+        if path is not None and not path.strip():
+            raise ValueError(f"data.path ({path!r}) must name a folder or file; give data.path=DIR")
         at_least("data.batch_size", batch_size, 1)
         at_least("data.num_workers", num_workers, 0)
         at_least("data.memory_limit_gib", memory_limit_gib, 0)
         self.source = source
         self.seed = seed
+        self.targets = targets
         self.path = path
+        self.name = name or (path and Path(path).expanduser().resolve().name)
         self.image_size = image_size if image_size is None else as_size(image_size)
         self.channels = channels
         self.num_classes = num_classes
@@ -138,12 +105,12 @@ class ImageDataModule(Stage):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of the labels."""
+        """The names of the classes, labels or values, in the order of the outputs."""
         return self._loaded.arrays.class_names
 
     @property
     def num_outputs(self) -> int:
-        """The number of classes."""
+        """The number of classes, labels or values."""
         return len(self.class_names)
 
     @property
@@ -211,7 +178,7 @@ class ImageDataModule(Stage):
         part, validation_part = self._parts
         if max_samples is not None:
             at_least("max_samples", max_samples, 1)
-            labels = self._loaded.arrays.train_labels[part]
+            labels = strata(self._loaded.arrays.train_labels)[part]
             size = min(max_samples, len(part))
             part = part[stratified_subset(labels, size, (self.seed, "candidate"))]
         images = self._loaded.train
@@ -239,7 +206,8 @@ class ImageDataModule(Stage):
         labels = self._loaded.arrays.train_labels
         part, held_out = torch.arange(len(labels)), torch.arange(0)
         if validation_share:
-            part, held_out = stratified_split(labels, validation_share, (self.seed, "final"))
+            key = (self.seed, "final")
+            part, held_out = stratified_split(strata(labels), validation_share, key)
         images, test = self._loaded.train, self._loaded.arrays.test
         return Stage(
             self._shuffled(images, part, "final", batch_size, cutout),
@@ -247,19 +215,29 @@ class ImageDataModule(Stage):
             self._ordered(test, torch.arange(len(test))),
         )
 
+    @property
+    def target_statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (outputs,) of the training set's values; 0, 1 of classes."""
+        labels = self._loaded.arrays.train_labels
+        if not labels.is_floating_point():
+            return torch.zeros(self.num_outputs), torch.ones(self.num_outputs)
+        std = labels.std(0, correction=0)
+        return labels.mean(0), torch.where(std > 0, std, torch.ones_like(std))
+
     def training_arrays(self) -> Arrays:
-        """All training images (N, C, H, W), normalised float32, and their labels (N,) int64."""
+        """All training images (N, C, H, W), normalised float32, and their labels (N, ...)."""
         loaded = self._loaded
         return loaded.normalised(loaded.train), loaded.arrays.train_labels.numpy()
 
     def test_arrays(self) -> Arrays:
-        """All test images (M, C, H, W), normalised float32, and their labels (M,) int64."""
+        """All test images (M, C, H, W), normalised float32, and their labels (M, ...)."""
         loaded = self._loaded
         return loaded.normalised(loaded.arrays.test), loaded.arrays.test_labels.numpy()
 
     @cached_property
     def _loaded(self) -> Loaded:
-        arrays = self.source(path=self.path, image_size=self.image_size, channels=self.channels)
+        found = self.source(path=self.path, image_size=self.image_size, channels=self.channels)
+        arrays = fit(found, self.targets)
         check(arrays, self.num_classes)
         batch_for(self._split(arrays.train_labels)[0], self.batch_size)  # before the slow reading
         return Loaded(arrays, self.memory_limit_gib, self.num_workers)
@@ -270,7 +248,7 @@ class ImageDataModule(Stage):
         return self._split(self._loaded.arrays.train_labels)
 
     def _split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return stratified_split(labels, self.validation_share, (self.seed, "split"))
+        return stratified_split(strata(labels), self.validation_share, (self.seed, "split"))
 
     def _shuffled(
         self, images: Images, part: Tensor, purpose: str, batch_size: int | None, cutout: int
@@ -291,11 +269,3 @@ class ImageDataModule(Stage):
         return partial(
             self._loaded.ordered, images=images, part=part, batch_size=2 * self.batch_size
         )
-
-
-def _place(module: L.LightningDataModule) -> Place:
-    """Where the module's Trainer runs this process; the CPU without a Trainer."""
-    trainer = module.trainer
-    if trainer is None:
-        return Place(torch.device("cpu"))
-    return Place(trainer.strategy.root_device, trainer.global_rank, trainer.world_size)

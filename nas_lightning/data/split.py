@@ -18,6 +18,23 @@ def keyed_generator(*key: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
+def strata(labels: Tensor) -> Tensor:
+    """What a split keeps the shares of, int64 (N,), from targets of any kind.
+
+    Args:
+        labels: classes, int64 (N,), which are their own strata; several labels an image, float
+            (N, K) of 0 and 1, where the rarest label of an image is; or numbers, float (N, K),
+            where it is the tenth that the first number belongs to.
+    """
+    if not labels.is_floating_point():
+        return labels
+    if bool(((labels == 0) | (labels == 1)).all()):
+        rarity = torch.where(labels == 1, labels.sum(0), torch.inf)
+        return torch.where(labels.any(1), rarity.argmin(1), labels.shape[1])
+    ranks = labels[:, 0].argsort(stable=True).argsort(stable=True)
+    return ranks * 10 // len(labels)
+
+
 def stratified_split(
     labels: Tensor, share: float, key: Sequence[int | str], keep: int = 1
 ) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.data.module import ImageDataModule, Stage
 from nas_lightning.modules.child import ChildModule, ChildRecipe, build_child
 from nas_lightning.modules.meter import CostMeter
-from nas_lightning.modules.task import Classification
+from nas_lightning.modules.task import Task
 
 __all__ = ["Candidates", "measured", "stage_samples", "train_candidate"]
 
@@ -31,7 +31,7 @@ class Candidates:
     space: SearchSpace
     data: ImageDataModule
     recipe: ChildRecipe
-    task: Classification
+    task: Task
     make_trainer: Callable[[int], L.Trainer]
 
 
@@ -62,7 +62,7 @@ def train_candidate(
             if name.startswith("child/validation_")
         }
     except FloatingPointError:  # a child that diverges is a bad child, and the search goes on
-        metrics = {"validation_accuracy": 0.0, "diverged": 1.0}
+        metrics = {f"validation_{run.task.metric}": run.task.worst, "diverged": 1.0}
     cost = module.meter
     seconds = time.perf_counter() - started
     cost.add(CostMeter(seconds, seconds * trainer.world_size, 0, 0, 1, recipe.epochs))
@@ -71,7 +71,7 @@ def train_candidate(
 
 def measured(run: Candidates) -> frozenset[str]:
     """Returns the names of what `train_candidate` measures."""
-    task = {f"validation_{run.task.metric}", "validation_loss"}
+    task = {f"validation_{name}" for name in (*run.task.names, "loss")}
     return frozenset({*task, "parameters", "multiply_adds"})
 
 

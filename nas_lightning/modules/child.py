@@ -1,6 +1,5 @@
 """The LightningModule that trains a child, and the recipe it follows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, inf, pi
 from typing import Any
@@ -19,7 +18,7 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Batch
 from nas_lightning.modules.meter import CostMeter
-from nas_lightning.modules.task import Classification
+from nas_lightning.modules.task import Classification, Task
 
 __all__ = ["ChildModule", "ChildRecipe", "build_child"]
 
@@ -41,7 +40,8 @@ class ChildRecipe:
         momentum: share of the last update that is kept, in [0, 1).
         weight_decay: added to the gradient, times the parameter.
         clip: largest norm of all gradients together, above 0.
-        label_smoothing: share of a target spread over all classes, in [0, 1).
+        label_smoothing: share of a target spread over all classes, in [0, 1); null takes the
+            task's: 0.1 for classification, else 0.
         drop_path: probability that an operation is dropped at the last epoch, in [0, 1); it
             grows linearly from 0.
         auxiliary_weight: weight of the auxiliary head's loss, where scale.auxiliary is true.
@@ -62,7 +62,7 @@ class ChildRecipe:
     momentum: float = 0.9
     weight_decay: float = 3e-4
     clip: float = 5.0
-    label_smoothing: float = 0.1
+    label_smoothing: float | None = None
     drop_path: float = 0.0
     auxiliary_weight: float = 0.4
     cutout: int = 0
@@ -78,7 +78,7 @@ class ChildRecipe:
                 "between 0 and it; use e.g. 0.025 and 0"
             )
         for name in ("warmup", "momentum", "label_smoothing", "drop_path", "validation_share"):
-            if not 0 <= getattr(self, name) < 1:
+            if not 0 <= (getattr(self, name) or 0) < 1:
                 raise ValueError(f"child.{name} ({getattr(self, name)}) must be in [0, 1)")
         if not (0 <= self.weight_decay < inf and self.clip > 0 and self.cutout >= 0):
             raise ValueError(
@@ -104,19 +104,20 @@ class ChildModule(L.LightningModule):
         network: nn.Module,
         num_outputs: int,
         recipe: ChildRecipe | None = None,
-        task: Classification | None = None,
+        task: Task | None = None,
         seed: int = 0,
         card: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe, self.seed = recipe or ChildRecipe(), seed
-        self.task = task or Classification()
+        self.task: Task = task or Classification()
         self.card = dict(card or {})
         self.meter = CostMeter()
         self.train_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.validation_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.test_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
+        self.confusion = self.task.confusion(num_outputs)
         self._drop_path: DropPath | None = None
         self._norms = batch_norms(network)
 
@@ -171,7 +172,7 @@ class ChildModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Returns the smoothed loss, the auxiliary head's part included."""
         x, targets = batch
-        loss = partial_loss(self.task.loss, self.recipe.label_smoothing)
+        loss = self._smoothed_loss
         if hasattr(self.network, "auxiliary"):
             logits, auxiliary = self.network.forward_auxiliary(x, self._drop_path)
             total = loss(logits, targets) + self.recipe.auxiliary_weight * loss(auxiliary, targets)
@@ -192,7 +193,7 @@ class ChildModule(L.LightningModule):
         )
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.log("child/lr", lr, on_step=False, on_epoch=True)
-        self._measure("train", self.train_metrics, logits.detach(), targets)
+        self._measure("train", self.train_metrics, logits, targets)
         self.meter.training_samples += len(targets) * self.trainer.world_size
         self.meter.gradient_steps += 1
         return total
@@ -212,7 +213,10 @@ class ChildModule(L.LightningModule):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the child on the test set."""
         x, targets = batch
-        self._measure("test", self.test_metrics, self.network(x), targets)
+        outputs = self.network(x)
+        self._measure("test", self.test_metrics, outputs, targets)
+        if self.confusion is not None:
+            self.task.update(self.confusion, outputs, targets)
 
     def on_train_epoch_end(self) -> None:
         """Stops with a message where the epoch's loss is no number.
@@ -231,18 +235,17 @@ class ChildModule(L.LightningModule):
         """Adds the card to a checkpoint."""
         checkpoint["child"] = self.card
 
+    def _smoothed_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        share = self.recipe.label_smoothing
+        return self.task.loss(
+            outputs, targets, self.task.label_smoothing if share is None else share
+        )
+
     def _measure(self, stage: str, metrics: nn.ModuleDict, out: Tensor, targets: Tensor) -> None:
         for name, metric in metrics.items():
             assert isinstance(metric, Metric)
-            metric.update(out, targets)
+            self.task.update(metric, out, targets)
             self.log(f"child/{stage}_{name}", metric, on_step=False, on_epoch=True)
-
-
-def partial_loss(
-    loss: Callable[..., Tensor], label_smoothing: float
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """Returns the task's loss with a share of label smoothing."""
-    return lambda logits, targets: loss(logits, targets, label_smoothing=label_smoothing)
 
 
 def build_child(space: SearchSpace, genotype: Genotype, scale: Scale, seed: int) -> nn.Module:

@@ -28,7 +28,7 @@ from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Batch, OneShotStrategy
 from nas_lightning.modules import building
 from nas_lightning.modules.meter import CostMeter
-from nas_lightning.modules.task import Classification
+from nas_lightning.modules.task import Classification, Task
 
 __all__ = ["SupernetModule"]
 
@@ -62,14 +62,14 @@ class SupernetModule(L.LightningModule):
         strategy: OneShotStrategy,
         input_shape: Sequence[int],
         num_outputs: int,
-        task: Classification | None = None,
+        task: Task | None = None,
         seed: int = 0,
         max_samples: int | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.space, self.seed, self.max_samples = space, seed, max_samples
-        self.task = task or Classification()
+        self.task: Task = task or Classification()
         shape = tuple(input_shape)
         self._whole = replace(space.scale, input_shape=shape, num_outputs=num_outputs)
         self.scale = strategy.stage(0).of(self._whole)
@@ -187,7 +187,7 @@ class SupernetModule(L.LightningModule):
         self.log("search/validation_loss", loss, sync_dist=True, batch_size=len(targets))
         for name, metric in self.metrics.items():
             assert isinstance(metric, Metric)
-            metric.update(logits, targets)
+            self.task.update(metric, logits, targets)
             self.log(f"search/validation_{name}", metric)
 
     def loss(
@@ -243,7 +243,7 @@ class SupernetModule(L.LightningModule):
                 recalibrated(self.supernet, (x for x, _ in recalibrate), forward)
             self.supernet.train(batch_statistics)
             for x, targets in batches:
-                metric.update(forward(x), targets.to(self.device))
+                self.task.update(metric, forward(x), targets.to(self.device))
         return float(metric.compute())
 
     def cost(self, mixture: Mixture) -> dict[str, Tensor]:

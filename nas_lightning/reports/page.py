@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from nas_lightning.reports.chart import ticks
+from nas_lightning.reports.confusion import confusion_section
 from nas_lightning.reports.markup import (
     count,
     duration,
     element,
     figure,
-    percent,
     safe,
     section,
     table,
 )
+from nas_lightning.reports.measure import Measure, measure_of
 from nas_lightning.reports.pictures import (
     alphas_section,
     curves_section,
@@ -35,8 +36,8 @@ _COSTS = (
 _BASELINES = {
     "random_genotype": "random genotype, trained alike",
     "logistic_regression": "logistic regression",
+    "linear_regression": "linear regression",
 }
-_HEADLINE = ("test_accuracy", "validation_accuracy", "parameters", "multiply_adds")
 
 
 def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
@@ -52,18 +53,21 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
         ValueError: a file of the run is damaged; the message names it.
         OSError: the page cannot be written.
     """
-    title = f"{result.get('strategy', 'A strategy')} on {result.get('data', 'a data set')}"
+    data = result.get("data_name") or result.get("data", "a data set")
+    title = f"{result.get('strategy', 'A strategy')} on {data}"
+    measure = measure_of(result)
     is_black_box = "trials" in (result.get("search") or {})  # trials have a section of their own
     sections = (
         _header(title, result),
-        _headline(result),
+        _headline(result, measure),
         network_section(run_dir / "genotype.svg"),
         alphas_section(run_dir / "alphas.csv"),
-        trials_section(run_dir / "trials.jsonl"),
+        trials_section(run_dir / "trials.jsonl", measure),
         "" if is_black_box else curves_section(run_dir / "metrics.csv", "The search"),
         curves_section(run_dir / "child" / "metrics.csv", "The training of the child"),
+        confusion_section(run_dir / "child" / "confusion.csv"),
         _costs(result),
-        _details(result),
+        _details(result, measure),
         _reproduction(result),
         _notes(result),
     )
@@ -82,27 +86,26 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
 
 
 def _header(title: str, result: Mapping[str, Any]) -> str:
-    names = {"space": "search space", "genotype_id": "genotype"}
+    names = {"space": "search space", "data_name": "data set", "genotype_id": "genotype"}
     facts = "".join(
         element("div", element("dt", safe(names.get(key, key))) + element("dd", safe(result[key])))
-        for key in ("space", "strategy", "data", "seed", "genotype_id")
+        for key in ("space", "strategy", "data", "data_name", "seed", "genotype_id")
         if result.get(key) is not None
     )
     return element("header", element("h1", safe(title)) + element("dl", facts))
 
 
-def _headline(result: Mapping[str, Any]) -> str:
+def _headline(result: Mapping[str, Any], measure: Measure) -> str:
     search, child = _part(result, "search"), _part(result, "child")
     baselines = _part(result, "baselines")
     figures = []
-    if "test_accuracy" in child:
-        figures.append(
-            figure("test accuracy", percent(child["test_accuracy"]), "of the trained child")
-        )
-    if "validation_accuracy" in search:
-        figures.append(
-            figure("validation accuracy", percent(search["validation_accuracy"]), "of the search")
-        )
+    for part, stage, remark in (
+        (child, "test", "of the trained child"),
+        (search, "validation", "of the search"),
+    ):
+        if (key := f"{stage}_{measure.name}") in part:
+            name = f"{stage} {measure.words}"
+            figures.append(figure(name, measure.text(part[key]), remark))
     if "parameters" in child:
         figures.append(figure("parameters", count(child["parameters"]), "of the child"))
     if "multiply_adds" in child:
@@ -110,46 +113,56 @@ def _headline(result: Mapping[str, Any]) -> str:
         figures.append(figure("multiply-adds", adds, "for one image"))
     if "wall_s" in _part(search, "cost"):
         figures.append(figure("time", duration(search["cost"]["wall_s"]), "of the search"))
-    bars = _comparison(child, baselines)
+    bars = _comparison(child, baselines, measure)
     content = element("div", "".join(figures), "figures") + bars if figures else bars
     return section("Result", content)
 
 
-def _comparison(child: Mapping[str, Any], baselines: Mapping[str, Any]) -> str:
-    rows = [("the found network", child.get("test_accuracy"))]
+def _comparison(child: Mapping[str, Any], baselines: Mapping[str, Any], measure: Measure) -> str:
+    metric = f"test_{measure.name}"
+    rows = [("the found network", child.get(metric))]
     for key in baselines:
-        rows.append((_BASELINES.get(key, key), _part(baselines, key).get("test_accuracy")))
+        rows.append((_BASELINES.get(key, key), _part(baselines, key).get(metric)))
     known = [(name, float(value)) for name, value in rows if isinstance(value, int | float)]
     if len(known) < 2:
         return ""
     values = [value for _, value in known]
     marks = ticks(min(values), max(values), 3)
-    low, high = max(0.0, marks[0]), min(1.0, marks[-1])
-    bars = "".join(_bar(name, value, low, high, name == rows[0][0]) for name, value in known)
-    ends = element("span", percent(low)) + element("span", percent(high))
+    low, high = marks[0], marks[-1]
+    if measure.is_share:
+        low, high = max(0.0, low), min(1.0, high)
+    bars = "".join(
+        _bar(name, measure.text(value), (value - low) / (high - low), name == rows[0][0])
+        for name, value in known
+    )
+    ends = element("span", measure.text(low)) + element("span", measure.text(high))
     scale = "<span></span>" + element("div", ends, "ends") + "<span></span>"
-    return element("div", bars + element("div", scale, "bar scale"), "bars") + _verdict(rows)
+    return element("div", bars + element("div", scale, "bar scale"), "bars") + _verdict(
+        rows, measure
+    )
 
 
-def _bar(name: str, value: float, low: float, high: float, is_found: bool) -> str:
-    place = 100 * (value - low) / (high - low)
-    track = f'<div class="track"><i style="left:{place:.1f}%"></i></div>'
-    content = element("span", safe(name)) + track + element("b", percent(value))
+def _bar(name: str, value: str, place: float, is_found: bool) -> str:
+    track = f'<div class="track"><i style="left:{100 * place:.1f}%"></i></div>'
+    content = element("span", safe(name)) + track + element("b", value)
     return element("div", content, "bar found" if is_found else "bar")
 
 
-def _verdict(rows: Sequence[tuple[str, Any]]) -> str:
+def _verdict(rows: Sequence[tuple[str, Any]], measure: Measure) -> str:
     values = dict(rows)
     found, other = values.get("the found network"), values.get(_BASELINES["random_genotype"])
     if not isinstance(found, int | float) or not isinstance(other, int | float):
         return ""
-    points = 100 * (found - other)
-    side = "above" if points > 0 else "below"
-    words = f"{abs(points):.2f} percentage points {side}" if points else "equal to"
+    side = "above" if found > other else "below"
+    difference = abs(found - other)
+    much = f"{100 * difference:.2f} percentage points" if measure.is_share else f"{difference:.3g}"
+    words = f"{much} {side}" if difference else "equal to"
+    direction = "" if measure.is_higher_better else " (lower is better)"
     return element(
         "p",
-        f"Test accuracy of the found network is {words} that of a random genotype of the same "
-        "space, trained alike: one pair of trainings, so a small difference may be chance.",
+        f"Test {safe(measure.words)}{direction} of the found network is {words} that of a random "
+        "genotype of the same space, trained alike: one pair of trainings, so a small "
+        "difference may be chance.",
         "pale",
     )
 
@@ -168,19 +181,20 @@ def _costs(result: Mapping[str, Any]) -> str:
     return section("Cost", table(rows, head) if rows else "")
 
 
-def _details(result: Mapping[str, Any]) -> str:
+def _details(result: Mapping[str, Any], measure: Measure) -> str:
+    headline = (f"test_{measure.name}", f"validation_{measure.name}", "parameters", "multiply_adds")
     rows = []
     for name in ("search", "child"):
         for key, value in _part(result, name).items():
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if is_number and key not in _HEADLINE:
-                rows.append((f"{name}: {key.replace('_', ' ')}", _readable(key, value)))
+            if is_number and key not in headline:
+                rows.append((f"{name}: {key.replace('_', ' ')}", _readable(key, value, measure)))
     return section("Further figures", table(rows))
 
 
-def _readable(key: str, value: float) -> str:
-    if key.endswith("accuracy"):
-        return percent(value)
+def _readable(key: str, value: float, measure: Measure) -> str:
+    if key.startswith(("test_", "validation_", "discretized_")) and not key.endswith("loss"):
+        return measure.text(value)
     return duration(value) if key.endswith("_s") else count(value)
 
 

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 from nas_lightning.reports.chart import draw_legend
 from nas_lightning.reports.markup import element, safe, section
+from nas_lightning.reports.measure import Measure
 from nas_lightning.reports.palette import palette
 from nas_lightning.reports.plots import draw_alpha_panels, draw_curves, draw_trials
 from nas_lightning.reports.records import AlphaCurve, read_alphas, read_metrics, read_trials
@@ -72,14 +73,15 @@ def curves_section(path: Path, title: str) -> str:
     return section(title, element("div", "".join(charts), "charts") if charts else "")
 
 
-def trials_section(path: Path) -> str:
-    """Returns the scores of a black-box search's trials.
+def trials_section(path: Path, measure: Measure) -> str:
+    """Returns the scores of a black-box search's trials by their main metric.
 
     Raises:
         ValueError: as of `read_trials`.
     """
-    trials = read_trials(path)
-    return section("Trials", element("div", draw_trials(trials), "wide") if trials else "")
+    trials = read_trials(path, measure.name)
+    drawing = element("div", draw_trials(trials, measure), "wide") if trials else ""
+    return section("Trials", drawing)
 
 
 def _legend(alphas: Sequence[AlphaCurve]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from nas_lightning.reports.chart import Chart, Curve, draw_chart, draw_legend, thin
+from nas_lightning.reports.measure import Measure
 from nas_lightning.reports.palette import Paint, palette
 from nas_lightning.reports.records import AlphaCurve, Points, TrialScore
 from nas_lightning.reports.svg import element, number, picture, text
@@ -85,21 +86,23 @@ def draw_curves(metrics: Mapping[str, Points]) -> tuple[str, ...]:
     return tuple(_draw_kind(kind, {n: metrics[n] for n in kinds[kind]}) for kind in _sorted(kinds))
 
 
-def draw_trials(trials: Sequence[TrialScore]) -> str:
-    """Returns the validation accuracy of each trial and the best so far."""
-    points = tuple((trial.number + 1.0, trial.accuracy) for trial in trials)
+def draw_trials(trials: Sequence[TrialScore], measure: Measure | None = None) -> str:
+    """Returns the score of each trial on validation images, and the best so far."""
+    measure = measure or Measure()
+    points = tuple((trial.number + 1.0, trial.score) for trial in trials)
+    better = max if measure.is_higher_better else min
     best = tuple(
-        (x, y) for (x, _), y in zip(points, accumulate((y for _, y in points), max), strict=True)
+        (x, y) for (x, _), y in zip(points, accumulate((y for _, y in points), better), strict=True)
     )
     curves = (
         Curve("best so far", best, Paint("#cc4f0a", ""), "steps"),
         Curve("trial", points, Paint("#0068a8", ""), "points"),
     )
     chart = Chart(
-        "validation accuracy of each trial",
+        f"validation {measure.words} of each trial",
         key=tuple((curve.label, curve.paint) for curve in curves[::-1]),
         x_label="trial",
-        is_share=True,
+        is_share=measure.is_share,
         width=400,
         height=230,
     )
@@ -129,15 +132,16 @@ def _draw_kind(kind: str, metrics: Mapping[str, Points]) -> str:
         for (name, label), paint in zip(names.items(), paints, strict=True)
     ]
     title = kind if len(curves) > 1 else next(iter(names.values()))
-    is_share = kind in ("accuracy", "share")
+    is_share = kind in ("accuracy", "share", "f1", "match")
     key = tuple((curve.label, curve.paint) for curve in curves) if len(curves) > 1 else ()
     chart = Chart(title, key=key, x_label=_EPOCHS, is_share=is_share)
     return draw_chart(chart, curves)
 
 
 def _sorted(kinds: Mapping[str, object]) -> list[str]:
-    first = ("accuracy", "loss", "entropy")
-    return sorted(kinds, key=lambda kind: (first.index(kind) if kind in first else 3, kind))
+    first = ("accuracy", "f1", "rmse", "loss", "entropy")
+    places = {kind: place for place, kind in enumerate(first)}
+    return sorted(kinds, key=lambda kind: (places.get(kind, len(first)), kind))
 
 
 def readable(choice: str) -> str:

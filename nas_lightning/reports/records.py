@@ -37,12 +37,12 @@ class TrialScore:
     Attributes:
         number: 0-based number of the trial.
         genotype: id of its genotype.
-        accuracy: validation accuracy, in [0, 1].
+        score: its main metric on validation images.
     """
 
     number: int
     genotype: str
-    accuracy: float
+    score: float
 
 
 def read_alphas(path: Path) -> tuple[AlphaCurve, ...]:
@@ -75,8 +75,12 @@ def read_metrics(path: Path) -> dict[str, Points]:
     return {name: tuple(points) for name, points in curves.items() if points}
 
 
-def read_trials(path: Path) -> tuple[TrialScore, ...]:
+def read_trials(path: Path, metric: str = "accuracy") -> tuple[TrialScore, ...]:
     """Returns the scores that trials.jsonl tells; a last line cut short is left out.
+
+    Args:
+        path: the file.
+        metric: the main metric, whose value on validation images is the score.
 
     Raises:
         ValueError: a line is not an event of a search.
@@ -86,11 +90,11 @@ def read_trials(path: Path) -> tuple[TrialScore, ...]:
     scores = []
     for line, content in enumerate(whole.splitlines(), 1):
         event = _event(path, line, content)
-        accuracy = event.get("validation_accuracy")
-        if event.get("event") == "told" and isinstance(accuracy, int | float):
+        score = event.get(f"validation_{metric}")
+        if event.get("event") == "told" and isinstance(score, int | float):
             genotype = str(event.get("genotype_id", ""))
-            scores.append(TrialScore(event["trial"], genotype, float(accuracy)))
-    return tuple(score for score in scores if isfinite(score.accuracy))
+            scores.append(TrialScore(event["trial"], genotype, float(score)))
+    return tuple(trial for trial in scores if isfinite(trial.score))
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:

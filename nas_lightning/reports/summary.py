@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.reports.measure import Measure, measure_of
+
 __all__ = ["summary"]
+
+NAMES = {"random_genotype": "random genotype, trained alike"}
 
 
 def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
@@ -17,18 +21,17 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     """
     search, child = result.get("search"), result.get("child")
     baselines = result.get("baselines") or {}
+    measure = measure_of(result)
+    validation, test = f"validation_{measure.name}", f"test_{measure.name}"
     lines = ["", f"genotype {result['genotype_id']} of space {result['space']}", cells, ""]
     if search:
-        lines.append(_row("search validation accuracy", _share(search["validation_accuracy"])))
+        lines.append(_row(f"search validation {measure.words}", measure.text(search[validation])))
     if child:
-        lines.append(_row("child test accuracy", _share(child["test_accuracy"])))
-        names = {
-            "random_genotype": "random genotype, trained alike",
-            "logistic_regression": "logistic regression",
-        }
-        for key, name in names.items():
-            if key in baselines:
-                lines.append(_row(f"  {name}", _share(baselines[key]["test_accuracy"])))
+        lines.append(_row(f"child test {measure.words}", measure.text(child[test])))
+        for key, figures in baselines.items():
+            name = NAMES.get(key, key.replace("_", " "))
+            lines.append(_row(f"  {name}", measure.text(figures[test])))
+        lines += _companions(child, measure)
         lines.append(_row("parameters", f"{child['parameters']:,}"))
         lines.append(_row("multiply-adds per image", f"{child['multiply_adds']:,}"))
     if search:
@@ -50,5 +53,7 @@ def _row(name: str, value: str) -> str:
     return f"{name:34} {value}"
 
 
-def _share(value: float) -> str:
-    return f"{100 * value:.2f} %"
+def _companions(child: Mapping[str, Any], measure: Measure) -> list[str]:
+    """Returns the child's other test metrics."""
+    names = [n for n in child if n.startswith("test_") and n != f"test_{measure.name}"]
+    return [_row(f"child {name.replace('_', ' ')}", measure.text(child[name])) for name in names]

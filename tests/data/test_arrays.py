@@ -12,10 +12,10 @@ from nas_lightning.data.arrays import (
     ImageArrays,
     ResizedImages,
     as_size,
-    check,
     from_numpy,
     resize,
 )
+from nas_lightning.data.check import check
 
 Source = Callable[..., ImageArrays]
 

@@ -36,6 +36,7 @@ def test_full_training_measures_the_child_and_what_it_cost(run):
     figures, cost = evaluation.evaluate(TRIAL, seed=3)
     assert set(figures) == {
         "validation_accuracy",
+        "validation_balanced_accuracy",
         "validation_loss",
         "parameters",
         "multiply_adds",

@@ -126,7 +126,8 @@ def test_the_auxiliary_loss_is_added_with_its_weight_in_training_alone():
 def test_steps_log_and_count():
     module = stubbed(ChildRecipe())
     module.training_step(Batches().batches[0], 0)
-    assert set(module.logged) == {"child/train_loss", "child/lr", "child/train_accuracy"}
+    metrics = {"child/train_accuracy", "child/train_balanced_accuracy"}
+    assert set(module.logged) == {"child/train_loss", "child/lr", *metrics}
     assert (module.meter.training_samples, module.meter.gradient_steps) == (6, 1)
     module.test_step(Batches().batches[0], 0)
     assert "child/test_accuracy" in module.logged

@@ -1,0 +1,104 @@
+"""What a network learns of an image: one class, any number of labels, or numbers."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from nas_lightning.data.arrays import ImageArrays
+
+KINDS = {"classes": "classification", "labels": "multilabel", "values": "regression"}
+
+
+def fit(arrays: ImageArrays, kind: str) -> ImageArrays:
+    """The data set with targets as a task wants them.
+
+    Classes are what they are; whole numbers, and columns of which exactly one is 1, become
+    classes. Labels are columns of 0 and 1. Values are columns of numbers; classes become values
+    where their names are numbers.
+
+    Args:
+        arrays: the data set as its source gave it.
+        kind: "classes", "labels" or "values".
+
+    Raises:
+        ValueError: if the targets are of another kind.
+    """
+    makers = {"classes": _as_classes, "labels": _as_labels, "values": _as_values}
+    return makers[kind](arrays)
+
+
+def _as_classes(arrays: ImageArrays) -> ImageArrays:
+    train, test = arrays.train_labels, arrays.test_labels
+    if not train.is_floating_point():
+        return arrays
+    if train.shape[1] == 1:
+        return _from_whole_numbers(arrays)
+    if _is_one_hot(train) and _is_one_hot(test):
+        return replace(arrays, train_labels=train.argmax(1), test_labels=test.argmax(1))
+    raise _misfit(
+        "classes", f"{train.shape[1]} columns ({_listed(arrays.class_names)})", "multilabel"
+    )
+
+
+def _from_whole_numbers(arrays: ImageArrays) -> ImageArrays:
+    train, test = arrays.train_labels[:, 0], arrays.test_labels[:, 0]
+    numbers = train.unique()
+    if not bool((numbers == numbers.round()).all()):
+        raise _misfit("classes", f"numbers such as {float(train[0]):g}", "regression")
+    unknown = [float(each) for each in test.unique() if each not in numbers]
+    if unknown:
+        raise ValueError(
+            f"every test class needs training images; class {unknown[0]:g} has none; add some"
+        )
+    return replace(
+        arrays,
+        train_labels=torch.searchsorted(numbers, train.contiguous()),
+        test_labels=torch.searchsorted(numbers, test.contiguous()),
+        class_names=tuple(f"{number:.0f}" for number in numbers.tolist()),
+    )
+
+
+def _as_labels(arrays: ImageArrays) -> ImageArrays:
+    train, test = arrays.train_labels, arrays.test_labels
+    if not train.is_floating_point():
+        raise _misfit(
+            "labels", f"one class an image ({_listed(arrays.class_names)})", "classification"
+        )
+    for each in (train, test):
+        if not bool(((each == 0) | (each == 1)).all()):
+            raise _misfit("labels", f"numbers from {each.min():g} to {each.max():g}", "regression")
+    return arrays
+
+
+def _as_values(arrays: ImageArrays) -> ImageArrays:
+    train, test = arrays.train_labels, arrays.test_labels
+    if not train.is_floating_point():
+        try:
+            numbers = torch.tensor([float(name) for name in arrays.class_names])
+        except ValueError:
+            raise _misfit(
+                "values", f"classes: {_listed(arrays.class_names)}", "classification"
+            ) from None
+        train, test = numbers[train][:, None], numbers[test][:, None]
+        arrays = replace(arrays, train_labels=train, test_labels=test, class_names=("value",))
+    if not bool(train.isfinite().all() and test.isfinite().all()):
+        raise ValueError("every value to be learnt must be a number, got nan or inf; remove those")
+    return arrays
+
+
+def _is_one_hot(labels: Tensor) -> bool:
+    return bool(((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all())
+
+
+def _misfit(kind: str, found: str, better: str) -> ValueError:
+    wants = {
+        "classes": "one class an image",
+        "labels": "columns of 0 and 1, one a label",
+        "values": "one or several numbers an image",
+    }
+    return ValueError(f"task={KINDS[kind]} needs {wants[kind]}, got {found}; use task={better}")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

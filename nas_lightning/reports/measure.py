@@ -1,0 +1,50 @@
+"""The main metric of a run: its name, its direction, and how its values are written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+__all__ = ["Measure", "measure_of"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What judges the networks of a run.
+
+    Attributes:
+        name: of the metric, e.g. "accuracy" or "rmse".
+        is_higher_better: whether higher values are better.
+        is_share: whether it and its companions are shares in [0, 1], shown in percent.
+    """
+
+    name: str = "accuracy"
+    is_higher_better: bool = True
+    is_share: bool = True
+
+    @property
+    def words(self) -> str:
+        """The name as people read it."""
+        return self.name.replace("_", " ")
+
+    def text(self, value: object) -> str:
+        """Returns a value as people read it, a dash for anything but a finite number.
+
+        >>> Measure().text(0.98333), Measure("rmse", False, False).text(3.14159)
+        ('98.33 %', '3.142')
+        """
+        if not isinstance(value, int | float) or not isfinite(value):
+            return "-"
+        return f"{100 * value:.2f} %" if self.is_share else f"{value:,.4g}"
+
+    def is_better(self, value: float, other: float) -> bool:
+        """Returns whether one value is better than another."""
+        return value > other if self.is_higher_better else value < other
+
+
+def measure_of(result: Mapping[str, Any]) -> Measure:
+    """Returns the main metric of a result, accuracy where it names none."""
+    metric = result.get("metric")
+    if not isinstance(metric, Mapping):
+        return Measure()
+    return Measure(str(metric["name"]), bool(metric["higher_is_better"]), bool(metric["is_share"]))
