@@ -17,6 +17,7 @@ __all__ = [
     "encode",
     "is_active",
     "mutate",
+    "neighbours",
     "sample",
 ]
 
@@ -134,6 +135,20 @@ def mutate(decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random
     decision = rng.choice(movable)
     option = rng.choice([o for o in decision.options if o != chosen[decision.name]])
     return complete(decisions, [{**chosen, decision.name: option}], rng)
+
+
+def neighbours(
+    decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random
+) -> list[dict[str, str]]:
+    """Returns the choices that differ in one active decision; what hangs on it follows."""
+    changed = [
+        {**chosen, decision.name: option}
+        for decision in decisions
+        if decision.name in chosen
+        for option in decision.options
+        if option != chosen[decision.name]
+    ]
+    return [complete(decisions, [proposal], rng) for proposal in changed]
 
 
 def crossover(

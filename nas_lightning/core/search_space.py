@@ -129,6 +129,11 @@ class SearchSpace(ABC):
         """Returns a genotype that differs in one decision; what hangs on it follows."""
         return Genotype.of(self.name, rules.mutate(self.decisions, genotype.mapping, rng))
 
+    def neighbours(self, genotype: Genotype, rng: Random) -> list[Genotype]:
+        """Returns the genotypes that differ in one decision; what hangs on it follows."""
+        around = rules.neighbours(self.decisions, genotype.mapping, rng)
+        return [Genotype.of(self.name, chosen) for chosen in around]
+
     def crossover(self, first: Genotype, second: Genotype, rng: Random) -> Genotype:
         """Returns a genotype that inherits each decision from one of two parents."""
         chosen = rules.crossover(self.decisions, first.mapping, second.mapping, rng)

@@ -1,0 +1,106 @@
+"""Tabular evaluation: a child's figures are looked up instead of measured.
+
+Source: Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326), section 3.
+"""
+
+from functools import cached_property
+
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.strategy import Trial
+from nas_lightning.evaluation.evaluation import Evaluation
+from nas_lightning.evaluation.synthetic import SYNTHETIC, synthetic_table
+from nas_lightning.evaluation.table import read_table
+from nas_lightning.modules.meter import CostMeter
+
+__all__ = ["TabularEvaluation"]
+
+SIZES = {"parameters": "params", "multiply_adds": "flops"}
+
+
+class TabularEvaluation(Evaluation):
+    """Looks a child up in a benchmark table; a trial takes no time worth counting.
+
+    The time that its training took is measured as "train_time_s". The test columns are read by
+    nas-benchmark alone, after a search.
+
+    Args:
+        space: the search space.
+        data_name: the data set of the run.
+        table: a packaged table, "synthetic", or the path of a .npz or CSV file.
+        data: data set in the table's columns; null takes the run's.
+        epochs: schedule whose validation accuracy is looked up.
+
+    Raises:
+        ValueError: the table cannot be read, does not fit the space, or lacks the data set or
+            the schedule.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        data_name: str | None = None,
+        table: str = "nasbench201",
+        data: str | None = None,
+        epochs: int = 12,
+    ) -> None:
+        is_synthetic = table == SYNTHETIC
+        self.table = synthetic_table(space) if is_synthetic else read_table(table, space)
+        self.data, self.epochs = data or str(data_name), epochs
+        try:
+            lengths = self.table.lengths(self.data)
+        except ValueError as error:
+            raise ValueError(f"{error}; choose one of them: evaluation.data=...") from None
+        if epochs not in lengths:
+            raise ValueError(
+                f"evaluation.epochs ({epochs}) must be a schedule of table '{table}' for "
+                f"{self.data}: {', '.join(map(str, lengths))}"
+            )
+        self.table.seconds(self.data, epochs)
+
+    def measures(self) -> frozenset[str]:
+        """Returns validation accuracy, training time, and the sizes that the table has."""
+        return frozenset({"validation_accuracy", "train_time_s", *self._sizes})
+
+    def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
+        """Returns a row of the table, accuracies as shares; it costs nothing.
+
+        Raises:
+            ValueError: the table has no such child.
+        """
+        row = self.table.row(trial.genotype)
+        return {name: values[row] for name, values in self._columns.items()}, CostMeter()
+
+    def samples(self, budget: float = 1.0) -> int:
+        """Returns 0: nothing is trained."""
+        return 0
+
+    def final(self, genotype: Genotype, data: str) -> dict[str, float]:
+        """Returns what a genotype is worth in the end: the longest schedule's figures.
+
+        Returns:
+            "validation_accuracy" and "test_accuracy", shares in [0, 1].
+
+        Raises:
+            ValueError: the table lacks the genotype or the column.
+        """
+        row, epochs = self.table.row(genotype), self.table.lengths(data)[-1]
+        parts = {"validation_accuracy": "val", "test_accuracy": "test"}
+        return {
+            name: float(self.table.column(f"{data}_{part}_{epochs}")[row]) / 100
+            for name, part in parts.items()
+        }
+
+    @cached_property
+    def _sizes(self) -> dict[str, str]:
+        named = {name: f"{self.data}_{column}" for name, column in SIZES.items()}
+        return {name: column for name, column in named.items() if column in self.table.columns}
+
+    @cached_property
+    def _columns(self) -> dict[str, list[float]]:
+        """The measured columns as lists, which are read faster one by one."""
+        accuracy = self.table.column(f"{self.data}_val_{self.epochs}").astype(float) / 100
+        sizes = {name: self.table.column(c).astype(float) for name, c in self._sizes.items()}
+        seconds = self.table.seconds(self.data, self.epochs)
+        every = {"validation_accuracy": accuracy, "train_time_s": seconds, **sizes}
+        return {name: values.tolist() for name, values in every.items()}

@@ -1,0 +1,80 @@
+"""Evolution: the best of a few members of a population has a mutated child.
+
+Source: Real et al., Regularized Evolution for Image Classifier Architecture Search, 2019
+(arXiv:1802.01548), algorithm 1. Deliberate difference: what a mutation is, the search space says;
+by default one active decision is changed, each as likely.
+"""
+
+from random import Random
+
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+
+__all__ = ["Evolution"]
+
+
+class Evolution(BlackBoxStrategy):
+    """Tournament selection with mutation, regularized by age or not.
+
+    The first `population` trials are drawn uniformly. Every other one mutates the best of
+    `sample` members, drawn with replacement, and takes the place of the oldest member (aging) or
+    of the worst. A trial costs the same whatever its number.
+
+    Args:
+        space: the search space.
+        seed: seed of its draws.
+        trials: number of children to evaluate.
+        population: members that may have children; the paper has 100.
+        sample: members in a tournament; the paper has 25.
+        aging: whether the oldest member dies, not the worst.
+
+    Raises:
+        ValueError: a number is below 1, or the population leaves no trial to evolve.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        trials: int = 8,
+        population: int = 4,
+        sample: int = 2,
+        aging: bool = True,
+    ) -> None:
+        super().__init__(space, seed, trials)
+        for name, value in {"population": population, "sample": sample}.items():
+            if value < 1:
+                raise ValueError(f"strategy.{name} ({value}) must be at least 1; use e.g. 4")
+        if population >= trials:
+            raise ValueError(
+                f"strategy.population ({population}) must be below strategy.trials ({trials}), or "
+                "nothing evolves; lower it, or raise the trials"
+            )
+        self.population, self.sample, self.aging = population, sample, aging
+        self.members: list[Trial] = []
+        self._told = 0
+
+    def ask(self, number: int) -> Trial:
+        """Returns a random genotype while the population fills, then a mutated winner."""
+        rng = Random(keyed_seed(self.seed, "evolution", number))
+        if len(self.members) < self.population:
+            return Trial(number, self.space.sample(rng))
+        winner = max(rng.choices(self.members, k=self.sample), key=_reward)
+        return Trial(number, self.space.mutate(winner.genotype, rng))
+
+    def tell(self, trial: Trial) -> None:
+        """Lets the child in; once the population is full, the oldest or the worst goes."""
+        if len(self.members) < self.population:
+            self.members.append(trial)
+        elif self.aging:
+            self.members[self._told % self.population] = trial
+        else:
+            self.members.append(trial)
+            self.members.remove(min(self.members, key=_reward))
+        self._told += 1
+
+
+def _reward(trial: Trial) -> float:
+    assert trial.reward is not None, "a member was told"
+    return trial.reward

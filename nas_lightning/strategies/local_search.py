@@ -1,0 +1,84 @@
+"""Local search: climb from neighbour to neighbour, and begin anew at the top.
+
+Source: White et al., Local Search is State of the Art for NAS Benchmarks, 2020 (arXiv:2005.02960).
+Deliberate difference: at the top a new climb begins, so that any number of trials can be used.
+"""
+
+from random import Random
+
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+
+__all__ = ["LocalSearch"]
+
+
+class LocalSearch(BlackBoxStrategy):
+    """Hill climbing over genotypes that differ in one decision, with random restarts.
+
+    The neighbours of a genotype come in random order, those already evaluated left out. Where
+    none is better, the search begins anew from a random genotype. A plateau is not walked.
+
+    Args:
+        space: the search space.
+        seed: seed of its draws.
+        trials: number of children to evaluate.
+        start: random genotypes of which the best one is climbed from, at least 1.
+        greedy: whether to move to the first better neighbour, not to the best of all.
+
+    Raises:
+        ValueError: `start` is below 1.
+    """
+
+    def __init__(
+        self, space: SearchSpace, seed: int, trials: int = 8, start: int = 1, greedy: bool = True
+    ) -> None:
+        super().__init__(space, seed, trials)
+        if start < 1:
+            raise ValueError(f"strategy.start ({start}) must be at least 1; use e.g. 1")
+        self.start, self.greedy = start, greedy
+        self.left_to_draw = start
+        self.best: Trial | None = None
+        self.centre: Trial | None = None
+        self.queue: list[Genotype] = []
+        self._seen: set[Genotype] = set()
+
+    def ask(self, number: int) -> Trial:
+        """Returns a random genotype at a start, else the next neighbour."""
+        if self.left_to_draw:
+            rng = Random(keyed_seed(self.seed, "local search", number))
+            return Trial(number, self.space.sample(rng))
+        return Trial(number, self.queue[-1])
+
+    def tell(self, trial: Trial) -> None:
+        """Notes a genotype's reward, and moves or begins anew where it is time to."""
+        self._seen.add(trial.genotype)
+        is_better = self.best is None or _reward(trial) > _reward(self.best)
+        self.best = trial if is_better else self.best
+        if self.left_to_draw:
+            self.left_to_draw -= 1
+            is_time = self.left_to_draw == 0
+        else:
+            self.queue.pop()
+            is_time = not self.queue or (self.greedy and is_better)
+        if is_time:
+            self._move(trial.number)
+
+    def _move(self, number: int) -> None:
+        """Makes the best genotype of this climb the centre; at the top, begins anew."""
+        if self.best is not self.centre and self.best is not None:
+            self.centre = self.best
+            rng = Random(keyed_seed(self.seed, "neighbours", number))
+            around = self.space.neighbours(self.centre.genotype, rng)
+            self.queue = [genotype for genotype in around if genotype not in self._seen]
+            rng.shuffle(self.queue)
+            if self.queue:
+                return
+        self.best = self.centre = None
+        self.left_to_draw = self.start
+
+
+def _reward(trial: Trial) -> float:
+    assert trial.reward is not None, "a told trial has a reward"
+    return trial.reward
