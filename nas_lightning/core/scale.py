@@ -55,16 +55,25 @@ class Scale:
         _check_name("flavour", self.flavour, ("search", "child"))
         _check_name("batch_norm", self.batch_norm, ("batch", "fixed"))
 
-    def without_auxiliary(self, space: str) -> None:
-        """Checks that no auxiliary head is wanted where a space has none.
+    def check_extras(self, space: str, stems: tuple[str, ...] = ("cifar",)) -> None:
+        """Checks that nothing is wanted that a space without auxiliary head cannot build.
+
+        Args:
+            space: name of the space.
+            stems: the stems that it has.
 
         Raises:
-            ValueError: `auxiliary` is true.
+            ValueError: `auxiliary` is true, or there is no such stem.
         """
         if self.auxiliary:
             raise ValueError(
                 f"search space '{space}' has no auxiliary head (scale.auxiliary is true); "
                 "set scale.auxiliary=false"
+            )
+        if self.stem not in stems:
+            raise ValueError(
+                f"search space '{space}' has no scale.stem '{self.stem}'; choose from: "
+                f"{', '.join(stems)}"
             )
 
     def sample_shape(self) -> tuple[int, ...]:

@@ -226,7 +226,7 @@ class _MobileNetwork(nn.Module):
 
     def __init__(self, plan: Sequence[Block], scale: Scale) -> None:
         super().__init__()
-        scale.without_auxiliary("mobile")
+        scale.check_extras("mobile", ("cifar", "imagenet"))
         norm, stem = Norm.of(scale), _width(STEM, scale)
         first, head = _width(FIRST, scale), _width(HEAD, scale)
         stride = 2 if scale.stem == "imagenet" else 1

@@ -38,7 +38,7 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
         return space.validate(Genotype.from_json(content))
     path = Path(os.path.expanduser(text))
     if not text or not os.path.exists(path):  # also where it is too long for a path
-        if "(" in text or "|" in text:
+        if "(" in text or "|" in text or (set(text) <= set("0123456789/ \n") and " " in text):
             return space.read_text(text)
         raise ValueError(
             f"genotype '{text}' is neither a file nor a published genotype; published of "
