@@ -26,7 +26,12 @@ class SearchSpace(ABC):
         scale: the size at which it is searched, unless told otherwise.
         choices: the categorical choices that the supernet mixes.
         decisions: what a genotype has to decide; None takes one a choice.
+
+    Attributes:
+        has_partial_channels: whether its networks take notice of `Scale.partial`.
     """
+
+    has_partial_channels = False
 
     def __init__(
         self,

@@ -54,6 +54,8 @@ class DartsSpace(SearchSpace):
         ValueError: a value is out of its range, or an operation is unknown.
     """
 
+    has_partial_channels = True
+
     def __init__(
         self,
         nodes: int = 4,

@@ -43,6 +43,8 @@ class NasBench201Space(SearchSpace):
         scale: size at which the space is searched; the paper has 16 channels and 17 cells.
     """
 
+    has_partial_channels = True
+
     def __init__(
         self,
         scale: Scale = Scale(channels=8, cells=5),  # noqa: B008 - immutable

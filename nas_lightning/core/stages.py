@@ -1,0 +1,41 @@
+"""Progressive searches: stages of equal length, between which options are dropped."""
+
+import math
+
+import torch
+
+from nas_lightning.core.alphas import AlphaStrategy
+
+__all__ = ["keep_best", "stage_of"]
+
+
+def stage_of(epoch: int, epochs: int, stages: int) -> tuple[int, int, int]:
+    """Returns an epoch's stage (0-based), the epoch within it, and the stage's length.
+
+    A search with fewer epochs than stages has the first ones only.
+
+    Args:
+        epoch: the epoch (0-based).
+        epochs: length of the search.
+        stages: number of stages, of lengths that differ by one epoch at most.
+    """
+    stages = min(stages, epochs)
+    bounds = [epochs * number // stages for number in range(stages + 1)]
+    number = max(n for n in range(stages) if bounds[n] <= min(epoch, epochs - 1))
+    return number, epoch - bounds[number], bounds[number + 1] - bounds[number]
+
+
+def keep_best(strategy: AlphaStrategy, share: float) -> None:
+    """Leaves to every choice its options of highest alpha; ties go to the earlier one.
+
+    Args:
+        strategy: the strategy whose `allowed` is narrowed.
+        share: share of a choice's options that stay, rounded up, at least one.
+    """
+    scores = strategy.alpha.detach().masked_fill(~strategy.allowed, float("-inf"))
+    for row, choice in enumerate(strategy.space.choices):
+        number = max(1, math.ceil(share * len(choice.options) - 1e-9))
+        best = scores[row].argsort(descending=True, stable=True)[:number]
+        kept = torch.zeros_like(strategy.allowed[row])
+        kept[best] = True
+        strategy.allowed[row] &= kept

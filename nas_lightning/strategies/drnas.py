@@ -1,0 +1,130 @@
+"""DrNAS: mixing weights are drawn from a Dirichlet distribution whose concentration is learned.
+
+Source: Chen et al., DrNAS, 2021 (arXiv:2006.10355), sections 2 and 3, and the official code.
+Deliberate differences: params that a wider stage keeps are the leading slices of its tensors
+(the authors' code copies channels at random); the L2 regulariser is the weight decay of alphas'
+Adam, as in the authors' code.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nas_lightning.core.alphas import AlphaStrategy, share_of
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.relaxations import dirichlet
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.stages import keep_best, stage_of
+from nas_lightning.core.strategy import Batch, SearchContext, Stage
+
+__all__ = ["DrNas"]
+
+
+class DrNas(AlphaStrategy):
+    """Dirichlet neural architecture search, with progressive stages.
+
+    Args:
+        space: the search space.
+        seed: seed of the initial alphas and of every draw.
+        epochs: length of the search; the paper has 50 on DARTS's space.
+        partial: a stage's number of parts of which one is run (see PC-DARTS); the paper has
+            6 and 4 for 36 channels. (1,) is one stage on all channels.
+        kept: share of the options that each stage begins with, as many as `partial`.
+        warmup: share of a stage in which alphas stand still, in [0, 1); the paper has 0.4.
+        kl: weight of the divergence from the flat Dirichlet, at least 0; 0 leaves the L2
+            regulariser of `alpha_optimizer.weight_decay`, the paper's default.
+        params_optimizer: how the supernet's params are moved.
+        alpha_optimizer: how alphas are moved.
+
+    Attributes:
+        done: int buffer (): the stages whose options have been dropped.
+
+    Raises:
+        ValueError: a value is out of its range, or the space knows no partial channels.
+    """
+
+    done: Tensor
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        epochs: int = 6,
+        partial: Sequence[int] = (1, 1),
+        kept: Sequence[float] = (1.0, 0.5),
+        warmup: float = 0.4,
+        kl: float = 0.0,
+        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
+        alpha_optimizer: Adam = Adam(lr=None),  # noqa: B008 - immutable
+    ) -> None:
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
+        if not partial or len(partial) != len(kept) or not all(0 < k <= 1 for k in kept):
+            raise ValueError(
+                f"strategy.partial ({list(partial)}) and kept ({list(kept)}) must have one value "
+                "a stage, those of kept in (0, 1]; use e.g. [6,4] and [1.0,0.5]"
+            )
+        if max(partial) > 1 and not space.has_partial_channels:
+            raise ValueError(
+                f"search space '{space.name}' has no partial channels, strategy.partial is "
+                f"{list(partial)}; set strategy.partial=[1,1]"
+            )
+        if not 0 <= warmup < 1 or not kl >= 0:
+            raise ValueError(
+                f"strategy.warmup ({warmup}) must be in [0, 1) and kl ({kl}) at least 0"
+            )
+        self.partial, self.kept, self.warmup, self.kl = tuple(partial), tuple(kept), warmup, kl
+        self.is_warm = False
+        self.register_buffer("done", torch.zeros((), dtype=torch.long))
+
+    def stage(self, epoch: int) -> Stage:
+        """Returns the stage of an epoch; a wider one keeps its params."""
+        number, _, _ = stage_of(epoch, self.epochs, len(self.partial))
+        partial = self.partial[number]
+        return Stage({"partial": partial} if self.space.has_partial_channels else {})
+
+    def start_epoch(self, epoch: int) -> None:
+        """Drops the least likely options where a stage begins, and ends its warm-up in time."""
+        number, within, length = stage_of(epoch, self.epochs, len(self.partial))
+        self.is_warm = within >= share_of(self.warmup, length)
+        if number > int(self.done):
+            keep_best(self, self.kept[number])
+            self.done.fill_(number)
+
+    def mixture(self, phase: str) -> Mixture:
+        """Draws the weights of one forward (section 2.2)."""
+        concentration = self.concentration().cpu()
+        if phase == "params":
+            concentration = concentration.detach()
+        weights = dirichlet(concentration, self.allowed.cpu(), self.rng)
+        return Mixture(weights.to(self.alpha.device), self.support())
+
+    def scores(self) -> Mixture:
+        """Returns the mean of the Dirichlet over the allowed options."""
+        concentration = self.concentration() * self.allowed
+        return Mixture(concentration / concentration.sum(dim=-1, keepdim=True), self.support())
+
+    def concentration(self) -> Tensor:
+        """Returns the concentration elu(alpha) + 1 (choices, options)."""
+        return F.elu(self.alpha) + 1.0
+
+    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
+        """Moves alphas once the stage's params are warm."""
+        if not self.is_warm:
+            return
+        mixture = self.mixture("alpha")
+        still = {name: param.detach() for name, param in context.params.items()}
+        context.minimise("alpha", lambda: context.loss(val, mixture, still) + self._penalty())
+
+    def _penalty(self) -> Tensor | float:
+        """Returns the weighted divergence from the flat Dirichlet (equation 3)."""
+        if not self.kl:
+            return 0.0
+        total = self.alpha.new_zeros(())
+        for row, allowed in zip(self.concentration(), self.allowed, strict=True):
+            mine = torch.distributions.Dirichlet(row[allowed])
+            flat = torch.distributions.Dirichlet(torch.ones_like(row[allowed]))
+            total = total + torch.distributions.kl_divergence(mine, flat)
+        return self.kl * total

@@ -1,0 +1,143 @@
+"""P-DARTS: the supernet deepens in stages while the candidates of each edge shrink.
+
+Source: Chen et al., Progressive DARTS, 2019 (arXiv:1904.12760), section 3, and the official code.
+Deliberate differences: skip dropout drops whole operations of an edge (the code drops elements
+of their output); depth is given as cells beyond the space's own.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nas_lightning.core.alphas import AlphaStrategy, share_of
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.stages import keep_best, stage_of
+from nas_lightning.core.strategy import Batch, SearchContext, Stage
+
+__all__ = ["PDarts"]
+
+SKIP = "skip_connect"
+
+
+class PDarts(AlphaStrategy):
+    """Progressive differentiable architecture search.
+
+    Args:
+        space: the search space; its scale has the cells of the first stage (the paper: 5).
+        seed: seed of the initial alphas and of the dropout.
+        epochs: length of all stages together; the paper has 75.
+        growth: cells that each stage has beyond the first one's; the paper has 0, 6, 12.
+        kept: share of the options that each stage begins with; the paper has 8, 5, 3 of 8.
+        dropout: probability with which a skip is dropped at each stage's beginning; it falls to
+            0 at the stage's end. The paper has 0, 0.4, 0.7.
+        warmup: share of a stage in which alphas stand still, in [0, 1); the paper has 0.4.
+        max_skips: most skips outside reduction cells in the genotype; the paper has 2.
+        params_optimizer: how the supernet's params are moved.
+        alpha_optimizer: how alphas are moved.
+
+    Attributes:
+        done: int buffer (): the stages that have begun, less one.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    done: Tensor
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        epochs: int = 6,
+        growth: Sequence[int] = (0, 1, 2),
+        kept: Sequence[float] = (1.0, 0.625, 0.375),
+        dropout: Sequence[float] = (0.0, 0.4, 0.7),
+        warmup: float = 0.4,
+        max_skips: int = 2,
+        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
+        alpha_optimizer: Adam = Adam(lr=None),  # noqa: B008 - immutable
+    ) -> None:
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
+        if not growth or not len(growth) == len(kept) == len(dropout):
+            raise ValueError(
+                f"strategy.growth ({list(growth)}), kept ({list(kept)}) and dropout "
+                f"({list(dropout)}) must have one value a stage; the paper has three"
+            )
+        if min(growth) < 0 or not all(0 < k <= 1 for k in kept):
+            raise ValueError(
+                f"strategy.growth ({list(growth)}) must be at least 0, kept ({list(kept)}) in "
+                "(0, 1]"
+            )
+        if not all(0 <= p < 1 for p in (*dropout, warmup)) or max_skips < 0:
+            raise ValueError(
+                f"strategy.dropout ({list(dropout)}) and warmup ({warmup}) must be in [0, 1), "
+                f"max_skips ({max_skips}) at least 0"
+            )
+        self.growth, self.kept, self.dropout = tuple(growth), tuple(kept), tuple(dropout)
+        self.warmup, self.max_skips = warmup, max_skips
+        self.is_warm, self.drop = False, self.dropout[0]
+        self._skips = [
+            (row, choice.options.index(SKIP))
+            for row, choice in enumerate(space.choices)
+            if SKIP in choice.options
+        ]
+        self.register_buffer("done", torch.zeros((), dtype=torch.long))
+
+    def stage(self, epoch: int) -> Stage:
+        """Returns the depth of an epoch; a deeper supernet starts anew."""
+        number, _, _ = stage_of(epoch, self.epochs, len(self.growth))
+        cells = self.space.scale.cells + self.growth[number]
+        return Stage({"cells": cells}, keep_params=False)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Drops candidates and draws new alphas where a stage begins; lowers the dropout."""
+        number, within, length = stage_of(epoch, self.epochs, len(self.growth))
+        self.is_warm = within >= share_of(self.warmup, length)
+        self.drop = self.dropout[number] * (1.0 - within / length)
+        if number > int(self.done):
+            keep_best(self, self.kept[number])
+            self.reset()
+            self.done.fill_(number)
+
+    def mixture(self, phase: str) -> Mixture:
+        """Returns the softmax of alpha; some skips are dropped, the others scaled up."""
+        mixture = self.scores()
+        weights = mixture.weights.detach() if phase == "params" else mixture.weights
+        if not self.drop or not self._skips:
+            return Mixture(weights, mixture.support)
+        keep = torch.ones(weights.shape)
+        rows, columns = zip(*self._skips, strict=True)
+        drawn = torch.rand(len(rows), generator=self.rng) >= self.drop
+        keep[list(rows), list(columns)] = drawn / (1.0 - self.drop)
+        return Mixture(weights * keep.to(weights), mixture.support)
+
+    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
+        """Moves alphas once the stage's params are warm."""
+        if self.is_warm:
+            super().alpha_step(train, val, context)
+
+    def derive(self, context: SearchContext, val: object) -> Genotype:
+        """Returns the space's genotype with at most `max_skips` skips outside reduction cells.
+
+        The weakest skip is taken away until so many are left, and the rest chosen anew.
+        """
+        scores = self.scores()
+        weights = scores.weights.detach().clone()
+        while True:
+            genotype = self.space.discretize(Mixture(weights, scores.support))
+            chosen = genotype.mapping
+            skips = [
+                (float(weights[row, column]), row, column)
+                for row, column in self._skips
+                if chosen.get(self.space.choices[row].name) == SKIP
+                and not self.space.choices[row].name.startswith("reduction/")
+                and weights[row, column] > 0
+            ]
+            if len(skips) <= self.max_skips:
+                return genotype
+            _, row, column = min(skips)
+            weights[row, column] = 0.0

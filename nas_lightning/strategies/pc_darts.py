@@ -1,0 +1,85 @@
+"""PC-DARTS: operations run on a part of the channels, and edges are weighed against each other.
+
+Source: Xu et al., PC-DARTS, 2020 (arXiv:1907.05737), equations 2 and 3, and the official code.
+Deliberate difference: the channels that are sampled are always the first ones (as in the official
+code); the shuffle after each node deals them out anew.
+"""
+
+import torch
+from torch import nn
+
+from nas_lightning.core.alphas import AlphaStrategy, share_of
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.relaxations import masked_softmax, normalised_edges
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.strategy import Batch, SearchContext, Stage
+
+__all__ = ["PcDarts"]
+
+
+class PcDarts(AlphaStrategy):
+    """Partially connected differentiable architecture search.
+
+    Args:
+        space: the search space.
+        seed: seed of the initial alphas.
+        epochs: length of the search; the paper has 50.
+        partial: operations run on one of so many channels (the paper's K, 4); 1 turns it off.
+        warmup: share of the epochs in which alphas stand still, in [0, 1); the paper has 0.3.
+        params_optimizer: how the supernet's params are moved.
+        alpha_optimizer: how alphas and betas are moved.
+
+    Attributes:
+        beta: logits of the edges (choices,), zero at first up to the alphas' noise.
+
+    Raises:
+        ValueError: a value is out of its range, or the space knows no partial channels.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        epochs: int = 6,
+        partial: int = 4,
+        warmup: float = 0.3,
+        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
+        alpha_optimizer: Adam = Adam(lr=None),  # noqa: B008 - immutable
+    ) -> None:
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
+        if not 0 <= warmup < 1:
+            raise ValueError(f"strategy.warmup ({warmup}) must be in [0, 1); the paper has 0.3")
+        if partial > 1 and not space.has_partial_channels:
+            raise ValueError(
+                f"search space '{space.name}' has no partial channels, strategy.partial is "
+                f"{partial}; set strategy.partial=1, which leaves the edges' normalisation"
+            )
+        self.partial, self.warmup, self.is_warm = partial, share_of(warmup, epochs), False
+        self._groups = tuple(choice.group for choice in space.choices)
+        noise = torch.randn(len(space.choices), generator=self.rng)
+        self.beta = nn.Parameter(1e-3 * noise)
+
+    def stage(self, epoch: int) -> Stage:
+        """Returns the one stage, with partial channels."""
+        return Stage({"partial": self.partial} if self.space.has_partial_channels else {})
+
+    def start_epoch(self, epoch: int) -> None:
+        """Ends the warm-up in time."""
+        self.is_warm = epoch >= self.warmup
+
+    def mixture(self, phase: str) -> Mixture:
+        """Returns the softmax of alpha times the softmax of beta over a node's edges."""
+        mixture = self.scores()
+        return mixture.detach() if phase == "params" else mixture
+
+    def scores(self) -> Mixture:
+        """Returns the softmax of alpha times the softmax of beta over a node's edges."""
+        edges = normalised_edges(self.beta, self._groups)
+        weights = masked_softmax(self.alpha, self.allowed) * edges[:, None]
+        return Mixture(weights, self.support())
+
+    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
+        """Moves alphas and betas once the params are warm."""
+        if self.is_warm:
+            super().alpha_step(train, val, context)

@@ -1,0 +1,123 @@
+"""ProxylessNAS: one path trains the params, two paths at a time train the alphas.
+
+Source: Cai, Zhu & Han, ProxylessNAS, 2019 (arXiv:1812.00332), sections 3.2 and 3.3.1 and the
+official code's two-path mode. Deliberate differences: the latency term is not part of it (an
+objective of cost will be); the learning rate is the one of short searches.
+"""
+
+import torch
+from torch import Tensor
+
+from nas_lightning.core.alphas import AlphaStrategy, share_of
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.relaxations import hard_weights, masked_softmax
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.strategy import Batch, SearchContext
+
+__all__ = ["Proxyless"]
+
+
+class Proxyless(AlphaStrategy):
+    """Binarised paths: memory for one path, or for two while alphas move.
+
+    Args:
+        space: the search space.
+        seed: seed of the initial alphas and of every sample.
+        epochs: length of the search; the paper has 40 of warm-up and 120 more.
+        warmup: share of the epochs in which paths are uniform and alphas stand still, in [0, 1);
+            the paper has 0.25.
+        interval: weight steps for each alpha step, at least 1; the paper has 5.
+        params_optimizer: how the supernet's params are moved.
+        alpha_optimizer: how alphas are moved; without momentum (the first beta is 0), an alpha
+            that was not sampled stands still.
+
+    Attributes:
+        steps: int buffer (): weight steps taken.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    steps: Tensor
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        epochs: int = 6,
+        warmup: float = 0.25,
+        interval: int = 1,
+        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
+        alpha_optimizer: Adam = Adam(None, (0.0, 0.999), 0.0),  # noqa: B008 - immutable
+    ) -> None:
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
+        if not 0 <= warmup < 1 or interval < 1:
+            raise ValueError(
+                f"strategy.warmup ({warmup}) must be in [0, 1) and interval ({interval}) at least "
+                "1; the paper has 0.25 and 5"
+            )
+        if alpha_optimizer.betas[0] or alpha_optimizer.weight_decay:
+            raise ValueError(
+                f"strategy.alpha_optimizer.betas[0] ({alpha_optimizer.betas[0]}) and weight_decay "
+                f"({alpha_optimizer.weight_decay}) must be 0: alphas that were not sampled must "
+                "stand still"
+            )
+        self.warmup, self.interval, self.is_warm = share_of(warmup, epochs), interval, False
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    def start_epoch(self, epoch: int) -> None:
+        """Ends the warm-up in time."""
+        self.is_warm = epoch >= self.warmup
+
+    def mixture(self, phase: str) -> Mixture:
+        """Samples one path, or for alphas two, of which one weighs one and the other nothing."""
+        return self._pairs()[0] if phase == "alpha" else self._path()
+
+    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
+        """Moves the alphas of two sampled options a choice (equation 4).
+
+        Their total probability stays as it was, so that the others' does too.
+        """
+        self.steps += 1
+        if not self.is_warm or int(self.steps) % self.interval:
+            return
+        mixture, pairs = self._pairs()
+        still = {name: param.detach() for name, param in context.params.items()}
+        before = self.alpha.detach().gather(1, pairs).logsumexp(dim=1)
+        context.minimise("alpha", lambda: context.loss(val, mixture, still))
+        with torch.no_grad():
+            moved = self.alpha.gather(1, pairs)
+            shift = moved.logsumexp(dim=1) - before
+            alone = pairs[:, :1] == pairs[:, 1:]
+            moved = torch.where(alone, moved, moved - shift[:, None])
+            self.alpha.scatter_(1, pairs, moved)
+
+    def _path(self) -> Mixture:
+        shares = self._shares() if self.is_warm else self.allowed.cpu().float()
+        index = torch.multinomial(shares, 1, generator=self.rng).squeeze(1)
+        weights = torch.zeros(shares.shape).scatter_(1, index[:, None], 1.0)
+        support = tuple((option,) for option in index.tolist())
+        return Mixture(weights.to(self.alpha), support)
+
+    def _pairs(self) -> tuple[Mixture, Tensor]:
+        """Returns the binarised mixture of two options a choice, and the options (choices, 2).
+
+        A choice with one allowed option gets it twice, and at half the weight each time.
+        """
+        shares = self._shares()
+        first = torch.multinomial(shares, 1, generator=self.rng)
+        others = shares.scatter(1, first, 0.0)
+        is_alone = others.sum(dim=1, keepdim=True) <= 0
+        second = torch.multinomial(torch.where(is_alone, shares, others), 1, generator=self.rng)
+        pairs = torch.cat([first, second], dim=1).sort(dim=1).values.to(self.alpha.device)
+        soft = self.alpha.gather(1, pairs).softmax(dim=1)
+        drawn = torch.multinomial(soft.detach().cpu().float(), 1, generator=self.rng).squeeze(1)
+        gates = hard_weights(soft, drawn.to(pairs.device))
+        gates = torch.where(is_alone.to(pairs.device), torch.full_like(gates, 0.5), gates)
+        weights = torch.zeros_like(self.alpha).scatter_add(1, pairs, gates)
+        support = tuple(tuple(sorted(set(pair))) for pair in pairs.tolist())
+        return Mixture(weights, support), pairs
+
+    def _shares(self) -> Tensor:
+        return masked_softmax(self.alpha.detach(), self.allowed).cpu().float()

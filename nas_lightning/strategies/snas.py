@@ -1,0 +1,101 @@
+"""SNAS: all operations run, weighted by a draw from a concrete distribution.
+
+Source: Xie et al., SNAS, 2019 (arXiv:1812.09926), equations 4 to 10. Deliberate differences: the
+cost that is charged is the exact expected cost of the space, as a share of a uniform mixture's;
+the temperature falls on an exponential curve between two given values.
+"""
+
+from torch import Tensor
+
+from nas_lightning.core.alphas import AlphaStrategy
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.cost import QUANTITIES
+from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.relaxations import gumbel
+from nas_lightning.core.search_space import SearchSpace, uniform_mixture
+from nas_lightning.core.strategy import Batch, SearchContext
+
+__all__ = ["Snas"]
+
+
+class Snas(AlphaStrategy):
+    """Stochastic neural architecture search.
+
+    Args:
+        space: the search space.
+        seed: seed of the initial alphas and of every draw.
+        epochs: length of the search; the paper has 150.
+        bilevel: whether alphas descend on the validation batch, in steps of their own; else
+            params and alphas descend together on the training batch, as in the paper.
+        tau_start: temperature of the first epoch.
+        tau_end: temperature of the last epoch, above 0.
+        cost_weight: weight of the expected cost in the loss of alphas, at least 0.
+        cost: what is charged: "parameters" or "multiply_adds".
+        params_optimizer: how the supernet's params are moved.
+        alpha_optimizer: how alphas are moved.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        epochs: int = 6,
+        bilevel: bool = False,
+        tau_start: float = 1.0,
+        tau_end: float = 0.1,
+        cost_weight: float = 0.0,
+        cost: str = "parameters",
+        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
+        alpha_optimizer: Adam = Adam(lr=None),  # noqa: B008 - immutable
+    ) -> None:
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
+        if not (tau_start > 0 and tau_end > 0):
+            raise ValueError(
+                f"strategy.tau_start ({tau_start}) and tau_end ({tau_end}) must be > 0; use e.g. "
+                "1.0 and 0.1"
+            )
+        if not cost_weight >= 0:
+            raise ValueError(f"strategy.cost_weight ({cost_weight}) must be at least 0")
+        if cost not in QUANTITIES:
+            raise ValueError(
+                f"unknown strategy.cost '{cost}'; choose from: {', '.join(QUANTITIES)}"
+            )
+        self.bilevel, self.cost_weight, self.cost = bilevel, cost_weight, cost
+        self.tau_start, self.tau_end, self.tau = tau_start, tau_end, tau_start
+
+    def start_epoch(self, epoch: int) -> None:
+        """Lowers the temperature."""
+        share = epoch / max(1, self.epochs - 1)
+        self.tau = self.tau_start * (self.tau_end / self.tau_start) ** share
+
+    def mixture(self, phase: str) -> Mixture:
+        """Draws the weights of one forward (equation 5)."""
+        logits = self.alpha.cpu().masked_fill(~self.allowed.cpu(), float("-inf"))
+        soft = gumbel(logits if phase == "alpha" else logits.detach(), self.tau, self.rng)
+        return Mixture(soft.to(self.alpha.device), self.support())
+
+    def search_step(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
+        """Moves params and alphas together (equation 10), or one after the other."""
+        if self.bilevel:
+            return super().search_step(train, val, context)
+        mixture = self.mixture("alpha")
+        return context.minimise("both", lambda: self._loss(train, mixture, context, True))
+
+    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
+        """Moves alphas by the validation loss and the expected cost."""
+        mixture = self.mixture("alpha")
+        context.minimise("alpha", lambda: self._loss(val, mixture, context, False))
+
+    def _loss(
+        self, batch: Batch, mixture: Mixture, context: SearchContext, statistics: bool
+    ) -> Tensor:
+        still = None if statistics else {n: p.detach() for n, p in context.params.items()}
+        loss = context.loss(batch, mixture, still, statistics=statistics)
+        if not self.cost_weight:
+            return loss
+        whole = context.cost(uniform_mixture(self.space.choices))[self.cost]
+        share = context.cost(self.scores())[self.cost] / whole
+        return loss + self.cost_weight * share.to(loss)
