@@ -44,6 +44,7 @@ class TrainConfig:
         seed: seed of everything that is drawn.
         genotype: a file, a run's folder, a published name, or a text notation.
         baselines: whether the two baselines are trained as well.
+        export: formats that the trained child is written in, "onnx" and "pt2".
         search_space, task, data, hardware, child: the groups.
         logger, callbacks: further Lightning loggers and callbacks, by name.
     """
@@ -51,6 +52,7 @@ class TrainConfig:
     seed: int = 0
     genotype: str = MISSING
     baselines: bool = False
+    export: list[str] = field(default_factory=list)
     search_space: dict[str, Any] = MISSING
     task: dict[str, Any] = MISSING
     data: dict[str, Any] = MISSING
@@ -68,6 +70,7 @@ class SearchConfig:
         seed: seed of everything that is drawn.
         retrain: whether the found child is trained, tested and compared with baselines.
         max_samples: cap of the training samples that the search may process.
+        export: formats that the trained child is written in, "onnx" and "pt2".
         search_space, strategy, evaluation, objective, task, data, hardware, child: the groups.
         logger, callbacks: further Lightning loggers and callbacks, by name.
     """
@@ -75,6 +78,7 @@ class SearchConfig:
     seed: int = 0
     retrain: bool = True
     max_samples: int | None = None
+    export: list[str] = field(default_factory=list)
     search_space: dict[str, Any] = MISSING
     strategy: dict[str, Any] = MISSING
     evaluation: dict[str, Any] = MISSING

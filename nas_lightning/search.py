@@ -39,11 +39,13 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     """
     from nas_lightning import build, train
     from nas_lightning.baselines import baselines_of
+    from nas_lightning.export import check_export, export_child
     from nas_lightning.outcome import finish, finished, write_genotype
     from nas_lightning.reports.measure import measure_of
 
     if done := finished(folder):
         return float(done["search"][f"validation_{measure_of(done).name}"])
+    check_export(cfg)
     parts = build.assemble(cfg)
     search = _prepare(parts, cfg, folder)
     genotype, figures = search()
@@ -51,6 +53,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     child = baselines = None
     if cfg.retrain:
         child = train.train_child(parts, cfg, genotype, folder / "child", "child")
+        export_child(folder, cfg.export)
         baselines = baselines_of(parts, cfg, folder)
     notes = [*_notes(parts, genotype), *_comparison(parts, child, baselines)]
     finish(

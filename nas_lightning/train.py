@@ -35,15 +35,18 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     """
     from nas_lightning import build
     from nas_lightning.baselines import baselines_of
+    from nas_lightning.export import check_export, export_child
     from nas_lightning.outcome import finish, finished
     from nas_lightning.reports.measure import measure_of
     from nas_lightning.zoo.reader import read_genotype
 
     if done := finished(folder):
         return _validated(done["child"], measure_of(done).name)
+    check_export(cfg)
     parts = build.assemble(cfg)
     genotype = read_genotype(cfg.genotype, parts.space)
     child = train_child(parts, cfg, genotype, folder / "child", "child")
+    export_child(folder, cfg.export)
     baselines = baselines_of(parts, cfg, folder) if cfg.baselines else None
     result: dict[str, Any] = {"search": None, "child": child, "baselines": baselines, "notes": []}
     finish(folder, parts, genotype, result)
