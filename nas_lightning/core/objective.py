@@ -2,10 +2,23 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Protocol
 
 from nas_lightning.core.genotype import Genotype
 
-__all__ = ["Objective", "dominates"]
+__all__ = ["Judge", "Objective", "dominates"]
+
+
+class Judge(Protocol):
+    """What judges a child of its task: the main metric, and whether higher values are better."""
+
+    @property
+    def metric(self) -> str:
+        """Name of the main metric, e.g. "accuracy"."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether higher values are better."""
 
 
 class Objective(ABC):

@@ -1,11 +1,17 @@
 """Objectives: from what was measured of a child to the reward that a search maximises."""
 
 from collections.abc import Mapping
+from math import log
 
-from nas_lightning.core.objective import Objective
-from nas_lightning.modules.task import Classification, Task
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.objective import Judge, Objective
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.evaluation.latency_table import read_latencies
 
-__all__ = ["Accuracy"]
+__all__ = ["Accuracy", "LatencyProduct", "MinimumDescriptionLength", "WeightedProduct"]
+
+FORMS = ("soft", "hard", "limit")
+WORST_LOSS = 20.0  # nats a label, of a child that diverged
 
 
 class Accuracy(Objective):
@@ -14,14 +20,159 @@ class Accuracy(Objective):
     It is made negative where lower values are better, as of an error.
 
     Args:
-        task: names the metric and its direction.
+        task: names the metric and its direction; None means accuracy.
     """
 
-    def __init__(self, task: Task | None = None) -> None:
-        self.task = task or Classification()
-        self.names = (f"validation_{self.task.metric}",)
-        self.directions = ("max" if self.task.higher_is_better else "min",)
+    def __init__(self, task: Judge | None = None) -> None:
+        self.is_higher_better = task is None or task.higher_is_better
+        self.names = (f"validation_{'accuracy' if task is None else task.metric}",)
+        self.directions = ("max" if self.is_higher_better else "min",)
 
     def reward(self, measurements: Mapping[str, float]) -> float:
         """Returns the reward of one child's measurements; higher is better."""
-        return self.task.reward(measurements[self.names[0]])
+        value = measurements[self.names[0]]
+        return value if self.is_higher_better else -value
+
+
+class WeightedProduct(Objective):
+    """Accuracy times a power of what a child costs: (cost / target) ** exponent.
+
+    Source: Tan et al., MnasNet, 2019 (arXiv:1807.11626), equations 2 and 3. "soft" has one
+    exponent on both sides of the target, by default the paper's; "hard" is the accuracy up to the
+    target and falls with exponent -1 beyond. "limit" is a constraint: a child beyond the target
+    cannot be chosen and has a negative reward, the more it exceeds, the lower; where no child
+    meets it, the search says so.
+
+    Args:
+        task: names the metric, of which higher values must be better; None means accuracy.
+        quantity: what is charged: "parameters", "multiply_adds", or another measurement.
+        target: the wanted size of it, above 0.
+        form: "soft", "hard" or "limit".
+        exponent: of the soft form, below 0.
+
+    Raises:
+        ValueError: a value is out of its range, or lower values of the metric are better.
+    """
+
+    def __init__(
+        self,
+        task: Judge | None = None,
+        quantity: str = "parameters",
+        target: float = 100_000.0,
+        form: str = "soft",
+        exponent: float = -0.07,
+    ) -> None:
+        if not target > 0:
+            raise ValueError(f"objective.target ({target}) must be above 0; use e.g. 100000")
+        if form not in FORMS:
+            raise ValueError(f"objective.form ('{form}') must be one of: {', '.join(FORMS)}")
+        if not exponent < 0:
+            raise ValueError(f"objective.exponent ({exponent}) must be below 0; use e.g. -0.07")
+        if task is not None and not task.higher_is_better:
+            raise ValueError(
+                f"objective.quantity ('{quantity}') weighs a metric of which higher values are "
+                f"better, not {task.metric}; choose task.metric=r2, or objective=accuracy"
+            )
+        accuracy = f"validation_{'accuracy' if task is None else task.metric}"
+        self.names, self.directions = (accuracy, quantity), ("max", "min")
+        self.target, self.form, self.exponent = target, form, exponent
+
+    def reward(self, measurements: Mapping[str, float]) -> float:
+        """Returns the weighed accuracy, or below 0 where a limit is not kept."""
+        accuracy, cost = self.values(measurements)
+        ratio = cost / self.target
+        if self.form == "limit":
+            return accuracy if ratio <= 1 else 1 - ratio
+        if self.form == "hard":
+            return accuracy / max(ratio, 1.0)
+        return accuracy * float(max(ratio, 1e-9) ** self.exponent)
+
+    def is_met(self, measurements: Mapping[str, float]) -> bool:
+        """Returns whether a child keeps the limit; the other forms have none."""
+        return self.form != "limit" or measurements[self.names[1]] <= self.target
+
+    def requirement(self) -> str:
+        """Returns the limit in words."""
+        return f"{self.names[1]} at most {self.target:g}" if self.form == "limit" else "nothing"
+
+
+class LatencyProduct(WeightedProduct):
+    """MnasNet's product with a latency that a table tells.
+
+    Args:
+        space: the search space.
+        task: names the metric, of which higher values must be better; None means accuracy.
+        device: column of the table.
+        table: a packaged table, the path of a .npz or CSV file of your own, or null where the
+            evaluation measures "latency_ms".
+        target: the wanted latency in milliseconds, above 0.
+        form: "soft", "hard" or "limit".
+        exponent: of the soft form, below 0.
+
+    Raises:
+        ValueError: a value is out of its range, or the table lacks the device.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        task: Judge | None = None,
+        device: str = "1080ti_1",
+        table: str | None = "nasbench201_latency",
+        target: float = 5.0,
+        form: str = "soft",
+        exponent: float = -0.07,
+    ) -> None:
+        super().__init__(task, "latency_ms", target, form, exponent)
+        self.latencies = None if table is None else read_latencies(table, device, space)
+
+    def known(self) -> frozenset[str]:
+        """Returns "latency_ms" where a table tells it."""
+        return frozenset() if self.latencies is None else frozenset({"latency_ms"})
+
+    def measure(self, genotype: Genotype) -> Mapping[str, float]:
+        """Returns the genotype's latency in milliseconds.
+
+        Raises:
+            ValueError: the table lacks the genotype.
+        """
+        return {} if self.latencies is None else {"latency_ms": self.latencies(genotype)}
+
+
+class MinimumDescriptionLength(Objective):
+    """The negative length in nats, a label, of the labels given the network and of the network.
+
+    reward = -(loss + weight * parameters / 2 * ln(samples) / samples). Sources: Rissanen,
+    Modeling by shortest data description, 1978; Tenorio & Lee, Self-Organizing Neural Networks for
+    the Identification Problem, 1988 (NIPS 1), whose structure criterion charges every parameter
+    half the logarithm of the number of samples. Deliberate difference: the parameters of today's
+    networks carry far less than that each, so that their weight is a setting; 1 is the criterion.
+
+    Args:
+        samples: labels to be described, at least 2.
+        weight: share of the criterion's charge for size, at least 0.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    names = ("validation_loss", "parameters")
+    directions = ("min", "min")
+
+    def __init__(self, samples: int = 1000, weight: float = 0.001) -> None:
+        if samples < 2:
+            raise ValueError(f"objective.samples ({samples}) must be at least 2; use e.g. 1000")
+        if not weight >= 0:
+            raise ValueError(f"objective.weight ({weight}) must be at least 0; use e.g. 0.001")
+        self.samples, self.weight = samples, weight
+
+    def reward(self, measurements: Mapping[str, float]) -> float:
+        """Returns the negative description length in nats a label."""
+        loss, parameters = self.values(measurements)
+        size = self.weight * parameters / 2 * log(self.samples)
+        return -(loss + size / self.samples)
+
+    def values(self, measurements: Mapping[str, float]) -> tuple[float, ...]:
+        """Returns loss and parameters; a child that diverged has the worst loss."""
+        loss = measurements.get("validation_loss", WORST_LOSS)
+        return (min(loss, WORST_LOSS), measurements["parameters"])
