@@ -52,8 +52,8 @@ def check_export(cfg: DictConfig) -> None:
 def export_child(run_dir: str | Path, formats: Sequence[str]) -> list[Path]:
     """Writes the trained child of a run into its folder child/, in every format that is named.
 
-    A file holds class names and preprocessing as JSON texts under these names, takes batches of
-    any size, and gives the child's outputs to 1e-5.
+    A file holds class names, preprocessing and task (see `LoadedChild`) as JSON texts under these
+    names, takes batches of any size, and gives the child's outputs to 1e-5.
 
     Args:
         run_dir: the folder that nas-search or nas-train printed.
@@ -73,6 +73,7 @@ def export_child(run_dir: str | Path, formats: Sequence[str]) -> list[Path]:
     facts = {
         "class_names": json.dumps(list(child.class_names)),
         "preprocessing": json.dumps(child.preprocessing),
+        "task": json.dumps(child.task),
     }
     written = []
     for name in formats:

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from nas_lightning.reports.measure import Measure, measure_of
 from nas_lightning.sweep import named, overrides_of_jobs, varied_keys
 
 __all__ = ["summarise_sweep"]
@@ -23,15 +24,14 @@ class Figure:
     Attributes:
         path: its keys, the outermost first.
         title: the column's head, without a unit.
+        is_share: whether the number is a share in [0, 1], to be read in percent.
+        is_shown: whether readers see it; the CSV file has it in any case.
     """
 
     path: tuple[str, ...]
     title: str
-
-    @property
-    def is_share(self) -> bool:
-        """Whether the number is a share in [0, 1], to be read in percent."""
-        return "accuracy" in self.path[-1]
+    is_share: bool = False
+    is_shown: bool = True
 
     @property
     def head(self) -> str:
@@ -88,9 +88,10 @@ def summarise_sweep(folder: Path) -> None:
 def _write(folder: Path, varied: list[str], groups: Groups) -> None:
     """Writes both files and prints the table."""
     figures = _figures([result for group in groups.values() for result in group])
-    header = [*varied, "runs", *(figure.head for figure in figures)]
+    shown = [figure for figure in figures if figure.is_shown]
+    header = [*varied, "runs", *(figure.head for figure in shown)]
     rows = [
-        [*key, str(len(group)), *(figure.readable(group) for figure in figures)]
+        [*key, str(len(group)), *(figure.readable(group) for figure in shown)]
         for key, group in groups.items()
     ]
     _write_numbers(folder / "summary.csv", varied, groups, figures)
@@ -102,25 +103,27 @@ def _write(folder: Path, varied: list[str], groups: Groups) -> None:
 
 def _figures(results: Sequence[Result]) -> list[Figure]:
     """Returns the columns: what a search validated, a child was tested for, and their prices."""
-    tested = _names(results, ("child",), "test_")
-    alike = _names(results, ("baselines", "random_genotype"), "test_")[:1]
-    return [
-        *(
-            Figure(("search", name), f"search {_words(name)}")
-            for name in _names(results, ("search",), "validation_")
-        ),
-        *(Figure(("child", name), f"child {_words(name)}") for name in tested),
-        *(
-            Figure(("baselines", "random_genotype", name), f"random genotype {_words(name)}")
-            for name in alike
-        ),
-        *([Figure(("child", "parameters"), "parameters")] if tested else []),
-        *(
-            [Figure(("search", "cost", "training_samples"), "search samples")]
-            if _names(results, ("search", "cost"), "training_samples")
-            else []
-        ),
+    measure = measure_of(results[0]) if results else Measure()
+    parts = {
+        "search": (("search",), "validation_"),
+        "child": (("child",), "test_"),
+        "random genotype": (("baselines", "random_genotype"), "test_"),
+    }
+    judged = [
+        Figure(
+            (*path, name),
+            f"{title} {_words(name)}",
+            measure.is_share,
+            name == f"{prefix}{measure.name}",
+        )
+        for title, (path, prefix) in parts.items()
+        for name in _names(results, path, prefix)
     ]
+    prices = [
+        Figure(("child", "parameters"), "parameters"),
+        Figure(("search", "cost", "training_samples"), "search samples"),
+    ]
+    return [*judged, *(price for price in prices if price.values(results))]
 
 
 def _names(results: Sequence[Result], path: tuple[str, ...], prefix: str) -> list[str]:
@@ -131,6 +134,7 @@ def _names(results: Sequence[Result], path: tuple[str, ...], prefix: str) -> lis
 
 
 def _words(name: str) -> str:
+    """Returns a figure's name as people read it; accuracy is what "test" alone means."""
     return name.removesuffix("_accuracy").replace("_", " ")
 
 

@@ -57,10 +57,11 @@ def test_the_onnx_file_holds_class_names_and_preprocessing(exported, child):
     facts = onnx_session(exported).get_modelmeta().custom_metadata_map
     assert json.loads(facts["class_names"]) == list(child.class_names)
     assert json.loads(facts["preprocessing"]) == child.preprocessing
+    assert json.loads(facts["task"])["targets"] == "classes"
 
 
 def test_the_pt2_file_holds_class_names_and_preprocessing(exported, child):
-    facts = {"class_names": "", "preprocessing": ""}
+    facts = {"class_names": "", "preprocessing": "", "task": ""}
     torch.export.load(exported / "child" / "model.pt2", extra_files=facts)
     assert json.loads(facts["class_names"]) == list(child.class_names)
     assert json.loads(facts["preprocessing"]) == child.preprocessing

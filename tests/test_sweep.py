@@ -61,7 +61,7 @@ def test_a_failing_job_is_named_and_the_others_go_on(sweep, tmp_path):
 def test_a_mistake_in_one_option_of_a_sweep_stops_it_before_any_job(sweep, tmp_path):
     status, out, err = sweep("strategy=darts,dart")
     assert (status, out) == (1, "")
-    assert err == "error: unknown option 'dart' of strategy; choose from: darts, random\n"
+    assert err.startswith("error: unknown option 'dart' of strategy; choose from: ")
     assert not (tmp_path / "sweep" / "0").exists()
 
 
