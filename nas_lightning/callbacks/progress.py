@@ -116,8 +116,16 @@ def is_drawable(console: Console) -> bool:
 
 
 def preferred(module: SupernetModule) -> str:
-    """Returns the options that the found genotype uses most, with how often."""
+    """Returns the options that the found genotype uses most, with how often.
+
+    They are operations, or in a space without these sizes such as "kernel 5".
+    """
     chosen = module.space.discretize(module.strategy.scores()).mapping
-    ops = [o for d in module.space.decisions if d.kind == "op" and (o := chosen.get(d.name))]
+    made = [(d, chosen[d.name]) for d in module.space.decisions if d.name in chosen]
+    ops = [option for decision, option in made if decision.kind == "op"]
+    if not ops:
+        ops = [
+            f"{d.name.split('/')[-1]} {o}".replace("_", " ") for d, o in made if d.kind == "size"
+        ]
     counts = sorted({op: ops.count(op) for op in ops}.items(), key=lambda item: -item[1])
     return ", ".join(f"{number} {op}" for op, number in counts[:3])

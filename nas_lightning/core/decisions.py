@@ -89,14 +89,14 @@ def canonical(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[
 
 def count(decisions: Sequence[Decision]) -> int:
     """Returns the exact number of genotypes."""
-    return prod(_Counter(part)({}) for part in _components(tuple(decisions)))
+    return prod(_counter(part)({}) for part in _components(tuple(decisions)))
 
 
 def sample(decisions: Sequence[Decision], rng: Random) -> dict[str, str]:
     """Draws choices uniformly over all genotypes."""
     drawn: dict[str, str] = {}
     for part in _components(tuple(decisions)):
-        completions, chosen = _Counter(part), dict[str, str]()
+        completions, chosen = _counter(part), dict[str, str]()
         for position, decision in enumerate(part):
             if is_active(decision, chosen):
                 counts = [
@@ -208,9 +208,12 @@ class _Counter:
 
     def __init__(self, part: tuple[Decision, ...]) -> None:
         self.part = part
-        self.watched = [
-            tuple(sorted({n for d in part[i:] for n, _ in d.given})) for i in range(len(part) + 1)
-        ]
+        names = set[str]()
+        watched: list[tuple[str, ...]] = [()]
+        for decision in reversed(part):
+            names |= {name for name, _ in decision.given}
+            watched.append(tuple(sorted(names)))
+        self.watched = watched[::-1]
         self.memory: dict[tuple[int, tuple[str | None, ...]], int] = {}
 
     def __call__(self, chosen: Mapping[str, str], start: int = 0) -> int:
@@ -220,14 +223,20 @@ class _Counter:
         return self.memory[key]
 
     def _count(self, chosen: Mapping[str, str], start: int) -> int:
-        if start == len(self.part):
-            return 1
-        decision = self.part[start]
-        if not is_active(decision, chosen):
-            return self(chosen, start + 1)
-        if decision.name not in self.watched[start + 1]:
-            return len(decision.options) * self(chosen, start + 1)
-        return sum(self({**chosen, decision.name: o}, start + 1) for o in decision.options)
+        number = 1
+        for position, decision in enumerate(self.part[start:], start=start):
+            if not is_active(decision, chosen):
+                continue
+            if decision.name in self.watched[position + 1]:
+                options = ({**chosen, decision.name: option} for option in decision.options)
+                return number * sum(self(option, position + 1) for option in options)
+            number *= len(decision.options)
+        return number
+
+
+@lru_cache(maxsize=256)
+def _counter(part: tuple[Decision, ...]) -> _Counter:
+    return _Counter(part)
 
 
 def _draw(counts: Sequence[int], rng: Random) -> int:
