@@ -13,8 +13,8 @@ class Separate(DartsSpace):
 class Unmixed(Separate):
     """A space that has decisions, but no choices that could be mixed."""
 
-    def __init__(self, nodes, ops, min_edges, scale):
-        super().__init__(nodes, ops, min_edges, scale)
+    def __init__(self, nodes, ops, edge_ops, min_edges, scale):
+        super().__init__(nodes, ops, edge_ops, min_edges, scale)
         self.choices = ()
 
 

@@ -93,7 +93,7 @@ def differences(node: Node, default: object = None) -> list[str]:
     for name, value in arguments(node).items():
         own = parameters(node)[name].default
         wanted = own if default is None else getattr(default, name)
-        if isinstance(value, dict):
+        if isinstance(value, dict) and ("_target_" in value or isinstance(wanted, Mapping)):
             found += _nested_differences(name, value, wanted)
         elif wanted is not inspect.Parameter.empty and plain(value) != plain(wanted):
             found.append(f"{name}: {value!r}, not {wanted!r}")

@@ -1,9 +1,10 @@
 """Readers for the field's own text notations; they parse, they never evaluate."""
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["CellText", "is_darts_text", "read_darts_text", "write_darts_text"]
+__all__ = ["CellText", "inputs_of_nodes", "is_darts_text", "read_darts_text", "write_darts_text"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,43 @@ def read_darts_text(text: str) -> dict[str, CellText]:
         cell: CellText(_edges(fields[cell], cell), _states(fields[f"{cell}_concat"], cell))
         for cell in ("normal", "reduce")
     }
+
+
+def inputs_of_nodes(
+    cell: CellText, kind: str, nodes: Sequence[int], num_edges: int
+) -> dict[int, dict[int, str]]:
+    """Returns the operations into each node by the state that they read.
+
+    Args:
+        cell: the cell, whose output is all its nodes.
+        kind: what to call the cell in messages.
+        nodes: the states that are nodes.
+        num_edges: edges of a node, which read different states below it.
+
+    Raises:
+        ValueError: the cell has other nodes, or other edges.
+    """
+    if sorted(cell.concat) != list(nodes):
+        raise ValueError(
+            f"this space concatenates states {list(nodes)}, the text's {kind} "
+            f"cell {list(cell.concat)}"
+        )
+    if len(cell.edges) != num_edges * len(nodes):
+        raise ValueError(
+            f"{len(nodes)} nodes have {num_edges * len(nodes)} edges, the "
+            f"text's {kind} cell has {len(cell.edges)}"
+        )
+    found = {}
+    for position, node in enumerate(nodes):
+        pairs = cell.edges[num_edges * position : num_edges * (position + 1)]
+        sources = sorted({source for _, source in pairs})
+        if len(sources) < num_edges or not 0 <= sources[0] <= sources[-1] < node:
+            raise ValueError(
+                f"node {node} of the {kind} cell must read two different states "
+                f"below {node}, got {[source for _, source in pairs]}"
+            )
+        found[node] = {source: op for op, source in pairs}
+    return found
 
 
 def write_darts_text(cells: dict[str, CellText]) -> str:

@@ -13,11 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.depthwise import DepthwiseConv
+from nas_lightning.core.noise import NormalDraws
 from nas_lightning.core.normalization import Norm
 
 __all__ = [
     "OPERATIONS",
     "FactorizedReduction",
+    "Noise",
     "Operation",
     "Pool",
     "ReluConvNorm",
@@ -88,6 +90,24 @@ class Skip(Operation):
     def forward(self, state: State) -> Tensor:
         """Returns the state unchanged."""
         return state.x
+
+
+class Noise(Operation):
+    """Replaces every value by a standard normal draw (RobustDARTS, 2020, arXiv:1909.09656).
+
+    Args:
+        stride: 1 or 2.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride, self.draws = stride, NormalDraws()
+
+    def forward(self, state: State) -> Tensor:
+        """Returns noise (N, C, ceil(H / stride), ceil(W / stride))."""
+        num, channels, *sides = state.x.shape
+        out: Tensor = self.draws(state.x, num, channels, *(-(-s // self.stride) for s in sides))
+        return out
 
 
 class Pool(Operation):
@@ -174,6 +194,10 @@ def _skip(channels: int, stride: int, norm: Norm) -> Operation:
     return Skip() if stride == 1 else FactorizedReduction(channels, channels, norm)
 
 
+def _noise(channels: int, stride: int, norm: Norm) -> Operation:
+    return Noise(stride)
+
+
 def _pool(kind: str, kernel: int = 3) -> Callable[[int, int, Norm], Operation]:
     return lambda channels, stride, norm: Pool(kind, channels, stride, norm, kernel)
 
@@ -239,6 +263,7 @@ OPERATIONS: dict[str, Callable[[int, int, Norm], Operation]] = {
     "conv_7x1_1x7": _asymmetric(7),
     "nor_conv_1x1": _normal(1),
     "nor_conv_3x3": _normal(3),
+    "noise": _noise,
 }
 
 

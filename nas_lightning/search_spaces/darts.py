@@ -18,7 +18,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.network import CellNetwork, MakeCell
 from nas_lightning.core.normalization import Norm
-from nas_lightning.core.notation import CellText, read_darts_text
+from nas_lightning.core.notation import CellText, inputs_of_nodes, read_darts_text, write_darts_text
 from nas_lightning.core.operations import OPERATIONS, Operation, build_operation
 from nas_lightning.core.partial import BYPASS, Bypass, partial_channels
 from nas_lightning.core.scale import Scale
@@ -46,6 +46,9 @@ class DartsSpace(SearchSpace):
     Args:
         nodes: intermediate nodes of a cell, at least 1; the paper has 4.
         ops: operations of every edge, "none" among them where an edge may carry nothing.
+        edge_ops: operations of single edges in place of `ops`, by the edge's name, e.g.
+            {"normal/edge_0_2": ["skip_connect", "sep_conv_3x3"]}; where it names them all, `ops`
+            must be empty.
         min_edges: least number of edges that enter a node of a genotype, 0 to 2; the paper's
             genotypes have 2.
         scale: size at which the space is searched; the paper has 16 channels and 8 cells.
@@ -60,6 +63,7 @@ class DartsSpace(SearchSpace):
         self,
         nodes: int = 4,
         ops: Sequence[str] = DARTS_OPS,
+        edge_ops: dict[str, list[str]] | None = None,
         min_edges: int = 2,
         scale: Scale = Scale(channels=8, cells=4),  # noqa: B008 - immutable
     ) -> None:
@@ -67,24 +71,22 @@ class DartsSpace(SearchSpace):
             raise ValueError(f"nodes ({nodes}) must be at least 1; the paper has 4")
         if not 0 <= min_edges <= EDGES_PER_NODE:
             raise ValueError(f"min_edges ({min_edges}) must be 0, 1 or 2; the paper has 2")
-        _check_ops(ops)
-        self.nodes, self.min_edges = nodes, min_edges
-        self.ops = tuple(ops)
-        self._real_ops = tuple(op for op in self.ops if op != "none")
-        self._edges = [
-            (source, target)
-            for target in range(NUM_INPUTS, NUM_INPUTS + nodes)
-            for source in range(target)
-        ]
+        self.nodes, self.min_edges, self.ops = nodes, min_edges, tuple(ops)
+        self._states = tuple(range(NUM_INPUTS, NUM_INPUTS + nodes))
+        self._edges = [(source, target) for target in self._states for source in range(target)]
+        self._ops = _ops_of_edges([_edge(k, *e) for k in KINDS for e in self._edges], ops, edge_ops)
+        self._real_ops = {
+            edge: tuple(op for op in ops if op != "none") for edge, ops in self._ops.items()
+        }
         choices = [
-            Choice(_edge(kind, *edge), self.ops, "op", _node(kind, edge[1]))
+            Choice(_edge(kind, *edge), self._ops[_edge(kind, *edge)], "op", _node(kind, edge[1]))
             for kind in KINDS
             for edge in self._edges
         ]
         decisions = [
             decision
             for kind in KINDS
-            for node in range(NUM_INPUTS, NUM_INPUTS + nodes)
+            for node in self._states
             for decision in self._decisions(kind, node)
         ]
         super().__init__("darts", scale, choices, decisions)
@@ -93,7 +95,7 @@ class DartsSpace(SearchSpace):
     def supernet(self, scale: Scale) -> CellNetwork:
         """Builds the search network; at 16 channels, 8 cells: 1,930,618 params."""
         tables = {
-            kind: self._branches(kind, self._all_ops(kind)) + self._bypasses(kind, scale, None)
+            kind: self._branches(kind, self._real_ops) + self._bypasses(kind, scale, None)
             for kind in KINDS
         }
         return CellNetwork(self._cell_maker(tables, scale.partial), tables, scale)
@@ -121,9 +123,9 @@ class DartsSpace(SearchSpace):
         table = scores.weights.detach().double().cpu()
         chosen: dict[str, str] = {}
         for kind in KINDS:
-            for node in range(NUM_INPUTS, NUM_INPUTS + self.nodes):
+            for node in self._states:
                 edges = [_edge(kind, source, node) for source in range(node)]
-                best = [self._best(table, scores.support, self._index[edge]) for edge in edges]
+                best = [self._best(table, scores.support, edge) for edge in edges]
                 ranked = sorted(range(node), key=lambda source: (-best[source][0], source))
                 running = sum(score > float("-inf") for score, _ in best)
                 kept = sorted(ranked[: max(self.min_edges, min(EDGES_PER_NODE, running))])
@@ -134,12 +136,7 @@ class DartsSpace(SearchSpace):
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns both cells; nodes bear their states' numbers, of which 0 and 1 are inputs."""
         chosen = self._chosen_ops(self.validate(genotype))
-        names = (
-            "c_{k-2}",
-            "c_{k-1}",
-            *(str(n) for n in range(NUM_INPUTS, NUM_INPUTS + self.nodes)),
-            "c_{k}",
-        )
+        names = ("c_{k-2}", "c_{k-1}", *map(str, self._states), "c_{k}")
         return tuple(
             Graph(
                 f"{kind} cell",
@@ -161,8 +158,22 @@ class DartsSpace(SearchSpace):
         """
         cells, chosen = read_darts_text(text), dict[str, str]()
         for kind, field in KINDS.items():
-            chosen |= self._read_cell(kind, cells[field])
+            nodes = inputs_of_nodes(cells[field], kind, self._states, EDGES_PER_NODE)
+            for node, inputs in nodes.items():
+                chosen[_inputs(kind, node)] = _subset(sorted(inputs))
+                chosen |= {_edge(kind, source, node): op for source, op in inputs.items()}
         return self.genotype(chosen)
+
+    def write_text(self, genotype: Genotype) -> str | None:
+        """Returns the text that `read_text` reads; None where a node has fewer than two edges."""
+        chosen = self._chosen_ops(self.validate(genotype))
+        if len(chosen) < len(KINDS) * EDGES_PER_NODE * self.nodes:
+            return None
+        cells = {}
+        for kind, field in KINDS.items():
+            pairs = tuple((branch.op, branch.source) for branch in self._branches(kind, chosen))
+            cells[field] = CellText(pairs, self._states)
+        return write_darts_text(cells)
 
     def published_scale(self) -> Scale:
         """Returns the scale of DARTS's CIFAR-10 children: 36 channels, 20 cells."""
@@ -178,15 +189,12 @@ class DartsSpace(SearchSpace):
         return [inputs] + [
             Decision(
                 _edge(kind, source, node),
-                self._real_ops,
+                self._real_ops[_edge(kind, source, node)],
                 "op",
                 given=((inputs.name, tuple(_subset(s) for s in subsets if source in s)),),
             )
             for source in range(node)
         ]
-
-    def _all_ops(self, kind: str) -> dict[str, tuple[str, ...]]:
-        return {_edge(kind, *edge): self._real_ops for edge in self._edges}
 
     def _chosen_ops(self, genotype: Genotype) -> dict[str, tuple[str, ...]]:
         return {n: (op,) for n, op in genotype.choices if n in self._index}
@@ -208,16 +216,17 @@ class DartsSpace(SearchSpace):
         self, kind: str, scale: Scale, chosen: dict[str, tuple[str, ...]] | None
     ) -> tuple[Branch, ...]:
         """Returns the ways around partial channels, each weighted by the sum of its edge's row."""
-        every = (1.0,) * len(self.ops)
         edges = [(s, t) for s, t in self._edges if chosen is None or _edge(kind, s, t) in chosen]
         return tuple(
-            Branch(s, t, BYPASS, (Factor(self._index[_edge(kind, s, t)], every),), _stride(kind, s))
+            Branch(s, t, BYPASS, (self._factor(_edge(kind, s, t)),), _stride(kind, s))
             for s, t in edges
             if scale.partial > 1
         )
 
-    def _factor(self, choice: str, op: str) -> Factor:
-        return Factor(self._index[choice], tuple(float(o == op) for o in self.ops))
+    def _factor(self, choice: str, op: str | None = None) -> Factor:
+        """Returns the weight of one operation of an edge, or of all of them together."""
+        coefficients = tuple(float(op in (option, None)) for option in self._ops[choice])
+        return Factor(self._index[choice], coefficients)
 
     def _cell_maker(self, tables: dict[str, tuple[Branch, ...]], partial: int) -> MakeCell:
         def make(kind: str, channels: int, preprocess: Sequence[Operation], norm: Norm) -> Cell:
@@ -227,55 +236,47 @@ class DartsSpace(SearchSpace):
                 read, _ = partial_channels(channels, partial)
                 return build_operation(branch.op, read, branch.stride, norm)
 
-            nodes, stride = range(NUM_INPUTS, NUM_INPUTS + self.nodes), _stride(kind, 0)
+            num_states, stride = NUM_INPUTS + self.nodes, _stride(kind, 0)
             return Cell(
-                tables[kind], build, preprocess, nodes.stop, nodes, channels, stride, partial
+                tables[kind], build, preprocess, num_states, self._states, channels, stride, partial
             )
 
         return make
 
     def _best(
-        self, table: Tensor, support: tuple[tuple[int, ...], ...], choice: int
+        self, table: Tensor, support: tuple[tuple[int, ...], ...], edge: str
     ) -> tuple[float, str]:
-        real = [i for i, op in enumerate(self.ops) if op != "none"]
-        allowed = [i for i in real if i in support[choice]]
+        row, ops = self._index[edge], self._ops[edge]
+        real = [i for i, op in enumerate(ops) if op != "none"]
+        allowed = [i for i in real if i in support[row]]
         if not allowed:
-            return float("-inf"), self.ops[real[0]]
-        index = max(allowed, key=lambda i: (float(table[choice, i]), -i))
-        return float(table[choice, index]), self.ops[index]
-
-    def _read_cell(self, kind: str, cell: CellText) -> dict[str, str]:
-        nodes = tuple(range(NUM_INPUTS, NUM_INPUTS + self.nodes))
-        if sorted(cell.concat) != list(nodes):
-            raise ValueError(
-                f"this space concatenates states {list(nodes)}, the text's {kind} "
-                f"cell {list(cell.concat)}"
-            )
-        if len(cell.edges) != EDGES_PER_NODE * self.nodes:
-            raise ValueError(
-                f"{self.nodes} nodes have {EDGES_PER_NODE * self.nodes} edges, the "
-                f"text's {kind} cell has {len(cell.edges)}"
-            )
-        chosen: dict[str, str] = {}
-        for position, node in enumerate(nodes):
-            pairs = cell.edges[EDGES_PER_NODE * position : EDGES_PER_NODE * (position + 1)]
-            sources = sorted({source for _, source in pairs})
-            if len(sources) < EDGES_PER_NODE or not 0 <= sources[0] <= sources[-1] < node:
-                raise ValueError(
-                    f"node {node} of the {kind} cell must read two different states "
-                    f"below {node}, got {[source for _, source in pairs]}"
-                )
-            chosen[_inputs(kind, node)] = _subset(sources)
-            chosen |= {_edge(kind, source, node): op for op, source in pairs}
-        return chosen
+            return float("-inf"), ops[real[0]]
+        index = max(allowed, key=lambda i: (float(table[row, i]), -i))
+        return float(table[row, index]), ops[index]
 
 
-def _check_ops(ops: Sequence[str]) -> None:
+def _ops_of_edges(
+    edges: Sequence[str], ops: Sequence[str], edge_ops: dict[str, list[str]] | None
+) -> dict[str, tuple[str, ...]]:
+    own = edge_ops or {}
+    if unknown := sorted(own.keys() - set(edges)):
+        raise ValueError(f"edge_ops names '{unknown[0]}'; choose from: {', '.join(edges)}")
+    if ops and not set(edges) - own.keys():
+        raise ValueError(
+            f"ops ({', '.join(ops)}) have no effect, since edge_ops names every edge; give ops=[]"
+        )
+    found = {edge: tuple(own.get(edge, ops)) for edge in edges}
+    for edge, names in found.items():
+        _check_ops(names, f"edge_ops[{edge}]" if edge in own else "ops")
+    return found
+
+
+def _check_ops(ops: Sequence[str], where: str) -> None:
     known = ("none", *OPERATIONS)
     if unknown := [op for op in ops if op not in known]:
         raise ValueError(f"unknown op '{unknown[0]}'; choose from: {', '.join(known)}")
     if len(set(ops)) < len(ops) or set(ops) <= {"none"}:
-        raise ValueError(f"ops ({', '.join(ops)}) must be different and hold one beside none")
+        raise ValueError(f"{where} ({', '.join(ops)}) must be different and hold one beside none")
 
 
 def _stride(kind: str, source: int) -> int:

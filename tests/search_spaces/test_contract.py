@@ -50,13 +50,29 @@ def test_one_hot_supernet_is_the_inherited_child_to_the_bit(space, shape, traini
         assert torch.equal(supernet(x, space.mixture(genotype)), child(x))
 
 
+def reached(network):
+    return {name for name, param in network.named_parameters() if param.grad is not None}
+
+
 def test_gradients_reach_exactly_the_operations_that_the_mixture_uses(space):
-    scale = small(space, (3, 8, 8))
-    supernet = space.supernet(scale)
-    genotype = space.sample(Random(0))
+    scale, genotype = small(space, (3, 8, 8)), space.sample(Random(0))
+    supernet, child = space.supernet(scale), space.child(genotype, scale)
     supernet(torch.randn(2, 3, 8, 8), space.mixture(genotype)).sum().backward()
-    reached = {n for n, p in supernet.named_parameters() if p.grad is not None}
-    assert reached == {n for n, _ in space.child(genotype, scale).named_parameters()}
+    child(torch.randn(2, 3, 8, 8)).sum().backward()
+    assert reached(supernet) == reached(child)
+
+
+def test_no_operation_runs_but_the_childs(space):
+    scale, genotype = small(space, (3, 8, 8)), space.sample(Random(1))
+    supernet, child = space.supernet(scale), space.child(genotype, scale)
+    ran = {network: set() for network in (supernet, child)}
+    for network, names in ran.items():
+        for name, module in network.named_modules():
+            if not list(module.children()):
+                module.register_forward_hook(lambda *_, names=names, name=name: names.add(name))
+    x = torch.randn(2, 3, 8, 8)
+    supernet(x, space.mixture(genotype)), child(x)
+    assert ran[supernet] == ran[child]
 
 
 def test_gradients_of_the_one_hot_supernet_are_the_childs(space):

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from nas_lightning.core.choices import Mixture
-from nas_lightning.core.notation import CellText, write_darts_text
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import child_cost, uniform_mixture
 from nas_lightning.search_spaces.darts import DARTS_OPS, DartsSpace
@@ -16,6 +15,9 @@ CIFAR = SPACE.published_scale()
 IMAGENET = Scale(
     48, 14, stem="imagenet", flavour="child", input_shape=(3, 224, 224), num_outputs=1000
 )
+
+
+EVERY_EDGE = {f"{k}/edge_{s}_2": ["noise"] for k in ("normal", "reduction") for s in (0, 1)}
 
 
 def params_of(build):
@@ -131,15 +133,38 @@ def test_every_subset_of_at_most_two_edges_is_a_choice_of_inputs():
 @pytest.mark.parametrize("name", published_names("darts"))
 def test_a_published_genotype_survives_its_text(name):
     genotype = read_genotype(name, SPACE)
-    cells = {}
-    for field, graph in zip(("normal", "reduce"), SPACE.graphs(genotype), strict=True):
-        state = {node: index for index, node in enumerate(graph.nodes)}
-        edges = [edge for edge in graph.edges if edge.label]
-        edges.sort(key=lambda edge: -state[edge.source])  # as good an order within a node as any
-        edges.sort(key=lambda edge: state[edge.target])
-        pairs = tuple((edge.label, state[edge.source]) for edge in edges)
-        cells[field] = CellText(pairs, (2, 3, 4, 5))
-    assert SPACE.read_text(write_darts_text(cells)) == genotype
+    assert SPACE.read_text(SPACE.write_text(genotype)) == genotype
+
+
+def test_a_genotype_whose_nodes_lack_an_edge_has_no_text():
+    space = DartsSpace(nodes=1, min_edges=1)
+    chosen = {"normal/edge_0_2": "skip_connect", "reduction/edge_0_2": "skip_connect"}
+    inputs = {f"{kind}/node_2/inputs": "0" for kind in ("normal", "reduction")}
+    assert space.write_text(space.genotype(chosen | inputs)) is None
+
+
+def test_operations_of_an_edge_are_its_own():
+    space = DartsSpace(nodes=1, ops=["skip_connect"], edge_ops={"normal/edge_1_2": ["noise"]})
+    assert {choice.name: choice.options for choice in space.choices} == {
+        "normal/edge_0_2": ("skip_connect",),
+        "normal/edge_1_2": ("noise",),
+        "reduction/edge_0_2": ("skip_connect",),
+        "reduction/edge_1_2": ("skip_connect",),
+    }
+
+
+def test_an_edge_is_ranked_by_its_own_operations():
+    space = DartsSpace(ops=["skip_connect", "sep_conv_3x3"], edge_ops={
+        "normal/edge_2_3": ["none", "noise", "dil_conv_3x3"]})  # fmt: skip
+    table = torch.zeros(28, 3)
+    table[4] = torch.tensor([0.9, 0.1, 0.2])  # normal/edge_2_3
+    table[2] = torch.tensor([0.05, 0.15, 0.0])  # normal/edge_0_3
+    mixture = uniform_mixture(space.choices)
+    found = space.discretize(Mixture(table, mixture.support)).mapping
+    assert {n: op for n, op in found.items() if n.startswith("normal/") and n.endswith("_3")} == {
+        "normal/edge_0_3": "sep_conv_3x3",
+        "normal/edge_2_3": "dil_conv_3x3",
+    }
 
 
 @pytest.mark.parametrize(
@@ -267,6 +292,16 @@ def test_auxiliary_head_gives_logits_of_its_own():
         ({"nodes": 0}, r"nodes \(0\) must be at least 1"),
         ({"ops": ("none", "conv9")}, "unknown op 'conv9'; choose from: none, max_pool_3x3"),
         ({"ops": ("none",)}, r"ops \(none\) must be different"),
+        ({"ops": ()}, r"ops \(\) must be different and hold one beside none"),
+        ({"edge_ops": {"edge_0_2": ["noise"]}}, "edge_ops names 'edge_0_2'; choose from: normal/"),
+        (
+            {"edge_ops": {"normal/edge_0_2": ["noise", "noise"]}},
+            r"edge_ops\[normal/edge_0_2\] \(noise, noise\) must be different",
+        ),
+        (
+            {"nodes": 1, "ops": ["noise"], "edge_ops": EVERY_EDGE},
+            r"ops \(noise\) have no effect, since edge_ops names every edge; give ops=\[\]",
+        ),
         ({"min_edges": 3}, r"min_edges \(3\) must be 0, 1 or 2"),
     ],
 )
