@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Tests of one file stay together, since they share what the file's fixtures made.
+WORKERS := -n 2 --dist loadfile
 
 .PHONY: search test test-all bench lint format
 
@@ -9,10 +11,10 @@ search: $(READY)
 	$(BIN)/nas-search
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 test-all: $(READY)
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest $(WORKERS) -m "slow or not slow"
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import fcntl
 import io
 import os
 import sys
@@ -20,38 +21,55 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
+def once(tmp_path_factory):
+    """Makes a folder once for all workers of the session: they read it and leave it as it is."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def once(name, make):
+        folder = shared / "once" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("a") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            if not (folder / "made").exists():
+                make(folder / "run")
+                (folder / "made").touch()
+        return folder / "run"
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def finished(once):
     """The folder of a finished one-shot search; what it printed is in printed.txt beside it."""
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    printed = io.StringIO()
-    with redirect_stdout(printed):
-        search_into(folder)
-    (folder.parent / "printed.txt").write_text(printed.getvalue())
-    return folder
+
+    def make(folder):
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            search_into(folder)
+        (folder.parent / "printed.txt").write_text(printed.getvalue())
+
+    return once("finished", make)
 
 
 @pytest.fixture(scope="session")
-def searched(tmp_path_factory):
+def searched(once):
     """The folder of the same search without retraining."""
-    folder = tmp_path_factory.mktemp("searched") / "run"
-    search_into(folder, "retrain=false")
-    return folder
+    return once("searched", lambda folder: search_into(folder, "retrain=false"))
 
 
 @pytest.fixture(scope="session")
-def finished_random(tmp_path_factory):
+def finished_random(once):
     """The folder of a finished black-box search."""
-    folder = tmp_path_factory.mktemp("random") / "run"
-    run("search", f"hydra.run.dir={folder}", *TINY_RANDOM, *RANDOM)
-    return folder
+    arguments = (*TINY_RANDOM, *RANDOM)
+    return once("random", lambda folder: run("search", f"hydra.run.dir={folder}", *arguments))
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
+def trained(once):
     """The folder of a child of a published genotype, trained with a part held out."""
-    folder = tmp_path_factory.mktemp("trained") / "run"
-    run("train", f"hydra.run.dir={folder}", *PUBLISHED, "child.validation_share=0.2")
-    return folder
+    arguments = (*PUBLISHED, "child.validation_share=0.2")
+    return once("trained", lambda folder: run("train", f"hydra.run.dir={folder}", *arguments))
 
 
 @pytest.fixture
