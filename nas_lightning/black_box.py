@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from nas_lightning.build import Parts
+    from nas_lightning.callbacks.guard import Dashboards
     from nas_lightning.core.genotype import Genotype
     from nas_lightning.core.objective import Objective
     from nas_lightning.core.strategy import BlackBoxStrategy, Trial
@@ -27,6 +28,7 @@ def prepare_black_box(
     parts: "Parts",
     cfg: DictConfig,
     folder: Path,
+    dashboards: "Dashboards",
 ) -> Callable[[], Found]:
     """Returns the search, everything about it checked.
 
@@ -53,7 +55,9 @@ def prepare_black_box(
     )
     check_fit(strategy, evaluation, objective)
     metric = f"validation_{parts.task.metric}"
-    return partial(_search, strategy, evaluation, objective, cfg.max_samples, folder, metric)
+    return partial(
+        _search, strategy, evaluation, objective, cfg.max_samples, folder, metric, dashboards
+    )
 
 
 def _search(
@@ -63,21 +67,25 @@ def _search(
     max_samples: int | None,
     folder: Path,
     metric: str,
+    dashboards: "Dashboards",
 ) -> Found:
     """Evaluates what the strategy asks for; returns the best genotype and the figures."""
     from nas_lightning.callbacks.files import write_text
+    from nas_lightning.callbacks.scores import TrialBoard
     from nas_lightning.callbacks.trials import TrialLog
     from nas_lightning.evaluation.journal import Journal
     from nas_lightning.evaluation.pareto import pareto_front
     from nas_lightning.evaluation.trials import chosen_trial, run_trials
 
+    journal = Journal(folder / "trials.jsonl")
     log, voice = TrialLog(folder / "metrics.csv"), _Voice(strategy.trials)
+    board = TrialBoard(dashboards, strategy, shown=sum(1 for _ in journal.told()))
 
     def watch(trials: list["Trial"]) -> None:
         log.write(trials)
         voice.say(trials)
+        board.show(trials)
 
-    journal = Journal(folder / "trials.jsonl")
     trials, cost = run_trials(strategy, evaluation, objective, journal, max_samples, watch)
     if len(objective.names) > 1:
         front = pareto_front(trials, objective)

@@ -22,6 +22,7 @@ __all__ = [
     "finished",
     "is_of_sweep",
     "kept_overrides",
+    "sweep_of",
     "write_confusion",
     "write_genotype",
 ]
@@ -50,6 +51,11 @@ def kept_overrides(folder: Path) -> list[str]:
 def is_of_sweep(folder: Path) -> bool:
     """Returns whether a run was started as a job of a sweep."""
     return str(_setting(folder, "mode")) == "MULTIRUN"
+
+
+def sweep_of(folder: Path) -> Path | None:
+    """Returns the folder of the sweep that a run was started in, if it was."""
+    return Path(str(_setting(folder, "sweep.dir"))) if is_of_sweep(folder) else None
 
 
 def write_genotype(folder: Path, parts: "Parts", genotype: "Genotype") -> None:

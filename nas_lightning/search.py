@@ -12,6 +12,7 @@ from nas_lightning.black_box import prepare_black_box
 
 if TYPE_CHECKING:
     from nas_lightning.build import Parts
+    from nas_lightning.callbacks.guard import Dashboards
     from nas_lightning.core.genotype import Genotype
     from nas_lightning.core.strategy import OneShotStrategy
     from nas_lightning.data.module import Stage
@@ -39,6 +40,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     """
     from nas_lightning import build, train
     from nas_lightning.baselines import baselines_of
+    from nas_lightning.dashboards import open_dashboards, show_search
     from nas_lightning.export import check_export, export_child
     from nas_lightning.outcome import finish, finished, write_genotype
     from nas_lightning.reports.measure import measure_of
@@ -47,12 +49,15 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
         return float(done["search"][f"validation_{measure_of(done).name}"])
     check_export(cfg)
     parts = build.assemble(cfg)
-    search = _prepare(parts, cfg, folder)
-    genotype, figures = search()
-    write_genotype(folder, parts, genotype)
+    dashboards = open_dashboards(cfg, folder, "search")
+    search = _prepare(parts, cfg, folder, dashboards)
+    with dashboards:
+        genotype, figures = search()
+        write_genotype(folder, parts, genotype)
+        show_search(dashboards, folder, parts, genotype, figures)
     child = baselines = None
     if cfg.retrain:
-        child = train.train_child(parts, cfg, genotype, folder / "child", "child")
+        child = train.train_shown(parts, cfg, genotype, folder, figures)
         export_child(folder, cfg.export)
         baselines = baselines_of(parts, cfg, folder)
     notes = [*_notes(parts, genotype), *_comparison(parts, child, baselines)]
@@ -65,7 +70,9 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     return float(figures[f"validation_{parts.task.metric}"])
 
 
-def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Found]:
+def _prepare(
+    parts: "Parts", cfg: DictConfig, folder: Path, dashboards: "Dashboards"
+) -> Callable[[], Found]:
     """Returns the search, everything about it checked.
 
     Raises:
@@ -86,7 +93,6 @@ def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Foun
         cfg.strategy, "strategy", space=parts.space, seed=parts.seed, objective=objective
     )
     train.observers(cfg, "search")  # a mistake in them must not wait for the child
-    train.loggers(cfg)
     if isinstance(strategy, OneShotStrategy):
         typed = [
             override
@@ -105,22 +111,27 @@ def _prepare(parts: "Parts", cfg: DictConfig, folder: Path) -> Callable[[], Foun
                 f"strategy {type(strategy).__name__}, which descends on the validation loss; "
                 "choose objective=accuracy, or a black-box strategy such as strategy=random"
             )
-        return partial(_search_one_shot, strategy, parts, cfg, folder)
+        return partial(_search_one_shot, strategy, parts, cfg, folder, dashboards)
     if not isinstance(strategy, BlackBoxStrategy):
         raise ValueError(
             f"strategy._target_ ({type(strategy).__name__}) must be a "
             "OneShotStrategy or a BlackBoxStrategy"
         )
-    return prepare_black_box(strategy, objective, parts, cfg, folder)
+    return prepare_black_box(strategy, objective, parts, cfg, folder, dashboards)
 
 
 def _search_one_shot(
-    strategy: "OneShotStrategy", parts: "Parts", cfg: DictConfig, folder: Path
+    strategy: "OneShotStrategy",
+    parts: "Parts",
+    cfg: DictConfig,
+    folder: Path,
+    dashboards: "Dashboards",
 ) -> Found:
     """Trains the supernet with its strategy; returns the genotype and the search's figures."""
     from nas_lightning import train
     from nas_lightning.callbacks.checkpoint import RunCheckpoint
     from nas_lightning.callbacks.logs import AlphaLog, GenotypeLog
+    from nas_lightning.callbacks.scores import ScoreLog
     from nas_lightning.modules.supernet import SupernetModule
 
     data, stage = parts.data, parts.data.search()
@@ -138,8 +149,11 @@ def _search_one_shot(
         AlphaLog(folder / "alphas.csv"),
         GenotypeLog(folder / "genotypes"),
         RunCheckpoint(folder / "checkpoints"),
+        *([ScoreLog(dashboards)] if dashboards.loggers else []),
     ]
-    trainer = train.fit(parts, cfg, module, stage, strategy.epochs, folder, "search", callbacks)
+    trainer = train.fit(
+        parts, cfg, module, stage, strategy.epochs, folder, "search", callbacks, dashboards
+    )
     module.to(trainer.strategy.root_device)
     genotype = module.derive(list(stage.val_dataloader()))
     return genotype, {

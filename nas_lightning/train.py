@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     import lightning as L
 
     from nas_lightning.build import Parts
+    from nas_lightning.callbacks.guard import Dashboards
     from nas_lightning.core.genotype import Genotype
     from nas_lightning.data.module import Stage
     from nas_lightning.modules.child import ChildModule
     from nas_lightning.modules.supernet import SupernetModule
 
-__all__ = ["fit", "job", "main", "train_baselines", "train_child"]
+__all__ = ["fit", "job", "main", "train_baselines", "train_child", "train_shown"]
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     check_export(cfg)
     parts = build.assemble(cfg)
     genotype = read_genotype(cfg.genotype, parts.space)
-    child = train_child(parts, cfg, genotype, folder / "child", "child")
+    child = train_shown(parts, cfg, genotype, folder)
     export_child(folder, cfg.export)
     baselines = baselines_of(parts, cfg, folder) if cfg.baselines else None
     result: dict[str, Any] = {"search": None, "child": child, "baselines": baselines, "notes": []}
@@ -58,17 +59,47 @@ def _validated(child: dict[str, Any], metric: str) -> float | None:
     return None if value is None else float(value)
 
 
+def train_shown(
+    parts: "Parts",
+    cfg: DictConfig,
+    genotype: "Genotype",
+    folder: Path,
+    search: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Trains and tests the child of a run, as `train_child` does, and shows it to the loggers.
+
+    Args:
+        parts: what to train on and with.
+        cfg: the configuration.
+        genotype: what to build.
+        folder: the run's folder.
+        search: the figures of the search that found the genotype, None without one.
+    """
+    from nas_lightning.dashboards import open_dashboards, show_child
+
+    with open_dashboards(cfg, folder, "child", genotype) as dashboards:
+        child = train_child(parts, cfg, genotype, folder / "child", "child", dashboards)
+        show_child(dashboards, folder, parts, genotype, child, search)
+    return child
+
+
 def train_child(
-    parts: "Parts", cfg: DictConfig, genotype: "Genotype", folder: Path, name: str
+    parts: "Parts",
+    cfg: DictConfig,
+    genotype: "Genotype",
+    folder: Path,
+    name: str,
+    dashboards: "Dashboards | None" = None,
 ) -> dict[str, Any]:
     """Trains a child on the whole training set and tests it; goes on where it was stopped.
 
     Args:
         parts: what to train on and with.
-        cfg: the configuration: callbacks, loggers, and the space that a checkpoint names.
+        cfg: the configuration: callbacks, and the space that a checkpoint names.
         genotype: what to build.
         folder: where checkpoint and metrics go.
         name: what is trained, for the progress bar and the seed.
+        dashboards: loggers that see it, None for none.
 
     Returns:
         Test figures, size and cost.
@@ -88,7 +119,8 @@ def train_child(
     stage = parts.data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
     monitor = f"child/validation_{parts.task.metric}" if recipe.validation_share else None
     keeper = RunCheckpoint(folder, monitor, parts.task.higher_is_better)
-    options = {} if monitor else {"limit_val_batches": 0}
+    options: dict[str, Any] = {} if monitor else {"limit_val_batches": 0}
+    options["dashboards"] = dashboards
     trainer = fit(parts, cfg, module, stage, recipe.epochs, folder, name, [keeper], **options)
     module.load_state_dict(best_or_last(folder)["state_dict"])
     module.meter.children_trained = 1
@@ -111,19 +143,21 @@ def fit(
     folder: Path,
     name: str,
     callbacks: "Sequence[L.Callback]",
+    dashboards: "Dashboards | None" = None,
     **options: Any,
 ) -> "L.Trainer":
     """Trains a module, from its last checkpoint where there is one, and returns the Trainer.
 
     Args:
         parts: what to train on and with.
-        cfg: the configuration of callbacks and loggers.
+        cfg: the configuration of callbacks.
         module: what is trained.
         stage: what it sees of the data.
         epochs: length of the training.
         folder: where metrics.csv goes.
         name: what is trained, for the progress bar.
         callbacks: further callbacks, among them the one that keeps the checkpoint.
+        dashboards: loggers that see it, None for none.
         options: further arguments of the Trainer.
     """
     from nas_lightning.callbacks.checkpoint import RunCheckpoint
@@ -135,7 +169,8 @@ def fit(
     own = [MetricsLog(folder / "metrics.csv"), CostTimer(module.meter), *callbacks]
     watching = [*own, *observers(cfg, name)]
     plugins = [AtomicCheckpointIO()]
-    trainer = parts.hardware.trainer(epochs, watching, loggers(cfg), plugins, folder, **options)
+    loggers = () if dashboards is None else dashboards.loggers
+    trainer = parts.hardware.trainer(epochs, watching, loggers, plugins, folder, **options)
     trainer.fit(module, datamodule=stage, ckpt_path=resumable(checkpoints), weights_only=True)
     return trainer
 
@@ -167,13 +202,6 @@ def observers(cfg: DictConfig, name: str) -> list["L.Callback"]:
         if isinstance(callback, Progress):
             callback.name = name
     return callbacks
-
-
-def loggers(cfg: DictConfig) -> list[Any]:
-    """Returns new Lightning loggers of the configuration."""
-    from nas_lightning.build import make_all
-
-    return make_all(cfg.logger, "logger")
 
 
 def _card(parts: "Parts", cfg: DictConfig, genotype: "Genotype") -> dict[str, Any]:

@@ -19,8 +19,8 @@ PRIMARIES = sorted(CONF.glob("*.yaml"))
 LEAVES = sorted(CONF.glob("*/*.yaml"))
 
 # Given while a run is built, by no configuration: the search space, the run's seed, what children
-# are trained on and with, the task, and the kind of its targets.
-RUNTIME = {"space", "seed", "run", "objective", "data_name", "task", "targets"}
+# are trained on and with, the task, the kind of its targets, and what loggers are told of the run.
+RUNTIME = {"space", "seed", "run", "objective", "data_name", "task", "targets", "facts"}
 
 Node = dict[str, Any]
 

@@ -281,3 +281,7 @@ class BlackBoxStrategy(ABC):
     @abstractmethod
     def tell(self, trial: Trial) -> None:
         """Takes note of a finished trial's reward."""
+
+    def scores(self) -> Mixture | None:
+        """Returns the preference for each option, to be shown; None where there is none; a hook."""
+        return None
