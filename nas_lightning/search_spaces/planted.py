@@ -1,0 +1,248 @@
+"""Two spaces for the planted problem, whose best genotype is known by construction.
+
+Both look at each plane of an image by one of four operations (see `core.planted`). In the cell
+space, cells of two kinds look at three planes each, and all cells of a kind share their choices.
+In the macro space, every layer looks at one plane, and may add what the layers before it found.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas_lightning.core.cell import Cell, DropPath, branch_weights
+from nas_lightning.core.choices import Branch, Choice, Factor, Mixture
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.graph import Edge, Graph
+from nas_lightning.core.normalization import Norm
+from nas_lightning.core.operations import Operation, Skip, State
+from nas_lightning.core.planted import BRIGHTNESS, PLANES, VIEWS, right_view, view_order
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace
+
+__all__ = ["PlantedCells", "PlantedLayers"]
+
+OPS = (*VIEWS, BRIGHTNESS)
+KINDS, EDGES = ("first", "second"), 3
+SKIP, YES, NO = "skip_connect", "yes", "no"
+
+
+class Look(Operation):
+    """Looks at a plane in a view, or at its brightness: then convolution, BatchNorm, ReLU.
+
+    Args:
+        op: a view, or "brightness", the mean of the plane.
+        channels: channels out.
+        num_pixels: pixels of a plane.
+        norm: flavour of BatchNorm.
+    """
+
+    def __init__(self, op: str, channels: int, num_pixels: int, norm: Norm) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, channels, 3, padding=1, bias=False)
+        self.norm = norm(channels)
+        self.is_view = op != BRIGHTNESS
+        order = view_order(op, num_pixels) if self.is_view else []
+        self.register_buffer("order", torch.tensor(order), persistent=False)
+
+    def forward(self, state: State) -> Tensor:
+        """Returns features (N, channels, H, W) of a plane (N, 1, H, W)."""
+        x = state.x
+        if self.is_view:
+            seen = x.flatten(1)[:, self.order].view(x.shape)
+        else:
+            seen = x.mean(dim=(2, 3), keepdim=True).expand_as(x)
+        return F.relu(self.norm(self.conv(seen)))
+
+
+class PlantedNetwork(nn.Module):
+    """Cells that look at planes, their sum, global pooling, classifier.
+
+    Args:
+        tables: by kind of cell, its branches; the mixture's weights are theirs.
+        planes: by kind of cell, the planes that it reads.
+        num_nodes: nodes of a cell, the last of which is its output.
+        cells: number of cells; kinds take turns.
+        scale: sizes and flavours.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, Sequence[Branch]],
+        planes: Mapping[str, Sequence[int]],
+        num_nodes: int,
+        cells: int,
+        scale: Scale,
+    ) -> None:
+        super().__init__()
+        self.tables, self.planes = dict(tables), dict(planes)
+        colours, height, width = scale.image()
+        self.colours, norm = colours, Norm.of(scale)
+        self.kinds = [tuple(tables)[index % len(tables)] for index in range(cells)]
+
+        def build(branch: Branch) -> Operation:
+            if branch.op == SKIP:
+                return Skip()
+            return Look(branch.op, scale.channels, height * width, norm)
+
+        self.cells = nn.ModuleList()
+        for kind in self.kinds:
+            reads = [Skip() for _ in planes[kind]]
+            last = len(reads) + num_nodes - 1
+            cell = Cell(tables[kind], build, reads, last + 1, [last], scale.channels, 1)
+            self.cells.append(cell)
+        self.classifier = nn.Linear(scale.channels, scale.outputs())
+
+    def forward(
+        self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
+    ) -> Tensor:
+        """Returns logits (N, num_outputs) of images (N, planes, H, W)."""
+        weights: dict[str, dict[str, Tensor]] = {}
+        if mixture is not None:
+            weights = {k: branch_weights(table, mixture) for k, table in self.tables.items()}
+        planes = [State(x[:, index : index + 1]) for index in range(self.colours)]
+        seen = []
+        for kind, cell in zip(self.kinds, self.cells, strict=True):
+            reads = [planes[index % self.colours] for index in self.planes[kind]]
+            seen.append(cell(reads, weights.get(kind), drop_path).x.mean(dim=(2, 3)))
+        out: Tensor = self.classifier(sum(seen[1:], start=seen[0]))
+        return out
+
+
+class Planted(SearchSpace):
+    """What both spaces share; abstract."""
+
+    @abstractmethod
+    def tables(self, chosen: Mapping[str, str] | None) -> dict[str, tuple[Branch, ...]]:
+        """Returns the branches of each kind of cell: all of them, or those that were chosen."""
+
+    @abstractmethod
+    def network(self, tables: Mapping[str, Sequence[Branch]], scale: Scale) -> PlantedNetwork:
+        """Builds a network of these branches."""
+
+    @abstractmethod
+    def best(self) -> Genotype:
+        """Returns the best genotype."""
+
+    def supernet(self, scale: Scale) -> nn.Module:
+        """Builds the network of all genotypes."""
+        return self.network(self.tables(None), scale)
+
+    def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
+        """Builds the network of one genotype."""
+        return self.network(self.tables(self.validate(genotype).mapping), scale)
+
+    def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
+        """Returns each kind of cell: planes, nodes, and what looks at them."""
+        tables = self.tables(self.validate(genotype).mapping)
+        return tuple(self._graph(kind, table) for kind, table in tables.items())
+
+    def _graph(self, kind: str, table: Sequence[Branch]) -> Graph:
+        planes = self._planes()[kind]
+        last = len(planes) + self._num_nodes() - 1
+        names = [f"plane {plane}" for plane in planes]
+        names += [f"node {state}" for state in range(len(planes), last)] + ["output"]
+        edges = tuple(Edge(names[b.source], names[b.target], b.op) for b in table)
+        return Graph(kind, tuple(names), edges)
+
+    @abstractmethod
+    def _planes(self) -> dict[str, tuple[int, ...]]: ...
+
+    @abstractmethod
+    def _num_nodes(self) -> int: ...
+
+
+class PlantedCells(Planted):
+    """Cells of two kinds in turn, each looking at three planes: 4^6 genotypes.
+
+    Args:
+        scale: size at which the space is searched.
+    """
+
+    def __init__(
+        self,
+        scale: Scale = Scale(channels=8, cells=3),  # noqa: B008 - immutable
+    ) -> None:
+        choices = [
+            Choice(f"{kind}/edge_{edge}", OPS, "op", f"{kind}/node")
+            for kind in KINDS
+            for edge in range(EDGES)
+        ]
+        super().__init__("planted_cells", scale, choices)
+
+    def tables(self, chosen: Mapping[str, str] | None) -> dict[str, tuple[Branch, ...]]:
+        """Returns the branches of each kind of cell."""
+        found: dict[str, list[Branch]] = {kind: [] for kind in KINDS}
+        for index, choice in enumerate(self.choices):
+            for op in OPS if chosen is None else (chosen[choice.name],):
+                factor = Factor(index, tuple(float(op == o) for o in OPS))
+                kind, edge = KINDS[index // EDGES], index % EDGES
+                found[kind].append(Branch(edge, EDGES, op, (factor,)))
+        return {kind: tuple(table) for kind, table in found.items()}
+
+    def network(self, tables: Mapping[str, Sequence[Branch]], scale: Scale) -> PlantedNetwork:
+        """Builds a network of these branches."""
+        return PlantedNetwork(tables, self._planes(), 1, scale.cells, scale)
+
+    def best(self) -> Genotype:
+        """Returns the genotype that undoes each plane's scrambling."""
+        views = {c.name: right_view(index) for index, c in enumerate(self.choices)}
+        return self.genotype(views)
+
+    def _planes(self) -> dict[str, tuple[int, ...]]:
+        return {kind: tuple(range(k * EDGES, (k + 1) * EDGES)) for k, kind in enumerate(KINDS)}
+
+    def _num_nodes(self) -> int:
+        return 1
+
+
+class PlantedLayers(Planted):
+    """Six layers, each looking at one plane and adding the one before on wish: 4^6 * 2^5.
+
+    scale.cells is taken no notice of: the depth is the number of planes.
+
+    Args:
+        scale: size at which the space is searched.
+    """
+
+    def __init__(
+        self,
+        scale: Scale = Scale(channels=8),  # noqa: B008 - immutable
+    ) -> None:
+        choices = []
+        for layer in range(PLANES):
+            choices.append(Choice(f"layer_{layer}/op", OPS, "op", f"layer_{layer}"))
+            if layer:
+                choices.append(Choice(f"layer_{layer}/skip", (NO, YES), "skip", f"layer_{layer}"))
+        super().__init__("planted_layers", scale, choices)
+
+    def tables(self, chosen: Mapping[str, str] | None) -> dict[str, tuple[Branch, ...]]:
+        """Returns the branches of the layers, which are one cell's nodes."""
+        found = []
+        for index, choice in enumerate(self.choices):
+            layer = int(choice.name.split("/")[0].removeprefix("layer_"))
+            options = choice.options if chosen is None else (chosen[choice.name],)
+            for option in options:
+                factor = Factor(index, tuple(float(option == o) for o in choice.options))
+                if choice.kind == "op":
+                    found.append(Branch(layer, PLANES + layer, option, (factor,)))
+                elif option == YES:
+                    found.append(Branch(PLANES + layer - 1, PLANES + layer, SKIP, (factor,)))
+        return {"layers": tuple(found)}
+
+    def network(self, tables: Mapping[str, Sequence[Branch]], scale: Scale) -> PlantedNetwork:
+        """Builds a network of these branches."""
+        return PlantedNetwork(tables, self._planes(), PLANES, 1, scale)
+
+    def best(self) -> Genotype:
+        """Returns the genotype that undoes each plane's scrambling and keeps every layer."""
+        views = {f"layer_{layer}/op": right_view(layer) for layer in range(PLANES)}
+        return self.genotype(views | {f"layer_{n}/skip": YES for n in range(1, PLANES)})
+
+    def _planes(self) -> dict[str, tuple[int, ...]]:
+        return {"layers": tuple(range(PLANES))}
+
+    def _num_nodes(self) -> int:
+        return PLANES
