@@ -15,7 +15,7 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.data.files import decode
 from nas_lightning.data.normalisation import Normalisation
 
-__all__ = ["LoadedChild", "load_child"]
+__all__ = ["LoadedChild", "load_child", "trusted_space"]
 
 
 class LoadedChild(nn.Module):
@@ -119,7 +119,7 @@ def load_child(run_dir: str | Path) -> LoadedChild:
         )
     content = best_or_last(folder)
     card = content["child"]
-    space = make(_trusted(card["space"]), "search_space", kind=SearchSpace)
+    space = make(trusted_space(card["space"], "the checkpoint"), "search_space", kind=SearchSpace)
     genotype = space.validate(Genotype.from_json(card["genotype"]))
     scale = card["scale"]
     network = space.child(genotype, Scale(**(scale | {"input_shape": tuple(scale["input_shape"])})))
@@ -132,13 +132,21 @@ def load_child(run_dir: str | Path) -> LoadedChild:
     return LoadedChild(network, genotype, names, preprocessing, card["task"]).eval()
 
 
-def _trusted(node: dict[str, Any]) -> dict[str, Any]:
-    """Returns the node of a checkpoint's space, which may hold a `Scale` and plain data only."""
+def trusted_space(node: dict[str, Any], source: str) -> dict[str, Any]:
+    """Returns the node of a search space that was read from a file.
+
+    Args:
+        node: the configuration of the space.
+        source: what it was read from, for the message.
+
+    Raises:
+        ValueError: it holds more than a `Scale` and plain data.
+    """
     scale = f"{Scale.__module__}.{Scale.__qualname__}"
     for name, value in node.items():
         if isinstance(value, dict) and value.get("_target_", scale) != scale:
             raise ValueError(
-                f"the checkpoint's search_space.{name} names {value['_target_']!r}; a space "
-                "from a checkpoint may hold a Scale and plain data only"
+                f"{source}: search_space.{name} names {value['_target_']!r}; a space that is read "
+                "from a file may hold a Scale and plain data only"
             )
     return node

@@ -5,6 +5,7 @@ from dataclasses import replace
 from errno import EISDIR
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from nas_lightning import cli
@@ -21,9 +22,11 @@ def job(cfg: DictConfig, folder: Path) -> None:
     """Prints a genotype's cells and size, and draws it."""
     from nas_lightning import build
     from nas_lightning.core.search_space import SearchSpace, child_cost
+    from nas_lightning.origin import with_own_space
     from nas_lightning.reports.drawing import describe, draw
     from nas_lightning.zoo.reader import read_genotype
 
+    cfg = with_own_space(cfg, HydraConfig.get().overrides.task)
     space = build.make(cfg.search_space, "search_space", kind=SearchSpace)
     genotype = read_genotype(cfg.genotype, space)
     changes = {k: cfg[k] for k in ("channels", "cells", "stem") if cfg[k] is not None}

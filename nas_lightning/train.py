@@ -37,13 +37,15 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     from nas_lightning import build
     from nas_lightning.baselines import baselines_of
     from nas_lightning.export import check_export, export_child
-    from nas_lightning.outcome import finish, finished
+    from nas_lightning.origin import with_own_space
+    from nas_lightning.outcome import finish, finished, kept_overrides
     from nas_lightning.reports.measure import measure_of
     from nas_lightning.zoo.reader import read_genotype
 
     if done := finished(folder):
         return _validated(done["child"], measure_of(done).name)
     check_export(cfg)
+    cfg = with_own_space(cfg, kept_overrides(folder))
     parts = build.assemble(cfg)
     genotype = read_genotype(cfg.genotype, parts.space)
     child = train_shown(parts, cfg, genotype, folder)

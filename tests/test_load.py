@@ -108,7 +108,7 @@ def test_a_checkpoint_that_names_anything_but_a_space_is_refused(changed):
 def test_a_checkpoint_whose_space_holds_another_part_is_refused(changed):
     hostile = {"_target_": "os.system", "command": "touch hit"}
     folder = changed(lambda card: card["space"].update({"ops": hostile}))
-    with pytest.raises(ValueError, match=r"search_space\.ops names 'os\.system'; a space from a"):
+    with pytest.raises(ValueError, match=r"search_space\.ops names 'os\.system'; a space that is"):
         nas_lightning.load_child(folder)
 
 

@@ -69,7 +69,7 @@ def test_a_child_of_any_size_is_measured(show):
 
 
 def test_what_a_search_found_is_shown_by_its_folder(show, finished):
-    text = show(f"genotype={finished}", "search_space.nodes=1", *SMALL, "json=true")
+    text = show(f"genotype={finished}", *SMALL, "json=true")
     assert json.loads(text)["id"] == json.loads((finished / "genotype.json").read_text())["id"]
 
 
