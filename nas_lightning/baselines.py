@@ -47,7 +47,8 @@ def baselines_of(parts: "Parts", cfg: DictConfig, folder: Path) -> dict[str, Any
     with _claimed(kept) as is_ours:
         if is_ours:
             figures = train.train_baselines(parts, cfg, kept)
-            write_text(kept / FIGURES, json.dumps(figures, indent=2) + "\n")
+            if parts.hardware.is_first:
+                write_text(kept / FIGURES, json.dumps(figures, indent=2) + "\n")
             return figures
     content = json.loads((kept / FIGURES).read_text(encoding="utf-8"))
     assert isinstance(content, dict)

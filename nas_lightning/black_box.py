@@ -41,6 +41,13 @@ def prepare_black_box(
     from nas_lightning.evaluation.trials import check_fit
     from nas_lightning.outcome import choice_of
 
+    if (number := parts.hardware.num_processes) > 1:
+        raise ValueError(
+            f"hardware.devices ({number}) must be 1 for strategy {type(strategy).__name__}, which "
+            "trains small children one after another: use hardware=cpu or hardware=gpu with "
+            "retrain=false, then nas-train genotype=RUN_DIR with this hardware"
+        )
+
     def make_trainer(epochs: int) -> Any:
         return parts.hardware.trainer(epochs, folder=folder)
 

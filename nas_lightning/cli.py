@@ -8,7 +8,6 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import chdir
-from dataclasses import fields
 from pathlib import Path
 
 import hydra
@@ -18,9 +17,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nas_lightning import __version__, schema
+from nas_lightning import __version__, launch, schema
 from nas_lightning.help import help_text
-from nas_lightning.interruption import Termination, interruption_of, terminable
+from nas_lightning.interruption import RESUME, Interruption, interruptible, interruption_of
+from nas_lightning.lock import RunLock
 from nas_lightning.messages import message_of
 from nas_lightning.paths import config_dir
 from nas_lightning.resume import (
@@ -37,22 +37,18 @@ __all__ = ["Job", "run"]
 
 Job = Callable[[DictConfig, Path], float | None]
 
-INTERRUPTED, TERMINATED, PIPE_CLOSED = 130, 143, 141  # 128 + the signal's number
+PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR = "HYDRA_FULL_ERROR"
 PROGRESS = ("result.json", "trials.jsonl", "checkpoints/last.ckpt", "child/last.ckpt")
-SHELLS = {
-    "search": schema.SearchConfig,
-    "train": schema.TrainConfig,
-    "show": schema.ShowConfig,
-}
 
 
 def run(config_name: str, job: Job) -> None:
     """Runs a command: parses sys.argv, composes the configuration, calls the job.
 
     A mistake ends in one message on standard error and exit status 1, without a traceback
-    unless HYDRA_FULL_ERROR=1; an interruption in exit status 130, a termination (SIGTERM) in
-    143. When a job of a sweep fails, the others go on.
+    unless HYDRA_FULL_ERROR=1; an interruption (SIGINT, SIGTERM) of a run in exit status 75: it is
+    to be resumed; before there is a run, in 128 + the signal's number. When a job of a sweep
+    fails, the others go on.
 
     Args:
         config_name: the primary configuration, e.g. "search".
@@ -82,11 +78,12 @@ def _run(config_name: str, job: Job, arguments: list[str]) -> None:
     command = _Command(config_name, job, kept_setting not in (None, "", "0"))
     os.environ[FULL_ERROR] = "1"  # Hydra then raises, and leaves printing to us
     try:
-        with terminable():
+        with interruptible():
             command.run(arguments)
-    except (Exception, KeyboardInterrupt, SystemExit) as error:
+    except (Exception, Interruption, KeyboardInterrupt, SystemExit) as error:
         command.stop(error)
     finally:
+        command.lock.release()
         sys.argv = kept_argv
         del os.environ[FULL_ERROR]
         if kept_setting is not None:
@@ -107,6 +104,7 @@ class _Command:
         self.folder: Path | None = None
         self.failure: Exception | None = None
         self.kept: dict[str, Kept] = {}
+        self.lock = RunLock()
 
     def run(self, arguments: list[str]) -> None:
         """Runs the job or, with -m, all of them and their summary."""
@@ -124,22 +122,20 @@ class _Command:
             self._run_sweep(_with_override(resumed, override), folder)
             return
         if resumed is arguments:
-            _check_unused(_typed_folder(self.name, arguments))
-            self._start(arguments, self._run_one)
+            self._start(arguments, self._run_one, _typed_folder(self.name, arguments))
         else:
             kept = Path(resumed[resumed.index("--config-path") + 1])
             with chdir(working_folder(kept / "hydra.yaml")):
-                self._start(resumed, self._run_one)
+                self._start(resumed, self._run_one, kept.parent)
         if self.failure is not None:
             raise self.failure
 
     def stop(self, error: BaseException) -> None:
         """Tells the user about an error and ends the command."""
         if interruption := interruption_of(error):
-            has_ended = isinstance(interruption, Termination)
             hint = "" if self.folder is None else f"; {self._resume_hint()}"
-            print(f"error: {'terminated' if has_ended else 'interrupted'}{hint}", file=sys.stderr)
-            raise SystemExit(TERMINATED if has_ended else INTERRUPTED)
+            print(f"error: {interruption}{hint}", file=sys.stderr)
+            raise SystemExit(RESUME if self.folder else 128 + interruption.number)
         if isinstance(error, SystemExit | BrokenPipeError):
             raise error
         self._say(error, "error")
@@ -148,12 +144,25 @@ class _Command:
     def _resume_hint(self) -> str:
         return f"nas-{self.name} resume={shlex.quote(str(self.folder))} goes on from there"
 
-    def _start(self, arguments: list[str], task: Callable[[DictConfig], float | None]) -> None:
+    def _start(
+        self,
+        arguments: list[str],
+        task: Callable[[DictConfig], float | None],
+        folder: Path | None = None,
+    ) -> None:
+        """Has Hydra compose the configuration and call the task.
+
+        A run's folder, where it is known by now, is locked before Hydra writes to it.
+        """
         sys.argv = [sys.argv[0], *arguments]
         command = hydra.main(
             version_base="1.3", config_path=str(config_dir()), config_name=self.name
         )
         try:
+            if folder is not None:
+                self.lock.take(folder)
+                if "--config-path" not in arguments:
+                    _check_unused(folder)
             with warnings.catch_warnings():
                 warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)
                 command(task)()
@@ -173,17 +182,20 @@ class _Command:
         try:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise ValueError("a sweep must be typed as -m: it then gets its summary")
-            return self.job(_typed(cfg, self.name), self.folder)
+            return self._do(cfg, self.folder)
         except Exception as error:  # raised again outside of Hydra, which would print it
             self.failure = error
             return None
 
     def _run_sweep(self, arguments: list[str], folder: Path) -> None:
         self.folder = folder
+        lock = RunLock()  # that of the jobs goes with them to other processes
+        lock.take(folder)
         try:
             self._start(arguments, self._run_job)
         finally:
             summarise_sweep(folder)
+            lock.release()
         if failed := failed_jobs(folder):
             raise ValueError(
                 f"{len(failed)} of the sweep's jobs failed: {', '.join(failed)}; "
@@ -208,31 +220,27 @@ class _Command:
         try:
             if kept := self.kept.get(os.path.relpath(folder, HydraConfig.get().sweep.dir)):
                 cfg = kept.restored(folder, list(HydraConfig.get().overrides.task))
-            return self.job(_typed(cfg, self.name), folder)
+            return self._do(cfg, folder)
         except (Exception, SystemExit) as error:
             if interruption := interruption_of(error):
                 raise interruption from None
             (folder / ERROR_FILE).write_text(message_of(error) + "\n", encoding="utf-8")
             self._say(error, f"error in {folder}")
             return math.nan
+        finally:
+            self.lock.release()
+
+    def _do(self, cfg: DictConfig, folder: Path) -> float | None:
+        """Does the job, in one process or several; no other command may write there meanwhile."""
+        checked = schema.typed(cfg, self.name)
+        if HydraConfig.get().output_subdir is not None:
+            self.lock.take(folder)
+        return launch.run(self.name, self.job, checked, folder)
 
     def _say(self, error: BaseException, start: str) -> None:
         if self.wants_traceback:
             traceback.print_exception(error)
         print(f"{start}: {message_of(error)}", file=sys.stderr, flush=True)
-
-
-def _typed(cfg: DictConfig, config_name: str) -> DictConfig:
-    """Returns the configuration on its shell, also where it comes from a run's folder."""
-    shell = SHELLS[config_name]
-    known = [each.name for each in fields(shell)]
-    if unknown := [str(key) for key in cfg if key not in known]:
-        raise ValueError(f"unknown key '{unknown[0]}'; choose from: {', '.join(sorted(known))}")
-    typed = OmegaConf.merge(OmegaConf.structured(shell), cfg)
-    assert isinstance(typed, DictConfig)
-    if missing := sorted(OmegaConf.missing_keys(typed)):
-        raise ValueError(f"{missing[0]} is missing; give {missing[0]}=...")
-    return typed
 
 
 def _with_override(arguments: list[str], override: str) -> list[str]:
@@ -273,9 +281,9 @@ def _composed_folder(name: str, overrides: list[str], key: str) -> Path:
     return Path(str(folder))
 
 
-def _check_unused(folder: Path | None) -> None:
+def _check_unused(folder: Path) -> None:
     """Refuses a folder where a run got somewhere: a new one would mix up their files."""
-    if folder is not None and any((folder / name).exists() for name in PROGRESS):
+    if any((folder / name).exists() for name in PROGRESS):
         raise ValueError(
             f"the folder {folder} must not hold a run already; choose another one, or go on "
             f"with it: resume={folder}"

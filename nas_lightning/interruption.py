@@ -5,31 +5,50 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Termination", "interruption_of", "terminable"]
+__all__ = ["RESUME", "Interruption", "interruptible", "interruption_of"]
+
+RESUME = 75  # exit status: the run is not done, start it again with resume=
 
 
-class Termination(KeyboardInterrupt):
-    """A SIGTERM: it ends a command as Control-C does."""
+class Interruption(BaseException):
+    """A SIGINT or SIGTERM; no Exception, so that nothing on the way takes it for a failure.
+
+    Args:
+        number: the signal's number.
+    """
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__("terminated" if number == signal.SIGTERM else "interrupted")
+        self.number = number
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """Raises `Termination` at a SIGTERM; left to itself, Lightning ends with exit status 0."""
+def interruptible() -> Iterator[None]:
+    """Raises `Interruption` at the first SIGINT or SIGTERM; a second SIGINT ends the process.
 
-    def terminate(*_: object) -> None:
-        raise Termination
+    Lightning would exit with status 0 at a SIGTERM, and ignore every SIGINT after the first.
+    """
+
+    def interrupt(number: int, _: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Interruption(number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    kept = signal.signal(signal.SIGTERM, terminate)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    kept = [signal.signal(each, interrupt) for each in signals]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, kept)
+        for each, handler in zip(signals, kept, strict=True):
+            signal.signal(each, handler)
 
 
-def interruption_of(error: BaseException) -> KeyboardInterrupt | None:
-    """Returns how a command was ended, if it was; Lightning makes a SystemExit of it."""
+def interruption_of(error: BaseException) -> Interruption | None:
+    """Returns how a command was ended, if it was; Lightning makes a SystemExit of some."""
     cause = error.__context__ if isinstance(error, SystemExit) else error
-    return cause if isinstance(cause, KeyboardInterrupt) else None
+    if isinstance(cause, KeyboardInterrupt):
+        return Interruption(signal.SIGINT)
+    return cause if isinstance(cause, Interruption) else None

@@ -59,7 +59,9 @@ def sweep_of(folder: Path) -> Path | None:
 
 
 def write_genotype(folder: Path, parts: "Parts", genotype: "Genotype") -> None:
-    """Writes genotype.json and its drawing."""
+    """Writes genotype.json and its drawing; of several processes, only the first does."""
+    if not parts.hardware.is_first:
+        return
     from nas_lightning.callbacks.files import write_text
     from nas_lightning.reports.drawing import draw
 
@@ -79,7 +81,9 @@ def write_confusion(folder: Path, parts: "Parts", module: "ChildModule") -> None
 
     if module.confusion is None:
         return
-    names, counts = parts.data.class_names, module.confusion.compute().tolist()
+    names, counts = parts.data.class_names, module.confusion.compute().tolist()  # all processes
+    if not parts.hardware.is_first:
+        return
     rows = [
         {"class, taken for": name} | dict(zip(names, row, strict=True))
         for name, row in zip(names, counts, strict=True)
@@ -92,6 +96,8 @@ def finish(
 ) -> dict[str, Any]:
     """Writes the report and, last of all, result.json; prints the summary.
 
+    Of several processes, only the first does so.
+
     Args:
         folder: the run's folder.
         parts: what was trained on and with.
@@ -101,6 +107,8 @@ def finish(
     Returns:
         The content of result.json.
     """
+    if not parts.hardware.is_first:
+        return dict(figures)
     from nas_lightning.callbacks.files import write_text
     from nas_lightning.reports.drawing import describe
     from nas_lightning.reports.page import write_report
@@ -137,6 +145,7 @@ def _facts(folder: Path, parts: "Parts", genotype: "Genotype") -> dict[str, Any]
         },
         "threads": torch.get_num_threads(),
         "hardware": f"{parts.hardware.accelerator} {parts.hardware.precision}",
+        "processes": parts.hardware.num_processes,
         "command": _command(folder),
     }
 

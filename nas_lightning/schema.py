@@ -1,12 +1,12 @@
 """The typed shell of the configurations: an unknown key or a wrong type fails at composition."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, DictConfig, OmegaConf
 
-__all__ = ["SearchConfig", "ShowConfig", "TrainConfig", "register"]
+__all__ = ["SearchConfig", "ShowConfig", "TrainConfig", "register", "typed"]
 
 
 @dataclass
@@ -91,9 +91,32 @@ class SearchConfig:
     callbacks: dict[str, Any] = field(default_factory=dict)
 
 
+SHELLS = {"search": SearchConfig, "train": TrainConfig, "show": ShowConfig}
+
+
 def register() -> None:
     """Puts the shells where Hydra finds them, as `schema/search` and so on."""
     store = ConfigStore.instance()
-    shells = {"search": SearchConfig, "train": TrainConfig, "show": ShowConfig}
-    for name, shell in shells.items():
+    for name, shell in SHELLS.items():
         store.store(name=name, group="schema", node=shell, package="_global_")
+
+
+def typed(cfg: DictConfig, config_name: str) -> DictConfig:
+    """Returns the configuration on its shell, also where it comes from a run's folder.
+
+    Args:
+        cfg: the configuration.
+        config_name: the command's, e.g. "search".
+
+    Raises:
+        ValueError: a key is unknown or missing.
+    """
+    shell = SHELLS[config_name]
+    known = [each.name for each in fields(shell)]
+    if unknown := [str(key) for key in cfg if key not in known]:
+        raise ValueError(f"unknown key '{unknown[0]}'; choose from: {', '.join(sorted(known))}")
+    merged = OmegaConf.merge(OmegaConf.structured(shell), cfg)
+    assert isinstance(merged, DictConfig)
+    if missing := sorted(OmegaConf.missing_keys(merged)):
+        raise ValueError(f"{missing[0]} is missing; give {missing[0]}=...")
+    return merged

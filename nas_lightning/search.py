@@ -58,7 +58,8 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     child = baselines = None
     if cfg.retrain:
         child = train.train_shown(parts, cfg, genotype, folder, figures)
-        export_child(folder, cfg.export)
+        if parts.hardware.is_first:
+            export_child(folder, cfg.export)
         baselines = baselines_of(parts, cfg, folder)
     notes = [*_notes(parts, genotype), *_comparison(parts, child, baselines)]
     finish(

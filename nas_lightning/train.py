@@ -49,7 +49,8 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     parts = build.assemble(cfg)
     genotype = read_genotype(cfg.genotype, parts.space)
     child = train_shown(parts, cfg, genotype, folder)
-    export_child(folder, cfg.export)
+    if parts.hardware.is_first:
+        export_child(folder, cfg.export)
     baselines = baselines_of(parts, cfg, folder) if cfg.baselines else None
     result: dict[str, Any] = {"search": None, "child": child, "baselines": baselines, "notes": []}
     finish(folder, parts, genotype, result)
@@ -172,8 +173,21 @@ def fit(
     watching = [*own, *observers(cfg, name)]
     plugins = [AtomicCheckpointIO()]
     loggers = () if dashboards is None else dashboards.loggers
-    trainer = parts.hardware.trainer(epochs, watching, loggers, plugins, folder, **options)
-    trainer.fit(module, datamodule=stage, ckpt_path=resumable(checkpoints), weights_only=True)
+    trainer = parts.hardware.trainer(
+        epochs,
+        watching,
+        loggers,
+        plugins,
+        folder,
+        wraps=module.automatic_optimization,
+        **options,
+    )
+    try:
+        trainer.fit(module, datamodule=stage, ckpt_path=resumable(checkpoints), weights_only=True)
+    except FloatingPointError as error:
+        last = checkpoints / "last.ckpt"
+        good = f"the last good checkpoint is {last}" if last.exists() else "no epoch was saved"
+        raise FloatingPointError(f"{error}; {good}") from error
     return trainer
 
 

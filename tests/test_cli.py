@@ -35,14 +35,14 @@ def test_a_traceback_is_shown_when_asked_for(call, capsys, monkeypatch):
 
 
 def test_an_interruption_names_the_run_to_go_on_with(call, capsys):
-    assert call("seed=15", "hydra.run.dir='my run'") == 130
+    assert call("seed=15", "hydra.run.dir='my run'") == 75
     folder = Path("my run").resolve()
     assert f"nas-search resume='{folder}' goes on" in capsys.readouterr().err
 
 
-def test_a_termination_has_a_status_of_its_own_and_names_the_run(call, capsys):
+def test_a_termination_names_the_run_and_leaves_the_handler_as_it_was(call, capsys):
     kept = signal.getsignal(signal.SIGTERM)
-    assert call("seed=16", "hydra.run.dir=run") == 143
+    assert call("seed=16", "hydra.run.dir=run") == 75
     assert (
         f"error: terminated; nas-search resume={Path('run').resolve()}" in capsys.readouterr().err
     )
@@ -65,7 +65,7 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
         except KeyboardInterrupt:
             sys.exit(1)
 
-    assert call(job=interrupted) == 130
+    assert call(job=interrupted) == 75
 
 
 @pytest.mark.parametrize(

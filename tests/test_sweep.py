@@ -67,13 +67,13 @@ def test_a_mistake_in_one_option_of_a_sweep_stops_it_before_any_job(sweep, tmp_p
 
 def test_an_interruption_ends_the_whole_sweep(sweep, tmp_path):
     status, _, _ = sweep("seed=0,15,1")
-    assert status == 130
+    assert status == 75
     assert not (tmp_path / "sweep" / "2").exists()
 
 
 def test_a_termination_ends_the_whole_sweep(sweep, tmp_path):
     status, _, err = sweep("seed=0,16,1")
-    assert status == 143
+    assert status == 75
     assert err == "error: terminated; nas-search resume=sweep goes on from there\n"
     assert not (tmp_path / "sweep" / "2").exists()
 
@@ -113,7 +113,7 @@ def test_a_grid_of_hyperparameters_is_grouped_by_every_key_of_it(sweep, tmp_path
 @pytest.fixture
 def stopped(sweep, tmp_path, monkeypatch):
     """A sweep that was stopped within the second of its three jobs; nothing stops it any more."""
-    assert sweep("seed=0,15,1", "hydra/launcher=basic", "child.epochs=5")[0] == 130
+    assert sweep("seed=0,15,1", "hydra/launcher=basic", "child.epochs=5")[0] == 75
     monkeypatch.setattr(quick_job, "STOPPED", None)
     return tmp_path / "sweep"
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.scale import Scale
+from nas_lightning.core.synchronised_norm import synchronised_norm
 
 __all__ = [
     "SETTLED",
@@ -30,8 +31,9 @@ SETTLED = 10  # steps after which the momentum stays
 class BatchNorm(nn.BatchNorm2d):
     """BatchNorm (Ioffe & Szegedy, 2015, arXiv:1502.03167) with eps 1e-5 and momentum 0.1.
 
-    It differs from torch's in two ways: `fixed` always normalises by the running statistics,
-    and `still_statistics` keeps a training forward from moving them. Batches are not counted.
+    It differs from torch's in three ways: `fixed` always normalises by the running statistics,
+    `still_statistics` keeps a training forward from moving them, and while `synchronised` is true
+    the statistics come from the batches of all processes. Batches are not counted.
 
     Args:
         channels: number of channels of the images (N, channels, H, W); of images with fewer it
@@ -44,10 +46,13 @@ class BatchNorm(nn.BatchNorm2d):
         super().__init__(channels, affine=affine)
         self.fixed = fixed
         self.moves = True
+        self.synchronised = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns x (N, channels, H, W) normalised a channel."""
         from_batch = self.training and not self.fixed
+        if from_batch and self.synchronised:
+            return synchronised_norm(self, x, self.moves)
         keep = not from_batch or self.moves
         mean, var = (self.running_mean, self.running_var) if keep else (None, None)
         affine = self.weight, self.bias

@@ -17,10 +17,14 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Batch
+from nas_lightning.modules.agreement import average_statistics
+from nas_lightning.modules.health import DATA_CURE, IMAGES, NumberWatch, check_finite
 from nas_lightning.modules.meter import CostMeter
 from nas_lightning.modules.task import Classification, Task
 
 __all__ = ["ChildModule", "ChildRecipe", "build_child"]
+
+LOSS = "the child's loss"
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class ChildModule(L.LightningModule):
         self.recipe, self.seed = recipe or ChildRecipe(), seed
         self.task: Task = task or Classification()
         self.card = dict(card or {})
-        self.meter = CostMeter()
+        self.meter, self.watch = CostMeter(), NumberWatch()
         self.train_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.validation_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.test_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
@@ -158,6 +162,7 @@ class ChildModule(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seeds what the epoch draws and sets its drop-path probability."""
         epoch = self.current_epoch
+        self.watch.start_epoch()
         seed = keyed_seed(self.seed, "child", epoch, self.global_rank)
         torch.manual_seed(seed)
         probability = self.recipe.drop_path * epoch / self.recipe.epochs
@@ -172,6 +177,7 @@ class ChildModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Returns the smoothed loss, the auxiliary head's part included."""
         x, targets = batch
+        self.watch.start_step({IMAGES["train"]: x})
         loss = self._smoothed_loss
         if hasattr(self.network, "auxiliary"):
             logits, auxiliary = self.network.forward_auxiliary(x, self._drop_path)
@@ -183,6 +189,7 @@ class ChildModule(L.LightningModule):
                 else self.network(x, drop_path=self._drop_path)
             )
             total = loss(logits, targets)
+        self.watch.note(LOSS, total)
         self.log(
             "child/train_loss",
             total,
@@ -192,7 +199,7 @@ class ChildModule(L.LightningModule):
             batch_size=len(targets),
         )
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.log("child/lr", lr, on_step=False, on_epoch=True)
+        self.log("child/lr", lr, on_step=False, on_epoch=True, sync_dist=True)
         self._measure("train", self.train_metrics, logits, targets)
         self.meter.training_samples += len(targets) * self.trainer.world_size
         self.meter.gradient_steps += 1
@@ -219,17 +226,19 @@ class ChildModule(L.LightningModule):
             self.task.update(self.confusion, outputs, targets)
 
     def on_train_epoch_end(self) -> None:
-        """Stops with a message where the epoch's loss is no number.
+        """Stops where the loss or a param is no number, before the epoch is saved.
 
         Raises:
-            FloatingPointError: the loss is infinite or NaN.
+            FloatingPointError: one is infinite or NaN.
         """
-        loss = self.trainer.callback_metrics["child/train_loss"]
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the child's loss became {float(loss)} in epoch "
-                f"{self.current_epoch}; lower child.lr ({self.recipe.lr})"
-            )
+        average_statistics(self.network, self.trainer)
+        cure, epoch = f"lower child.lr ({self.recipe.lr})", self.current_epoch
+        self.watch.check(epoch, {IMAGES["train"]: DATA_CURE, LOSS: cure})
+        check_finite("the child's params", self.network.named_parameters(), epoch, cure)
+
+    def on_validation_epoch_start(self) -> None:
+        """Has all processes validate one network."""
+        average_statistics(self.network, self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the card to a checkpoint."""

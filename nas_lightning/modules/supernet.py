@@ -27,6 +27,8 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Batch, OneShotStrategy
 from nas_lightning.modules import building
+from nas_lightning.modules.agreement import average_statistics
+from nas_lightning.modules.health import IMAGES, LOSSES, NumberWatch, check_search
 from nas_lightning.modules.meter import CostMeter
 from nas_lightning.modules.task import Classification, Task
 
@@ -76,7 +78,7 @@ class SupernetModule(L.LightningModule):
         self._install(building.build_supernet(space, self.scale, keyed_seed(seed, "supernet")))
         self.strategy = strategy
         self.metrics = nn.ModuleDict(self.task.metrics(num_outputs))
-        self.meter = CostMeter()
+        self.meter, self.watch = CostMeter(), NumberWatch()
         self.lr = strategy.params_optimizer.lr
 
     @property
@@ -121,6 +123,7 @@ class SupernetModule(L.LightningModule):
         for group in self._optimizer("params").param_groups:
             group["lr"] = self.lr
         self.strategy.start_epoch(epoch)
+        self.watch.start_epoch()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Builds for the epoch just finished, and tells the strategy, before its state loads."""
@@ -147,37 +150,27 @@ class SupernetModule(L.LightningModule):
             ValueError: the batch does not hold a "train" and a "val" part.
         """
         building.check_parts(batch)
+        self.watch.start_step({IMAGES[part]: batch[part][0] for part in ("train", "val")})
         loss = self.strategy.search_step(batch["train"], batch["val"], self)
-        self.log(
-            "search/train_loss",
-            loss,
-            on_step=False,
-            on_epoch=True,
-            sync_dist=True,
-            batch_size=len(batch["train"][1]),
-        )
-        self.log("search/lr", self.lr, on_step=False, on_epoch=True, reduce_fx="max")
+        once: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}
+        self.log("search/train_loss", loss, batch_size=len(batch["train"][1]), **once)
+        self.log("search/lr", self.lr, reduce_fx="max", **once)
         self._stop_at_cap()
 
     def on_train_epoch_end(self) -> None:
-        """Stops with a message where the epoch's loss is no number.
-
-        Raises:
-            FloatingPointError: the loss is infinite or NaN.
-        """
-        loss = self.trainer.callback_metrics["search/train_loss"]
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the training loss became {float(loss)} in epoch {self.current_epoch}; lower "
-                f"strategy.params_optimizer.lr ({self.strategy.params_optimizer.lr})"
-            )
+        """Stops where numbers are none or processes differ (see `check_search`)."""
+        average_statistics(self.supernet, self.trainer)
+        check_search(self, self.watch)
 
     def on_validation_epoch_start(self) -> None:
         """Fixes the mixture that is validated, the strategy's scores, and logs its state."""
+        average_statistics(self.supernet, self.trainer)
         self._validated = scores = self.strategy.scores()
         weights = scores.weights.detach()
-        self.log("search/alpha_entropy", mean_entropy(weights, self.strategy.allowed))
-        self.log("search/skip_share", mean_share(weights, self.space.choices, "skip_connect"))
+        entropy = mean_entropy(weights, self.strategy.allowed)
+        share = mean_share(weights, self.space.choices, "skip_connect")
+        self.log("search/alpha_entropy", entropy, sync_dist=True)
+        self.log("search/skip_share", share, sync_dist=True)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the mixture on the validation part."""
@@ -225,6 +218,7 @@ class SupernetModule(L.LightningModule):
         grads = self.gradient(loss, wrt)
         building.take_step(taken, wrt, grads, clipped, self.strategy.params_optimizer.clip)
         self.meter.gradient_steps += 1
+        self.watch.note(LOSSES[which], loss)
         return loss.detach()
 
     @torch.no_grad()
@@ -241,6 +235,7 @@ class SupernetModule(L.LightningModule):
         with kept_state(self.supernet):
             if recalibrate is not None:
                 recalibrated(self.supernet, (x for x, _ in recalibrate), forward)
+            average_statistics(self.supernet, self.trainer)
             self.supernet.train(batch_statistics)
             for x, targets in batches:
                 self.task.update(metric, forward(x), targets.to(self.device))

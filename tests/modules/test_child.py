@@ -163,9 +163,14 @@ def test_drop_path_draws_the_same_in_the_same_epoch_and_others_in_the_next():
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_with_the_epoch_and_the_cure(value):
-    metrics = {"child/train_loss": torch.tensor(value)}
-    module = stubbed(ChildRecipe(lr=0.25), callback_metrics=metrics, current_epoch=2)
-    message = rf"child's loss became {value} in epoch 2; lower child.lr \(0.25\)"
+    module = stubbed(ChildRecipe(lr=0.25), current_epoch=2)
+    for loss in (2.5, value):
+        module.watch.start_step({})
+        module.watch.note("the child's loss", torch.tensor(loss))
+    message = (
+        rf"child's loss became {value} in step 1 of epoch 2 \(the last good one: 2.5\); lower "
+        r"child.lr \(0.25\)"
+    )
     with pytest.raises(FloatingPointError, match=message):
         module.on_train_epoch_end()
 

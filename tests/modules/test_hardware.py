@@ -23,10 +23,11 @@ def no_gpu(monkeypatch):
         ({"accelerator": "cuda"}, r"hardware\.accelerator \(cuda\) needs a device"),
         ({"accelerator": "tpu"}, r"hardware\.accelerator \(tpu\) needs a device"),
         ({"accelerator": "abacus"}, r"'abacus'; choose from: cpu, cuda, gpu, mps, tpu"),
-        ({"devices": 2}, r"hardware\.devices \(2\) must be 1"),
+        ({"devices": 0}, r"hardware\.devices \(0\) must be at least 1, or auto for all GPUs"),
+        ({"devices": "two"}, r"hardware\.devices \(two\) must be at least 1, or auto"),
         ({"threads": 0}, r"hardware\.threads \(0\) must be between 1 and 1024, or null"),
         ({"threads": 10**6}, r"hardware\.threads \(1000000\) must be between 1 and 1024"),
-        ({"precision": "16-mixed"}, r"'16-mixed'; choose from: 32-true, 64-true, bf16-mixed"),
+        ({"precision": "16-mixed"}, r"'16-mixed'; choose from: 32-true, 64-true, bf16-mixed, auto"),
     ],
 )
 def test_hardware_that_is_not_there_is_refused(values, message, no_gpu):

@@ -206,8 +206,11 @@ def test_a_batch_of_one_part_is_refused_with_the_cure(batch, kind):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_with_the_epoch_and_the_cure(value):
     module = with_log(module_of())
-    module.trainer.callback_metrics["search/train_loss"] = torch.tensor(value)
-    message = rf"loss became {value} in epoch 4; lower strategy.params_optimizer.lr \(0.025\)"
+    module.watch.start_step({})
+    module.watch.note("the training loss", torch.tensor(value))
+    message = (
+        rf"loss became {value} in step 0 of epoch 4; lower strategy.params_optimizer.lr \(0.025\)"
+    )
     with pytest.raises(FloatingPointError, match=message):
         module.on_train_epoch_end()
 
