@@ -112,7 +112,11 @@ class ChainSpace(SearchSpace):
         return Scale(24, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
-        """Returns the network; nodes are layers with their filters, e.g. "2: 3x5, 36 filters"."""
+        """Returns the network; its nodes are layers.
+
+        "2: 3x5x36" is layer 2 with 36 filters of height 3 and width 5; strides that are chosen
+        follow, e.g. "2: 3x5x36 /2x1".
+        """
         chosen = self.validate(genotype).mapping
         sources = self._sources(chosen)
         names = ["image"] + [self._label(i, chosen) for i in sources] + ["classifier"]
@@ -161,8 +165,8 @@ class ChainSpace(SearchSpace):
 
     def _label(self, i: int, chosen: Mapping[str, str]) -> str:
         height, width, *strides, filters = (chosen[f"layer_{i}/{key}"] for key in self.sizes)
-        stride = f", stride {'x'.join(strides)}" if strides else ""
-        return f"{i}: {height}x{width}, {filters} filters{stride}"
+        stride = f" /{'x'.join(strides)}" if strides else ""
+        return f"{i}: {height}x{width}x{filters}{stride}"
 
 
 def _skip(layer: int, source: int) -> str:

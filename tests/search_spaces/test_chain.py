@@ -134,7 +134,7 @@ def test_the_expected_cost_is_the_mean_over_all_options():
 def test_a_drawing_names_layers_and_what_they_read():
     (graph,) = FIXED.graphs(wired(FIXED, s3_1="yes"))
     image, first, second, third, classifier = graph.nodes
-    assert third == "3: 3x5, 24 filters"
+    assert third == "3: 3x5x24"
     assert {(e.source, e.target) for e in graph.edges} == {
         (image, first),
         (image, second),
@@ -142,7 +142,7 @@ def test_a_drawing_names_layers_and_what_they_read():
         (second, classifier),
         (third, classifier),
     }
-    assert "stride 1x1" in STRIDED.graphs(wired(STRIDED))[0].nodes[1]
+    assert STRIDED.graphs(wired(STRIDED))[0].nodes[1] == "1: 1x1x24 /1x1"
 
 
 @pytest.mark.parametrize(
