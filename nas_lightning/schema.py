@@ -21,8 +21,8 @@ class ShowConfig:
         channels: channels of the child's first cells; null takes the published child's.
         cells: cells of the child; null takes the published child's.
         stem: stem of the child; null takes the published child's.
-        input_shape: image shape (channels, height, width).
-        num_outputs: number of classes.
+        input_shape: image shape (channels, height, width); null takes the published child's.
+        num_outputs: number of classes; null takes the published child's.
     """
 
     genotype: str = MISSING
@@ -32,8 +32,8 @@ class ShowConfig:
     channels: int | None = None
     cells: int | None = None
     stem: str | None = None
-    input_shape: list[int] = field(default_factory=lambda: [3, 32, 32])
-    num_outputs: int = 10
+    input_shape: list[int] | None = None
+    num_outputs: int | None = None
 
 
 @dataclass

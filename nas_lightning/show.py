@@ -12,6 +12,8 @@ from nas_lightning import cli
 
 __all__ = ["job", "main"]
 
+DEFAULT_SHAPE, DEFAULT_OUTPUTS = (3, 32, 32), 10
+
 
 def main() -> None:
     """Runs the command."""
@@ -30,12 +32,10 @@ def job(cfg: DictConfig, folder: Path) -> None:
     space = build.make(cfg.search_space, "search_space", kind=SearchSpace)
     genotype = read_genotype(cfg.genotype, space)
     changes = {k: cfg[k] for k in ("channels", "cells", "stem") if cfg[k] is not None}
-    scale = replace(
-        space.published_scale(),
-        input_shape=tuple(cfg.input_shape),
-        num_outputs=cfg.num_outputs,
-        **changes,
-    )
+    published = space.published_scale()
+    shape = cfg.input_shape or published.input_shape or DEFAULT_SHAPE
+    outputs = cfg.num_outputs or published.num_outputs or DEFAULT_OUTPUTS
+    scale = replace(published, input_shape=tuple(shape), num_outputs=outputs, **changes)
     size = child_cost(space, genotype, scale)
     graphs, text = space.graphs(genotype), space.write_text(genotype)
     if cfg.output is not None:

@@ -68,6 +68,12 @@ def test_a_child_of_any_size_is_measured(show):
     assert json.loads(text)["parameters"] == 4_718_752  # the paper's 4.7 M
 
 
+def test_images_and_classes_are_the_published_childs(show):
+    text = show("genotype=proxyless_mobile", "search_space=mobile", "json=true")
+    size = json.loads(text)
+    assert (size["parameters"], size["multiply_adds"]) == (4_080_512, 320_427_584)
+
+
 def test_what_a_search_found_is_shown_by_its_folder(show, finished):
     text = show(f"genotype={finished}", *SMALL, "json=true")
     assert json.loads(text)["id"] == json.loads((finished / "genotype.json").read_text())["id"]

@@ -118,14 +118,13 @@ def is_drawable(console: Console) -> bool:
 def preferred(module: SupernetModule) -> str:
     """Returns the options that the found genotype uses most, with how often.
 
-    They are operations, or in a space without these sizes such as "kernel 5".
+    They are operations, or in a space without these sizes such as "with kernel 5".
     """
     chosen = module.space.discretize(module.strategy.scores()).mapping
     made = [(d, chosen[d.name]) for d in module.space.decisions if d.name in chosen]
     ops = [option for decision, option in made if decision.kind == "op"]
     if not ops:
-        ops = [
-            f"{d.name.split('/')[-1]} {o}".replace("_", " ") for d, o in made if d.kind == "size"
-        ]
+        sizes = [(d.name.split("/")[-1], option) for d, option in made if d.kind == "size"]
+        ops = [f"with {name.replace('_', ' ')} {option}" for name, option in sizes]
     counts = sorted({op: ops.count(op) for op in ops}.items(), key=lambda item: -item[1])
     return ", ".join(f"{number} {op}" for op, number in counts[:3])

@@ -55,14 +55,10 @@ class BatchNorm(nn.BatchNorm2d):
             return synchronised_norm(self, x, self.moves)
         keep = not from_batch or self.moves
         mean, var = (self.running_mean, self.running_var) if keep else (None, None)
-        affine = self.weight, self.bias
+        tensors = [mean, var, self.weight, self.bias]
         if x.shape[1] < self.num_features:
-            mean, var, *affine = (_leading(t, x.shape[1]) for t in (mean, var, *affine))
-        return F.batch_norm(x, mean, var, *affine, from_batch, self.momentum or 0.0, self.eps)
-
-
-def _leading(tensor: Tensor | None, channels: int) -> Tensor | None:
-    return None if tensor is None else tensor[:channels]
+            tensors = [None if tensor is None else tensor[: x.shape[1]] for tensor in tensors]
+        return F.batch_norm(x, *tensors, from_batch, self.momentum or 0.0, self.eps)
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,15 @@ class EnasMacroSpace(SearchSpace):
                 chosen[name] = _pick((NO, YES), next(numbers), name)
         return self.genotype(chosen)
 
+    def write_text(self, genotype: Genotype) -> str:
+        """Returns a genotype in ENAS's notation, layers parted by "/"."""
+        chosen, lines = self.validate(genotype).mapping, list[str]()
+        for layer in range(1, self.layers + 1):
+            bits = [chosen[_skip(layer, source)] == YES for source in range(layer - 1)]
+            numbers = [MACRO_OPS.index(chosen[_op(layer)]), *map(int, bits)]
+            lines.append(" ".join(map(str, numbers)))
+        return " / ".join(lines)
+
     def _skips(self, chosen: Mapping[str, str]) -> dict[int, list[int]]:
         return {
             layer: [s for s in range(layer - 1) if chosen[_skip(layer, s)] == YES]

@@ -8,6 +8,8 @@ from rich.console import Console
 from torch import nn
 
 from nas_lightning.callbacks.progress import Progress, is_drawable, preferred
+from nas_lightning.search_spaces.mobile import MobileSpace
+from nas_lightning.strategies.darts import Darts
 
 PREFERRED = "4 sep_conv_3x3"
 
@@ -107,3 +109,11 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines():
 
 def test_the_most_used_options_are_preferred(likes_convolutions):
     assert preferred(likes_convolutions) == PREFERRED
+
+
+def test_sizes_are_preferred_where_a_space_has_no_operations(module):
+    space, wanted = MobileSpace(), {"skip": "no", "kernel": "5", "expansion": "3"}
+    module.space, module.strategy = space, Darts(space, seed=0)
+    for row, choice in zip(module.strategy.alpha.data, space.choices, strict=True):
+        row[choice.options.index(wanted[choice.name.split("/")[-1]])] = 9.0
+    assert preferred(module) == "21 with kernel 5, 21 with expansion 3"

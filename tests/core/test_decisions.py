@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nas_lightning.core.decisions import (
     Decision,
+    active_choices,
     canonical,
     complete,
     count,
@@ -214,3 +215,17 @@ def test_a_long_list_of_options_is_cut_in_a_message():
     wide = (Decision("wide", tuple(f"o{i}" for i in range(30)), "op"),)
     with pytest.raises(ValueError, match=r"o19, \.\.\. \(30 in all\)$"):
         canonical(wide, {"wide": "x"})
+
+
+def test_choices_without_effect_are_left_out():
+    decisions = (
+        Decision("a", ("no", "yes"), "skip"),
+        Decision("b", ("1", "2"), "size", (("a", ("yes",)),)),
+        Decision("c", ("1", "2"), "size", (("b", ("2",)),)),
+    )
+    assert active_choices(decisions, {"a": "no", "b": "2", "c": "1"}) == {"a": "no"}
+    assert active_choices(decisions, {"a": "yes", "b": "2", "c": "1"}) == {
+        "a": "yes",
+        "b": "2",
+        "c": "1",
+    }

@@ -54,6 +54,7 @@ def test_enas_text_is_read_layer_by_layer():
         "layer_4/skip_2",
     ]
     assert read_genotype(TEXT, SMALL) == SMALL.read_text(TEXT.replace("/", "\n"))
+    assert SMALL.write_text(SMALL.read_text(TEXT)) == TEXT
 
 
 @pytest.mark.parametrize(
