@@ -39,6 +39,8 @@ class Look(Operation):
         norm: flavour of BatchNorm.
     """
 
+    order: Tensor
+
     def __init__(self, op: str, channels: int, num_pixels: int, norm: Norm) -> None:
         super().__init__()
         self.conv = nn.Conv2d(1, channels, 3, padding=1, bias=False)
@@ -63,7 +65,6 @@ class PlantedNetwork(nn.Module):
     Args:
         tables: by kind of cell, its branches; the mixture's weights are theirs.
         planes: by kind of cell, the planes that it reads.
-        num_nodes: nodes of a cell, the last of which is its output.
         cells: number of cells; kinds take turns.
         scale: sizes and flavours.
     """
@@ -72,7 +73,6 @@ class PlantedNetwork(nn.Module):
         self,
         tables: Mapping[str, Sequence[Branch]],
         planes: Mapping[str, Sequence[int]],
-        num_nodes: int,
         cells: int,
         scale: Scale,
     ) -> None:
@@ -83,15 +83,13 @@ class PlantedNetwork(nn.Module):
         self.kinds = [tuple(tables)[index % len(tables)] for index in range(cells)]
 
         def build(branch: Branch) -> Operation:
-            if branch.op == SKIP:
-                return Skip()
             return Look(branch.op, scale.channels, height * width, norm)
 
         self.cells = nn.ModuleList()
         for kind in self.kinds:
             reads = [Skip() for _ in planes[kind]]
-            last = len(reads) + num_nodes - 1
-            cell = Cell(tables[kind], build, reads, last + 1, [last], scale.channels, 1)
+            node = len(reads)
+            cell = Cell(tables[kind], build, reads, node + 1, [node], scale.channels, 1)
             self.cells.append(cell)
         self.classifier = nn.Linear(scale.channels, scale.outputs())
 
@@ -134,24 +132,8 @@ class Planted(SearchSpace):
         """Builds the network of one genotype."""
         return self.network(self.tables(self.validate(genotype).mapping), scale)
 
-    def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
-        """Returns each kind of cell: planes, nodes, and what looks at them."""
-        tables = self.tables(self.validate(genotype).mapping)
-        return tuple(self._graph(kind, table) for kind, table in tables.items())
-
-    def _graph(self, kind: str, table: Sequence[Branch]) -> Graph:
-        planes = self._planes()[kind]
-        last = len(planes) + self._num_nodes() - 1
-        names = [f"plane {plane}" for plane in planes]
-        names += [f"node {state}" for state in range(len(planes), last)] + ["output"]
-        edges = tuple(Edge(names[b.source], names[b.target], b.op) for b in table)
-        return Graph(kind, tuple(names), edges)
-
     @abstractmethod
     def _planes(self) -> dict[str, tuple[int, ...]]: ...
-
-    @abstractmethod
-    def _num_nodes(self) -> int: ...
 
 
 class PlantedCells(Planted):
@@ -182,9 +164,18 @@ class PlantedCells(Planted):
                 found[kind].append(Branch(edge, EDGES, op, (factor,)))
         return {kind: tuple(table) for kind, table in found.items()}
 
+    def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
+        """Returns each kind of cell: planes, and what looks at them."""
+        graphs = []
+        for kind, table in self.tables(self.validate(genotype).mapping).items():
+            names = [*(f"plane {plane}" for plane in self._planes()[kind]), "output"]
+            edges = tuple(Edge(names[b.source], names[b.target], b.op) for b in table)
+            graphs.append(Graph(kind, tuple(names), edges))
+        return tuple(graphs)
+
     def network(self, tables: Mapping[str, Sequence[Branch]], scale: Scale) -> PlantedNetwork:
         """Builds a network of these branches."""
-        return PlantedNetwork(tables, self._planes(), 1, scale.cells, scale)
+        return PlantedNetwork(tables, self._planes(), scale.cells, scale)
 
     def best(self) -> Genotype:
         """Returns the genotype that undoes each plane's scrambling."""
@@ -193,9 +184,6 @@ class PlantedCells(Planted):
 
     def _planes(self) -> dict[str, tuple[int, ...]]:
         return {kind: tuple(range(k * EDGES, (k + 1) * EDGES)) for k, kind in enumerate(KINDS)}
-
-    def _num_nodes(self) -> int:
-        return 1
 
 
 class PlantedLayers(Planted):
@@ -219,22 +207,36 @@ class PlantedLayers(Planted):
         super().__init__("planted_layers", scale, choices)
 
     def tables(self, chosen: Mapping[str, str] | None) -> dict[str, tuple[Branch, ...]]:
-        """Returns the branches of the layers, which are one cell's nodes."""
+        """Returns the branches of the layers: each weighs what its later skips let through."""
+        index = {choice.name: number for number, choice in enumerate(self.choices)}
         found = []
-        for index, choice in enumerate(self.choices):
-            layer = int(choice.name.split("/")[0].removeprefix("layer_"))
-            options = choice.options if chosen is None else (chosen[choice.name],)
-            for option in options:
-                factor = Factor(index, tuple(float(option == o) for o in choice.options))
-                if choice.kind == "op":
-                    found.append(Branch(layer, PLANES + layer, option, (factor,)))
-                elif option == YES:
-                    found.append(Branch(PLANES + layer - 1, PLANES + layer, SKIP, (factor,)))
+        for layer in range(PLANES):
+            later = [f"layer_{number}/skip" for number in range(layer + 1, PLANES)]
+            if chosen is not None and any(chosen[name] == NO for name in later):
+                continue
+            passed = tuple(Factor(index[name], (0.0, 1.0)) for name in later)
+            name = f"layer_{layer}/op"
+            for op in OPS if chosen is None else (chosen[name],):
+                own = Factor(index[name], tuple(float(op == o) for o in OPS))
+                found.append(Branch(layer, PLANES, op, (own, *passed)))
         return {"layers": tuple(found)}
+
+    def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
+        """Returns the chain of layers."""
+        chosen = self.validate(genotype).mapping
+        layers = [f"layer {layer}" for layer in range(PLANES)]
+        planes = [f"plane {layer}" for layer in range(PLANES)]
+        looks = [Edge(planes[n], layers[n], chosen[f"layer_{n}/op"]) for n in range(PLANES)]
+        skips = [
+            Edge(layers[n - 1], layers[n], SKIP)
+            for n in range(1, PLANES)
+            if chosen[f"layer_{n}/skip"] == YES
+        ]
+        return (Graph("layers", (*planes, *layers), (*looks, *skips)),)
 
     def network(self, tables: Mapping[str, Sequence[Branch]], scale: Scale) -> PlantedNetwork:
         """Builds a network of these branches."""
-        return PlantedNetwork(tables, self._planes(), PLANES, 1, scale)
+        return PlantedNetwork(tables, self._planes(), 1, scale)
 
     def best(self) -> Genotype:
         """Returns the genotype that undoes each plane's scrambling and keeps every layer."""
@@ -243,6 +245,3 @@ class PlantedLayers(Planted):
 
     def _planes(self) -> dict[str, tuple[int, ...]]:
         return {"layers": tuple(range(PLANES))}
-
-    def _num_nodes(self) -> int:
-        return PLANES
