@@ -36,7 +36,7 @@ def baselines_of(parts: "Parts", cfg: DictConfig, folder: Path) -> dict[str, Any
         folder: the run's folder; those of a sweep keep their baselines in the sweep's.
     """
     from nas_lightning import train
-    from nas_lightning.callbacks.files import write_text
+    from nas_lightning.callbacks.atomic import write_text
     from nas_lightning.sweep import sweep_of
 
     sweep = sweep_of(folder)

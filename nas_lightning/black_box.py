@@ -77,7 +77,7 @@ def _search(
     dashboards: "Dashboards",
 ) -> Found:
     """Evaluates what the strategy asks for; returns the best genotype and the figures."""
-    from nas_lightning.callbacks.files import write_text
+    from nas_lightning.callbacks.atomic import write_text
     from nas_lightning.callbacks.scores import TrialBoard
     from nas_lightning.callbacks.trials import TrialLog
     from nas_lightning.evaluation.journal import Journal

@@ -23,6 +23,11 @@ EXAMPLES = {
         "nas-train genotype=RUN_DIR child=darts_cifar  what a search found",
         "nas-train resume=RUN_DIR                      go on where a run stopped",
     ),
+    "benchmark": (
+        "nas-benchmark experiment=nasbench201/evolution     the published protocol, 500 seeds",
+        "nas-benchmark strategy=random seeds=100 budget_s=6000 data=cifar100",
+        "nas-benchmark experiment=nasbench201/evolution compare=[RUN_DIR]",
+    ),
     "show": (
         "nas-show genotype=darts_v2",
         "nas-show genotype=RUN_DIR json=true",

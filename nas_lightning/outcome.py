@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "choice_of",
+    "command_of",
     "finish",
     "finished",
     "is_of_sweep",
     "kept_overrides",
     "sweep_of",
+    "versions",
     "write_confusion",
     "write_genotype",
 ]
@@ -62,11 +64,11 @@ def write_genotype(folder: Path, parts: "Parts", genotype: "Genotype") -> None:
     """Writes genotype.json and its drawing; of several processes, only the first does."""
     if not parts.hardware.is_first:
         return
-    from nas_lightning.callbacks.files import write_text
+    from nas_lightning.callbacks.atomic import write_text
     from nas_lightning.reports.drawing import draw
 
     provenance = {
-        "command": _command(folder),
+        "command": command_of(folder),
         "seed": parts.seed,
         "data": choice_of(folder, "data"),
     }
@@ -76,7 +78,7 @@ def write_genotype(folder: Path, parts: "Parts", genotype: "Genotype") -> None:
 
 def write_confusion(folder: Path, parts: "Parts", module: "ChildModule") -> None:
     """Writes confusion.csv: how many test images of a class (row) were taken for which (column)."""
-    from nas_lightning.callbacks.files import write_text
+    from nas_lightning.callbacks.atomic import write_text
     from nas_lightning.callbacks.logs import csv_text
 
     if module.confusion is None:
@@ -109,7 +111,7 @@ def finish(
     """
     if not parts.hardware.is_first:
         return dict(figures)
-    from nas_lightning.callbacks.files import write_text
+    from nas_lightning.callbacks.atomic import write_text
     from nas_lightning.reports.drawing import describe
     from nas_lightning.reports.page import write_report
     from nas_lightning.reports.summary import summary
@@ -138,15 +140,20 @@ def _facts(folder: Path, parts: "Parts", genotype: "Genotype") -> dict[str, Any]
         },
         "genotype_id": genotype.id,
         "split": parts.data.split_hash,
-        "versions": {
-            "nas_lightning": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in PACKAGES},
-        },
+        "versions": versions(),
         "threads": torch.get_num_threads(),
         "hardware": f"{parts.hardware.accelerator} {parts.hardware.precision}",
         "processes": parts.hardware.num_processes,
-        "command": _command(folder),
+        "command": command_of(folder),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Returns the version of this package, Python, and what results may depend on."""
+    return {
+        "nas_lightning": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
     }
 
 
@@ -156,7 +163,8 @@ def choice_of(folder: Path, group: str) -> str | None:
     return None if choice is None else str(choice)
 
 
-def _command(folder: Path) -> str:
+def command_of(folder: Path) -> str:
+    """Returns the command line that a run was started with."""
     return " ".join([f"nas-{_setting(folder, 'job.config_name')}", *kept_overrides(folder)])
 
 

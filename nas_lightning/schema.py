@@ -6,7 +6,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-__all__ = ["SearchConfig", "ShowConfig", "TrainConfig", "register", "typed"]
+__all__ = ["BenchmarkConfig", "SearchConfig", "ShowConfig", "TrainConfig", "register", "typed"]
 
 
 @dataclass
@@ -91,7 +91,36 @@ class SearchConfig:
     callbacks: dict[str, Any] = field(default_factory=dict)
 
 
-SHELLS = {"search": SearchConfig, "train": TrainConfig, "show": ShowConfig}
+@dataclass
+class BenchmarkConfig:
+    """Configuration of `nas-benchmark`.
+
+    Attributes:
+        seed: seed of the first search; the others follow.
+        seeds: number of searches.
+        budget_s: simulated seconds of training of each; null leaves the end to strategy.trials.
+        compare: folders of earlier benchmarks to compare with.
+        search_space, strategy, evaluation, objective: the groups.
+        data: whose name says which of the table's columns are read; no data are loaded.
+    """
+
+    seed: int = 0
+    seeds: int = 500
+    budget_s: float | None = 12000.0
+    compare: list[str] = field(default_factory=list)
+    search_space: dict[str, Any] = MISSING
+    strategy: dict[str, Any] = MISSING
+    evaluation: dict[str, Any] = MISSING
+    objective: dict[str, Any] = MISSING
+    data: dict[str, Any] = MISSING
+
+
+SHELLS = {
+    "benchmark": BenchmarkConfig,
+    "search": SearchConfig,
+    "show": ShowConfig,
+    "train": TrainConfig,
+}
 
 
 def register() -> None:

@@ -58,7 +58,7 @@ def job(cfg: DictConfig, folder: Path) -> None:
 
 
 def _write(path: Path, drawing: str) -> None:
-    from nas_lightning.callbacks.files import write_text
+    from nas_lightning.callbacks.atomic import write_text
 
     try:
         if path.is_dir():

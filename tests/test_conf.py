@@ -179,6 +179,14 @@ def test_an_option_can_be_composed(hydra_of_the_package: None, path: Path) -> No
     assert OmegaConf.missing_keys(cfg) == set()
 
 
+@pytest.mark.parametrize("path", sorted(CONF.glob("experiment/*/*.yaml")), ids=name_of)
+def test_a_benchmark_of_the_literature_can_be_composed(
+    hydra_of_the_package: None, path: Path
+) -> None:
+    cfg = compose("benchmark", [f"experiment={path.parent.name}/{path.stem}"])
+    assert OmegaConf.missing_keys(cfg) == set()
+
+
 @pytest.mark.parametrize("primary", [path.stem for path in PRIMARIES])
 def test_a_command_can_be_composed(hydra_of_the_package: None, primary: str) -> None:
     assert OmegaConf.missing_keys(compose(primary)) <= {"genotype"}

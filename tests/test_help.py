@@ -38,7 +38,8 @@ def test_the_help_names_every_group_of_a_command(command):
 @pytest.mark.parametrize("group", sorted(GROUPS["search"]))
 def test_the_help_says_every_option_and_what_it_means(group):
     found = listed_options(help_text("search"), group)
-    files = {path.stem: path for path in (config_dir() / group).glob("*.yaml")}
+    folder = config_dir() / group
+    files = {p.relative_to(folder).with_suffix("").as_posix(): p for p in folder.rglob("*.yaml")}
     assert set(found) == set(files)
     assert {name for name, (_, m) in found.items() if m not in files[name].read_text()} == set()
 

@@ -55,12 +55,19 @@ def files_of(folder: Path, pattern: str) -> dict[str, str]:
         ("conf", "conf", "**/*.yaml"),
         ("zoo", "nas_lightning/zoo", "*.json"),
         ("reports", "nas_lightning/reports", "*.css"),
+        ("tables", "nas_lightning/tables", "**/*.[jmt]*"),
         (".", "nas_lightning", "**/*.py"),
     ],
 )
 def test_the_wheel_has_every_file(installed: Path, there: str, here: str, pattern: str) -> None:
     found = files_of(installed / "nas_lightning" / there, pattern)
     assert found == files_of(ROOT / here, pattern)
+
+
+def test_the_wheel_carries_the_benchmark_tables(installed: Path) -> None:
+    here = {path.name: path.read_bytes() for path in (ROOT / "nas_lightning/tables").glob("*.npz")}
+    there = {p.name: p.read_bytes() for p in (installed / "nas_lightning/tables").glob("*.npz")}
+    assert there == here != {}
 
 
 def test_the_installed_package_finds_its_own_configuration(
@@ -78,10 +85,11 @@ def test_the_installed_show_draws_a_published_genotype(python_there: Callable[..
     assert "normal cell" in python_there("-m", "nas_lightning.show", "genotype=darts_v2")
 
 
-def test_the_wheel_declares_the_three_commands(installed: Path) -> None:
+def test_the_wheel_declares_the_commands(installed: Path) -> None:
     (entries,) = installed.glob("*.dist-info/entry_points.txt")
     assert entries.read_text().splitlines() == [
         "[console_scripts]",
+        "nas-benchmark = nas_lightning.benchmark:main",
         "nas-search = nas_lightning.search:main",
         "nas-show = nas_lightning.show:main",
         "nas-train = nas_lightning.train:main",

@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from nas_lightning.callbacks.files import write_text
+from nas_lightning.callbacks.atomic import write_text
 from nas_lightning.modules.supernet import SupernetModule
 
 __all__ = ["AlphaLog", "GenotypeLog", "MetricsLog", "csv_text"]

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.callbacks.files import write_text
+from nas_lightning.callbacks.atomic import write_text
 from nas_lightning.callbacks.logs import csv_text
 from nas_lightning.core.strategy import Trial
 

@@ -12,8 +12,8 @@ from typing import Any
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
+from nas_lightning.callbacks.atomic import write_text
 from nas_lightning.callbacks.dashboard import Artifact, Dashboard, RunFacts
-from nas_lightning.callbacks.files import write_text
 from nas_lightning.reports.raster import rasterise
 
 __all__ = ["WeightsAndBiases"]

@@ -6,7 +6,7 @@ the child whose training would pass the budget. Deliberate difference: the offic
 charges one pass over the validation set, which the packaged table does not know.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nas_lightning.core.genotype import Genotype
@@ -15,7 +15,7 @@ from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.evaluation.trials import best_trial, check_fit, finished
 
-__all__ = ["Simulated", "simulate", "simulate_seeds"]
+__all__ = ["Simulated", "simulate"]
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,14 @@ class Simulated:
         spent_s: simulated seconds that they took.
         gains: (simulated seconds, genotype) whenever a better child was known; the last is what
             the search found.
+        kept: all trials in order where the objective keeps several values apart, else none.
     """
 
     seed: int
     trials: int
     spent_s: float
     gains: tuple[tuple[float, Genotype], ...]
+    kept: tuple[Trial, ...] = ()
 
     @property
     def found(self) -> Genotype:
@@ -61,12 +63,15 @@ def simulate(
     check_fit(strategy, evaluation, objective)
     spent, number, best = 0.0, 0, None
     gains: list[tuple[float, Genotype]] = []
+    kept: list[Trial] = []
     for trial in _trials(strategy, evaluation, objective):
         seconds = trial.measurements["train_time_s"]
         if budget_s is not None and spent + seconds > budget_s:
             break
         spent, number = spent + seconds, number + 1
         strategy.tell(trial)
+        if len(objective.names) > 1:
+            kept.append(trial)
         if objective.is_met(trial.measurements) and (
             best is None or best_trial([best, trial]) is trial
         ):
@@ -77,26 +82,7 @@ def simulate(
             f"budget_s ({budget_s}) must allow a search to find a child that its objective "
             f"({objective.requirement()}) allows; it ended after {number}: raise it"
         )
-    return Simulated(strategy.seed, number, spent, tuple(gains))
-
-
-def simulate_seeds(
-    make: Callable[[int], BlackBoxStrategy],
-    seeds: Iterable[int],
-    evaluation: TabularEvaluation,
-    objective: Objective,
-    budget_s: float | None,
-) -> Iterator[Simulated]:
-    """Yields one simulated search a seed.
-
-    Args:
-        make: makes the strategy of a seed.
-        seeds: the seeds.
-        evaluation: looks genotypes up.
-        objective: makes rewards of what is found.
-        budget_s: simulated seconds of training of each search; None sets no limit.
-    """
-    return (simulate(make(seed), evaluation, objective, budget_s) for seed in seeds)
+    return Simulated(strategy.seed, number, spent, tuple(gains), tuple(kept))
 
 
 def _trials(

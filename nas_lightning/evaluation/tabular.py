@@ -91,6 +91,11 @@ class TabularEvaluation(Evaluation):
             for name, part in parts.items()
         }
 
+    def optimum(self, data: str) -> float:
+        """Returns the best test accuracy in the table, a share in [0, 1]."""
+        epochs = self.table.lengths(data)[-1]
+        return float(self.table.column(f"{data}_test_{epochs}").max()) / 100
+
     @cached_property
     def _sizes(self) -> dict[str, str]:
         named = {name: f"{self.data}_{column}" for name, column in SIZES.items()}

@@ -1,0 +1,64 @@
+"""The outcome of a benchmark as text for a terminal."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["benchmark_text"]
+
+UNCHECKED = "*"
+CAVEAT = "* quoted from memory of the paper, not checked"
+
+
+def benchmark_text(
+    result: Mapping[str, Any],
+    published: Mapping[str, Any] | None,
+    comparisons: Sequence[str],
+    folder: Path,
+) -> str:
+    """Returns a table of the found figures beside the published ones, and the comparisons.
+
+    Args:
+        result: the content of result.json.
+        published: published rows of the strategy by data set, or None.
+        comparisons: sentences on other strategies.
+        folder: the run's folder.
+    """
+    budget = result["budget_s"]
+    limit = "" if budget is None else f" of {budget:,.0f} simulated seconds"
+    lines = [
+        "",
+        f"{result['strategy']} on table {result['table']}, searched on {result['data']}: "
+        f"{result['seeds']} searches{limit}, {result['trials']:.1f} children each "
+        f"({result['wall_s']:.1f} s)",
+        "",
+        _row("accuracy in %", "validation", "test", published and "published validation", "test"),
+    ]
+    every = {result["data"]: result, **result["transfer"]}
+    for data, own in every.items():
+        rows = (published or {}).get(data, {})
+        cells = [_figure(own[f"{part}_accuracy"]) for part in ("validation", "test")]
+        known = [_published(rows.get(part)) for part in ("validation", "test")]
+        lines.append(_row(data, *cells, *known))
+    if any(UNCHECKED in line for line in lines):
+        lines.append(CAVEAT)
+    best = f"{100 * result['best_in_table']:.2f}"
+    lines += ["", f"the best child of the table has {best} on {result['data']}'s test set"]
+    lines += ["", *comparisons] if comparisons else []
+    return "\n".join([*lines, "", f"files {folder}", f"regret {folder / 'regret.png'}"])
+
+
+def _row(*cells: str | None) -> str:
+    name, *rest = (cell or "" for cell in cells)
+    return f"{name:16}" + "".join(f"{cell:>22}" for cell in rest).rstrip()
+
+
+def _figure(figure: Mapping[str, float]) -> str:
+    return f"{100 * figure['mean']:.2f} +- {100 * figure['std']:.2f}"
+
+
+def _published(figure: Sequence[float] | None) -> str:
+    if figure is None:
+        return ""
+    mean, std, is_checked = figure
+    return f"{mean:.2f} +- {std:.2f}{' ' if is_checked else UNCHECKED}"
