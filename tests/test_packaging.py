@@ -1,12 +1,18 @@
 """The wheel, installed elsewhere, carries all that the commands read."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command import TINY
+
+import nas_lightning
 
 ROOT = Path(__file__).parent.parent
 
@@ -81,8 +87,47 @@ def test_the_installed_command_explains_its_groups(python_there: Callable[..., s
     assert "*darts" in python_there("-m", "nas_lightning.search", "--help")
 
 
-def test_the_installed_show_draws_a_published_genotype(python_there: Callable[..., str]) -> None:
-    assert "normal cell" in python_there("-m", "nas_lightning.show", "genotype=darts_v2")
+def test_the_installed_search_runs_from_another_folder(python_there: Callable[..., str]) -> None:
+    folder = "hydra.run.dir=run"
+    python_there("-m", "nas_lightning.search", folder, *TINY)
+    check = "import json; print(json.load(open('run/result.json'))['versions']['nas_lightning'])"
+    assert python_there("-c", check) == nas_lightning.__version__
+
+
+@pytest.mark.slow
+def test_the_wheel_installs_into_an_empty_environment(installed: Path) -> None:
+    """It downloads all that the package needs; the commands are then called as users call them."""
+    folder = installed.parent / "environment"
+    (wheel,) = installed.parent.glob("*.whl")
+    run(installed.parent, "-m", "venv", str(folder))
+    python, search = folder / "bin" / "python", folder / "bin" / "nas-search"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", f"{wheel}[onnx]"], check=True)
+    command = [search, "hydra.run.dir=run", *TINY, "export=[onnx,pt2]"]
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run(command, cwd=folder, env=clean, check=True)
+    assert (folder / "run" / "child" / "model.onnx").is_file()
+    assert (folder / "run" / "result.json").is_file()
+
+
+def test_an_image_is_made_of_what_the_wheel_is_made_of_and_nothing_else(
+    installed: Path, tmp_path: Path
+) -> None:
+    """Docker itself is not needed: what the build's first stage copies must make the same wheel."""
+    stage = (ROOT / "docker" / "Dockerfile").read_text().split("FROM ")[1]
+    copied = re.findall(r"^COPY (.*) \S+$", stage, re.M)
+    sources = [source for line in copied for source in line.split()]
+    admitted = [x[1:] for x in (ROOT / ".dockerignore").read_text().splitlines() if x[0] == "!"]
+    assert sorted(sources) == sorted(admitted)
+    for source in sources:
+        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+        copy(ROOT / source, tmp_path / source)
+    run(tmp_path, "-m", "build", "--wheel", "--no-isolation", "--outdir", "wheels", ".")
+    (wheel,), (wanted,) = tmp_path.glob("wheels/*.whl"), installed.parent.glob("*.whl")
+    assert sorted(names_in(wheel)) == sorted(names_in(wanted))
+
+
+def names_in(wheel: Path) -> list[str]:
+    return [name for name in zipfile.ZipFile(wheel).namelist() if "__pycache__" not in name]
 
 
 def test_the_wheel_declares_the_commands(installed: Path) -> None:
