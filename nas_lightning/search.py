@@ -48,8 +48,8 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     if done := finished(folder):
         return float(done["search"][f"validation_{measure_of(done).name}"])
     check_export(cfg)
-    parts = build.assemble(cfg)
     dashboards = open_dashboards(cfg, folder, "search")
+    parts = build.assemble(cfg)
     search = _prepare(parts, cfg, folder, dashboards)
     with dashboards:
         genotype, figures = search()

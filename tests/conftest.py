@@ -103,3 +103,44 @@ def call(tmp_path, monkeypatch):
         return 0
 
     return call
+
+
+@pytest.fixture(scope="session")
+def offline(tmp_path_factory):
+    """Lets Weights & Biases work without a network, and ends its service with the tests."""
+    import wandb
+
+    folder = tmp_path_factory.mktemp("wandb_home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "offline")
+        for name in ("CACHE", "CONFIG", "DATA"):
+            patch.setenv(f"WANDB_{name}_DIR", str(folder))
+        wandb.teardown()  # it reads the environment once
+        yield
+        wandb.teardown()
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory, offline):
+    """The folder of a finished search on both dashboards, beside a logger for every failure."""
+    from failing_logger import METHODS, warnings_of
+
+    folder = tmp_path_factory.mktemp("shown") / "run"
+    failing = [
+        f"+logger.{method}_fails={{_target_: failing_logger.FailingLogger, method: {method}}}"
+        for method in METHODS
+    ]
+    with warnings_of("nas_lightning.callbacks.guard") as told:
+        search_into(folder, "logger=[wandb,tensorboard]", "logger.wandb.tags=[quick]", *failing)
+    (folder.parent / "told.txt").write_text("\n".join(told))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def runs(shown):
+    """The logged runs by job type."""
+    from wandb_log import read_run
+
+    found = [read_run(folder) for folder in sorted((shown / "wandb").glob("offline-run-*"))]
+    assert len(found) == 2, "baselines have no runs"
+    return {each.job_type: each for each in found}

@@ -1,4 +1,6 @@
-"""A logger that fails where a test says so."""
+"""A logger that fails where a test says so, and what is told of it."""
+
+import logging
 
 from lightning.pytorch.loggers import Logger
 
@@ -57,3 +59,19 @@ class FailingLogger(Logger):
         if method == self.method:
             raise OSError(28, f"No space left for {method}")
         return ""
+
+
+class warnings_of:  # noqa: N801 - a context manager used as a verb
+    """Collects what a module warns of."""
+
+    def __init__(self, name):
+        self.log, self.told = logging.getLogger(name), []
+        self.handler = logging.Handler()
+        self.handler.emit = lambda record: self.told.append(record.getMessage())
+
+    def __enter__(self):
+        self.log.addHandler(self.handler)
+        return self.told
+
+    def __exit__(self, *_):
+        self.log.removeHandler(self.handler)

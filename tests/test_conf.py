@@ -16,7 +16,8 @@ from nas_lightning.paths import config_dir
 
 CONF = config_dir()
 PRIMARIES = sorted(CONF.glob("*.yaml"))
-LEAVES = sorted(CONF.glob("*/*.yaml"))
+SWEEPS = CONF / "sweep"  # definitions for Weights & Biases, no group
+LEAVES = sorted(path for path in CONF.glob("*/*.yaml") if path.parent != SWEEPS)
 
 # Given while a run is built, by no configuration: the search space, the run's seed, what children
 # are trained on and with, the task, the kind of its targets, and what loggers are told of the run.

@@ -1,7 +1,6 @@
 """What a run shows on dashboards, read back from their own files."""
 
 import json
-import logging
 import shutil
 from itertools import pairwise
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 import quick_job
 import torch
-from command import TINY, bits, rows, run, search_into
+from command import TINY, bits, rows, run
 from failing_logger import METHODS
 from PIL import Image
 from wandb_log import read_run
@@ -26,71 +25,6 @@ COST = (
     "epochs_trained",
 )
 ALPHA = "alpha/normal/node_2/normal/edge_0_2/sep_conv_3x3"
-
-
-@pytest.fixture(scope="session")
-def offline(tmp_path_factory):
-    """Lets Weights & Biases work without a network, and ends its service with the tests."""
-    import wandb
-
-    folder = tmp_path_factory.mktemp("wandb_home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "offline")
-        for name in ("CACHE", "CONFIG", "DATA"):
-            patch.setenv(f"WANDB_{name}_DIR", str(folder))
-        wandb.teardown()  # it reads the environment once
-        yield
-        wandb.teardown()
-
-
-@pytest.fixture(scope="session")
-def shown(tmp_path_factory, offline):
-    """The folder of a finished search on both dashboards, beside a logger for every failure."""
-    folder = tmp_path_factory.mktemp("shown") / "run"
-    failing = [
-        f"+logger.{method}_fails={{_target_: failing_logger.FailingLogger, method: {method}}}"
-        for method in METHODS
-    ]
-    with warnings_of("nas_lightning.callbacks.guard") as told:
-        search_into(folder, *BOTH, *failing)
-    (folder.parent / "told.txt").write_text("\n".join(told))
-    return folder
-
-
-class warnings_of:  # noqa: N801 - a context manager used as a verb
-    """Collects what a module warns of."""
-
-    def __init__(self, name):
-        self.log, self.told = logging.getLogger(name), []
-        self.handler = logging.Handler()
-        self.handler.emit = lambda record: self.told.append(record.getMessage())
-
-    def __enter__(self):
-        self.log.addHandler(self.handler)
-        return self.told
-
-    def __exit__(self, *_):
-        self.log.removeHandler(self.handler)
-
-
-@pytest.fixture(scope="session")
-def runs(shown):
-    """The logged runs by job type."""
-    found = [read_run(folder) for folder in sorted((shown / "wandb").glob("offline-run-*"))]
-    assert len(found) == 2, "baselines have no runs"
-    return {each.job_type: each for each in found}
-
-
-@pytest.fixture(scope="session")
-def events(shown):
-    """What TensorBoard reads of the search and of the child."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    found = {}
-    for job in ("search", "child"):
-        found[job] = EventAccumulator(str(shown / "tensorboard" / job))
-        found[job].Reload()
-    return found
 
 
 def result_of(folder):
@@ -200,24 +134,6 @@ def test_genotype_and_child_are_artifacts_that_name_what_they_came_from(runs, sh
     assert runs["search"].id in genotype.aliases
     assert runs["child"].config["genotype_artifact"] == f"genotype-{number}"
     assert json.loads(child.metadata)["genotype"] == f"genotype-{number}"
-
-
-def test_tensorboard_has_the_same_numbers(runs, events):
-    for job in ("search", "child"):
-        names = {n for row in runs[job].history for n, v in row.items() if isinstance(v, float)}
-        names = {name for name in names if "/" in name}
-        assert names <= set(events[job].Tags()["scalars"])
-    found = {event.step: event.value for event in events["search"].Scalars(ALPHA)}
-    assert found == pytest.approx(dict(runs["search"].points(ALPHA)), rel=1e-6)
-
-
-def test_tensorboard_has_the_same_pictures_and_summary(events, shown):
-    images = {tag for job in events.values() for tag in job.Tags()["images"]}
-    assert images == {"search/alphas", "search/genotype", "child/genotype"}
-    assert [event.step for event in events["search"].Images("search/alphas")] == [-1, 0, 1]
-    accuracy = result_of(shown)["child"]["test_accuracy"]
-    assert events["child"].Scalars("child/test_accuracy")[-1].value == pytest.approx(accuracy)
-    assert events["search"].Scalars("search/cost/gradient_steps")[-1].value == 8
 
 
 def test_all_files_of_dashboards_are_in_the_runs_folder(shown):

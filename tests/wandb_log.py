@@ -44,6 +44,7 @@ class LoggedRun:
     project: str = ""
     group: str = ""
     job_type: str = ""
+    sweep: str = ""
     tags: tuple[str, ...] = ()
     exit_code: int | None = None
     config: dict[str, Any] = field(default_factory=dict)
@@ -75,6 +76,7 @@ def _take(found: LoggedRun, record: Record) -> None:
             run = record.run
             found.id, found.name, found.project = run.run_id, run.display_name, run.project
             found.group, found.job_type, found.tags = run.run_group, run.job_type, tuple(run.tags)
+            found.sweep = run.sweep_id
             found.config |= _values(run.config.update)
         case "config":
             found.config |= _values(record.config.update)

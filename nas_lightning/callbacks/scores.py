@@ -76,17 +76,18 @@ class TrialBoard:
     def __init__(self, dashboards: Dashboards, strategy: BlackBoxStrategy, shown: int = 0) -> None:
         self.dashboards, self.strategy, self.shown = dashboards, strategy, shown
         self.history = _History()
-        self._best = float("-inf")
+        self._seen, self._best = 0, float("-inf")
 
     def show(self, trials: Sequence[Trial]) -> None:
         """Shows the trials that are new."""
-        new, self.shown = trials[self.shown :], max(self.shown, len(trials))
-        if not (new and self.dashboards.are_watched):
+        new, self._seen = trials[self._seen :], len(trials)
+        if not self.dashboards.are_watched:
             return
         for trial in new:
             self._show(trial)
-        if (scores := self.strategy.scores()) is not None:
-            self._show_scores(scores, {"trial": new[-1].number})
+        scores = self.strategy.scores()
+        if self._seen > self.shown and scores is not None:
+            self._show_scores(scores, {"trial": trials[-1].number})
 
     def _show_scores(self, scores: Mixture, moment: Mapping[str, int]) -> None:
         """Shows the strategy's preferences, with what a one-shot search logs of them."""
@@ -103,12 +104,14 @@ class TrialBoard:
 
     def _show(self, trial: Trial) -> None:
         assert trial.reward is not None, "a finished trial has a reward"
-        moment = {"trial": trial.number}
+        is_better, moment = trial.reward > self._best, {"trial": trial.number}
+        self._best = max(self._best, trial.reward)
+        if trial.number < self.shown:
+            return
         values = {"search/reward": trial.reward}
         values |= {f"search/{name}": value for name, value in trial.measurements.items()}
         values |= {f"search/trial_{name}": value for name, value in trial.cost.items()}
-        if trial.reward > self._best:
-            self._best = trial.reward
+        if is_better:
             show_genotype(self.dashboards, self.strategy.space, trial.genotype, moment)
         self.dashboards.log(values | {"search/best_reward": self._best}, moment)
 

@@ -5,6 +5,7 @@ WANDB_MODE for the whole process. Runs are made by `reinit="create_new"`, so tha
 takes over a run that another one began.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +35,8 @@ class WeightsAndBiases(Dashboard):
         entity: the user or team; None takes WANDB_ENTITY, or else the account's own.
         mode: "online", "offline" or "disabled"; None takes WANDB_MODE, or else "online".
         name: the run's name; None takes WANDB_NAME, or else one of strategy, space, data, seed.
-        group: the group; None takes WANDB_RUN_GROUP, or else the sweep's or the run's folder.
+        group: the group; None takes WANDB_RUN_GROUP, or else the sweep: that of W&B's agent, or
+            the sweep's folder; without a sweep the run's folder.
         tags: tags beside strategy, search space and data.
         upload_timeout_s: seconds that the end of an online run may wait for its upload; what
             is not sent by then stays in the run's folder for `wandb sync`.
@@ -175,7 +177,7 @@ class WeightsAndBiases(Dashboard):
             entity=self.given["entity"],
             project=self.given["project"] or settings.project or PROJECT,
             name=self._name(self.given["name"] or settings.run_name),
-            group=self.given["group"] or settings.run_group or facts.group,
+            group=self.given["group"] or settings.run_group or _agents_sweep() or facts.group,
             job_type=facts.job,
             tags=[*facts.tags, *self.tags],
             reinit="create_new",
@@ -209,3 +211,9 @@ class WeightsAndBiases(Dashboard):
     def _id_of(self, job: str) -> str | None:
         path = self.facts.folder / "wandb" / f"{job}.id"
         return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+
+def _agents_sweep() -> str | None:
+    """Returns the name of the sweep whose agent started this process, None without one."""
+    number = os.environ.get("WANDB_SWEEP_ID")
+    return f"sweep {number}" if number else None
