@@ -1,9 +1,11 @@
-"""The folder of a run, named as a genotype, brings the run's own search space along."""
+"""A run's folder and a published name, named as a genotype, bring their search space along."""
 
 import pytest
 from omegaconf import OmegaConf
 
+from nas_lightning.build import make
 from nas_lightning.origin import with_own_space
+from nas_lightning.zoo.reader import published_names, read_genotype
 
 SPACE = {"_target_": "nas_lightning.search_spaces.darts.DartsSpace", "nodes": 3, "min_edges": 1}
 
@@ -43,7 +45,19 @@ def test_a_space_with_foreign_parts_is_not_taken_from_a_folder(composed):
         with_own_space(cfg, [])
 
 
-@pytest.mark.parametrize("genotype", ["darts_v2", "Genotype(" + 5000 * "x" + ")"])
-def test_what_is_no_folder_leaves_the_configuration_as_it_is(genotype):
+@pytest.mark.parametrize("name", published_names())
+def test_a_published_genotype_brings_the_space_that_holds_it(name):
+    cfg = OmegaConf.create({"genotype": name, "search_space": SPACE})
+    space = make(with_own_space(cfg, []).search_space, "search_space")
+    assert read_genotype(name, space).space == space.name
+
+
+def test_a_typed_space_stands_in_the_place_of_a_published_genotypes():
+    cfg = OmegaConf.create({"genotype": "setn", "search_space": SPACE})
+    assert with_own_space(cfg, ["search_space=mine"]) == cfg
+
+
+@pytest.mark.parametrize("genotype", ["darts_v9", "Genotype(" + 5000 * "x" + ")"])
+def test_what_is_no_folder_and_no_name_leaves_the_configuration_as_it_is(genotype):
     cfg = OmegaConf.create({"genotype": genotype, "search_space": {"nodes": 4}})
     assert with_own_space(cfg, []) == cfg

@@ -111,3 +111,18 @@ def test_the_text_notation_of_a_space_that_has_one_is_told(show):
     arguments = ("search_space=nasbench201", f"genotype='{text}'", *SMALL)
     assert text in show(*arguments).splitlines()
     assert json.loads(show(*arguments, "json=true"))["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("name", "space", "parameters"),
+    [
+        ("nasbench201_best", "nasbench201", 1_073_466),
+        ("setn", "darts", 4_619_206),
+        ("proxyless_mobile", "mobile", 4_080_512),
+    ],
+)
+def test_a_published_genotype_of_any_space_is_shown_by_its_name_alone(
+    name, space, parameters, show
+):
+    content = json.loads(show(f"genotype={name}", "json=true"))
+    assert (content["space"], content["parameters"]) == (space, parameters)

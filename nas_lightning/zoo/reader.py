@@ -1,5 +1,6 @@
 """Genotypes by whatever a user names them with: a file, a published name, a text notation."""
 
+import json
 import os
 from importlib import resources
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 
-__all__ = ["published_names", "read_genotype"]
+__all__ = ["needed_overrides", "published_names", "read_genotype"]
 
 MAX_BYTES = 1_000_000
 
@@ -22,6 +23,19 @@ def published_names(space: str | None = None) -> list[str]:
     )
 
 
+def needed_overrides(name: str) -> list[str]:
+    """Returns what a command has to be told so that its space holds a published genotype.
+
+    Returns:
+        Overrides, search_space=... first; nothing where no published genotype has the name.
+    """
+    if name.lower() not in published_names():
+        return []
+    content = json.loads(_text(name.lower()))
+    overrides = content["provenance"].get("needs", [f"search_space={content['space']}"])
+    return [str(override) for override in overrides]
+
+
 def read_genotype(text: str, space: SearchSpace) -> Genotype:
     """Returns the genotype that a user named, checked against the search space.
 
@@ -34,8 +48,7 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
         ValueError: there is no such genotype, or it is not one of the space.
     """
     if text.lower() in published_names():
-        content = (resources.files("nas_lightning.zoo") / f"{text.lower()}.json").read_text()
-        return space.validate(Genotype.from_json(content))
+        return _published(text.lower(), space)
     path = Path(os.path.expanduser(text))
     if not text or not os.path.exists(path):  # also where it is too long for a path
         if "(" in text or "|" in text or (set(text) <= set("0123456789/ \n") and " " in text):
@@ -49,6 +62,18 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
         return space.validate(Genotype.from_json(_read(path)))
     except (ValueError, OSError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _published(name: str, space: SearchSpace) -> Genotype:
+    try:
+        return space.validate(Genotype.from_json(_text(name)))
+    except ValueError as error:
+        cure = f"'{name}' needs {' '.join(needed_overrides(name))}"
+        raise ValueError(f"{error}; {cure}") from error
+
+
+def _text(name: str) -> str:
+    return (resources.files("nas_lightning.zoo") / f"{name}.json").read_text()
 
 
 def _read(path: Path) -> str:

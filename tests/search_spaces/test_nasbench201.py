@@ -10,12 +10,13 @@ from nas_lightning.core.choices import Mixture
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import child_cost, inherit, uniform_mixture
 from nas_lightning.search_spaces.nasbench201 import NASBENCH201_OPS, NasBench201Space
+from nas_lightning.zoo.reader import read_genotype
 
 SPACE = NasBench201Space()
 PUBLISHED = SPACE.published_scale()
 BEST = (
     "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
-    "+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+    "+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
 )
 ROOT = Path(__file__).parents[2]
 PLACES = [
@@ -173,6 +174,11 @@ def test_a_cell_of_nothing_still_is_a_network():
 def test_what_the_networks_do_not_have_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         SPACE.child(SPACE.read_text(BEST), replace(PUBLISHED, **changes))
+
+
+def test_the_zoo_has_the_best_genotype_of_the_table(table):
+    assert SPACE.write_text(read_genotype("nasbench201_best", SPACE)) == BEST
+    assert table["arch"][table["cifar10_test_200"].argmax()].decode() == BEST
 
 
 def test_options_are_in_the_tables_order(table):
