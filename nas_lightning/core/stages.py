@@ -19,9 +19,9 @@ def stage_of(epoch: int, epochs: int, stages: int) -> tuple[int, int, int]:
         epochs: length of the search.
         stages: number of stages, of lengths that differ by one epoch at most.
     """
-    stages = min(stages, epochs)
+    stages, epoch = min(stages, epochs), min(epoch, epochs - 1)
     bounds = [epochs * number // stages for number in range(stages + 1)]
-    number = max(n for n in range(stages) if bounds[n] <= min(epoch, epochs - 1))
+    number = max(n for n in range(stages) if bounds[n] <= epoch)
     return number, epoch - bounds[number], bounds[number + 1] - bounds[number]
 
 

@@ -1,0 +1,96 @@
+"""Runs strategies on the planted problem and prints how often each finds the best genotype.
+
+    python benchmarks/planted.py [--seeds 10] [--samples 40960] [--markdown FILE] [STRATEGY ...]
+
+Every search may process the same number of training samples; a black-box strategy trains
+children with it. A run that is there already (under --folder) is not repeated.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import statistics
+import sys
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from nas_lightning import search
+from nas_lightning.build import make
+from nas_lightning.paths import config_dir
+
+SPACES = ("planted_cells", "planted_layers")
+SINGLE = ("random_sharing", "snas")  # they train on one batch a step, of 1,024 images an epoch
+LR = "strategy.params_optimizer.lr=0.1"  # children of this size learn fast
+CHILD = ("child.scale.channels=8", "child.scale.cells=3", "child.epochs=4")
+
+
+def best_id(space: str) -> str:
+    """Returns the id of the best genotype of a planted space."""
+    node = OmegaConf.load(config_dir() / "search_space" / f"{space}.yaml")
+    best = make(node, "search_space").best()
+    return str(best.id)
+
+
+def settings(strategy: str, samples: int) -> list[str]:
+    """Returns the overrides that let a strategy use up the samples."""
+    node = OmegaConf.load(config_dir() / "strategy" / f"{strategy}.yaml")
+    if "trials" in node:
+        return [f"strategy={strategy}", "strategy.trials=1000000", *CHILD]
+    more = ["strategy.partial=1"] if strategy == "pc_darts" else []
+    epochs = samples // (1024 if strategy in SINGLE else 2048)
+    return [f"strategy={strategy}", f"strategy.epochs={epochs}", LR, *more]
+
+
+def run(space: str, strategy: str, seed: int, samples: int, root: Path) -> dict:
+    """Runs one search unless its result is there; returns the result."""
+    folder = root / space / strategy / str(seed)
+    if not (folder / "result.json").exists():
+        sys.argv = [
+            "nas-search",
+            "experiment=planted",
+            f"search_space={space}",
+            f"seed={seed}",
+            f"max_samples={samples}",
+            "retrain=false",
+            "callbacks=silent",
+            "hardware.threads=1",
+            f"hydra.run.dir={folder}",
+            *settings(strategy, samples),
+        ]
+        with contextlib.redirect_stdout(io.StringIO()):
+            search.main()
+    return dict(json.loads((folder / "result.json").read_text()))
+
+
+def main() -> None:
+    """Runs everything and prints a table in Markdown."""
+    known = sorted(path.stem for path in (config_dir() / "strategy").glob("*.yaml"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("strategies", nargs="*", default=known)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--samples", type=int, default=40960)
+    parser.add_argument("--folder", type=Path, default=Path("outputs/planted"))
+    arguments = parser.parse_args()
+    print("| space | strategy | best found | median samples | median seconds |")
+    print("| --- | --- | --- | --- | --- |")
+    for space in SPACES:
+        best = best_id(space)
+        for strategy in arguments.strategies:
+            results = [
+                run(space, strategy, seed, arguments.samples, arguments.folder)
+                for seed in range(arguments.seeds)
+            ]
+            found = sum(result["genotype_id"] == best for result in results)
+            costs = [result["search"]["cost"] for result in results]
+            samples = statistics.median(cost["training_samples"] for cost in costs)
+            seconds = statistics.median(cost["wall_s"] for cost in costs)
+            share = f"{found} of {len(results)}"
+            print(
+                f"| {space} | {strategy} | {share} | {samples:,.0f} | {seconds:.0f} |", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()

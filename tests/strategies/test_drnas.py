@@ -1,0 +1,92 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from plain_context import PlainContext, batch, one_shot
+from torch.distributions import Dirichlet, kl_divergence
+
+from nas_lightning.core.relaxations import dirichlet
+from nas_lightning.search_spaces.darts import DartsSpace
+
+
+def test_weights_are_a_dirichlet_draw_with_concentration_elu_plus_one():
+    strategy = one_shot("drnas")
+    rng = torch.Generator()
+    rng.set_state(strategy.rng.get_state())
+    gammas = torch._standard_gamma(F.elu(strategy.alpha.detach()) + 1, generator=rng)
+    expected = gammas / gammas.sum(-1, keepdim=True)
+    torch.testing.assert_close(strategy.mixture("params").weights, expected)
+
+
+def test_the_gradient_of_a_draw_is_that_of_torchs_dirichlet():
+    concentration = torch.tensor([[0.7, 1.3, 2.0]], dtype=torch.float64, requires_grad=True)
+    allowed = torch.ones(1, 3, dtype=torch.bool)
+    slope = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
+    draws = 4000
+    rng, total = torch.Generator().manual_seed(0), torch.zeros((), dtype=torch.float64)
+    for _ in range(draws):
+        total = total + (dirichlet(concentration, allowed, rng) * slope).sum()
+    (gradient,) = torch.autograd.grad(total / draws, concentration)
+    mean = concentration / concentration.sum()
+    (exact,) = torch.autograd.grad((mean * slope).sum(), concentration)
+    torch.testing.assert_close(gradient, exact, rtol=0, atol=0.02)  # 4 standard errors
+
+
+def test_dropped_options_weigh_nothing_and_the_others_sum_to_one():
+    allowed = torch.tensor([[True, False, True]])
+    weights = dirichlet(torch.full((1, 3), 0.01), allowed, torch.Generator().manual_seed(0))
+    assert weights[0, 1] == 0.0
+    assert weights.sum().item() == pytest.approx(1.0)
+
+
+def test_scores_are_the_mean_of_the_dirichlet():
+    strategy = one_shot("drnas")
+    expected = Dirichlet(F.elu(strategy.alpha) + 1).mean
+    torch.testing.assert_close(strategy.scores().weights, expected)
+
+
+def test_the_divergence_from_the_flat_dirichlet_is_charged():
+    plain, charged = one_shot("drnas"), one_shot("drnas", kl=0.5)
+    losses = []
+    for strategy in (plain, charged):
+        strategy.start_epoch(2)
+        context = PlainContext(strategy)
+        context.minimise = lambda which, closure: losses.append(closure())
+        strategy.alpha_step(batch(), batch(seed=2), context)
+    mine = Dirichlet(F.elu(charged.alpha) + 1)
+    expected = 0.5 * kl_divergence(mine, Dirichlet(torch.ones_like(charged.alpha))).sum()
+    torch.testing.assert_close(losses[1] - losses[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_second_stage_drops_the_options_of_lowest_alpha_and_widens_the_channels():
+    space = DartsSpace(nodes=1)
+    strategy = one_shot("drnas", space, epochs=4, partial=[4, 2])
+    with torch.no_grad():
+        strategy.alpha.copy_(torch.arange(8.0).expand_as(strategy.alpha))
+    kept = []
+    for epoch in range(4):
+        strategy.start_epoch(epoch)
+        kept.append(strategy.allowed[0].nonzero().flatten().tolist())
+    assert kept == [list(range(8))] * 2 + [[4, 5, 6, 7]] * 2
+    assert [strategy.stage(epoch).scale["partial"] for epoch in range(4)] == [4, 4, 2, 2]
+
+
+def test_alphas_stand_still_at_the_beginning_of_each_stage():
+    strategy = one_shot("drnas", epochs=10)
+    warm = []
+    for epoch in range(10):
+        strategy.start_epoch(epoch)
+        warm.append(strategy.is_warm)
+    assert warm == [False, False, True, True, True] * 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kept": [1.0]}, r"partial \(\[1, 1\]\) and kept \(\[1.0\]\) must have one value"),
+        ({"partial": [4, 2]}, r"no partial channels, strategy.partial is \[4, 2\]"),
+        ({"kl": -1.0}, r"kl \(-1.0\) at least 0"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        one_shot("drnas", **settings)

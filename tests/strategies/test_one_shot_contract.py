@@ -1,0 +1,88 @@
+"""The contract of every one-shot strategy, parametrised over its configuration files."""
+
+import pytest
+import torch
+from plain_context import ONE_SHOT, SPACE, PlainContext, batch, one_shot, search
+
+from nas_lightning.core.scale import Scale
+from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+
+
+@pytest.fixture(params=ONE_SHOT)
+def name(request):
+    return request.param
+
+
+def test_a_search_moves_params_and_ends_with_a_genotype_of_the_space(name):
+    strategy = one_shot(name, epochs=3)
+    context = PlainContext(strategy)
+    before = {n: p.detach().clone() for n, p in context.params.items()}
+    search(strategy, context, range(3))
+    assert any(not torch.equal(before[n], p) for n, p in context.params.items())
+    genotype = strategy.derive(context, [batch()])
+    assert SPACE.validate(genotype) == genotype
+
+
+def test_alphas_move_in_a_search_of_one_epoch_too(name):
+    strategy = one_shot(name, epochs=1)
+    before = [p.detach().clone() for p in strategy.parameters()]
+    search(strategy, PlainContext(strategy), range(1), steps=6)
+    moved = [not torch.equal(b, p) for b, p in zip(before, strategy.parameters(), strict=True)]
+    assert all(moved)
+
+
+def test_scores_are_shares_of_allowed_options_and_never_draw(name):
+    strategy = one_shot(name, epochs=3)
+    search(strategy, PlainContext(strategy), range(2))
+    state = strategy.rng.get_state()
+    scores = strategy.scores()
+    assert torch.equal(strategy.rng.get_state(), state)
+    assert (scores.weights >= 0).all()
+    assert not scores.weights[~strategy.allowed].any()
+    assert torch.equal(scores.weights, strategy.scores().weights)
+    sums = scores.weights.sum(dim=1)
+    assert ((sums > 0) & (sums <= 1 + 1e-5)).all()
+
+
+def test_only_allowed_options_are_mixed_and_the_weight_step_has_no_gradient_to_alpha(name):
+    strategy = one_shot(name, epochs=3)
+    strategy.start_epoch(2)
+    mixture = strategy.mixture("params")
+    assert not mixture.weights.requires_grad
+    for row, support in zip(strategy.allowed.tolist(), mixture.support, strict=True):
+        assert all(row[option] for option in support)
+
+
+def test_the_state_holds_everything_a_search_goes_on_with(name):
+    whole, context = one_shot(name, epochs=4), None
+    context = PlainContext(whole)
+    search(whole, context, range(2))
+    other = one_shot(name, epochs=4, seed=9)
+    other.start_epoch(1)
+    other.load_state_dict(whole.state_dict())
+    for epoch in (2, 3):
+        whole.start_epoch(epoch), other.start_epoch(epoch)
+        for phase in ("params", "alpha"):
+            mine, theirs = whole.mixture(phase), other.mixture(phase)
+            assert torch.equal(mine.weights, theirs.weights)
+            assert mine.support == theirs.support
+    assert torch.equal(whole.scores().weights, other.scores().weights)
+
+
+def test_starting_an_epoch_twice_changes_nothing(name):
+    strategy = one_shot(name, epochs=4)
+    for epoch in (0, 2, 3):
+        strategy.start_epoch(epoch)
+        state = {k: v for k, v in strategy.state_dict().items() if k != "_extra_state"}
+        before = {k: v.clone() for k, v in state.items()}
+        strategy.start_epoch(epoch)
+        assert all(torch.equal(strategy.state_dict()[k], v) for k, v in before.items())
+
+
+def test_a_strategy_meets_a_space_of_edges_with_partial_channels_too(name):
+    space = NasBench201Space()
+    strategy = one_shot(name, space, epochs=1)
+    scale = Scale(4, 3, input_shape=(6, 8, 8), num_outputs=4)
+    context = PlainContext(strategy, space, scale)
+    search(strategy, context, range(1), steps=1)
+    assert context.taken[0][0] in ("params", "alpha", "both")

@@ -1,0 +1,88 @@
+import pytest
+import torch
+from plain_context import one_shot
+
+from nas_lightning.core.stages import stage_of
+from nas_lightning.search_spaces.darts import DartsSpace
+
+SPACE = DartsSpace(nodes=2)
+
+
+def ranked(strategy):
+    with torch.no_grad():
+        strategy.alpha.copy_(torch.arange(8.0).expand_as(strategy.alpha))
+
+
+def test_candidates_shrink_to_those_of_highest_alpha_as_the_supernet_deepens():
+    strategy = one_shot("p_darts", SPACE, epochs=6)
+    kept, cells = [], []
+    for epoch in range(6):
+        strategy.start_epoch(epoch)
+        kept.append(strategy.allowed[0].nonzero().flatten().tolist())
+        cells.append(strategy.stage(epoch).scale["cells"])
+        ranked(strategy)
+    assert kept == [list(range(8))] * 2 + [[3, 4, 5, 6, 7]] * 2 + [[5, 6, 7]] * 2
+    assert cells == [4, 4, 5, 5, 6, 6]
+    assert strategy.stage(2).keep_params is False
+
+
+def test_alphas_are_drawn_anew_where_a_stage_begins():
+    strategy = one_shot("p_darts", SPACE, epochs=6)
+    ranked(strategy)
+    strategy.start_epoch(2)
+    assert strategy.alpha.abs().max() < 0.01
+
+
+def test_skips_are_dropped_with_a_probability_that_falls_within_a_stage():
+    strategy = one_shot("p_darts", SPACE, epochs=6, kept=[1.0, 1.0, 1.0])
+    rates, skip = [], SPACE.choices[0].options.index("skip_connect")
+    for epoch in range(6):
+        strategy.start_epoch(epoch)
+        rates.append(strategy.drop)
+    assert rates == pytest.approx([0.0, 0.0, 0.4, 0.2, 0.7, 0.35])
+    strategy.drop = 0.7
+    whole = strategy.scores().weights
+    factors = torch.stack(
+        [(strategy.mixture("params").weights / whole)[:, skip] for _ in range(300)]
+    )
+    assert sorted({round(f, 3) for f in factors.flatten().tolist()}) == [0.0, 3.333]
+    assert factors.mean().item() == pytest.approx(1.0, abs=0.1)  # 4 standard errors
+
+
+def test_the_genotype_has_at_most_so_many_skips_outside_reduction_cells():
+    strategy = one_shot("p_darts", DartsSpace(), max_skips=2)
+    with torch.no_grad():
+        strategy.alpha[:, 3] = torch.linspace(2.0, 3.0, len(strategy.alpha))
+    chosen = strategy.derive(None, []).mapping
+    normal = [n for n, op in chosen.items() if op == "skip_connect" and n.startswith("normal/")]
+    reduction = [n for n, op in chosen.items() if op == "skip_connect" and "reduction/" in n]
+    assert len(normal) == 2
+    assert len(reduction) == 8
+    assert "normal/edge_4_5" in normal
+
+
+def test_stages_are_of_equal_length_and_short_searches_have_the_first_ones():
+    assert [stage_of(epoch, 7, 3) for epoch in range(7)] == [
+        (0, 0, 2),
+        (0, 1, 2),
+        (1, 0, 2),
+        (1, 1, 2),
+        (2, 0, 3),
+        (2, 1, 3),
+        (2, 2, 3),
+    ]
+    assert [stage_of(epoch, 2, 3) for epoch in range(3)] == [(0, 0, 1), (1, 0, 1), (1, 0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"growth": [0, 1]}, r"growth \(\[0, 1\]\), kept .* must have one value a stage"),
+        ({"growth": [0, -1, 2]}, r"growth \(\[0, -1, 2\]\) must be at least 0"),
+        ({"dropout": [0.0, 0.4, 1.0]}, r"dropout \(\[0.0, 0.4, 1.0\]\)"),
+        ({"max_skips": -1}, r"max_skips \(-1\) at least 0"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        one_shot("p_darts", SPACE, **settings)

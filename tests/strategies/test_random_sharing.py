@@ -1,0 +1,73 @@
+from collections import Counter
+
+import pytest
+import torch
+from plain_context import SPACE, PlainContext, batch, one_shot
+
+from nas_lightning.core.search_space import uniform_mixture
+
+
+def test_a_step_trains_one_path_and_nothing_else():
+    strategy = one_shot("random_sharing")
+    context = PlainContext(strategy)
+    strategy.search_step(batch(), batch(seed=2), context)
+    ((which, mixture, grads),) = context.taken
+    assert which == "params"
+    assert all(len(row) == 1 for row in mixture.support)
+    assert sum(grad is not None for grad in grads) == 3 * 3 + 2
+    assert list(strategy.parameters()) == []
+
+
+def test_paths_are_uniform_over_the_space():
+    strategy = one_shot("random_sharing")
+    counts = Counter(strategy.mixture("params").support[0] for _ in range(800))
+    assert len(counts) == 4
+    assert max(counts.values()) - min(counts.values()) < 100  # 4 standard deviations
+
+
+def test_the_best_of_the_samples_is_found_and_evolution_finds_better_ones():
+    best = SPACE.mixture(SPACE.best())
+    found = {}
+    for generations in (0, 12):
+        strategy = one_shot("random_sharing", seed=1, samples=30, generations=generations)
+        context = PlainContext(strategy)
+        context.worth = best.weights
+        genotype = strategy.derive(context, [batch()])
+        worths = [float((m.weights * best.weights).sum()) for m, _ in context.validated]
+        found[generations] = float((SPACE.mixture(genotype).weights * best.weights).sum())
+        assert found[generations] == max(worths)
+        assert len(worths) <= 30 * (generations + 1)
+    assert found[12] == 6.0 > found[0]
+
+
+@pytest.mark.parametrize(
+    ("statistics", "recalibrates", "of_batch"),
+    [("batch", False, True), ("recalibrated", True, False), ("running", False, False)],
+)
+def test_candidates_are_measured_with_the_statistics_that_were_asked_for(
+    statistics, recalibrates, of_batch
+):
+    strategy = one_shot("random_sharing", samples=2, statistics=statistics, recalibration=1)
+    context = PlainContext(strategy)
+    strategy.derive(context, [batch(), batch()])
+    for _, how in context.validated:
+        assert (how.recalibrate is not None) is recalibrates
+        assert how.batch_statistics is of_batch
+        assert how.recalibrate is None or len(how.recalibrate) == 1
+
+
+def test_training_prefers_nothing():
+    weights = one_shot("random_sharing").scores().weights
+    assert torch.equal(weights, uniform_mixture(SPACE.choices).weights)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"samples": 0}, r"strategy.samples \(0\)"),
+        ({"statistics": "own"}, "unknown strategy.statistics 'own'; choose from: batch, recal"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        one_shot("random_sharing", **settings)
