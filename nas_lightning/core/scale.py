@@ -56,19 +56,24 @@ class Scale:
         _check_name("batch_norm", self.batch_norm, ("batch", "fixed"))
 
     def check_extras(self, space: str, stems: tuple[str, ...] = ("cifar",)) -> None:
-        """Checks that nothing is wanted that a space without auxiliary head cannot build.
+        """Checks that nothing is wanted that a space without cells cannot build.
 
         Args:
             space: name of the space.
             stems: the stems that it has.
 
         Raises:
-            ValueError: `auxiliary` is true, or there is no such stem.
+            ValueError: `auxiliary` is true, `partial` is above 1, or there is no such stem.
         """
         if self.auxiliary:
             raise ValueError(
                 f"search space '{space}' has no auxiliary head (scale.auxiliary is true); "
                 "set scale.auxiliary=false"
+            )
+        if self.partial > 1:
+            raise ValueError(
+                f"search space '{space}' has no partial channels (scale.partial is "
+                f"{self.partial}); set scale.partial=1"
             )
         if self.stem not in stems:
             raise ValueError(

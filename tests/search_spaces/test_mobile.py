@@ -86,6 +86,13 @@ def test_impossible_spaces_are_refused(arguments, message):
         MobileSpace(**arguments)
 
 
-def test_an_auxiliary_head_is_refused():
-    with pytest.raises(ValueError, match=r"'mobile' has no auxiliary head .*auxiliary=false"):
-        SPACE.child(SPACE.sample(Random(0)), replace(TINY, auxiliary=True))
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"auxiliary": True}, r"'mobile' has no auxiliary head .*auxiliary=false"),
+        ({"partial": 2}, r"'mobile' has no partial channels \(scale\.partial is 2\)"),
+    ],
+)
+def test_what_has_no_meaning_without_cells_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        SPACE.child(SPACE.sample(Random(0)), replace(TINY, **change))
