@@ -130,12 +130,12 @@ def make_flat(root):
 
 
 def make_corrupt(root):
-    pictures(root / "images")
+    pictures(root / "images", number=80)
     (root / "images" / "b" / "3.png").write_bytes(b"\x89PNG of nothing")
 
 
 def make_truncated(root):
-    pictures(root / "images", size=(200, 200))
+    pictures(root / "images", number=80, size=(200, 200))
     path = root / "images" / "a" / "7.png"
     path.write_bytes(path.read_bytes()[:100])
 

@@ -1,7 +1,7 @@
 """Images and labels as the sources hand them over: uint8, read by index."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from nas_lightning.data.split import strata, stratified_split
+from nas_lightning.data.split import strata, stratified_split, stratified_subset
 
 SMALLEST_SIDE = 8
 TEST_SHARE = 0.2
@@ -29,8 +29,12 @@ class Images(Protocol):
     def read(self, indices: Tensor) -> Tensor:
         """The images of some indices (N,): uint8 (N, C, H, W)."""
 
-    def check(self) -> None:
-        """Raise a ValueError that names what cannot be read; keeps nothing."""
+    def unreadable(self, whole: bool = True) -> dict[int, str]:
+        """What is wrong with each image that cannot be read, by its index; keeps nothing.
+
+        Args:
+            whole: whether images are decoded; else a look at their headers does.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +61,9 @@ class ArrayImages:
         """The images of some indices (N,): uint8 (N, C, H, W), on their device."""
         return self.pixels.index_select(0, indices.to(self.pixels.device))
 
-    def check(self) -> None:
-        """Nothing to do: what is in memory can be read."""
+    def unreadable(self, whole: bool = True) -> dict[int, str]:
+        """Nothing: what is in memory can be read."""
+        return {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +91,9 @@ class ResizedImages:
         """The images of some indices (N,): uint8 (N, C, H, W)."""
         return resize(self.images.read(indices), self.size)
 
-    def check(self) -> None:
-        """Raise a ValueError that names what cannot be read; keeps nothing."""
-        self.images.check()
+    def unreadable(self, whole: bool = True) -> dict[int, str]:
+        """What is wrong with each image that cannot be read, by its index; keeps nothing."""
+        return self.images.unreadable(whole)
 
 
 @dataclass(frozen=True)
@@ -136,9 +141,11 @@ class Subset:
         """The images of some indices (N,) into this subset: uint8 (N, C, H, W)."""
         return self.images.read(self.indices[indices])
 
-    def check(self) -> None:
-        """Raise a ValueError that names what cannot be read; keeps nothing."""
-        self.images.check()
+    def unreadable(self, whole: bool = True) -> dict[int, str]:
+        """What is wrong with each image that cannot be read, by its index; keeps nothing."""
+        faults = self.images.unreadable(whole)
+        places = enumerate(self.indices.tolist())
+        return {place: faults[index] for place, index in places if index in faults}
 
 
 def with_test_fifth(images: Images, labels: Tensor, class_names: Sequence[str]) -> ImageArrays:
@@ -150,6 +157,15 @@ def with_test_fifth(images: Images, labels: Tensor, class_names: Sequence[str]) 
     return ImageArrays(
         Subset(images, train), labels[train], Subset(images, test), labels[test], tuple(class_names)
     )
+
+
+def with_fewer(arrays: ImageArrays, most: int) -> ImageArrays:
+    """The data set with at most so many training images, a stratified choice, always the same."""
+    if len(arrays.train_labels) <= most:
+        return arrays
+    kept = stratified_subset(strata(arrays.train_labels), most, ("fewer images",))
+    images, labels = Subset(arrays.train, kept), arrays.train_labels[kept]
+    return replace(arrays, train=images, train_labels=labels)
 
 
 def from_numpy(

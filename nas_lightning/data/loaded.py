@@ -11,6 +11,7 @@ from nas_lightning.data.arrays import ArrayImages, ImageArrays, Images, ResizedI
 from nas_lightning.data.augmentation import Augmentation
 from nas_lightning.data.batches import OrderedBatches, Place, ShuffledBatches
 from nas_lightning.data.normalisation import statistics
+from nas_lightning.data.readable import refuse
 from nas_lightning.data.readers import CHUNK, MemoryReader, Reader, WorkerReader, read_all
 
 Arrays = tuple[NDArray[np.float32], NDArray[np.int64] | NDArray[np.float32]]
@@ -36,8 +37,7 @@ class Loaded:
         self._in_memory: dict[tuple[Images, torch.device], MemoryReader] = {}
         self._resized: dict[tuple[int, int], Images] = {}
         self.train = self._load(arrays.train)
-        if self._fits(arrays.test):
-            arrays.test.check()
+        refuse(arrays.test, whole=self._fits(arrays.test))
         # Evenly spaced images: the same ones however they are read.
         step = math.ceil(len(self.train) / MOST_IMAGES_OF_STATISTICS)
         plan = torch.split(torch.arange(0, len(self.train), step), CHUNK)
@@ -107,6 +107,7 @@ class Loaded:
 
     def _load(self, images: Images) -> Images:
         if not self._fits(images):
+            refuse(images, whole=False)
             return images
         return ArrayImages(read_all(images, self.num_workers))
 

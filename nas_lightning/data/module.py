@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ImageArrays, Images, as_size
+from nas_lightning.data.arrays import ImageArrays, Images, as_size, with_fewer
 from nas_lightning.data.augmentation import NO_AUGMENTATION, Augmentation
 from nas_lightning.data.batches import (
     OrderedBatches,
@@ -20,6 +20,7 @@ from nas_lightning.data.batches import (
 )
 from nas_lightning.data.check import check
 from nas_lightning.data.loaded import Arrays, Loaded
+from nas_lightning.data.readable import WAYS, readable
 from nas_lightning.data.split import split_hash, strata, stratified_split, stratified_subset
 from nas_lightning.data.stage import Stage
 from nas_lightning.data.targets import fit
@@ -42,6 +43,10 @@ class ImageDataModule(Stage):
         batch_size: images of a step, over all processes.
         validation_share: share of each class that the search validates on, in (0, 1).
         augmentation: of training images; None means none.
+        max_images: most images of the training set, a stratified choice that is the same
+            whatever the seed; None takes all.
+        unreadable: what becomes of images that cannot be read: "refuse" ends with a message that
+            names one, "skip" leaves them out and names them.
         memory_limit_gib: a training set that is larger, in GiB of pixels, is read by workers.
         num_workers: threads that read files, and processes that read beyond the memory limit.
 
@@ -63,6 +68,8 @@ class ImageDataModule(Stage):
         batch_size: int = 64,
         validation_share: float = 0.5,
         augmentation: Augmentation | None = None,
+        max_images: int | None = None,
+        unreadable: str = "refuse",
         memory_limit_gib: float = 4.0,
         num_workers: int = 2,
     ) -> None:
@@ -74,9 +81,16 @@ class ImageDataModule(Stage):
         if path is not None and not path.strip():
             raise ValueError(f"data.path ({path!r}) must name a folder or file; give data.path=DIR")
         at_least("data.batch_size", batch_size, 1)
+        if unreadable not in WAYS:
+            raise ValueError(
+                f"unknown data.unreadable '{unreadable}'; choose from: {', '.join(WAYS)}"
+            )
+        if max_images is not None:
+            at_least("data.max_images", max_images, 2)
         at_least("data.num_workers", num_workers, 0)
         at_least("data.memory_limit_gib", memory_limit_gib, 0)
         self.source = source
+        self.notes: tuple[str, ...] = ()
         self.seed = seed
         self.targets = targets
         self.path = path
@@ -87,6 +101,8 @@ class ImageDataModule(Stage):
         self.batch_size = batch_size
         self.validation_share = validation_share
         self.augmentation = augmentation
+        self.max_images = max_images
+        self.unreadable = unreadable
         self.memory_limit_gib = memory_limit_gib
         self.num_workers = num_workers
 
@@ -238,6 +254,10 @@ class ImageDataModule(Stage):
     def _loaded(self) -> Loaded:
         found = self.source(path=self.path, image_size=self.image_size, channels=self.channels)
         arrays = fit(found, self.targets)
+        if self.max_images is not None:
+            arrays = with_fewer(arrays, self.max_images)
+        if self.unreadable == "skip":
+            arrays, self.notes = readable(arrays)
         check(arrays, self.num_classes)
         batch_for(self._split(arrays.train_labels)[0], self.batch_size)  # before the slow reading
         return Loaded(arrays, self.memory_limit_gib, self.num_workers)

@@ -1,6 +1,7 @@
 """Where images come from: each source is a function that returns ImageArrays."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,12 +16,13 @@ from nas_lightning.data.arrays import (
 )
 from nas_lightning.data.files import (
     FileImages,
-    ImagePaths,
-    find_images,
-    header,
+    headers,
     most_common_channels,
     most_common_size,
 )
+from nas_lightning.data.folders import ImagePaths, find_images
+from nas_lightning.data.found import read_found
+from nas_lightning.data.tables import TableOptions
 
 
 def digits(
@@ -62,34 +64,61 @@ def folder(
     path: str | None = None,
     image_size: int | Sequence[int] | None = None,
     channels: int | None = None,
+    *,
+    image_column: str | None = None,
+    label_column: str | Sequence[str] | None = None,
+    train_split: str | None = None,
+    test_split: str | None = None,
+    layout: str | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> ImageArrays:
-    """PNG and JPEG images in one sub-folder a class, or in train/ and test/ of such sub-folders.
+    """Images of your own, in whatever form a folder or file has them.
 
-    Classes are named after their folders and sorted by name; images may lie deeper inside. Files
-    of other types and hidden ones are left alone. Without a test folder a fixed, stratified fifth
-    is the test set. Images of other sizes and modes are scaled and cropped to one, see `decode`.
+    It finds out what it was given: PNG and JPEG images in one sub-folder a class, or in train/ and
+    test/ of such sub-folders; parquet files; a folder saved by `datasets`; an .npz file of arrays;
+    the python batches of CIFAR-10 and CIFAR-100; idx files; SVHN's MATLAB files. Without a test
+    division a fixed, stratified fifth is the test set. Images of other sizes and modes are scaled
+    and cropped to one, see `decode`.
 
     Args:
-        path: the folder.
-        image_size: one side or (height, width) in pixels; None means the most common size of the
-            training images (the larger of equals), scaled down to a shorter side of 64.
-        channels: 1 (grey), 3 (colour) or 4 (with opacity); None means the more common one of grey
-            and colour (colour, if equal) among the training images.
+        path: the folder or file.
+        image_size: one side or (height, width) in pixels; None means what arrays have, and of
+            encoded images the most common size of the training images (the larger of equals),
+            scaled down to a shorter side of 64.
+        channels: of an image; None means what arrays have, and of encoded images the more common
+            one of grey (1) and colour (3, also if equal).
+        image_column: of tables: which column holds the images; None finds it.
+        label_column: of tables: which holds the labels, or several of numbers; None finds it.
+        train_split: of tables: see TableOptions.
+        test_split: of tables: see TableOptions.
+        layout: of arrays: "NCHW" or "NHWC"; None finds it out.
+        class_names: names of the classes, in order, where the files only number them.
 
     Raises:
         ValueError: if the folder or what is in it is missing or wrong; the message names it.
     """
+    options = TableOptions(image_column, label_column, train_split, test_split, layout)
+    root = Path(path or "").expanduser()
+    if path is not None and root.exists():
+        found = read_found(root, image_size, channels, options, class_names)
+        if found is not None:
+            return found
+    return _by_class(path, image_size, channels)
+
+
+def _by_class(
+    path: str | None, image_size: int | Sequence[int] | None, channels: int | None
+) -> ImageArrays:
+    """Images by class, named after their folders and sorted by name."""
     train, test = find_images(path)
     class_names = sorted(train)
-    headers = [header(file) for name in class_names for file in train[name]]
-    size = most_common_size(headers) if image_size is None else as_size(image_size)
-    channels = most_common_channels(headers) if channels is None else channels
+    files = [file for name in class_names for file in train[name]]
+    found = [] if image_size and channels else headers(files, len(files))
+    size = as_size(image_size) if image_size else most_common_size(found)
+    channels = channels or most_common_channels(found)
     images, labels = _labelled(train, class_names, size, channels)
     if test is None:
         return with_test_fifth(images, labels, class_names)
-    for files in test.values():
-        for file in files:
-            header(file)
     test_images, test_labels = _labelled(test, class_names, size, channels)
     return ImageArrays(images, labels, test_images, test_labels, tuple(class_names))
 

@@ -1,6 +1,6 @@
 """Image files are brought to one size and mode; a bad one is named."""
 
-from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,11 @@ from nas_lightning.data.files import (
     FileImages,
     Header,
     decode,
-    find_images,
     header,
+    headers,
     most_common_channels,
     most_common_size,
 )
-
-Paint = Callable[..., Path]
 
 
 def saved(path: Path, pixels: NDArray[Any], **options: Any) -> Path:
@@ -88,8 +86,10 @@ def test_channels_that_files_do_not_have_are_refused() -> None:
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | str) -> None:
     path = saved(tmp_path / "bad.png", np.arange(4096, dtype=np.uint8).reshape(64, 64))
     path.write_bytes(path.read_bytes()[:90] if isinstance(content, str) else content)
-    with pytest.raises(ValueError, match=r"cannot read the image '.*bad.png' \(.+\); replace"):
-        FileImages([path], (64, 64), 1).check()
+    (fault,) = FileImages([path], (64, 64), 1).unreadable().values()
+    assert re.fullmatch(
+        r"cannot read the image '.*bad.png' \(.+\); replace or remove the file", fault
+    )
 
 
 def test_a_header_that_is_no_image_is_named(tmp_path: Path) -> None:
@@ -97,6 +97,14 @@ def test_a_header_that_is_no_image_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"cannot read the image '.*bad.jpg'"):
         header(path)
+
+
+def test_headers_that_cannot_be_read_are_passed_over_unless_all_are(tmp_path: Path) -> None:
+    bad, good = tmp_path / "bad.png", saved(tmp_path / "x.png", np.zeros((9, 8), dtype=np.uint8))
+    bad.write_bytes(b"no image")
+    assert headers([bad, good], most=2) == [Header((9, 8), True)]
+    with pytest.raises(ValueError, match=r"cannot read the image '.*bad.png'"):
+        headers([bad, bad], most=2)
 
 
 def test_the_most_common_size_is_the_larger_of_equals() -> None:
@@ -112,75 +120,3 @@ def test_a_large_common_size_is_scaled_down() -> None:
 def test_the_more_common_mode_wins(num_grey: int, channels: int) -> None:
     headers = [Header((8, 8), number < num_grey) for number in range(4)]
     assert most_common_channels(headers) == channels
-
-
-def test_images_are_found_by_class_in_order_of_their_names(tmp_path: Path, paint: Paint) -> None:
-    paint(tmp_path / "bee" / "deeper", 2)
-    paint(tmp_path / "bee", 1, suffix=".JPEG")
-    paint(tmp_path / "ant", 1)
-    paint(tmp_path / "ant" / ".hidden", 1)
-    (tmp_path / "ant" / "notes.txt").write_text("no image")
-    train, test = find_images(str(tmp_path))
-    names = {name: [path.name for path in paths] for name, paths in train.items()}
-    assert names == {"ant": ["L-10-0.png"], "bee": ["L-10-0.JPEG", "L-10-0.png", "L-10-1.png"]}
-    assert test is None
-
-
-def test_a_class_may_be_called_train(tmp_path: Path, paint: Paint) -> None:
-    paint(tmp_path / "train")
-    paint(tmp_path / "ship")
-    assert sorted(find_images(str(tmp_path))[0]) == ["ship", "train"]
-
-
-def test_a_training_folder_needs_no_test_folder(tmp_path: Path, paint: Paint) -> None:
-    paint(tmp_path / "train" / "ant")
-    train, test = find_images(str(tmp_path))
-    assert (sorted(train), test) == (["ant"], None)
-
-
-def test_no_folder_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"got data.path=null; add data.path=DIR"):
-        find_images(None)
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"but '.*nowhere' does not exist"):
-        find_images(str(tmp_path / "nowhere"))
-
-
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
-    path = tmp_path / "file.png"
-    path.touch()
-    with pytest.raises(ValueError, match=r"but '.*file.png' is a file"):
-        find_images(str(path))
-
-
-def test_an_empty_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"but '{tmp_path}' is empty"):
-        find_images(str(tmp_path))
-
-
-def test_a_folder_without_classes_is_named(tmp_path: Path, paint: Paint) -> None:
-    paint(tmp_path)
-    with pytest.raises(ValueError, match=f"but '{tmp_path}' holds only files"):
-        find_images(str(tmp_path))
-
-
-def test_classes_without_images_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "ant").mkdir()
-    with pytest.raises(ValueError, match=f"no PNG or JPEG image in the 1 .* '{tmp_path}'"):
-        find_images(str(tmp_path))
-
-
-def test_a_test_class_that_training_lacks_is_named(tmp_path: Path, paint: Paint) -> None:
-    paint(tmp_path / "train" / "ant")
-    paint(tmp_path / "test" / "wasp")
-    with pytest.raises(ValueError, match=r"'.*wasp' has none in '.*train'; known classes: ant"):
-        find_images(str(tmp_path))
-
-
-def test_a_folder_beside_train_and_test_is_refused(tmp_path: Path, paint: Paint) -> None:
-    paint(tmp_path / "train" / "ant")
-    paint(tmp_path / "val" / "ant")
-    with pytest.raises(ValueError, match=r"only 'test' may stand, got 'val'"):
-        find_images(str(tmp_path))

@@ -84,11 +84,3 @@ def test_a_size_and_channels_that_were_asked_for_are_kept(tmp_path: Path, paint:
     for name in ("ant", "bee"):
         paint(tmp_path / name, 3, "RGB")
     assert folder(str(tmp_path), image_size=[8, 16], channels=1).train.shape == (1, 8, 16)
-
-
-def test_a_test_file_that_is_no_image_is_named(tmp_path: Path, paint: Paint) -> None:
-    paint(tmp_path / "train" / "ant", 3)
-    paint(tmp_path / "test" / "ant", 1)
-    (tmp_path / "test" / "ant" / "bad.png").write_bytes(b"no image")
-    with pytest.raises(ValueError, match=r"cannot read the image '.*bad.png'"):
-        folder(str(tmp_path))
