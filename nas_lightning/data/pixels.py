@@ -90,7 +90,7 @@ def _range(train: Array) -> tuple[float, float]:
 
 def _scaled(images: Array, low: float, scale: float) -> NDArray[np.uint8]:
     if images.dtype == np.uint8 and (low, scale) == (0.0, 1.0):
-        return np.ascontiguousarray(images)
+        return np.require(images, requirements=["C", "W"])
     pixels = np.empty(images.shape, np.uint8)
     for part, values in zip(pixels, images, strict=True):  # one by one: floats take room
         part[...] = np.rint((values.astype(np.float64) - low) * scale).clip(0, 255)
