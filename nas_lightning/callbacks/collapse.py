@@ -17,13 +17,17 @@ __all__ = ["CollapseSentinel", "parameter_free_share"]
 
 log = logging.getLogger(__name__)
 
-PARAMETER_FREE = ("none", "skip_connect", "max_pool_3x3", "avg_pool_3x3")
+PARAMETER_FREE = ("none", "skip_connect", "max_pool_", "avg_pool_")  # beginnings of names
 
 
 def parameter_free_share(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> float:
-    """Returns the share of a genotype's operations that have no parameters, in [0, 1]."""
-    ops = [o for d in decisions if d.kind == "op" and (o := chosen.get(d.name))]
-    return sum(op in PARAMETER_FREE for op in ops) / max(1, len(ops))
+    """Returns the share of a genotype's operations that have no parameters, in [0, 1].
+
+    An option may be several operations at once, joined by "+".
+    """
+    options = [o for d in decisions if d.kind == "op" and (o := chosen.get(d.name))]
+    ops = [op for option in options for op in option.split("+")]
+    return sum(op.startswith(PARAMETER_FREE) for op in ops) / max(1, len(ops))
 
 
 class CollapseSentinel(Callback):

@@ -122,7 +122,7 @@ def preferred(module: SupernetModule) -> str:
     """
     chosen = module.space.discretize(module.strategy.scores()).mapping
     made = [(d, chosen[d.name]) for d in module.space.decisions if d.name in chosen]
-    ops = [option for decision, option in made if decision.kind == "op"]
+    ops = [op for d, option in made if d.kind == "op" for op in option.split("+")]
     if not ops:
         sizes = [(d.name.split("/")[-1], option) for d, option in made if d.kind == "size"]
         ops = [f"with {name.replace('_', ' ')} {option}" for name, option in sizes]

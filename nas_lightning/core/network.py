@@ -16,7 +16,16 @@ from nas_lightning.core.normalization import Norm
 from nas_lightning.core.operations import FactorizedReduction, Operation, State, relu_conv_norm
 from nas_lightning.core.scale import Scale
 
-__all__ = ["CellNetwork", "MakeCell"]
+__all__ = [
+    "STEM_MULTIPLIER",
+    "CellNetwork",
+    "GlobalMean",
+    "MakeCell",
+    "auxiliary_head",
+    "build_stem",
+    "check_side",
+    "stem_states",
+]
 
 STEM_MULTIPLIER = 3
 MIN_SIDE = {"cifar": 8, "imagenet": 32}
@@ -56,10 +65,10 @@ class CellNetwork(nn.Module):
     ) -> None:
         super().__init__()
         image, norm = scale.image(), Norm.of(scale)
-        _check_side(min(image[1:]), scale)
+        check_side(min(image[1:]), scale)
         self.branches = {kind: tuple(table) for kind, table in branches.items()}
         self.reductions = (scale.cells // 3, 2 * scale.cells // 3)
-        self.stem = _stem(scale, norm)
+        self.stem = build_stem(scale, norm)
         width = scale.channels * (STEM_MULTIPLIER if scale.stem == "cifar" else 1)
         before, last, channels = width, width, scale.channels
         after_reduction = scale.stem == "imagenet"
@@ -78,7 +87,7 @@ class CellNetwork(nn.Module):
                 auxiliary_channels = last
         self.classifier = nn.Linear(last, scale.outputs())
         if scale.auxiliary:
-            self.auxiliary = _auxiliary_head(auxiliary_channels, scale, norm)
+            self.auxiliary = auxiliary_head(auxiliary_channels, scale, norm)
 
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
@@ -106,7 +115,7 @@ class CellNetwork(nn.Module):
         weights: dict[str, dict[str, Tensor]] = {}
         if mixture is not None:
             weights = {k: branch_weights(table, mixture) for k, table in self.branches.items()}
-        before, last = self._stem_states(x)
+        before, last = stem_states(self.stem, x)
         at_two_thirds = last.x
         for index, (kind, cell) in enumerate(zip(self.kinds, self.cells, strict=True)):
             before, last = last, cell((before, last), weights.get(kind), drop_path)
@@ -114,15 +123,26 @@ class CellNetwork(nn.Module):
                 at_two_thirds = last.x
         return self.classifier(last.x.mean(dim=(2, 3))), at_two_thirds
 
-    def _stem_states(self, x: Tensor) -> tuple[State, State]:
-        first = self.stem[0](x)
-        if len(self.stem) == 1:
-            state = State(first)
-            return state, state
-        return State(first), State(self.stem[1](first))
+
+def stem_states(stem: nn.ModuleList, x: Tensor) -> tuple[State, State]:
+    """Returns both inputs of the first cell, one and the same behind a stem of one part."""
+    first = stem[0](x)
+    if len(stem) == 1:
+        state = State(first)
+        return state, state
+    return State(first), State(stem[1](first))
 
 
-def _check_side(side: int, scale: Scale) -> None:
+def check_side(side: int, scale: Scale) -> None:
+    """Refuses images that are too small.
+
+    Args:
+        side: of the image, in pixels.
+        scale: sizes and flavours.
+
+    Raises:
+        ValueError: the image is too small for the reductions or the auxiliary head.
+    """
     least = MIN_SIDE[scale.stem]
     if side < least:
         raise ValueError(
@@ -145,7 +165,8 @@ def _conv(channels_in: int, channels_out: int, stride: int) -> nn.Conv2d:
     return nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
 
 
-def _stem(scale: Scale, norm: Norm) -> nn.ModuleList:
+def build_stem(scale: Scale, norm: Norm) -> nn.ModuleList:
+    """Builds what comes before the cells: one part, or two that give an input each."""
     channels, colours = scale.channels, scale.image()[0]
     if scale.stem == "cifar":
         wide = STEM_MULTIPLIER * channels
@@ -158,12 +179,22 @@ def _stem(scale: Scale, norm: Norm) -> nn.ModuleList:
     return nn.ModuleList([first, second])
 
 
-class _GlobalMean(nn.Module):
+class GlobalMean(nn.Module):
+    """The mean over all places."""
+
     def forward(self, x: Tensor) -> Tensor:
+        """Returns (N, C) of x (N, C, H, W)."""
         return x.mean(dim=(2, 3))
 
 
-def _auxiliary_head(channels: int, scale: Scale, norm: Norm) -> nn.Sequential:
+def auxiliary_head(channels: int, scale: Scale, norm: Norm) -> nn.Sequential:
+    """Builds DARTS's auxiliary head; its first three layers end with a 1x1 convolution.
+
+    Args:
+        channels: channels of the map that it reads.
+        scale: sizes and flavours.
+        norm: flavour of BatchNorm.
+    """
     is_cifar = scale.stem == "cifar"
     layers: list[nn.Module] = [
         nn.ReLU(),
@@ -174,7 +205,7 @@ def _auxiliary_head(channels: int, scale: Scale, norm: Norm) -> nn.Sequential:
         nn.Conv2d(128, 768, 2, bias=False),
         norm.always_affine(768) if is_cifar else nn.Identity(),
         nn.ReLU(),
-        _GlobalMean(),
+        GlobalMean(),
         nn.Linear(768, scale.outputs()),
     ]
     return nn.Sequential(*layers)

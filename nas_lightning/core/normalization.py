@@ -50,6 +50,8 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns x (N, channels, H, W) normalised a channel."""
+        if x.is_meta:  # costs are traced there, and torch takes its time for nothing
+            return x
         from_batch = self.training and not self.fixed
         if from_batch and self.synchronised:
             return synchronised_norm(self, x, self.moves)

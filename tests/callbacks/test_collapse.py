@@ -19,6 +19,11 @@ def test_the_share_counts_operations_without_parameters_alone():
     assert parameter_free_share(DECISIONS, chosen) == pytest.approx(2 / 3)
 
 
+def test_the_operations_of_a_pair_count_one_by_one():
+    chosen = {"a": "avg_pool_3x3+conv_3x3", "b": "max_pool_7x7+sep_conv_3x3"}
+    assert parameter_free_share(DECISIONS, chosen) == pytest.approx(1 / 2)
+
+
 def test_a_genotype_without_operations_has_share_0():
     assert parameter_free_share(DECISIONS, {"inputs": "0+1"}) == 0
 

@@ -1,0 +1,97 @@
+"""The cell space of ENAS (micro).
+
+Source: Pham et al., ENAS, 2018 (arXiv:1802.03268), section 2.4, and the official code. A cell has
+five nodes; each adds two operations, out of five, on two earlier states. See
+`nas_lightning.core.blocks` for choices, decisions and ids.
+
+Params are shared as in the official code: each node, half (x or y), operation and input has its
+own, whatever the rest of the cell; so has each of the stacked cells. The paper's text leaves the
+last point open. Networks are wired as the official code's final ones: an operation on an input of
+a reduction cell has stride 2, outputs are concatenations of what nothing reads (an unread input
+of a reduction cell is halved first), and the previous cell's output passes two 1x1 convolutions.
+
+Deliberate differences: the search network is wired alike, where the official one halves both
+inputs before a reduction cell and projects each cell's output to its channels; a factorized
+reduction begins with a ReLU; the classifier has a bias; the paper counts (5 (B - 2)!)^4 networks
+for B = 7, 1.3e11, which is one operation a cell; with an operation a node they are 2.6e25, or
+without the order of a node's halves 43,873,177,410,562,500,000,000, which `count` says.
+
+Params of the paper's cell at 36 channels and 17 cells (15 and two reductions): 3,894,382, which
+is the official code's final network (3,894,372) and the classifier's bias. The published 4.6 M
+are not those of the cell in the official script: with its auxiliary head that has 4,389,220.
+"""
+
+from collections.abc import Sequence
+
+from nas_lightning.core.blocks import KINDS, BlockSpace
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.normalization import Norm
+from nas_lightning.core.operations import Operation, Skip, relu_conv_norm
+from nas_lightning.core.scale import Scale
+
+__all__ = ["ENAS_OPS", "EnasMicroSpace"]
+
+ENAS_OPS = ("sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3", "skip_connect")
+NUMBERS_PER_NODE = 4
+
+
+class EnasMicroSpace(BlockSpace):
+    """ENAS's cells: nodes that add two operations on two earlier states.
+
+    Args:
+        blocks: nodes of a cell, at least 1; the paper has 5.
+        ops: operations of a node, in the order in which arcs number them.
+        scale: size at which the space is searched; the paper has 20 channels and 8 cells, two
+            reductions among them.
+
+    Raises:
+        ValueError: a value is out of its range, or an operation is unknown.
+    """
+
+    def __init__(
+        self,
+        blocks: int = 5,
+        ops: Sequence[str] = ENAS_OPS,
+        scale: Scale = Scale(channels=8, cells=4),  # noqa: B008 - immutable
+    ) -> None:
+        super().__init__("enas_micro", blocks, ops, ("add",), scale)
+
+    def preprocess(self, channels: int, norm: Norm) -> list[Operation]:
+        """Returns nothing for the first input, a further 1x1 convolution for the second."""
+        return [Skip(), relu_conv_norm(channels, channels, norm)]
+
+    def read_text(self, text: str) -> Genotype:
+        """Reads ENAS's arcs: the normal cell's numbers, a bar, the reduction cell's.
+
+        A node has four numbers: input and operation of x, input and operation of y, e.g. with one
+        node "0 2 1 0 | 1 3 0 4".
+
+        Raises:
+            ValueError: the text is no such pair of arcs.
+        """
+        arcs, chosen = text.split("|"), dict[str, str]()
+        if len(arcs) != len(KINDS):
+            raise ValueError(f"ENAS's notation is two arcs with a bar between, got {len(arcs)}")
+        for kind, arc in zip(KINDS, arcs, strict=True):
+            chosen |= self._read_arc(kind, arc.split())
+        return self.genotype(chosen)
+
+    def published_scale(self) -> Scale:
+        """Returns the scale of the paper's final network: 36 channels, 15 cells, 2 reductions."""
+        return Scale(36, 17, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
+
+    def _read_arc(self, kind: str, words: list[str]) -> dict[str, str]:
+        wanted = NUMBERS_PER_NODE * self.blocks
+        if len(words) != wanted or not all(w.isascii() and w.isdigit() for w in words):
+            raise ValueError(
+                f"the {kind} arc of {self.blocks} nodes has {wanted} numbers, got "
+                f"{len(words)} words: {' '.join(words)[:60]}"
+            )
+        numbers, chosen = [int(word[:9]) for word in words], dict[str, str]()
+        if (largest := max(numbers[1::2])) >= len(self.ops):
+            raise ValueError(f"operation {largest} of the {kind} arc must be below {len(self.ops)}")
+        for index in range(self.blocks):
+            x, x_op, y, y_op = numbers[NUMBERS_PER_NODE * index :][:NUMBERS_PER_NODE]
+            halves = [(x, self.ops[x_op]), (y, self.ops[y_op])]
+            chosen |= self.block(kind, index + 2, halves)
+        return chosen

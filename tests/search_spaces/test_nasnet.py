@@ -1,0 +1,88 @@
+from dataclasses import replace
+from random import Random
+
+import pytest
+import torch
+
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import child_cost, inherit, uniform_mixture
+from nas_lightning.search_spaces.nasnet import NASNET_OPS, NasnetSpace
+from nas_lightning.zoo.reader import read_genotype
+
+SPACE = NasnetSpace()
+NASNET_A = (
+    "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_5x5', 0), "
+    "('sep_conv_3x3', 0), ('avg_pool_3x3', 1), ('skip_connect', 0), ('avg_pool_3x3', 0), "
+    "('avg_pool_3x3', 0), ('sep_conv_3x3', 1), ('skip_connect', 1)], normal_concat=range(2, 7), "
+    "reduce=[('sep_conv_5x5', 1), ('sep_conv_7x7', 0), ('max_pool_3x3', 1), ('sep_conv_7x7', 0), "
+    "('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('skip_connect', 3), ('avg_pool_3x3', 2), "
+    "('sep_conv_3x3', 2), ('max_pool_3x3', 1)], reduce_concat=[4, 5, 6])"
+)
+
+
+def params_of(name, channels):
+    scale = replace(SPACE.published_scale(), channels=channels)
+    return child_cost(SPACE, read_genotype(name, SPACE), scale)["parameters"]
+
+
+def test_amoebanet_a_has_the_published_params():
+    assert params_of("amoebanet_a", 36) == 3_145_078 == pytest.approx(3.2e6, rel=0.03)
+
+
+def test_nasnet_a_has_the_published_params_with_the_sixth_state_of_the_published_code():
+    widths = [32] * 6 + [64] * 7 + [128] * 7
+    readers = [(w, widths[i + 1 : i + 3]) for i, w in enumerate(widths) if i not in (6, 13)]
+    sixth = sum(w * reader for w, following in readers for reader in following) + 128 * 10
+    assert params_of("nasnet_a", 32) == 3_061_738
+    assert params_of("nasnet_a", 32) + sixth == 3_287_274 == pytest.approx(3.3e6, rel=0.03)
+
+
+def test_darts_text_reads_to_the_zoos_genotype_whatever_the_order_of_halves():
+    assert SPACE.read_text(NASNET_A) == read_genotype("nasnet_a", SPACE)
+
+
+def test_the_operations_are_the_papers_thirteen():
+    assert len(set(NASNET_OPS)) == 13
+    assert {c.options for c in SPACE.choices if c.kind == "op"} == {NASNET_OPS}
+
+
+def test_at_its_full_size_the_one_hot_supernet_is_the_child():
+    scale = Scale(channels=2, cells=3, input_shape=(1, 8, 8), num_outputs=2)
+    torch.manual_seed(0)
+    supernet, x = SPACE.supernet(scale), torch.randn(3, 1, 8, 8)
+    supernet(x, uniform_mixture(SPACE.choices))
+    for seed in range(4):
+        genotype = SPACE.sample(Random(seed))
+        child = SPACE.child(genotype, scale)
+        inherit(child, supernet)
+        assert torch.equal(supernet(x, SPACE.mixture(genotype)), child(x))
+        assert torch.equal(supernet.eval()(x, SPACE.mixture(genotype)), child.eval()(x))
+        supernet.train()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("range(2, 7)", "[2, 3]", r"here \[2, 3, 4, 5, 6\], the text's normal cell \[2, 3\]$"),
+        ("('sep_conv_3x3', 0), ", "", r"^5 blocks have 10 edges, the text's normal cell has 8$"),
+        ("'avg_pool_3x3'", "'conv9'", r"^unknown op 'conv9' of normal/block_4; choose from: skip"),
+        (
+            "('skip_connect', 3)",
+            "('skip_connect', 5)",
+            r"^reduction/block_5 must read states from 0 to 4, got 5$",
+        ),
+        (
+            "('skip_connect', 3)",
+            "('skip_connect', -1)",
+            r"^reduction/block_5 .* from 0 to 4, got -1$",
+        ),
+    ],
+)
+def test_a_text_of_another_space_is_refused(old, new, message):
+    with pytest.raises(ValueError, match=message):
+        SPACE.read_text(NASNET_A.replace(old, new))
+
+
+def test_darts_text_needs_a_space_whose_blocks_add():
+    with pytest.raises(ValueError, match="blocks of DARTS's notation add, those of this"):
+        NasnetSpace(combines=["concat"]).read_text(NASNET_A)
