@@ -80,10 +80,13 @@ class NasBench201Space(SearchSpace):
         return super().discretize(Mixture(scores.weights, support))
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
-        """Returns the cell, without its edges of "none"."""
-        pairs = zip(EDGES, self._ops(genotype), strict=True)
-        edges = [Edge(NODES[s], NODES[t], op) for (s, t), op in pairs if op != "none"]
-        return (Graph("cell", NODES, tuple(edges)),)
+        """Returns the cell, without its edges of "none"; a node that nothing enters is 0."""
+        ops = self._ops(genotype)
+        real = [(*edge, op) for edge, op in zip(EDGES, ops, strict=True) if op != "none"]
+        entered = {0, len(NODES) - 1} | {target for _, target, _ in real}
+        names = [name if n in entered else f"{name} = 0" for n, name in enumerate(NODES)]
+        edges = tuple(Edge(names[source], names[target], op) for source, target, op in real)
+        return (Graph("cell", tuple(names), edges),)
 
     def read_text(self, text: str) -> Genotype:
         """Reads `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.

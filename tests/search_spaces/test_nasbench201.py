@@ -157,6 +157,14 @@ def test_the_one_hot_supernet_is_the_child_in_both_flavours_and_on_part_of_the_c
         assert torch.equal(supernet(x, SPACE.mixture(genotype)), child(x))
 
 
+def test_a_node_that_nothing_enters_is_drawn_as_zero():
+    text = "|none~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|skip_connect~2|"
+    (graph,) = SPACE.graphs(SPACE.read_text(text))
+    assert graph.nodes == ("input", "1 = 0", "2", "output")
+    assert [(e.source, e.target) for e in graph.edges] == [
+        ("1 = 0", "2"), ("input", "output"), ("1 = 0", "output"), ("2", "output")]  # fmt: skip
+
+
 def test_a_cell_of_nothing_still_is_a_network():
     genotype = SPACE.genotype({choice.name: "none" for choice in SPACE.choices})
     scale = Scale(4, 5, input_shape=(1, 8, 8), num_outputs=3)
