@@ -81,14 +81,15 @@ class BlockNetwork(nn.Module):
         thirds = (scale.cells // 3, 2 * scale.cells // 3)
         self.kinds = ["reduction" if i in thirds else "normal" for i in range(scale.cells)]
         self.stem = build_stem(scale, norm)
-        self.reads, self.cells = nn.ModuleList(), nn.ModuleList()
+        self.first_reads, self.second_reads = nn.ModuleList(), nn.ModuleList()
+        self.cells = nn.ModuleList()
         width = scale.channels * (STEM_MULTIPLIER if scale.stem == "cifar" else 1)
         before = last = _Output({0: ()}, width, scale.stem == "imagenet")
         channels = scale.channels
         for index, kind in enumerate(self.kinds):
             channels *= 2 if kind == "reduction" else 1
-            first = _read(before, channels, last.is_reduced, norm)
-            self.reads.append(nn.ModuleList([first, _read(last, channels, False, norm)]))
+            self.first_reads.append(_read(before, channels, last.is_reduced, norm))
+            self.second_reads.append(_read(last, channels, False, norm))
             self.cells.append(make_cell(kind, channels, norm))
             loose = {branch.target: branch.factors for branch in self.ends[kind]}
             before, last = last, _Output(loose, channels, kind == "reduction")
@@ -126,9 +127,10 @@ class BlockNetwork(nn.Module):
             weights = {k: branch_weights(table, mixture) for k, table in self.branches.items()}
         before, last = ({0: state} for state in stem_states(self.stem, x))
         outputs = []
-        for kind, reads, cell in zip(self.kinds, self.reads, self.cells, strict=True):
-            known = weights.get(kind)
-            inputs = [State(read(ends)) for read, ends in zip(reads, (before, last), strict=True)]
+        parts = zip(self.kinds, self.first_reads, self.second_reads, self.cells, strict=True)
+        for kind, first_read, second_read, cell in parts:
+            assert isinstance(cell, Cell)
+            known, inputs = weights.get(kind), (State(first_read(before)), State(second_read(last)))
             states = cell.states(inputs, known, drop_path)
             ends = [b for b in self.ends[kind] if known is None or b.key in known]
             before, last = last, {branch.target: states[branch.target] for branch in ends}
@@ -143,24 +145,26 @@ def _read(output: _Output, channels: int, halve: bool, norm: Norm) -> LooseEnds:
 
 
 def _classifier(output: _Output, scale: Scale) -> LooseEnds:
-    layers = {
-        number: _OfImages(
-            nn.ReLU(), GlobalMean(), nn.Linear(output.channels, scale.outputs(), bias=False)
-        )
-        for number in output.ends
-    }
+    layers = {}
+    for number in output.ends:
+        linear = nn.Linear(output.channels, scale.outputs(), bias=False)
+        layers[number] = _OfImages(nn.Sequential(nn.ReLU(), GlobalMean(), linear))
     return LooseEnds(layers, _Bias(scale.outputs()), output.ends)
 
 
 def _auxiliary(output: _Output, scale: Scale, norm: Norm) -> LooseEnds:
     heads = {number: auxiliary_head(output.channels, scale, norm) for number in output.ends}
-    layers = {number: _OfImages(*head[:3]) for number, head in heads.items()}
+    layers = {number: _OfImages(head[:3]) for number, head in heads.items()}
     return LooseEnds(layers, next(iter(heads.values()))[3:], output.ends)
 
 
-class _OfImages(nn.Sequential):
+class _OfImages(nn.Module):
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
     def forward(self, state: State) -> Tensor:
-        out: Tensor = super().forward(state.x)
+        out: Tensor = self.layers(state.x)
         return out
 
 
