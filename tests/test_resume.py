@@ -149,6 +149,14 @@ def test_an_interrupted_search_resumes_to_the_same_bits(searched, killed, point)
     assert bits(folder) == bits(searched)
 
 
+def test_an_interrupted_search_among_noise_resumes_to_the_same_bits(tmp_path, killed):
+    arguments = ("search_space=darts_s4", "retrain=false")
+    search_into(tmp_path / "whole", *arguments)
+    folder = killed(in_epoch(SupernetModule, 1), "search", *TINY, *arguments)
+    run("search", f"resume={folder}")
+    assert bits(folder) == bits(tmp_path / "whole")
+
+
 @pytest.mark.parametrize(
     "point",
     with_slow(
