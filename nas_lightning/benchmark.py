@@ -37,6 +37,8 @@ def job(cfg: DictConfig, folder: Path) -> float:
     Returns:
         The mean validation accuracy of what was found, for sweepers.
     """
+    import torch
+
     from nas_lightning.callbacks.atomic import write_text
     from nas_lightning.evaluation.figures import final_figures, runs_csv
     from nas_lightning.outcome import finished
@@ -44,6 +46,7 @@ def job(cfg: DictConfig, folder: Path) -> float:
 
     if done := finished(folder):
         return float(done["validation_accuracy"]["mean"])
+    torch.set_num_threads(1)  # a policy's tensors are tiny: more threads only wait for each other
     bench, others = _prepare(cfg, folder), _others(cfg)
     started = time.perf_counter()
     searches = _searched(bench)

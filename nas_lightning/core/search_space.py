@@ -144,6 +144,20 @@ class SearchSpace(ABC):
         chosen = rules.crossover(self.decisions, first.mapping, second.mapping, rng)
         return Genotype.of(self.name, chosen)
 
+    def grown(self, steps: int) -> dict[str, tuple[str, ...]]:
+        """Returns the options that are open after so many steps of growth; a hook.
+
+        By default a decision "depth", if there is one, gets one option more a step, in its order.
+
+        Args:
+            steps: steps of growth, 0 at the start of a search.
+
+        Returns:
+            Open options by decision; those of the other decisions are all open.
+        """
+        sizes = {d.name: d.options for d in self.decisions if d.name == "depth"}
+        return {name: options[: steps + 1] for name, options in sizes.items()}
+
     def encode(self, genotype: Genotype) -> tuple[int, ...]:
         """Returns one option index a decision, -1 where a decision is inactive."""
         return rules.encode(self.decisions, genotype.mapping)

@@ -1,0 +1,71 @@
+"""REINFORCE: a policy draws children, and makes likely what was worth more than usual.
+
+Sources: Zoph & Le, Neural Architecture Search with Reinforcement Learning, 2017
+(arXiv:1611.01578), section 3.2; Williams, 1992. With policy "independent" it is the REINFORCE of
+Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326). Deliberate differences: one controller instead
+of the paper's asynchronous replicas; the defaults are a small recipe with a higher learning rate.
+"""
+
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.strategies.policy_gradient import Batch, PolicyGradient
+
+__all__ = ["Reinforce"]
+
+
+class Reinforce(PolicyGradient):
+    """Ascends on mean((reward - baseline) * log-probability) + entropy * entropy of the policy.
+
+    Args:
+        space: the search space.
+        seed: seed of the first parameters and of all draws.
+        trials: number of children to evaluate.
+        policy: "controller" (an LSTM) or "independent" (one softmax a decision).
+        children: trials an update; the paper has 8.
+        lr: Adam's learning rate, above 0; the paper has 6e-4.
+        baseline_decay: share of the baseline that an update keeps, in [0, 1).
+        reward_power: the reward is raised to this power, above 0; the paper has 3.
+        entropy: weight of the policy's entropy, at least 0; the paper has none.
+        grow_every: trials between two steps of growth of the space; None opens all of it. The
+            paper has 1,600.
+        hidden: units of a layer of the controller.
+        layers: layers of the controller.
+        init_range: the controller's first parameters are uniform in [-init_range, init_range].
+        tanh_constant: limits the controller's logits; None does not.
+        temperature: what the controller's logits are divided by.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        trials: int = 8,
+        policy: str = "controller",
+        children: int = 1,
+        lr: float = 0.01,
+        baseline_decay: float = 0.9,
+        reward_power: float = 1.0,
+        entropy: float = 0.0,
+        grow_every: int | None = None,
+        hidden: int = 35,
+        layers: int = 2,
+        init_range: float = 0.08,
+        tanh_constant: float | None = None,
+        temperature: float = 1.0,
+    ) -> None:
+        recipe = (policy, children, lr, baseline_decay, reward_power, grow_every)
+        controller = (hidden, layers, init_range, tanh_constant, temperature)
+        super().__init__(space, seed, trials, *recipe, *controller)
+        if not entropy >= 0:
+            raise ValueError(f"strategy.entropy ({entropy}) must be at least 0; use e.g. 0")
+        self.entropy = entropy
+
+    def update(self, batch: Batch) -> None:
+        """Takes one step of Adam."""
+        log_prob, entropy = self.policy.log_prob(batch.chosen, batch.allowed)
+        gain = (batch.advantages.to(log_prob) * log_prob).mean() + self.entropy * entropy.mean()
+        self.optimizer.zero_grad()
+        (-gain).backward()
+        self.optimizer.step()
