@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nas_lightning.core.markers import OneOf, Optional, Repeat
     from nas_lightning.load import load_child
 
-__all__ = ["__version__", "load_child"]
+__all__ = ["OneOf", "Optional", "Repeat", "__version__", "load_child"]
 
 __version__ = "0.1.0"
 
@@ -15,4 +16,8 @@ def __getattr__(name: str) -> Any:
         from nas_lightning.load import load_child
 
         return load_child
+    if name in __all__:
+        from nas_lightning.core import markers
+
+        return getattr(markers, name)
     raise AttributeError(f"module 'nas_lightning' has no attribute '{name}'")

@@ -66,6 +66,7 @@ def assemble(cfg: DictConfig) -> Parts:
     task.check(data.num_outputs, recipe.label_smoothing)
     recipe = replace(recipe, scale=_fitted(recipe.scale, data, "child.scale"))
     search_scale = _fitted(space.scale, data, "search_space.scale")
+    space = space.fitted(search_scale)
     hardware.check_batch("data.batch_size", data.batch_size)
     hardware.check_batch("child.batch_size", recipe.batch_size or data.batch_size)
     data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)

@@ -102,11 +102,13 @@ class LoadedChild(nn.Module):
         return out
 
 
-def load_child(run_dir: str | Path) -> LoadedChild:
+def load_child(run_dir: str | Path, space: SearchSpace | None = None) -> LoadedChild:
     """Returns the trained child of a run, in eval mode, on the CPU.
 
     Args:
         run_dir: the folder that nas-search or nas-train printed.
+        space: the search space, where it is the user's own (`CustomSpace`): code that a
+            checkpoint names is not run. None takes the one of the checkpoint.
 
     Raises:
         ValueError: the folder holds no trained child.
@@ -119,10 +121,13 @@ def load_child(run_dir: str | Path) -> LoadedChild:
         )
     content = best_or_last(folder)
     card = content["child"]
-    space = make(trusted_space(card["space"], "the checkpoint"), "search_space", kind=SearchSpace)
+    if space is None:
+        node = trusted_space(card["space"], "the checkpoint")
+        space = make(node, "search_space", kind=SearchSpace)
+    scale = Scale(**(card["scale"] | {"input_shape": tuple(card["scale"]["input_shape"])}))
+    space = space.fitted(scale)
     genotype = space.validate(Genotype.from_json(card["genotype"]))
-    scale = card["scale"]
-    network = space.child(genotype, Scale(**(scale | {"input_shape": tuple(scale["input_shape"])})))
+    network = space.child(genotype, scale)
     prefix = "network."
     state = {
         k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)
@@ -147,6 +152,7 @@ def trusted_space(node: dict[str, Any], source: str) -> dict[str, Any]:
         if isinstance(value, dict) and value.get("_target_", scale) != scale:
             raise ValueError(
                 f"{source}: search_space.{name} names {value['_target_']!r}; a space that is read "
-                "from a file may hold a Scale and plain data only"
+                "from a file may hold a Scale and plain data only; name the space yourself: "
+                "load_child(RUN_DIR, space), or search_space=... on a command line"
             )
     return node

@@ -30,12 +30,13 @@ def job(cfg: DictConfig, folder: Path) -> None:
 
     cfg = with_own_space(cfg, HydraConfig.get().overrides.task)
     space = build.make(cfg.search_space, "search_space", kind=SearchSpace)
-    genotype = read_genotype(cfg.genotype, space)
     changes = {k: cfg[k] for k in ("channels", "cells", "stem") if cfg[k] is not None}
     published = space.published_scale()
     shape = cfg.input_shape or published.input_shape or DEFAULT_SHAPE
     outputs = cfg.num_outputs or published.num_outputs or DEFAULT_OUTPUTS
     scale = replace(published, input_shape=tuple(shape), num_outputs=outputs, **changes)
+    space = space.fitted(scale)
+    genotype = read_genotype(cfg.genotype, space)
     size = child_cost(space, genotype, scale)
     graphs, text = space.graphs(genotype), space.write_text(genotype)
     if cfg.output is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.synchronised_norm import synchronised_norm
@@ -92,21 +93,25 @@ class Norm:
         return BatchNorm(channels, True, self.fixed)
 
 
-def batch_norms(network: nn.Module) -> list[BatchNorm]:
-    """Returns the BatchNorms of a network whose statistics can be kept still."""
-    return [module for module in network.modules() if isinstance(module, BatchNorm)]
+def batch_norms(network: nn.Module) -> list[_BatchNorm]:
+    """Returns the BatchNorms of a network that have running statistics, torch's own too."""
+    found = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    return [norm for norm in found if norm.track_running_stats]
 
 
-def settle(norms: Iterable[BatchNorm], step: int) -> None:
+def settle(norms: Iterable[_BatchNorm], step: int) -> None:
     """Sets the momentum of running statistics for a training step (0-based).
+
+    A BatchNorm of torch's own, in a user's module, keeps the momentum that it was given.
 
     Over the first steps they are the mean of all batches so far, then the usual moving average:
     so they never lean on the values that they were initialised with.
     """
-    set_momentum(norms, max(MOMENTUM, 1.0 / (step + 1)))
+    ours = (norm for norm in norms if isinstance(norm, BatchNorm))
+    set_momentum(ours, max(MOMENTUM, 1.0 / (step + 1)))
 
 
-def set_momentum(norms: Iterable[BatchNorm], momentum: float) -> None:
+def set_momentum(norms: Iterable[_BatchNorm], momentum: float) -> None:
     """Sets the share of a batch's statistics in the running ones, in (0, 1]."""
     for norm in norms:
         norm.momentum = momentum
@@ -130,15 +135,21 @@ def recalibrated(
 
 
 @contextmanager
-def still_statistics(norms: Iterable[BatchNorm]) -> Iterator[None]:
+def still_statistics(norms: Iterable[_BatchNorm]) -> Iterator[None]:
     """Keeps running statistics as they are during training forwards inside the block."""
-    for norm in norms:
-        norm.moves = False
+    _set_moving(norms, False)
     try:
         yield
     finally:
-        for norm in norms:
-            norm.moves = True
+        _set_moving(norms, True)
+
+
+def _set_moving(norms: Iterable[_BatchNorm], moves: bool) -> None:
+    for norm in norms:
+        if isinstance(norm, BatchNorm):
+            norm.moves = moves
+        else:
+            norm.track_running_stats = moves
 
 
 @contextmanager

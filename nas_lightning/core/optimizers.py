@@ -99,6 +99,7 @@ class Adam:
             alphas can move as far in a short search on few images as in a long one on many.
         betas: decay of the two moments, each in [0, 1).
         weight_decay: added to the gradient, times the parameter.
+        eps: added to the root of the second moment, above 0.
 
     Raises:
         ValueError: a value is out of its range.
@@ -107,6 +108,7 @@ class Adam:
     lr: float | None = 3e-4
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = 1e-3
+    eps: float = 1e-8
 
     def __post_init__(self) -> None:
         if not (self.lr is None or 0 < self.lr < inf) or not 0 <= self.weight_decay < inf:
@@ -116,6 +118,8 @@ class Adam:
             )
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"alpha_optimizer.betas ({self.betas}) must be two numbers in [0, 1)")
+        if not self.eps > 0:
+            raise ValueError(f"alpha_optimizer.eps ({self.eps}) must be > 0; use e.g. 1e-8")
 
     def build(self, params: Iterable[Tensor], steps: Callable[[], int | float]) -> torch.optim.Adam:
         """Builds the optimiser.
@@ -125,4 +129,4 @@ class Adam:
             steps: returns the number of steps of the whole search; asked only without `lr`.
         """
         lr = TRAVEL / steps() if self.lr is None else self.lr
-        return torch.optim.Adam(params, lr, self.betas, weight_decay=self.weight_decay)
+        return torch.optim.Adam(params, lr, self.betas, self.eps, self.weight_decay)

@@ -46,6 +46,13 @@ class SearchSpace(ABC):
         self.decisions = tuple(decisions)
         self._costs: dict[Scale, Cost] = {}
 
+    def fitted(self, scale: Scale) -> "SearchSpace":
+        """Returns the space at a scale that knows input shape and outputs; a hook.
+
+        A space whose choices depend on neither is itself.
+        """
+        return self
+
     def supernet(self, scale: Scale) -> nn.Module:
         """Builds the network of all genotypes: forward(x, mixture) -> logits; a hook.
 

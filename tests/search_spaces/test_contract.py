@@ -29,7 +29,8 @@ def space(request):
     config = OmegaConf.load(request.param)
     if "blocks" in config:  # five of them have hundreds of operations a cell, and tests would crawl
         config.blocks = 2
-    return make(config, "search_space")
+    space = make(config, "search_space")
+    return space.fitted(replace(space.scale, input_shape=(3, 8, 8), num_outputs=3))
 
 
 def small(space, shape):

@@ -1,0 +1,243 @@
+"""Marks that make a search space of any module: what is one of several, optional, or repeated.
+
+A module that holds them is called as before. Inside `mixing` a mark weighs its options by the
+mixture's row of its name; outside it stands for the only option that is left, as in a child.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.core.choices import Factor, Mixture
+
+__all__ = ["Mark", "OneOf", "Optional", "Repeat", "marks", "mixing"]
+
+NO, YES = "no", "yes"
+Given = tuple[tuple[str, tuple[str, ...]], ...]
+Rows = tuple[tuple[tuple[Tensor, ...], ...], tuple[tuple[int, ...], ...]]
+_current: ContextVar[Rows | None] = ContextVar("mixture", default=None)
+
+
+@contextmanager
+def mixing(mixture: Mixture | None) -> Iterator[None]:
+    """Lets the marks that are called inside the block weigh their options by a mixture.
+
+    With None they stand for the only option that is left.
+    """
+    rows: Rows | None = None
+    if mixture is not None:
+        rows = tuple(row.unbind() for row in mixture.weights.unbind()), mixture.support
+    token = _current.set(rows)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+class Mark(nn.Module):
+    """A choice inside a module; abstract.
+
+    Args:
+        name: name of the choice; marks of one name and the same options are decided together.
+        options: what can be chosen, at least one.
+        kind: "op", "skip" or "size".
+
+    Attributes:
+        row: the choice's row in the mixture; set once by the space.
+
+    Raises:
+        ValueError: there is no option, or two of one name.
+    """
+
+    def __init__(self, name: str, options: Sequence[str], kind: str) -> None:
+        super().__init__()
+        if not name or not options or len(set(options)) < len(options):
+            raise ValueError(
+                f"choice '{name}' must have a name and different options, got {list(options)}"
+            )
+        self.name, self.options, self.kind = name, tuple(options), kind
+        self.row = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the weighted sum of the options' outputs, or the only option's."""
+        current = _current.get()
+        if current is None:
+            return self.alone(x)
+        rows, support = current
+        chosen = support[self.row]
+        terms = self.outputs(x, chosen)
+        weights = rows[self.row]
+        weighted = [weights[i].to(terms[i].dtype) * terms[i] for i in chosen]
+        return sum(weighted[1:], start=weighted[0])
+
+    def outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
+        """Returns the output of each chosen option by its index."""
+        raise NotImplementedError
+
+    def alone(self, x: Tensor) -> Tensor:
+        """Returns the output of the only option that is left."""
+        raise NotImplementedError
+
+    def keep(self, option: str) -> None:
+        """Removes every part that an option does not use; builds a child, once."""
+        raise NotImplementedError
+
+    def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
+        """Yields each part and the factor that weighs it (see `core.cost`)."""
+        for part, users in self.scopes():
+            yield part, (Factor(self.row, tuple(float(o in users) for o in self.options)),)
+
+    def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
+        """Yields each part and the options that use it."""
+        raise NotImplementedError
+
+
+class OneOf(Mark):
+    """One of several modules, all of which take the same input and give the same shape.
+
+    Args:
+        name: name of the choice.
+        options: modules by the names of the options.
+
+    Example:
+        >>> block = OneOf("activation", {"relu": nn.ReLU(), "tanh": nn.Tanh()})
+        >>> block.options
+        ('relu', 'tanh')
+    """
+
+    def __init__(self, name: str, options: Mapping[str, nn.Module]) -> None:
+        super().__init__(name, tuple(options), "op")
+        self.parts = nn.ModuleDict(options)
+
+    def outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
+        """Returns the output of each chosen option by its index."""
+        return {index: self.parts[self.options[index]](x) for index in chosen}
+
+    def alone(self, x: Tensor) -> Tensor:
+        """Returns the output of the only option that is left."""
+        (part,) = self.parts.values()
+        out: Tensor = part(x)
+        return out
+
+    def keep(self, option: str) -> None:
+        """Removes all options but one."""
+        for name in [name for name in self.parts if name != option]:
+            del self.parts[name]
+
+    def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
+        """Yields each option's module and its name."""
+        for option, part in self.parts.items():
+            yield part, (option,)
+
+
+class Optional(Mark):
+    """A module that may be left out; then its input passes unchanged.
+
+    Args:
+        name: name of the choice, whose options are "no" and "yes".
+        module: gives the shape that it takes.
+    """
+
+    def __init__(self, name: str, module: nn.Module) -> None:
+        super().__init__(name, (NO, YES), "skip")
+        self.parts = nn.ModuleList([module])
+
+    def outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
+        """Returns the output of each chosen option by its index."""
+        return {index: self.parts[0](x) if index else x for index in chosen}
+
+    def alone(self, x: Tensor) -> Tensor:
+        """Returns the module's output, or the input where the module was left out."""
+        for part in self.parts:
+            x = part(x)
+        return x
+
+    def keep(self, option: str) -> None:
+        """Removes the module where the option is "no"."""
+        self.parts = self.parts[: int(option == YES)]
+
+    def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
+        """Yields the module and the option that uses it."""
+        for part in self.parts:
+            yield part, (YES,)
+
+
+class Repeat(Mark):
+    """A module repeated, each time with params of its own.
+
+    Args:
+        name: name of the choice, whose options are the counts.
+        module: gives the shape that it takes. A module is copied, its params drawn anew where
+            its parts have `reset_parameters`; a function without arguments is called each time.
+        counts: how often it may be repeated; 0 passes the input unchanged.
+
+    Raises:
+        ValueError: a count is below 0 or given twice, or a repeated module holds a choice.
+    """
+
+    def __init__(
+        self, name: str, module: nn.Module | Callable[[], nn.Module], counts: Sequence[int]
+    ) -> None:
+        super().__init__(name, [str(count) for count in counts], "size")
+        if min(counts) < 0:
+            raise ValueError(f"counts of '{name}' ({list(counts)}) must be at least 0")
+        self.counts = tuple(counts)
+        self.parts = nn.ModuleList(_copy(module) for _ in range(max(counts)))
+        if any(isinstance(m, Mark) for m in self.parts.modules()):
+            raise ValueError(
+                f"the module that '{name}' repeats must hold no choice of its own; put the choice "
+                "around it"
+            )
+
+    def outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
+        """Returns the output of each chosen option by its index."""
+        after = [x]
+        for part in self.parts[: max(self.counts[index] for index in chosen)]:
+            after.append(part(after[-1]))
+        return {index: after[self.counts[index]] for index in chosen}
+
+    def alone(self, x: Tensor) -> Tensor:
+        """Returns the output of all repetitions that are left."""
+        for part in self.parts:
+            x = part(x)
+        return x
+
+    def keep(self, option: str) -> None:
+        """Removes the repetitions beyond a count."""
+        self.parts = self.parts[: int(option)]
+
+    def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
+        """Yields each repetition and the counts that use it."""
+        for number, part in enumerate(self.parts):
+            yield part, tuple(str(count) for count in self.counts if count > number)
+
+
+def marks(module: nn.Module, given: Given = ()) -> Iterator[tuple[Mark, Given]]:
+    """Yields the marks of a module, outer ones first, and when each of them counts.
+
+    Args:
+        module: where to look.
+        given: pairs (name of a choice, options) under which the module itself counts.
+    """
+    if not isinstance(module, Mark):
+        for child in module.children():
+            yield from marks(child, given)
+        return
+    yield module, given
+    for part, options in module.scopes():
+        yield from marks(part, (*given, (module.name, options)))
+
+
+def _copy(module: nn.Module | Callable[[], nn.Module]) -> nn.Module:
+    if not isinstance(module, nn.Module):
+        return module()
+    copied = copy.deepcopy(module)
+    for part in copied.modules():
+        if callable(reset := getattr(part, "reset_parameters", None)):
+            with torch.no_grad():
+                reset()
+    return copied

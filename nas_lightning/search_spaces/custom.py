@@ -1,0 +1,153 @@
+"""A search space of the user's own: any module that holds `OneOf`, `Optional` and `Repeat`."""
+
+import inspect
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.core.choices import Choice, Mixture
+from nas_lightning.core.decisions import Decision
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.graph import Edge, Graph
+from nas_lightning.core.markers import OneOf, Optional, Repeat, marks, mixing
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace
+
+__all__ = ["CustomSpace", "example"]
+
+ARGUMENTS = ("input_shape", "num_outputs", "channels", "cells")
+
+
+def example(input_shape: tuple[int, ...], num_outputs: int, channels: int = 16) -> nn.Module:
+    """Returns a small network for images that holds every kind of choice, one inside another."""
+
+    def block(kernel: int) -> nn.Module:
+        conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False)
+        return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
+
+    return nn.Sequential(
+        nn.Conv2d(input_shape[0], channels, 3, padding=1),
+        OneOf("first", {"small": block(3), "large": block(5), "pool": nn.AvgPool2d(3, 1, 1)}),
+        OneOf("activation", {"relu": nn.ReLU(), "tanh": nn.Tanh()}),
+        Repeat("depth", lambda: block(3), [1, 2, 3]),
+        Optional("last", nn.Sequential(block(1), OneOf("inner", {"3": block(3), "5": block(5)}))),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(channels, num_outputs),
+    )
+
+
+class CustomSpace(SearchSpace):
+    """The networks that come of one module when each of its marks is decided.
+
+    A mark inside an option of another one is decided where that option is taken. Marks of one
+    name and the same options are one decision. `scale.batch_norm` and `flavour` are taken no
+    notice of: BatchNorm is what the module has.
+
+    Args:
+        network: builds the module: a class or function that takes any of `input_shape`,
+            `num_outputs`, `channels` and `cells`, by these names.
+        name: name that genotypes carry.
+        scale: input shape, number of outputs, and what else `network` takes.
+
+    Raises:
+        ValueError: the module holds no mark, or two of one name that do not agree.
+    """
+
+    def __init__(
+        self,
+        network: Callable[..., nn.Module],
+        name: str = "custom",
+        scale: Scale = Scale(),  # noqa: B008 - immutable
+    ) -> None:
+        self.network = network
+        choices: dict[str, Choice] = {}
+        decisions: dict[str, Decision] = {}
+        if scale.input_shape is not None and scale.num_outputs is not None:
+            with torch.device("meta"):
+                built = self._built(scale)
+            for mark, given in marks(built):
+                decision = Decision(mark.name, mark.options, mark.kind, given)
+                if decisions.setdefault(mark.name, decision) != decision:
+                    raise ValueError(
+                        f"the marks named '{mark.name}' must have the same options and lie in the "
+                        f"same choices, got {list(decisions[mark.name].options)} and "
+                        f"{list(mark.options)}; name them differently"
+                    )
+                group = mark.name.rpartition("/")[0] or mark.name
+                choices[mark.name] = Choice(mark.name, mark.options, mark.kind, group)
+            if not choices:
+                raise ValueError(
+                    "the module that search_space.network builds holds no choice; put OneOf, "
+                    "Optional or Repeat of nas_lightning into it"
+                )
+        super().__init__(name, scale, tuple(choices.values()), tuple(decisions.values()))
+
+    def fitted(self, scale: Scale) -> "CustomSpace":
+        """Returns the space at a scale that knows the data: now its choices can be seen."""
+        return CustomSpace(self.network, self.name, scale)
+
+    def supernet(self, scale: Scale) -> nn.Module:
+        """Builds the module with all its options."""
+        return CustomNetwork(self._numbered(scale))
+
+    def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
+        """Builds the module with the chosen options alone."""
+        chosen = self.validate(genotype).mapping
+        network = self._numbered(scale)
+        for mark, _ in list(marks(network)):
+            if mark.name in chosen:
+                mark.keep(chosen[mark.name])
+        return CustomNetwork(network)
+
+    def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
+        """Returns the decisions in the order in which the module holds them."""
+        chosen = self.validate(genotype).mapping
+        names = ["input", *chosen, "output"]
+        labels = [*chosen.values(), ""]
+        edges = [Edge(a, b, o) for a, b, o in zip(names, names[1:], labels, strict=False)]
+        return (Graph(self.name, tuple(names), tuple(edges)),)
+
+    def _numbered(self, scale: Scale) -> nn.Module:
+        network = self._built(scale)
+        rows = {choice.name: row for row, choice in enumerate(self.choices)}
+        for mark, _ in marks(network):
+            mark.row = rows[mark.name]
+        return network
+
+    def _built(self, scale: Scale) -> nn.Module:
+        known = {
+            "input_shape": scale.sample_shape(),
+            "num_outputs": scale.outputs(),
+            "channels": scale.channels,
+            "cells": scale.cells,
+        }
+        taken = inspect.signature(self.network).parameters
+        return self.network(**{name: known[name] for name in ARGUMENTS if name in taken})
+
+
+class CustomNetwork(nn.Module):
+    """A user's module as a supernet, or pruned as a child.
+
+    Args:
+        network: forward(x) -> outputs (N, num_outputs).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, x: Tensor, mixture: Mixture | None = None, drop_path: object = None
+    ) -> Tensor:
+        """Returns outputs (N, num_outputs).
+
+        Args:
+            x: inputs (N, ...).
+            mixture: the mixing weights of a supernet; None for a child.
+            drop_path: taken no notice of: a user's module has dropout of its own.
+        """
+        with mixing(mixture):
+            out: Tensor = self.network(x)
+        return out
