@@ -76,6 +76,15 @@ class EnasMicroSpace(BlockSpace):
             chosen |= self._read_arc(kind, arc.split())
         return self.genotype(chosen)
 
+    def write_text(self, genotype: Genotype) -> str:
+        """Returns the arcs that `read_text` reads."""
+        chosen, arcs = self.validate(genotype).mapping, list[str]()
+        for kind in KINDS:
+            blocks = [self.halves(chosen, f"{kind}/block_{n + 2}") for n in range(self.blocks)]
+            numbers = [(s, self.ops.index(op)) for halves in blocks for s, op in halves]
+            arcs.append(" ".join(f"{source} {op}" for source, op in numbers))
+        return " | ".join(arcs)
+
     def published_scale(self) -> Scale:
         """Returns the scale of the paper's final network: 36 channels, 15 cells, 2 reductions."""
         return Scale(36, 17, flavour="child", input_shape=(3, 32, 32), num_outputs=10)

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from nas_lightning.core.blocks import KINDS, BlockSpace
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.notation import CellText, read_darts_text
+from nas_lightning.core.notation import CellText, read_darts_text, write_darts_text
 from nas_lightning.core.scale import Scale
 
 __all__ = ["NASNET_OPS", "NasnetSpace"]
@@ -78,6 +78,17 @@ class NasnetSpace(BlockSpace):
         for kind in KINDS:
             chosen |= self._read_cell(kind, cells[FIELDS[kind]])
         return self.genotype(chosen)
+
+    def write_text(self, genotype: Genotype) -> str | None:
+        """Returns the text that `read_text` reads; None where a block concatenates."""
+        chosen, cells = self.validate(genotype).mapping, dict[str, CellText]()
+        if "concat" in chosen.values() or "add" not in self.combines:
+            return None
+        for kind in KINDS:
+            blocks = [self.halves(chosen, f"{kind}/block_{n + 2}") for n in range(self.blocks)]
+            edges = tuple((op, source) for halves in blocks for source, op in halves)
+            cells[FIELDS[kind]] = CellText(edges, tuple(self.unread(chosen, kind)))
+        return write_darts_text(cells)
 
     def published_scale(self) -> Scale:
         """Returns the scale of DARTS's CIFAR-10 children: 36 channels, 20 cells."""

@@ -1,3 +1,5 @@
+from random import Random
+
 import pytest
 
 from nas_lightning.core.search_space import child_cost
@@ -39,6 +41,11 @@ def test_the_papers_cell_has_the_params_of_the_official_final_network_and_a_bias
 def test_arcs_read_to_the_zoos_genotype():
     assert SPACE.read_text(f"{NORMAL} | {REDUCTION}") == read_genotype("enas_micro", SPACE)
     assert SPACE.read_text(f"0 0 0 2{NORMAL[7:]}|{REDUCTION}").id == "2ee0129a51e0"  # x, y swapped
+
+
+def test_arcs_that_are_written_are_read_again():
+    for genotype in (SPACE.sample(Random(seed)) for seed in range(20)):
+        assert SPACE.read_text(SPACE.write_text(genotype)) == genotype
 
 
 def test_a_node_of_equal_inputs_tells_x_and_y_apart_by_their_operations_alone():

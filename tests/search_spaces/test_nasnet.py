@@ -41,6 +41,14 @@ def test_darts_text_reads_to_the_zoos_genotype_whatever_the_order_of_halves():
     assert SPACE.read_text(NASNET_A) == read_genotype("nasnet_a", SPACE)
 
 
+def test_what_is_written_in_darts_notation_is_read_again_unless_a_block_concatenates():
+    for genotype in (SPACE.sample(Random(seed)) for seed in range(20)):
+        added = {n: "add" if n.endswith("/combine") else o for n, o in genotype.choices}
+        adding = SPACE.genotype(added)
+        assert SPACE.read_text(SPACE.write_text(adding)) == adding
+        assert (SPACE.write_text(genotype) is None) == (genotype != adding)
+
+
 def test_the_operations_are_the_papers_thirteen():
     assert len(set(NASNET_OPS)) == 13
     assert {c.options for c in SPACE.choices if c.kind == "op"} == {NASNET_OPS}
