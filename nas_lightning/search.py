@@ -61,7 +61,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
         if parts.hardware.is_first:
             export_child(folder, cfg.export)
         baselines = baselines_of(parts, cfg, folder)
-    notes = [*_notes(parts, genotype), *_comparison(parts, child, baselines)]
+    notes = [*parts.data.notes, *_notes(parts, genotype), *_comparison(parts, child, baselines)]
     finish(
         folder,
         parts,

@@ -52,7 +52,12 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     if parts.hardware.is_first:
         export_child(folder, cfg.export)
     baselines = baselines_of(parts, cfg, folder) if cfg.baselines else None
-    result: dict[str, Any] = {"search": None, "child": child, "baselines": baselines, "notes": []}
+    result: dict[str, Any] = {
+        "search": None,
+        "child": child,
+        "baselines": baselines,
+        "notes": list(parts.data.notes),
+    }
     finish(folder, parts, genotype, result)
     return _validated(child, parts.task.metric)
 

@@ -33,27 +33,34 @@ class Draws:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random crop with padding, horizontal flip and cutout.
+    """Random crop with padding, horizontal flip, cutout and mixup.
 
     Crop and flip as in He et al. 2015 (arXiv:1512.03385, section 4.2); cutout as in DeVries and
     Taylor 2017 (arXiv:1708.04552): the square's centre may be anywhere in the image, so part of
     the square may fall outside. The padding is black; the hole is the mean of the training set.
+    Mixup as in Zhang et al. 2018 (arXiv:1710.09412, equation 1 and figure 1): a batch is mixed with
+    a permutation of itself, all images by one share. Images that a search validates on are not.
 
     Args:
         crop_padding: pixels added on each side before the crop; 0 means no crop.
         flip: whether half of the images are mirrored; wrong for digits and letters.
         cutout: side of the square hole in pixels; 0 means no hole.
+        mixup: both parameters of the Beta distribution that the share is drawn from, e.g. 0.2;
+            0 means no mixing.
 
     Raises:
-        ValueError: if a number of pixels is negative.
+        ValueError: if a number is negative.
     """
 
     crop_padding: int
     flip: bool
     cutout: int = 0
+    mixup: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse negative numbers of pixels."""
+        """Refuse negative numbers."""
+        if not 0 <= self.mixup < float("inf"):
+            raise ValueError(f"augmentation.mixup ({self.mixup}) must be >= 0; 0 turns it off")
         for name in ("crop_padding", "cutout"):
             pixels = getattr(self, name)
             if pixels < 0:
@@ -96,6 +103,29 @@ class Augmentation:
         if self.cutout:
             cut_hole_(images, self.cutout, draws.hole_y, draws.hole_x)
         return images
+
+    def mix(
+        self, images: Tensor, targets: Tensor, num_outputs: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """A whole batch mixed with a permutation of itself, the targets by the same share.
+
+        Args:
+            images: normalised (N, C, H, W).
+            targets: classes, int64 (N,), or columns, float (N, K).
+            num_outputs: number of classes, or K.
+            generator: on the CPU.
+
+        Returns:
+            Images (N, C, H, W), and targets (N, num_outputs), of classes their shares.
+        """
+        both = torch.full((2,), self.mixup, dtype=torch.float64)
+        first, other = torch._standard_gamma(both, generator=generator).tolist()
+        share = first / (first + other) if first + other > 0 else 1.0
+        order = torch.randperm(len(images), generator=generator).to(images.device)
+        if not targets.is_floating_point():
+            targets = functional.one_hot(targets, num_outputs).to(torch.float32)
+        mixed = [share * each + (1 - share) * each[order] for each in (images, targets)]
+        return mixed[0], mixed[1]
 
 
 NO_AUGMENTATION = Augmentation(crop_padding=0, flip=False)

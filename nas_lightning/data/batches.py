@@ -35,6 +35,7 @@ class ShuffledBatches:
         indices: int64 (K,): the images to go through.
         key: (seed, purpose), to which epoch and batch are added.
         batch_size: images of a batch, over all processes.
+        num_outputs: number of classes or columns, for the targets of mixed images.
         num_batches: batches of an epoch; None means as many whole ones as there are, and more
             than that begins another round.
         augmentation: of the whole batch.
@@ -56,6 +57,7 @@ class ShuffledBatches:
         augmentation: Augmentation,
         normalise: Normalisation,
         place: Place,
+        num_outputs: int = 0,
         num_batches: int | None = None,
     ) -> None:
         if batch_size % place.world:
@@ -72,6 +74,7 @@ class ShuffledBatches:
         self.augmentation = augmentation
         self.normalise = normalise
         self.place = place
+        self.num_outputs = num_outputs
         self.epoch = 0
         self.sampler = self  # Lightning calls set_epoch of a loader's sampler.
 
@@ -94,19 +97,31 @@ class ShuffledBatches:
         return self.indices[torch.cat(orders)[:needed]] if orders else self.indices[:0]
 
     def __iter__(self) -> Iterator[Batch]:
-        """Images (n, C, H, W), normalised float32, and labels (n,), on the device."""
+        """Images (n, C, H, W), normalised float32, and labels (n, ...), on the device."""
         # A generator: the epoch is read at the first batch, after set_epoch.
         epoch = self.epoch
         whole = torch.split(self.order(epoch), self.batch_size)
-        plan = [batch.chunk(self.place.world)[self.place.rank] for batch in whole]
+        plan = [self._part(batch) for batch in whole]
+        if self.augmentation.mixup:  # images of other processes are mixed in: each reads all
+            plan = list(whole)
         for number, (pixels, indices) in enumerate(zip(self.read(plan), plan, strict=True)):
             labels = self.labels.index_select(0, indices.to(self.labels.device))
-            yield self._finish(pixels, epoch, number), labels
+            images = self._finish(pixels, epoch, number)
+            if self.augmentation.mixup:
+                generator = keyed_generator(*self.key, epoch, "mixup", number)
+                mixed = self.augmentation.mix(images, labels, self.num_outputs, generator)
+                images, labels = map(self._part, mixed)
+            yield images, labels
+
+    def _part(self, batch: Tensor) -> Tensor:
+        """This process's part of a whole batch."""
+        return batch.chunk(self.place.world)[self.place.rank]
 
     def _finish(self, pixels: Tensor, epoch: int, number: int) -> Tensor:
         generator = keyed_generator(*self.key, epoch, "augmentation", number)
         draws = self.augmentation.draw(self.batch_size, pixels.shape[-2:], generator)
-        draws = draws.part(self.place.rank, self.place.world)
+        if not self.augmentation.mixup:
+            draws = draws.part(self.place.rank, self.place.world)
         return self.augmentation.cut(self.normalise(self.augmentation.move(pixels, draws)), draws)
 
 

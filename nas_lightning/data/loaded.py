@@ -87,6 +87,7 @@ class Loaded:
             augmentation=augmentation,
             normalise=self.normalise,
             place=place,
+            num_outputs=len(self.arrays.class_names),
             num_batches=num_batches,
         )
 

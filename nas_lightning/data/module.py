@@ -1,6 +1,7 @@
 """The data module: one data set, seen by the search, by its candidates and by the final child."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -154,20 +155,24 @@ class ImageDataModule(Stage):
         """The search's view: {"train": batch, "val": batch} a step, and all validation images.
 
         The two parts of the training set are augmented alike, as in DARTS (Liu et al. 2018,
-        arXiv:1806.09055); validation images come round again where they are fewer.
+        arXiv:1806.09055), but for mixup, which the validation part is spared; validation images
+        come round again where they are fewer.
         """
         loaded, (train_part, val_part) = self._loaded, self._parts
         shuffled = partial(
             loaded.shuffled,
             images=loaded.train,
             batch_size=self.batch_size,
-            augmentation=self.augmentation or NO_AUGMENTATION,
         )
+        augmentation = self.augmentation or NO_AUGMENTATION
+        unmixed = replace(augmentation, mixup=0.0)
 
         def train(place: Place) -> PairedBatches:
-            first = shuffled(place, part=train_part, key=(self.seed, "search train"))
-            val_key = (self.seed, "search val")
-            second = shuffled(place, part=val_part, key=val_key, num_batches=len(first))
+            keys = (self.seed, "search train"), (self.seed, "search val")
+            first = shuffled(place, part=train_part, key=keys[0], augmentation=augmentation)
+            second = shuffled(
+                place, part=val_part, key=keys[1], augmentation=unmixed, num_batches=len(first)
+            )
             return PairedBatches(first, second)
 
         return Stage(train, self._ordered(loaded.train, val_part))

@@ -86,6 +86,18 @@ def test_a_negative_padding_is_refused() -> None:
         Augmentation(-1, False)
 
 
+def test_columns_are_mixed_as_they_are() -> None:
+    images, columns = torch.arange(4.0).view(4, 1, 1, 1), torch.arange(4.0)[:, None]
+    mixed, targets = Augmentation(0, False, mixup=1.0).mix(images, columns, 1, keyed_generator(0))
+    assert torch.equal(mixed.view(4, 1), targets)
+    assert not torch.equal(targets, columns)
+
+
+def test_a_negative_mixup_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"augmentation.mixup \(-0.2\) must be >= 0"):
+        Augmentation(0, False, mixup=-0.2)
+
+
 def test_a_negative_hole_is_refused() -> None:
     with pytest.raises(ValueError, match=r"augmentation.cutout \(-2\) must be >= 0"):
         Augmentation(0, False, -2)

@@ -35,6 +35,7 @@ def shuffled(
     world: int = 1,
     batch_size: int = 16,
     num_batches: int | None = None,
+    mixup: float = 0.0,
 ) -> ShuffledBatches:
     return ShuffledBatches(
         read,
@@ -42,7 +43,8 @@ def shuffled(
         torch.arange(5, 45),
         key=(seed, "train"),
         batch_size=batch_size,
-        augmentation=Augmentation(crop_padding=2, flip=True, cutout=3),
+        augmentation=Augmentation(crop_padding=2, flip=True, cutout=3, mixup=mixup),
+        num_outputs=NUM,
         normalise=NORMALISE,
         place=Place(CPU, rank, world),
         num_batches=num_batches,
@@ -111,6 +113,34 @@ def test_a_longer_epoch_begins_another_round(read: Reader) -> None:
     _, labels = epoch(shuffled(read, batch_size=20, num_batches=4), 0)
     assert torch.bincount(labels)[5:45].tolist() == [2] * 40
     assert not torch.equal(labels[:40], labels[40:])
+
+
+def test_mixed_images_are_shares_of_two_and_so_are_their_targets(read: Reader) -> None:
+    plain, labels = next(iter(shuffled(read)))
+    mixed, targets = next(iter(shuffled(read, mixup=1.0)))
+    assert targets.shape == (16, NUM)
+    torch.testing.assert_close(targets.sum(1), torch.ones(16))
+    share = targets[0, labels[0]]
+    other = (targets[0] * (torch.arange(NUM) != labels[0])).argmax()
+    expected = share * plain[0] + (1 - share) * plain[labels == other][0]
+    torch.testing.assert_close(mixed[0], expected)
+
+
+def test_mixed_parts_of_two_processes_make_the_whole_batch(read: Reader) -> None:
+    parts = [list(shuffled(read, rank=rank, world=2, mixup=0.4)) for rank in range(2)]
+    for number, whole in enumerate(shuffled(read, mixup=0.4)):
+        for place in range(2):
+            joined = torch.cat([part[number][place] for part in parts])
+            assert torch.equal(joined, whole[place])
+
+
+def test_mixing_goes_on_at_an_epoch_with_the_same_bits(read: Reader) -> None:
+    through = shuffled(read, mixup=0.2)
+    epoch(through, 0)
+    images, targets = epoch(through, 1)
+    again, same = epoch(shuffled(read, mixup=0.2), 1)
+    assert torch.equal(images, again)
+    assert torch.equal(targets, same)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

@@ -190,6 +190,12 @@ def test_a_held_out_share_is_not_trained_on(data: ImageDataModule) -> None:
     assert (len(loader.indices), torch.bincount(labels).tolist()) == (48, [4, 4, 4])
 
 
+def test_a_search_mixes_what_it_trains_on_alone(noise: Source) -> None:
+    augmentation = Augmentation(2, True, mixup=0.5)
+    step = next(iter(search_loader(made(noise, augmentation=augmentation))))
+    assert (step["train"][1].shape, step["val"][1].shape) == ((8, 3), (8,))
+
+
 def test_cutout_is_added_for_a_child(noise: Source) -> None:
     plain = made(noise, augmentation=None)
     whole, cut = (epoch_of(plain.final(cutout=side))[0] for side in (0, 4))
