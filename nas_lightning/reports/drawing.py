@@ -7,6 +7,7 @@ from itertools import pairwise
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.reports.lattice import LABEL_SIZE, NODE_SIZE, inputs_of, shown
 from nas_lightning.reports.layout import Box, Layout, Route, lay_out
+from nas_lightning.reports.matrix import draw_matrix, is_dense
 from nas_lightning.reports.palette import Paint, palette, tint
 from nas_lightning.reports.svg import element, number, picture, rich_text, text, text_width
 
@@ -100,15 +101,22 @@ def _reached(graph: Graph) -> set[str]:
 
 
 def _draw_graph(graph: Graph, paints: Mapping[str, Paint]) -> tuple[str, tuple[float, float]]:
-    layout = lay_out(graph)
+    content, (inner, height) = _draw_inside(graph, paints)
     remark = "" if _is_connected(graph) else "no path leads from an input to the output"
-    width = max(layout.width, text_width(graph.title, 15), text_width(remark, LABEL_SIZE))
+    width = max(inner, text_width(graph.title, 15), text_width(remark, LABEL_SIZE))
     parts = [text(graph.title, width / 2, 15, 15, text_anchor="middle", fill=_INK, font_weight=600)]
     if remark:
         parts.append(text(remark, width / 2, 30, LABEL_SIZE, text_anchor="middle", fill="#a33a00"))
-    shift = f"translate({number((width - layout.width) / 2)} {number(_TITLE)})"
-    parts.append(element("g", _draw_layout(layout, graph, paints), transform=shift))
-    return "".join(parts), (width + 2, layout.height + _TITLE + 2)
+    shift = f"translate({number((width - inner) / 2)} {number(_TITLE)})"
+    parts.append(element("g", content, transform=shift))
+    return "".join(parts), (width + 2, height + _TITLE + 2)
+
+
+def _draw_inside(graph: Graph, paints: Mapping[str, Paint]) -> tuple[str, tuple[float, float]]:
+    if is_dense(graph):
+        return draw_matrix(graph, paints)
+    layout = lay_out(graph)
+    return _draw_layout(layout, graph, paints), (layout.width, layout.height)
 
 
 def _draw_layout(layout: Layout, graph: Graph, paints: Mapping[str, Paint]) -> str:
