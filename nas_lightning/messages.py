@@ -16,6 +16,8 @@ __all__ = ["MISTAKES", "message_of"]
 
 MISTAKES = (ArithmeticError, HydraException, OSError, OmegaConfBaseException, TypeError, ValueError)
 
+EXTRAS = {"joblib": "joblib", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # launchers
+
 
 def message_of(error: BaseException) -> str:
     """Returns what the user has to know of an error; an unexpected one is named by its type."""
@@ -45,6 +47,8 @@ def _missing_option(error: MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file or "").rpartition("/")
     if not group:
         return str(error).partition("Config search path")[0].strip()
+    if option in EXTRAS:
+        return f'{group}={option} needs pip install "nas-lightning[{EXTRAS[option]}]"'
     known = "--help lists them" if error.options is None else _choose(error.options)
     return f"unknown option '{option}' of {group}; {known}"
 

@@ -57,7 +57,7 @@ def _configuration(folder: Path, command: str) -> DictConfig:
     setup_globals()
     settings = OmegaConf.load(kept / "hydra.yaml")
     assert isinstance(settings, DictConfig)
-    HydraConfig.instance().cfg = settings
+    HydraConfig.instance().cfg = settings  # type: ignore[assignment]
     cfg = OmegaConf.load(kept / "config.yaml")
     assert isinstance(cfg, DictConfig)
     if os.environ["LOCAL_RANK"] != "0":

@@ -22,6 +22,7 @@ __all__ = [
     "set_momentum",
     "settle",
     "still_statistics",
+    "synchronise",
 ]
 
 
@@ -54,13 +55,13 @@ class BatchNorm(nn.BatchNorm2d):
         if x.is_meta:  # costs are traced there, and torch takes its time for nothing
             return x
         from_batch = self.training and not self.fixed
-        if from_batch and self.synchronised:
-            return synchronised_norm(self, x, self.moves)
         keep = not from_batch or self.moves
         mean, var = (self.running_mean, self.running_var) if keep else (None, None)
         tensors = [mean, var, self.weight, self.bias]
         if x.shape[1] < self.num_features:
             tensors = [None if tensor is None else tensor[: x.shape[1]] for tensor in tensors]
+        if from_batch and self.synchronised:
+            return synchronised_norm(x, *tensors, self.momentum or 0.0, self.eps)
         return F.batch_norm(x, *tensors, from_batch, self.momentum or 0.0, self.eps)
 
 
@@ -132,6 +133,12 @@ def recalibrated(
     for number, x in enumerate(batches):
         set_momentum(norms, 1.0 / (number + 1))
         forward(x)
+
+
+def synchronise(norms: Iterable[BatchNorm], synchronised: bool) -> None:
+    """Has BatchNorms take their statistics from the batches of all processes, or not."""
+    for norm in norms:
+        norm.synchronised = synchronised
 
 
 @contextmanager

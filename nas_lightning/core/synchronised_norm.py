@@ -3,12 +3,20 @@
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 
 __all__ = ["synchronised_norm"]
 
 
-def synchronised_norm(norm: nn.BatchNorm2d, x: Tensor, moves: bool) -> Tensor:
+def synchronised_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    momentum: float,
+    eps: float,
+) -> Tensor:
     """Returns x normalised a channel by the statistics of every process's batch together.
 
     Means and variances are exchanged in one collective operation, and their gradients in another
@@ -16,32 +24,33 @@ def synchronised_norm(norm: nn.BatchNorm2d, x: Tensor, moves: bool) -> Tensor:
     large batches, as the processes of one run do.
 
     Args:
-        norm: scales, shifts, running statistics and their momentum.
         x: this process's images (N, channels, H, W).
-        moves: whether the running statistics move.
+        running_mean: (channels,), moved towards the mean; None where it is to stay.
+        running_var: (channels,), moved towards the unbiased variance; None likewise.
+        weight: scales (channels,), or None.
+        bias: shifts (channels,), or None.
+        momentum: share of the way that the running statistics move, in [0, 1].
+        eps: added to the variance.
     """
     wide = x if x.dtype == torch.float64 else x.float()
     own = torch.stack(torch.var_mean(wide, dim=(0, 2, 3), correction=0))
     variances, means = _Gathered.apply(own).unbind(1)  # type: ignore[no-untyped-call]
     mean = means.mean(0)
     var = (variances + (means - mean) ** 2).mean(0)
-    if moves:
-        _move(norm, mean.detach(), var.detach(), len(means) * x.numel() // x.shape[1])
-    scale = torch.rsqrt(var + norm.eps)
+    count = len(means) * x.numel() // x.shape[1]
+    _move(running_mean, mean, momentum)
+    _move(running_var, var * (count / max(1, count - 1)), momentum)
+    scale = torch.rsqrt(var + eps)
     shift = -mean * scale
-    if norm.affine:
-        scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
+    if weight is not None and bias is not None:
+        scale, shift = scale * weight, shift * weight + bias
     return (wide * _by_channel(scale) + _by_channel(shift)).to(x.dtype)
 
 
 @torch.no_grad()
-def _move(norm: nn.BatchNorm2d, mean: Tensor, var: Tensor, count: int) -> None:
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    momentum = norm.momentum or 0.0
-    norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
-    unbiased = var * (count / max(1, count - 1))
-    norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), momentum)
+def _move(running: Tensor | None, value: Tensor, momentum: float) -> None:
+    if running is not None:
+        running.lerp_(value.to(running.dtype), momentum)
 
 
 def _by_channel(values: Tensor) -> Tensor:

@@ -240,6 +240,10 @@ class ChildModule(L.LightningModule):
         """Has all processes validate one network."""
         average_statistics(self.network, self.trainer)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the precision of the training, which Lightning does after loading the params."""
+        self.trainer.precision_plugin.convert_module(self)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the card to a checkpoint."""
         checkpoint["child"] = self.card

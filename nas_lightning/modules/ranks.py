@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import lightning as L
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins import LayerSync
-from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from nas_lightning.core.normalization import batch_norms
+from nas_lightning.core.normalization import batch_norms, synchronise
 
 __all__ = ["OwnSignals", "plugins_of", "strategy_of"]
 
@@ -33,11 +33,13 @@ class SyncNorms(LayerSync):
 
     def apply(self, model: nn.Module) -> nn.Module:
         """Switches it on."""
-        return _switched(model, True)
+        synchronise(batch_norms(model), True)
+        return model
 
     def revert(self, model: nn.Module) -> nn.Module:
         """Switches it off."""
-        return _switched(model, False)
+        synchronise(batch_norms(model), False)
+        return model
 
 
 class OwnSignals(Callback):
@@ -69,16 +71,10 @@ def strategy_of(wraps: bool) -> DDPStrategy:
     # torch 2.13 has a new name for what keeps buffers apart until they are averaged
     names = inspect.signature(DistributedDataParallel.__init__).parameters
     apart = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
-    options = {apart: False, "static_graph": True, "gradient_as_bucket_view": True}
+    options: dict[str, Any] = {apart: False, "static_graph": True, "gradient_as_bucket_view": True}
     return DDPStrategy(timeout=TIMEOUT, **options)
 
 
 def plugins_of(sync_batchnorm: bool) -> list[Any]:
     """Returns the plugins of a Trainer whose processes, if several, the command starts."""
     return [LightningEnvironment(), *([SyncNorms()] if sync_batchnorm else [])]
-
-
-def _switched(model: nn.Module, synchronised: bool) -> nn.Module:
-    for norm in batch_norms(model):
-        norm.synchronised = synchronised
-    return model

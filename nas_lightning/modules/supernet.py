@@ -21,6 +21,7 @@ from nas_lightning.core.normalization import (
     recalibrated,
     settle,
     still_statistics,
+    synchronise,
 )
 from nas_lightning.core.relaxations import mean_entropy, mean_share
 from nas_lightning.core.search_space import SearchSpace
@@ -128,6 +129,7 @@ class SupernetModule(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Builds for the epoch just finished, and tells the strategy, before its state loads."""
         self._rebuild(checkpoint["epoch"])
+        self.trainer.precision_plugin.convert_module(self)  # Lightning does so after the loading
         self.strategy.start_epoch(checkpoint["epoch"])
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -250,8 +252,10 @@ class SupernetModule(L.LightningModule):
         return self.strategy.derive(self, val)
 
     def _install(self, supernet: nn.Module) -> None:
+        before = getattr(self, "_norms", [])
         self.supernet = supernet
         self._norms = batch_norms(supernet)
+        synchronise(self._norms, any(norm.synchronised for norm in before))
         self._params = dict(supernet.named_parameters())
 
     def _rebuild(self, epoch: int) -> bool:
