@@ -134,9 +134,15 @@ class Guarded(Dashboard):
             return act(self._logger)
         except Exception as error:  # whatever a logger raises, a search is worth more
             self._logger = None
-            reason = f"{type(error).__name__}: {error}".strip(": ")
-            log.warning("logger.%s failed; the run goes on without it: %s", self.label, reason)
+            log.warning("logger.%s failed; the run goes on without it: %s", self.label, _why(error))
             return None
+
+
+def _why(error: BaseException) -> str:
+    """Returns the first cause of an error, in one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
 class Dashboards:

@@ -53,6 +53,19 @@ def test_one_that_fails_is_told_of_once_and_hears_no_more(number, caplog):
     )
 
 
+def test_the_first_cause_of_a_failure_is_told_in_one_line(caplog):
+    class Wrapping(Listener):
+        def log_metrics(self, metrics, step=None):
+            try:
+                raise OSError(28, "No space\nleft")
+            except OSError as error:
+                raise ValueError("cannot log this") from error
+
+    with caplog.at_level(logging.WARNING):
+        tell(Wrapping())
+    assert caplog.messages[0].endswith("without it: OSError: [Errno 28] No space left")
+
+
 def test_nothing_is_drawn_for_dashboards_that_all_failed():
     assert Dashboards([Guarded(Listener(), "x")]).are_watched
     assert not tell(Listener("config")).are_watched
