@@ -194,7 +194,10 @@ class BlockSpace(SearchSpace, ABC):
         rows = [(f"input_{half}", sources, "input") for half in HALVES]
         rows += [(f"op_{half}", self.ops, "op") for half in HALVES]
         rows += [("combine", self.combines, "combine")] if len(self.combines) > 1 else []
-        return [Choice(f"{block}/{n}", options, what, block) for n, options, what in rows]
+        names = [
+            f"{block}/{name}" for name, _, _ in rows
+        ]  # a group each: none competes with another
+        return [Choice(n, o, kind, n) for n, (_, o, kind) in zip(names, rows, strict=True)]
 
     def _decisions(self, kind: str, number: int) -> list[Decision]:
         block = _block(kind, number)
