@@ -47,7 +47,7 @@ def _own_space(genotype: str) -> dict[str, Any] | None:
     kept = os.path.join(os.path.expanduser(genotype), ".hydra", "config.yaml")
     if not os.path.isfile(kept):  # a notation may be no path at all
         return None
-    own = OmegaConf.load(Path(kept)).get("search_space")
+    own = OmegaConf.select(OmegaConf.load(Path(kept)), "search_space")
     if own is None:
         return None
     from nas_lightning.load import trusted_space

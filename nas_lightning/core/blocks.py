@@ -35,6 +35,7 @@ __all__ = ["KINDS", "BlockSpace", "Half"]
 
 KINDS = ("normal", "reduction")
 NUM_INPUTS, HALVES = 2, (1, 2)
+OUTPUTS = ("unread", "blocks")
 COMBINE_OPS = {"add": "skip_connect", "concat": "conv_1x1"}
 
 Half = tuple[int, str]
@@ -51,19 +52,28 @@ class BlockSpace(SearchSpace, ABC):
             there is nothing to choose. A concatenation is brought back to the cell's channels by
             ReLU, 1x1 convolution and BatchNorm, one of each a half, which are added.
         scale: size at which the space is searched.
+        output: what a cell concatenates: "unread" states, or all "blocks".
 
     Raises:
         ValueError: a value is out of its range, or an operation is unknown.
     """
 
     def __init__(
-        self, name: str, blocks: int, ops: Sequence[str], combines: Sequence[str], scale: Scale
+        self,
+        name: str,
+        blocks: int,
+        ops: Sequence[str],
+        combines: Sequence[str],
+        scale: Scale,
+        output: str = "unread",
     ) -> None:
         if blocks < 1:
             raise ValueError(f"blocks ({blocks}) must be at least 1; the papers have 5")
         _check_names("op", "ops", ops, OPERATIONS)
         _check_names("combination", "combines", combines, COMBINE_OPS)
+        _check_names("output", "output", [output], OUTPUTS)
         self.blocks, self.ops, self.combines = blocks, tuple(ops), tuple(combines)
+        self.output = output
         self._numbers = range(NUM_INPUTS, NUM_INPUTS + blocks)
         self._first_end = NUM_INPUTS + 3 * blocks
         places = [(kind, number) for kind in KINDS for number in self._numbers]
@@ -159,8 +169,10 @@ class BlockSpace(SearchSpace, ABC):
             first, second = chosen[f"{block}/op_1"], chosen[f"{block}/op_2"]
         return (i, first), (j, second)
 
-    def unread(self, chosen: dict[str, str], kind: str) -> list[int]:
-        """Returns the states of a kind of cell that no block reads, in their order."""
+    def ends(self, chosen: dict[str, str], kind: str) -> list[int]:
+        """Returns the states that a kind of cell concatenates, in their order."""
+        if self.output == "blocks":
+            return list(self._numbers)
         blocks = [self.halves(chosen, _block(kind, number)) for number in self._numbers]
         read = {source for halves in blocks for source, _ in halves}
         return [state for state in range(NUM_INPUTS + self.blocks) if state not in read]
@@ -186,7 +198,7 @@ class BlockSpace(SearchSpace, ABC):
                 edges += [Edge(target, name, "") for target in targets]
             nodes.append(name)
             edges += [Edge(names[s], t, op) for (s, op), t in zip(halves, targets, strict=True)]
-        edges += [Edge(names[state], "c_{k}", "") for state in self.unread(chosen, kind)]
+        edges += [Edge(names[state], "c_{k}", "") for state in self.ends(chosen, kind)]
         return Graph(f"{kind} cell", (*nodes, "c_{k}"), tuple(edges))
 
     def _choices(self, kind: str, number: int) -> list[Choice]:
@@ -238,11 +250,12 @@ class BlockSpace(SearchSpace, ABC):
                     yield Branch(source, place, COMBINE_OPS[combine], factors)
 
     def _loose(self, kind: str) -> Iterable[Branch]:
-        for state in range(NUM_INPUTS + self.blocks):
+        is_all = self.output == "blocks"
+        for state in self._numbers if is_all else range(NUM_INPUTS + self.blocks):
             readers = [
                 (self._index[f"{_block(kind, number)}/input_{half}"], number, state)
                 for number in self._numbers
-                if number > state
+                if number > state and not is_all
                 for half in HALVES
             ]
             target, stride = self._first_end + state, _stride(kind, state)

@@ -54,7 +54,8 @@ def _mixed(places: Tensor) -> Tensor:
     z = places * STEP
     z = (z ^ _shifted(z, 30)) * FIRST
     z = (z ^ _shifted(z, 27)) * SECOND
-    return z ^ _shifted(z, 31)
+    mixed: Tensor = z ^ _shifted(z, 31)
+    return mixed
 
 
 def _shifted(z: Tensor, bits: int) -> Tensor:

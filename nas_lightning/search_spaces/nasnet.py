@@ -51,6 +51,8 @@ class NasnetSpace(BlockSpace):
         ops: operations of a block, in their canonical order.
         combines: how a block may combine its halves: "add", "concat" or both. NASNet has both,
             AmoebaNet only adds; with one of them there is nothing to choose.
+        output: what a cell concatenates: the "unread" states, or all "blocks", as PNASNet's
+            published cell does (Liu et al., 2018, arXiv:1712.00559).
         scale: size at which the space is searched; the papers search with 24 to 32 channels.
 
     Raises:
@@ -62,9 +64,10 @@ class NasnetSpace(BlockSpace):
         blocks: int = 5,
         ops: Sequence[str] = NASNET_OPS,
         combines: Sequence[str] = ("add", "concat"),
+        output: str = "unread",
         scale: Scale = Scale(channels=8, cells=3),  # noqa: B008 - immutable
     ) -> None:
-        super().__init__("nasnet", blocks, ops, combines, scale)
+        super().__init__("nasnet", blocks, ops, combines, scale, output)
 
     def read_text(self, text: str) -> Genotype:
         """Reads `Genotype(normal=[...], normal_concat=..., reduce=[...], reduce_concat=...)`.
@@ -87,7 +90,7 @@ class NasnetSpace(BlockSpace):
         for kind in KINDS:
             blocks = [self.halves(chosen, f"{kind}/block_{n + 2}") for n in range(self.blocks)]
             edges = tuple((op, source) for halves in blocks for source, op in halves)
-            cells[FIELDS[kind]] = CellText(edges, tuple(self.unread(chosen, kind)))
+            cells[FIELDS[kind]] = CellText(edges, tuple(self.ends(chosen, kind)))
         return write_darts_text(cells)
 
     def published_scale(self) -> Scale:
@@ -106,9 +109,10 @@ class NasnetSpace(BlockSpace):
         for index in range(self.blocks):
             halves = [(source, op) for op, source in cell.edges[2 * index : 2 * index + 2]]
             chosen |= self.block(kind, index + 2, halves, combine)
-        if sorted(cell.concat) != (unread := self.unread(chosen, kind)):
+        if sorted(cell.concat) != (ends := self.ends(chosen, kind)):
+            what = "all blocks" if self.output == "blocks" else "the states that nothing reads"
             raise ValueError(
-                f"this space concatenates the states that nothing reads, here {unread}, the "
-                f"text's {kind} cell {list(cell.concat)}"
+                f"this space concatenates {what}, here {ends}, the text's {kind} cell "
+                f"{list(cell.concat)}; see search_space.output"
             )
         return chosen

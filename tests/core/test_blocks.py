@@ -112,7 +112,7 @@ def test_the_cost_of_every_network_of_one_block_is_its_childs():
 @pytest.mark.parametrize("kind", ["normal", "reduction"])
 def test_an_input_that_nothing_reads_is_part_of_the_output(kind):
     genotype = genotype_of(TINY, ONLY_FIRST, ONLY_FIRST)
-    assert TINY.unread(genotype.mapping, kind) == [1, 2]
+    assert TINY.ends(genotype.mapping, kind) == [1, 2]
     graph = next(g for g in TINY.graphs(genotype) if g.title == f"{kind} cell")
     assert {e.source for e in graph.edges if e.target == "c_{k}"} == {"c_{k-1}", "2"}
 
