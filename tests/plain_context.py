@@ -36,7 +36,7 @@ class PlainContext:
         self.space, self.scale, self.lr = space, scale, 0.05
         self.supernet = space.supernet(strategy.stage(0).of(scale))
         self.params = dict(self.supernet.named_parameters())
-        self.taken, self.validated = [], []
+        self.taken, self.validated, self.mixture = [], [], None
         alphas = list(strategy.parameters())
         self.groups = {"params": list(self.params.values()), "alpha": alphas}
         self.groups["both"] = self.groups["params"] + alphas

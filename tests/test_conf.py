@@ -207,7 +207,7 @@ def test_a_command_can_be_composed(hydra_of_the_package: None, primary: str) -> 
 def test_a_lacking_and_an_unknown_argument_are_found() -> None:
     node = {"_target_": "nas_lightning.core.optimizers.Adam", "lr": 1.0, "speed": 2}
     found = misfits(node)
-    assert found == ["lacks betas", "lacks weight_decay", "has unknown speed"]
+    assert found == ["lacks betas", "lacks eps", "lacks weight_decay", "has unknown speed"]
 
 
 def test_a_nested_value_is_compared_with_the_outer_default() -> None:

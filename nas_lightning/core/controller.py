@@ -126,7 +126,7 @@ class Controller(nn.Module):
         anchors: dict[str, Tensor] = {}
         log_prob = entropy = x.new_zeros(made.size)
         for step in self.steps:
-            active = torch.stack([made.active(d) for d in step.decisions], dim=1)
+            active = torch.stack([made.active(d) for d in step.decisions], dim=1).to(x.device)
             moves = active.any(dim=1, keepdim=True)
             state = self._advanced(x, state, moves)
             top = anchors[step.group] = state[-1][0]
@@ -178,9 +178,9 @@ class Controller(nn.Module):
         if self.tanh_constant is not None:
             logits = self.tanh_constant * torch.tanh(logits)
         if (is_open := made.open(decision)) is not None:
-            logits = logits.masked_fill(~is_open, -torch.inf)
+            logits = logits.masked_fill(~is_open.to(logits.device), -torch.inf)
         logs = logits.log_softmax(dim=1)
-        picked = made.pick(decision, logs)
+        picked = made.pick(decision, logs).to(logs.device)
         entropy = -(logs.exp() * logs.clamp(min=-1e4)).sum(dim=1)
         return picked, logs.gather(1, picked[:, None])[:, 0].clamp(min=-1e4), entropy
 

@@ -1,0 +1,193 @@
+"""ENAS: a controller samples subgraphs of one supernet, which all share its params.
+
+Source: Pham et al., ENAS, 2018 (arXiv:1802.03268), section 2, and the official code for what the
+paper leaves open: the entropy is added to the reward, the baseline moves before it is used, skips
+are drawn towards a share by a divergence, the reward is the accuracy on one validation batch with
+that batch's statistics. Deliberate differences: the controller is the one of `core.controller`,
+whose softmaxes start even (the code leans towards the first two operations); steps of the
+controller are fewer by default, as short searches have few epochs.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import cycle, islice
+from random import Random
+
+import torch
+from torch import Tensor
+
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.controller import Controller
+from nas_lightning.core.decisions import Decision
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.policy import Given
+from nas_lightning.core.search_space import SearchSpace, uniform_mixture
+from nas_lightning.core.strategy import Batch, OneShotStrategy, SearchContext
+
+__all__ = ["Enas"]
+
+
+class Enas(OneShotStrategy):
+    """Efficient neural architecture search.
+
+    Args:
+        space: the search space.
+        seed: seed of the controller and of every sample.
+        epochs: length of the search; the paper has 150 on cells, 310 on the macro space.
+        steps: updates of the controller after each epoch, at least 1; the paper has 30 and 50.
+        aggregate: samples of an update, at least 1; the paper has 10 and 20.
+        hidden: units of the controller's LSTM.
+        temperature: what its logits are divided by, above 0.
+        tanh_constant: limit of its logits; None leaves them.
+        entropy_weight: weight of the entropy in the reward, at least 0.
+        baseline_decay: share of the moving baseline that is kept, in [0, 1).
+        skip_target: wanted share of skips that are taken, in (0, 1).
+        skip_weight: weight of the divergence from it, at least 0.
+        samples: genotypes drawn and measured at the end, at least 1; the best one counts.
+        params_optimizer: how the supernet's params are moved.
+        alpha_optimizer: how the controller is moved.
+
+    Attributes:
+        baseline: moving mean of the rewards, double (); NaN before the first one.
+        policy: share of each option among the last samples (choices, options).
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    baseline: Tensor
+    policy: Tensor
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        epochs: int = 6,
+        steps: int = 20,
+        aggregate: int = 10,
+        hidden: int = 64,
+        temperature: float = 5.0,
+        tanh_constant: float | None = 2.5,
+        entropy_weight: float = 1e-4,
+        baseline_decay: float = 0.99,
+        skip_target: float = 0.4,
+        skip_weight: float = 0.8,
+        samples: int = 50,
+        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
+        alpha_optimizer: Adam = Adam(0.0035, (0.0, 0.999), 0.0, 1e-3),  # noqa: B008 - immutable
+    ) -> None:
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
+        if min(steps, aggregate, samples) < 1:
+            raise ValueError(
+                f"strategy.steps ({steps}), aggregate ({aggregate}) and samples ({samples}) must "
+                "be at least 1; the paper has 30 and 10"
+            )
+        if not (0 <= baseline_decay < 1 and 0 < skip_target < 1):
+            raise ValueError(
+                f"strategy.baseline_decay ({baseline_decay}) must be in [0, 1), skip_target "
+                f"({skip_target}) in (0, 1); the paper has 0.99 and 0.4"
+            )
+        if not (entropy_weight >= 0 and skip_weight >= 0):
+            raise ValueError(
+                f"strategy.entropy_weight ({entropy_weight}) and skip_weight ({skip_weight}) must "
+                "be at least 0"
+            )
+        self.controller = Controller(
+            space.decisions,
+            seed,
+            hidden,
+            layers=1,
+            init_range=0.1,
+            tanh_constant=tanh_constant,
+            temperature=temperature,
+        )
+        self.steps, self.aggregate, self.samples = steps, aggregate, samples
+        self.entropy_weight, self.baseline_decay = entropy_weight, baseline_decay
+        self.skip_target, self.skip_weight = skip_target, skip_weight
+        self.register_buffer("baseline", torch.full((), torch.nan, dtype=torch.double))
+        self.register_buffer("policy", uniform_mixture(space.choices).weights)
+
+    def mixture(self, phase: str) -> Mixture:
+        """Returns the one-hot mixture of a genotype that the controller draws."""
+        return self.space.mixture(self._draw()).to(self.policy)
+
+    def scores(self) -> Mixture:
+        """Returns the share of each option among the samples of the last epoch."""
+        return Mixture(self.policy, self.support())
+
+    def search_step(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
+        """Moves the params of one sample (section 2.2, the first phase)."""
+        mixture = self.mixture("params")
+        return context.minimise("params", lambda: context.loss(train, mixture, statistics=True))
+
+    def finish_epoch(self, epoch: int, context: SearchContext, val: Iterable[Batch]) -> None:
+        """Moves the controller (section 2.2, the second phase)."""
+        shares = []
+        for batch in islice(cycle(list(val)), self.steps):
+            drawn = [self._draw() for _ in range(self.aggregate)]
+            rewards = [self._reward(context, genotype, [batch]) for genotype in drawn]
+            context.minimise("alpha", lambda d=drawn, r=rewards: self.loss(d, r))  # type: ignore[misc]
+            shares += [self.space.mixture(genotype).weights for genotype in drawn]
+        self.policy.copy_(torch.stack(shares).mean(dim=0))
+
+    def loss(self, drawn: Sequence[Genotype], rewards: Sequence[float]) -> Tensor:
+        """Returns the surrogate loss of samples, and moves the baseline.
+
+        It is the mean of -log p * (reward + weight * entropy - baseline), plus the weighted
+        divergence of the skips' shares from their target (official code).
+
+        Args:
+            drawn: genotypes drawn from the controller.
+            rewards: one a genotype.
+        """
+        made = _Recorded([genotype.mapping for genotype in drawn])
+        log_prob, entropy = self.controller(made)
+        gains = torch.zeros_like(log_prob)
+        for index, reward in enumerate(rewards):
+            whole = reward + self.entropy_weight * float(entropy[index].detach())
+            if torch.isnan(self.baseline):
+                self.baseline.fill_(whole)
+            self.baseline -= (1.0 - self.baseline_decay) * (self.baseline - whole)
+            gains[index] = whole - float(self.baseline)
+        return -(log_prob * gains).mean() + self.skip_weight * self._divergence(made)
+
+    def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
+        """Returns the best of many samples on the validation part, the first of equal ones."""
+        batches = list(val)
+        drawn = dict.fromkeys(self._draw() for _ in range(self.samples))
+        return max(drawn, key=lambda genotype: self._reward(context, genotype, batches))
+
+    def _divergence(self, made: "_Recorded") -> Tensor:
+        """Returns the mean over samples of the skips' divergence from their target."""
+        wanted = torch.tensor([1.0 - self.skip_target, self.skip_target]).log()
+        terms = [
+            (logs.exp() * (logs - wanted.to(logs))).sum(dim=1) * is_made.to(logs)
+            for logs, is_made in made.skips
+        ]
+        return torch.stack(terms).sum(dim=0).mean() if terms else self.policy.new_zeros(())
+
+    def _reward(self, context: SearchContext, genotype: Genotype, batches: list[Batch]) -> float:
+        mixture = self.space.mixture(genotype)
+        return context.validate(mixture, batches, batch_statistics=True)
+
+    def _draw(self) -> Genotype:
+        rng = Random(int(torch.randint(2**62, (), generator=self.rng)))
+        return self.space.genotype(self.controller.sample(rng, {}))
+
+
+class _Recorded(Given):
+    """Genotypes that were drawn; notes the log-probabilities of their skips.
+
+    Args:
+        chosen: the choices of each.
+    """
+
+    def __init__(self, chosen: Sequence[dict[str, str]]) -> None:
+        super().__init__(chosen, [{}] * len(chosen))
+        self.skips: list[tuple[Tensor, Tensor]] = []
+
+    def pick(self, decision: Decision, log_probs: Tensor) -> Tensor:
+        """Returns the index (N,) of what was chosen."""
+        if decision.kind == "skip" and len(decision.options) == 2:
+            self.skips.append((log_probs, self.active(decision)))
+        return super().pick(decision, log_probs)
