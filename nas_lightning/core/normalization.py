@@ -57,12 +57,15 @@ class BatchNorm(nn.BatchNorm2d):
         from_batch = self.training and not self.fixed
         keep = not from_batch or self.moves
         mean, var = (self.running_mean, self.running_var) if keep else (None, None)
-        tensors = [mean, var, self.weight, self.bias]
-        if x.shape[1] < self.num_features:
-            tensors = [None if tensor is None else tensor[: x.shape[1]] for tensor in tensors]
+        present: tuple[Tensor | None, ...] = (mean, var, self.weight, self.bias)
+        mean, var, weight, bias = (_leading(tensor, x.shape[1]) for tensor in present)
         if from_batch and self.synchronised:
-            return synchronised_norm(x, *tensors, self.momentum or 0.0, self.eps)
-        return F.batch_norm(x, *tensors, from_batch, self.momentum or 0.0, self.eps)
+            return synchronised_norm(x, mean, var, weight, bias, self.momentum or 0.0, self.eps)
+        return F.batch_norm(x, mean, var, weight, bias, from_batch, self.momentum or 0.0, self.eps)
+
+
+def _leading(tensor: Tensor | None, channels: int) -> Tensor | None:
+    return tensor if tensor is None or len(tensor) == channels else tensor[:channels]
 
 
 @dataclass(frozen=True)
