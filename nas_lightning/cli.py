@@ -30,7 +30,7 @@ from nas_lightning.resume import (
     sweep_to_resume,
     working_folder,
 )
-from nas_lightning.sweep import ERROR_FILE, SWEEP_FILE, Kept, failed_jobs
+from nas_lightning.sweep import ERROR_FILE, SWEEP_FILE, Kept, failed_jobs, overrides_of_jobs
 from nas_lightning.sweep_table import summarise_sweep
 
 __all__ = ["Job", "run"]
@@ -193,6 +193,12 @@ class _Command:
         lock.take(folder)
         try:
             self._start(arguments, self._run_job)
+        except Exception as error:  # a launcher's own, as when the system kills one of its workers
+            if not overrides_of_jobs(folder):
+                raise
+            raise ValueError(
+                f"the sweep ended early: {message_of(error)}; {self._resume_hint()}"
+            ) from error
         finally:
             summarise_sweep(folder)
             lock.release()

@@ -119,11 +119,14 @@ def _figures(results: Sequence[Result]) -> list[Figure]:
         for title, (path, prefix) in parts.items()
         for name in _names(results, path, prefix)
     ]
+    benchmarked = [
+        Figure((f"{part}_accuracy", "mean"), part, is_share=True) for part in ("validation", "test")
+    ]
     prices = [
         Figure(("child", "parameters"), "parameters"),
         Figure(("search", "cost", "training_samples"), "search samples"),
     ]
-    return [*judged, *(price for price in prices if price.values(results))]
+    return [*judged, *(each for each in (*benchmarked, *prices) if each.values(results))]
 
 
 def _names(results: Sequence[Result], path: tuple[str, ...], prefix: str) -> list[str]:

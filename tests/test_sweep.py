@@ -10,15 +10,15 @@ import pytest
 import quick_job
 from command import TINY_RANDOM, result, run
 
-from nas_lightning import search
+from nas_lightning import cli, search
 
 
 @pytest.fixture
 def sweep(call, tmp_path, capsys):
     """Runs a sweep; gives its exit status, standard output and standard error."""
 
-    def sweep(*arguments):
-        status = call("-m", "hydra.sweep.dir=sweep", *arguments)
+    def sweep(*arguments, **options):
+        status = call("-m", "hydra.sweep.dir=sweep", *arguments, **options)
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
@@ -63,6 +63,31 @@ def test_a_mistake_in_one_option_of_a_sweep_stops_it_before_any_job(sweep, tmp_p
     assert (status, out) == (1, "")
     assert err.startswith("error: unknown option 'dart' of strategy; choose from: ")
     assert not (tmp_path / "sweep" / "0").exists()
+
+
+def test_a_sweep_whose_launcher_fails_tells_how_to_go_on(sweep, monkeypatch):
+    def fail(self, cfg):
+        raise OverflowError("a worker was killed")
+
+    monkeypatch.setattr(cli._Command, "_run_job", fail)
+    status, out, err = sweep("seed=0")
+    assert status == 1
+    wanted = (
+        "the sweep ended early: a worker was killed; nas-search resume=sweep goes on from there"
+    )
+    assert err.endswith(f"error: {wanted}\n")
+    assert "no result: sweep/0 (seed=0)" in out
+
+
+def test_benchmarks_of_strategies_are_compared_by_their_means(sweep, tmp_path):
+    def job(cfg, folder):
+        figures = {"validation_accuracy": {"mean": 0.9, "std": 0.1}, "test_accuracy": {"mean": 0.8}}
+        (folder / "result.json").write_text(json.dumps(figures))
+
+    sweep("strategy=random,darts", job=job)
+    lines = (tmp_path / "sweep" / "summary.md").read_text().splitlines()
+    assert lines[0] == "| strategy | runs | validation % | test % |"
+    assert lines[2] == "| random | 1 | 90.00 | 80.00 |"
 
 
 def test_an_interruption_ends_the_whole_sweep(sweep, tmp_path):
