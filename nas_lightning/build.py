@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 if TYPE_CHECKING:
     from nas_lightning.core.scale import Scale
     from nas_lightning.core.search_space import SearchSpace
-    from nas_lightning.data.module import ImageDataModule
+    from nas_lightning.data.contract import RunData
     from nas_lightning.modules.child import ChildRecipe
     from nas_lightning.modules.hardware import Hardware
     from nas_lightning.modules.task import Task
@@ -40,7 +40,7 @@ class Parts:
     hardware: "Hardware"
     space: "SearchSpace"
     task: "Task"
-    data: "ImageDataModule"
+    data: "RunData"
     recipe: "ChildRecipe"
 
 
@@ -51,6 +51,7 @@ def assemble(cfg: DictConfig) -> Parts:
         ValueError: a value is impossible, or parts do not fit each other or the data.
     """
     from nas_lightning.core.search_space import SearchSpace
+    from nas_lightning.data.own import as_run_data
     from nas_lightning.modules.task import Task
 
     if not -(2**63) <= cfg.seed < 2**63:
@@ -60,7 +61,8 @@ def assemble(cfg: DictConfig) -> Parts:
     space = make(cfg.search_space, "search_space", kind=SearchSpace)
     task = make(cfg.task, "task", kind=Task)
     recipe = make(cfg.child, "child")
-    data = make(cfg.data, "data", seed=cfg.seed, targets=task.targets)
+    made = make(_of_target(cfg.data), "data", seed=cfg.seed, targets=task.targets)
+    data = as_run_data(made, cfg.seed, task.targets)
     data.load()
     task = task.fitted(*data.target_statistics)
     task.check(data.num_outputs, recipe.label_smoothing)
@@ -75,6 +77,19 @@ def assemble(cfg: DictConfig) -> Parts:
     return Parts(cfg.seed, hardware, space, task, data, recipe)
 
 
+def _of_target(node: DictConfig) -> dict[str, Any]:
+    """Returns the data's node without what a user's own `_target_` finds there of ours."""
+    from nas_lightning.data.module import ImageDataModule
+
+    values = _plain(node, "data")
+    target = _target(values.get("_target_"), "data")
+    if target is ImageDataModule or "source" not in values:
+        return values
+    ours, theirs = _parameters(ImageDataModule, "data"), _parameters(target, "data")
+    left = {k for k, v in values.items() if k in ours and (k not in theirs or v is None)}
+    return {key: value for key, value in values.items() if key not in left}
+
+
 def check_child(space: "SearchSpace", scale: "Scale") -> None:
     """Builds some child on the meta device, to find an impossible scale early.
 
@@ -87,7 +102,7 @@ def check_child(space: "SearchSpace", scale: "Scale") -> None:
         space.child(space.sample(Random(0)), scale)
 
 
-def _fitted(scale: "Scale", data: "ImageDataModule", where: str) -> "Scale":
+def _fitted(scale: "Scale", data: "RunData", where: str) -> "Scale":
     wanted = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
     for name, value in wanted.items():
         if (given := getattr(scale, name)) not in (None, value):

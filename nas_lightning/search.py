@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nas_lightning.callbacks.guard import Dashboards
     from nas_lightning.core.genotype import Genotype
     from nas_lightning.core.strategy import OneShotStrategy
-    from nas_lightning.data.module import Stage
+    from nas_lightning.data.stage import Stage
     from nas_lightning.modules.supernet import SupernetModule
 
 __all__ = ["job", "main"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nas_lightning.build import Parts
     from nas_lightning.callbacks.guard import Dashboards
     from nas_lightning.core.genotype import Genotype
-    from nas_lightning.data.module import Stage
+    from nas_lightning.data.stage import Stage
     from nas_lightning.modules.child import ChildModule
     from nas_lightning.modules.supernet import SupernetModule
 

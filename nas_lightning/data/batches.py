@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -125,6 +126,19 @@ class ShuffledBatches:
         return self.augmentation.cut(self.normalise(self.augmentation.move(pixels, draws)), draws)
 
 
+class EpochBatches(Protocol):
+    """Batches that differ from epoch to epoch."""
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch (0-based) that the next iteration gives."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Images (n, C, H, W) and targets (n, ...), on the device."""
+
+
 class PairedBatches:
     """Steps of a search: a batch to train on and a batch to validate on, side by side.
 
@@ -133,7 +147,7 @@ class PairedBatches:
         val: has as many batches.
     """
 
-    def __init__(self, train: ShuffledBatches, val: ShuffledBatches) -> None:
+    def __init__(self, train: EpochBatches, val: EpochBatches) -> None:
         self.train = train
         self.val = val
         self.sampler = self  # Lightning calls set_epoch of a loader's sampler.

@@ -89,3 +89,53 @@ def _check_labels(images: Images, labels: Tensor, class_names: Sequence[str], pa
             f"{part} labels must be in [0, {len(class_names)}), got {low}..{high};"
             " name every class or renumber the labels"
         )
+
+
+def check_images(images: Tensor, where: str, must_be_plain: bool) -> None:
+    """Refuse a batch of a user's own loader that networks cannot take.
+
+    Args:
+        images: must be float (N, C, H, W).
+        where: the batch's place, for messages.
+        must_be_plain: whether nothing tells how they were made of pixels but dividing by 255.
+
+    Raises:
+        ValueError: if they are of another type or shape, or are not in [0, 1] and must be.
+    """
+    if images.dim() != 4 or not images.is_floating_point():
+        raise ValueError(
+            f"{where} must hold images, float (N, C, H, W), got {images.dtype}"
+            f" {tuple(images.shape)}"
+        )
+    low, high = float(images.min()), float(images.max())
+    if must_be_plain and not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"{where} has values from {low:.3g} to {high:.3g}: images that are not pixels / 255"
+            " need an attribute `preprocessing` of the module, with the lists mean and std, one"
+            " number a channel"
+        )
+
+
+def check_targets(targets: Tensor, where: str, num_images: int, num_outputs: int) -> None:
+    """Refuse targets of a user's own loader that the task cannot learn.
+
+    Args:
+        targets: int64 must be (N,), float (N, K).
+        where: the batch's place, for messages.
+        num_images: N.
+        num_outputs: number of classes, or K.
+
+    Raises:
+        ValueError: if their shape or range is another.
+    """
+    if targets.is_floating_point():
+        is_good, wanted = targets.shape == (num_images, num_outputs), "columns (N, K)"
+    else:
+        is_good = targets.shape == (num_images,)
+        is_good = is_good and int(targets.min()) >= 0 and int(targets.max()) < num_outputs
+        wanted = f"class indices (N,) in [0, {num_outputs})"
+    if not is_good:
+        raise ValueError(
+            f"{where} must hold {wanted} for its {num_images} images, got {tuple(targets.shape)},"
+            f" {targets.min():g} to {targets.max():g}"
+        )

@@ -1,7 +1,6 @@
 """Images that cannot be read: refused, or left out."""
 
 import logging
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -29,8 +28,7 @@ def readable(arrays: ImageArrays) -> tuple[ImageArrays, tuple[str, ...]]:
     rest = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
     note = f"{len(faults)} unreadable images were skipped: {named}{rest}"
     log.warning("%s", note)
-    parts = {"train": train, "train_labels": train_labels, "test": test, "test_labels": test_labels}
-    return replace(arrays, **parts), (note,)
+    return ImageArrays(train, train_labels, test, test_labels, arrays.class_names), (note,)
 
 
 def refuse(images: Images, whole: bool) -> None:

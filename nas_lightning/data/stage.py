@@ -1,16 +1,15 @@
 """What one stage of a run sees of a data set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import lightning as L
 import torch
 
 from nas_lightning.data.batches import (
     Batch,
-    OrderedBatches,
+    EpochBatches,
     PairedBatches,
     Place,
-    ShuffledBatches,
 )
 
 
@@ -26,24 +25,24 @@ class Stage(L.LightningDataModule):
 
     def __init__(
         self,
-        train: Callable[[Place], ShuffledBatches | PairedBatches],
-        val: Callable[[Place], OrderedBatches | list[Batch]],
-        test: Callable[[Place], OrderedBatches] | None = None,
+        train: Callable[[Place], EpochBatches | PairedBatches],
+        val: Callable[[Place], Iterable[Batch]],
+        test: Callable[[Place], Iterable[Batch]] | None = None,
     ) -> None:
         super().__init__()
         self._train = train
         self._val = val
         self._test = test
 
-    def train_dataloader(self) -> ShuffledBatches | PairedBatches:
+    def train_dataloader(self) -> EpochBatches | PairedBatches:
         """The training batches, on the training device."""
         return self._train(_place(self))
 
-    def val_dataloader(self) -> OrderedBatches | list[Batch]:
+    def val_dataloader(self) -> Iterable[Batch]:
         """The validation batches, on the training device."""
         return self._val(_place(self))
 
-    def test_dataloader(self) -> OrderedBatches:
+    def test_dataloader(self) -> Iterable[Batch]:
         """The test batches; they read the test set.
 
         Raises:
@@ -51,7 +50,7 @@ class Stage(L.LightningDataModule):
         """
         return self._read_test(_place(self))
 
-    def _read_test(self, place: Place) -> OrderedBatches:
+    def _read_test(self, place: Place) -> Iterable[Batch]:
         if self._test is None:
             raise ValueError("a search must not see the test set; use final() to test a child")
         return self._test(place)

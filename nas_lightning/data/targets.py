@@ -43,10 +43,10 @@ def _as_classes(arrays: ImageArrays) -> ImageArrays:
 
 def _from_whole_numbers(arrays: ImageArrays) -> ImageArrays:
     train, test = arrays.train_labels[:, 0], arrays.test_labels[:, 0]
-    numbers = train.unique()
+    numbers = _distinct(train)
     if not bool((numbers == numbers.round()).all()):
         raise _misfit("classes", f"numbers such as {float(train[0]):g}", "regression")
-    unknown = [float(each) for each in test.unique() if each not in numbers]
+    unknown = [float(each) for each in _distinct(test) if each not in numbers]
     if unknown:
         raise ValueError(
             f"every test class needs training images; class {unknown[0]:g} has none; add some"
@@ -85,6 +85,11 @@ def _as_values(arrays: ImageArrays) -> ImageArrays:
     if not bool(train.isfinite().all() and test.isfinite().all()):
         raise ValueError("every value to be learnt must be a number, got nan or inf; remove those")
     return arrays
+
+
+def _distinct(values: Tensor) -> Tensor:
+    found = values.sort().values
+    return found[torch.cat([torch.ones(1, dtype=torch.bool), found[1:] != found[:-1]])]
 
 
 def _is_one_hot(labels: Tensor) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.contract import RunData
 from nas_lightning.modules.task import Task
 
 __all__ = ["linear_baseline"]
@@ -19,7 +19,7 @@ ROUNDS = 300
 Array = NDArray[np.floating]
 
 
-def linear_baseline(data: ImageDataModule, task: Task) -> dict[str, dict[str, float]]:
+def linear_baseline(data: RunData, task: Task) -> dict[str, dict[str, float]]:
     """Returns the test figures of a linear model of the normalised pixels, by its name.
 
     Logistic regression for classes, one for each label where there are several an image, and

@@ -8,7 +8,8 @@ import lightning as L
 
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace, child_cost
-from nas_lightning.data.module import ImageDataModule, Stage
+from nas_lightning.data.contract import RunData
+from nas_lightning.data.stage import Stage
 from nas_lightning.modules.child import ChildModule, ChildRecipe, build_child
 from nas_lightning.modules.meter import CostMeter
 from nas_lightning.modules.task import Task
@@ -29,7 +30,7 @@ class Candidates:
     """
 
     space: SearchSpace
-    data: ImageDataModule
+    data: RunData
     recipe: ChildRecipe
     task: Task
     make_trainer: Callable[[int], L.Trainer]
