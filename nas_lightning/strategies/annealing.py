@@ -1,0 +1,118 @@
+"""Simulated annealing: start small, propose a local change, accept it by the temperature.
+
+Sources: Tenorio & Lee, Self Organizing Neural Networks for the Identification Problem, 1988
+(structures grow and are accepted by a criterion that pays for fit and charges for size, under
+simulated annealing; `objective=mdl` is that criterion); Kirkpatrick et al., 1983, for the
+acceptance. Deliberate difference: a change is a change of one decision, called growth where the
+child gets more params, shrinkage where it gets fewer, and a swap where neither.
+"""
+
+from dataclasses import replace
+from math import exp
+from random import Random
+
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+
+__all__ = ["Annealing"]
+
+CHANGES = ("grow", "shrink", "swap")
+SHAPE, OUTPUTS, TRIES = (3, 32, 32), 10, 16
+
+
+class Annealing(BlackBoxStrategy):
+    """Walks from child to child; a worse one is accepted with probability exp(difference / T).
+
+    The first trial is the smallest of `start` random genotypes. Every other one changes one
+    decision of the accepted genotype; whether it shall grow, shrink or swap is drawn first.
+
+    Args:
+        space: the search space.
+        seed: seed of its draws.
+        trials: number of children to evaluate.
+        start: random genotypes of which the smallest one begins, at least 1.
+        temperature: T of the first change, in units of the reward, above 0.
+        final_temperature: T of the last change, above 0; a geometric series leads to it.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        trials: int = 8,
+        start: int = 16,
+        temperature: float = 0.05,
+        final_temperature: float = 0.001,
+    ) -> None:
+        super().__init__(space, seed, trials)
+        if start < 1:
+            raise ValueError(f"strategy.start ({start}) must be at least 1; use e.g. 16")
+        if not (temperature > 0 and final_temperature > 0):
+            raise ValueError(
+                f"strategy.temperature ({temperature}) and final_temperature "
+                f"({final_temperature}) must be above 0; use e.g. 0.05 and 0.001"
+            )
+        self.start, self.first, self.last = start, temperature, final_temperature
+        self.accepted: Trial | None = None
+        scale = space.scale
+        self._scale = replace(
+            scale,
+            input_shape=scale.input_shape or SHAPE,
+            num_outputs=scale.num_outputs or OUTPUTS,
+        )
+
+    def ask(self, number: int) -> Trial:
+        """Returns the smallest of some random genotypes, then a changed one."""
+        rng = Random(keyed_seed(self.seed, "annealing", number))
+        if self.accepted is None:
+            drawn = [self.space.sample(rng) for _ in range(self.start)]
+            return Trial(number, min(drawn, key=self.size))
+        return Trial(number, self._changed(self.accepted.genotype, rng))
+
+    def tell(self, trial: Trial) -> None:
+        """Accepts the child, or stays at the one before (Kirkpatrick et al.)."""
+        if self.accepted is None or self.accepts(trial):
+            self.accepted = trial
+
+    def accepts(self, trial: Trial) -> bool:
+        """Returns whether a child is accepted after the one that is."""
+        assert self.accepted is not None
+        gain = _reward(trial) - _reward(self.accepted)
+        if gain >= 0:
+            return True
+        draw = Random(keyed_seed(self.seed, "acceptance", trial.number)).random()
+        return draw < exp(gain / self.temperature(trial.number))
+
+    def temperature(self, number: int) -> float:
+        """Returns T of a trial (0-based)."""
+        share = (number - 1) / max(1, self.trials - 2)
+        return float(self.first * (self.last / self.first) ** min(1.0, max(0.0, share)))
+
+    def size(self, genotype: Genotype) -> int:
+        """Returns the params of a genotype's child at the search's scale."""
+        return self.space.cost(self._scale).of_child(self.space.mixture(genotype))["parameters"]
+
+    def _changed(self, genotype: Genotype, rng: Random) -> Genotype:
+        """Returns a changed genotype of the drawn kind, or the last of some tries."""
+        change, size = rng.choice(CHANGES), self.size(genotype)
+        for _ in range(TRIES):
+            proposal = self.space.mutate(genotype, rng)
+            if _kind(self.size(proposal) - size) == change:
+                break
+        return proposal
+
+
+def _kind(difference: int) -> str:
+    if difference == 0:
+        return "swap"
+    return "grow" if difference > 0 else "shrink"
+
+
+def _reward(trial: Trial) -> float:
+    assert trial.reward is not None, "a told trial has a reward"
+    return trial.reward

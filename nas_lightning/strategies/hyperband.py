@@ -1,0 +1,40 @@
+"""Hyperband: successive halving with several trade-offs between many children and long trainings.
+
+Source: Li et al., Hyperband, 2018 (arXiv:1603.06560), algorithm 1.
+"""
+
+from math import ceil
+
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.strategies.successive_halving import Brackets, Proposer, check_rungs
+
+__all__ = ["Hyperband"]
+
+
+class Hyperband(Brackets):
+    """Brackets from the most aggressive one (all rungs) to plain search (one rung), in turn.
+
+    Args:
+        space: the search space.
+        seed: seed of the proposer.
+        trials: number of trainings, those that go on from an earlier one included.
+        proposer: makes the strategy that proposes children: random search, evolution, ...
+        eta: by how much budgets grow and rungs shrink, at least 2.
+        rungs: rungs of the most aggressive bracket, at least 1 (the paper's s_max + 1).
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        proposer: Proposer,
+        trials: int = 22,
+        eta: int = 3,
+        rungs: int = 3,
+    ) -> None:
+        check_rungs(eta, rungs)
+        brackets = [(ceil(rungs / left * eta ** (left - 1)), left) for left in range(rungs, 0, -1)]
+        super().__init__(space, seed, trials, brackets, eta, proposer)

@@ -1,0 +1,110 @@
+"""Optuna's samplers as strategies: TPE, Gaussian process, NSGA-II and III, several objectives.
+
+Sources: Akiba et al., Optuna, 2019 (arXiv:1907.10902); Bergstra et al., TPE, 2011; Deb et al.,
+NSGA-II, 2002; Deb & Jain, NSGA-III, 2014. Every decision is a categorical parameter of its name,
+asked for where it is active. Needs the extra `optuna`.
+"""
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from nas_lightning.core import decisions as rules
+from nas_lightning.core.objective import Objective
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+
+if TYPE_CHECKING:
+    import optuna
+
+__all__ = ["OptunaSearch"]
+
+SAMPLERS = ("tpe", "gp", "nsga2", "nsga3", "random")
+
+
+class OptunaSearch(BlackBoxStrategy):
+    """Asks one of Optuna's samplers, in a study in memory; a replay restores it.
+
+    Args:
+        space: the search space.
+        seed: seed of the sampler.
+        objective: what is maximised, or the values that are kept apart.
+        trials: number of children to evaluate.
+        sampler: "tpe", "gp", "nsga2", "nsga3" or "random".
+        population: members of a generation of NSGA, at least 2.
+        startup: trials that TPE and the Gaussian process draw at random first, at least 0.
+
+    Raises:
+        ValueError: a value is out of its range, or Optuna is not installed.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        objective: Objective,
+        trials: int = 8,
+        sampler: str = "tpe",
+        population: int = 50,
+        startup: int = 10,
+    ) -> None:
+        super().__init__(space, seed, trials)
+        if sampler not in SAMPLERS:
+            raise ValueError(
+                f"unknown strategy.sampler '{sampler}'; choose from: {', '.join(SAMPLERS)}"
+            )
+        if population < 2 or startup < 0:
+            raise ValueError(
+                f"strategy.population ({population}) must be at least 2, startup ({startup}) at "
+                "least 0; use e.g. 50 and 10"
+            )
+        self.is_multiple = len(objective.names) > 1
+        self.study = _study(
+            _sampler(sampler, seed % 2**32, population, startup),
+            objective.directions if self.is_multiple else ("max",),
+        )
+        self._asked: dict[int, tuple[Trial, Any]] = {}
+
+    def ask(self, number: int) -> Trial:
+        """Returns the genotype that the sampler suggests; the same if asked twice."""
+        if number not in self._asked:
+            asked, chosen = self.study.ask(), dict[str, str]()
+            for decision in self.space.decisions:
+                if rules.is_active(decision, chosen):
+                    chosen[decision.name] = asked.suggest_categorical(
+                        decision.name, decision.options
+                    )
+            self._asked[number] = Trial(number, self.space.genotype(chosen)), asked
+        return self._asked[number][0]
+
+    def tell(self, trial: Trial) -> None:
+        """Tells the sampler the reward, or the values that are kept apart."""
+        _, asked = self._asked.pop(trial.number)
+        self.study.tell(asked, list(trial.values) if self.is_multiple else trial.reward)
+
+
+def _study(sampler: Any, directions: tuple[str, ...]) -> "optuna.Study":
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    wanted = ["maximize" if direction == "max" else "minimize" for direction in directions]
+    return optuna.create_study(sampler=sampler, directions=wanted)
+
+
+def _sampler(name: str, seed: int, population: int, startup: int) -> Any:
+    try:
+        from optuna import samplers
+    except ImportError as error:
+        raise ValueError(
+            "strategy=optuna needs Optuna; pip install 'nas-lightning[optuna]'"
+        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some samplers are called experimental
+        if name == "tpe":
+            return samplers.TPESampler(seed=seed, n_startup_trials=startup)
+        if name == "gp":
+            return samplers.GPSampler(seed=seed, n_startup_trials=startup)
+        if name == "nsga2":
+            return samplers.NSGAIISampler(seed=seed, population_size=population)
+        if name == "nsga3":
+            return samplers.NSGAIIISampler(seed=seed, population_size=population)
+        return samplers.RandomSampler(seed=seed)

@@ -1,0 +1,86 @@
+"""Proximal policy optimisation: a batch of children is learned from several times, with care.
+
+Sources: Schulman et al., PPO, 2017 (arXiv:1707.06347), equation 7; Zoph et al., NASNet, 2018
+(arXiv:1707.07012), appendix A.1, for the controller's settings. Deliberate differences: one
+controller instead of NASNet's pool of workers; the defaults are a small recipe with a higher
+learning rate and few children an update.
+"""
+
+import torch
+
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.strategies.policy_gradient import Batch, PolicyGradient
+
+__all__ = ["Ppo"]
+
+
+class Ppo(PolicyGradient):
+    """Ascends on the clipped surrogate of a policy, several times a batch.
+
+    Args:
+        space: the search space.
+        seed: seed of the first parameters and of all draws.
+        trials: number of children to evaluate.
+        policy: "controller" (an LSTM) or "independent" (one softmax a decision).
+        children: trials an update; NASNet has 20.
+        passes: steps of Adam that learn from the same batch, at least 1.
+        clip: how far the ratio to the sampling policy may gain, above 0.
+        lr: Adam's learning rate, above 0; NASNet has 3.5e-4.
+        baseline_decay: share of the baseline that an update keeps, in [0, 1); NASNet has 0.95.
+        reward_power: the reward is raised to this power, above 0.
+        entropy: weight of the policy's entropy, at least 0; NASNet has 1e-5.
+        grow_every: trials between two steps of growth of the space; None opens all of it.
+        hidden: units of a layer of the controller; NASNet has 100.
+        layers: layers of the controller; NASNet has 1.
+        init_range: the controller's first parameters are uniform in [-init_range, init_range].
+        tanh_constant: limits the controller's logits; None does not.
+        temperature: what the controller's logits are divided by.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        trials: int = 8,
+        policy: str = "controller",
+        children: int = 4,
+        passes: int = 5,
+        clip: float = 0.2,
+        lr: float = 0.01,
+        baseline_decay: float = 0.95,
+        reward_power: float = 1.0,
+        entropy: float = 1e-5,
+        grow_every: int | None = None,
+        hidden: int = 100,
+        layers: int = 1,
+        init_range: float = 0.1,
+        tanh_constant: float | None = None,
+        temperature: float = 1.0,
+    ) -> None:
+        recipe = (policy, children, lr, baseline_decay, reward_power, grow_every)
+        controller = (hidden, layers, init_range, tanh_constant, temperature)
+        super().__init__(space, seed, trials, *recipe, *controller)
+        if passes < 1 or not clip > 0 or not entropy >= 0:
+            raise ValueError(
+                f"strategy.passes ({passes}) must be at least 1, clip ({clip}) above 0 and "
+                f"entropy ({entropy}) at least 0; use e.g. 5, 0.2 and 1e-5"
+            )
+        self.passes, self.clip, self.entropy = passes, clip, entropy
+
+    def update(self, batch: Batch) -> None:
+        """Takes the steps of Adam; the first one's log-probabilities are the sampling policy's."""
+        old, advantages = None, batch.advantages
+        for _ in range(self.passes):
+            log_prob, entropy = self.policy.log_prob(batch.chosen, batch.allowed)
+            old = log_prob.detach() if old is None else old
+            ratio = (log_prob - old).exp()
+            clipped = ratio.clamp(1.0 - self.clip, 1.0 + self.clip)
+            gains = advantages.to(ratio)
+            surrogate = torch.minimum(ratio * gains, clipped * gains)
+            loss = -(surrogate.mean() + self.entropy * entropy.mean())
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()

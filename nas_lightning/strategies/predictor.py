@@ -1,0 +1,186 @@
+"""Predictor-guided search: an ensemble learns rewards, and what it likes best is evaluated.
+
+Source: White et al., BANANAS, 2021 (arXiv:1910.11858): path encoding, an ensemble of small
+networks, independent Thompson sampling, candidates that mutate the best children so far.
+Deliberate differences: where a drawing of a genotype has more paths than `MAX_PATHS`, its edges
+are encoded instead; the ensemble is fitted on standardised rewards by the squared error.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.graph import Graph
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+
+__all__ = ["Predictor", "features"]
+
+MAX_PATHS = 512
+BEST = 10  # children that candidates mutate
+
+
+class Predictor(BlackBoxStrategy):
+    """Bayesian optimisation with an ensemble of networks over path encodings.
+
+    Args:
+        space: the search space.
+        seed: seed of its draws and of the ensemble.
+        trials: number of children to evaluate.
+        start: random children that the ensemble first learns from, at least 2.
+        batch: children that are chosen at once, between two fits, at least 1.
+        candidates: mutated genotypes that are judged for a choice, at least 1.
+        ensemble: networks, at least 2; the paper has 5.
+        hidden: units of each of their two hidden layers.
+        fit_steps: steps of Adam of a fit, on all children so far.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        trials: int = 8,
+        start: int = 4,
+        batch: int = 2,
+        candidates: int = 100,
+        ensemble: int = 5,
+        hidden: int = 32,
+        fit_steps: int = 100,
+    ) -> None:
+        super().__init__(space, seed, trials)
+        least = {"start": (start, 2), "batch": (batch, 1), "candidates": (candidates, 1)}
+        least |= {"ensemble": (ensemble, 2), "hidden": (hidden, 1), "fit_steps": (fit_steps, 1)}
+        for name, (value, minimum) in least.items():
+            if value < minimum:
+                raise ValueError(f"strategy.{name} ({value}) must be at least {minimum}")
+        self.start, self.batch, self.candidates = start, batch, candidates
+        self.ensemble, self.hidden, self.fit_steps = ensemble, hidden, fit_steps
+        self.told: list[Trial] = []
+        self.queue: list[Genotype] = []
+        self._known: dict[Genotype, frozenset[str]] = {}
+
+    def ask(self, number: int) -> Trial:
+        """Returns a random genotype at the start, else the next of the chosen ones."""
+        if len(self.told) < self.start:
+            return Trial(number, self.space.sample(Random(self._key("start", number))))
+        if not self.queue:
+            self.queue = self._chosen(number)
+        return Trial(number, self.queue[-1])
+
+    def tell(self, trial: Trial) -> None:
+        """Notes a child's reward."""
+        if self.queue:
+            self.queue.pop()
+        self.told.append(trial)
+
+    def _chosen(self, number: int) -> list[Genotype]:
+        """Returns the candidates that a drawn prediction likes best, the best one last."""
+        rng = Random(self._key("candidates", number))
+        best = sorted(self.told, key=_reward)[-BEST:]
+        seen = {trial.genotype for trial in self.told}
+        mutated = [self._moved(rng.choice(best).genotype, rng) for _ in range(self.candidates)]
+        fresh = list(dict.fromkeys(g for g in mutated if g not in seen)) or mutated[:1]
+        mean, std = self.predict(fresh, number)
+        generator = torch.Generator().manual_seed(self._key("thompson", number))
+        drawn = mean + std * torch.randn(mean.shape, generator=generator)
+        order = drawn.argsort(stable=True)[-self.batch :]
+        return [fresh[index] for index in order.tolist()]
+
+    def predict(self, genotypes: Sequence[Genotype], number: int) -> tuple[Tensor, Tensor]:
+        """Returns mean and standard deviation (N,) of the ensemble's standardised rewards.
+
+        Args:
+            genotypes: what to judge.
+            number: trial for which the ensemble is fitted; seeds its networks.
+        """
+        learned = [trial.genotype for trial in self.told]
+        names = sorted(set().union(*(self._features(g) for g in [*learned, *genotypes])))
+        column = {name: index for index, name in enumerate(names)}
+        x, judged = self._encoded(learned, column), self._encoded(genotypes, column)
+        rewards = torch.tensor([_reward(trial) for trial in self.told])
+        y = (rewards - rewards.mean()) / rewards.std().clamp_min(1e-6)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._key("ensemble", number))
+            networks = [_network(len(names), self.hidden) for _ in range(self.ensemble)]
+        predictions = torch.stack([_fitted(n, x, y, self.fit_steps)(judged) for n in networks])
+        flat = predictions.detach()[..., 0]
+        return flat.mean(dim=0), flat.std(dim=0)
+
+    def _moved(self, genotype: Genotype, rng: Random) -> Genotype:
+        """Returns a genotype one to three mutations away."""
+        for _ in range(rng.choice((1, 1, 2, 3))):
+            genotype = self.space.mutate(genotype, rng)
+        return genotype
+
+    def _features(self, genotype: Genotype) -> frozenset[str]:
+        if genotype not in self._known:
+            self._known[genotype] = features(self.space.graphs(genotype))
+        return self._known[genotype]
+
+    def _encoded(self, genotypes: Sequence[Genotype], column: dict[str, int]) -> Tensor:
+        x = torch.zeros(len(genotypes), len(column))
+        for row, genotype in zip(x, genotypes, strict=True):
+            row[[column[name] for name in self._features(genotype)]] = 1.0
+        return x
+
+    def _key(self, purpose: str, number: int) -> int:
+        return keyed_seed(self.seed, "predictor", purpose, number)
+
+
+def features(graphs: Sequence[Graph]) -> frozenset[str]:
+    """Returns the path encoding of a drawing: the labels along each way from a source to a sink.
+
+    Args:
+        graphs: the genotype's graphs.
+    """
+    found: set[str] = set()
+    for graph in graphs:
+        paths = _paths(graph)
+        edges = (f"{e.source}>{e.label}>{e.target}" for e in graph.edges)
+        found |= {f"{graph.title}:{text}" for text in (edges if paths is None else paths)}
+    return frozenset(found)
+
+
+def _paths(graph: Graph) -> set[str] | None:
+    """Returns the paths of a graph, or None where there are too many."""
+    targets = {edge.target for edge in graph.edges}
+    ways: dict[str, set[str]] = {n: {n} if n not in targets else set() for n in graph.nodes}
+    for node in graph.nodes:
+        for edge in (e for e in graph.edges if e.target == node):
+            ways[node] |= {f"{way}>{edge.label}" for way in ways[edge.source]}
+        if sum(map(len, ways.values())) > MAX_PATHS:
+            return None
+    sources = {edge.source for edge in graph.edges}
+    return set().union(*(ways[node] for node in graph.nodes if node not in sources))
+
+
+def _network(width: int, hidden: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(width, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, 1),
+    )
+
+
+def _fitted(network: nn.Module, x: Tensor, y: Tensor, steps: int) -> nn.Module:
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    for _ in range(steps):
+        loss = ((network(x)[:, 0] - y) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network
+
+
+def _reward(trial: Trial) -> float:
+    assert trial.reward is not None, "a told trial has a reward"
+    return trial.reward

@@ -1,0 +1,129 @@
+"""Successive halving: many children are trained a little, the better ones of them on.
+
+Source: Jamieson & Talwalkar, 2016 (arXiv:1502.07943); Li et al., Hyperband, 2018
+(arXiv:1603.06560), algorithm 1. Deliberate difference: brackets follow one another until the
+trials are used up.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+
+__all__ = ["Brackets", "SuccessiveHalving"]
+
+Proposer = Callable[..., BlackBoxStrategy]
+
+
+class Brackets(BlackBoxStrategy):
+    """Brackets of rungs: of each rung the best children are trained on with `eta` times the budget.
+
+    Args:
+        space: the search space.
+        seed: seed of the proposer.
+        trials: number of trainings, those that go on from an earlier one included.
+        brackets: the brackets, which take turns: children of the first rung, and number of rungs.
+        eta: by how much budgets grow and rungs shrink, at least 2.
+        proposer: makes the strategy that proposes the first rungs' children, and is told of them.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    needs_budgets = True
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        trials: int,
+        brackets: Sequence[tuple[int, int]],
+        eta: int,
+        proposer: Proposer,
+    ) -> None:
+        super().__init__(space, seed, trials)
+        self.brackets, self.eta = tuple(brackets), eta
+        self.proposer = proposer(space=space, seed=seed)
+        self._bracket, self._rung = 0, 0
+        self._proposed = 0
+        self._waiting: list[Trial] = []  # promoted, and not yet trained on
+        self._told: list[Trial] = []  # of this rung
+
+    def ask(self, number: int) -> Trial:
+        """Returns a new child at the least budget, or a promoted one at a larger budget."""
+        if self._rung == 0:
+            proposed = self.proposer.ask(self._proposed)
+            return Trial(number, proposed.genotype, self.budget())
+        before = self._waiting[0]
+        return Trial(number, before.genotype, self.budget(), parent=before.number)
+
+    def tell(self, trial: Trial) -> None:
+        """Notes a child; where its rung is full, promotes the best ones or ends the bracket."""
+        if self._rung == 0:
+            self.proposer.tell(replace(trial, number=self._proposed, budget=1.0))
+            self._proposed += 1
+        else:
+            self._waiting.pop(0)
+        self._told.append(trial)
+        children, rungs = self.brackets[self._bracket]
+        if self._waiting or len(self._told) < (children if self._rung == 0 else 1):
+            return
+        best = sorted(self._told, key=lambda t: (-_reward(t), t.number))
+        self._waiting = best[: len(best) // self.eta]
+        self._told, self._rung = [], self._rung + 1
+        if self._rung == rungs or not self._waiting:
+            self._waiting, self._rung = [], 0
+            self._bracket = (self._bracket + 1) % len(self.brackets)
+
+    def budget(self) -> float:
+        """Returns the budget of the rung, a share of a whole evaluation in (0, 1]."""
+        _, rungs = self.brackets[self._bracket]
+        return float(self.eta ** (self._rung + 1 - rungs))
+
+
+class SuccessiveHalving(Brackets):
+    """One kind of bracket, again and again.
+
+    Args:
+        space: the search space.
+        seed: seed of the proposer.
+        trials: number of trainings, those that go on from an earlier one included.
+        proposer: makes the strategy that proposes children: random search, evolution, ...
+        eta: by how much budgets grow and rungs shrink, at least 2.
+        rungs: rungs of a bracket, at least 1; the first one has eta^(rungs - 1) children, each
+            trained for one eta^(rungs - 1)-th of a whole training.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        proposer: Proposer,
+        trials: int = 13,
+        eta: int = 3,
+        rungs: int = 3,
+    ) -> None:
+        check_rungs(eta, rungs)
+        super().__init__(space, seed, trials, [(eta ** (rungs - 1), rungs)], eta, proposer)
+
+
+def check_rungs(eta: int, rungs: int) -> None:
+    """Refuses impossible brackets.
+
+    Raises:
+        ValueError: `eta` is below 2 or `rungs` below 1.
+    """
+    if eta < 2 or rungs < 1:
+        raise ValueError(
+            f"strategy.eta ({eta}) must be at least 2 and rungs ({rungs}) at least 1; use e.g. 3 "
+            "and 3"
+        )
+
+
+def _reward(trial: Trial) -> float:
+    assert trial.reward is not None, "a told trial has a reward"
+    return trial.reward
