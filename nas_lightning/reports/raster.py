@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import hypot, sqrt
+from math import ceil, hypot, sqrt
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -24,8 +24,9 @@ Point = tuple[float, float]
 def rasterise(svg: str, zoom: float = 1.5) -> "Image":
     """Returns a picture of this package as an RGB image on white.
 
-    It knows what our own drawings use: rectangles, paths of M, L, H, V, C, h, l and z, text with
-    subscripts, translated groups and nested pictures.
+    It knows what our own drawings use: rectangles, circles, paths of M, L, H, V, C, h, l and z,
+    text with subscripts, text that is translated and read upwards, translated groups and nested
+    pictures.
 
     Args:
         svg: the document.
@@ -66,8 +67,12 @@ class _Painter:
                 self.paint(child, inside)
         elif name == "rect":
             self._rectangle(given, origin)
+        elif name == "circle":
+            self._circle(given, origin)
         elif name == "path":
             self._path(given, origin)
+        elif name == "text" and "transform" in given:
+            self._upward_text(element, origin)
         elif name == "text":
             self._text(element, origin)
         else:
@@ -88,6 +93,12 @@ class _Painter:
         self.canvas.rounded_rectangle(box, radius, _paint(given, "fill"))
         corners = [(x, y), (right, y), (right, bottom), (x, bottom), (x, y)]
         self._line(corners, given, origin)
+
+    def _circle(self, given: dict[str, str], origin: Point) -> None:
+        x, y = self._pixel((float(given["cx"]), float(given["cy"])), origin)
+        radius = float(given["r"]) * self.scale
+        box = (x - radius, y - radius, x + radius, y + radius)
+        self.canvas.ellipse(box, _paint(given, "fill"))
 
     def _path(self, given: dict[str, str], origin: Point) -> None:
         for points in _polylines(given["d"]):
@@ -121,6 +132,22 @@ class _Painter:
                 place, string, _paint(given, "fill"), font, anchor="ls", stroke_width=bold
             )
             left += font.getlength(string)
+
+    def _upward_text(self, element: ElementTree.Element, origin: Point) -> None:
+        """Paints a text that was turned by -90 degrees where it was translated to."""
+        from PIL import Image, ImageDraw
+
+        given, string = element.attrib, _known(element)
+        x, y, turn = (float(number) for number in re.findall(r"-?[\d.]+", given["transform"]))
+        assert turn == -90, f"our pictures turn text by -90 degrees, not by {turn}"
+        font = self._font(float(given["font-size"]))
+        above, below = font.getmetrics()
+        length = ceil(font.getlength(string))
+        mask = Image.new("L", (length, above + below))
+        ImageDraw.Draw(mask).text((0, above), string, 255, font, anchor="ls")
+        left, bottom = self._pixel((x, y), origin)
+        place = (round(left - above), round(bottom - length))
+        self.canvas.bitmap(place, mask.rotate(90, expand=True), _paint(given, "fill"))
 
     def _font(self, size: float) -> Any:
         from PIL import ImageFont

@@ -1,5 +1,7 @@
 """Our SVG pictures become pixels for dashboards that show no SVG."""
 
+from itertools import pairwise
+
 import pytest
 
 from nas_lightning.core.graph import Edge, Graph
@@ -81,3 +83,29 @@ def test_a_genotypes_drawing_can_be_painted() -> None:
     edges = (Edge("a", "0", "sep_conv_3x3"), Edge("0", "b", ""))
     image = rasterise(draw([Graph("cell", ("a", "0", "b"), edges)]))
     assert (0, 104, 168) in {colour for _, colour in image.getcolors(1 << 20)}  # the convolution's
+
+
+def test_a_circle_is_filled_around_its_centre() -> None:
+    image = painted(element("circle", cx=20, cy=10, r=5, fill="#0000ff"))
+    assert [image.getpixel(place) for place in ((14, 10), (16, 10), (20, 14), (24, 14))] == [
+        WHITE,
+        BLUE,
+        BLUE,
+        WHITE,
+    ]
+
+
+def test_text_that_is_turned_reads_upwards() -> None:
+    turned = text("mmmm", 0, 0, 8, transform="translate(20 30) rotate(-90)", fill="#000000")
+    lying, standing = painted(text("mmmm", 2, 20, 8, fill="#000000")), painted(turned, 40, 40)
+    assert max(dark(standing)) - min(dark(standing)) < 8 < max(dark(lying)) - min(dark(lying))
+    assert max(dark(standing)) <= 20  # the baseline
+    rows = dark(standing.rotate(-90))
+    assert max(rows) - min(rows) == pytest.approx(max(dark(lying)) - min(dark(lying)), abs=1)
+
+
+def test_a_graph_of_many_plain_edges_is_painted() -> None:
+    names = tuple(map(str, range(12)))
+    skips = tuple(Edge(a, b, "") for i, b in enumerate(names) for a in names[: i - 1])
+    ops = tuple(Edge(a, b, "conv_3x3") for a, b in pairwise(names))
+    assert len(dark(rasterise(draw([Graph("12 layers", names, (*ops, *skips))])))) > 100
