@@ -7,7 +7,8 @@ decisions and ids.
 
 Deliberate differences: the 3x3 dilated convolution is depthwise separable, as in DARTS and NNI; a
 concatenation of two halves comes back to the cell's channels by one ReLU, 1x1 convolution and
-BatchNorm a half; stem, places of the reductions and auxiliary head are DARTS's.
+BatchNorm a half, which drop path drops like an operation; stem, places of the reductions and
+auxiliary head are DARTS's.
 
 Params at 36 channels and 20 cells, DARTS's evaluation protocol: AmoebaNet-A 3,145,078 (published:
 3.2 M), NASNet-A 3,830,950. NASNet-A's published 3.3 M are those of 32 filters (6 @ 768): there it

@@ -77,6 +77,7 @@ def test_the_operations_are_the_papers_thirteen():
     assert {c.options for c in SPACE.choices if c.kind == "op"} == {NASNET_OPS}
 
 
+@pytest.mark.slow  # contract tests have two blocks
 def test_at_its_full_size_the_one_hot_supernet_is_the_child():
     scale = Scale(channels=2, cells=3, input_shape=(1, 8, 8), num_outputs=2)
     torch.manual_seed(0)
