@@ -48,28 +48,33 @@ def interleaved(contenders: dict[str, Callable[[], object]], rounds: int) -> dic
     return seconds
 
 
-def batch(size: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(
+    size: int, generator: torch.Generator, device: str = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor]:
     images = torch.randn(size, 3, 32, 32, generator=generator)
-    return images, torch.randint(10, (size,), generator=generator)
+    return images.to(device), torch.randint(10, (size,), generator=generator).to(device)
 
 
-def fast_step(order: str, batch_size: int) -> tuple[Callable[[], object], SupernetModule]:
+def fast_step(
+    order: str, batch_size: int, device: str = "cpu"
+) -> tuple[Callable[[], object], SupernetModule]:
     """Returns our search step at 16 channels, 8 cells, and its module."""
     space = DartsSpace(scale=Scale(channels=16, cells=8))
     module = SupernetModule(
         space, Darts(space, 0, epochs=50, order=order, alpha_optimizer=Adam()), (3, 32, 32), 10
     )
+    module.to(device)
     module._trainer = SimpleNamespace(world_size=1)  # a step needs nothing else of a Trainer
     optimizers = module.configure_optimizers()
     module.optimizers = lambda: optimizers
     generator = torch.Generator().manual_seed(0)
-    train, val = batch(batch_size, generator), batch(batch_size, generator)
+    train, val = batch(batch_size, generator, device), batch(batch_size, generator, device)
     return lambda: module.strategy.search_step(train, val, module), module
 
 
-def slow_step(module: SupernetModule, batch_size: int) -> Callable[[], object]:
+def slow_step(module: SupernetModule, batch_size: int, device: str = "cpu") -> Callable[[], object]:
     """Returns the same first-order step in the papers' plain arrangement."""
-    network = PlainSupernet(16, 8, 3, 10)
+    network = PlainSupernet(16, 8, 3, 10).to(device)
     copy_params(network, module.supernet)
     alpha = module.strategy.alpha.detach().clone().requires_grad_()
     optimizers = (
@@ -77,7 +82,7 @@ def slow_step(module: SupernetModule, batch_size: int) -> Callable[[], object]:
         torch.optim.Adam([alpha], 3e-4, (0.5, 0.999), weight_decay=1e-3),
     )
     generator = torch.Generator().manual_seed(0)
-    train, val = batch(batch_size, generator), batch(batch_size, generator)
+    train, val = batch(batch_size, generator, device), batch(batch_size, generator, device)
     return lambda: plain_step(network, alpha, optimizers, train, val)
 
 

@@ -168,6 +168,7 @@ def fit(
         dashboards: loggers that see it, None for none.
         options: further arguments of the Trainer.
     """
+    from nas_lightning.callbacks.atomic import NoRoomError
     from nas_lightning.callbacks.checkpoint import RunCheckpoint
     from nas_lightning.callbacks.cost import CostTimer
     from nas_lightning.callbacks.files import AtomicCheckpointIO, resumable
@@ -189,10 +190,10 @@ def fit(
     )
     try:
         trainer.fit(module, datamodule=stage, ckpt_path=resumable(checkpoints), weights_only=True)
-    except FloatingPointError as error:
+    except (FloatingPointError, NoRoomError) as error:
         last = checkpoints / "last.ckpt"
         good = f"the last good checkpoint is {last}" if last.exists() else "no epoch was saved"
-        raise FloatingPointError(f"{error}; {good}") from error
+        raise type(error)(f"{error}; {good}") from error
     return trainer
 
 

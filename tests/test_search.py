@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from command import (
     RANDOM,
     TINY,
@@ -19,6 +20,7 @@ from command import (
     search_into,
 )
 
+from nas_lightning.modules.health import NumberWatch
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.zoo.reader import read_genotype
 
@@ -250,5 +252,22 @@ def test_a_loss_that_is_no_number_stops_the_search(tmp_path, capsys):
     with pytest.raises(SystemExit):
         search_into(tmp_path, *huge)
     error = capsys.readouterr().err
-    assert re.match(r"error: the training loss became (nan|inf) in epoch \d; lower ", error)
-    assert error.endswith("lower strategy.params_optimizer.lr (1e+30)\n")
+    assert re.match(r"error: the .* loss .*became (nan|inf) in step \d of epoch 0 ", error)
+    assert "lower strategy.params_optimizer.lr (1e+30) or strategy.alpha_optimizer.lr (n" in error
+    assert error.endswith("; no epoch was saved\n")
+
+
+def test_a_search_that_breaks_down_later_names_the_last_good_checkpoint(
+    tmp_path, capsys, monkeypatch
+):
+    def check(watch, epoch, cures):
+        if epoch == 1:
+            raise FloatingPointError("the training loss became nan")
+
+    monkeypatch.setattr(NumberWatch, "check", check)
+    with pytest.raises(SystemExit):
+        search_into(tmp_path)
+    good = tmp_path / "checkpoints" / "last.ckpt"
+    error = f"error: the training loss became nan; the last good checkpoint is {good}\n"
+    assert capsys.readouterr().err == error
+    assert torch.load(good, weights_only=True)["epoch"] == 0

@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from nas_lightning.callbacks.atomic import write_text
+from nas_lightning.callbacks.atomic import naming_full_disk, write_text
 from nas_lightning.modules.supernet import SupernetModule
 
 __all__ = ["AlphaLog", "GenotypeLog", "MetricsLog", "csv_text"]
@@ -89,7 +89,7 @@ class AlphaLog(Callback):
         self.size = state_dict["size"]
 
     def _append(self, text: str) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
+        with naming_full_disk(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

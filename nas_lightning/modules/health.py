@@ -115,14 +115,17 @@ def check_search(module: Any, watch: NumberWatch) -> None:
         ArithmeticError: the processes do not hold the same search.
     """
     strategy, epoch = module.strategy, module.current_epoch
-    params = f"lower strategy.params_optimizer.lr ({strategy.params_optimizer.lr})"
-    alphas = f"lower strategy.alpha_optimizer.lr ({strategy.alpha_optimizer.lr})"
+    rates = {"params": strategy.params_optimizer.lr, "alpha": strategy.alpha_optimizer.lr}
+    params, alphas = (
+        f"strategy.{name}_optimizer.lr ({'null' if lr is None else lr})"
+        for name, lr in rates.items()
+    )
     watch.check(
         epoch,
         dict.fromkeys(IMAGES.values(), DATA_CURE)
-        | dict.fromkeys(LOSSES.values(), f"{params} or {alphas}")
-        | {LOSSES["params"]: params},
+        | dict.fromkeys(LOSSES.values(), f"lower {params} or {alphas}")
+        | {LOSSES["params"]: f"lower {params}"},
     )
-    check_finite("params", module.params.items(), epoch, params)
-    check_finite("strategy's parameters", strategy.named_parameters(), epoch, alphas)
+    check_finite("params", module.params.items(), epoch, f"lower {params}")
+    check_finite("strategy's parameters", strategy.named_parameters(), epoch, f"lower {alphas}")
     check_agreement(module)

@@ -1,8 +1,11 @@
 """Files appear whole or not at all, however a run is stopped."""
 
+import errno
+
 import pytest
 import torch
 
+from nas_lightning.callbacks.atomic import NoRoomError
 from nas_lightning.callbacks.files import (
     AtomicCheckpointIO,
     best_or_last,
@@ -49,6 +52,29 @@ def test_an_interrupted_save_leaves_the_old_checkpoint_and_nothing_else(
         AtomicCheckpointIO().save_checkpoint({}, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("unexpected pos 768")]
+)
+def test_a_full_disk_is_named_and_leaves_the_old_checkpoint(tmp_path, monkeypatch, error):
+    def save(content, path):
+        path.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr("nas_lightning.callbacks.files.torch.save", save)
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(b"old")
+    message = rf"{path} cannot be written \((No space|unexpected pos).* MiB are free there\); make"
+    with pytest.raises(NoRoomError, match=message):
+        AtomicCheckpointIO().save_checkpoint({}, path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_may_not_be_written_is_no_full_disk(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        write_text(tmp_path, "text")
 
 
 def test_what_a_kill_left_of_a_save_is_overwritten_by_the_next(tmp_path):

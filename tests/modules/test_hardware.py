@@ -62,3 +62,28 @@ def test_a_trainer_has_the_checkpoint_and_the_bar_that_it_is_given():
     assert trainer.progress_bar_callback is bar
     assert trainer.precision == "64-true"
     assert trainer.limit_val_batches == 0
+
+
+@pytest.mark.parametrize(("has_bf16", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_the_best_precision_is_the_chips(monkeypatch, has_bf16, precision):
+    monkeypatch.setattr(CUDAAccelerator, "is_available", staticmethod(lambda: True))
+    monkeypatch.setattr(CUDAAccelerator, "auto_device_count", staticmethod(lambda: 4))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
+    hardware = Hardware("gpu", devices="auto", precision="auto")
+    assert (hardware.precision, hardware.num_processes) == (precision, 4)
+    assert Hardware("cpu", precision="auto").precision == "32-true"
+    with pytest.raises(ValueError, match=r"devices \(5\) must not exceed the 4 that are found"):
+        Hardware("gpu", devices=5)
+
+
+def test_a_batch_must_be_a_multiple_of_the_processes():
+    Hardware(devices=4).check_batch("data.batch_size", 64)
+    message = r"data.batch_size \(66\) must be a multiple of .* \(4\).*; use e.g. 68"
+    with pytest.raises(ValueError, match=message):
+        Hardware(devices=4).check_batch("data.batch_size", 66)
+
+
+def test_the_first_of_several_processes_alone_writes(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert Hardware().is_first
+    assert not Hardware(devices=2).is_first

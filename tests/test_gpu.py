@@ -1,0 +1,61 @@
+"""What only a CUDA device can show; `benchmarks/gpu.sh` runs it all."""
+
+import pytest
+import torch
+from command import TINY, result, rows, run
+
+from nas_lightning.modules.supernet import SupernetModule
+
+pytestmark = pytest.mark.gpu
+
+
+def search(folder, *arguments):
+    run("search", f"hydra.run.dir={folder}", *TINY, *arguments)
+    return alphas(folder)
+
+
+def alphas(folder):
+    return torch.tensor([float(row["weight"]) for row in rows(folder / "alphas.csv")])
+
+
+def test_a_gpu_searches_trains_and_tests_in_the_chips_best_precision(tmp_path):
+    search(tmp_path, "hardware=gpu")
+    best = "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    found = result(tmp_path)
+    assert found["hardware"] == f"gpu {best}"
+    assert 0 <= found["child"]["test_accuracy"] <= 1
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_a_gpu_finds_the_alphas_of_the_cpu_in_double_precision(tmp_path, order):
+    exact = (f"strategy.order={order}", "hardware.precision=64-true", "retrain=false")
+    cpu = search(tmp_path / "cpu", *exact)
+    gpu = search(tmp_path / "gpu", *exact, "hardware=gpu")
+    torch.testing.assert_close(gpu, cpu, rtol=0, atol=1e-6)  # sums in another order
+
+
+def test_a_search_on_a_gpu_resumes_where_it_was_stopped(tmp_path, monkeypatch):
+    exact = ("hardware=gpu", "hardware.precision=64-true", "retrain=false")
+    whole = search(tmp_path / "whole", *exact)
+    step = SupernetModule.training_step
+
+    def stop(module, batch, batch_idx):
+        if module.current_epoch == 1:
+            raise ValueError("stopped")
+        return step(module, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SupernetModule, "training_step", stop)
+        with pytest.raises(SystemExit):
+            search(tmp_path / "stopped", *exact)
+    run("search", f"resume={tmp_path / 'stopped'}")
+    torch.testing.assert_close(alphas(tmp_path / "stopped"), whole, rtol=0, atol=1e-6)
+
+
+@pytest.mark.ddp
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_all_gpus_of_a_node_find_the_alphas_of_one(tmp_path):
+    exact = ("hardware.precision=64-true", "retrain=false", "hardware.sync_batchnorm=true")
+    one = search(tmp_path / "one", *exact, "hardware=gpu")
+    two = search(tmp_path / "two", *exact, "hardware=ddp", "hardware.devices=2")
+    torch.testing.assert_close(two, one, rtol=0, atol=1e-6)
