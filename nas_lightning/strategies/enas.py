@@ -36,7 +36,8 @@ class Enas(OneShotStrategy):
         epochs: length of the search; the paper has 150 on cells, 310 on the macro space.
         steps: updates of the controller after each epoch, at least 1; the paper has 30 and 50.
         aggregate: samples of an update, at least 1; the paper has 10 and 20.
-        hidden: units of the controller's LSTM.
+        hidden: units of a layer of the controller's LSTM.
+        layers: layers of it; 2 in NAS-Bench-201's code.
         temperature: what its logits are divided by, above 0.
         tanh_constant: limit of its logits; None leaves them.
         entropy_weight: weight of the entropy in the reward, at least 0.
@@ -66,6 +67,7 @@ class Enas(OneShotStrategy):
         steps: int = 20,
         aggregate: int = 10,
         hidden: int = 64,
+        layers: int = 1,
         temperature: float = 5.0,
         tanh_constant: float | None = 2.5,
         entropy_weight: float = 1e-4,
@@ -96,7 +98,7 @@ class Enas(OneShotStrategy):
             space.decisions,
             seed,
             hidden,
-            layers=1,
+            layers,
             init_range=0.1,
             tanh_constant=tanh_constant,
             temperature=temperature,
