@@ -15,7 +15,8 @@ from nas_lightning.reports.svg import picture, text_width
 __all__ = ["alphas_section", "curves_section", "network_section", "trials_section"]
 
 _SVG = "{http://www.w3.org/2000/svg}"
-_TAGS = frozenset(_SVG + name for name in ("svg", "g", "rect", "path", "text", "tspan", "title"))
+_NAMES = ("svg", "g", "rect", "circle", "path", "text", "tspan", "title")
+_TAGS = frozenset(_SVG + name for name in _NAMES)
 _PHONE = 310.0
 _SMALLEST = 0.7
 

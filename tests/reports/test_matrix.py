@@ -8,6 +8,7 @@ import pytest
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.reports.drawing import draw
 from nas_lightning.reports.matrix import is_dense
+from nas_lightning.reports.pictures import network_section
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAMES = tuple(str(number) for number in range(9))
@@ -48,3 +49,9 @@ def test_rows_stand_in_the_order_of_the_nodes(drawing):
     assert tuple(row.text for row in rows) == NAMES
     heights = [float(row.get("y")) for row in rows]
     assert heights == sorted(heights)
+
+
+def test_a_table_stands_in_a_report_too(tmp_path):
+    path = tmp_path / "genotype.svg"
+    path.write_text(draw([DENSE]))
+    assert network_section(path).count("<circle") == sum(not e.label for e in DENSE.edges)
