@@ -54,10 +54,10 @@ def _mixed(places: Tensor) -> Tensor:
     z = places * STEP
     z = (z ^ _shifted(z, 30)) * FIRST
     z = (z ^ _shifted(z, 27)) * SECOND
-    mixed: Tensor = z ^ _shifted(z, 31)
-    return mixed
+    return z ^ _shifted(z, 31)
 
 
 def _shifted(z: Tensor, bits: int) -> Tensor:
     """Returns z shifted to the right, zeros coming in; torch's own shift keeps the sign."""
-    return (z >> bits) & (2 ** (64 - bits) - 1)
+    shifted: Tensor = (z >> bits) & (2 ** (64 - bits) - 1)
+    return shifted
