@@ -61,10 +61,10 @@ def whole(tmp_path_factory):
 def running(tmp_path):
     """A search in two processes that has saved its first epoch, and its folder."""
     folder = tmp_path / "run"
-    process = start(f"hydra.run.dir={folder}", *TWO)
-    wait_for((folder / "checkpoints" / "last.ckpt").exists)
-    yield process, folder
-    process.kill()
+    with start(f"hydra.run.dir={folder}", *TWO) as process:
+        wait_for((folder / "checkpoints" / "last.ckpt").exists)
+        yield process, folder
+        process.kill()
 
 
 @pytest.mark.slow

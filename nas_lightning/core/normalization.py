@@ -17,6 +17,7 @@ __all__ = [
     "BatchNorm",
     "Norm",
     "batch_norms",
+    "is_synchronised",
     "kept_state",
     "recalibrated",
     "set_momentum",
@@ -138,10 +139,25 @@ def recalibrated(
         forward(x)
 
 
-def synchronise(norms: Iterable[BatchNorm], synchronised: bool) -> None:
-    """Has BatchNorms take their statistics from the batches of all processes, or not."""
+def synchronise(norms: Iterable[_BatchNorm], synchronised: bool) -> None:
+    """Has BatchNorms take their statistics from the batches of all processes, or not.
+
+    Raises:
+        ValueError: they are to be synchronised, and one is torch's own, in a user's module.
+    """
     for norm in norms:
-        norm.synchronised = synchronised
+        if isinstance(norm, BatchNorm):
+            norm.synchronised = synchronised
+        elif synchronised:
+            raise ValueError(
+                f"hardware.sync_batchnorm=true cannot synchronise torch's {type(norm).__name__}; "
+                "use nas_lightning.core.normalization.BatchNorm in your module, or leave it out"
+            )
+
+
+def is_synchronised(norms: Iterable[_BatchNorm]) -> bool:
+    """Returns whether BatchNorms take their statistics from the batches of all processes."""
+    return any(isinstance(norm, BatchNorm) and norm.synchronised for norm in norms)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import lightning as L
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins import LayerSync
 from lightning.pytorch.strategies import DDPStrategy

@@ -17,6 +17,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.normalization import (
     SETTLED,
     batch_norms,
+    is_synchronised,
     kept_state,
     recalibrated,
     settle,
@@ -255,7 +256,7 @@ class SupernetModule(L.LightningModule):
         before = getattr(self, "_norms", [])
         self.supernet = supernet
         self._norms = batch_norms(supernet)
-        synchronise(self._norms, any(norm.synchronised for norm in before))
+        synchronise(self._norms, is_synchronised(before))
         self._params = dict(supernet.named_parameters())
 
     def _rebuild(self, epoch: int) -> bool:

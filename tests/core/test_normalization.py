@@ -6,9 +6,11 @@ from nas_lightning.core.normalization import (
     BatchNorm,
     Norm,
     batch_norms,
+    is_synchronised,
     kept_state,
     settle,
     still_statistics,
+    synchronise,
 )
 from nas_lightning.core.scale import Scale
 
@@ -149,3 +151,14 @@ def test_statistics_settle_as_the_mean_of_the_first_batches():
     torch.testing.assert_close(norm.running_mean, means.mean(dim=0))
     settle([norm], 50)
     assert norm.momentum == 0.1
+
+
+def test_a_norm_of_torchs_own_cannot_be_synchronised():
+    ours, theirs = BatchNorm(3), nn.BatchNorm2d(3)
+    synchronise([ours], True)
+    assert is_synchronised([theirs, ours])
+    synchronise([ours, theirs], False)
+    assert not is_synchronised([theirs, ours])
+    message = r"sync_batchnorm=true cannot synchronise torch's BatchNorm2d; use nas_lightning\.core"
+    with pytest.raises(ValueError, match=message):
+        synchronise([theirs], True)
