@@ -96,6 +96,10 @@ def sample(decisions: Sequence[Decision], rng: Random) -> dict[str, str]:
     """Draws choices uniformly over all genotypes."""
     drawn: dict[str, str] = {}
     for part in _components(tuple(decisions)):
+        if len(part) == 1:  # nothing to count: every option completes one genotype
+            options = part[0].options
+            drawn[part[0].name] = options[rng.randrange(len(options))]
+            continue
         completions, chosen = _counter(part), dict[str, str]()
         for position, decision in enumerate(part):
             if is_active(decision, chosen):

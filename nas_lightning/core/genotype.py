@@ -10,6 +10,7 @@ from typing import Any
 __all__ = ["Genotype"]
 
 FORMAT, VERSION, MAX_CHARACTERS = "nas-lightning/genotype", 1, 1_000_000
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ class Genotype:
     def id(self) -> str:
         """The first 12 hex digits of the SHA-256 of the canonical JSON of space and choices."""
         content = {"space": self.space, "choices": self.mapping}
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return hashlib.sha256(CANONICAL.encode(content).encode()).hexdigest()[:12]
 
     def to_json(self, provenance: Mapping[str, Any] | None = None) -> str:
         """Returns the text of a genotype file.

@@ -81,4 +81,5 @@ def _worth(
 
 
 def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (values - values.mean()) / max(float(values.std()), 1e-9)
+    scaled: NDArray[np.float64] = (values - values.mean()) / max(float(values.std()), 1e-9)
+    return scaled

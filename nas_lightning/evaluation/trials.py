@@ -153,6 +153,12 @@ def _is_affordable(
     if max_samples is None:
         return True
     each = evaluation.samples(trial.budget)
+    if each == 0:
+        raise ValueError(
+            f"max_samples ({max_samples}) has no effect beside evaluation "
+            f"{type(evaluation).__name__}, which trains nothing; leave it out: strategy.trials "
+            "end the search"
+        )
     if max_samples < each and trial.number == 0:
         raise ValueError(
             f"max_samples ({max_samples}) must allow at least one trial, which "

@@ -6,6 +6,8 @@ Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326). Deliberate differences: one
 of the paper's asynchronous replicas; the defaults are a small recipe with a higher learning rate.
 """
 
+import torch
+
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.strategies.policy_gradient import Batch, PolicyGradient
 
@@ -67,5 +69,5 @@ class Reinforce(PolicyGradient):
         log_prob, entropy = self.policy.log_prob(batch.chosen, batch.allowed)
         gain = (batch.advantages.to(log_prob) * log_prob).mean() + self.entropy * entropy.mean()
         self.optimizer.zero_grad()
-        (-gain).backward()
+        torch.autograd.backward(-gain)
         self.optimizer.step()

@@ -125,6 +125,17 @@ def test_a_cap_below_one_trial_is_refused(search):
         search(max_samples=99)
 
 
+def test_a_cap_that_nothing_counts_towards_is_refused(search):
+    class Free(Lottery):
+        def samples(self, budget=1.0):
+            return 0
+
+    with pytest.raises(
+        ValueError, match=r"max_samples \(99\) has no effect beside evaluation Free"
+    ):
+        search(Free(), max_samples=99)
+
+
 def test_a_watcher_sees_the_trials_so_far_after_each_and_after_a_replay(search):
     seen = []
     with pytest.raises(Kill):
