@@ -110,7 +110,10 @@ class Loaded:
         if not self._fits(images):
             refuse(images, whole=False)
             return images
-        return ArrayImages(read_all(images, self.num_workers))
+        try:
+            return ArrayImages(read_all(images, self.num_workers))
+        except ValueError as error:
+            raise ValueError(f"{error}; data.unreadable=skip leaves such images out") from error
 
     def _fits(self, images: Images) -> bool:
         num_bytes = len(images) * math.prod(images.shape)

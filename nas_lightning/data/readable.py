@@ -26,7 +26,7 @@ def readable(arrays: ImageArrays) -> tuple[ImageArrays, tuple[str, ...]]:
         return arrays, ()
     named = "; ".join(faults[:MOST_NAMED])
     rest = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
-    note = f"{len(faults)} unreadable images were skipped: {named}{rest}"
+    note = f"unreadable images left out: {len(faults)} ({named}{rest})"
     log.warning("%s", note)
     return ImageArrays(train, train_labels, test, test_labels, arrays.class_names), (note,)
 

@@ -37,10 +37,6 @@ class Measure:
             return "-"
         return f"{100 * value:.2f} %" if self.is_share else f"{value:,.4g}"
 
-    def is_better(self, value: float, other: float) -> bool:
-        """Returns whether one value is better than another."""
-        return value > other if self.is_higher_better else value < other
-
 
 def measure_of(result: Mapping[str, Any]) -> Measure:
     """Returns the main metric of a result, accuracy where it names none."""

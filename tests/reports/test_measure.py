@@ -1,0 +1,47 @@
+"""Reports are written for any main metric."""
+
+from math import inf
+
+import pytest
+
+from nas_lightning.reports.measure import Measure, measure_of
+from nas_lightning.reports.page import write_report
+from nas_lightning.reports.summary import summary
+
+RMSE = {"name": "rmse", "higher_is_better": False, "is_share": False}
+RESULT = {
+    "metric": RMSE,
+    "strategy": "darts",
+    "data": "folder",
+    "data_name": "ages",
+    "genotype_id": "abc",
+    "space": "darts",
+    "search": {"validation_rmse": 8.25, "cost": {"wall_s": 1, "training_samples": 2,
+                                                 "gradient_steps": 3}},
+    "child": {"test_rmse": 6.5, "test_r2": 0.5, "parameters": 10, "multiply_adds": 20},
+    "baselines": {"random_genotype": {"test_rmse": 7.0}, "linear_regression": {"test_rmse": 9.0}},
+}  # fmt: skip
+
+
+def test_a_result_without_a_metric_is_judged_by_accuracy():
+    assert measure_of({}) == Measure("accuracy", True, True)
+
+
+@pytest.mark.parametrize(("value", "text"), [(1234.5, "1,234"), (None, "-"), (inf, "-")])
+def test_values_that_are_no_shares_are_written_as_numbers(value, text):
+    assert measure_of(RESULT).text(value).startswith(text)
+
+
+def test_the_page_tells_the_data_and_the_metric_with_its_direction(tmp_path):
+    page = write_report(tmp_path, RESULT).read_text()
+    assert "<h1>darts on ages</h1>" in page
+    assert "Test rmse (lower is better) of the found network is 0.5 below" in page
+    assert "linear regression" in page
+    assert "<b>6.5</b>" in page
+
+
+def test_the_summary_tells_every_metric_of_the_child(tmp_path):
+    text = summary(RESULT, "cells", tmp_path)
+    assert "search validation rmse             8.25\n" in text
+    assert "  linear regression                9\n" in text
+    assert "child test r2                      0.5\n" in text
