@@ -1,5 +1,7 @@
 """The loop of a black-box search, and how it goes on where it was stopped."""
 
+import time
+
 import pytest
 
 from nas_lightning.core.strategy import Trial
@@ -190,3 +192,18 @@ def test_a_search_that_meets_no_requirement_says_what_came_nearest(search):
     message = r"none of the 4 children meets .* \(parameters < 1\); the nearest has validation_acc"
     with pytest.raises(ValueError, match=message):
         chosen_trial(trials, Small())
+
+
+@pytest.mark.slow
+def test_a_trial_costs_the_same_whatever_its_number(tmp_path):
+    times = {}
+
+    def watch(trials):
+        if len(trials) in (500, 1000, 3500, 4000):
+            times[len(trials)] = time.process_time()
+
+    strategy = RandomSearch(SPACE, 0, trials=4000)
+    run_trials(strategy, Lottery(), Accuracy(), Journal(tmp_path / "j"), watch=watch)
+    early, late = times[1000] - times[500], times[4000] - times[3500]
+    assert late < 3 * early  # scanning the journal would make it 5 times and more
+    assert late / 500 < 1e-3
