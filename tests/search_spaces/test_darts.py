@@ -18,7 +18,6 @@ IMAGENET = Scale(
 
 
 WIDE = DartsSpace(ops=[*DARTS_OPS, "conv_3x1_1x3"])
-EVERY_EDGE = {f"{k}/edge_{s}_2": ["noise"] for k in ("normal", "reduction") for s in (0, 1)}
 
 
 def params_of(build):
@@ -142,30 +141,6 @@ def test_a_genotype_whose_nodes_lack_an_edge_has_no_text():
     chosen = {"normal/edge_0_2": "skip_connect", "reduction/edge_0_2": "skip_connect"}
     inputs = {f"{kind}/node_2/inputs": "0" for kind in ("normal", "reduction")}
     assert space.write_text(space.genotype(chosen | inputs)) is None
-
-
-def test_operations_of_an_edge_are_its_own():
-    space = DartsSpace(nodes=1, ops=["skip_connect"], edge_ops={"normal/edge_1_2": ["noise"]})
-    assert {choice.name: choice.options for choice in space.choices} == {
-        "normal/edge_0_2": ("skip_connect",),
-        "normal/edge_1_2": ("noise",),
-        "reduction/edge_0_2": ("skip_connect",),
-        "reduction/edge_1_2": ("skip_connect",),
-    }
-
-
-def test_an_edge_is_ranked_by_its_own_operations():
-    space = DartsSpace(ops=["skip_connect", "sep_conv_3x3"], edge_ops={
-        "normal/edge_2_3": ["none", "noise", "dil_conv_3x3"]})  # fmt: skip
-    table = torch.zeros(28, 3)
-    table[4] = torch.tensor([0.9, 0.1, 0.2])  # normal/edge_2_3
-    table[2] = torch.tensor([0.05, 0.15, 0.0])  # normal/edge_0_3
-    mixture = uniform_mixture(space.choices)
-    found = space.discretize(Mixture(table, mixture.support)).mapping
-    assert {n: op for n, op in found.items() if n.startswith("normal/") and n.endswith("_3")} == {
-        "normal/edge_0_3": "sep_conv_3x3",
-        "normal/edge_2_3": "dil_conv_3x3",
-    }
 
 
 @pytest.mark.parametrize(
@@ -294,15 +269,6 @@ def test_auxiliary_head_gives_logits_of_its_own():
         ({"ops": ("none", "conv9")}, "unknown op 'conv9'; choose from: none, max_pool_3x3"),
         ({"ops": ("none",)}, r"ops \(none\) must be different"),
         ({"ops": ()}, r"ops \(\) must be different and hold one beside none"),
-        ({"edge_ops": {"edge_0_2": ["noise"]}}, "edge_ops names 'edge_0_2'; choose from: normal/"),
-        (
-            {"edge_ops": {"normal/edge_0_2": ["noise", "noise"]}},
-            r"edge_ops\[normal/edge_0_2\] \(noise, noise\) must be different",
-        ),
-        (
-            {"nodes": 1, "ops": ["noise"], "edge_ops": EVERY_EDGE},
-            r"ops \(noise\) have no effect, since edge_ops names every edge; give ops=\[\]",
-        ),
         ({"min_edges": 3}, r"min_edges \(3\) must be 0, 1 or 2"),
     ],
 )
