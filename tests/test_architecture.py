@@ -29,7 +29,7 @@ ALLOWED = {
 ROOMS = set(ALLOWED) - {"paths", "schema"}
 ALLOWED["build"] = set(ALLOWED)
 ALLOWED["entry"] = {"package", *ALLOWED}
-ALLOWED["package"] = {"entry"}
+ALLOWED["package"] = {"core", "entry"}
 
 HYDRA = {"hydra", "omegaconf"}
 LIGHTNING = {"lightning", "pytorch_lightning", "torchmetrics"}
