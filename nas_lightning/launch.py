@@ -89,7 +89,8 @@ class Ranks:
 
     def __init__(self, start: Sequence[str], number: int, scratch: Path) -> None:
         self.scratch = scratch
-        self.stopped: set[int] = set()
+        self.stopped: set[int] = set()  # by this process
+        self.early: list[int] = []  # those that were seen to have ended badly before all others
         port = _free_port()
         self.processes: list[subprocess.Popen[bytes]] = []
         for rank in range(number):
@@ -107,6 +108,7 @@ class Ranks:
         try:
             while None in (statuses := [process.poll() for process in self.processes]):
                 if any(statuses):
+                    self.early = [rank for rank, status in enumerate(statuses) if status]
                     self._end(GRACE_S)
                 time.sleep(POLL_S)
         except BaseException:
@@ -164,12 +166,11 @@ class Ranks:
     def _failure(self) -> BaseException:
         """Returns what to raise for the rank whose end was the first."""
         reports = self._reports()
-        for rank, process in enumerate(self.processes):
+        for rank in sorted(range(len(self.processes)), key=lambda rank: rank not in self.early):
+            process = self.processes[rank]
             if process.returncode < 0 and rank not in self.stopped:
-                how = signal.strsignal(-process.returncode)
-                return RankError(
-                    f"{self._name(rank)} (process {process.pid}) was ended from outside: {how}"
-                )
+                how = signal.Signals(-process.returncode).name
+                return RankError(f"{self._name(rank)} (process {process.pid}) was killed ({how})")
             if process.returncode == RESUME:
                 return Interruption(signal.SIGTERM)
         if not (failed := [r for r in reports if "message" in reports[r]]):

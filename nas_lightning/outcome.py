@@ -142,7 +142,7 @@ def _facts(folder: Path, parts: "Parts", genotype: "Genotype") -> dict[str, Any]
         "split": parts.data.split_hash,
         "versions": versions(),
         "threads": torch.get_num_threads(),
-        "hardware": f"{parts.hardware.accelerator} {parts.hardware.precision}",
+        "hardware": f"{parts.hardware.accelerator} {parts.hardware.actual_precision}",
         "processes": parts.hardware.num_processes,
         "command": command_of(folder),
     }

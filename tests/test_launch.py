@@ -60,7 +60,7 @@ report(value=[os.environ[name] for name in names])
 def test_a_killed_rank_is_named_and_the_others_are_ended(ranks, monkeypatch):
     monkeypatch.setattr("nas_lightning.launch.GRACE_S", 0.1)
     started = ranks("os.kill(os.getpid(), signal.SIGKILL) if rank else time.sleep(60)")
-    with pytest.raises(RankError, match=r"rank 1 of 2 \(process \d+\) was ended from outside: Ki"):
+    with pytest.raises(RankError, match=r"rank 1 of 2 \(process \d+\) was killed \(SIGKILL\)"):
         started.wait()
     assert not any(is_alive(process.pid) for process in started.processes)
 

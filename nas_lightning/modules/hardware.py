@@ -57,8 +57,6 @@ class Hardware:
             )
         _check_accelerator(self.accelerator)
         self._check_devices()
-        if self.precision == ALL:
-            object.__setattr__(self, "precision", _best_precision(self.accelerator))
 
     @property
     def num_processes(self) -> int:
@@ -66,6 +64,11 @@ class Hardware:
         if self.devices == ALL:
             return _num_devices(self.accelerator)
         return int(self.devices)
+
+    @property
+    def actual_precision(self) -> str:
+        """The precision, "auto" resolved: to ask for it takes memory of the GPU."""
+        return _best_precision(self.accelerator) if self.precision == ALL else self.precision
 
     @property
     def is_first(self) -> bool:
@@ -134,7 +137,7 @@ class Hardware:
             accelerator=self.accelerator,
             devices=self.num_processes,
             strategy=ranks.strategy_of(wraps) if self.num_processes > 1 else "auto",
-            precision=self.precision,  # type: ignore[arg-type]
+            precision=self.actual_precision,  # type: ignore[arg-type]
             max_epochs=epochs,
             callbacks=[*callbacks, ranks.OwnSignals()],
             logger=list(loggers) or False,

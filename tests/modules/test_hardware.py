@@ -70,8 +70,8 @@ def test_the_best_precision_is_the_chips(monkeypatch, has_bf16, precision):
     monkeypatch.setattr(CUDAAccelerator, "auto_device_count", staticmethod(lambda: 4))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
     hardware = Hardware("gpu", devices="auto", precision="auto")
-    assert (hardware.precision, hardware.num_processes) == (precision, 4)
-    assert Hardware("cpu", precision="auto").precision == "32-true"
+    assert (hardware.actual_precision, hardware.num_processes) == (precision, 4)
+    assert Hardware("cpu", precision="auto").actual_precision == "32-true"
     with pytest.raises(ValueError, match=r"devices \(5\) must not exceed the 4 that are found"):
         Hardware("gpu", devices=5)
 
