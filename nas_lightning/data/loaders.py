@@ -68,10 +68,13 @@ class KeyedLoader:
         for _ in range(min(most, len(self.loader))):
             with draws.apart():
                 images, targets = next(batches)
-            parts = (images, self.convert(targets))
-            rank, world, device = self.place.rank, self.place.world, self.place.device
-            x, y = (part.tensor_split(world)[rank].to(device) for part in parts)
+            whole = (images, self.convert(targets))
+            x, y = (self._part(each).to(self.place.device) for each in whole)
             yield x, y
+
+    def _part(self, whole: Tensor) -> Tensor:
+        """This process's part of a batch; all parts together are the batch."""
+        return whole.tensor_split(self.place.world)[self.place.rank]
 
 
 class TrainingLoader(KeyedLoader):
@@ -81,6 +84,11 @@ class TrainingLoader(KeyedLoader):
     def sampler(self) -> "TrainingLoader":
         """Itself: Lightning calls set_epoch of a loader's sampler."""
         return self
+
+    def _part(self, whole: Tensor) -> Tensor:
+        """This process's part: as large as the others', a rest is dropped; else all have all."""
+        size = len(whole) // self.place.world
+        return whole[self.place.rank * size :][:size] if size else whole
 
 
 class _Draws:

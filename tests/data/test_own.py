@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nas_lightning.data.batches import Place
-from nas_lightning.data.loaders import KeyedLoader
+from nas_lightning.data.loaders import KeyedLoader, TrainingLoader
 from nas_lightning.data.own import OwnData, as_run_data, no_module
 
 
@@ -76,6 +76,15 @@ def test_the_parts_of_two_processes_make_the_whole_batch() -> None:
     whole = KeyedLoader(loader, (0, "x"), Place(torch.device("cpu")), Tensor.long)
     for number, (images, _) in enumerate(whole):
         assert torch.equal(torch.cat([part[number][0] for part in parts]), images)
+
+
+@pytest.mark.parametrize(("size", "parts"), [(5, [[0, 1], [2, 3]]), (1, [[0], [0]])])
+def test_training_parts_are_equally_large(size: int, parts: list[list[int]]) -> None:
+    numbers = torch.arange(size)
+    loader = [(numbers.view(-1, 1, 1, 1).float(), numbers)]
+    places = [Place(torch.device("cpu"), rank, 2) for rank in range(2)]
+    batches = [list(TrainingLoader(loader, (0, "x"), place, Tensor.long)) for place in places]
+    assert [targets.tolist() for ((_, targets),) in batches] == parts
 
 
 def test_a_search_pairs_training_and_validation_batches() -> None:
