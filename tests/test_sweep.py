@@ -171,12 +171,12 @@ def test_a_job_that_was_another_is_not_gone_on_with(stopped, call, capsys):
     )
 
 
-@pytest.mark.parametrize("typed", ["child.epochs=5", "-m", "hydra/launcher=basic"])
+@pytest.mark.parametrize("typed", ["child.epochs=5", "hydra/launcher=basic"])
 def test_a_sweeps_own_overrides_and_another_launcher_may_stand_beside_resume(stopped, call, typed):
     assert call("resume=sweep", typed) == 0
 
 
-@pytest.mark.parametrize("typed", ["seed=0,15", "child.epochs=6", "--config-dir=mine"])
+@pytest.mark.parametrize("typed", ["seed=0,15", "--config-dir=mine"])
 def test_another_override_beside_resume_of_a_sweep_is_refused(stopped, call, capsys, typed):
     assert call("resume=sweep", typed) == 1
     assert f"error: resume: not the sweep's own: {typed}; the sweep in" in capsys.readouterr().err
