@@ -151,7 +151,8 @@ class Enas(OneShotStrategy):
                 self.baseline.fill_(whole)
             self.baseline -= (1.0 - self.baseline_decay) * (self.baseline - whole)
             gains[index] = whole - float(self.baseline)
-        return -(log_prob * gains).mean() + self.skip_weight * self._divergence(made)
+        loss: Tensor = -(log_prob * gains).mean() + self.skip_weight * self._divergence(made)
+        return loss
 
     def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
         """Returns the best of many samples on the validation part, the first of equal ones."""

@@ -86,7 +86,8 @@ def _study(sampler: Any, directions: tuple[str, ...]) -> "optuna.Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    wanted = ["maximize" if direction == "max" else "minimize" for direction in directions]
+    known = optuna.study.StudyDirection
+    wanted = [known.MAXIMIZE if direction == "max" else known.MINIMIZE for direction in directions]
     return optuna.create_study(sampler=sampler, directions=wanted)
 
 

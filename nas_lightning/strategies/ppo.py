@@ -82,5 +82,5 @@ class Ppo(PolicyGradient):
             surrogate = torch.minimum(ratio * gains, clipped * gains)
             loss = -(surrogate.mean() + self.entropy * entropy.mean())
             self.optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             self.optimizer.step()
