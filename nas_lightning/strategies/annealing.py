@@ -12,7 +12,7 @@ from math import exp
 from random import Random
 
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
@@ -20,6 +20,7 @@ __all__ = ["Annealing"]
 
 CHANGES = ("grow", "shrink", "swap")
 SHAPE, OUTPUTS, TRIES = (3, 32, 32), 10, 16
+CELLS = 5  # sizes are compared on few cells, however many the search has
 
 
 class Annealing(BlackBoxStrategy):
@@ -62,6 +63,7 @@ class Annealing(BlackBoxStrategy):
         scale = space.scale
         self._scale = replace(
             scale,
+            cells=min(scale.cells, CELLS),
             input_shape=scale.input_shape or SHAPE,
             num_outputs=scale.num_outputs or OUTPUTS,
         )
@@ -94,7 +96,9 @@ class Annealing(BlackBoxStrategy):
         return float(self.first * (self.last / self.first) ** min(1.0, max(0.0, share)))
 
     def size(self, genotype: Genotype) -> int:
-        """Returns the params of a genotype's child at the search's scale."""
+        """Returns the params of a genotype's child, of few cells at the search's scale."""
+        if not self.space.choices:  # no supernet to trace
+            return child_cost(self.space, genotype, self._scale)["parameters"]
         return self.space.cost(self._scale).of_child(self.space.mixture(genotype))["parameters"]
 
     def _changed(self, genotype: Genotype, rng: Random) -> Genotype:

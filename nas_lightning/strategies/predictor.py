@@ -106,12 +106,12 @@ class Predictor(BlackBoxStrategy):
         x, judged = self._encoded(learned, column), self._encoded(genotypes, column)
         rewards = torch.tensor([_reward(trial) for trial in self.told])
         y = (rewards - rewards.mean()) / rewards.std().clamp_min(1e-6)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._key("ensemble", number))
-            networks = [_network(len(names), self.hidden) for _ in range(self.ensemble)]
-        predictions = torch.stack([_fitted(n, x, y, self.fit_steps)(judged) for n in networks])
-        flat = predictions.detach()[..., 0]
-        return flat.mean(dim=0), flat.std(dim=0)
+        generator = torch.Generator().manual_seed(self._key("ensemble", number))
+        networks = _Ensemble(self.ensemble, len(names), self.hidden, generator)
+        networks.fit(x, y, self.fit_steps)
+        with torch.no_grad():
+            predictions = networks(judged)
+        return predictions.mean(dim=0), predictions.std(dim=0)
 
     def _moved(self, genotype: Genotype, rng: Random) -> Genotype:
         """Returns a genotype one to three mutations away."""
@@ -161,24 +161,41 @@ def _paths(graph: Graph) -> set[str] | None:
     return set().union(*(ways[node] for node in graph.nodes if node not in sources))
 
 
-def _network(width: int, hidden: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(width, hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, 1),
-    )
+class _Ensemble(nn.Module):
+    """Networks of two hidden layers that run together; each one's own first params are its own.
 
+    Args:
+        number: networks.
+        width: inputs of each.
+        hidden: units of each of its hidden layers.
+        generator: of the first params, which are as nn.Linear's.
+    """
 
-def _fitted(network: nn.Module, x: Tensor, y: Tensor, steps: int) -> nn.Module:
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
-    for _ in range(steps):
-        loss = ((network(x)[:, 0] - y) ** 2).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return network
+    def __init__(self, number: int, width: int, hidden: int, generator: torch.Generator) -> None:
+        super().__init__()
+        sizes = ((width, hidden), (hidden, hidden), (hidden, 1))
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for inputs, outputs in sizes:
+            bound = max(1, inputs) ** -0.5
+            for shape, kept in (((inputs, outputs), self.weights), ((1, outputs), self.biases)):
+                drawn = torch.rand(number, *shape, generator=generator)
+                kept.append(nn.Parameter(bound * (2 * drawn - 1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns each network's output (networks, N) of features (N, width)."""
+        out = x.expand(len(self.weights[0]), *x.shape)
+        for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            out = torch.baddbmm(bias, out if index == 0 else out.relu(), weight)
+        return out[..., 0]
+
+    def fit(self, x: Tensor, y: Tensor, steps: int) -> None:
+        """Takes steps of Adam on every network's mean squared error from targets (N,)."""
+        optimizer = torch.optim.Adam(self.parameters(), lr=0.01, foreach=True)
+        for _ in range(steps):
+            loss = ((self(x) - y) ** 2).mean(dim=1).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
 
 
 def _reward(trial: Trial) -> float:

@@ -1,6 +1,7 @@
 """Contracts of every black-box strategy of the configuration: replay, and valid genotypes."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hydra.utils import get_object
@@ -27,6 +28,8 @@ TRIALS = 30
 def made(path, space, seed=3):
     node = OmegaConf.load(path)
     node["trials"] = TRIALS
+    if "fit_steps" in node:
+        node["fit_steps"] = 5
     values = {"space": space, "seed": seed, "objective": Accuracy()}
     return build.make(node, "strategy", kind=BlackBoxStrategy, **values)
 
@@ -45,10 +48,15 @@ def search(strategy, count=TRIALS, twice=False):
     return trials
 
 
+@cache
+def searched(path, space):
+    return search(made(path, space))
+
+
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_replayed_search_asks_for_the_same(path, space):
-    whole = search(made(path, space))
+    whole = searched(path, space)
     assert search(made(path, space), twice=True) == whole
     assert search(made(path, space, seed=4)) != whole
 
@@ -56,6 +64,6 @@ def test_a_replayed_search_asks_for_the_same(path, space):
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_trial_is_a_genotype_of_the_space(path, space):
-    trials = search(made(path, space))
+    trials = searched(path, space)
     assert [trial.number for trial in trials] == list(range(TRIALS))
     assert all(space.validate(trial.genotype) for trial in trials)
