@@ -30,8 +30,7 @@ class RunLock:
         Raises:
             ValueError: another process has it.
         """
-        folder = folder.resolve()
-        if folder in self._files or (folder / "result.json").is_file():
+        if folder.resolve() in self._files or (folder / "result.json").is_file():
             return
         path = folder / NAME
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +50,7 @@ class RunLock:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
-        self._files[folder] = file
+        self._files[folder.resolve()] = file
 
     def release(self) -> None:
         """Gives up all locks."""

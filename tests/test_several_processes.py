@@ -147,4 +147,4 @@ def test_a_black_box_search_in_several_processes_is_refused_with_the_cure():
         r"children one after another: use hardware=cpu or hardware=gpu with retrain=false, then "
     )
     with pytest.raises(ValueError, match=message):
-        prepare_black_box(strategy, None, parts, None, None)
+        prepare_black_box(strategy, None, parts, None, None, None)
