@@ -37,7 +37,10 @@ class Clock:
 
     def __init__(self, lengths):
         self.wanted = {n for length in lengths for n in (length - LAST, length)}
-        self.times = {0: time.process_time()}
+        self.times = {}
+
+    def start(self):
+        self.times[0] = time.process_time()
 
     def __call__(self, trials):
         if len(trials) in self.wanted:
@@ -50,7 +53,9 @@ class Clock:
 
 def search(name, trials, path, clock):
     evaluation = TabularEvaluation(SPACE, "cifar10", table="synthetic")
-    run_trials(strategy_of(name, trials), evaluation, Accuracy(), Journal(path), watch=clock)
+    parts = (strategy_of(name, trials), evaluation, Accuracy(), Journal(path))
+    clock.start()
+    run_trials(*parts, watch=clock)
 
 
 def measure(name, lengths, folder):
