@@ -282,8 +282,10 @@ class SupernetModule(L.LightningModule):
         self, x: Tensor, mixture: Mixture, params: Mapping[str, Tensor] | None = None
     ) -> Tensor:
         arguments = building.channels_last(x), mixture
-        out: Tensor = functional_call(self.supernet, dict(params or {}), arguments)
-        return out
+        if params is None:
+            out: Tensor = self.supernet(*arguments)
+            return out
+        return functional_call(self.supernet, dict(params), arguments)
 
     def _measured_logits(self, x: Tensor, mixture: Mixture) -> Tensor:
         """Returns logits outside the training loop, in the precision of the training."""
