@@ -6,7 +6,10 @@ from command import TINY, result, rows, run
 
 from nas_lightning.modules.supernet import SupernetModule
 
-pytestmark = pytest.mark.gpu
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
 
 
 def search(folder, *arguments):
