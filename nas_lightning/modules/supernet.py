@@ -284,8 +284,9 @@ class SupernetModule(L.LightningModule):
         arguments = building.channels_last(x), mixture
         if params is None:
             out: Tensor = self.supernet(*arguments)
-            return out
-        return functional_call(self.supernet, dict(params), arguments)
+        else:
+            out = functional_call(self.supernet, dict(params), arguments)
+        return out
 
     def _measured_logits(self, x: Tensor, mixture: Mixture) -> Tensor:
         """Returns logits outside the training loop, in the precision of the training."""

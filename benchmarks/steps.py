@@ -1,0 +1,71 @@
+"""Times a search step of each one-shot strategy on DARTS's space, in CPU seconds of one thread.
+
+    python benchmarks/steps.py [--rounds 5]
+
+16 channels, 8 cells, batches of 16 images of CIFAR-10's shape for params and for alphas, as many
+for each strategy; rounds are interleaved, medians and ratios to DARTS's first order are printed.
+"""
+
+import argparse
+import statistics
+import time
+from types import SimpleNamespace
+
+import torch
+from lightning.pytorch.plugins import Precision
+from omegaconf import OmegaConf
+
+from nas_lightning.build import make
+from nas_lightning.core.scale import Scale
+from nas_lightning.modules.supernet import SupernetModule
+from nas_lightning.paths import config_dir
+from nas_lightning.search_spaces.darts import DartsSpace
+
+NAMES = ("darts", "gdas", "snas", "pc_darts", "drnas", "p_darts", "enas", "random_sharing",
+         "proxyless")  # fmt: skip
+LAST = 5  # every strategy is past its warm-up in its last epoch
+
+
+def searching(name: str) -> SupernetModule:
+    """Returns a search module that can take steps."""
+    space = DartsSpace(scale=Scale(16, 8))
+    node = OmegaConf.load(config_dir() / "strategy" / f"{name}.yaml")
+    strategy = make(node, "strategy", space=space, seed=0)
+    module = SupernetModule(space, strategy, (3, 32, 32), 10)
+    module._trainer = SimpleNamespace(
+        world_size=1, estimated_stepping_batches=300, precision_plugin=Precision()
+    )
+    optimizers = module.configure_optimizers()
+    module.optimizers = lambda: optimizers
+    strategy.start_epoch(0 if name in ("p_darts", "drnas") else LAST)
+    if hasattr(strategy, "is_warm"):
+        strategy.is_warm = True  # the first stage with alphas moving: all candidates
+    return module
+
+
+def main() -> None:
+    """Prints a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    batch = torch.randn(16, 3, 32, 32), torch.randint(10, (16,))
+    modules = {name: searching(name) for name in NAMES}
+    seconds: dict[str, list[float]] = {name: [] for name in NAMES}
+    for number in range(arguments.rounds + 1):
+        for name, module in modules.items():
+            start = time.process_time()
+            module.strategy.search_step(batch, batch, module)
+            if number:  # the first round warms up
+                seconds[name].append(time.process_time() - start)
+    darts = statistics.median(seconds["darts"])
+    print("| strategy | CPU seconds a step | of DARTS's |")
+    print("| --- | --- | --- |")
+    for name in NAMES:
+        median = statistics.median(seconds[name])
+        print(f"| {name} | {median:.3f} | {median / darts:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
