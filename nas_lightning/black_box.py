@@ -1,6 +1,7 @@
 """The black-box half of nas-search: ask, evaluate, tell, and what that leaves."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["prepare_black_box"]
 
 Found = tuple["Genotype", dict[str, Any]]
+CHILDREN = "children"  # checkpoints of those that may be trained on, while the search runs
 
 
 def prepare_black_box(
@@ -36,6 +38,7 @@ def prepare_black_box(
         ValueError: strategy, evaluation and objective do not fit, or a value is impossible.
     """
     from nas_lightning import build
+    from nas_lightning.callbacks.files import AtomicCheckpointIO
     from nas_lightning.evaluation.candidates import Candidates
     from nas_lightning.evaluation.evaluation import Evaluation
     from nas_lightning.evaluation.trials import check_fit
@@ -49,9 +52,11 @@ def prepare_black_box(
         )
 
     def make_trainer(epochs: int) -> Any:
-        return parts.hardware.trainer(epochs, folder=folder)
+        return parts.hardware.trainer(epochs, folder=folder, plugins=[AtomicCheckpointIO()])
 
-    run = Candidates(parts.space, parts.data, parts.recipe, parts.task, make_trainer)
+    run = Candidates(
+        parts.space, parts.data, parts.recipe, parts.task, make_trainer, folder / CHILDREN
+    )
     evaluation = build.make(
         cfg.evaluation,
         "evaluation",
@@ -98,6 +103,7 @@ def _search(
         front = pareto_front(trials, objective)
         write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")
     best = chosen_trial(trials, objective)
+    shutil.rmtree(folder / CHILDREN, ignore_errors=True)
     return best.genotype, {
         metric: best.measurements[metric],
         "reward": best.reward,

@@ -232,6 +232,7 @@ class Trial:
         budget: how long the child is trained, as a share in (0, 1] of a whole evaluation;
             counted from its beginning, also where it goes on from a parent.
         parent: number of the trial whose child is trained on; None begins anew.
+        start: budget that the parent's child has had already; 0 begins anew.
         reward: the objective's value, higher is better; None until told.
         values: the objective's values where they are kept apart, as measured.
         measurements: what was measured, by quantity.
@@ -242,6 +243,7 @@ class Trial:
     genotype: Genotype
     budget: float = 1.0
     parent: int | None = None
+    start: float = 0.0
     reward: float | None = None
     values: tuple[float, ...] = ()
     measurements: Mapping[str, float] = field(default_factory=dict)

@@ -27,7 +27,7 @@ class Evaluation(ABC):
 
         Args:
             trial: what to measure; with a budget and a parent if `takes_budgets`.
-            seed: seed of the child's params and training.
+            seed: seed of the child's params and training; a parent's child has the same.
 
         Returns:
             Every quantity of `measures`; accuracies are shares in [0, 1].
@@ -35,4 +35,4 @@ class Evaluation(ABC):
 
     @abstractmethod
     def samples(self, budget: float = 1.0) -> int:
-        """Returns the training samples that one evaluation of this budget processes."""
+        """Returns the training samples that one evaluation of this budget processes in all."""

@@ -1,6 +1,7 @@
 """Full training: every child is trained with the final child's own recipe."""
 
 from nas_lightning.core.strategy import Trial
+from nas_lightning.evaluation.budgets import trained_epochs
 from nas_lightning.evaluation.candidates import (
     Candidates,
     measured,
@@ -20,6 +21,8 @@ class FullTraining(Evaluation):
         run: what to train on and with.
     """
 
+    takes_budgets = True
+
     def __init__(self, run: Candidates) -> None:
         self.run = run
         recipe = run.recipe
@@ -32,8 +35,9 @@ class FullTraining(Evaluation):
 
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
         """Returns the child's validation metrics and size, and what its training cost."""
-        return train_candidate(self.run, self.run.recipe, self.stage, trial.genotype, seed)
+        return train_candidate(self.run, self.run.recipe, self.stage, trial, seed)
 
     def samples(self, budget: float = 1.0) -> int:
-        """Returns the training samples that one child processes."""
-        return stage_samples(self.stage, self.batch_size, self.run.recipe.epochs)
+        """Returns the training samples that one child of this budget processes."""
+        epochs = trained_epochs(budget, self.run.recipe.epochs)
+        return stage_samples(self.stage, self.batch_size, epochs)

@@ -5,6 +5,7 @@ from random import Random
 
 from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.strategy import Trial
+from nas_lightning.evaluation.budgets import trained_epochs
 from nas_lightning.evaluation.candidates import (
     Candidates,
     measured,
@@ -33,6 +34,8 @@ class LowFidelity(Evaluation):
     Raises:
         ValueError: a value is out of its range, or the reduced child cannot be built.
     """
+
+    takes_budgets = True
 
     def __init__(
         self,
@@ -76,9 +79,10 @@ class LowFidelity(Evaluation):
 
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
         """Returns the reduced child's validation metrics, and what its training cost."""
-        values, cost = train_candidate(self.run, self.recipe, self.stage, trial.genotype, seed)
+        values, cost = train_candidate(self.run, self.recipe, self.stage, trial, seed)
         return values | child_cost(self.run.space, trial.genotype, self.full_scale), cost
 
     def samples(self, budget: float = 1.0) -> int:
-        """Returns the training samples that one child processes."""
-        return stage_samples(self.stage, self.batch_size, self.recipe.epochs)
+        """Returns the training samples that one child of this budget processes."""
+        epochs = trained_epochs(budget, self.recipe.epochs)
+        return stage_samples(self.stage, self.batch_size, epochs)

@@ -37,11 +37,15 @@ def non_dominated(points: Sequence[tuple[float, ...]], directions: tuple[str, ..
 def pareto_front(trials: Sequence[Trial], objective: Objective) -> dict[str, Any]:
     """Returns the content of pareto.json: plain data, the best first value first.
 
+    Only trials of the largest budget are compared.
+
     Returns:
         "names" and "directions" of the values, and "front": a list of {"trial", "genotype_id",
         "choices", "values"}.
     """
-    met = [trial for trial in trials if objective.is_met(trial.measurements)]
+    largest = max((trial.budget for trial in trials), default=1.0)
+    whole = [trial for trial in trials if trial.budget == largest]
+    met = [trial for trial in whole if objective.is_met(trial.measurements)]
     chosen = [met[i] for i in non_dominated([trial.values for trial in met], objective.directions)]
     sign = -1.0 if objective.directions[0] == "max" else 1.0
     chosen.sort(key=lambda trial: (sign * trial.values[0], trial.number))

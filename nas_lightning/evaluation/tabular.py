@@ -8,6 +8,7 @@ from functools import cached_property
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Trial
+from nas_lightning.evaluation.budgets import trained_epochs
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.synthetic import SYNTHETIC, synthetic_table
 from nas_lightning.evaluation.table import read_table
@@ -21,20 +22,23 @@ SIZES = {"parameters": "params", "multiply_adds": "flops"}
 class TabularEvaluation(Evaluation):
     """Looks a child up in a benchmark table; a trial takes no time worth counting.
 
-    The time that its training took is measured as "train_time_s". The test columns are read by
-    nas-benchmark alone, after a search.
+    The time that its training took is measured as "train_time_s"; where a trial goes on from a
+    parent, the time since. A budget buys its share of `epochs`, which must be a schedule of the
+    table. The test columns are read by nas-benchmark alone, after a search.
 
     Args:
         space: the search space.
         data_name: the data set of the run.
         table: a packaged table, "synthetic", or the path of a .npz or CSV file.
         data: data set in the table's columns; null takes the run's.
-        epochs: schedule whose validation accuracy is looked up.
+        epochs: schedule whose validation accuracy is looked up; that of a whole budget.
 
     Raises:
         ValueError: the table cannot be read, does not fit the space, or lacks the data set or
             the schedule.
     """
+
+    takes_budgets = True
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class TabularEvaluation(Evaluation):
                 f"{self.data}: {', '.join(map(str, lengths))}"
             )
         self.table.seconds(self.data, epochs)
+        self._columns: dict[int, dict[str, list[float]]] = {}
 
     def measures(self) -> frozenset[str]:
         """Returns validation accuracy, training time, and the sizes that the table has."""
@@ -66,10 +71,14 @@ class TabularEvaluation(Evaluation):
         """Returns a row of the table, accuracies as shares; it costs nothing.
 
         Raises:
-            ValueError: the table has no such child.
+            ValueError: the table has no such child, or no schedule of the trial's budget.
         """
         row = self.table.row(trial.genotype)
-        return {name: values[row] for name, values in self._columns.items()}, CostMeter()
+        columns = self._schedule(trial.budget)
+        values = {name: column[row] for name, column in columns.items()}
+        if trial.start > 0:
+            values["train_time_s"] -= self._schedule(trial.start)["train_time_s"][row]
+        return values, CostMeter()
 
     def samples(self, budget: float = 1.0) -> int:
         """Returns 0: nothing is trained."""
@@ -101,11 +110,23 @@ class TabularEvaluation(Evaluation):
         named = {name: f"{self.data}_{column}" for name, column in SIZES.items()}
         return {name: column for name, column in named.items() if column in self.table.columns}
 
-    @cached_property
-    def _columns(self) -> dict[str, list[float]]:
-        """The measured columns as lists, which are read faster one by one."""
-        accuracy = self.table.column(f"{self.data}_val_{self.epochs}").astype(float) / 100
+    def _schedule(self, budget: float) -> dict[str, list[float]]:
+        """The columns that a budget buys, as lists, which are read faster one by one."""
+        epochs = trained_epochs(budget, self.epochs)
+        if epochs not in self._columns:
+            self._columns[epochs] = self._read(epochs, budget)
+        return self._columns[epochs]
+
+    def _read(self, epochs: int, budget: float) -> dict[str, list[float]]:
+        lengths = self.table.lengths(self.data)
+        if epochs not in lengths:
+            raise ValueError(
+                f"a trial's budget ({budget:.4g} of evaluation.epochs={self.epochs}) buys {epochs} "
+                f"epochs, and table '{self.table.name}' has only {', '.join(map(str, lengths))} "
+                f"for {self.data}: choose budgets that meet them, e.g. strategy.eta and rungs"
+            )
+        accuracy = self.table.column(f"{self.data}_val_{epochs}").astype(float) / 100
         sizes = {name: self.table.column(c).astype(float) for name, c in self._sizes.items()}
-        seconds = self.table.seconds(self.data, self.epochs)
+        seconds = self.table.seconds(self.data, epochs)
         every = {"validation_accuracy": accuracy, "train_time_s": seconds, **sizes}
         return {name: values.tolist() for name, values in every.items()}

@@ -1,6 +1,6 @@
 """The loop of a black-box search: ask, evaluate, tell; interrupted, it goes on where it was."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -57,7 +57,8 @@ def run_trials(
         trial = strategy.ask(len(trials))
         if not _is_affordable(trial, evaluation, cost, max_samples):
             break
-        trial, spent = _run(trial, strategy, evaluation, objective, journal)
+        seed = keyed_seed(strategy.seed, "trial", _origin(trial, trials))
+        trial, spent = _run(trial, seed, strategy, evaluation, objective, journal)
         trials.append(trial)
         cost.add(spent)
         watch(trials)
@@ -98,8 +99,16 @@ def finished(
     )
 
 
+def _origin(trial: Trial, trials: Sequence[Trial]) -> int:
+    """Returns the number of the trial whose child a trial's goes back to."""
+    while trial.parent is not None:
+        trial = trials[trial.parent]
+    return trial.number
+
+
 def _run(
     trial: Trial,
+    seed: int,
     strategy: BlackBoxStrategy,
     evaluation: Evaluation,
     objective: Objective,
@@ -108,7 +117,6 @@ def _run(
     """Evaluates a trial and tells what came out."""
     if not journal.asked(trial.number):
         journal.append(_event("asked", trial))
-    seed = keyed_seed(strategy.seed, "trial", trial.number)
     values, spent = evaluation.evaluate(trial, seed)
     trial = finished(trial, objective, values, spent.as_dict())
     journal.append(_event("told", trial))
@@ -117,8 +125,11 @@ def _run(
 
 
 def best_trial(trials: list[Trial]) -> Trial:
-    """Returns the trial with the highest reward, the first of equal ones."""
-    return max(trials, key=lambda trial: (_reward(trial), -trial.number))
+    """Returns the trial with the highest reward, the first of equal ones.
+
+    Only those of the largest budget are compared: a child that was trained less says little.
+    """
+    return max(trials, key=lambda trial: (trial.budget, _reward(trial), -trial.number))
 
 
 def chosen_trial(trials: list[Trial], objective: Objective) -> Trial:
@@ -153,7 +164,9 @@ def _is_affordable(
     if max_samples is None:
         return True
     each = evaluation.samples(trial.budget)
-    if each == 0:
+    if trial.start > 0:
+        each -= evaluation.samples(trial.start)
+    elif each == 0:
         raise ValueError(
             f"max_samples ({max_samples}) has no effect beside evaluation "
             f"{type(evaluation).__name__}, which trains nothing; leave it out: strategy.trials "

@@ -139,7 +139,9 @@ class ChildModule(L.LightningModule):
             weight_decay=self.recipe.weight_decay,
             foreach=True,
         )
-        steps = self.trainer.estimated_stepping_batches
+        epochs = self.trainer.max_epochs or 1
+        each = self.trainer.estimated_stepping_batches / epochs
+        steps = round(each * self.recipe.epochs)
         warmup = int(steps * self.recipe.warmup)
         lowest = self.recipe.lr_min / self.recipe.lr
 

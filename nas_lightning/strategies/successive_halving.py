@@ -56,7 +56,7 @@ class Brackets(BlackBoxStrategy):
             proposed = self.proposer.ask(self._proposed)
             return Trial(number, proposed.genotype, self.budget())
         before = self._waiting[0]
-        return Trial(number, before.genotype, self.budget(), parent=before.number)
+        return Trial(number, before.genotype, self.budget(), before.number, before.budget)
 
     def tell(self, trial: Trial) -> None:
         """Notes a child; where its rung is full, promotes the best ones or ends the bracket."""

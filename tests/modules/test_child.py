@@ -55,7 +55,7 @@ def stubbed(recipe, scale=SCALE, **trainer):
 
 
 def learning_rates(recipe, steps):
-    module = stubbed(recipe, estimated_stepping_batches=steps)
+    module = stubbed(recipe, max_epochs=recipe.epochs, estimated_stepping_batches=steps)
     setting = module.configure_optimizers()
     assert setting["lr_scheduler"]["interval"] == "step"
     optimizer, schedule = setting["optimizer"], setting["lr_scheduler"]["scheduler"]
@@ -81,7 +81,7 @@ def test_without_warm_up_the_first_step_has_the_largest_learning_rate():
 
 def test_the_optimiser_has_the_recipes_values_and_every_param():
     recipe = ChildRecipe(lr=0.3, momentum=0.7, weight_decay=0.02, warmup=0.0)
-    module = stubbed(recipe, estimated_stepping_batches=5)
+    module = stubbed(recipe, max_epochs=recipe.epochs, estimated_stepping_batches=5)
     (group,) = module.configure_optimizers()["optimizer"].param_groups
     assert [group[n] for n in ("initial_lr", "momentum", "weight_decay")] == [0.3, 0.7, 0.02]
     assert [id(p) for p in group["params"]] == [id(p) for p in module.network.parameters()]
