@@ -10,14 +10,14 @@ from command import run
 from nas_lightning.help import help_text
 from nas_lightning.paths import config_dir
 
-GROUPS = {
-    "search": {path.name for path in config_dir().iterdir() if path.is_dir()},
+GROUPS = {  # conf/sweep holds definitions for Weights & Biases
+    "search": {path.name for path in config_dir().iterdir() if path.is_dir()} - {"sweep"},
     "train": {"search_space", "task", "data", "hardware", "child", "callbacks", "logger"},
     "show": {"search_space"},
 }
 KEYS = {
-    "search": ["seed", "retrain", "max_samples"],
-    "train": ["seed", "genotype", "baselines"],
+    "search": ["seed", "retrain", "max_samples", "export"],
+    "train": ["seed", "genotype", "baselines", "export"],
     "show": ["genotype", "json", "output", "channels", "cells", "stem", "input_shape"],
 }
 
