@@ -1,8 +1,9 @@
 """What networks cost: parameters and multiply-adds, traced once, for children and mixtures.
 
-Multiply-adds count convolutions and linear layers, for one sample, without biases; BatchNorm,
-pooling and additions are free, as in the tables of the field. An auxiliary head, which only
-training runs, counts in neither. A module that runs several times has its params counted once.
+Multiply-adds count convolutions, linear layers and the projections of attention, for one sample,
+without biases; BatchNorm, pooling and additions are free, as in the tables of the field. An
+auxiliary head, which only training runs, counts in neither. A module that runs several times, in
+one place or in several, has its params counted once.
 
 What a mixture weighs is told by the network itself, in two ways. A container may have a method
 `weighted_modules()` that yields pairs (submodule, factors): what the submodule costs is weighted
@@ -13,7 +14,6 @@ it nor its submodules are counted otherwise.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from math import prod
 from typing import Any, Protocol, runtime_checkable
 
@@ -26,6 +26,7 @@ from nas_lightning.core.choices import Factor, Mixture
 __all__ = ["QUANTITIES", "Cost", "Elastic", "Term", "Weighted", "count_cost", "trace_cost"]
 
 QUANTITIES = ("parameters", "multiply_adds")
+Factors = tuple[Factor, ...]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Term:
     """
 
     amount: tuple[int, ...]
-    factors: tuple[Factor, ...]
+    factors: Factors
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Cost:
 class Weighted(Protocol):
     """A container whose submodules are weighted by a mixture."""
 
-    def weighted_modules(self) -> Iterable[tuple[nn.Module, tuple[Factor, ...]]]:
+    def weighted_modules(self) -> Iterable[tuple[nn.Module, Factors]]:
         """Yields submodules, each with the factors that weigh it."""
 
 
@@ -100,10 +101,14 @@ def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | No
         shape: shape of one sample.
         mixture: a mixture whose support is everything.
     """
-    tally, training = _Tally(), network.training
+    tally, training = _Tally(network), network.training
     hooks = [
-        module.register_forward_hook(partial(tally.record, factors))
-        for module, factors in _counted(network, ())
+        hook
+        for module in network.modules()
+        for hook in (
+            module.register_forward_pre_hook(tally.enter),
+            module.register_forward_hook(tally.leave),
+        )
     ]
     with torch.no_grad(), torch.device("meta"):
         sample = torch.empty((1, *shape))
@@ -112,7 +117,7 @@ def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | No
     network.train(training)
     for hook in hooks:
         hook.remove()
-    return Cost(tuple(Term(tuple(amount), f) for f, amount in tally.amounts.items()))
+    return Cost(tuple(tally.terms()))
 
 
 def count_cost(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
@@ -125,43 +130,74 @@ def count_cost(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
 class _Tally:
     """Adds up what runs cost, by what weighs it."""
 
-    def __init__(self) -> None:
-        self.amounts: dict[tuple[Factor, ...], list[int]] = {}
-        self.seen: set[nn.Module] = set()
+    def __init__(self, network: nn.Module) -> None:
+        self.places: dict[nn.Module, set[Factors]] = {}
+        for module, factors in _places(network, ()):
+            self.places.setdefault(module, set()).add(factors)
+        self.amounts: dict[Factors, list[int]] = {}
+        self.running: list[_Run] = []
+        self.uses: dict[nn.Module, dict[Factors, None]] = {}
 
-    def record(
-        self, factors: tuple[Factor, ...], module: nn.Module, inputs: Any, output: Tensor
-    ) -> None:
-        """Counts one run of a module; a forward hook."""
-        is_new = module not in self.seen
-        self.seen.add(module)
+    def enter(self, module: nn.Module, inputs: Any) -> None:
+        """Notes that a module begins to run, and what weighs it there; a hook."""
+        factors = self.running[-1].factors if self.running else ()
+        places = self.places.get(module, ())
+        if len(places) == 1:
+            (factors,) = places
+        else:  # shared: what runs it tells which of the places it is
+            for depth, run in enumerate(self.running):
+                inner = any(other.module in run.parts for other in self.running[depth:])
+                factors += () if inner else run.parts.get(module, ())
+        self.running.append(_Run(module, factors, _weighted(module)))
+
+    def leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        """Counts one run of a module; a hook."""
+        factors = self.running.pop().factors
+        if any(isinstance(run.module, Elastic) for run in self.running):
+            return
+        uses = self.uses.setdefault(module, {})
         if isinstance(module, Elastic):
             for term in module.cost_terms(output):
-                self._add(factors + term.factors, (term.amount[0] * is_new, *term.amount[1:]))
-            return
-        params = sum(p.numel() for p in module.parameters(recurse=False))
-        self._add(factors, (params * is_new, _multiply_adds(module, output)))
+                amount = (0 if uses else term.amount[0], *term.amount[1:])
+                self._add(factors + term.factors, amount)
+        else:
+            self._add(factors, (0, _multiply_adds(module, inputs, output)))
+        uses[factors] = None
 
-    def _add(self, factors: tuple[Factor, ...], amount: Sequence[int]) -> None:
-        sums = self.amounts.setdefault(factors, [0] * len(QUANTITIES))
-        self.amounts[factors] = [s + a for s, a in zip(sums, amount, strict=True)]
+    def terms(self) -> Iterable[Term]:
+        """Yields what all runs cost."""
+        for module, uses in self.uses.items():
+            params = 0 if isinstance(module, Elastic) else _num_params(module)
+            for factors, times in _union(uses).items() if params else ():
+                self._add(factors, (times * params, 0))
+        for factors, amount in self.amounts.items():
+            yield Term(tuple(amount), factors)
 
-
-def _counted(
-    module: nn.Module, factors: tuple[Factor, ...]
-) -> Iterable[tuple[nn.Module, tuple[Factor, ...]]]:
-    """Yields the modules that cost something, each with everything that weighs it."""
-    if isinstance(module, Elastic):
-        yield module, factors
-        return
-    if isinstance(module, _CONVOLUTIONS + _LINEAR) or list(module.parameters(recurse=False)):
-        yield module, factors
-    inner = dict(module.weighted_modules()) if isinstance(module, Weighted) else {}
-    for part in _parts(module, inner):
-        yield from _counted(part, factors + inner.get(part, ()))
+    def _add(self, factors: Factors, amount: Sequence[int]) -> None:
+        if any(amount):
+            sums = self.amounts.setdefault(factors, [0] * len(QUANTITIES))
+            self.amounts[factors] = [s + a for s, a in zip(sums, amount, strict=True)]
 
 
-def _parts(module: nn.Module, inner: dict[nn.Module, tuple[Factor, ...]]) -> Iterable[nn.Module]:
+@dataclass(frozen=True)
+class _Run:
+    """A module that runs, what weighs it, and its parts that it weighs."""
+
+    module: nn.Module
+    factors: Factors
+    parts: dict[nn.Module, Factors]
+
+
+def _places(module: nn.Module, factors: Factors) -> Iterable[tuple[nn.Module, Factors]]:
+    """Yields each module in each of its places, with everything that weighs it there."""
+    yield module, factors
+    if not isinstance(module, Elastic):
+        inner = _weighted(module)
+        for part in _parts(module, inner):
+            yield from _places(part, factors + inner.get(part, ()))
+
+
+def _parts(module: nn.Module, inner: dict[nn.Module, Factors]) -> Iterable[nn.Module]:
     """Yields the submodules to look into: those that are weighted, and the others' outermost."""
     for child in module.children():
         if child in inner or not inner.keys() & set(child.modules()):
@@ -170,10 +206,48 @@ def _parts(module: nn.Module, inner: dict[nn.Module, tuple[Factor, ...]]) -> Ite
             yield from _parts(child, inner)
 
 
-def _multiply_adds(module: nn.Module, output: Tensor) -> int:
+def _weighted(module: nn.Module) -> dict[nn.Module, Factors]:
+    return dict(module.weighted_modules()) if isinstance(module, Weighted) else {}
+
+
+def _union(uses: Iterable[Factors]) -> dict[Factors, int]:
+    """Returns the products of factors whose sum is 1 where any of some products is, else 0."""
+    union: dict[Factors, int] = {}
+    for use in uses:
+        both = [(_product(use + other), -times) for other, times in union.items()]
+        for factors, times in [(use, 1), *both]:
+            if all(any(factor.coefficients) for factor in factors):
+                union[factors] = union.get(factors, 0) + times
+    return {factors: times for factors, times in union.items() if times}
+
+
+def _product(factors: Factors) -> Factors:
+    """Returns the factors of coefficients 0 and 1, those of one choice multiplied."""
+    merged: dict[int, Factor] = {}
+    for factor in factors:
+        before = merged.get(factor.choice, factor).coefficients
+        both = (a * b for a, b in zip(before, factor.coefficients, strict=True))
+        merged[factor.choice] = Factor(factor.choice, tuple(both))
+    return tuple(merged[choice] for choice in sorted(merged))
+
+
+def _num_params(module: nn.Module) -> int:
+    whole = isinstance(module, _ATTENTION)  # its last projection is a module that never runs
+    return sum(p.numel() for p in module.parameters(recurse=whole))
+
+
+def _multiply_adds(module: nn.Module, inputs: Any, output: Any) -> int:
     if isinstance(module, _CONVOLUTIONS):
-        return output.numel() * (module.in_channels // module.groups) * prod(module.kernel_size)
-    return output.numel() * module.in_features if isinstance(module, _LINEAR) else 0
+        return (
+            int(output.numel()) * (module.in_channels // module.groups) * prod(module.kernel_size)
+        )
+    if isinstance(module, _TRANSPOSED):
+        taps = (module.out_channels // module.groups) * prod(module.kernel_size)
+        return int(inputs[0].numel()) * taps
+    if isinstance(module, _ATTENTION):  # as many keys as queries
+        matrices = sum(p.numel() for p in module.parameters() if p.dim() == 2)
+        return int(output[0].numel()) // int(module.embed_dim) * matrices
+    return int(output.numel()) * int(module.in_features) if isinstance(module, _LINEAR) else 0
 
 
 def _plain_value(factor: Factor, rows: Sequence[Sequence[float]]) -> float:
@@ -182,4 +256,6 @@ def _plain_value(factor: Factor, rows: Sequence[Sequence[float]]) -> float:
 
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _LINEAR = (nn.Linear,)
+_ATTENTION = (nn.MultiheadAttention,)

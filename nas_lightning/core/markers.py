@@ -63,13 +63,20 @@ class Mark(nn.Module):
         self.row = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns the weighted sum of the options' outputs, or the only option's."""
+        """Returns the weighted sum of the options' outputs, or the only option's.
+
+        Raises:
+            ValueError: the outputs differ in shape.
+        """
         current = _current.get()
         if current is None:
             return self.alone(x)
         rows, support = current
         chosen = support[self.row]
         terms = self.outputs(x, chosen)
+        if len({terms[i].shape for i in chosen}) > 1:
+            shapes = ", ".join(f"{self.options[i]}: {list(terms[i].shape)}" for i in chosen)
+            raise ValueError(f"options of choice '{self.name}' must give one shape, got {shapes}")
         weights = rows[self.row]
         weighted = [weights[i].to(terms[i].dtype) * terms[i] for i in chosen]
         return sum(weighted[1:], start=weighted[0])
@@ -103,6 +110,9 @@ class OneOf(Mark):
         name: name of the choice.
         options: modules by the names of the options.
 
+    Raises:
+        ValueError: a name is none that torch's ModuleDict can hold, or a module is given twice.
+
     Example:
         >>> block = OneOf("activation", {"relu": nn.ReLU(), "tanh": nn.Tanh()})
         >>> block.options
@@ -111,7 +121,19 @@ class OneOf(Mark):
 
     def __init__(self, name: str, options: Mapping[str, nn.Module]) -> None:
         super().__init__(name, tuple(options), "op")
-        self.parts = nn.ModuleDict(options)
+        self.parts = nn.ModuleDict()
+        for option, module in options.items():
+            if not isinstance(option, str) or "." in option or hasattr(self.parts, option):
+                raise ValueError(
+                    f"option {option!r} of '{name}' must be a text without a dot that "
+                    "torch.nn.ModuleDict has no use for; name it e.g. 'conv_3'"
+                )
+            if any(module is other for other in self.parts.values()):
+                raise ValueError(
+                    f"option '{option}' of '{name}' must be a module of its own, got one that "
+                    "another option is; give it a copy.deepcopy"
+                )
+            self.parts[option] = module
 
     def outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
         """Returns the output of each chosen option by its index."""

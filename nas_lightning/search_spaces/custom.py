@@ -52,7 +52,8 @@ class CustomSpace(SearchSpace):
         scale: input shape, number of outputs, and what else `network` takes.
 
     Raises:
-        ValueError: the module holds no mark, or two of one name that do not agree.
+        ValueError: the module holds no mark, or two of one name that do not agree, or reads
+            tensors while it is built.
     """
 
     def __init__(
@@ -65,15 +66,13 @@ class CustomSpace(SearchSpace):
         choices: dict[str, Choice] = {}
         decisions: dict[str, Decision] = {}
         if scale.input_shape is not None and scale.num_outputs is not None:
-            with torch.device("meta"):
-                built = self._built(scale)
-            for mark, given in marks(built):
+            for mark, given in marks(self._built_on_meta(scale)):
                 decision = Decision(mark.name, mark.options, mark.kind, given)
                 if decisions.setdefault(mark.name, decision) != decision:
                     raise ValueError(
                         f"the marks named '{mark.name}' must have the same options and lie in the "
-                        f"same choices, got {list(decisions[mark.name].options)} and "
-                        f"{list(mark.options)}; name them differently"
+                        f"same choices, got {_place(decisions[mark.name])} and "
+                        f"{_place(decision)}; name them differently"
                     )
                 group = mark.name.rpartition("/")[0] or mark.name
                 choices[mark.name] = Choice(mark.name, mark.options, mark.kind, group)
@@ -116,6 +115,19 @@ class CustomSpace(SearchSpace):
             mark.row = rows[mark.name]
         return network
 
+    def _built_on_meta(self, scale: Scale) -> nn.Module:
+        try:
+            with torch.device("meta"):
+                return self._built(scale)
+        except RuntimeError as error:
+            if "meta" not in str(error):
+                raise
+            raise ValueError(
+                "search_space.network must not read values of tensors while it is built, since it "
+                f"is looked at without memory too ({error}); compute them in plain Python, or "
+                "give their tensor device='cpu'"
+            ) from error
+
     def _built(self, scale: Scale) -> nn.Module:
         known = {
             "input_shape": scale.sample_shape(),
@@ -125,6 +137,11 @@ class CustomSpace(SearchSpace):
         }
         taken = inspect.signature(self.network).parameters
         return self.network(**{name: known[name] for name in ARGUMENTS if name in taken})
+
+
+def _place(decision: Decision) -> str:
+    outer = "".join(f" in {' or '.join(o)} of '{name}'" for name, o in reversed(decision.given))
+    return f"{list(decision.options)}{outer or ' in no other choice'}"
 
 
 class CustomNetwork(nn.Module):

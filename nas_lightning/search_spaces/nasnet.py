@@ -11,10 +11,12 @@ BatchNorm a half, which drop path drops like an operation; stem, places of the r
 auxiliary head are DARTS's.
 
 Params at 36 channels and 20 cells, DARTS's evaluation protocol: AmoebaNet-A 3,145,078 (published:
-3.2 M), NASNet-A 3,830,950. NASNet-A's published 3.3 M are those of 32 filters (6 @ 768): there it
-has 3,061,738 here, as normal cells concatenate the five states that nothing reads. The published
-code takes a sixth beside them, the output of the cell before the previous one, though blocks read
-it; its 225,536 further params make 3,287,274. DARTS's transcription, ours, leaves it out.
+3.2 M), NASNet-A 3,830,950; DARTS's own code builds networks of just these sizes. NASNet-A's
+published 3.3 M are those of 32 filters (6 @ 768), where it has 3,061,738 here. The published code
+(tensorflow/models, slim) has 3,346,538 there, its auxiliary head apart: cells concatenate a state
+beside the unread ones, in normal cells the output of the cell before the previous one (225,536
+params further on), in reduction cells the second block (40,960), and the first cell reads its
+first input, the stem, at the stem's width (18,304). DARTS's transcription, ours, does neither.
 """
 
 from collections.abc import Sequence
