@@ -67,19 +67,28 @@ def test_the_pt2_file_holds_class_names_and_preprocessing(exported, child):
     assert json.loads(facts["preprocessing"]) == child.preprocessing
 
 
-def test_the_readmes_15_lines_classify_an_image_without_nas_lightning(exported, child, tmp_path):
+@pytest.mark.parametrize("file", ["colour", "16-bit grey"])
+def test_the_readmes_15_lines_classify_an_image_without_nas_lightning(
+    exported, child, tmp_path, file
+):
     blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.M | re.S)
     (example,) = [block for block in blocks if "model.onnx" in block]
     assert len([line for line in example.splitlines() if line.strip()]) <= 15
     pixels = np.random.default_rng(0).integers(0, 256, (21, 30, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "image.png")
+    grey = pixels[..., 0].astype(np.uint16) * 257
+    image = Image.fromarray(grey if file == "16-bit grey" else pixels)
+    image.save(tmp_path / "image.png")
     (tmp_path / "RUN_DIR").symlink_to(exported)
     missing = "import sys\nfor name in ('nas_lightning', 'torch'): sys.modules[name] = None\n"
+    outputs = "import json\nprint(json.dumps(model.run(None, {'images': x})[0].tolist()))\n"
     done = subprocess.run(
-        [sys.executable, "-c", missing + example],
+        [sys.executable, "-c", missing + example + outputs],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.stdout.split() == child.classify(tmp_path / "image.png"), done.stderr
+    name, found = done.stdout.splitlines()
+    assert [name] == child.classify(tmp_path / "image.png"), done.stderr
+    wanted = child(child.preprocess([tmp_path / "image.png"])).detach().numpy()
+    np.testing.assert_allclose(json.loads(found), wanted, atol=1e-5)  # of float32
 
 
 def test_a_command_writes_the_file_before_its_result(tmp_path, monkeypatch):
