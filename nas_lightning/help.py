@@ -28,6 +28,7 @@ EXAMPLES = {
         "nas-benchmark strategy=random seeds=100 budget_s=6000 data=cifar100",
         "nas-benchmark experiment=nasbench201/evolution compare=[RUN_DIR]",
     ),
+    "measure": ("nas-measure what=proxies data.path=FILE       zero-cost proxies against a table",),
     "show": (
         "nas-show genotype=darts_v2",
         "nas-show genotype=RUN_DIR json=true",

@@ -6,7 +6,15 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-__all__ = ["BenchmarkConfig", "SearchConfig", "ShowConfig", "TrainConfig", "register", "typed"]
+__all__ = [
+    "BenchmarkConfig",
+    "MeasureConfig",
+    "SearchConfig",
+    "ShowConfig",
+    "TrainConfig",
+    "register",
+    "typed",
+]
 
 
 @dataclass
@@ -115,8 +123,34 @@ class BenchmarkConfig:
     data: dict[str, Any] = MISSING
 
 
+@dataclass
+class MeasureConfig:
+    """Configuration of `nas-measure`.
+
+    Attributes:
+        what: what is measured: "proxies".
+        seed: seed of everything that is drawn.
+        children: random children that are measured.
+        batch_size: images that a proxy sees.
+        search_space, task, data, hardware, child: the groups.
+        evaluation: the benchmark table that tells the children's accuracy.
+    """
+
+    what: str = MISSING
+    seed: int = 0
+    children: int = 200
+    batch_size: int = 64
+    search_space: dict[str, Any] = MISSING
+    task: dict[str, Any] = MISSING
+    data: dict[str, Any] = MISSING
+    hardware: dict[str, Any] = MISSING
+    child: dict[str, Any] = MISSING
+    evaluation: dict[str, Any] = MISSING
+
+
 SHELLS = {
     "benchmark": BenchmarkConfig,
+    "measure": MeasureConfig,
     "search": SearchConfig,
     "show": ShowConfig,
     "train": TrainConfig,

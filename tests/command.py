@@ -9,9 +9,15 @@ import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 
-from nas_lightning import benchmark, search, show, train
+from nas_lightning import benchmark, measure, search, show, train
 
-MAINS = {"benchmark": benchmark.main, "search": search.main, "train": train.main, "show": show.main}
+MAINS = {
+    "benchmark": benchmark.main,
+    "measure": measure.main,
+    "search": search.main,
+    "train": train.main,
+    "show": show.main,
+}
 TINY = (
     "strategy.epochs=2",
     "child.epochs=2",

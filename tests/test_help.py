@@ -14,10 +14,12 @@ GROUPS = {  # conf/sweep holds definitions for Weights & Biases
     "search": {path.name for path in config_dir().iterdir() if path.is_dir()} - {"sweep"},
     "train": {"search_space", "task", "data", "hardware", "child", "callbacks", "logger"},
     "show": {"search_space"},
+    "measure": {"search_space", "task", "data", "hardware", "child", "evaluation"},
 }
 KEYS = {
     "search": ["seed", "retrain", "max_samples", "export"],
     "train": ["seed", "genotype", "baselines", "export"],
+    "measure": ["what", "seed", "children", "batch_size"],
     "show": ["genotype", "json", "output", "channels", "cells", "stem", "input_shape"],
 }
 

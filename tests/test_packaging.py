@@ -135,6 +135,7 @@ def test_the_wheel_declares_the_commands(installed: Path) -> None:
     assert entries.read_text().splitlines() == [
         "[console_scripts]",
         "nas-benchmark = nas_lightning.benchmark:main",
+        "nas-measure = nas_lightning.measure:main",
         "nas-search = nas_lightning.search:main",
         "nas-show = nas_lightning.show:main",
         "nas-train = nas_lightning.train:main",

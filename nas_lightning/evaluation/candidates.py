@@ -74,8 +74,9 @@ def train_candidate(
     trainer = run.make_trainer(epochs)
     try:
         if parent is not None and trained_epochs(trial.start, recipe.epochs) == epochs:
-            where = {"ckpt_path": parent, "weights_only": True}
-            trainer.validate(module, datamodule=stage, verbose=False, **where)
+            trainer.validate(
+                module, None, parent, verbose=False, datamodule=stage, weights_only=True
+            )
             _copy(parent, parent.with_name(f"{trial.number}.ckpt"))
         else:
             trainer.fit(module, datamodule=stage, ckpt_path=parent, weights_only=True)

@@ -8,7 +8,13 @@ from nas_lightning.core.objective import Judge, Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.evaluation.latency_table import read_latencies
 
-__all__ = ["Accuracy", "LatencyProduct", "MinimumDescriptionLength", "WeightedProduct"]
+__all__ = [
+    "Accuracy",
+    "LatencyProduct",
+    "Measurement",
+    "MinimumDescriptionLength",
+    "WeightedProduct",
+]
 
 FORMS = ("soft", "hard", "limit")
 WORST_LOSS = 20.0  # nats a label, of a child that diverged
@@ -32,6 +38,23 @@ class Accuracy(Objective):
         """Returns the reward of one child's measurements; higher is better."""
         value = measurements[self.names[0]]
         return value if self.is_higher_better else -value
+
+
+class Measurement(Objective):
+    """The reward is one measurement alone, e.g. a zero-cost proxy.
+
+    Args:
+        name: what the evaluation measures.
+        higher_is_better: whether higher values are better; else it is made negative.
+    """
+
+    def __init__(self, name: str = "synflow", higher_is_better: bool = True) -> None:
+        self.names, self.sign = (name,), 1.0 if higher_is_better else -1.0
+        self.directions = ("max" if higher_is_better else "min",)
+
+    def reward(self, measurements: Mapping[str, float]) -> float:
+        """Returns the measurement; higher is better."""
+        return self.sign * measurements[self.names[0]]
 
 
 class WeightedProduct(Objective):

@@ -34,7 +34,10 @@ def search(strategy, count):
     trials = []
     for number in range(count):
         trial = strategy.ask(number)
-        values = (hits(trial.genotype), sum(o == "conv3" for o in trial.genotype.mapping.values()))
+        values = (
+            hits(trial.genotype),
+            sum(o == "nor_conv_3x3" for o in trial.genotype.mapping.values()),
+        )
         told = replace(trial, reward=values[0], values=values if strategy.is_multiple else ())
         strategy.tell(told)
         trials.append(told)

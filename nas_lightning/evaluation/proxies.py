@@ -1,0 +1,140 @@
+"""Zero-cost proxies: what one batch of images tells of a network that was never trained.
+
+All of them are higher for networks that are expected to be better. Params are those with more than
+one axis, of convolutions and linear layers. As in Abdelfattah et al., Zero-Cost Proxies, 2021
+(arXiv:2101.08134), those that need gradients normalise by the statistics of the batch; synflow
+alone does not normalise at all.
+"""
+
+from collections.abc import Callable, Sequence
+from math import log1p
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["PROXIES", "Loss", "Proxy"]
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+Proxy = Callable[[nn.Module, Tensor, Tensor, Loss], float]
+RELUS = ("relu", "relu_", "relu6", "hardtanh", "hardtanh_")
+JITTER = 1e-5  # of Jacobian covariance's eigenvalues, as in its source
+WORST = -1e6  # of networks that tell nothing, e.g. because no path is open
+
+
+def synflow(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
+    """Returns log(1 + sum |w dR/dw|), where R sums the outputs at |w| on an image of ones.
+
+    Source: Tanaka et al., SynFlow, 2020 (arXiv:2006.05467), equation 2. Deliberate differences:
+    the logarithm, which keeps the order, since the sum itself grows exponentially with the depth;
+    BatchNorm, freshly built, evaluates and so is (nearly) the identity.
+    """
+    network = network.eval().double()
+    with torch.no_grad():
+        for param in network.parameters():
+            param.abs_()
+    params = _params(network)
+    outputs = network(torch.ones_like(x[:1], dtype=torch.double))
+    grads = _gradient(outputs.sum(), params)
+    return log1p(
+        sum(float((w.detach() * g).abs().sum()) for w, g in zip(params, grads, strict=True))
+    )
+
+
+def snip(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
+    """Returns sum |w dL/dw|.
+
+    Source: Lee et al., SNIP, 2019 (arXiv:1810.02340), equation 5, summed instead of normalised.
+    """
+    params = _params(network.train())
+    grads = _gradient(loss(network(x), targets), params)
+    return sum(float((w.detach() * g).abs().sum()) for w, g in zip(params, grads, strict=True))
+
+
+def grasp(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
+    """Returns the sum of -w (H g), with the gradient g and the Hessian H of the loss.
+
+    Source: Wang et al., GraSP, 2020 (arXiv:2002.07376), equation 8, without its temperature.
+    """
+    params = _params(network.train())
+    grads = _gradient(loss(network(x), targets), params, create_graph=True)
+    product = torch.stack([(g.detach() * g).sum() for g in grads]).sum()
+    if not product.requires_grad:
+        return WORST
+    curved = _gradient(product, params)
+    return -sum(float((w.detach() * h).sum()) for w, h in zip(params, curved, strict=True))
+
+
+def gradient_norm(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
+    """Returns the sum of the Euclidean norms of the loss's gradient in each param.
+
+    Source: Abdelfattah et al., 2021 (arXiv:2101.08134), section 3.1.
+    """
+    grads = _gradient(loss(network.train()(x), targets), _params(network))
+    return sum(float(g.norm()) for g in grads)
+
+
+def naswot(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
+    """Returns log |det K|, where K_ij counts the ReLUs that images i and j open or close alike.
+
+    Source: Mellor et al., Neural Architecture Search without Training, 2021 (arXiv:2006.04647),
+    equation 2. ReLUs are seen wherever they are called.
+    """
+    codes = _Codes()
+    with torch.no_grad(), codes:
+        network.train()(x)
+    if not codes.seen:
+        return WORST
+    code = torch.cat(codes.seen, dim=1).double()
+    alike = code @ code.T + (1 - code) @ (1 - code).T
+    return max(WORST, float(torch.linalg.slogdet(alike).logabsdet))
+
+
+def jacobian_covariance(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
+    """Returns -sum(log(s + k) + 1 / (s + k)) over the eigenvalues s of the Jacobian's correlation.
+
+    Row i of the Jacobian is the gradient of the summed outputs in image i; k is 1e-5. Source:
+    Mellor et al., the first version of arXiv:2006.04647, 2020, section 3.
+    """
+    x = x.detach().clone().requires_grad_()
+    (jacobian,) = _gradient(network.train()(x).sum(), [x])
+    correlation = torch.corrcoef(jacobian.flatten(1).double()).nan_to_num()
+    s = torch.linalg.eigvalsh(correlation).clamp(min=0) + JITTER
+    return max(WORST, -float((s.log() + 1 / s).sum()))
+
+
+PROXIES: dict[str, Proxy] = {
+    "synflow": synflow,
+    "snip": snip,
+    "grasp": grasp,
+    "naswot": naswot,
+    "jacobian_covariance": jacobian_covariance,
+    "gradient_norm": gradient_norm,
+}
+
+
+class _Codes(TorchFunctionMode):
+    """Notes which ReLUs are open, image by image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") in RELUS:
+            self.seen.append((result > 0).flatten(1))
+        return result
+
+
+def _params(network: nn.Module) -> list[Tensor]:
+    return [param for param in network.parameters() if param.dim() > 1]
+
+
+def _gradient(value: Tensor, wrt: Sequence[Tensor], create_graph: bool = False) -> list[Tensor]:
+    """Returns gradients; zeros where the value does not depend on a tensor."""
+    grads = torch.autograd.grad(value, wrt, create_graph=create_graph, allow_unused=True)
+    return [torch.zeros_like(w) if g is None else g for w, g in zip(wrt, grads, strict=True)]

@@ -1,0 +1,128 @@
+"""Zero-cost evaluation: children are judged untrained, alone or before another evaluation."""
+
+from collections.abc import Callable
+from random import Random
+
+import torch
+from torch import Tensor
+
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import child_cost
+from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.core.strategy import Batch, Trial
+from nas_lightning.evaluation.candidates import Candidates
+from nas_lightning.evaluation.evaluation import Evaluation
+from nas_lightning.evaluation.proxies import PROXIES
+from nas_lightning.modules.child import build_child
+from nas_lightning.modules.meter import CostMeter
+
+__all__ = ["ZeroCost", "first_batch", "proxy_value"]
+
+SIZES = ("parameters", "multiply_adds")
+
+
+class ZeroCost(Evaluation):
+    """Measures a proxy of every child on one batch, without training it.
+
+    Alone, the proxy is the only measurement beside the sizes: `objective=measurement` makes a
+    reward of it. With `then` it is a filter before another evaluation, whatever the strategy:
+    children among the worse part of all random ones are not trained, and have the task's worst
+    figure. Sources of the proxies: `nas_lightning.evaluation.proxies`.
+
+    Args:
+        run: what to judge on and with.
+        proxy: "synflow", "snip", "grasp", "naswot", "jacobian_covariance", "gradient_norm",
+            "parameters" or "multiply_adds".
+        batch_size: images of the batch, at least 2.
+        then: makes the evaluation of the children that pass; None trains none.
+        keep: share of random children that would pass, in (0, 1].
+        reference: random children of which that share is learned, at least 1.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        run: Candidates,
+        proxy: str = "synflow",
+        batch_size: int = 64,
+        then: Callable[..., Evaluation] | None = None,
+        keep: float = 0.5,
+        reference: int = 32,
+    ) -> None:
+        known = (*PROXIES, *SIZES)
+        if proxy not in known:
+            raise ValueError(f"unknown evaluation.proxy '{proxy}'; choose from: {', '.join(known)}")
+        if batch_size < 2 or reference < 1 or not 0 < keep <= 1:
+            raise ValueError(
+                f"evaluation.batch_size ({batch_size}) must be at least 2, reference ({reference}) "
+                f"at least 1 and keep ({keep}) in (0, 1]; use e.g. 64, 32 and 0.5"
+            )
+        self.run, self.proxy = run, proxy
+        self.keep, self.reference = keep, reference
+        self.batch = first_batch(run, batch_size)
+        self.then = None if then is None else then(run=run)
+        self.takes_budgets = self.then is not None and self.then.takes_budgets
+        self._threshold: float | None = None
+
+    def measures(self) -> frozenset[str]:
+        """Returns the proxy and the sizes, and what the following evaluation measures."""
+        own = frozenset({self.proxy, *SIZES})
+        if self.then is None:
+            return own
+        return own | self.then.measures()
+
+    def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
+        """Returns the proxy and sizes, and where a child passes what its training gives."""
+        sizes = child_cost(self.run.space, trial.genotype, self.run.recipe.scale)
+        values = {self.proxy: self._value(trial.genotype, seed), **sizes}
+        if self.then is None:
+            return values, CostMeter()
+        if values[self.proxy] >= self._least():
+            trained, cost = self.then.evaluate(trial, seed)
+            return values | trained, cost
+        worst = {f"validation_{self.run.task.metric}": self.run.task.worst, "filtered": 1.0}
+        return values | worst, CostMeter()
+
+    def samples(self, budget: float = 1.0) -> int:
+        """Returns the training samples of a child that passes; 0 where none is trained."""
+        return 0 if self.then is None else self.then.samples(budget)
+
+    def _least(self) -> float:
+        """Returns the proxy that the wanted share of random children has."""
+        if self._threshold is None:
+            rng = Random(keyed_seed(0, "reference"))
+            drawn = [self.run.space.sample(rng) for _ in range(self.reference)]
+            values = sorted((self._value(g, seed) for seed, g in enumerate(drawn)), reverse=True)
+            self._threshold = values[max(1, round(self.keep * self.reference)) - 1]
+        return self._threshold
+
+    def _value(self, genotype: Genotype, seed: int) -> float:
+        return proxy_value(self.run, genotype, self.proxy, self.batch, seed)
+
+
+def first_batch(run: Candidates, batch_size: int) -> Batch:
+    """Returns the first training batch of so many images that a candidate sees."""
+    x, targets = next(iter(run.data.candidate(batch_size=batch_size).train_dataloader()))
+    assert isinstance(x, Tensor)
+    assert isinstance(targets, Tensor)
+    return x, targets
+
+
+def proxy_value(run: Candidates, genotype: Genotype, proxy: str, batch: Batch, seed: int) -> float:
+    """Returns a proxy of a genotype's child at the child's scale; the global generator stays.
+
+    Args:
+        run: what to judge with.
+        genotype: what to build.
+        proxy: its name.
+        batch: images and targets.
+        seed: seed of the child's first params.
+    """
+    if proxy in SIZES:
+        return float(child_cost(run.space, genotype, run.recipe.scale)[proxy])
+    network = build_child(run.space, genotype, run.recipe.scale, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PROXIES[proxy](network, *batch, run.task.loss)
