@@ -19,7 +19,7 @@ from abc import ABC
 from collections.abc import Iterable, Sequence
 from itertools import combinations_with_replacement
 
-from nas_lightning.core.block_network import BlockNetwork
+from nas_lightning.core.block_network import BlockNetwork, MakeBlocks
 from nas_lightning.core.cell import Cell, may_run
 from nas_lightning.core.choices import Branch, Choice, Factor, Mixture
 from nas_lightning.core.decisions import Decision
@@ -206,9 +206,8 @@ class BlockSpace(SearchSpace, ABC):
         rows = [(f"input_{half}", sources, "input") for half in HALVES]
         rows += [(f"op_{half}", self.ops, "op") for half in HALVES]
         rows += [("combine", self.combines, "combine")] if len(self.combines) > 1 else []
-        names = [
-            f"{block}/{name}" for name, _, _ in rows
-        ]  # a group each: none competes with another
+        # a group each: none competes with another
+        names = [f"{block}/{name}" for name, _, _ in rows]
         return [Choice(n, o, kind, n) for n, (_, o, kind) in zip(names, rows, strict=True)]
 
     def _decisions(self, kind: str, number: int) -> list[Decision]:
@@ -265,7 +264,7 @@ class BlockSpace(SearchSpace, ABC):
         index = self._index[choice]
         return Factor(index, tuple(float(option == other) for other in self.choices[index].options))
 
-    def _cell_maker(self, tables: dict[str, tuple[Branch, ...]]):  # type: ignore[no-untyped-def]
+    def _cell_maker(self, tables: dict[str, tuple[Branch, ...]]) -> MakeBlocks:
         def make(kind: str, channels: int, norm: Norm) -> Cell:
             def build(branch: Branch) -> Operation:
                 return build_operation(branch.op, channels, branch.stride, norm)

@@ -33,7 +33,7 @@ class ChainSpace(SearchSpace):
 
     scale.channels are the channels of the smallest number of filters, 24 in the paper, and the
     others go with them; scale.cells is taken no notice of, since depth is part of the genotype.
-    With several strides there is no supernet: the size of maps would follow the mixture.
+    With other strides than 1 there is no supernet: the size of maps would follow the mixture.
 
     Args:
         depths: the possible numbers of layers, growing; the paper starts with 6 and adds 2 every
@@ -71,7 +71,7 @@ class ChainSpace(SearchSpace):
         if len(strides) > 1:
             self.sizes |= {"stride_height": tuple(strides), "stride_width": tuple(strides)}
         self.sizes["filters"] = self.filters
-        self.stride = strides[0]
+        self.strides = tuple(strides)
         decisions = self._decisions()
         groups = [d.name.split("/")[0] for d in decisions]
         choices = [
@@ -84,14 +84,13 @@ class ChainSpace(SearchSpace):
         """Builds the network of all genotypes.
 
         Raises:
-            ValueError: there are several strides.
+            ValueError: there are other strides than 1.
         """
-        if "stride_height" in self.sizes:
-            strides = _listing(self.sizes["stride_height"])
+        if self.strides != (1,):
             raise ValueError(
-                f"search space 'chain' with several strides ({strides}) has no supernet, since "
-                "the size of maps would follow the mixture; set search_space.strides=[1], or "
-                "choose a black-box strategy such as strategy=random"
+                f"search space 'chain' with strides {_listing(self.strides)} has no supernet, "
+                "since the size of maps would follow the mixture; set search_space.strides=[1], "
+                "or choose a black-box strategy such as strategy=random"
             )
         layers = {i: self._layer(i, scale, None) for i in range(1, self.depths[-1] + 1)}
         sources = {i: range(i) for i in layers}
@@ -157,7 +156,7 @@ class ChainSpace(SearchSpace):
             index = self._index[name] if chosen is None else None
             return Size(tuple(max(1, round(option * scaled)) for option in options), index)
 
-        stride = (self.stride, self.stride)
+        stride = (self.strides[0], self.strides[0])
         if chosen is not None and "stride_height" in self.sizes:
             stride = (size("stride_height").largest, size("stride_width").largest)
         height, width = size("filter_height"), size("filter_width")

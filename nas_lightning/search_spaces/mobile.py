@@ -49,6 +49,7 @@ class Block:
         kernel: side of the depthwise kernel.
         is_residual: whether its input is added to its output.
         skip: index of the choice whose first option keeps it; None where it is always there.
+        is_expanded: whether a 1x1 convolution makes the hidden channels.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Block:
     kernel: Size
     is_residual: bool
     skip: int | None = None
+    is_expanded: bool = True
 
 
 class MobileSpace(SearchSpace):
@@ -161,6 +163,7 @@ class MobileSpace(SearchSpace):
                         self._size(name, "kernel", self.kernels, chosen),
                         not first,
                         None if first or chosen else self._index[f"{name}/skip"],
+                        max(self.expansions) > 1,
                     )
                 )
                 before = after
@@ -187,8 +190,7 @@ class _InvertedResidual(nn.Module):
         self.block = block
         point, hidden = Size((1,)), block.hidden
         before, after = Size((block.channels_in,)), Size((block.channels_out,))
-        self.is_expanded = hidden.options != before.options
-        if self.is_expanded:
+        if block.is_expanded:
             self.expand = ElasticConv(before, hidden, point)
             self.expand_norm = ElasticNorm(hidden, norm)
         self.depthwise = ElasticDepthwise(hidden, block.kernel, block.stride)
@@ -203,7 +205,7 @@ class _InvertedResidual(nn.Module):
         if mixture is not None and skip is not None and 0 not in mixture.support[skip]:
             return x
         out: Tensor = x
-        if self.is_expanded:
+        if self.block.is_expanded:
             out = F.relu6(self.expand_norm(self.expand(out, mixture)))
         out = F.relu6(self.depthwise_norm(self.depthwise(out, mixture)))
         out = self.project_norm(self.project(out, mixture, self.block.hidden.leading(mixture)))
@@ -233,7 +235,8 @@ class _MobileNetwork(nn.Module):
         self.stem = nn.Conv2d(scale.image()[0], stem, 3, stride, 1, bias=False)
         self.stem_norm = norm.always_affine(stem)
         self.first = _InvertedResidual(
-            Block("first", stem, first, 1, Size((stem,)), Size((3,)), False), norm
+            Block("first", stem, first, 1, Size((stem,)), Size((3,)), False, is_expanded=False),
+            norm,
         )
         self.blocks = nn.ModuleDict({block.name: _InvertedResidual(block, norm) for block in plan})
         self.head = nn.Conv2d(plan[-1].channels_out, head, 1, bias=False)

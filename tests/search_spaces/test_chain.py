@@ -99,9 +99,11 @@ def test_strides_work_on_the_smallest_maps():
         ).shape == (3, 3)
 
 
-def test_with_several_strides_there_is_no_supernet():
-    with pytest.raises(ValueError, match=r"several strides \(1, 2, 3\) has no supernet.*=random"):
-        STRIDED.supernet(TINY)
+@pytest.mark.parametrize("strides", [(1, 2, 3), (2,)])
+def test_with_other_strides_than_one_there_is_no_supernet(strides):
+    given = ", ".join(map(str, strides))
+    with pytest.raises(ValueError, match=rf"strides {given} has no supernet.*=random"):
+        ChainSpace(depths=(3,), strides=strides).supernet(TINY)
 
 
 def test_the_cost_is_the_one_of_its_layers():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import child_cost, uniform_mixture
+from nas_lightning.core.search_space import child_cost, inherit, uniform_mixture
 from nas_lightning.search_spaces.mobile import MobileSpace
 from nas_lightning.zoo.reader import read_genotype
 
@@ -96,3 +96,14 @@ def test_impossible_spaces_are_refused(arguments, message):
 def test_what_has_no_meaning_without_cells_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         SPACE.child(SPACE.sample(Random(0)), replace(TINY, **change))
+
+
+@pytest.mark.parametrize("expansions", [(1, 3), (1,)])
+def test_a_block_that_is_no_wider_than_its_input_is_its_supernets(expansions):
+    space = MobileSpace(expansions=expansions)
+    supernet, x = space.supernet(TINY), torch.randn(3, 1, 8, 8)
+    for seed in range(2):
+        genotype = space.sample(Random(seed))
+        child = space.child(genotype, TINY)
+        inherit(child, supernet)
+        assert torch.equal(supernet(x, space.mixture(genotype)), child(x))
