@@ -107,6 +107,9 @@ class ImageArrays:
         test: the test images, of the same shape.
         test_labels: as the training labels, (M, ...).
         class_names: one name a class, or one for each of the K columns.
+
+    Raises:
+        ValueError: if there are more or fewer labels than images.
     """
 
     train: Images
@@ -114,6 +117,11 @@ class ImageArrays:
     test: Images
     test_labels: Tensor
     class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse images without labels, and labels without images."""
+        _check_number(self.train, self.train_labels, "training")
+        _check_number(self.test, self.test_labels, "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,11 +160,23 @@ def with_test_fifth(images: Images, labels: Tensor, class_names: Sequence[str]) 
     """A data set without a test division, a stratified fifth of which becomes the test set.
 
     The fifth is the same whatever the seed of a run, so that runs can be compared.
+
+    Raises:
+        ValueError: if there are more or fewer labels than images.
     """
+    _check_number(images, labels, "training")
     train, test = stratified_split(strata(labels), TEST_SHARE, ("test set",), keep=2)
     return ImageArrays(
         Subset(images, train), labels[train], Subset(images, test), labels[test], tuple(class_names)
     )
+
+
+def _check_number(images: Images, labels: Tensor, part: str) -> None:
+    if len(images) != len(labels):
+        raise ValueError(
+            f"the {part} set must have one label an image, got {len(images)} images and"
+            f" {len(labels)} labels; correct the file"
+        )
 
 
 def with_fewer(arrays: ImageArrays, most: int) -> ImageArrays:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ImageArrays, Images, as_size
+from nas_lightning.data.arrays import ImageArrays, as_size
 
 
 def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
@@ -17,8 +17,8 @@ def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
 
     Raises:
         ValueError: if there are other classes than told, an image is too small, there are fewer
-            than two classes, labels and images do not match, a class has fewer than two training
-            images, or a label is on none of them.
+            than two classes, a class has fewer than two training images, or a label is on none of
+            them.
     """
     found = len(arrays.class_names)
     if num_classes not in (None, found):
@@ -27,8 +27,8 @@ def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
             f"{', '.join(arrays.class_names[:10])}; correct it or leave it null"
         )
     as_size(arrays.train.shape[1:])
-    _check_labels(arrays.train, arrays.train_labels, arrays.class_names, "training")
-    _check_labels(arrays.test, arrays.test_labels, arrays.class_names, "test")
+    _check_labels(arrays.train_labels, arrays.class_names, "training")
+    _check_labels(arrays.test_labels, arrays.class_names, "test")
     if arrays.test.shape != arrays.train.shape:
         raise ValueError(
             f"test images must have the shape of the training images {arrays.train.shape},"
@@ -63,16 +63,11 @@ def _check_columns(labels: Tensor, names: Sequence[str]) -> None:
             )
 
 
-def _check_labels(images: Images, labels: Tensor, class_names: Sequence[str], part: str) -> None:
+def _check_labels(labels: Tensor, class_names: Sequence[str], part: str) -> None:
     if len(class_names) < 2 and not labels.is_floating_point():
         raise ValueError(
             f"a data set needs at least 2 classes, got {len(class_names)}"
             f" ({', '.join(class_names)}); classification has nothing to decide"
-        )
-    if len(images) != len(labels):
-        raise ValueError(
-            f"the {part} set must have one label an image, got {len(images)} images and"
-            f" {len(labels)} labels"
         )
     if len(labels) == 0:
         raise ValueError(f"the {part} set must hold images, got 0; add some")

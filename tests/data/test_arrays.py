@@ -83,7 +83,13 @@ def test_a_label_without_a_class_is_refused(noise: Source) -> None:
 def test_a_missing_label_is_refused(noise: Source) -> None:
     arrays = noise()
     with pytest.raises(ValueError, match=r"test set .* got 12 images and 11 labels"):
-        check(replace(arrays, test_labels=arrays.test_labels[1:]))
+        replace(arrays, test_labels=arrays.test_labels[1:])
+
+
+def test_a_missing_label_is_refused_before_a_test_set_is_split_off() -> None:
+    images = np.zeros((30, 1, 8, 8), dtype=np.uint8)
+    with pytest.raises(ValueError, match=r"training set .* got 30 images and 28 labels"):
+        from_numpy(images, np.arange(28) % 2, ["a", "b"])
 
 
 def test_an_empty_test_set_is_refused(noise: Source) -> None:
