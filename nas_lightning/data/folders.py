@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nas_lightning.data.tables import SPLITS
+
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 ImagePaths = Mapping[str, Sequence[Path]]
@@ -11,9 +13,11 @@ ImagePaths = Mapping[str, Sequence[Path]]
 def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
     """The training and the test images by class; the latter None without a test division.
 
+    A validation part is added to the training images, or is the test division where there is none.
+
     Raises:
-        ValueError: if the folder is missing or empty, has no class sub-folders, or a test class
-            has no training images.
+        ValueError: if the folder is missing or empty, has no class sub-folders, has parts that are
+            none of a data set's, or a test class has no training images.
     """
     if path is None:
         raise ValueError("data=folder needs a folder, got data.path=null; add data.path=DIR")
@@ -24,21 +28,30 @@ def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
     parts = {part.name: part for part in _folders(root)}
     if "train" not in parts or not _folders(parts["train"]):
         return _by_class(root), None
-    if others := sorted(set(parts) - {"train", "test"}):
+    held_out = [name for name in parts if SPLITS.get(name) == "validation"][:1]
+    if others := sorted(set(parts) - {"train", "test", *held_out}):
         raise ValueError(
-            f"beside 'train' in '{path}' only 'test' may stand, got '{others[0]}'; a validation"
-            " part is split off 'train', so move its images there"
+            f"beside 'train' in '{path}' only 'test' and one validation part, e.g. 'val', may"
+            f" stand, got '{others[0]}'; move its images, or the folder out of '{path}'"
         )
     train = _by_class(parts["train"])
-    if "test" not in parts:
+    if held_out and "test" in parts:
+        train = _joined(train, _by_class(parts[held_out[0]]))
+    tested = "test" if "test" in parts else next(iter(held_out), None)
+    if tested is None:
         return train, None
-    test = _by_class(parts["test"])
+    test = _by_class(parts[tested])
     if unknown := sorted(set(test) - set(train)):
         raise ValueError(
-            f"every test class needs training images; '{parts['test'] / unknown[0]}' has none in"
+            f"every test class needs training images; '{parts[tested] / unknown[0]}' has none in"
             f" '{parts['train']}'; known classes: {', '.join(sorted(train))}"
         )
     return train, test
+
+
+def _joined(first: ImagePaths, second: ImagePaths) -> ImagePaths:
+    names = dict.fromkeys([*first, *second])
+    return {name: [*first.get(name, ()), *second.get(name, ())] for name in names}
 
 
 def _by_class(root: Path) -> ImagePaths:

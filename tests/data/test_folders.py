@@ -75,8 +75,26 @@ def test_a_test_class_that_training_lacks_is_named(tmp_path: Path, paint: Paint)
         find_images(str(tmp_path))
 
 
-def test_a_folder_beside_train_and_test_is_refused(tmp_path: Path, paint: Paint) -> None:
+def test_a_validation_folder_is_the_test_set_where_there_is_none(
+    tmp_path: Path, paint: Paint
+) -> None:
     paint(tmp_path / "train" / "ant")
-    paint(tmp_path / "val" / "ant")
-    with pytest.raises(ValueError, match=r"only 'test' may stand, got 'val'"):
+    paint(tmp_path / "val" / "ant", 2)
+    _, test = find_images(str(tmp_path))
+    assert {name: len(paths) for name, paths in (test or {}).items()} == {"ant": 2}
+
+
+def test_a_validation_folder_beside_a_test_folder_is_trained_on(
+    tmp_path: Path, paint: Paint
+) -> None:
+    for part, number in (("train", 4), ("valid", 2), ("test", 1)):
+        paint(tmp_path / part / "ant", number)
+    train, test = find_images(str(tmp_path))
+    assert (len(train["ant"]), len((test or {})["ant"])) == (6, 1)
+
+
+def test_another_folder_beside_train_is_refused(tmp_path: Path, paint: Paint) -> None:
+    paint(tmp_path / "train" / "ant")
+    paint(tmp_path / "extra" / "ant")
+    with pytest.raises(ValueError, match=r"only 'test' and one valid.*may stand, got 'extra'"):
         find_images(str(tmp_path))
