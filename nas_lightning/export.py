@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nas_lightning.core.search_space import SearchSpace
     from nas_lightning.load import LoadedChild
 
 __all__ = ["FORMATS", "check_export", "export_child"]
@@ -49,7 +50,9 @@ def check_export(cfg: DictConfig) -> None:
         )
 
 
-def export_child(run_dir: str | Path, formats: Sequence[str]) -> list[Path]:
+def export_child(
+    run_dir: str | Path, formats: Sequence[str], space: "SearchSpace | None" = None
+) -> list[Path]:
     """Writes the trained child of a run into its folder child/, in every format that is named.
 
     A file holds class names, preprocessing and task (see `LoadedChild`) as JSON texts under these
@@ -58,6 +61,7 @@ def export_child(run_dir: str | Path, formats: Sequence[str]) -> list[Path]:
     Args:
         run_dir: the folder that nas-search or nas-train printed.
         formats: "onnx" writes model.onnx, "pt2" writes model.pt2 (torch.export).
+        space: the search space, where it is the user's own (see `load_child`).
 
     Returns:
         The files.
@@ -69,7 +73,7 @@ def export_child(run_dir: str | Path, formats: Sequence[str]) -> list[Path]:
 
     if not formats:
         return []
-    child = load_child(run_dir)
+    child = load_child(run_dir, space)
     facts = {
         "class_names": json.dumps(list(child.class_names)),
         "preprocessing": json.dumps(child.preprocessing),

@@ -59,7 +59,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     if cfg.retrain:
         child = train.train_shown(parts, cfg, genotype, folder, figures)
         if parts.hardware.is_first:
-            export_child(folder, cfg.export)
+            export_child(folder, cfg.export, parts.space)
         baselines = baselines_of(parts, cfg, folder)
     notes = [*parts.data.notes, *_notes(parts, genotype), *_comparison(parts, child, baselines)]
     finish(

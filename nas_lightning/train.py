@@ -50,7 +50,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     genotype = read_genotype(cfg.genotype, parts.space)
     child = train_shown(parts, cfg, genotype, folder)
     if parts.hardware.is_first:
-        export_child(folder, cfg.export)
+        export_child(folder, cfg.export, parts.space)
     baselines = baselines_of(parts, cfg, folder) if cfg.baselines else None
     result: dict[str, Any] = {
         "search": None,

@@ -94,7 +94,7 @@ def test_the_readmes_15_lines_classify_an_image_without_nas_lightning(
 def test_a_command_writes_the_file_before_its_result(tmp_path, monkeypatch):
     written = []
 
-    def noted(folder, formats):
+    def noted(folder, formats, space):
         written.append((list(formats), (folder / "child" / "last.ckpt").is_file()))
         assert not (folder / "result.json").exists()
 
