@@ -1,6 +1,7 @@
 """nas-benchmark: runs a strategy for many seeds on a benchmark table; means and regret curves."""
 
 import json
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from nas_lightning.core.objective import Objective
     from nas_lightning.core.strategy import BlackBoxStrategy
     from nas_lightning.evaluation.comparison import Comparison
+    from nas_lightning.evaluation.hypervolume import Yardstick
     from nas_lightning.evaluation.simulation import Simulated
     from nas_lightning.evaluation.tabular import TabularEvaluation
 
@@ -54,10 +56,11 @@ def job(cfg: DictConfig, folder: Path) -> float:
     comparisons = _compared(bench, figures[bench.data]["test_accuracy"], others)
     write_text(folder / "runs.csv", runs_csv(searches, figures))
     _write_regret(folder, bench, searches, others)
-    if len(bench.objective.names) > 1:
-        _write_front(folder, bench, searches[0])
+    front = _write_front(folder, bench, searches) if bench.yardstick else {}
     facts = _facts(folder, bench, searches, time.perf_counter() - started)
-    result = facts | _summary(bench, figures) | {"comparisons": [vars(c) for c in comparisons]}
+    result = (
+        facts | _summary(bench, figures) | front | {"comparisons": [vars(c) for c in comparisons]}
+    )
     write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
     print(benchmark_text(result, _published(bench), [c.words() for c in comparisons], folder))
     return float(result["validation_accuracy"]["mean"])
@@ -75,6 +78,7 @@ class _Benchmark:
         make: makes the strategy of a seed.
         evaluation: looks genotypes up.
         objective: makes rewards.
+        yardstick: the table's front where the objective keeps two values apart.
     """
 
     strategy: str
@@ -84,6 +88,7 @@ class _Benchmark:
     make: "Callable[[int], BlackBoxStrategy]"
     evaluation: "TabularEvaluation"
     objective: "Objective"
+    yardstick: "Yardstick | None"
 
 
 def _prepare(cfg: DictConfig, folder: Path) -> _Benchmark:
@@ -96,6 +101,7 @@ def _prepare(cfg: DictConfig, folder: Path) -> _Benchmark:
     from nas_lightning.core.objective import Objective
     from nas_lightning.core.search_space import SearchSpace
     from nas_lightning.core.strategy import BlackBoxStrategy
+    from nas_lightning.evaluation.hypervolume import Yardstick
     from nas_lightning.evaluation.tabular import TabularEvaluation
     from nas_lightning.evaluation.trials import check_fit
     from nas_lightning.outcome import choice_of
@@ -123,6 +129,7 @@ def _prepare(cfg: DictConfig, folder: Path) -> _Benchmark:
         make,
         evaluation,
         objective,
+        Yardstick(evaluation, objective, cfg.reference) if len(objective.names) > 1 else None,
     )
 
 
@@ -191,13 +198,27 @@ def _write_regret(
         draw_regret(path, curves, bench.data, len(searches))
 
 
-def _write_front(folder: Path, bench: _Benchmark, search: "Simulated") -> None:
-    """Writes the Pareto front of the first seed's search."""
-    from nas_lightning.callbacks.atomic import write_text
+def _write_front(folder: Path, bench: _Benchmark, searches: "list[Simulated]") -> dict[str, Any]:
+    """Writes the first seed's Pareto front and the hypervolume; returns the latter's figures."""
+    from nas_lightning.callbacks.atomic import replacing, write_text
+    from nas_lightning.evaluation.figures import regret_csv, summarised
+    from nas_lightning.evaluation.hypervolume import hypervolume_curve
     from nas_lightning.evaluation.pareto import pareto_front
+    from nas_lightning.reports.front import draw_front
 
-    front = pareto_front(search.kept, bench.objective)
+    assert bench.yardstick is not None
+    front = pareto_front(searches[0].kept, bench.objective)
     write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")
+    curve, shares = hypervolume_curve(searches, bench.yardstick)
+    write_text(folder / "hypervolume.csv", regret_csv(curve))
+    found = [list(child["values"].values()) for child in front["front"]]
+    with replacing(folder / "front.png") as path:
+        true = bench.yardstick.front
+        draw_front(path, bench.objective.names, found, true, curve, len(searches))
+    figures = summarised({"share": shares})["share"]
+    median = statistics.median(shares)
+    reference = list(bench.yardstick.reference)
+    return {"hypervolume": {"median": median, **figures, "reference": reference}}
 
 
 def _facts(

@@ -107,6 +107,8 @@ class BenchmarkConfig:
         seed: seed of the first search; the others follow.
         seeds: number of searches.
         budget_s: simulated seconds of training of each; null leaves the end to strategy.trials.
+        reference: point that bounds the hypervolume where an objective keeps two values apart,
+            one entry a value; null, or none at all, takes the table's worst.
         compare: folders of earlier benchmarks to compare with.
         search_space, strategy, evaluation, objective: the groups.
         data: whose name says which of the table's columns are read; no data are loaded.
@@ -115,6 +117,7 @@ class BenchmarkConfig:
     seed: int = 0
     seeds: int = 500
     budget_s: float | None = 12000.0
+    reference: list[float | None] = field(default_factory=list)
     compare: list[str] = field(default_factory=list)
     search_space: dict[str, Any] = MISSING
     strategy: dict[str, Any] = MISSING

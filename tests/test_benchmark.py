@@ -77,6 +77,14 @@ def test_values_kept_apart_leave_a_front(tmp_path):
     values = [tuple(entry["values"].values()) for entry in front["front"]]
     assert front["names"] == ["validation_accuracy", "latency_ms"]
     assert values == sorted(values, reverse=True)
+    volume = result_of(tmp_path)["hypervolume"]
+    assert 0 < volume["median"] <= 1
+    assert volume["reference"][0] < 0.5
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+    with (tmp_path / "hypervolume.csv").open() as file:
+        shares = [float(row["median"]) for row in csv.DictReader(file)]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(volume["median"], rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,11 @@ def benchmark_text(
         lines.append(CAVEAT)
     best = f"{100 * result['best_in_table']:.2f}"
     lines += ["", f"the best child of the table has {best} on {result['data']}'s test set"]
+    if volume := result.get("hypervolume"):
+        lines.append(
+            f"hypervolume: {100 * volume['median']:.2f} % of the table's front (median), reference "
+            f"{', '.join(f'{value:g}' for value in volume['reference'])}"
+        )
     lines += ["", *comparisons] if comparisons else []
     return "\n".join([*lines, "", f"files {folder}", f"regret {folder / 'regret.png'}"])
 
