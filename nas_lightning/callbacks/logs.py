@@ -36,6 +36,14 @@ class MetricsLog(Callback):
         self.path = path
         self.rows: list[dict[str, Any]] = []
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Tells loggers the last epoch of a resumed training again.
+
+        Lightning hands them an epoch after its checkpoint: a kill between the two loses it.
+        """
+        for logger in trainer.loggers if self.rows else ():
+            logger.log_metrics(dict(self.rows[-1]), self.rows[-1]["epoch"])
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Adds the epoch's row; the file is replaced as a whole."""
         values = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}

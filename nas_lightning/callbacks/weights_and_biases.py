@@ -146,10 +146,12 @@ class WeightsAndBiases(Dashboard):
             self._axis = axis
         run.log(dict(values))
 
-    @rank_zero_only
     def _check_login(self) -> None:
+        """Refuses an online run without a login, in all processes alike."""
         import wandb
 
+        if (self.mode or os.environ.get("WANDB_MODE")) in ("offline", "disabled"):
+            return
         general = wandb.setup().settings.mode
         if {self.mode or general, general} != {"online"}:  # a login fails where WANDB_MODE is not
             return

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from listener import Listener
 
 from nas_lightning.callbacks.logs import AlphaLog, GenotypeLog, MetricsLog, csv_text
 
@@ -34,6 +35,16 @@ def test_resumed_metrics_keep_the_rows_of_the_checkpoint_alone(tmp_path, trainer
     trainer.callback_metrics = {"a": 3.0}
     resumed.on_train_epoch_end(trainer, module)
     assert (tmp_path / "metrics.csv").read_text() == "epoch,a\n0,1.0\n1,3.0\n"
+
+
+def test_loggers_are_told_the_last_epoch_of_a_resumed_training_again(tmp_path, trainer, module):
+    trainer.loggers = [Listener()]
+    log = MetricsLog(tmp_path / "metrics.csv")
+    log.on_train_start(trainer, module)
+    assert trainer.loggers[0].told == []
+    log.load_state_dict({"rows": [{"epoch": 0, "a": 1.0}, {"epoch": 1, "a": 2.0}]})
+    log.on_train_start(trainer, module)
+    assert trainer.loggers[0].told == [("metrics", {"epoch": 1, "a": 2.0}, 1)]
 
 
 def test_alphas_are_kept_from_before_the_first_epoch(tmp_path, trainer, module):
