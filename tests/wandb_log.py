@@ -7,6 +7,7 @@ message `Record` of W&B's own protocol.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ WHOLE, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 def messages(content: bytes) -> Iterator[bytes]:
     """Yields the data of every record."""
-    assert content[:4] == HEADER
+    assert content[:4] in (HEADER, b"")
     place, parts = FRAME, []
     while place + FRAME <= len(content):
         if (left := BLOCK - place % BLOCK) < FRAME:  # too short for a record: zeros
@@ -60,8 +61,16 @@ class LoggedRun:
 
 
 def read_run(folder: Path) -> LoggedRun:
-    """Returns what the log in a run's folder holds."""
+    """Returns what the log in a finished run's folder holds; its end may come a moment later."""
     (path,) = folder.glob("*.wandb")
+    for _ in range(200):
+        if (found := _read(path)).exit_code is not None:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{path} does not end")
+
+
+def _read(path: Path) -> LoggedRun:
     found = LoggedRun()
     for data in messages(path.read_bytes()):
         record = Record()
