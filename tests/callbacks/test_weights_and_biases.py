@@ -107,7 +107,8 @@ def test_a_run_of_a_sweeps_agent_is_the_search_and_the_child_one_beside_it(fresh
         board = WeightsAndBiases(each)
         board.log_hyperparams({})
         board.close(is_failed=False)
-    search, child = logged(facts.folder)
+    found = {each.job_type: each for each in logged(facts.folder)}
+    search, child = found["search"], found["child"]
     assert (search.id, search.sweep) == ("run12345", "swp12345")
     assert child.id != "run12345"
     assert child.sweep == ""
