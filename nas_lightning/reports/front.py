@@ -34,7 +34,7 @@ def draw_front(
         (true, TRUE, "the table's"),
         (found, FOUND, "found (first seed)"),
     ):
-        first, second = zip(*sorted(points), strict=True)
+        first, second = zip(*sorted(map(tuple, points)), strict=True)
         front.plot(second, first, "o-", color=colour, markersize=3.5, linewidth=1, label=label)
     front.set_xlabel(names[1].replace("_", " "))
     front.set_ylabel(names[0].replace("_", " "))
