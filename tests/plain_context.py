@@ -25,6 +25,8 @@ def one_shot(name, space=SPACE, seed=0, **more):
     node = OmegaConf.load(config_dir() / "strategy" / f"{name}.yaml")
     if name == "pc_darts" and not space.has_partial_channels:
         more = {"partial": 1} | more
+    if name == "enas":
+        more = {"steps": 3, "aggregate": 3, "samples": 10} | more  # tests need no more
     return make(OmegaConf.merge(node, more), "strategy", space=space, seed=seed)
 
 

@@ -89,7 +89,7 @@ def test_the_loss_is_reinforce_with_entropy_in_the_reward_a_baseline_and_the_ski
 
 def test_the_controller_learns_what_is_rewarded():
     space = PlantedLayers()
-    strategy = one_shot("enas", space, steps=40, skip_weight=0.0)
+    strategy = one_shot("enas", space, steps=40, aggregate=10, skip_weight=0.0)
     context = PlainContext(strategy, space)
     context.optimizers["alpha"] = torch.optim.Adam(strategy.parameters(), 0.02, (0.0, 0.999))
     best = space.mixture(space.best())
@@ -133,7 +133,7 @@ def test_the_best_of_the_last_samples_is_found():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"steps": 0}, r"strategy.steps \(0\), aggregate \(10\)"),
+        ({"steps": 0}, r"strategy.steps \(0\), aggregate \(3\)"),
         ({"skip_target": 1.0}, r"skip_target \(1.0\) in \(0, 1\)"),
         ({"entropy_weight": -1.0}, r"entropy_weight \(-1.0\)"),
     ],

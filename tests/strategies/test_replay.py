@@ -22,7 +22,7 @@ def is_black_box(path):
 
 FILES = [p for p in sorted((config_dir() / "strategy").glob("*.yaml")) if is_black_box(p)]
 SPACES = {"plain": NasBench201Space(), "conditional": DartsSpace(nodes=2)}
-TRIALS = 30
+TRIALS = 20
 
 
 def made(path, space, seed=3):
