@@ -55,7 +55,8 @@ class Figure:
             return "-"
         if self.is_share:
             values = [100 * value for value in values]
-        digits = 2 if self.is_share else 0 if max(map(abs, values)) >= 100 else 4
+        is_count = all(value.is_integer() for value in values)
+        digits = 2 if self.is_share else 0 if is_count or max(map(abs, values)) >= 100 else 4
         spread = f" \u00b1 {stdev(values):.{digits}f}" if len(values) > 1 else ""
         return f"{mean(values):.{digits}f}{spread}"
 
