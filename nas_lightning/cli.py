@@ -39,7 +39,7 @@ Job = Callable[[DictConfig, Path], float | None]
 
 PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR = "HYDRA_FULL_ERROR"
-PROGRESS = ("result.json", "trials.jsonl", "checkpoints/last.ckpt", "child/last.ckpt")
+PROGRESS = ("result.json", "trials.jsonl", "proxies.csv", "*/last.ckpt")
 
 
 def run(config_name: str, job: Job) -> None:
@@ -289,7 +289,7 @@ def _composed_folder(name: str, overrides: list[str], key: str) -> Path:
 
 def _check_unused(folder: Path) -> None:
     """Refuses a folder where a run got somewhere: a new one would mix up their files."""
-    if any((folder / name).exists() for name in PROGRESS):
+    if any(path for pattern in PROGRESS for path in folder.glob(pattern)):
         raise ValueError(
             f"the folder {folder} must not hold a run already; choose another one, or go on "
             f"with it: resume={folder}"

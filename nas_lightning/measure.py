@@ -21,14 +21,18 @@ def job(cfg: DictConfig, folder: Path) -> None:
 
     Args:
         cfg: the composed configuration.
-        folder: the run's folder.
+        folder: the run's folder; what an interrupted run left there is gone on with.
 
     Raises:
         ValueError: there is nothing of that name, or a value is impossible.
     """
+    from nas_lightning.outcome import finished
+
     kinds = {"proxies": _proxies}
     if cfg.what not in kinds:
         raise ValueError(f"unknown what '{cfg.what}'; choose from: {', '.join(kinds)}")
+    if finished(folder):
+        return
     kinds[cfg.what](cfg, folder)
 
 
@@ -37,7 +41,7 @@ def _proxies(cfg: DictConfig, folder: Path) -> None:
     from nas_lightning import build
     from nas_lightning.callbacks.atomic import write_text
     from nas_lightning.evaluation.candidates import Candidates
-    from nas_lightning.evaluation.proxy_study import correlations, rows_csv, study
+    from nas_lightning.evaluation.proxy_study import correlations, study
     from nas_lightning.evaluation.tabular import TabularEvaluation
     from nas_lightning.outcome import choice_of, command_of, versions
 
@@ -55,7 +59,8 @@ def _proxies(cfg: DictConfig, folder: Path) -> None:
         if number % max(1, cfg.children // 10) == 0:
             print(f"{number}/{cfg.children} children", file=sys.stderr, flush=True)
 
-    rows = study(run, table, cfg.children, cfg.batch_size, cfg.seed, tell)
+    path = folder / "proxies.csv"
+    rows = study(run, table, path, cfg.children, cfg.batch_size, cfg.seed, tell)
     found = correlations(rows)
     result = {
         "space": parts.space.name,
@@ -67,7 +72,6 @@ def _proxies(cfg: DictConfig, folder: Path) -> None:
         "versions": versions(),
         "command": command_of(folder),
     }
-    write_text(folder / "proxies.csv", rows_csv(rows))
     write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
     print(f"Spearman with validation accuracy after {table.epochs} epochs, {len(rows)} children:")
     for name, value in found.items():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "drop_torn_line"]
 
 ASKED = b'{"event": "asked"'  # as json writes it
 
@@ -27,7 +27,7 @@ class Journal:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-        self._drop_torn_line()
+        drop_torn_line(path)
         self._asked = {e["trial"] for e in self.events() if e["event"] == "asked"}
 
     def append(self, event: dict[str, Any]) -> None:
@@ -56,14 +56,6 @@ class Journal:
                     if event["event"] == "told":
                         yield event
 
-    def _drop_torn_line(self) -> None:
-        size = self.path.stat().st_size
-        with self.path.open("rb") as file:
-            torn = sum(len(line) for line in file if not line.endswith(b"\n"))
-        if torn:
-            with self.path.open("r+b") as file:
-                file.truncate(size - torn)
-
     def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         try:
             event = json.loads(line)
@@ -75,3 +67,13 @@ class Journal:
             f"{self.path}, line {number} is no event of a search: {line[:60]!r}; "
             "remove the file to begin anew"
         )
+
+
+def drop_torn_line(path: Path) -> None:
+    """Takes off a file's last line if an interruption cut it short."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        torn = sum(len(line) for line in file if not line.endswith(b"\n"))
+    if torn:
+        with path.open("r+b") as file:
+            file.truncate(size - torn)

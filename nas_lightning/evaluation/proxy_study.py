@@ -1,25 +1,28 @@
 """How well zero-cost proxies rank the children of a benchmark table."""
 
-import csv
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
 
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.candidates import Candidates
 from nas_lightning.evaluation.proxies import PROXIES
+from nas_lightning.evaluation.row_file import Row, RowFile
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.evaluation.zero_cost import SIZES, first_batch, proxy_value
 
-__all__ = ["correlations", "rows_csv", "study"]
+__all__ = ["correlations", "study"]
 
-Row = dict[str, float | str]
+NAMES = (*PROXIES, *SIZES)
 
 
 def study(
     run: Candidates,
     table: TabularEvaluation,
+    path: Path,
     children: int,
     batch_size: int,
     seed: int,
@@ -27,16 +30,19 @@ def study(
 ) -> list[Row]:
     """Returns proxies and tabular validation accuracy of different random children.
 
+    Rows that the file has by now are an interrupted study's: their children are not judged again.
+
     Args:
         run: what to judge on and with.
         table: tells the accuracy.
+        path: CSV file that takes every row before the next child is judged.
         children: how many, at least 2.
-        batch_size: images that a proxy sees; all children see the same.
+        batch_size: images that a proxy sees, at least 2; all children see the same.
         seed: seed of the draws and of the children's params.
-        tell: is told how many are done.
+        tell: is told how many are done, those of the file included.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: a number is out of its range, or the file's rows are of other children.
     """
     most = run.space.count()
     if not 2 <= children <= most or batch_size < 2:
@@ -44,19 +50,20 @@ def study(
             f"children ({children}) must be between 2 and the space's {most}, batch_size "
             f"({batch_size}) at least 2; use e.g. 200 and 64"
         )
+    file = RowFile(path, ("genotype_id", "accuracy", *NAMES))
+    drawn = _drawn(run.space, children, seed)
+    _check_rows(file, drawn)
     batch = first_batch(run, batch_size)
-    rng, drawn = Random(keyed_seed(seed, "children")), dict[str, Row]()
-    while len(drawn) < children:
-        genotype = run.space.sample(rng)
-        if genotype.id not in drawn:
-            own = keyed_seed(seed, genotype.id)
-            figures, _ = table.evaluate(Trial(0, genotype), seed)
-            row: Row = {"genotype_id": genotype.id, "accuracy": figures["validation_accuracy"]}
-            for name in (*PROXIES, *SIZES):
-                row[name] = proxy_value(run, genotype, name, batch, own)
-            drawn[genotype.id] = row
-            tell(len(drawn))
-    return list(drawn.values())
+    if file.rows:
+        tell(len(file.rows))
+    for genotype in drawn[len(file.rows) :]:
+        figures, _ = table.evaluate(Trial(0, genotype), seed)
+        own = keyed_seed(seed, genotype.id)
+        row: Row = {"genotype_id": genotype.id, "accuracy": figures["validation_accuracy"]}
+        row |= {name: proxy_value(run, genotype, name, batch, own) for name in NAMES}
+        file.append(row)
+        tell(len(file.rows))
+    return file.rows
 
 
 def correlations(rows: Sequence[Row]) -> dict[str, float]:
@@ -64,17 +71,27 @@ def correlations(rows: Sequence[Row]) -> dict[str, float]:
     from scipy.stats import spearmanr
 
     accuracy = [row["accuracy"] for row in rows]
-    names = [name for name in rows[0] if name not in ("genotype_id", "accuracy")]
     found = {
-        name: float(spearmanr([row[name] for row in rows], accuracy).statistic) for name in names
+        name: float(spearmanr([row[name] for row in rows], accuracy).statistic) for name in NAMES
     }
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 
-def rows_csv(rows: Sequence[Mapping[str, float | str]]) -> str:
-    """Returns a row a child."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def _drawn(space: SearchSpace, children: int, seed: int) -> list[Genotype]:
+    """Returns so many different random genotypes."""
+    rng, drawn = Random(keyed_seed(seed, "children")), dict[str, Genotype]()
+    while len(drawn) < children:
+        genotype = space.sample(rng)
+        drawn.setdefault(genotype.id, genotype)
+    return list(drawn.values())
+
+
+def _check_rows(file: RowFile, drawn: Sequence[Genotype]) -> None:
+    ids = [genotype.id for genotype in drawn]
+    for number, row in enumerate(file.rows):
+        if number >= len(ids) or row["genotype_id"] != ids[number]:
+            wanted = ids[number] if number < len(ids) else "no more"
+            raise ValueError(
+                f"{file.path} tells of genotype {row['genotype_id']} in row {number + 1}, this "
+                f"study judges {wanted}: it belongs to another study; use a new folder"
+            )
