@@ -103,9 +103,8 @@ class TrialBoard:
         show_scores(self.dashboards, space, self.history, scores, moment)
 
     def _show(self, trial: Trial) -> None:
-        assert trial.reward is not None, "a finished trial has a reward"
-        is_better, moment = trial.reward > self._best, {"trial": trial.number}
-        self._best = max(self._best, trial.reward)
+        is_better, moment = trial.told_reward > self._best, {"trial": trial.number}
+        self._best = max(self._best, trial.told_reward)
         if trial.number < self.shown:
             return
         values = {"search/reward": trial.reward}

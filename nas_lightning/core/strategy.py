@@ -249,6 +249,12 @@ class Trial:
     measurements: Mapping[str, float] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def told_reward(self) -> float:
+        """The reward of a trial that was told."""
+        assert self.reward is not None, f"trial {self.number} has no reward: it was not told yet"
+        return self.reward
+
 
 class BlackBoxStrategy(ABC):
     """A strategy that proposes genotypes and learns from their rewards.

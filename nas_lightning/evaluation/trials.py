@@ -129,7 +129,7 @@ def best_trial(trials: list[Trial]) -> Trial:
 
     Only those of the largest budget are compared: a child that was trained less says little.
     """
-    return max(trials, key=lambda trial: (trial.budget, _reward(trial), -trial.number))
+    return max(trials, key=lambda trial: (trial.budget, trial.told_reward, -trial.number))
 
 
 def chosen_trial(trials: list[Trial], objective: Objective) -> Trial:
@@ -151,11 +151,6 @@ def chosen_trial(trials: list[Trial], objective: Objective) -> Trial:
 
 def _listed(names: tuple[str, ...], values: tuple[float, ...]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in zip(names, values, strict=True))
-
-
-def _reward(trial: Trial) -> float:
-    assert trial.reward is not None, "a finished trial has a reward"
-    return trial.reward
 
 
 def _is_affordable(

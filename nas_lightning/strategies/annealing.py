@@ -84,7 +84,7 @@ class Annealing(BlackBoxStrategy):
     def accepts(self, trial: Trial) -> bool:
         """Returns whether a child is accepted after the one that is."""
         assert self.accepted is not None
-        gain = _reward(trial) - _reward(self.accepted)
+        gain = trial.told_reward - self.accepted.told_reward
         if gain >= 0:
             return True
         draw = Random(keyed_seed(self.seed, "acceptance", trial.number)).random()
@@ -115,8 +115,3 @@ def _kind(difference: int) -> str:
     if difference == 0:
         return "swap"
     return "grow" if difference > 0 else "shrink"
-
-
-def _reward(trial: Trial) -> float:
-    assert trial.reward is not None, "a told trial has a reward"
-    return trial.reward

@@ -60,7 +60,7 @@ class Evolution(BlackBoxStrategy):
         rng = Random(keyed_seed(self.seed, "evolution", number))
         if len(self.members) < self.population:
             return Trial(number, self.space.sample(rng))
-        winner = max(rng.choices(self.members, k=self.sample), key=_reward)
+        winner = max(rng.choices(self.members, k=self.sample), key=lambda trial: trial.told_reward)
         return Trial(number, self.space.mutate(winner.genotype, rng))
 
     def tell(self, trial: Trial) -> None:
@@ -71,10 +71,5 @@ class Evolution(BlackBoxStrategy):
             self.members[self._told % self.population] = trial
         else:
             self.members.append(trial)
-            self.members.remove(min(self.members, key=_reward))
+            self.members.remove(min(self.members, key=lambda trial: trial.told_reward))
         self._told += 1
-
-
-def _reward(trial: Trial) -> float:
-    assert trial.reward is not None, "a member was told"
-    return trial.reward

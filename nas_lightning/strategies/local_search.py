@@ -54,7 +54,7 @@ class LocalSearch(BlackBoxStrategy):
     def tell(self, trial: Trial) -> None:
         """Notes a genotype's reward, and moves or begins anew where it is time to."""
         self._seen.add(trial.genotype)
-        is_better = self.best is None or _reward(trial) > _reward(self.best)
+        is_better = self.best is None or trial.told_reward > self.best.told_reward
         self.best = trial if is_better else self.best
         if self.left_to_draw:
             self.left_to_draw -= 1
@@ -77,8 +77,3 @@ class LocalSearch(BlackBoxStrategy):
                 return
         self.best = self.centre = None
         self.left_to_draw = self.start
-
-
-def _reward(trial: Trial) -> float:
-    assert trial.reward is not None, "a told trial has a reward"
-    return trial.reward

@@ -135,10 +135,8 @@ class PolicyGradient(BlackBoxStrategy):
 
     def _shaped(self, trial: Trial) -> float:
         """Returns the reward raised to its power; a negative one keeps its sign."""
-        reward = trial.reward
-        assert reward is not None, "a told trial has a reward"
-        size = float(abs(reward) ** self.reward_power)
-        return size if reward >= 0 else -size
+        size = float(abs(trial.told_reward) ** self.reward_power)
+        return size if trial.told_reward >= 0 else -size
 
 
 def _check(

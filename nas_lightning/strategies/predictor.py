@@ -83,7 +83,7 @@ class Predictor(BlackBoxStrategy):
     def _chosen(self, number: int) -> list[Genotype]:
         """Returns the candidates that a drawn prediction likes best, the best one last."""
         rng = Random(self._key("candidates", number))
-        best = sorted(self.told, key=_reward)[-BEST:]
+        best = sorted(self.told, key=lambda trial: trial.told_reward)[-BEST:]
         seen = {trial.genotype for trial in self.told}
         mutated = [self._moved(rng.choice(best).genotype, rng) for _ in range(self.candidates)]
         fresh = list(dict.fromkeys(g for g in mutated if g not in seen)) or mutated[:1]
@@ -104,7 +104,7 @@ class Predictor(BlackBoxStrategy):
         names = sorted(set().union(*(self._features(g) for g in [*learned, *genotypes])))
         column = {name: index for index, name in enumerate(names)}
         x, judged = self._encoded(learned, column), self._encoded(genotypes, column)
-        rewards = torch.tensor([_reward(trial) for trial in self.told])
+        rewards = torch.tensor([trial.told_reward for trial in self.told])
         y = (rewards - rewards.mean()) / rewards.std().clamp_min(1e-6)
         generator = torch.Generator().manual_seed(self._key("ensemble", number))
         networks = _Ensemble(self.ensemble, len(names), self.hidden, generator)
@@ -196,8 +196,3 @@ class _Ensemble(nn.Module):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-
-
-def _reward(trial: Trial) -> float:
-    assert trial.reward is not None, "a told trial has a reward"
-    return trial.reward

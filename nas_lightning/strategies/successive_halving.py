@@ -69,7 +69,7 @@ class Brackets(BlackBoxStrategy):
         children, rungs = self.brackets[self._bracket]
         if self._waiting or len(self._told) < (children if self._rung == 0 else 1):
             return
-        best = sorted(self._told, key=lambda t: (-_reward(t), t.number))
+        best = sorted(self._told, key=lambda t: (-t.told_reward, t.number))
         self._waiting = best[: len(best) // self.eta]
         self._told, self._rung = [], self._rung + 1
         if self._rung == rungs or not self._waiting:
@@ -122,8 +122,3 @@ def check_rungs(eta: int, rungs: int) -> None:
             f"strategy.eta ({eta}) must be at least 2 and rungs ({rungs}) at least 1; use e.g. 3 "
             "and 3"
         )
-
-
-def _reward(trial: Trial) -> float:
-    assert trial.reward is not None, "a told trial has a reward"
-    return trial.reward

@@ -5,7 +5,7 @@ import torch
 
 from nas_lightning.core.choices import Choice, Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
+from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy, Trial
 
 SPACE = SimpleNamespace(
     choices=(Choice("a", ("x", "y", "z"), "op", "g"), Choice("b", ("x", "y"), "op", "g")),
@@ -110,3 +110,9 @@ def test_a_search_without_trials_is_refused():
 
     with pytest.raises(ValueError, match=r"strategy.trials \(0\) must be at least 1; use e.g. 8"):
         Nothing(SPACE, 0, 0)
+
+
+def test_a_trial_that_was_not_told_has_no_reward_to_give():
+    assert Trial(3, SPACE, reward=0.5).told_reward == 0.5
+    with pytest.raises(AssertionError, match="trial 3 has no reward: it was not told yet"):
+        _ = Trial(3, SPACE).told_reward
