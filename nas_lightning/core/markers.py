@@ -5,6 +5,7 @@ mixture's row of its name; outside it stands for the only option that is left, a
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -38,8 +39,8 @@ def mixing(mixture: Mixture | None) -> Iterator[None]:
         _current.reset(token)
 
 
-class Mark(nn.Module):
-    """A choice inside a module; abstract.
+class Mark(nn.Module, ABC):
+    """A choice inside a module.
 
     Args:
         name: name of the choice; marks of one name and the same options are decided together.
@@ -81,26 +82,26 @@ class Mark(nn.Module):
         weighted = [weights[i].to(terms[i].dtype) * terms[i] for i in chosen]
         return sum(weighted[1:], start=weighted[0])
 
+    @abstractmethod
     def outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
         """Returns the output of each chosen option by its index."""
-        raise NotImplementedError
 
+    @abstractmethod
     def alone(self, x: Tensor) -> Tensor:
         """Returns the output of the only option that is left."""
-        raise NotImplementedError
 
+    @abstractmethod
     def keep(self, option: str) -> None:
         """Removes every part that an option does not use; builds a child, once."""
-        raise NotImplementedError
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
         """Yields each part and the factor that weighs it (see `core.cost`)."""
         for part, users in self.scopes():
             yield part, (Factor(self.row, tuple(float(o in users) for o in self.options)),)
 
+    @abstractmethod
     def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
         """Yields each part and the options that use it."""
-        raise NotImplementedError
 
 
 class OneOf(Mark):

@@ -6,6 +6,7 @@ for ReLU-convolution-BatchNorm order, plain and asymmetric convolutions and larg
 Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326) for convolutions with a bias.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -72,14 +73,14 @@ class State:
         return self._known[key]
 
 
-class Operation(nn.Module):
+class Operation(nn.Module, ABC):
     """An operation of a branch: a module that maps a `State` to images."""
 
     is_identity = False
 
+    @abstractmethod
     def forward(self, state: State) -> Tensor:
         """Returns the operation's output (N, C', H', W')."""
-        raise NotImplementedError
 
 
 class Skip(Operation):
