@@ -157,7 +157,47 @@ class OneOf(Mark):
             yield part, (option,)
 
 
-class Optional(Mark):
+class _Counted(Mark):
+    """A chain of modules of which the first ones run, as many as is chosen.
+
+    Args:
+        name: name of the choice.
+        options: what can be chosen.
+        kind: "skip" or "size".
+        counts: how many modules each option runs; 0 passes the input unchanged.
+    """
+
+    parts: nn.ModuleList
+
+    def __init__(self, name: str, options: Sequence[str], kind: str, counts: Sequence[int]) -> None:
+        super().__init__(name, options, kind)
+        self.counts = tuple(counts)
+
+    def outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
+        """Returns the output of each chosen option by its index."""
+        after = [x]
+        for part in self.parts[: max(self.counts[index] for index in chosen)]:
+            after.append(part(after[-1]))
+        return {index: after[self.counts[index]] for index in chosen}
+
+    def alone(self, x: Tensor) -> Tensor:
+        """Returns the output of all modules that are left; the input where none is."""
+        for part in self.parts:
+            x = part(x)
+        return x
+
+    def keep(self, option: str) -> None:
+        """Removes the modules that an option does not run."""
+        self.parts = self.parts[: self.counts[self.options.index(option)]]
+
+    def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
+        """Yields each module and the options that run it."""
+        counts = dict(zip(self.options, self.counts, strict=True))
+        for number, part in enumerate(self.parts):
+            yield part, tuple(option for option in self.options if counts[option] > number)
+
+
+class Optional(_Counted):
     """A module that may be left out; then its input passes unchanged.
 
     Args:
@@ -166,30 +206,11 @@ class Optional(Mark):
     """
 
     def __init__(self, name: str, module: nn.Module) -> None:
-        super().__init__(name, (NO, YES), "skip")
+        super().__init__(name, (NO, YES), "skip", (0, 1))
         self.parts = nn.ModuleList([module])
 
-    def outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
-        """Returns the output of each chosen option by its index."""
-        return {index: self.parts[0](x) if index else x for index in chosen}
 
-    def alone(self, x: Tensor) -> Tensor:
-        """Returns the module's output, or the input where the module was left out."""
-        for part in self.parts:
-            x = part(x)
-        return x
-
-    def keep(self, option: str) -> None:
-        """Removes the module where the option is "no"."""
-        self.parts = self.parts[: int(option == YES)]
-
-    def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
-        """Yields the module and the option that uses it."""
-        for part in self.parts:
-            yield part, (YES,)
-
-
-class Repeat(Mark):
+class Repeat(_Counted):
     """A module repeated, each time with params of its own.
 
     Args:
@@ -205,38 +226,15 @@ class Repeat(Mark):
     def __init__(
         self, name: str, module: nn.Module | Callable[[], nn.Module], counts: Sequence[int]
     ) -> None:
-        super().__init__(name, [str(count) for count in counts], "size")
+        super().__init__(name, [str(count) for count in counts], "size", counts)
         if min(counts) < 0:
             raise ValueError(f"counts of '{name}' ({list(counts)}) must be at least 0")
-        self.counts = tuple(counts)
         self.parts = nn.ModuleList(_copy(module) for _ in range(max(counts)))
         if any(isinstance(m, Mark) for m in self.parts.modules()):
             raise ValueError(
                 f"the module that '{name}' repeats must hold no choice of its own; put the choice "
                 "around it"
             )
-
-    def outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
-        """Returns the output of each chosen option by its index."""
-        after = [x]
-        for part in self.parts[: max(self.counts[index] for index in chosen)]:
-            after.append(part(after[-1]))
-        return {index: after[self.counts[index]] for index in chosen}
-
-    def alone(self, x: Tensor) -> Tensor:
-        """Returns the output of all repetitions that are left."""
-        for part in self.parts:
-            x = part(x)
-        return x
-
-    def keep(self, option: str) -> None:
-        """Removes the repetitions beyond a count."""
-        self.parts = self.parts[: int(option)]
-
-    def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
-        """Yields each repetition and the counts that use it."""
-        for number, part in enumerate(self.parts):
-            yield part, tuple(str(count) for count in self.counts if count > number)
 
 
 def marks(module: nn.Module, given: Given = ()) -> Iterator[tuple[Mark, Given]]:
