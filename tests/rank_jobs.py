@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import planted_search
+import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
@@ -78,6 +80,22 @@ def search(folder, order="first", batch_norm="fixed", callbacks=(), resume=None,
     trainer.fit(module, data().search(), ckpt_path=resume, weights_only=True)
     statistics = [b.clone() for b in module.supernet.buffers() if b.is_floating_point()]
     return strategy.alpha.detach().clone(), torch.cat(statistics)
+
+
+def planted(name, folder, **options):
+    """Searches with a strategy; returns all that it holds, its rewards, and what it found."""
+    rewards, validate = [], SupernetModule.validate
+
+    def noted(*arguments, **more):
+        rewards.append(validate(*arguments, **more))
+        return rewards[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SupernetModule, "validate", noted)
+        module = planted_search.search(name, folder, epochs=2, **options)
+    state = dict(module.strategy.state_dict())
+    draws = state.pop("_extra_state")["rng"]
+    return state, draws, torch.tensor(rewards, dtype=torch.float64), module.found.id
 
 
 def error_of(job, *arguments, **more):

@@ -12,11 +12,13 @@ import torch
 import torch.nn.functional as F
 from command import rows
 from lightning.pytorch.callbacks import Callback
+from plain_context import ONE_SHOT
 
 from nas_lightning.modules.hardware import Hardware
 
 pytestmark = pytest.mark.ddp
 
+ALIKE = {"batch_norm": "fixed", "precision": "64-true"}
 EXACT = 1e-9  # float64; sums over two halves of a batch round differently from one over all
 
 
@@ -84,6 +86,28 @@ def test_two_processes_write_the_alphas_of_one(pair, tmp_path, order):
     assert torch.equal(first, second)
     torch.testing.assert_close(first, alone, rtol=0, atol=EXACT)
     torch.testing.assert_close(weights(two), weights(one), rtol=0, atol=EXACT)
+
+
+@pytest.mark.parametrize("name", ONE_SHOT)
+def test_two_processes_search_as_one_with_every_strategy(pair, tmp_path, name):
+    state, draws, rewards, found = rank_jobs.planted(name, tmp_path / "one", **ALIKE)
+    results = pair("planted", name, tmp_path / "two", devices=2, **ALIKE)
+    for result in results:
+        torch.testing.assert_close(result[0], state, rtol=0, atol=EXACT)
+        assert torch.equal(result[1], draws)
+        torch.testing.assert_close(result[2], rewards, rtol=0, atol=EXACT)
+        assert result[3] == found
+    torch.testing.assert_close(results[0][0], results[1][0], rtol=0, atol=0)
+    torch.testing.assert_close(
+        weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=EXACT
+    )
+
+
+@pytest.mark.parametrize("name", ONE_SHOT)
+def test_two_processes_agree_with_each_other_whatever_their_statistics(pair, tmp_path, name):
+    first, second = pair("planted", name, tmp_path, devices=2)
+    torch.testing.assert_close(first[:3], second[:3], rtol=0, atol=0)
+    assert first[3] == second[3]
 
 
 def test_synchronised_statistics_make_two_processes_one_with_batchnorm_too(pair, tmp_path):
