@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from random import Random
 from typing import Any, Protocol
 
 import torch
@@ -212,6 +213,10 @@ class OneShotStrategy(nn.Module, ABC):
             support = tuple(tuple(i for i, good in enumerate(row) if good) for row in rows)
             self._support = version, support
         return self._support[1]
+
+    def random(self) -> Random:
+        """Returns a generator of Python's, seeded by a draw from the strategy's own."""
+        return Random(int(torch.randint(2**62, (), generator=self.rng)))
 
     def get_extra_state(self) -> dict[str, Tensor]:
         """Returns the state of the generator, for state_dict."""

@@ -10,7 +10,6 @@ controller are fewer by default, as short searches have few epochs.
 
 from collections.abc import Iterable, Sequence
 from itertools import cycle, islice
-from random import Random
 
 import torch
 from torch import Tensor
@@ -174,8 +173,7 @@ class Enas(OneShotStrategy):
         return context.validate(mixture, batches, batch_statistics=True)
 
     def _draw(self) -> Genotype:
-        rng = Random(int(torch.randint(2**62, (), generator=self.rng)))
-        return self.space.genotype(self.controller.sample(rng, {}))
+        return self.space.genotype(self.controller.sample(self.random(), {}))
 
 
 class _Recorded(Given):

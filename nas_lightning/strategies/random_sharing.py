@@ -11,7 +11,6 @@ supernet's training, which belong to no candidate.
 from collections.abc import Iterable, Sequence
 from random import Random
 
-import torch
 from torch import Tensor
 
 from nas_lightning.core.choices import Mixture
@@ -70,7 +69,7 @@ class RandomSharing(OneShotStrategy):
 
     def mixture(self, phase: str) -> Mixture:
         """Returns the one-hot mixture of a genotype drawn uniformly over the space."""
-        return self.space.mixture(self.space.sample(self._random())).to(self.allowed.float())
+        return self.space.mixture(self.space.sample(self.random())).to(self.allowed.float())
 
     def scores(self) -> Mixture:
         """Returns equal weights: training prefers nothing."""
@@ -84,7 +83,7 @@ class RandomSharing(OneShotStrategy):
 
     def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
         """Returns the genotype that the supernet measures best, the first of equal ones."""
-        rng, batches = self._random(), list(val)
+        rng, batches = self.random(), list(val)
         found: dict[Genotype, float] = {}
         population = [self.space.sample(rng) for _ in range(self.samples)]
         for generation in range(self.generations + 1):
@@ -112,7 +111,3 @@ class RandomSharing(OneShotStrategy):
         if self.statistics == "recalibrated":
             return context.validate(mixture, batches, batches[: self.recalibration])
         return context.validate(mixture, batches, batch_statistics=self.statistics == "batch")
-
-    def _random(self) -> Random:
-        """Returns a generator of Python's, seeded by a draw from the strategy's own."""
-        return Random(int(torch.randint(2**62, (), generator=self.rng)))
