@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.relaxations import masked_softmax
+from nas_lightning.core.relaxations import gumbel, masked_softmax
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import OneShotStrategy
 
@@ -51,6 +51,16 @@ class AlphaStrategy(OneShotStrategy):
     def scores(self) -> Mixture:
         """Returns the softmax of alpha over the allowed options."""
         return Mixture(masked_softmax(self.alpha, self.allowed), self.support())
+
+    def draw_concrete(self, phase: str, tau: float) -> Tensor:
+        """Returns a draw (choices, options) from the concrete distribution of alpha, on the CPU.
+
+        Args:
+            phase: with "params" the draw carries no gradient.
+            tau: temperature, above 0.
+        """
+        logits = self.alpha.cpu().masked_fill(~self.allowed.cpu(), float("-inf"))
+        return gumbel(logits if phase == "alpha" else logits.detach(), tau, self.rng)
 
 
 def linear(start: float, end: float, epoch: int, epochs: int) -> float:

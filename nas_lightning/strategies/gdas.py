@@ -11,7 +11,7 @@ on every edge instead of the paper's hand-made cell.
 from nas_lightning.core.alphas import AlphaStrategy, linear, restricted
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.relaxations import gumbel, hard_weights
+from nas_lightning.core.relaxations import hard_weights
 from nas_lightning.core.search_space import SearchSpace
 
 __all__ = ["Gdas"]
@@ -62,8 +62,7 @@ class Gdas(AlphaStrategy):
 
     def mixture(self, phase: str) -> Mixture:
         """Samples one option a choice; the gradient reaches all its logits (equation 6)."""
-        logits = self.alpha.cpu().masked_fill(~self.allowed.cpu(), float("-inf"))
-        soft = gumbel(logits if phase == "alpha" else logits.detach(), self.tau, self.rng)
+        soft = self.draw_concrete(phase, self.tau)
         index = soft.argmax(dim=-1)
         weights = hard_weights(soft, index).to(self.alpha.device)
         return Mixture(weights, tuple((option,) for option in index.tolist()))

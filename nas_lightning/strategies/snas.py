@@ -11,7 +11,6 @@ from nas_lightning.core.alphas import AlphaStrategy
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.cost import QUANTITIES
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.relaxations import gumbel
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.strategy import Batch, SearchContext
 
@@ -73,8 +72,7 @@ class Snas(AlphaStrategy):
 
     def mixture(self, phase: str) -> Mixture:
         """Draws the weights of one forward (equation 5)."""
-        logits = self.alpha.cpu().masked_fill(~self.allowed.cpu(), float("-inf"))
-        soft = gumbel(logits if phase == "alpha" else logits.detach(), self.tau, self.rng)
+        soft = self.draw_concrete(phase, self.tau)
         return Mixture(soft.to(self.alpha.device), self.support())
 
     def search_step(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
