@@ -9,7 +9,7 @@ from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.relaxations import gumbel, masked_softmax
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.strategy import OneShotStrategy
+from nas_lightning.core.strategy import Batch, OneShotStrategy, SearchContext
 
 __all__ = ["AlphaStrategy", "linear", "restricted", "share_of"]
 
@@ -28,6 +28,7 @@ class AlphaStrategy(OneShotStrategy):
 
     Attributes:
         alpha: logits (choices, options), drawn from a normal of standard deviation 1e-3.
+        is_warm: whether alphas move; a strategy with a warm-up sets it in `start_epoch`.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class AlphaStrategy(OneShotStrategy):
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         self.alpha = nn.Parameter(torch.empty(self.allowed.shape))
+        self.is_warm = True
         self.reset()
 
     def reset(self) -> None:
@@ -51,6 +53,11 @@ class AlphaStrategy(OneShotStrategy):
     def scores(self) -> Mixture:
         """Returns the softmax of alpha over the allowed options."""
         return Mixture(masked_softmax(self.alpha, self.allowed), self.support())
+
+    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
+        """Moves alphas by the validation loss, once the params are warm."""
+        if self.is_warm:
+            super().alpha_step(train, val, context)
 
     def draw_concrete(self, phase: str, tau: float) -> Tensor:
         """Returns a draw (choices, options) from the concrete distribution of alpha, on the CPU.

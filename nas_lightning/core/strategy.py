@@ -194,12 +194,16 @@ class OneShotStrategy(nn.Module, ABC):
         return context.minimise("params", lambda: context.loss(train, mixture, statistics=True))
 
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
-        """Moves the strategy's parameters by the validation loss, params standing still; a hook.
+        """Moves the strategy's parameters by the validation loss; a hook."""
+        context.minimise("alpha", lambda: self.alpha_loss(val, self.mixture("alpha"), context))
+
+    def alpha_loss(self, batch: Batch, mixture: Mixture, context: SearchContext) -> Tensor:
+        """Returns the loss of a mixture for an alpha step, params standing still; a hook.
 
         Params are passed without gradient, so that none is computed for them.
         """
         still = {name: param.detach() for name, param in context.params.items()}
-        context.minimise("alpha", lambda: context.loss(val, self.mixture("alpha"), still))
+        return context.loss(batch, mixture, still)
 
     def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
         """Returns the genotype that was found; a hook."""

@@ -76,7 +76,6 @@ class DrNas(AlphaStrategy):
                 f"strategy.warmup ({warmup}) must be in [0, 1) and kl ({kl}) at least 0"
             )
         self.partial, self.kept, self.warmup, self.kl = tuple(partial), tuple(kept), warmup, kl
-        self.is_warm = False
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
 
     def stage(self, epoch: int) -> Stage:
@@ -110,13 +109,9 @@ class DrNas(AlphaStrategy):
         """Returns the concentration elu(alpha) + 1 (choices, options)."""
         return F.elu(self.alpha) + 1.0
 
-    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
-        """Moves alphas once the stage's params are warm."""
-        if not self.is_warm:
-            return
-        mixture = self.mixture("alpha")
-        still = {name: param.detach() for name, param in context.params.items()}
-        context.minimise("alpha", lambda: context.loss(val, mixture, still) + self._penalty())
+    def alpha_loss(self, batch: Batch, mixture: Mixture, context: SearchContext) -> Tensor:
+        """Returns the loss of a mixture plus the penalty."""
+        return super().alpha_loss(batch, mixture, context) + self._penalty()
 
     def _penalty(self) -> Tensor | float:
         """Returns the weighted divergence from the flat Dirichlet (equation 3)."""

@@ -16,7 +16,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.stages import keep_best, stage_of
-from nas_lightning.core.strategy import Batch, SearchContext, Stage
+from nas_lightning.core.strategy import SearchContext, Stage
 
 __all__ = ["PDarts"]
 
@@ -79,7 +79,7 @@ class PDarts(AlphaStrategy):
             )
         self.growth, self.kept, self.dropout = tuple(growth), tuple(kept), tuple(dropout)
         self.warmup, self.max_skips = warmup, max_skips
-        self.is_warm, self.drop = False, self.dropout[0]
+        self.drop = self.dropout[0]
         self._skips = [
             (row, choice.options.index(SKIP))
             for row, choice in enumerate(space.choices)
@@ -114,11 +114,6 @@ class PDarts(AlphaStrategy):
         drawn = torch.rand(len(rows), generator=self.rng) >= self.drop
         keep[list(rows), list(columns)] = drawn / (1.0 - self.drop)
         return Mixture(weights * keep.to(weights), mixture.support)
-
-    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
-        """Moves alphas once the stage's params are warm."""
-        if self.is_warm:
-            super().alpha_step(train, val, context)
 
     def derive(self, context: SearchContext, val: object) -> Genotype:
         """Returns the space's genotype with at most `max_skips` skips outside reduction cells.

@@ -13,7 +13,7 @@ from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.relaxations import masked_softmax, normalised_edges
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.strategy import Batch, SearchContext, Stage
+from nas_lightning.core.strategy import Stage
 
 __all__ = ["PcDarts"]
 
@@ -55,7 +55,7 @@ class PcDarts(AlphaStrategy):
                 f"search space '{space.name}' has no partial channels, strategy.partial is "
                 f"{partial}; set strategy.partial=1, which leaves the edges' normalisation"
             )
-        self.partial, self.warmup, self.is_warm = partial, share_of(warmup, epochs), False
+        self.partial, self.warmup = partial, share_of(warmup, epochs)
         self._groups = tuple(choice.group for choice in space.choices)
         noise = torch.randn(len(space.choices), generator=self.rng)
         self.beta = nn.Parameter(1e-3 * noise)
@@ -78,8 +78,3 @@ class PcDarts(AlphaStrategy):
         edges = normalised_edges(self.beta, self._groups)
         weights = masked_softmax(self.alpha, self.allowed) * edges[:, None]
         return Mixture(weights, self.support())
-
-    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
-        """Moves alphas and betas once the params are warm."""
-        if self.is_warm:
-            super().alpha_step(train, val, context)

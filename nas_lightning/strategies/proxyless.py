@@ -63,7 +63,7 @@ class Proxyless(AlphaStrategy):
                 f"({alpha_optimizer.weight_decay}) must be 0: alphas that were not sampled must "
                 "stand still"
             )
-        self.warmup, self.interval, self.is_warm = share_of(warmup, epochs), interval, False
+        self.warmup, self.interval = share_of(warmup, epochs), interval
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     def start_epoch(self, epoch: int) -> None:
@@ -83,9 +83,8 @@ class Proxyless(AlphaStrategy):
         if not self.is_warm or int(self.steps) % self.interval:
             return
         mixture, pairs = self._pairs()
-        still = {name: param.detach() for name, param in context.params.items()}
         before = self.alpha.detach().gather(1, pairs).logsumexp(dim=1)
-        context.minimise("alpha", lambda: context.loss(val, mixture, still))
+        context.minimise("alpha", lambda: self.alpha_loss(val, mixture, context))
         with torch.no_grad():
             moved = self.alpha.gather(1, pairs)
             shift = moved.logsumexp(dim=1) - before

@@ -80,18 +80,16 @@ class Snas(AlphaStrategy):
         if self.bilevel:
             return super().search_step(train, val, context)
         mixture = self.mixture("alpha")
-        return context.minimise("both", lambda: self._loss(train, mixture, context, True))
+        return context.minimise(
+            "both", lambda: self._charged(context.loss(train, mixture, statistics=True), context)
+        )
 
-    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
-        """Moves alphas by the validation loss and the expected cost."""
-        mixture = self.mixture("alpha")
-        context.minimise("alpha", lambda: self._loss(val, mixture, context, False))
+    def alpha_loss(self, batch: Batch, mixture: Mixture, context: SearchContext) -> Tensor:
+        """Returns the loss of a mixture plus the weighted expected cost."""
+        return self._charged(super().alpha_loss(batch, mixture, context), context)
 
-    def _loss(
-        self, batch: Batch, mixture: Mixture, context: SearchContext, statistics: bool
-    ) -> Tensor:
-        still = None if statistics else {n: p.detach() for n, p in context.params.items()}
-        loss = context.loss(batch, mixture, still, statistics=statistics)
+    def _charged(self, loss: Tensor, context: SearchContext) -> Tensor:
+        """Returns a loss with the weighted expected cost, as a share of a uniform mixture's."""
         if not self.cost_weight:
             return loss
         whole = context.cost(uniform_mixture(self.space.choices))[self.cost]
