@@ -124,6 +124,7 @@ class SupernetModule(L.LightningModule):
         self.lr = self.strategy.params_optimizer.lr_at(epoch, self.strategy.epochs)
         for group in self._optimizer("params").param_groups:
             group["lr"] = self.lr
+        self._stage_epoch = epoch - self.strategy.first_epoch(epoch)
         self.strategy.start_epoch(epoch)
         self.watch.start_epoch()
 
@@ -135,8 +136,7 @@ class SupernetModule(L.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Lets BatchNorm's statistics settle in the first steps."""
-        epochs = self.current_epoch - self.strategy.first_epoch(self.current_epoch)
-        step = epochs * int(self.trainer.num_training_batches) + batch_idx
+        step = self._stage_epoch * int(self.trainer.num_training_batches) + batch_idx
         if step <= SETTLED:
             settle(self._norms, step)
 
