@@ -2,7 +2,7 @@
 
 Both look at each plane of an image by one of four operations (see `core.planted`). In the cell
 space, cells of two kinds look at three planes each, and all cells of a kind share their choices.
-In the macro space, every layer looks at one plane, and may add what the layers before it found.
+In the macro space, every layer looks at one plane, and a skip may hand on what it found.
 """
 
 from abc import abstractmethod
@@ -27,6 +27,7 @@ __all__ = ["PlantedCells", "PlantedLayers"]
 OPS = (*VIEWS, BRIGHTNESS)
 KINDS, EDGES = ("first", "second"), 3
 SKIP, YES, NO = "skip_connect", "yes", "no"
+OUTPUT = "output"
 
 
 class Look(Operation):
@@ -168,7 +169,7 @@ class PlantedCells(Planted):
         """Returns each kind of cell: planes, and what looks at them."""
         graphs = []
         for kind, table in self.tables(self.validate(genotype).mapping).items():
-            names = [*(f"plane {plane}" for plane in self._planes()[kind]), "output"]
+            names = [*(f"plane {plane}" for plane in self._planes()[kind]), OUTPUT]
             edges = tuple(Edge(names[b.source], names[b.target], b.op) for b in table)
             graphs.append(Graph(kind, tuple(names), edges))
         return tuple(graphs)
@@ -187,9 +188,10 @@ class PlantedCells(Planted):
 
 
 class PlantedLayers(Planted):
-    """Six layers, each looking at one plane and adding the one before on wish: 4^6 * 2^5.
+    """Six layers, each looking at one plane; skips to the output hand on five: 4^6 * 2^5.
 
-    scale.cells is taken no notice of: the depth is the number of planes.
+    What the first layer found always reaches the output. scale.cells is taken no notice of: the
+    depth is the number of planes.
 
     Args:
         scale: size at which the space is searched.
@@ -207,39 +209,38 @@ class PlantedLayers(Planted):
         super().__init__("planted_layers", scale, choices)
 
     def tables(self, chosen: Mapping[str, str] | None) -> dict[str, tuple[Branch, ...]]:
-        """Returns the branches of the layers: each weighs what its later skips let through."""
+        """Returns the branches of the layers: each weighs as much as its skip."""
         index = {choice.name: number for number, choice in enumerate(self.choices)}
         found = []
         for layer in range(PLANES):
-            later = [f"layer_{number}/skip" for number in range(layer + 1, PLANES)]
-            if chosen is not None and any(chosen[name] == NO for name in later):
+            op_name, skip_name = f"layer_{layer}/op", f"layer_{layer}/skip"
+            if chosen is not None and chosen.get(skip_name) == NO:
                 continue
-            passed = tuple(Factor(index[name], (0.0, 1.0)) for name in later)
-            name = f"layer_{layer}/op"
-            for op in OPS if chosen is None else (chosen[name],):
-                own = Factor(index[name], tuple(float(op == o) for o in OPS))
-                found.append(Branch(layer, PLANES, op, (own, *passed)))
+            skip = (Factor(index[skip_name], (0.0, 1.0)),) if layer else ()
+            for op in OPS if chosen is None else (chosen[op_name],):
+                own = Factor(index[op_name], tuple(float(op == o) for o in OPS))
+                found.append(Branch(layer, PLANES, op, (own, *skip)))
         return {"layers": tuple(found)}
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
-        """Returns the chain of layers."""
+        """Returns the layers, and what reaches the output."""
         chosen = self.validate(genotype).mapping
         layers = [f"layer {layer}" for layer in range(PLANES)]
         planes = [f"plane {layer}" for layer in range(PLANES)]
         looks = [Edge(planes[n], layers[n], chosen[f"layer_{n}/op"]) for n in range(PLANES)]
         skips = [
-            Edge(layers[n - 1], layers[n], SKIP)
-            for n in range(1, PLANES)
-            if chosen[f"layer_{n}/skip"] == YES
+            Edge(layers[n], OUTPUT, SKIP)
+            for n in range(PLANES)
+            if chosen.get(f"layer_{n}/skip") != NO
         ]
-        return (Graph("layers", (*planes, *layers), (*looks, *skips)),)
+        return (Graph("layers", (*planes, *layers, OUTPUT), (*looks, *skips)),)
 
     def network(self, tables: Mapping[str, Sequence[Branch]], scale: Scale) -> PlantedNetwork:
         """Builds a network of these branches."""
         return PlantedNetwork(tables, self._planes(), 1, scale)
 
     def best(self) -> Genotype:
-        """Returns the genotype that undoes each plane's scrambling and keeps every layer."""
+        """Returns the genotype that undoes each plane's scrambling and hands every layer on."""
         views = {f"layer_{layer}/op": right_view(layer) for layer in range(PLANES)}
         return self.genotype(views | {f"layer_{n}/skip": YES for n in range(1, PLANES)})
 
