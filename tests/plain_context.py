@@ -53,6 +53,8 @@ class PlainContext:
         return torch.nn.functional.cross_entropy(logits, batch[1])
 
     def gradient(self, loss, wrt):
+        if not loss.requires_grad:
+            return (None,) * len(wrt)
         return torch.autograd.grad(loss, list(wrt), allow_unused=True)
 
     def lookahead(self, grads):

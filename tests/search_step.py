@@ -22,7 +22,11 @@ def module_of(order: str = "first", radius: float = 0.01) -> SupernetModule:
     torch.manual_seed(0)
     space = DartsSpace(scale=Scale(CHANNELS, CELLS))
     strategy = Darts(space, 0, 50, order, radius, Sgd(), Adam(lr=0.05))
-    module = SupernetModule(space, strategy, (3, SIDE, SIDE), CLASSES).double()
+    return in_steps(SupernetModule(space, strategy, (3, SIDE, SIDE), CLASSES).double())
+
+
+def in_steps(module: SupernetModule) -> SupernetModule:
+    """Lets a module in float64 take steps without a Trainer; returns it."""
     module._trainer = SimpleNamespace(world_size=1, precision_plugin=DoublePrecision())
     optimizers = module.configure_optimizers()
     module.optimizers = lambda: optimizers

@@ -50,7 +50,11 @@ class SearchContext(Protocol):
         """
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
-        """Returns the gradient of a loss, averaged over processes; None where there is none."""
+        """Returns the gradient of a loss, averaged over processes; None where there is none.
+
+        A loss that depends on none of them has no gradient at all: where a single path runs, zero
+        operations may cut it.
+        """
 
     def lookahead(self, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
         """Returns the params after the next weight step with these gradients, not taken."""

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 
-__all__ = ["averaged", "build_supernet", "channels_last", "check_parts", "keep_params", "take_step"]
+__all__ = [
+    "build_supernet",
+    "channels_last",
+    "check_parts",
+    "gradient_of",
+    "keep_params",
+    "take_step",
+]
 
 
 def build_supernet(space: SearchSpace, scale: Scale, seed: int) -> nn.Module:
@@ -45,16 +52,25 @@ def keep_params(new: nn.Module, old: nn.Module) -> None:
                 tensor[corner] = source[name][corner].to(tensor)
 
 
-def averaged(grads: Sequence[Tensor | None], trainer: L.Trainer) -> tuple[Tensor | None, ...]:
-    """Returns gradients averaged over processes, in one flat reduction.
+def gradient_of(
+    loss: Tensor, wrt: Sequence[Tensor], trainer: L.Trainer
+) -> tuple[Tensor | None, ...]:
+    """Returns the gradient of a loss, averaged over processes in one flat reduction.
+
+    Where it is none, it is none on every process: they all mix the supernet alike. Zero operations
+    may cut every path from what is moved.
 
     Args:
-        grads: this process's; None in the same places on every process.
+        loss: this process's.
+        wrt: what it is taken by.
         trainer: the Trainer of the processes.
     """
+    if not loss.requires_grad:
+        return (None,) * len(wrt)
+    grads = torch.autograd.grad(loss, list(wrt), allow_unused=True)
     present = [g for g in grads if g is not None]
     if trainer.world_size == 1 or not present:
-        return tuple(grads)
+        return grads
     flat = torch.cat([g.reshape(-1) for g in present])
     mean = trainer.strategy.reduce(flat, reduce_op="mean")
     parts = iter(mean.split([g.numel() for g in present]))

@@ -201,8 +201,7 @@ class SupernetModule(L.LightningModule):
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
         """Returns the gradient of a loss, averaged over processes (see `SearchContext`)."""
-        grads = torch.autograd.grad(loss, list(wrt), allow_unused=True)
-        return building.averaged(grads, self.trainer)
+        return building.gradient_of(loss, wrt, self.trainer)
 
     def lookahead(self, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
         """Returns the params after the next weight step, not taken (see `SearchContext`)."""

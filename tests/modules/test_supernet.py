@@ -3,12 +3,15 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from search_step import CLASSES, SIDE, batches, module_of
+from search_step import CELLS, CHANNELS, CLASSES, SIDE, batches, in_steps, module_of
 
+from nas_lightning.core.optimizers import Adam
 from nas_lightning.core.scale import Scale
 from nas_lightning.modules.supernet import SupernetModule
 from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.strategies.darts import Darts
+from nas_lightning.strategies.gdas import Gdas
 
 
 def with_log(module):
@@ -80,6 +83,17 @@ def test_a_gradient_that_a_loss_does_not_have_is_none():
     first, second = module.gradient((params[0] ** 2).sum(), params[:2])
     assert torch.equal(first, 2 * params[0])
     assert second is None
+
+
+def test_alphas_stand_still_where_zero_operations_cut_the_path():
+    space = NasBench201Space(scale=Scale(CHANNELS, CELLS))
+    strategy = Gdas(space, 0, 50, alpha_optimizer=Adam(lr=0.05))
+    strategy.alpha.data[:, space.choices[0].options.index("none")] = 100.0
+    module = in_steps(SupernetModule(space, strategy, (3, SIDE, SIDE), CLASSES).double())
+    before = strategy.alpha.detach().clone()
+    loss = module.strategy.search_step(*batches(), module)
+    assert torch.isfinite(loss)
+    assert torch.equal(strategy.alpha.detach(), before)
 
 
 @pytest.mark.parametrize("clip", [0.01, 5.0])
