@@ -69,6 +69,61 @@ def test_grasp_is_the_change_of_the_gradients_norm_that_scaling_the_params_makes
     assert measured("grasp") == pytest.approx(wanted, rel=1e-4)
 
 
+IMAGES = torch.randn(6, 2, 4, 4, generator=torch.Generator().manual_seed(1)).double()
+LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+def normalised():
+    """Two convolutions, a BatchNorm after each; there is no other param of several axes."""
+    torch.manual_seed(2)
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1, bias=False),
+        nn.BatchNorm2d(4, eps=1e-12),
+        nn.Softplus(),
+        nn.Conv2d(4, 3, 3, padding=1, bias=False),
+        nn.BatchNorm2d(3, eps=1e-12),
+        nn.Softplus(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ).double()
+
+
+def plain_gradients(params):
+    """Returns the gradients of `normalised`'s loss, by functions of the batch's statistics."""
+    x = IMAGES
+    for param in params:
+        x = F.conv2d(x, param, padding=1)
+        centred = x - x.mean((0, 2, 3), keepdim=True)
+        x = F.softplus(centred / centred.square().mean((0, 2, 3), keepdim=True).sqrt())
+    return torch.autograd.grad(F.cross_entropy(x.mean((2, 3)), LABELS), params)
+
+
+def of_normalised(name):
+    """Returns a proxy, the convolutions' params, and the loss's gradient in them."""
+    network = normalised()
+    params = [network[0].weight, network[3].weight]
+    grads = plain_gradients(params)
+    network.eval()  # whatever it was before: proxies normalise by the batch
+    return PROXIES[name](network, IMAGES, LABELS, F.cross_entropy), params, grads
+
+
+def test_snip_counts_convolutions_in_batches_statistics_and_no_params_of_batch_norm():
+    found, params, grads = of_normalised("snip")
+    wanted = sum(float((w * g).detach().abs().sum()) for w, g in zip(params, grads, strict=True))
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
+def test_the_gradient_norm_counts_convolutions_in_batches_statistics():
+    found, _, grads = of_normalised("gradient_norm")
+    assert found == pytest.approx(sum(float(g.norm()) for g in grads), rel=1e-9)
+
+
+def test_grasp_of_what_batch_norm_makes_scale_free_is_the_squared_gradient():
+    # g(s w) = g(w) / s in the scale of each convolution, hence w (H g) = -|g|^2: the sign too
+    found, _, grads = of_normalised("grasp")
+    assert found == pytest.approx(sum(float(g.square().sum()) for g in grads), rel=1e-6)
+
+
 def test_naswot_counts_the_relus_that_two_images_open_alike():
     code = (X @ FIRST.T > 0).long()
     alike = (code[:, None] == code[None]).sum(dim=2).double()
