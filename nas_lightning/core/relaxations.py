@@ -16,6 +16,7 @@ __all__ = [
     "mean_entropy",
     "mean_share",
     "normalised_edges",
+    "same_group",
 ]
 
 
@@ -87,19 +88,21 @@ def dirichlet(concentration: Tensor, allowed: Tensor, rng: torch.Generator) -> T
     return gammas / gammas.sum(dim=-1, keepdim=True)
 
 
-def normalised_edges(beta: Tensor, groups: Sequence[str]) -> Tensor:
+def same_group(groups: Sequence[str]) -> Tensor:
+    """Returns which choices are of one group, bool (choices, choices)."""
+    return torch.tensor([[one == other for other in groups] for one in groups])
+
+
+def normalised_edges(beta: Tensor, together: Tensor) -> Tensor:
     """Returns the softmax of beta within each group of choices (choices,).
 
     Source: PC-DARTS, 2020 (arXiv:1907.05737), equation 3: a node's incoming edges are a group.
 
     Args:
         beta: logits (choices,).
-        groups: group of each choice.
+        together: which choices are of one group, bool (choices, choices) (see `same_group`).
     """
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
-    members = torch.tensor([numbers[name] for name in groups], device=beta.device)
-    same = members[:, None] == members[None, :]
-    return (beta - beta[None, :].masked_fill(~same, float("-inf")).logsumexp(dim=-1)).exp()
+    return (beta - beta[None, :].masked_fill(~together, float("-inf")).logsumexp(dim=-1)).exp()
 
 
 def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:

@@ -6,12 +6,12 @@ code); the shuffle after each node deals them out anew.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nas_lightning.core.alphas import AlphaStrategy, share_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.relaxations import masked_softmax, normalised_edges
+from nas_lightning.core.relaxations import masked_softmax, normalised_edges, same_group
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Stage
 
@@ -32,10 +32,13 @@ class PcDarts(AlphaStrategy):
 
     Attributes:
         beta: logits of the edges (choices,), zero at first up to the alphas' noise.
+        together: bool buffer (choices, choices): which choices feed one node.
 
     Raises:
         ValueError: a value is out of its range, or the space knows no partial channels.
     """
+
+    together: Tensor
 
     def __init__(
         self,
@@ -56,7 +59,8 @@ class PcDarts(AlphaStrategy):
                 f"{partial}; set strategy.partial=1, which leaves the edges' normalisation"
             )
         self.partial, self.warmup = partial, share_of(warmup, epochs)
-        self._groups = tuple(choice.group for choice in space.choices)
+        together = same_group([choice.group for choice in space.choices])
+        self.register_buffer("together", together, persistent=False)
         noise = torch.randn(len(space.choices), generator=self.rng)
         self.beta = nn.Parameter(1e-3 * noise)
 
@@ -75,6 +79,6 @@ class PcDarts(AlphaStrategy):
 
     def scores(self) -> Mixture:
         """Returns the softmax of alpha times the softmax of beta over a node's edges."""
-        edges = normalised_edges(self.beta, self._groups)
+        edges = normalised_edges(self.beta, self.together)
         weights = masked_softmax(self.alpha, self.allowed) * edges[:, None]
         return Mixture(weights, self.support())

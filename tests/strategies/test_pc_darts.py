@@ -2,7 +2,7 @@ import pytest
 import torch
 from plain_context import PlainContext, batch, one_shot
 
-from nas_lightning.core.relaxations import normalised_edges
+from nas_lightning.core.relaxations import normalised_edges, same_group
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.darts import DartsSpace
 
@@ -12,7 +12,7 @@ SCALE = Scale(8, 3, input_shape=(6, 8, 8), num_outputs=4)
 
 def test_edges_are_a_softmax_of_beta_over_the_edges_of_a_node():
     beta = torch.tensor([0.3, -0.1, 1.0, 0.2, 0.5])
-    weights = normalised_edges(beta, ["a", "a", "b", "b", "b"])
+    weights = normalised_edges(beta, same_group(["a", "a", "b", "b", "b"]))
     expected = torch.cat([beta[:2].softmax(0), beta[2:].softmax(0)])
     torch.testing.assert_close(weights, expected)
 
@@ -21,7 +21,8 @@ def test_weights_are_alphas_softmax_times_the_edges_softmax():
     strategy = one_shot("pc_darts", SPACE)
     with torch.no_grad():
         strategy.beta.copy_(torch.arange(float(len(strategy.beta))) / 10)
-    edges = normalised_edges(strategy.beta, [choice.group for choice in SPACE.choices])
+    together = same_group([choice.group for choice in SPACE.choices])
+    edges = normalised_edges(strategy.beta, together)
     expected = strategy.alpha.softmax(-1) * edges[:, None]
     torch.testing.assert_close(strategy.mixture("alpha").weights, expected)
     torch.testing.assert_close(strategy.scores().weights.sum(1), edges)
