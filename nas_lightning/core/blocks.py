@@ -262,7 +262,7 @@ class BlockSpace(SearchSpace, ABC):
 
     def _factor(self, choice: str, option: str) -> Factor:
         index = self._index[choice]
-        return Factor(index, tuple(float(option == other) for other in self.choices[index].options))
+        return Factor.taking(index, self.choices[index].options, option)
 
     def _cell_maker(self, tables: dict[str, tuple[Branch, ...]]) -> MakeBlocks:
         def make(kind: str, channels: int, norm: Norm) -> Cell:

@@ -1,5 +1,6 @@
 """What a search space can choose, and the weights that mix it: plain data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +37,20 @@ class Factor:
 
     choice: int
     coefficients: tuple[float, ...]
+
+    @classmethod
+    def taking(cls, choice: int, options: Sequence[str], *taken: str) -> "Factor":
+        """Returns the factor that is 1 where one of the taken options is chosen, 0 elsewhere.
+
+        Args:
+            choice: index of the choice in the space's `choices`.
+            options: the choice's options.
+            taken: some of them.
+
+        >>> Factor.taking(4, ("no", "yes"), "yes")
+        Factor(choice=4, coefficients=(0.0, 1.0))
+        """
+        return cls(choice, tuple(float(option in taken) for option in options))
 
 
 @dataclass(frozen=True)

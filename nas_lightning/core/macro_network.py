@@ -108,9 +108,8 @@ class MacroNetwork(nn.Module):
                 return
             assert isinstance(module, _Layer)
             choices = self.choices[layer]
-            for position, op in enumerate(module.ops.values()):
-                coefficients = tuple(float(k == position) for k in range(len(module.ops)))
-                yield op, (Factor(choices.op, coefficients),)
+            for name, op in module.ops.items():
+                yield op, (Factor.taking(choices.op, list(module.ops), name),)
             for source, conv in module.skips.items():
                 yield conv, (Factor(choices.skips[int(source)], (0.0, 1.0)),)
 

@@ -97,7 +97,7 @@ class Mark(nn.Module, ABC):
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
         """Yields each part and the factor that weighs it (see `core.cost`)."""
         for part, users in self.scopes():
-            yield part, (Factor(self.row, tuple(float(o in users) for o in self.options)),)
+            yield part, (Factor.taking(self.row, self.options, *users),)
 
     @abstractmethod
     def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:

@@ -225,8 +225,8 @@ class DartsSpace(SearchSpace):
 
     def _factor(self, choice: str, op: str | None = None) -> Factor:
         """Returns the weight of one operation of an edge, or of all of them together."""
-        coefficients = tuple(float(op in (option, None)) for option in self._ops[choice])
-        return Factor(self._index[choice], coefficients)
+        options = self._ops[choice]
+        return Factor.taking(self._index[choice], options, *([op] if op else options))
 
     def _cell_maker(self, tables: dict[str, tuple[Branch, ...]], partial: int) -> MakeCell:
         def make(kind: str, channels: int, preprocess: Sequence[Operation], norm: Norm) -> Cell:

@@ -210,14 +210,14 @@ def _cell(branches: Sequence[Branch], channels: int, partial: int, norm: Norm) -
 
 def _branches(ops: Sequence[Sequence[str]], scale: Scale) -> tuple[Branch, ...]:
     """Returns the branches of an edge's operations, and a way around partial channels."""
-    every = (1.0,) * len(NASBENCH201_OPS)
     found: list[Branch] = []
     for index, (source, target) in enumerate(EDGES):
         for op in ops[index]:
-            picked = tuple(float(op == option) for option in NASBENCH201_OPS)
-            found.append(Branch(source, target, op, (Factor(index, picked),)))
+            factor = Factor.taking(index, NASBENCH201_OPS, op)
+            found.append(Branch(source, target, op, (factor,)))
         if scale.partial > 1:
-            found.append(Branch(source, target, BYPASS, (Factor(index, every),)))
+            whole = Factor.taking(index, NASBENCH201_OPS, *NASBENCH201_OPS)
+            found.append(Branch(source, target, BYPASS, (whole,)))
     return tuple(found)
 
 

@@ -160,7 +160,7 @@ class PlantedCells(Planted):
         found: dict[str, list[Branch]] = {kind: [] for kind in KINDS}
         for index, choice in enumerate(self.choices):
             for op in OPS if chosen is None else (chosen[choice.name],):
-                factor = Factor(index, tuple(float(op == o) for o in OPS))
+                factor = Factor.taking(index, OPS, op)
                 kind, edge = KINDS[index // EDGES], index % EDGES
                 found[kind].append(Branch(edge, EDGES, op, (factor,)))
         return {kind: tuple(table) for kind, table in found.items()}
@@ -218,7 +218,7 @@ class PlantedLayers(Planted):
                 continue
             skip = (Factor(index[skip_name], (0.0, 1.0)),) if layer else ()
             for op in OPS if chosen is None else (chosen[op_name],):
-                own = Factor(index[op_name], tuple(float(op == o) for o in OPS))
+                own = Factor.taking(index[op_name], OPS, op)
                 found.append(Branch(layer, PLANES, op, (own, *skip)))
         return {"layers": tuple(found)}
 
