@@ -133,7 +133,7 @@ class EnasMacroSpace(SearchSpace):
         """
         words = text.replace("/", " ").split()
         wanted = self.layers * (self.layers + 1) // 2
-        if not all(word in "0123456789" for word in words) or len(words) != wanted:
+        if not all(word in set("0123456789") for word in words) or len(words) != wanted:
             raise ValueError(
                 f"ENAS's notation of {self.layers} layers is {wanted} digits, for each layer its "
                 f"operation and a bit for each skip; got {_short(text)}"

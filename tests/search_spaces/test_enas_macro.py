@@ -62,6 +62,7 @@ def test_enas_text_is_read_layer_by_layer():
     [
         ("0 1 0", r"of 4 layers is 10 digits, .* got '0 1 0'"),
         (TEXT.replace("3", "x"), "is 10 digits"),
+        (TEXT.replace("3", "01"), "is 10 digits, .* got '.*01"),
         (TEXT.replace("3", "6"), "'layer_2/op' must be below 6, the text has 6"),
         (TEXT.replace("1 0", "2 0"), "'layer_3/skip_0' must be below 2, the text has 2"),
     ],
