@@ -34,6 +34,9 @@ def as_images(
     Raises:
         ValueError: if the arrays are no images, or it is not clear where the channels are.
     """
+    _check_finite(train, "training")
+    if test is not None:
+        _check_finite(test, "test")
     low, scale = _range(train)
     images = [
         None
@@ -72,6 +75,18 @@ def with_channels(pixels: Tensor, channels: int | None) -> Tensor:
     )
 
 
+def _check_finite(images: Array, division: str) -> None:
+    if images.dtype.kind != "f" or not images.size:
+        return
+    if np.isfinite([images.min(), images.max()]).all():
+        return
+    first = next(row for row, image in enumerate(images) if not np.isfinite(image).all())
+    raise ValueError(
+        f"images must hold finite numbers, got nan or inf in {division} image {first} (the first "
+        "is 0); replace those"
+    )
+
+
 def _range(train: Array) -> tuple[float, float]:
     """The number that becomes 0, and what each number is multiplied by."""
     if train.dtype.kind not in "buif":
@@ -79,8 +94,6 @@ def _range(train: Array) -> tuple[float, float]:
     if train.size == 0:
         raise ValueError(f"the training set must hold images, got an array {train.shape}")
     low, high = float(train.min()), float(train.max())
-    if not np.isfinite([low, high]).all():
-        raise ValueError("images must hold finite numbers, got nan or inf; replace those")
     if train.dtype.kind == "b" or (train.dtype.kind == "f" and low >= 0 and high <= 1):
         return 0.0, 255.0
     if low >= 0 and high <= 255:

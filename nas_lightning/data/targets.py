@@ -82,8 +82,13 @@ def _as_values(arrays: ImageArrays) -> ImageArrays:
             ) from None
         train, test = numbers[train][:, None], numbers[test][:, None]
         arrays = replace(arrays, train_labels=train, test_labels=test, class_names=("value",))
-    if not bool(train.isfinite().all() and test.isfinite().all()):
-        raise ValueError("every value to be learnt must be a number, got nan or inf; remove those")
+    for division, values in {"training": train, "test": test}.items():
+        if len(bad := (~values.isfinite()).nonzero()):
+            row, column = bad[0].tolist()
+            raise ValueError(
+                f"every value to be learnt must be a number, got {values[row, column]:g} for "
+                f"{division} image {row} (the first is 0); remove such images"
+            )
     return arrays
 
 

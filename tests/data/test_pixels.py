@@ -71,13 +71,20 @@ def test_channels_that_cannot_be_made_are_refused() -> None:
         with_channels(torch.zeros(1, 13, 8, 8, dtype=torch.uint8), 3)
 
 
+def test_a_test_image_that_holds_no_numbers_is_named() -> None:
+    test = np.zeros((3, 8, 8))
+    test[2, 1, 1] = np.inf
+    with pytest.raises(ValueError, match=r"got nan or inf in test image 2 \(the first is 0\)"):
+        as_images(np.zeros((2, 8, 8)), test)
+
+
 @pytest.mark.parametrize(
     ("images", "layout", "message"),
     [
         (np.zeros((2, 10, 11, 12)), None, r"not clear which axis of images \(10, 11, 12\)"),
         (np.zeros((2, 784)), None, r"must be an array \(N, H, W\), .* got \(2, 784\)"),
         (np.zeros((2, 8, 8)), "HWCN", r"data.source.layout \(HWCN\) must be NCHW, NHWC"),
-        (np.full((2, 8, 8), np.nan), None, r"finite numbers, got nan or inf"),
+        (np.full((2, 8, 8), np.nan), None, r"got nan or inf in training image 0"),
         (np.full((2, 8, 8), "x"), None, r"arrays of numbers, got <U1"),
         (np.zeros((0, 8, 8)), None, r"must hold images, got an array \(0, 8, 8\)"),
     ],
