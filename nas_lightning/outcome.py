@@ -132,6 +132,7 @@ def _facts(folder: Path, parts: "Parts", genotype: "Genotype") -> dict[str, Any]
         "strategy": choice_of(folder, "strategy"),
         "data": choice_of(folder, "data"),
         "data_name": parts.data.name,
+        "objective": choice_of(folder, "objective"),
         "seed": parts.seed,
         "metric": {
             "name": parts.task.metric,

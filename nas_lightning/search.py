@@ -61,7 +61,8 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
         if parts.hardware.is_first:
             export_child(folder, cfg.export, parts.space)
         baselines = baselines_of(parts, cfg, folder)
-    notes = [*parts.data.notes, *_notes(parts, genotype), *_comparison(parts, child, baselines)]
+    notes = [*parts.data.notes, *_notes(parts, genotype, figures)]
+    notes += _comparison(parts, child, baselines)
     finish(
         folder,
         parts,
@@ -183,7 +184,9 @@ def _entropy(strategy: "OneShotStrategy") -> float:
     return float(mean_entropy(strategy.scores().weights.detach(), strategy.allowed))
 
 
-def _notes(parts: "Parts", genotype: "Genotype") -> list[str]:
+def _notes(parts: "Parts", genotype: "Genotype", figures: dict[str, Any]) -> list[str]:
+    if "trials" in figures:  # of black-box searches, whose children were trained and measured
+        return []
     from nas_lightning.callbacks.collapse import parameter_free_share
 
     share = parameter_free_share(parts.space.decisions, genotype.mapping)

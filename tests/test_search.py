@@ -205,6 +205,20 @@ def test_random_search_keeps_a_journal_and_returns_the_best(finished_random):
     assert [row["epoch"] for row in rows(finished_random / "metrics.csv")] == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "notes"),
+    [
+        ((*TINY_RANDOM, "strategy.epochs=1"), ["100% of the found operations have no parameters"]),
+        ((*TINY_RANDOM, "strategy=random", "strategy.trials=1"), []),
+    ],
+)
+def test_only_a_one_shot_search_may_have_collapsed(tmp_path, monkeypatch, kind, notes):
+    monkeypatch.setattr("nas_lightning.callbacks.collapse.parameter_free_share", lambda *_: 1.0)
+    run("search", f"hydra.run.dir={tmp_path}", *kind, "child.epochs=1", "retrain=false")
+    found = result(tmp_path)["notes"]
+    assert [note.partition(":")[0] for note in found] == notes
+
+
 def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
     run("search", f"hydra.run.dir={tmp_path}", *TINY_RANDOM, *RANDOM, "retrain=false",
         "evaluation=low_fidelity", "evaluation.epochs=1", "evaluation.samples=256",

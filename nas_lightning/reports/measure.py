@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-__all__ = ["Measure", "measure_of"]
+__all__ = ["Measure", "measure_of", "rewards_differ"]
 
 
 @dataclass(frozen=True)
@@ -44,3 +44,9 @@ def measure_of(result: Mapping[str, Any]) -> Measure:
     if not isinstance(metric, Mapping):
         return Measure()
     return Measure(str(metric["name"]), bool(metric["higher_is_better"]), bool(metric["is_share"]))
+
+
+def rewards_differ(result: Mapping[str, Any]) -> bool:
+    """Returns whether a search went by rewards that are not its main metric, e.g. by size too."""
+    is_searched_for = "reward" in (result.get("search") or {})
+    return is_searched_for and result.get("objective") not in (None, "accuracy")

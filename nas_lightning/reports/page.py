@@ -15,7 +15,7 @@ from nas_lightning.reports.markup import (
     section,
     table,
 )
-from nas_lightning.reports.measure import Measure, measure_of
+from nas_lightning.reports.measure import Measure, measure_of, rewards_differ
 from nas_lightning.reports.pictures import (
     alphas_section,
     curves_section,
@@ -56,13 +56,14 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
     data = result.get("data_name") or result.get("data", "a data set")
     title = f"{result.get('strategy', 'A strategy')} on {data}"
     measure = measure_of(result)
+    objective = result["objective"] if rewards_differ(result) else ""
     is_black_box = "trials" in (result.get("search") or {})  # trials have a section of their own
     sections = (
         _header(title, result),
         _headline(result, measure),
         network_section(run_dir / "genotype.svg"),
         alphas_section(run_dir / "alphas.csv"),
-        trials_section(run_dir / "trials.jsonl", measure),
+        trials_section(run_dir / "trials.jsonl", measure, objective),
         "" if is_black_box else curves_section(run_dir / "metrics.csv", "The search"),
         curves_section(run_dir / "child" / "metrics.csv", "The training of the child"),
         confusion_section(run_dir / "child" / "confusion.csv"),
@@ -111,6 +112,9 @@ def _headline(result: Mapping[str, Any], measure: Measure) -> str:
     if "multiply_adds" in child:
         adds = count(child["multiply_adds"])
         figures.append(figure("multiply-adds", adds, "for one image"))
+    if rewards_differ(result):
+        reward = f"{search['reward']:,.4g}"
+        figures.append(figure("reward", reward, f"of objective {result['objective']}"))
     if "wall_s" in _part(search, "cost"):
         figures.append(figure("time", duration(search["cost"]["wall_s"]), "of the search"))
     bars = _comparison(child, baselines, measure)
@@ -137,9 +141,9 @@ def _comparison(child: Mapping[str, Any], baselines: Mapping[str, Any], measure:
     )
     ends = element("span", measure.text(low)) + element("span", measure.text(high))
     scale = "<span></span>" + element("div", ends, "ends") + "<span></span>"
-    return element("div", bars + element("div", scale, "bar scale"), "bars") + _verdict(
-        rows, measure
-    )
+    size = _part(baselines, "random_genotype").get("parameters")
+    verdict = _verdict(rows, measure, f" ({count(size)} parameters)" if size else "")
+    return element("div", bars + element("div", scale, "bar scale"), "bars") + verdict
 
 
 def _bar(name: str, value: str, place: float, is_found: bool) -> str:
@@ -148,7 +152,7 @@ def _bar(name: str, value: str, place: float, is_found: bool) -> str:
     return element("div", content, "bar found" if is_found else "bar")
 
 
-def _verdict(rows: Sequence[tuple[str, Any]], measure: Measure) -> str:
+def _verdict(rows: Sequence[tuple[str, Any]], measure: Measure, size: str) -> str:
     values = dict(rows)
     found, other = values.get("the found network"), values.get(_BASELINES["random_genotype"])
     if not isinstance(found, int | float) or not isinstance(other, int | float):
@@ -161,7 +165,7 @@ def _verdict(rows: Sequence[tuple[str, Any]], measure: Measure) -> str:
     return element(
         "p",
         f"Test {safe(measure.words)}{direction} of the found network is {words} that of a random "
-        "genotype of the same space, trained alike: one pair of trainings, so a small "
+        f"genotype of the same space, trained alike{size}: one pair of trainings, so a small "
         "difference may be chance.",
         "pale",
     )
@@ -182,7 +186,8 @@ def _costs(result: Mapping[str, Any]) -> str:
 
 
 def _details(result: Mapping[str, Any], measure: Measure) -> str:
-    headline = (f"test_{measure.name}", f"validation_{measure.name}", "parameters", "multiply_adds")
+    headline = ["parameters", "multiply_adds", f"test_{measure.name}"]
+    headline += [f"validation_{measure.name}", "reward"]
     rows = []
     for name in ("search", "child"):
         for key, value in _part(result, name).items():

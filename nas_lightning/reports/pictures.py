@@ -74,15 +74,24 @@ def curves_section(path: Path, title: str) -> str:
     return section(title, element("div", "".join(charts), "charts") if charts else "")
 
 
-def trials_section(path: Path, measure: Measure) -> str:
+def trials_section(path: Path, measure: Measure, objective: str = "") -> str:
     """Returns the scores of a black-box search's trials by their main metric.
+
+    Args:
+        path: the file of the trials.
+        measure: the main metric.
+        objective: where the search went by rewards of another kind, what these are; their
+            drawing comes first.
 
     Raises:
         ValueError: as of `read_trials`.
     """
-    trials = read_trials(path, measure.name)
-    drawing = element("div", draw_trials(trials, measure), "wide") if trials else ""
-    return section("Trials", drawing)
+    drawings = []
+    if objective and (rewards := read_trials(path, "reward")):
+        drawings.append(draw_trials(rewards, Measure("reward", is_share=False), objective))
+    if trials := read_trials(path, f"validation_{measure.name}"):
+        drawings.append(draw_trials(trials, measure))
+    return section("Trials", "".join(element("div", part, "wide") for part in drawings))
 
 
 def _legend(alphas: Sequence[AlphaCurve]) -> str:

@@ -86,8 +86,16 @@ def draw_curves(metrics: Mapping[str, Points]) -> tuple[str, ...]:
     return tuple(_draw_kind(kind, {n: metrics[n] for n in kinds[kind]}) for kind in _sorted(kinds))
 
 
-def draw_trials(trials: Sequence[TrialScore], measure: Measure | None = None) -> str:
-    """Returns the score of each trial on validation images, and the best so far."""
+def draw_trials(
+    trials: Sequence[TrialScore], measure: Measure | None = None, stage: str = "validation"
+) -> str:
+    """Returns the score of each trial, and the best so far.
+
+    Args:
+        trials: the scores in order.
+        measure: what the scores are; None means accuracy.
+        stage: word before it, e.g. the images that it was measured on.
+    """
     measure = measure or Measure()
     points = tuple((trial.number + 1.0, trial.score) for trial in trials)
     better = max if measure.is_higher_better else min
@@ -99,7 +107,7 @@ def draw_trials(trials: Sequence[TrialScore], measure: Measure | None = None) ->
         Curve("trial", points, Paint("#0068a8", ""), "points"),
     )
     chart = Chart(
-        f"validation {measure.words} of each trial",
+        f"{stage} {measure.words} of each trial",
         key=tuple((curve.label, curve.paint) for curve in curves[::-1]),
         x_label="trial",
         is_share=measure.is_share,

@@ -37,7 +37,7 @@ class TrialScore:
     Attributes:
         number: 0-based number of the trial.
         genotype: id of its genotype.
-        score: its main metric on validation images.
+        score: its main metric on validation images, or its reward.
     """
 
     number: int
@@ -75,12 +75,12 @@ def read_metrics(path: Path) -> dict[str, Points]:
     return {name: tuple(points) for name, points in curves.items() if points}
 
 
-def read_trials(path: Path, metric: str = "accuracy") -> tuple[TrialScore, ...]:
+def read_trials(path: Path, name: str = "validation_accuracy") -> tuple[TrialScore, ...]:
     """Returns the scores that trials.jsonl tells; a last line cut short is left out.
 
     Args:
         path: the file.
-        metric: the main metric, whose value on validation images is the score.
+        name: what the score is: the main metric on validation images, or "reward".
 
     Raises:
         ValueError: a line is not an event of a search.
@@ -90,7 +90,7 @@ def read_trials(path: Path, metric: str = "accuracy") -> tuple[TrialScore, ...]:
     scores = []
     for line, content in enumerate(whole.splitlines(), 1):
         event = _event(path, line, content)
-        score = event.get(f"validation_{metric}")
+        score = event.get(name)
         if event.get("event") == "told" and isinstance(score, int | float):
             genotype = str(event.get("genotype_id", ""))
             scores.append(TrialScore(event["trial"], genotype, float(score)))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.reports.measure import Measure, measure_of
+from nas_lightning.reports.measure import Measure, measure_of, rewards_differ
 
 __all__ = ["summary"]
 
@@ -26,11 +26,13 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     lines = ["", f"genotype {result['genotype_id']} of space {result['space']}", cells, ""]
     if search:
         lines.append(_row(f"search validation {measure.words}", measure.text(search[validation])))
+        if rewards_differ(result):
+            lines.append(_row(f"search reward ({result['objective']})", f"{search['reward']:,.4g}"))
     if child:
         lines.append(_row(f"child test {measure.words}", measure.text(child[test])))
         for key, figures in baselines.items():
             name = NAMES.get(key, key.replace("_", " "))
-            lines.append(_row(f"  {name}", measure.text(figures[test])))
+            lines.append(_row(f"  {name}", measure.text(figures[test]) + _size(figures)))
         lines += _companions(child, measure)
         lines.append(_row("parameters", f"{child['parameters']:,}"))
         lines.append(_row("multiply-adds per image", f"{child['multiply_adds']:,}"))
@@ -51,6 +53,11 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
 
 def _row(name: str, value: str) -> str:
     return f"{name:34} {value}"
+
+
+def _size(figures: Mapping[str, Any]) -> str:
+    """Returns how large a network is, where that is known."""
+    return f", {figures['parameters']:,} parameters" if "parameters" in figures else ""
 
 
 def _companions(child: Mapping[str, Any], measure: Measure) -> list[str]:

@@ -45,3 +45,13 @@ def test_the_summary_tells_every_metric_of_the_child(tmp_path):
     assert "search validation rmse             8.25\n" in text
     assert "  linear regression                9\n" in text
     assert "child test r2                      0.5\n" in text
+
+
+def test_the_summary_tells_other_rewards_and_the_size_of_the_random_child(tmp_path):
+    baselines = {"random_genotype": {"test_rmse": 7.0, "parameters": 1234}}
+    search = RESULT["search"] | {"reward": -0.71234}
+    result = RESULT | {"search": search, "baselines": baselines, "objective": "mdl"}
+    text = summary(result, "cells", tmp_path)
+    assert "search reward (mdl)                -0.7123\n" in text
+    assert "  random genotype, trained alike   7, 1,234 parameters\n" in text
+    assert "reward" not in summary(result | {"objective": "accuracy"}, "cells", tmp_path)

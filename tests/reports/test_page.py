@@ -149,6 +149,23 @@ def test_the_page_tells(page: Callable[..., _Page], words: str) -> None:
     assert words in page().text
 
 
+def test_a_search_for_other_rewards_shows_them_before_the_metric(
+    run_dir: Path, page: Callable[..., _Page]
+) -> None:
+    told = {"event": "told", "trial": 0, "validation_accuracy": 0.5, "reward": -0.71}
+    (run_dir / "trials.jsonl").write_text(json.dumps(told) + "\n")
+    search = {**RESULT["search"], "reward": -0.71234, "trials": 1}
+    text = page(search=search, objective="mdl").text
+    assert "-0.7123of objective mdl" in text
+    assert text.index("mdl reward of each trial") < text.index("validation accuracy of each trial")
+    assert "reward of each trial" not in page(search=search, objective="accuracy").text
+
+
+def test_the_size_of_the_random_child_is_told(page: Callable[..., _Page]) -> None:
+    baselines = {"random_genotype": {"test_accuracy": 0.9989, "parameters": 190906}}
+    assert "trained alike (190,906 parameters): one pair" in page(baselines=baselines).text
+
+
 def test_a_child_worse_than_a_random_one_is_told(page: Callable[..., _Page]) -> None:
     baselines = {"random_genotype": {"test_accuracy": 0.9989}}
     assert "1.00 percentage points below" in page(baselines=baselines).text
