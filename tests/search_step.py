@@ -42,3 +42,28 @@ def batches(size: int = 6) -> tuple[Batch, Batch]:
         return x, torch.randint(CLASSES, (size,), generator=rng)
 
     return draw(), draw()
+
+
+def with_log(module: SupernetModule) -> SupernetModule:
+    """Returns the module; it keeps what it logs, and has a Trainer that can be stopped."""
+    module.logged = {}
+    module.log = lambda name, value, **_: module.logged.update({name: value})
+    module._trainer = SimpleNamespace(
+        world_size=1,
+        should_stop=False,
+        callback_metrics={},
+        current_epoch=4,
+        num_training_batches=11,
+    )
+    return module
+
+
+def state_of(module: SupernetModule) -> dict[str, Tensor]:
+    """Returns a copy of the supernet's state."""
+    return {name: tensor.clone() for name, tensor in module.supernet.state_dict().items()}
+
+
+def changed(module: SupernetModule, before: dict[str, Tensor]) -> set[str]:
+    """Returns the names in a state that the supernet's state no longer equals."""
+    after = module.supernet.state_dict()
+    return {name for name in before if not torch.equal(before[name], after[name])}
