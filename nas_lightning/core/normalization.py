@@ -1,6 +1,6 @@
 """BatchNorm whose running statistics move only when a forward pass is told to move them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ __all__ = [
     "is_synchronised",
     "kept_state",
     "recalibrated",
+    "set_mode",
     "set_momentum",
     "settle",
     "still_statistics",
@@ -116,6 +117,12 @@ def settle(norms: Iterable[_BatchNorm], step: int) -> None:
     set_momentum(ours, max(MOMENTUM, 1.0 / (step + 1)))
 
 
+def set_mode(network: nn.Module, training: bool) -> None:
+    """Puts a network into training mode or out of it, which takes its time, if it is not there."""
+    if network.training != training:
+        network.train(training)
+
+
 def set_momentum(norms: Iterable[_BatchNorm], momentum: float) -> None:
     """Sets the share of a batch's statistics in the running ones, in (0, 1]."""
     for norm in norms:
@@ -179,15 +186,24 @@ def _set_moving(norms: Iterable[_BatchNorm], moves: bool) -> None:
 
 
 @contextmanager
-def kept_state(network: nn.Module) -> Iterator[None]:
-    """Restores a network's buffers, mode and BatchNorm momenta after the block, come what may."""
-    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
-    momenta = [(norm, norm.momentum) for norm in batch_norms(network)]
+def kept_state(network: nn.Module, still: Sequence[_BatchNorm] = ()) -> Iterator[None]:
+    """Restores a network's buffers, mode and BatchNorm momenta after the block, come what may.
+
+    Args:
+        network: the network.
+        still: BatchNorms that do not move inside the block, where nothing but training forwards
+            could move them: that takes less time than to restore them.
+    """
+    apart = set(still)
+    modules = [module for module in network.modules() if module not in apart]
+    buffers = [(b, b.clone()) for module in modules for b in module.buffers(recurse=False)]
+    momenta = [(module, module.momentum) for module in modules if isinstance(module, _BatchNorm)]
     was_training = network.training
     try:
-        yield
+        with still_statistics(still):
+            yield
     finally:
-        network.train(was_training)
+        set_mode(network, was_training)
         for norm, momentum in momenta:
             norm.momentum = momentum
         with torch.no_grad():

@@ -11,8 +11,10 @@ __all__ = ["average_statistics", "check_agreement"]
 @torch.no_grad()
 def average_statistics(network: nn.Module, trainer: Any) -> None:
     """Sets a network's buffers, BatchNorm's running statistics, to their means over processes."""
+    if trainer.world_size == 1:
+        return
     buffers = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
-    if trainer.world_size == 1 or not buffers:
+    if not buffers:
         return
     flat = torch.cat([buffer.reshape(-1) for buffer in buffers])
     parts = trainer.strategy.reduce(flat, reduce_op="mean").split([b.numel() for b in buffers])

@@ -20,6 +20,7 @@ from nas_lightning.core.normalization import (
     is_synchronised,
     kept_state,
     recalibrated,
+    set_mode,
     settle,
     still_statistics,
     synchronise,
@@ -94,11 +95,8 @@ class SupernetModule(L.LightningModule):
             self.strategy.params_optimizer.build(self._params.values())
         ]
         if alphas := list(self.strategy.parameters()):
-            optimizers.append(
-                self.strategy.alpha_optimizer.build(
-                    alphas, lambda: self.trainer.estimated_stepping_batches
-                )
-            )
+            build = self.strategy.alpha_optimizer.build
+            optimizers.append(build(alphas, lambda: self.trainer.estimated_stepping_batches))
         return optimizers
 
     def on_train_start(self) -> None:
@@ -234,11 +232,13 @@ class SupernetModule(L.LightningModule):
         """Returns the main metric of a mixture; buffers stay (see `SearchContext`)."""
         metric = self.task.metrics(self.scale.outputs())[self.task.metric].to(self.device)
         forward = partial(self._measured_logits, mixture=mixture)
-        with kept_state(self.supernet):
+        still = recalibrate is None and (batch_statistics or self.trainer.world_size == 1)
+        with kept_state(self.supernet, self._norms if still else ()):
             if recalibrate is not None:
                 recalibrated(self.supernet, (x for x, _ in recalibrate), forward)
-            average_statistics(self.supernet, self.trainer)
-            self.supernet.train(batch_statistics)
+            if not still:
+                average_statistics(self.supernet, self.trainer)
+            set_mode(self.supernet, batch_statistics)
             for x, targets in batches:
                 self.task.update(metric, forward(x), targets.to(self.device))
         return float(metric.compute())
@@ -248,7 +248,8 @@ class SupernetModule(L.LightningModule):
         return self.space.cost(self.scale).of(mixture)
 
     def derive(self, val: Iterable[Batch]) -> Genotype:
-        """Returns the genotype that the strategy found."""
+        """Returns the genotype that the strategy found; the same in a search gone on with."""
+        torch.manual_seed(keyed_seed(self.seed, "derive", self.global_rank))
         return self.strategy.derive(self, val)
 
     def _install(self, supernet: nn.Module) -> None:
@@ -273,8 +274,7 @@ class SupernetModule(L.LightningModule):
         return True
 
     def _stop_at_cap(self) -> None:
-        cap = self.max_samples
-        if cap is not None and self.meter.training_samples >= cap:
+        if self.max_samples is not None and self.meter.training_samples >= self.max_samples:
             self.trainer.should_stop = True
 
     def _logits(

@@ -95,6 +95,17 @@ def test_a_kept_state_is_restored_even_if_the_block_failed(training):
     assert (norms.training, norms[0].momentum) == (training, 0.1)
 
 
+def test_of_a_kept_state_some_norms_stand_still_and_the_others_are_restored():
+    norms = network().eval()
+    before = buffers_of(norms)
+    with kept_state(norms, [norms[0]]):
+        norms.train()(images())
+        inside = buffers_of(norms)
+    assert {name[0] for name in before if not torch.equal(before[name], inside[name])} == {"2"}
+    assert same(before, buffers_of(norms))
+    assert not norms.training
+
+
 def test_still_statistics_do_not_matter_in_evaluation():
     norms = network().eval()
     outside = norms(images())
