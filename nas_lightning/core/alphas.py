@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.relaxations import gumbel, masked_softmax
+from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.strategy import Batch, OneShotStrategy, SearchContext
+from nas_lightning.core.strategy import OneShotStrategy
 
 __all__ = ["AlphaStrategy", "linear", "restricted", "share_of"]
 

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.seeding import keyed_seed
-from nas_lightning.core.strategy import Batch, Trial
+from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.candidates import Candidates
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.proxies import PROXIES

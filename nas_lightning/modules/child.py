@@ -14,9 +14,9 @@ from nas_lightning.core.cell import DropPath
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.normalization import SETTLED, batch_norms, settle
 from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
-from nas_lightning.core.strategy import Batch
 from nas_lightning.modules.agreement import average_statistics
 from nas_lightning.modules.health import DATA_CURE, IMAGES, NumberWatch, check_finite
 from nas_lightning.modules.meter import CostMeter

@@ -26,9 +26,10 @@ from nas_lightning.core.normalization import (
     synchronise,
 )
 from nas_lightning.core.relaxations import mean_entropy, mean_share
+from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
-from nas_lightning.core.strategy import Batch, OneShotStrategy
+from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.modules import building
 from nas_lightning.modules.agreement import average_statistics
 from nas_lightning.modules.health import IMAGES, LOSSES, NumberWatch, check_search

@@ -15,8 +15,8 @@ from torch import Tensor
 from nas_lightning.core.alphas import AlphaStrategy
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.strategy import Batch, SearchContext
 
 __all__ = ["Darts"]
 

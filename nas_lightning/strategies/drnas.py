@@ -16,9 +16,10 @@ from nas_lightning.core.alphas import AlphaStrategy, share_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.relaxations import dirichlet
+from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.stages import keep_best, stage_of
-from nas_lightning.core.strategy import Batch, SearchContext, Stage
+from nas_lightning.core.strategy import Stage
 
 __all__ = ["DrNas"]
 

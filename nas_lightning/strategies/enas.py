@@ -20,8 +20,9 @@ from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.policy import Given
+from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
-from nas_lightning.core.strategy import Batch, OneShotStrategy, SearchContext
+from nas_lightning.core.strategy import OneShotStrategy
 
 __all__ = ["Enas"]
 

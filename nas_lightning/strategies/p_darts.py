@@ -14,9 +14,10 @@ from nas_lightning.core.alphas import AlphaStrategy, share_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.search_context import SearchContext
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.stages import keep_best, stage_of
-from nas_lightning.core.strategy import SearchContext, Stage
+from nas_lightning.core.strategy import Stage
 
 __all__ = ["PDarts"]
 

@@ -12,8 +12,8 @@ from nas_lightning.core.alphas import AlphaStrategy, share_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.relaxations import hard_weights, masked_softmax
+from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.strategy import Batch, SearchContext
 
 __all__ = ["Proxyless"]
 

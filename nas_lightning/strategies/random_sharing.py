@@ -16,8 +16,9 @@ from torch import Tensor
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
-from nas_lightning.core.strategy import Batch, OneShotStrategy, SearchContext
+from nas_lightning.core.strategy import OneShotStrategy
 
 __all__ = ["RandomSharing"]
 

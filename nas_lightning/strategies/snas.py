@@ -11,8 +11,8 @@ from nas_lightning.core.alphas import AlphaStrategy
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.cost import QUANTITIES
 from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
-from nas_lightning.core.strategy import Batch, SearchContext
 
 __all__ = ["Snas"]
 

@@ -1,0 +1,79 @@
+"""What a one-shot strategy may ask of the network that it searches and of the data."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from nas_lightning.core.choices import Mixture
+
+__all__ = ["Batch", "SearchContext"]
+
+Batch = tuple[Tensor, Tensor]
+
+
+class SearchContext(Protocol):
+    """What a one-shot strategy may do with the supernet and the data.
+
+    Attributes:
+        lr: learning rate of the supernet's params in this epoch.
+    """
+
+    lr: float
+
+    @property
+    def params(self) -> Mapping[str, Tensor]:
+        """The supernet's params by name, in the order of its optimiser."""
+
+    def loss(
+        self,
+        batch: Batch,
+        mixture: Mixture,
+        params: Mapping[str, Tensor] | None = None,
+        statistics: bool = False,
+    ) -> Tensor:
+        """Returns the mean loss of a batch under a mixture.
+
+        Args:
+            batch: images (N, C, H, W) and targets (N, ...).
+            mixture: the mixing weights.
+            params: used in place of the supernet's own.
+            statistics: whether BatchNorm's running statistics move.
+        """
+
+    def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+        """Returns the gradient of a loss, averaged over processes; None where there is none.
+
+        A loss that depends on none of them has no gradient at all: where a single path runs, zero
+        operations may cut it.
+        """
+
+    def lookahead(self, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
+        """Returns the params after the next weight step with these gradients, not taken."""
+
+    def minimise(self, which: str, closure: Callable[[], Tensor]) -> Tensor:
+        """Takes one optimiser step and returns the closure's value, detached.
+
+        Args:
+            which: "params" (the supernet's), "alpha" (the strategy's) or "both" in one step.
+            closure: returns a loss, or a surrogate whose gradient is the wanted update.
+        """
+
+    def validate(
+        self,
+        mixture: Mixture,
+        batches: Iterable[Batch],
+        recalibrate: Iterable[Batch] | None = None,
+        batch_statistics: bool = False,
+    ) -> float:
+        """Returns the main metric of a mixture, averaged over processes; buffers stay.
+
+        Args:
+            mixture: the mixing weights.
+            batches: what is measured on.
+            recalibrate: batches from which BatchNorm's statistics are taken first.
+            batch_statistics: whether each batch is normalised by its own statistics.
+        """
+
+    def cost(self, mixture: Mixture) -> dict[str, Tensor]:
+        """Returns the expected cost of a mixture by quantity, differentiable in its weights."""
