@@ -107,7 +107,7 @@ class TrialBoard:
         self._best = max(self._best, trial.told_reward)
         if trial.number < self.shown:
             return
-        values = {"search/reward": trial.reward}
+        values = {"search/reward": trial.told_reward}
         values |= {f"search/{name}": value for name, value in trial.measurements.items()}
         values |= {f"search/trial_{name}": value for name, value in trial.cost.items()}
         if is_better:
