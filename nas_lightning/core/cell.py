@@ -87,7 +87,7 @@ class Cell(nn.Module):
         Args:
             inputs: one state an input.
             weights: scalar tensor by a branch's key; a branch that is not named does not run.
-                None runs every branch with weight one.
+                None runs every branch with weight one. What is added to a state has its key too.
             drop_path: applied to every operation but the identity.
 
         Returns:
@@ -106,7 +106,9 @@ class Cell(nn.Module):
         states = [State(op(x)) for op, x in zip(self.preprocess, inputs, strict=True)]
         for branches in self.incoming:
             run = [b for b in branches if weights is None or b.key in weights]
-            states.append(State(self._node(run, states, weights, drop_path)))
+            x = self._node(run, states, weights, drop_path)
+            added = None if weights is None else weights.get(_added_key(len(states)))
+            states.append(State(x if added is None else x + added))
         return states
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
@@ -155,10 +157,23 @@ class Cell(nn.Module):
 
 
 def branch_weights(branches: Sequence[Branch], mixture: Mixture) -> dict[str, Tensor]:
-    """Returns by key the scalar weight of each branch that the mixture's support lets run."""
+    """Returns by key the scalar weight of each branch that the mixture's support lets run.
+
+    With them comes, by a key of the state, what the mixture adds to a state.
+    """
     rows = [row.unbind() for row in mixture.weights.unbind()]
     weights = {b.key: factors_value(b.factors, rows, mixture.support) for b in branches}
-    return {key: weight for key, weight in weights.items() if weight is not None}
+    found = {key: weight for key, weight in weights.items() if weight is not None}
+    if mixture.added is not None:
+        entered = dict.fromkeys((f.choice, b.target) for b in branches for f in b.factors)
+        for choice, state in entered:
+            key = _added_key(state)
+            found[key] = found.get(key, 0.0) + mixture.added[choice]
+    return found
+
+
+def _added_key(state: int) -> str:
+    return f"added_{state}"
 
 
 def factors_value(

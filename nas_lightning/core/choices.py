@@ -84,15 +84,20 @@ class Mixture:
     Attributes:
         weights: (choices, options), float, padded with zeros where a choice has fewer options.
         support: for each choice the indices of the options that may run; () removes the edge.
+        added: numbers (choices,) that are added to the states of cells which the choices'
+            branches enter; None adds nothing.
     """
 
     weights: Tensor
     support: tuple[tuple[int, ...], ...]
+    added: Tensor | None = None
 
     def detach(self) -> "Mixture":
         """Returns the same mixture without a gradient to its weights."""
-        return Mixture(self.weights.detach(), self.support)
+        added = None if self.added is None else self.added.detach()
+        return Mixture(self.weights.detach(), self.support, added)
 
     def to(self, other: Tensor) -> "Mixture":
         """Returns the same mixture with the device and type of another tensor."""
-        return Mixture(self.weights.to(other), self.support)
+        added = None if self.added is None else self.added.to(other)
+        return Mixture(self.weights.to(other), self.support, added)

@@ -1,11 +1,18 @@
 """GDAS: one operation an edge is sampled, differentiably, and only that one runs.
 
 Source: Dong & Yang, GDAS, 2019 (arXiv:1910.04465), equations 3 to 6, and the official code.
-Deliberate differences: alphas move before params, as in DARTS; the gradient is the one of the
-sampled operation alone, as in the authors' code for the NASNet-like space (their code for
-NAS-Bench-201 adds the weights of operations that did not run as numbers to the edge, which scales
-an edge's gradient and leaves its direction); the fixed reduction cell carries one named operation
-on every edge instead of the paper's hand-made cell.
+Deliberate differences: alphas move before params, as in DARTS; the fixed reduction cell carries
+one named operation on every edge instead of the paper's hand-made cell.
+
+What the gradient of a hard sample is, paper and codes see differently (`gradient`). An edge gives
+sum_i h_i * op_i(x), h being one-hot in the sampled option c, and the gradient of h goes straight
+to the soft weights p, and from there to all logits. Where only what ran takes part, on which the
+paper's speed rests, and in the authors' code for the NASNet-like space, h has a gradient in c
+alone, g_c = <dL/dout, op_c(x)>: "sampled". The authors' code for NAS-Bench-201 adds the weights
+of the other options, zeros, to the edge as plain numbers, so that each of them has the gradient
+s = sum(dL/dout): "added". Since the softmax takes no notice of a constant, the logits' gradient
+becomes (g_c - s) / g_c times the other one, edge by edge: a sample is compared with one that
+gives ones everywhere, instead of zeros. It also moves the logits of an edge that drew "none".
 """
 
 from nas_lightning.core.alphas import AlphaStrategy, linear, restricted
@@ -15,6 +22,8 @@ from nas_lightning.core.relaxations import hard_weights
 from nas_lightning.core.search_space import SearchSpace
 
 __all__ = ["Gdas"]
+
+GRADIENTS = ("sampled", "added")
 
 
 class Gdas(AlphaStrategy):
@@ -26,6 +35,7 @@ class Gdas(AlphaStrategy):
         epochs: length of the search; the paper has 250.
         tau_start: temperature of the first epoch.
         tau_end: temperature of the last epoch, above 0; a line leads to it.
+        gradient: "sampled" or "added" (see above); the latter for cells of edges alone.
         fixed_reduction: operation that every edge of reduction cells keeps (the paper's FRC);
             None searches them too.
         params_optimizer: how the supernet's params are moved.
@@ -42,6 +52,7 @@ class Gdas(AlphaStrategy):
         epochs: int = 6,
         tau_start: float = 10.0,
         tau_end: float = 0.1,
+        gradient: str = "sampled",
         fixed_reduction: str | None = None,
         params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
         alpha_optimizer: Adam = Adam(lr=None),  # noqa: B008 - immutable
@@ -52,9 +63,19 @@ class Gdas(AlphaStrategy):
                 f"strategy.tau_start ({tau_start}) and tau_end ({tau_end}) must be > 0; the "
                 "paper has 10 and 0.1"
             )
+        if gradient not in GRADIENTS:
+            raise ValueError(
+                f"unknown strategy.gradient '{gradient}'; choose from: {', '.join(GRADIENTS)}"
+            )
+        if gradient == "added" and not space.has_partial_channels:
+            raise ValueError(
+                f"search space '{space.name}' has no cells of edges, on which "
+                "strategy.gradient=added is defined; set strategy.gradient=sampled"
+            )
         if fixed_reduction is not None:
             restricted(self, lambda name: name.startswith("reduction/"), fixed_reduction)
         self.tau_start, self.tau_end, self.tau = tau_start, tau_end, tau_start
+        self.gradient = gradient
 
     def start_epoch(self, epoch: int) -> None:
         """Lowers the temperature."""
@@ -65,4 +86,8 @@ class Gdas(AlphaStrategy):
         soft = self.draw_concrete(phase, self.tau)
         index = soft.argmax(dim=-1)
         weights = hard_weights(soft, index).to(self.alpha.device)
-        return Mixture(weights, tuple((option,) for option in index.tolist()))
+        support = tuple((option,) for option in index.tolist())
+        if self.gradient == "sampled" or phase == "params":
+            return Mixture(weights, support)
+        sampled = weights.gather(1, index[:, None].to(weights.device))
+        return Mixture(weights, support, added=(weights.sum(dim=1, keepdim=True) - sampled)[:, 0])
