@@ -92,6 +92,8 @@ class PlainCell(nn.Module):
 class PlainSupernet(nn.Module):
     """The search network; forward(x, alpha) with alpha the logits (28, 8)."""
 
+    cell = PlainCell
+
     def __init__(self, c: int, cells: int, colours: int, classes: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(
@@ -102,12 +104,14 @@ class PlainSupernet(nn.Module):
         for index in range(cells):
             reduction = index in self.reductions
             c *= 2 if reduction else 1
-            self.cells.append(PlainCell(before, last, c, reduction, after))
+            self.cells.append(self.cell(before, last, c, reduction, after))
             before, last, after = last, NODES * c, reduction
         self.classifier = nn.Linear(last, classes)
 
     def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
-        weights = alpha.softmax(-1)
+        return self.run(x, alpha.softmax(-1))
+
+    def run(self, x: Tensor, weights: Tensor) -> Tensor:
         s0 = s1 = self.stem(x)
         for index, cell in enumerate(self.cells):
             half = weights[14:] if index in self.reductions else weights[:14]

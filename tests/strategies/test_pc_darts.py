@@ -1,6 +1,9 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from plain_context import PlainContext, batch, one_shot
+from plain_darts import copy_params
+from plain_pc_darts import PartialSupernet
 
 from nas_lightning.core.relaxations import normalised_edges, same_group
 from nas_lightning.core.scale import Scale
@@ -8,6 +11,7 @@ from nas_lightning.search_spaces.darts import DartsSpace
 
 SPACE = DartsSpace(nodes=2)
 SCALE = Scale(8, 3, input_shape=(6, 8, 8), num_outputs=4)
+ROUNDING = {"rtol": 1e-9, "atol": 1e-12}  # float64; sums in another order
 
 
 def test_edges_are_a_softmax_of_beta_over_the_edges_of_a_node():
@@ -44,6 +48,26 @@ def test_the_bypass_is_weighted_by_its_edges_beta():
         context.loss(batch(), strategy.mixture("alpha")), strategy.beta
     )
     assert (expected != 0).all()
+
+
+def test_loss_and_gradients_are_those_of_the_plain_network():
+    space = DartsSpace()
+    strategy = one_shot("pc_darts", space).double()
+    with torch.no_grad():
+        for logits in strategy.parameters():
+            logits.mul_(300.0)
+    torch.manual_seed(0)
+    mine = space.supernet(strategy.stage(0).of(SCALE)).double()
+    plain = PartialSupernet(SCALE.channels, SCALE.cells, 6, 4).double()
+    copy_params(plain, mine)
+    x, targets = batch()[0].double(), batch()[1]
+    logits, taken = [strategy.alpha, strategy.beta], []
+    for network, weights in ((mine, [strategy.mixture("alpha")]), (plain, logits)):
+        loss = F.cross_entropy(network(x, *weights), targets)
+        gradients = torch.autograd.grad(loss, [*logits, *network.parameters()])
+        taken.append([loss.detach(), *gradients])
+    for found, wanted in zip(*taken, strict=True):
+        torch.testing.assert_close(found, wanted, **ROUNDING)
 
 
 def test_alphas_stand_still_while_the_params_get_warm():
