@@ -91,7 +91,8 @@ def trials_section(path: Path, measure: Measure, objective: str = "") -> str:
         drawings.append(draw_trials(rewards, Measure("reward", is_share=False), objective))
     if trials := read_trials(path, f"validation_{measure.name}"):
         drawings.append(draw_trials(trials, measure))
-    return section("Trials", "".join(element("div", part, "wide") for part in drawings))
+    together = element("div", "".join(drawings), "charts" if len(drawings) > 1 else "wide")
+    return section("Trials", together if drawings else "")
 
 
 def _legend(alphas: Sequence[AlphaCurve]) -> str:
