@@ -2,39 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from nas_lightning.core.decisions import Decision, encode, is_active
 
-__all__ = ["Allowed", "Drawn", "Given", "IndependentPolicy", "Policy"]
+__all__ = ["Allowed", "Drawn", "Given", "IndependentPolicy"]
 
 Allowed = Mapping[str, tuple[str, ...]]  # options that are open, by decision; all of the others
 Chosen = Mapping[str, str]
-
-
-class Policy(Protocol):
-    """A distribution over genotypes with parameters; a torch module."""
-
-    def sample(self, rng: Random, allowed: Allowed) -> dict[str, str]:
-        """Draws the choices of one genotype; without gradient."""
-
-    def log_prob(
-        self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]
-    ) -> tuple[Tensor, Tensor]:
-        """Returns log-probability and entropy (N,) of genotypes.
-
-        The entropy is the sum of those of the decisions that were made on the way.
-
-        Args:
-            chosen: the choices of N genotypes.
-            allowed: what was open when each of them was drawn.
-        """
-
-    def parameters(self) -> "Sequence[nn.Parameter]":
-        """Returns what learns."""
 
 
 class Given:
@@ -125,6 +102,8 @@ class IndependentPolicy(nn.Module):
         seed: seed of the first logits.
     """
 
+    exists: Tensor
+
     def __init__(self, decisions: Sequence[Decision], seed: int) -> None:
         super().__init__()
         self.decisions = tuple(decisions)
@@ -135,10 +114,13 @@ class IndependentPolicy(nn.Module):
         first = torch.randn(len(decisions), most, generator=generator)
         self.logits = nn.Parameter(1e-3 * first)
 
-    exists: Tensor
-
     def sample(self, rng: Random, allowed: Allowed) -> dict[str, str]:
-        """Draws the choices of one genotype; without gradient."""
+        """Draws the choices of one genotype; without gradient.
+
+        Args:
+            rng: source of the draws.
+            allowed: options that are open, by decision; {} leaves all open.
+        """
         chosen: dict[str, str] = {}
         rows = self._log_probs().detach().exp().tolist()
         for decision, row in zip(self.decisions, rows, strict=True):
@@ -151,7 +133,14 @@ class IndependentPolicy(nn.Module):
     def log_prob(
         self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]
     ) -> tuple[Tensor, Tensor]:
-        """Returns log-probability and entropy (N,) of genotypes."""
+        """Returns log-probability and entropy (N,) of genotypes.
+
+        The entropy is the sum of those of the decisions that were made on the way.
+
+        Args:
+            chosen: the choices of N genotypes.
+            allowed: what was open when each of them was drawn.
+        """
         codes = [encode(self.decisions, each) for each in chosen]
         code = torch.tensor(codes)
         active, picked = code >= 0, code.clamp(min=0)
