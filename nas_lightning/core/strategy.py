@@ -15,6 +15,7 @@ from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.seeding import keyed_seed
 
 __all__ = ["BlackBoxStrategy", "OneShotStrategy", "Stage", "Trial"]
 
@@ -204,8 +205,8 @@ class Trial:
 class BlackBoxStrategy(ABC):
     """A strategy that proposes genotypes and learns from their rewards.
 
-    Trial n draws from a generator keyed on (seed, n), so that a journal of what was told
-    restores the whole state: ask and tell again.
+    Trial n draws from generators keyed on the seed and n (see `random`), so that a journal of
+    what was told restores the whole state: ask and tell again.
 
     Args:
         space: the search space.
@@ -234,6 +235,10 @@ class BlackBoxStrategy(ABC):
     @abstractmethod
     def tell(self, trial: Trial) -> None:
         """Takes note of a finished trial's reward."""
+
+    def random(self, purpose: str, number: int) -> Random:
+        """Returns a generator of Python's, keyed on the seed, a purpose and a trial's number."""
+        return Random(keyed_seed(self.seed, purpose, number))
 
     def scores(self) -> Mixture | None:
         """Returns the preference for each option, to be shown; None where there is none; a hook."""

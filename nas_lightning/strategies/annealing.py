@@ -13,7 +13,6 @@ from random import Random
 
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace, child_cost
-from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
 __all__ = ["Annealing"]
@@ -70,7 +69,7 @@ class Annealing(BlackBoxStrategy):
 
     def ask(self, number: int) -> Trial:
         """Returns the smallest of some random genotypes, then a changed one."""
-        rng = Random(keyed_seed(self.seed, "annealing", number))
+        rng = self.random("annealing", number)
         if self.accepted is None:
             drawn = [self.space.sample(rng) for _ in range(self.start)]
             return Trial(number, min(drawn, key=self.size))
@@ -87,7 +86,7 @@ class Annealing(BlackBoxStrategy):
         gain = trial.told_reward - self.accepted.told_reward
         if gain >= 0:
             return True
-        draw = Random(keyed_seed(self.seed, "acceptance", trial.number)).random()
+        draw = self.random("acceptance", trial.number).random()
         return draw < exp(gain / self.temperature(trial.number))
 
     def temperature(self, number: int) -> float:

@@ -5,10 +5,7 @@ Source: Real et al., Regularized Evolution for Image Classifier Architecture Sea
 by default one active decision is changed, each as likely.
 """
 
-from random import Random
-
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
 __all__ = ["Evolution"]
@@ -57,7 +54,7 @@ class Evolution(BlackBoxStrategy):
 
     def ask(self, number: int) -> Trial:
         """Returns a random genotype while the population fills, then a mutated winner."""
-        rng = Random(keyed_seed(self.seed, "evolution", number))
+        rng = self.random("evolution", number)
         if len(self.members) < self.population:
             return Trial(number, self.space.sample(rng))
         winner = max(rng.choices(self.members, k=self.sample), key=lambda trial: trial.told_reward)

@@ -4,11 +4,8 @@ Source: White et al., Local Search is State of the Art for NAS Benchmarks, 2020 
 Deliberate difference: at the top a new climb begins, so that any number of trials can be used.
 """
 
-from random import Random
-
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
 __all__ = ["LocalSearch"]
@@ -47,8 +44,7 @@ class LocalSearch(BlackBoxStrategy):
     def ask(self, number: int) -> Trial:
         """Returns a random genotype at a start, else the next neighbour."""
         if self.left_to_draw:
-            rng = Random(keyed_seed(self.seed, "local search", number))
-            return Trial(number, self.space.sample(rng))
+            return Trial(number, self.space.sample(self.random("local search", number)))
         return Trial(number, self.queue[-1])
 
     def tell(self, trial: Trial) -> None:
@@ -69,7 +65,7 @@ class LocalSearch(BlackBoxStrategy):
         """Makes the best genotype of this climb the centre; at the top, begins anew."""
         if self.best is not self.centre and self.best is not None:
             self.centre = self.best
-            rng = Random(keyed_seed(self.seed, "neighbours", number))
+            rng = self.random("neighbours", number)
             around = self.space.neighbours(self.centre.genotype, rng)
             self.queue = [genotype for genotype in around if genotype not in self._seen]
             rng.shuffle(self.queue)

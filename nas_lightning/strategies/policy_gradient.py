@@ -10,7 +10,6 @@ the batch is judged.
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from random import Random
 
 import torch
 from torch import Tensor
@@ -114,7 +113,7 @@ class PolicyGradient(BlackBoxStrategy):
 
     def ask(self, number: int) -> Trial:
         """Returns a genotype that the policy draws."""
-        rng = Random(keyed_seed(self.seed, "policy", number))
+        rng = self.random("policy", number)
         return Trial(number, self.space.genotype(self.policy.sample(rng, self.allowed(number))))
 
     def tell(self, trial: Trial) -> None:

@@ -3,10 +3,7 @@
 Source: Li & Talwalkar, Random Search and Reproducibility for NAS, 2019 (arXiv:1902.07638).
 """
 
-from random import Random
-
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
 __all__ = ["RandomSearch"]
@@ -26,8 +23,7 @@ class RandomSearch(BlackBoxStrategy):
 
     def ask(self, number: int) -> Trial:
         """Returns trial `number`, which depends on nothing but seed and number."""
-        rng = Random(keyed_seed(self.seed, "random search", number))
-        return Trial(number, self.space.sample(rng))
+        return Trial(number, self.space.sample(self.random("random search", number)))
 
     def tell(self, trial: Trial) -> None:
         """Does nothing: random search learns nothing."""
