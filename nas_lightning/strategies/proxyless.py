@@ -1,8 +1,8 @@
 """ProxylessNAS: one path trains the params, two paths at a time train the alphas.
 
 Source: Cai, Zhu & Han, ProxylessNAS, 2019 (arXiv:1812.00332), sections 3.2 and 3.3.1 and the
-official code's two-path mode. Deliberate differences: the latency term is not part of it (an
-objective of cost will be); the learning rate is the one of short searches.
+official code's two-path mode. Deliberate differences: the latency term is not part of it; the
+learning rate is the one of short searches.
 """
 
 import torch
