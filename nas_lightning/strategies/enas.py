@@ -117,10 +117,8 @@ class Enas(OneShotStrategy):
         """Returns the share of each option among the samples of the last epoch."""
         return Mixture(self.policy, self.support())
 
-    def search_step(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
-        """Moves the params of one sample (section 2.2, the first phase)."""
-        mixture = self.mixture("params")
-        return context.minimise("params", lambda: context.loss(train, mixture, statistics=True))
+    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
+        """Does nothing: a step moves the params of one sample (section 2.2, the first phase)."""
 
     def finish_epoch(self, epoch: int, context: SearchContext, val: Iterable[Batch]) -> None:
         """Moves the controller (section 2.2, the second phase)."""

@@ -11,8 +11,6 @@ supernet's training, which belong to no candidate.
 from collections.abc import Iterable, Sequence
 from random import Random
 
-from torch import Tensor
-
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
@@ -77,10 +75,8 @@ class RandomSharing(OneShotStrategy):
         weights = uniform_mixture(self.space.choices).weights.to(self.allowed.device)
         return Mixture(weights, self.support())
 
-    def search_step(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
-        """Moves the params of one path."""
-        mixture = self.mixture("params")
-        return context.minimise("params", lambda: context.loss(train, mixture, statistics=True))
+    def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
+        """Does nothing: a step moves the params of one path alone."""
 
     def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
         """Returns the genotype that the supernet measures best, the first of equal ones."""
