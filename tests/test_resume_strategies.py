@@ -1,10 +1,15 @@
 """Every one-shot strategy, killed again and again, ends with the bits of an unbroken search."""
 
+import random
+import signal
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import pytest
 import torch
-from command import bits, rows
+from command import bits, rows, run
 from listener import Listener
 from plain_context import ONE_SHOT
 from planted_search import EPOCHS, search
@@ -116,3 +121,50 @@ def test_dashboards_are_told_what_alphas_csv_has(whole):
     assert {
         epoch: {f"alpha/{'/'.join(key)}": w for key, w in found[epoch].items()} for epoch in found
     } == told
+
+
+SMALL = (
+    "experiment=planted",
+    "data.source.images=400",
+    "search_space.scale.channels=2",
+    "retrain=false",
+    "callbacks=silent",
+    "hardware.threads=1",
+)
+FEW_STEPS = {
+    "enas": ["strategy.steps=5", "strategy.aggregate=3"],
+    "pc_darts": ["strategy.partial=1"],  # the planted cells have no partial channels
+}
+
+
+def start(*arguments):
+    command = [sys.executable, "-m", "nas_lightning.search", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wait_for_progress(process, told):
+    """Waits until a search writes what it prefers, after it was started or gone on with."""
+    before = told.stat().st_size if told.exists() else 0
+    while process.poll() is None and (not told.exists() or told.stat().st_size == before):
+        time.sleep(0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ONE_SHOT)
+def test_a_process_killed_all_over_its_search_ends_with_the_same_bits(name, tmp_path):
+    arguments = (*SMALL, f"strategy={name}", *FEW_STEPS.get(name, ()))
+    since = time.monotonic()
+    run("search", f"hydra.run.dir={tmp_path / 'whole'}", *arguments)
+    seconds, draw, ends = time.monotonic() - since, random.Random(name), []
+    folder = tmp_path / "run"
+    typed = [f"hydra.run.dir={folder}", *arguments]
+    for _ in range(3):
+        killed = start(*typed)
+        wait_for_progress(killed, folder / "alphas.csv")
+        time.sleep(draw.uniform(0, seconds / 3))
+        killed.kill()
+        ends.append(killed.wait())
+        typed = [f"resume={folder}"]
+    assert ends[0] == -signal.SIGKILL
+    run("search", f"resume={folder}")
+    assert bits(folder) == bits(tmp_path / "whole")
