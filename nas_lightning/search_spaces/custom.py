@@ -102,7 +102,8 @@ class CustomSpace(SearchSpace):
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns the decisions in the order in which the module holds them."""
-        chosen = self.validate(genotype).mapping
+        options = self.validate(genotype).mapping
+        chosen = {d.name: options[d.name] for d in self.decisions if d.name in options}
         names = ["input", *chosen, "output"]
         labels = [*chosen.values(), ""]
         edges = [Edge(a, b, o) for a, b, o in zip(names, names[1:], labels, strict=False)]

@@ -93,6 +93,12 @@ def test_a_users_supernet_is_its_child_and_costs_what_the_child_does(name):
         assert space.cost(space.scale).of_child(space.mixture(genotype)) == cost
 
 
+def test_a_drawing_shows_the_choices_in_the_order_of_the_module():
+    space = space_of(lambda: OneOf("z", {"a": row(), "b": row()}), lambda: Optional("m", row()))
+    (graph,) = space.graphs(space.genotype({"m": "no", "z": "a"}))
+    assert graph.nodes == ("input", "z", "m", "output")
+
+
 def test_a_layer_that_choices_share_is_expected_to_cost_its_params_once():
     space, layer, rest = SPACES["shared"], 8 * 8 + 8, 48 * 2 + 2
     rows = torch.tensor([[0.25, 0.75], [0.5, 0.5], [0.5, 0.5]])
