@@ -71,8 +71,9 @@ def correlations(rows: Sequence[Row]) -> dict[str, float]:
     from scipy.stats import spearmanr
 
     accuracy = [row["accuracy"] for row in rows]
+    names = [name for name in rows[0] if name not in ("genotype_id", "accuracy")]
     found = {
-        name: float(spearmanr([row[name] for row in rows], accuracy).statistic) for name in NAMES
+        name: float(spearmanr([row[name] for row in rows], accuracy).statistic) for name in names
     }
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 

@@ -73,9 +73,9 @@ def test_the_wanted_share_of_random_children_passes(run):
     assert share == pytest.approx(0.25, abs=0.15)
 
 
-def test_a_study_ranks_different_children_by_every_proxy(run):
+def test_a_study_ranks_different_children_by_every_proxy(run, tmp_path):
     table = TabularEvaluation(SPACE, "cifar10", epochs=200)
-    rows = study(run, table, 5, 16, seed=0)
+    rows = study(run, table, tmp_path / "rows.csv", 5, 16, seed=0)
     assert len({row["genotype_id"] for row in rows}) == 5
     assert set(correlations(rows)) == {*PROXIES, "parameters", "multiply_adds"}
 
@@ -102,8 +102,8 @@ def test_impossible_proxies_are_refused(run, values, message):
 
 
 @pytest.mark.parametrize(("children", "batch"), [(1, 16), (20_000, 16), (5, 1)])
-def test_impossible_studies_are_refused(run, children, batch):
+def test_impossible_studies_are_refused(run, tmp_path, children, batch):
     table = TabularEvaluation(SPACE, "cifar10", epochs=200)
     message = rf"children \({children}\) must be between 2 and .* 15625, batch_size \({batch}\)"
     with pytest.raises(ValueError, match=message):
-        study(run, table, children, batch, seed=0)
+        study(run, table, tmp_path / "rows.csv", children, batch, seed=0)
