@@ -20,11 +20,13 @@ from nas_lightning.search_spaces.planted import PlantedCells
 
 EPOCHS = 4
 SPACES = {"drnas": NasBench201Space, "pc_darts": NasBench201Space}  # they have partial channels
-SETTINGS = {
+SETTINGS = {  # small, and with whatever a strategy may have to keep
+    "darts": {"order": "second"},
     "drnas": {"partial": [2, 1]},
     "enas": {"steps": 3, "aggregate": 2, "samples": 4, "hidden": 8},
     "pc_darts": {"partial": 2},
-    "random_sharing": {"samples": 4},
+    "proxyless": {"interval": 2},
+    "random_sharing": {"samples": 4, "generations": 1, "statistics": "recalibrated"},
 }
 
 

@@ -1,5 +1,6 @@
 """A command in several processes: what it leaves, and every way to end it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,12 +11,25 @@ from types import SimpleNamespace
 
 import pytest
 from command import TINY, bits, rows
+from plain_context import ONE_SHOT
 
 from nas_lightning.black_box import prepare_black_box
 from nas_lightning.strategies.random_search import RandomSearch
 
 LONG = tuple("strategy.epochs=6" if o.startswith("strategy") else o for o in TINY)
 TWO = (*LONG, "hardware=ddp_cpu", "hardware.threads=1", "retrain=false")
+
+EXACT = (
+    "experiment=planted",
+    "data.source.images=400",
+    "strategy.epochs=3",
+    "search_space.scale.channels=2",
+    "search_space.scale.batch_norm=fixed",
+    "hardware.precision=64-true",
+    "callbacks=silent",
+    "retrain=false",
+)
+FOLDERS = ("cpu", "ddp_cpu")
 
 
 def start(*arguments):
@@ -128,6 +142,23 @@ def test_ddp_cpu_writes_the_alphas_of_cpu(tmp_path, order):
     one, two = (rows(tmp_path / name / "alphas.csv") for name in ("cpu", "ddp_cpu"))
     expected = [float(row["weight"]) for row in one]
     assert [float(row["weight"]) for row in two] == pytest.approx(expected, rel=0, abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.ddp
+@pytest.mark.parametrize("name", ONE_SHOT)
+def test_ddp_cpu_finds_what_cpu_finds_with_every_strategy(tmp_path, name):
+    few = {"enas": ["strategy.steps=5"], "pc_darts": ["strategy.partial=1"]}
+    typed = (*EXACT, f"strategy={name}", *few.get(name, ()))
+    for hardware in FOLDERS:
+        folder = tmp_path / hardware
+        assert end_of(start(f"hydra.run.dir={folder}", *typed, f"hardware={hardware}"))[0] == 0
+    one, two = (rows(tmp_path / each / "alphas.csv") for each in FOLDERS)
+    expected = [float(row.pop("weight")) for row in one]
+    assert [float(row.pop("weight")) for row in two] == pytest.approx(expected, rel=0, abs=1e-9)
+    assert two == one
+    found = [json.loads((tmp_path / each / "result.json").read_text()) for each in FOLDERS]
+    assert found[0]["genotype_id"] == found[1]["genotype_id"]
 
 
 @pytest.mark.slow
