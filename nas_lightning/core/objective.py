@@ -1,12 +1,12 @@
 """What a search is to maximise: a reward made of measurements, or values kept apart."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from nas_lightning.core.genotype import Genotype
 
-__all__ = ["Judge", "Objective", "dominates"]
+__all__ = ["Judge", "Objective", "as_costs", "dominates"]
 
 
 class Judge(Protocol):
@@ -63,6 +63,16 @@ class Objective(ABC):
         return tuple(measurements[name] for name in self.names)
 
 
+def as_costs(values: Sequence[float], directions: Sequence[str]) -> tuple[float, ...]:
+    """Returns values of which lower is better: those of direction "max" change their sign.
+
+    >>> as_costs((0.9, 5.0), ("max", "min"))
+    (-0.9, 5.0)
+    """
+    pairs = zip(values, directions, strict=True)
+    return tuple(-value if direction == "max" else value for value, direction in pairs)
+
+
 def dominates(
     first: tuple[float, ...], other: tuple[float, ...], directions: tuple[str, ...]
 ) -> bool:
@@ -71,6 +81,6 @@ def dominates(
     >>> dominates((0.9, 5.0), (0.9, 7.0), ("max", "min"))
     True
     """
-    signs = [1.0 if direction == "max" else -1.0 for direction in directions]
-    gains = [s * (a - b) for s, a, b in zip(signs, first, other, strict=True)]
+    costs = zip(as_costs(first, directions), as_costs(other, directions), strict=True)
+    gains = [b - a for a, b in costs]
     return min(gains) >= 0 and max(gains) > 0

@@ -16,6 +16,7 @@ from nas_lightning.evaluation.tabular import TabularEvaluation
 __all__ = [
     "final_figures",
     "published_rows",
+    "quartiles",
     "read_benchmark",
     "regret_csv",
     "regret_curve",
@@ -81,9 +82,13 @@ def regret_curve(searches: Sequence[Simulated], evaluation: TabularEvaluation) -
         times = [time for time, _ in search.gains]
         tests = [evaluation.final(genotype, data)["test_accuracy"] for _, genotype in search.gains]
         known = np.searchsorted(times, seconds, side="right") - 1
-        rows.append(100 * (best - np.array(tests)[known]))
-    quantiles = {name: np.quantile(rows, q, axis=0).tolist() for name, q in QUANTILES.items()}
-    return {"seconds": seconds.tolist(), **quantiles}
+        rows.append((100 * (best - np.array(tests)[known])).tolist())
+    return {"seconds": seconds.tolist(), **quartiles(rows)}
+
+
+def quartiles(rows: Sequence[Sequence[float]]) -> Curve:
+    """Returns the quartiles of each column over the rows: "low", "median" and "high"."""
+    return {name: np.quantile(rows, q, axis=0).tolist() for name, q in QUANTILES.items()}
 
 
 def regret_csv(curve: Curve) -> str:

@@ -5,10 +5,9 @@ Source of the measure: Zitzler & Thiele, 1999: the volume between a front and a 
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from nas_lightning.core.objective import Objective, dominates
+from nas_lightning.core.objective import Objective, as_costs, dominates
 from nas_lightning.core.strategy import Trial
+from nas_lightning.evaluation.figures import quartiles
 from nas_lightning.evaluation.pareto import non_dominated
 from nas_lightning.evaluation.simulation import Simulated
 from nas_lightning.evaluation.tabular import TabularEvaluation
@@ -16,7 +15,6 @@ from nas_lightning.evaluation.tabular import TabularEvaluation
 __all__ = ["Yardstick", "hypervolume", "hypervolume_curve"]
 
 Values = tuple[float, ...]
-QUANTILES = {"low": 0.25, "median": 0.5, "high": 0.75}
 
 
 def hypervolume(points: Sequence[Values], directions: Sequence[str], reference: Values) -> float:
@@ -25,11 +23,9 @@ def hypervolume(points: Sequence[Values], directions: Sequence[str], reference: 
     >>> hypervolume([(0.9, 3.0), (0.7, 1.0)], ("max", "min"), (0.5, 5.0))
     1.2
     """
-    signs = [-1.0 if direction == "max" else 1.0 for direction in directions]
-    right, top = (s * v for s, v in zip(signs, reference, strict=True))
-    costs = sorted((signs[0] * a, signs[1] * b) for a, b in points)
+    right, top = as_costs(reference, directions)
     area = 0.0
-    for x, y in costs:
+    for x, y in sorted(as_costs(point, directions) for point in points):
         if x < right and y < top:
             area += (right - x) * (top - y)
             top = y
@@ -111,10 +107,9 @@ def hypervolume_curve(
     """
     found = [yardstick.shares(search.kept) for search in searches]
     length = min(map(len, found))
-    rows = np.array([shares[:length] for shares in found])
-    quantiles = {name: np.quantile(rows, q, axis=0).tolist() for name, q in QUANTILES.items()}
+    rows = [shares[:length] for shares in found]
     counted = [float(number) for number in range(1, length + 1)]
-    return {"evaluations": counted, **quantiles}, [shares[-1] for shares in found]
+    return {"evaluations": counted, **quartiles(rows)}, [shares[-1] for shares in found]
 
 
 def _values_of_table(evaluation: TabularEvaluation, objective: Objective) -> list[Values]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from nas_lightning.core.objective import Objective, dominates
+from nas_lightning.core.objective import Objective, as_costs, dominates
 from nas_lightning.core.strategy import Trial
 
 __all__ = ["non_dominated", "pareto_front"]
@@ -21,8 +21,7 @@ def non_dominated(points: Sequence[tuple[float, ...]], directions: tuple[str, ..
     >>> non_dominated([(0.9, 7.0), (0.8, 5.0), (0.7, 6.0)], ("max", "min"))
     [0, 1]
     """
-    signs = [-1.0 if direction == "max" else 1.0 for direction in directions]
-    costs = [tuple(s * v for s, v in zip(signs, point, strict=True)) for point in points]
+    costs = [as_costs(point, directions) for point in points]
     front: list[int] = []
     for index in sorted(range(len(points)), key=lambda i: (costs[i], i)):
         beaten = (
@@ -47,8 +46,7 @@ def pareto_front(trials: Sequence[Trial], objective: Objective) -> dict[str, Any
     whole = [trial for trial in trials if trial.budget == largest]
     met = [trial for trial in whole if objective.is_met(trial.measurements)]
     chosen = [met[i] for i in non_dominated([trial.values for trial in met], objective.directions)]
-    sign = -1.0 if objective.directions[0] == "max" else 1.0
-    chosen.sort(key=lambda trial: (sign * trial.values[0], trial.number))
+    chosen.sort(key=lambda t: (as_costs(t.values, objective.directions)[0], t.number))
     return {
         "names": list(objective.names),
         "directions": list(objective.directions),
