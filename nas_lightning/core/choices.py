@@ -6,7 +6,9 @@ from functools import cached_property
 
 from torch import Tensor
 
-__all__ = ["Branch", "Choice", "Factor", "Mixture"]
+__all__ = ["NO", "YES", "Branch", "Choice", "Factor", "Mixture"]
+
+NO, YES = "no", "yes"  # options of a skip, in this order
 
 
 @dataclass(frozen=True)

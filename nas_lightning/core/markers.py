@@ -13,11 +13,10 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.core.choices import Factor, Mixture
+from nas_lightning.core.choices import NO, YES, Factor, Mixture
 
 __all__ = ["Mark", "OneOf", "Optional", "Repeat", "marks", "mixing"]
 
-NO, YES = "no", "yes"
 Given = tuple[tuple[str, tuple[str, ...]], ...]
 Rows = tuple[tuple[tuple[Tensor, ...], ...], tuple[tuple[int, ...], ...]]
 _current: ContextVar[Rows | None] = ContextVar("mixture", default=None)

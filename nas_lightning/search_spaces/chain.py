@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from nas_lightning.core.chain_network import ChainLayer, ChainNetwork, ChainWiring
-from nas_lightning.core.choices import Choice
+from nas_lightning.core.choices import NO, YES, Choice
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.elastic import Size
 from nas_lightning.core.genotype import Genotype
@@ -24,8 +24,6 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 
 __all__ = ["ChainSpace"]
-
-NO, YES = "no", "yes"
 
 
 class ChainSpace(SearchSpace):

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from nas_lightning.core.choices import Choice
+from nas_lightning.core.choices import NO, YES, Choice
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.macro_network import LayerChoices, MacroNetwork, thirds
@@ -34,7 +34,6 @@ MACRO_OPS = (
     "avg_pool_3x3",
     "max_pool_3x3",
 )
-NO, YES = "no", "yes"
 
 
 class EnasMacroSpace(SearchSpace):

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.cell import DropPath
-from nas_lightning.core.choices import Choice, Factor, Mixture
+from nas_lightning.core.choices import NO, YES, Choice, Factor, Mixture
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.elastic import (
     ElasticConv,
@@ -33,7 +33,6 @@ __all__ = ["MobileSpace"]
 
 STAGES = ((32, 2), (40, 2), (80, 2), (96, 1), (192, 2), (320, 1))  # channels, stride
 STEM, FIRST, HEAD = 32, 16, 1280
-NO, YES = "no", "yes"
 
 
 @dataclass(frozen=True)

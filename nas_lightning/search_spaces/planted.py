@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.cell import Cell, DropPath, branch_weights
-from nas_lightning.core.choices import Branch, Choice, Factor, Mixture
+from nas_lightning.core.choices import NO, YES, Branch, Choice, Factor, Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.normalization import Norm
@@ -26,7 +26,7 @@ __all__ = ["PlantedCells", "PlantedLayers"]
 
 OPS = (*VIEWS, BRIGHTNESS)
 KINDS, EDGES = ("first", "second"), 3
-SKIP, YES, NO = "skip_connect", "yes", "no"
+SKIP = "skip_connect"
 OUTPUT = "output"
 
 
