@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from nas_lightning import search
 from nas_lightning.build import make
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.evaluation.table import read_table
+from nas_lightning.evaluation.table_file import read_table
 from nas_lightning.paths import config_dir
 
 STRATEGIES = ("darts", "gdas", "snas", "pc_darts", "drnas", "enas", "random_sharing")

@@ -49,7 +49,8 @@ def job(cfg: DictConfig, folder: Path) -> float:
     if done := finished(folder):
         return float(done["validation_accuracy"]["mean"])
     torch.set_num_threads(1)  # a policy's tensors are tiny: more threads only wait for each other
-    bench, others = _prepare(cfg, folder), _others(cfg)
+    bench = _prepare(cfg, folder)
+    others = _others(cfg, bench)
     started = time.perf_counter()
     searches = _searched(bench)
     figures = final_figures(searches, bench.evaluation)
@@ -101,6 +102,7 @@ def _prepare(cfg: DictConfig, folder: Path) -> _Benchmark:
     from nas_lightning.core.objective import Objective
     from nas_lightning.core.search_space import SearchSpace
     from nas_lightning.core.strategy import BlackBoxStrategy
+    from nas_lightning.evaluation.figures import reported_data
     from nas_lightning.evaluation.hypervolume import Yardstick
     from nas_lightning.evaluation.tabular import TabularEvaluation
     from nas_lightning.evaluation.trials import check_fit
@@ -121,6 +123,14 @@ def _prepare(cfg: DictConfig, folder: Path) -> _Benchmark:
         return strategy
 
     check_fit(make(cfg.seed), evaluation, objective)
+    for data in reported_data(evaluation):
+        evaluation.optimum(data)  # refuses a table without its final figures
+    if cfg.reference and len(objective.names) == 1:
+        raise ValueError(
+            f"reference ({list(cfg.reference)}) has no effect: objective "
+            f"{type(objective).__name__} keeps no values apart; leave it out, or choose e.g. "
+            "objective=accuracy_latency"
+        )
     return _Benchmark(
         str(choice_of(folder, "strategy")),
         evaluation.data,
@@ -161,11 +171,26 @@ def _searched(bench: _Benchmark) -> "list[Simulated]":
     return searches
 
 
-def _others(cfg: DictConfig) -> list[dict[str, Any]]:
-    """Returns the results of the earlier benchmarks that are compared with."""
+def _others(cfg: DictConfig, bench: _Benchmark) -> list[dict[str, Any]]:
+    """Returns the results of the earlier benchmarks that are compared with.
+
+    Raises:
+        ValueError: there is no such benchmark, or it was run otherwise.
+    """
     from nas_lightning.evaluation.figures import read_benchmark
 
-    return [read_benchmark(Path(folder)) for folder in cfg.compare]
+    others = [read_benchmark(Path(folder)) for folder in cfg.compare]
+    own = {"data": bench.data, "budget_s": bench.budget_s, "first_seed": bench.seeds.start}
+    own |= {"seeds": len(bench.seeds), "table": bench.evaluation.table.name}
+    for other in others:
+        if differing := [key for key in own if own[key] != other[key]]:
+            raise ValueError(
+                f"compare: {other['folder']} has {differing[0]} {other[differing[0]]}, this "
+                f"benchmark {own[differing[0]]}; run both alike"
+            )
+    if others and len(bench.seeds) < 2:
+        raise ValueError(f"seeds ({len(bench.seeds)}) must be at least 2 to compare; use e.g. 500")
+    return others
 
 
 def _compared(
@@ -173,14 +198,6 @@ def _compared(
 ) -> "list[Comparison]":
     from nas_lightning.evaluation.comparison import compare
 
-    for other in others:
-        own = {"data": bench.data, "budget_s": bench.budget_s, "first_seed": bench.seeds.start}
-        own |= {"seeds": len(bench.seeds), "table": bench.evaluation.table.name}
-        if differing := [key for key in own if own[key] != other[key]]:
-            raise ValueError(
-                f"compare: {other['folder']} has {differing[0]} {other[differing[0]]}, this "
-                f"benchmark {own[differing[0]]}; run both alike"
-            )
     return [compare(bench.strategy, figures, o["strategy"], o["test_figures"]) for o in others]
 
 
@@ -211,10 +228,10 @@ def _write_front(folder: Path, bench: _Benchmark, searches: "list[Simulated]") -
     write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")
     curve, shares = hypervolume_curve(searches, bench.yardstick)
     write_text(folder / "hypervolume.csv", regret_csv(curve))
-    found = [list(child["values"].values()) for child in front["front"]]
+    found = [tuple(child["values"].values()) for child in front["front"]]
     with replacing(folder / "front.png") as path:
-        true = bench.yardstick.front
-        draw_front(path, bench.objective.names, found, true, curve, len(searches))
+        mine, best = (bench.yardstick.counted(each) for each in (found, bench.yardstick.front))
+        draw_front(path, bench.objective.names, mine, best, curve, len(searches))
     figures = summarised({"share": shares})["share"]
     median = statistics.median(shares)
     reference = list(bench.yardstick.reference)
@@ -256,7 +273,10 @@ def _summary(bench: _Benchmark, figures: dict[str, dict[str, list[float]]]) -> d
 def _published(bench: _Benchmark) -> dict[str, Any] | None:
     """Returns the published rows of the strategy where this is the published protocol."""
     from nas_lightning.evaluation.figures import published_rows
+    from nas_lightning.evaluation.objectives import Accuracy
 
+    if not isinstance(bench.objective, Accuracy):
+        return None
     kind = (bench.data, bench.budget_s, bench.evaluation.epochs)
     return published_rows(bench.evaluation.table.name, bench.strategy, *kind)
 

@@ -93,13 +93,21 @@ def test_values_kept_apart_leave_a_front(tmp_path):
         (["seeds=0"], r"seeds \(0\) must be at least 1"),
         (["budget_s=0"], r"budget_s \(0\.0\) must be above 0 seconds"),
         (["data.batch_size=3"], r"data\.batch_size=3 has no effect: a benchmark loads no data"),
-        (["data=digits"], r"knows nothing of data 'digits'; it has: cifar10.*evaluation\.data="),
+        (["data=digits"], r"knows nothing of data 'digits'; .*: evaluation\.data=cifar10, ev"),
         (["strategy=darts"], r"strategy\._target_ must be a BlackBoxStrategy"),
         (
             ["evaluation._target_=nas_lightning.evaluation.full.FullTraining"],
             r"evaluation\._target_ must be a TabularEvaluation",
         ),
         (["objective=mdl"], r"needs 'validation_loss', which evaluation TabularEvaluation does no"),
+        (
+            ["reference=[0.8,null]"],
+            r"reference \(\[0\.8, None\]\) has no effect: objective Accuracy keeps no values apart",
+        ),
+        (
+            ["objective=accuracy_latency", "reference=[80,null]"],
+            r"reference \(\[80\.0, .* shares in \[0, 1\]; use e\.g\. \[0\.8, null\]",
+        ),
         (["compare=[nowhere]"], r"compare: 'nowhere' must be the folder of a finished nas-bench"),
     ],
 )
@@ -113,7 +121,19 @@ def test_a_mistake_ends_in_one_message(arguments, message, tmp_path, capsys):
 def test_benchmarks_of_other_seeds_are_not_compared(finished, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run("benchmark", f"hydra.run.dir={tmp_path}", *QUICK, f"compare=[{finished}]", "seeds=4")
-    assert "has seeds 6, this benchmark 4; run both alike" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "has seeds 6, this benchmark 4; run both alike" in error
+    assert "searches" not in error, "no search began"
+
+
+def test_a_table_without_test_figures_is_refused_before_any_search(tmp_path, capsys):
+    table = tmp_path / "own.csv"
+    columns = "own_val_12,own_train_seconds_12"
+    table.write_text(f"arch,{columns}\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,10,3\n")
+    own = (f"evaluation.table={table}", "evaluation.data=own")
+    with pytest.raises(SystemExit):
+        run("benchmark", f"hydra.run.dir={tmp_path / 'run'}", *own)
+    assert "has no column 'own_test_12'; add it" in capsys.readouterr().err
 
 
 def test_published_figures_stand_beside_ours_with_their_caveat(finished, tmp_path):
@@ -122,6 +142,15 @@ def test_published_figures_stand_beside_ours_with_their_caveat(finished, tmp_pat
     assert "90.00 +- 0.50*" in text
     assert "93.70 +- 0.36\n" in text
     assert "* quoted from memory of the paper, not checked" in text
+
+
+def test_published_figures_are_those_of_accuracy_alone(tmp_path, capsys):
+    quick = ("seeds=1", "objective=accuracy_params")
+    run("benchmark", f"hydra.run.dir={tmp_path}", *quick)
+    printed = capsys.readouterr().out
+    assert "published test" not in printed
+    assert ": 1 search of 12,000 simulated seconds" in printed
+    assert f"front {tmp_path / 'front.png'}" in printed
 
 
 def test_a_benchmark_imports_nothing_that_it_does_not_need(tmp_path):

@@ -216,12 +216,14 @@ class BlackBoxStrategy(ABC):
     Attributes:
         needs_budgets: whether trials may have a budget below 1 or a parent; the evaluation
             must then understand them.
+        budgets: those that its trials may have, shares of a whole evaluation in (0, 1].
 
     Raises:
         ValueError: `trials` is below 1.
     """
 
     needs_budgets = False
+    budgets: tuple[float, ...] = (1.0,)
 
     def __init__(self, space: SearchSpace, seed: int, trials: int) -> None:
         if trials < 1:

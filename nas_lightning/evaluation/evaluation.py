@@ -36,3 +36,11 @@ class Evaluation(ABC):
     @abstractmethod
     def samples(self, budget: float = 1.0) -> int:
         """Returns the training samples that one evaluation of this budget processes in all."""
+
+    def check_budget(self, budget: float) -> None:
+        """Refuses a budget that it cannot spend, before any work; a hook.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        assert budget == 1 or self.takes_budgets, "check_fit has refused others"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.evaluation.simulation import Simulated
-from nas_lightning.evaluation.table import FOLDER
+from nas_lightning.evaluation.table_file import FOLDER
 from nas_lightning.evaluation.tabular import TabularEvaluation
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "read_benchmark",
     "regret_csv",
     "regret_curve",
+    "reported_data",
     "runs_csv",
     "summarised",
 ]
@@ -31,17 +32,22 @@ QUANTILES = {"low": 0.25, "median": 0.5, "high": 0.75}
 
 
 def final_figures(searches: Sequence[Simulated], evaluation: TabularEvaluation) -> Figures:
-    """Returns what was found is worth: by data set, by figure, one a search.
-
-    The searched data set comes first. What was found on CIFAR-10 is looked up on the table's other
-    data sets too, as the literature transfers it.
-    """
-    others = [data for data in evaluation.table.schedules if data != evaluation.data]
+    """Returns what was found is worth: by data set, by figure, one a search."""
     found: Figures = {}
-    for data in (evaluation.data, *(others if evaluation.data == "cifar10" else ())):
+    for data in reported_data(evaluation):
         rows = [evaluation.final(search.found, data) for search in searches]
         found[data] = {name: [row[name] for row in rows] for name in rows[0]}
     return found
+
+
+def reported_data(evaluation: TabularEvaluation) -> tuple[str, ...]:
+    """Returns the data sets on which what was found is looked up, the searched one first.
+
+    What was found on CIFAR-10 is looked up on the table's others too, as the literature transfers
+    it.
+    """
+    others = [data for data in evaluation.table.schedules if data != evaluation.data]
+    return (evaluation.data, *(others if evaluation.data == "cifar10" else ()))
 
 
 def summarised(columns: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:

@@ -76,12 +76,17 @@ class Yardstick:
         if self.volume <= 0:
             raise ValueError(
                 f"reference ({list(self.reference)}) must be worse than some child of the table in "
-                f"both {' and '.join(objective.names)}"
+                f"both {' and '.join(objective.names)}, accuracies being shares in [0, 1]; use "
+                "e.g. [0.8, null], where null is the table's worst value"
             )
 
     def area(self, points: Sequence[Values]) -> float:
         """Returns the hypervolume of some values."""
         return hypervolume(points, self.directions, self.reference)
+
+    def counted(self, points: Sequence[Values]) -> list[Values]:
+        """Returns those that are better than the reference point, which make the volume."""
+        return [point for point in points if self.area([point]) > 0]
 
     def shares(self, trials: Sequence[Trial]) -> list[float]:
         """Returns the share of the table's hypervolume that is found after each trial."""

@@ -6,10 +6,11 @@ device, in milliseconds; so has a .npz file, or else `devices` (names) and `late
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.evaluation.table import read_table
+from nas_lightning.evaluation.table_file import read_table, texts_of
 
 __all__ = ["read_latencies"]
 
@@ -30,13 +31,17 @@ def read_latencies(name: str, device: str, space: SearchSpace) -> Callable[[Geno
     table = read_table(name, space)
     columns = {n: c for n, c in table.columns.items() if n not in ROWS and c.dtype.kind in "fiu"}
     if "devices" in table.columns:
-        latencies = table.column("latency_ms")
-        names = [str(n, "ascii") for n in table.columns["devices"].tolist()]
+        latencies, names = table.column("latency_ms"), texts_of(table.columns["devices"])
+        if latencies.shape != (wanted := (len(table.rows), len(names))):
+            raise ValueError(
+                f"table '{name}': latency_ms {latencies.shape} must be {wanted}, a row a child and "
+                "a column for each of the devices"
+            )
         columns |= {n: latencies[:, i] for i, n in enumerate(names)}
     if device not in columns:
         raise ValueError(
             f"objective.device ('{device}') must be a device of table '{name}': "
             f"{', '.join(sorted(columns)) or '(it has none)'}"
         )
-    figures = columns[device].astype(float).tolist()
+    figures = replace(table, columns=columns).numbers(device).tolist()
     return lambda genotype: float(figures[table.row(genotype)])

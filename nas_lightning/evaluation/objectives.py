@@ -86,7 +86,9 @@ class WeightedProduct(Objective):
         exponent: float = -0.07,
     ) -> None:
         if not target > 0:
-            raise ValueError(f"objective.target ({target}) must be above 0; use e.g. 100000")
+            raise ValueError(
+                f"objective.target ({target}) must be above 0; give the {quantity} that you want"
+            )
         if form not in FORMS:
             raise ValueError(f"objective.form ('{form}') must be one of: {', '.join(FORMS)}")
         if not exponent < 0:

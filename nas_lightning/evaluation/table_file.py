@@ -129,8 +129,8 @@ def _code(
 def _codes_of_indices(columns: Columns, space: SearchSpace, name: str) -> list[Code]:
     """Returns the rows of `ops`, its indices turned into those of the space's options."""
     names, ops = texts_of(columns["op_names"]), columns["ops"]
-    shape = (len(ops), len(space.decisions)) if ops.ndim else ()
-    if ops.dtype.kind not in "iu" or ops.shape != shape or not _are_within(ops, len(names)):
+    fits = ops.dtype.kind in "iu" and ops.ndim == 2 and ops.shape[1] == len(space.decisions)
+    if not fits or not _are_within(ops, len(names)):
         raise ValueError(
             f"table '{name}': ops {ops.shape} must be whole numbers (rows, {len(space.decisions)}),"
             f" each from 0 to {len(names) - 1}: one of the {len(names)} op_names a decision of "

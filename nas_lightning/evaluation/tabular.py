@@ -11,7 +11,7 @@ from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.budgets import trained_epochs
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.synthetic import SYNTHETIC, synthetic_table
-from nas_lightning.evaluation.table import read_table
+from nas_lightning.evaluation.table_file import read_table
 from nas_lightning.modules.meter import CostMeter
 
 __all__ = ["TabularEvaluation"]
@@ -51,17 +51,15 @@ class TabularEvaluation(Evaluation):
         is_synthetic = table == SYNTHETIC
         self.table = synthetic_table(space) if is_synthetic else read_table(table, space)
         self.data, self.epochs = data or str(data_name), epochs
-        try:
-            lengths = self.table.lengths(self.data)
-        except ValueError as error:
-            raise ValueError(f"{error}; choose one of them: evaluation.data=...") from None
+        lengths = self.table.lengths(self.data)
         if epochs not in lengths:
             raise ValueError(
                 f"evaluation.epochs ({epochs}) must be a schedule of table '{table}' for "
                 f"{self.data}: {', '.join(map(str, lengths))}"
             )
-        self.table.seconds(self.data, epochs)
         self._columns: dict[int, dict[str, list[float]]] = {}
+        self._finals: dict[str, dict[str, list[float]]] = {}
+        self._schedule(1.0)
 
     def measures(self) -> frozenset[str]:
         """Returns validation accuracy, training time, and the sizes that the table has."""
@@ -93,17 +91,32 @@ class TabularEvaluation(Evaluation):
         Raises:
             ValueError: the table lacks the genotype or the column.
         """
-        row, epochs = self.table.row(genotype), self.table.lengths(data)[-1]
-        parts = {"validation_accuracy": "val", "test_accuracy": "test"}
-        return {
-            name: float(self.table.column(f"{data}_{part}_{epochs}")[row]) / 100
-            for name, part in parts.items()
-        }
+        row = self.table.row(genotype)
+        return {name: column[row] for name, column in self._final(data).items()}
 
     def optimum(self, data: str) -> float:
-        """Returns the best test accuracy in the table, a share in [0, 1]."""
-        epochs = self.table.lengths(data)[-1]
-        return float(self.table.column(f"{data}_test_{epochs}").max()) / 100
+        """Returns the best test accuracy in the table, a share in [0, 1].
+
+        Raises:
+            ValueError: the table lacks the final figures of the data set.
+        """
+        return max(self._final(data)["test_accuracy"])
+
+    def check_budget(self, budget: float) -> None:
+        """Refuses a budget of which the table has no schedule.
+
+        Raises:
+            ValueError: it has none.
+        """
+        self._schedule(budget)
+
+    def _final(self, data: str) -> dict[str, list[float]]:
+        if data not in self._finals:
+            epochs = self.table.lengths(data)[-1]
+            parts = {"validation_accuracy": "val", "test_accuracy": "test"}
+            columns = {n: self.table.accuracies(f"{data}_{p}_{epochs}") for n, p in parts.items()}
+            self._finals[data] = {name: column.tolist() for name, column in columns.items()}
+        return self._finals[data]
 
     @cached_property
     def _sizes(self) -> dict[str, str]:
@@ -120,13 +133,19 @@ class TabularEvaluation(Evaluation):
     def _read(self, epochs: int, budget: float) -> dict[str, list[float]]:
         lengths = self.table.lengths(self.data)
         if epochs not in lengths:
+            short, long = lengths[0], lengths[-1]
+            cure = (
+                f"choose budgets that meet them, e.g. evaluation.epochs={long} "
+                f"strategy.eta={round(long / short)} strategy.rungs=2"
+            )
             raise ValueError(
                 f"a trial's budget ({budget:.4g} of evaluation.epochs={self.epochs}) buys {epochs} "
-                f"epochs, and table '{self.table.name}' has only {', '.join(map(str, lengths))} "
-                f"for {self.data}: choose budgets that meet them, e.g. strategy.eta and rungs"
+                f"epoch{'' if epochs == 1 else 's'}, and table '{self.table.name}' has only "
+                f"{', '.join(map(str, lengths))} for {self.data}: "
+                f"{cure if long > short else 'choose a strategy without budgets'}"
             )
-        accuracy = self.table.column(f"{self.data}_val_{epochs}").astype(float) / 100
-        sizes = {name: self.table.column(c).astype(float) for name, c in self._sizes.items()}
+        accuracy = self.table.accuracies(f"{self.data}_val_{epochs}")
+        sizes = {name: self.table.numbers(column) for name, column in self._sizes.items()}
         seconds = self.table.seconds(self.data, epochs)
         every = {"validation_accuracy": accuracy, "train_time_s": seconds, **sizes}
         return {name: values.tolist() for name, values in every.items()}

@@ -70,19 +70,22 @@ def check_fit(strategy: BlackBoxStrategy, evaluation: Evaluation, objective: Obj
 
     Raises:
         ValueError: the objective needs what the evaluation does not measure, or the strategy
-            trains children step by step and the evaluation cannot.
+            trains children step by step and the evaluation cannot, or not by its budgets.
     """
     known = evaluation.measures() | set(objective.known())
     if lacking := sorted(objective.needs() - known):
         raise ValueError(
             f"objective {type(objective).__name__} needs '{lacking[0]}', which evaluation "
-            f"{type(evaluation).__name__} does not measure; it has: {', '.join(sorted(known))}"
+            f"{type(evaluation).__name__} does not measure; it has: {', '.join(sorted(known))}; "
+            "choose another objective, or another evaluation"
         )
     if strategy.needs_budgets and not evaluation.takes_budgets:
         raise ValueError(
             f"strategy {type(strategy).__name__} trains children step by step, which evaluation "
             f"{type(evaluation).__name__} cannot; choose evaluation=full"
         )
+    for budget in strategy.budgets:
+        evaluation.check_budget(budget)
 
 
 def finished(

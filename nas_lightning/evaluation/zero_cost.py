@@ -90,6 +90,15 @@ class ZeroCost(Evaluation):
         """Returns the training samples of a child that passes; 0 where none is trained."""
         return 0 if self.then is None else self.then.samples(budget)
 
+    def check_budget(self, budget: float) -> None:
+        """Refuses a budget that the training cannot spend.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        if self.then is not None:
+            self.then.check_budget(budget)
+
     def _least(self) -> float:
         """Returns the proxy that the wanted share of random children has."""
         if self._threshold is None:

@@ -27,10 +27,11 @@ def benchmark_text(
     """
     budget = result["budget_s"]
     limit = "" if budget is None else f" of {budget:,.0f} simulated seconds"
+    searches = "search" if result["seeds"] == 1 else "searches"
     lines = [
         "",
         f"{result['strategy']} on table {result['table']}, searched on {result['data']}: "
-        f"{result['seeds']} searches{limit}, {result['trials']:.1f} children each "
+        f"{result['seeds']} {searches}{limit}, {result['trials']:.1f} children each "
         f"({result['wall_s']:.1f} s)",
         "",
         _row("accuracy in %", "validation", "test", *(PUBLISHED if published else ())),
@@ -51,7 +52,9 @@ def benchmark_text(
             f"{', '.join(f'{value:g}' for value in volume['reference'])}"
         )
     lines += ["", *comparisons] if comparisons else []
-    return "\n".join([*lines, "", f"files {folder}", f"regret {folder / 'regret.png'}"])
+    front = [f"front {folder / 'front.png'}"] if volume else []
+    lines += ["", f"files {folder}", f"regret {folder / 'regret.png'}", *front]
+    return "\n".join(lines)
 
 
 def _row(name: str, *rest: str) -> str:

@@ -16,11 +16,11 @@ def draw_front(
     curve: Mapping[str, Sequence[float]],
     seeds: int,
 ) -> None:
-    """Draws both panels.
+    """Draws both panels; a front is the best first value within reach of the second one.
 
     Args:
         path: the PNG file.
-        names: of the two values.
+        names: of the two values; lower is better of the second one.
         found: the first search's front, a pair of values a child.
         true: the table's front.
         curve: "evaluations", "low", "median" and "high" (shares of the table's hypervolume).
@@ -34,18 +34,20 @@ def draw_front(
         (true, TRUE, "the table's"),
         (found, FOUND, "found (first seed)"),
     ):
-        first, second = zip(*sorted(map(tuple, points)), strict=True)
-        front.plot(second, first, "o-", color=colour, markersize=3.5, linewidth=1, label=label)
+        ordered = sorted(points, key=lambda point: point[1])
+        first, second = [p[0] for p in ordered], [p[1] for p in ordered]
+        style = {"markersize": 3.5, "linewidth": 1, "drawstyle": "steps-post"}
+        front.plot(second, first, "o-", color=colour, label=label, **style)
     front.set_xlabel(names[1].replace("_", " "))
     front.set_ylabel(names[0].replace("_", " "))
-    front.set_title("Pareto fronts", fontsize=11)
+    front.set_title("Pareto fronts, beyond the reference point", fontsize=11)
     count, low, high = curve["evaluations"], curve["low"], curve["high"]
     volume.fill_between(count, low, high, color=FOUND, alpha=0.18, linewidth=0)
     volume.plot(count, curve["median"], color=FOUND, linewidth=1.8, label="median, quartiles")
     volume.axhline(1.0, color=TRUE, linewidth=1, linestyle="--", label="the table's front")
     volume.set_xlabel("evaluations")
     volume.set_ylabel("hypervolume (share of the table's)")
-    volume.set_title(f"{seeds} searches", fontsize=11)
+    volume.set_title(f"{seeds} {'search' if seeds == 1 else 'searches'}", fontsize=11)
     for axes in (front, volume):
         axes.grid(True, alpha=0.25, linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)

@@ -44,6 +44,8 @@ class Brackets(BlackBoxStrategy):
     ) -> None:
         super().__init__(space, seed, trials)
         self.brackets, self.eta = tuple(brackets), eta
+        most = max(rungs for _, rungs in self.brackets)
+        self.budgets = tuple(float(eta**-rung) for rung in reversed(range(most)))
         self.proposer = proposer(space=space, seed=seed)
         self._bracket, self._rung = 0, 0
         self._proposed = 0

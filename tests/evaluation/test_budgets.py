@@ -15,7 +15,7 @@ from nas_lightning.evaluation.low_fidelity import LowFidelity
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.evaluation.pareto import pareto_front
 from nas_lightning.evaluation.tabular import TabularEvaluation
-from nas_lightning.evaluation.trials import best_trial, run_trials
+from nas_lightning.evaluation.trials import best_trial, check_fit, run_trials
 from nas_lightning.modules.child import ChildRecipe
 from nas_lightning.modules.hardware import Hardware
 from nas_lightning.modules.task import Classification
@@ -145,8 +145,15 @@ def test_a_table_charges_a_promoted_child_for_the_further_epochs():
     assert part["train_time_s"] + rest["train_time_s"] == pytest.approx(whole["train_time_s"])
 
 
-def test_a_budget_that_meets_no_schedule_of_the_table_is_refused():
+def test_budgets_that_meet_no_schedule_of_the_table_are_refused_before_any_trial():
     evaluation = TabularEvaluation(TABLE_SPACE, "cifar10", epochs=200)
-    message = r"budget \(0\.3333 of evaluation\.epochs=200\) buys 67 epochs, .* has only 12, 200"
+    strategy = SuccessiveHalving(TABLE_SPACE, 0, RandomSearch)
+    message = (
+        r"budget \(0\.1111 of evaluation\.epochs=200\) buys 22 epochs, .* has only 12, 200 for "
+        r"cifar10: choose .* evaluation\.epochs=200 strategy\.eta=17 strategy\.rungs=2"
+    )
     with pytest.raises(ValueError, match=message):
-        evaluation.evaluate(Trial(0, ROW, 1 / 3), 0)
+        check_fit(strategy, evaluation, Accuracy())
+    check_fit(
+        SuccessiveHalving(TABLE_SPACE, 0, RandomSearch, eta=17, rungs=2), evaluation, Accuracy()
+    )

@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 
 from nas_lightning.core.strategy import Trial
+from nas_lightning.evaluation.latency_table import read_latencies
 from nas_lightning.evaluation.synthetic import synthetic_table
-from nas_lightning.evaluation.table import packaged, read_table
+from nas_lightning.evaluation.table_file import packaged, read_table
 from nas_lightning.evaluation.tabular import TabularEvaluation
+from nas_lightning.search_spaces.chain import ChainSpace
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 
 SPACE = NasBench201Space()
 LAST = "|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
 ARCH = f"|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+{LAST}"
+CHAIN = ChainSpace()
 TINY = DartsSpace(nodes=1, ops=["none", "skip_connect", "max_pool_3x3"])
 
 
@@ -63,7 +66,7 @@ def test_the_final_figures_are_those_of_the_longest_schedule(evaluation):
     [
         (
             {"data": "svhn"},
-            r"'nasbench201' knows nothing of data 'svhn'; it has: .*cifar10.*: eval",
+            r"'nasbench201' knows nothing of data 'svhn'; .* knows: evaluation\.data=cifar10, ev",
         ),
         ({"epochs": 50}, r"evaluation\.epochs \(50\) must be a schedule .* for cifar10: 12, 200"),
         (
@@ -102,7 +105,7 @@ def test_a_csv_table_has_a_column_a_decision(tmp_path):
 
 
 def own_npz(folder, **columns):
-    defaults = {"own_val_9": [1.0, 2.0], "own_train_seconds_9": [3.0, 4.0]}
+    defaults = {"own_val_9": [10.0, 20.0], "own_train_seconds_9": [3.0, 4.0]}
     np.savez(folder / "own.npz", **(defaults | columns))
     return str(folder / "own.npz")
 
@@ -117,7 +120,13 @@ def own_npz(folder, **columns):
             {"ops": np.zeros((2, 6), int), "op_names": [b"conv9"]},
             r"has the operation 'conv9', sear",
         ),
-        ({"ops": np.ones((2, 6), int), "op_names": [b"none"]}, r"ops \(2, 6\) must be \(rows, 6\)"),
+        *(
+            (
+                {"ops": ops, "op_names": ["none"]},
+                r"ops \(.*\) must be whole numbers \(rows, 6\), each",
+            )
+            for ops in (np.ones((2, 6), int), -np.ones((2, 6), int), np.zeros((2, 6)), 0, [[0]])
+        ),
     ],
 )
 def test_rows_that_are_no_children_are_refused(tmp_path, columns, message):
@@ -137,13 +146,91 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, name, content):
 
 
 def test_a_table_without_training_times_is_refused(tmp_path):
-    table = own_npz(tmp_path, arch=[ARCH, ARCH.replace("avg_pool_3x3", "none")], own_val_20=[1, 2])
+    table = own_npz(
+        tmp_path, arch=[ARCH, ARCH.replace("avg_pool_3x3", "none")], own_val_20=[10, 20]
+    )
     evaluation = TabularEvaluation(SPACE, "own", table=table, epochs=20)
     seconds = evaluation.evaluate(trial_of(ARCH), 0)[0]["train_time_s"]
     assert seconds == pytest.approx(3.0 * 20 / 9)
-    np.savez(tmp_path / "no_times.npz", arch=[ARCH], own_val_20=[1])
+    np.savez(tmp_path / "no_times.npz", arch=[ARCH], own_val_20=[10])
     with pytest.raises(ValueError, match="has no column 'own_train_seconds_20'"):
         TabularEvaluation(SPACE, "own", table=str(tmp_path / "no_times.npz"), epochs=20)
+
+
+OTHER = ARCH.replace("avg_pool_3x3", "none")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"own_val_9": [10.0]},
+            r"column 'own_val_9' \(1,\) must have a number for each of the 2 rows",
+        ),
+        ({"own_val_9": [[1.0], [2.0]]}, r"column 'own_val_9' \(2, 1\) must have a number for each"),
+        (
+            {"own_val_9": ["10", "good"]},
+            r"row 2: own_val_9 \(good\) must be a number from 0 to 100",
+        ),
+        ({"own_val_9": [10, np.nan]}, r"row 2: own_val_9 \(nan\) must be a number from 0 to 100"),
+        ({"own_val_9": [-1, 10]}, r"row 1: own_val_9 \(-1\) must be a number from 0 to 100"),
+        ({"own_val_9": [100, 101]}, r"row 2: own_val_9 \(101\) must be a number from 0 to 100"),
+        (
+            {"own_val_9": [0.5, 0.9]},
+            r"own_val_9 must be in per cent, and nothing in it is above 0.9",
+        ),
+        (
+            {"own_train_seconds_9": [3, -1]},
+            r"row 2: own_train_seconds_9 \(-1\) must be a number at l",
+        ),
+        (
+            {"own_train_seconds_9": [np.inf, 1]},
+            r"row 1: own_train_seconds_9 \(inf\) must be a numb",
+        ),
+        ({"own_params": [3, -1]}, r"row 2: own_params \(-1\) must be a number at least 0"),
+    ],
+)
+def test_figures_that_are_none_are_refused_before_any_work(tmp_path, columns, message):
+    table = own_npz(tmp_path, arch=[ARCH, OTHER], **columns)
+    with pytest.raises(ValueError, match=message):
+        TabularEvaluation(SPACE, "own", table=table, epochs=9)
+
+
+def test_a_table_without_figures_is_refused(tmp_path):
+    np.savez(tmp_path / "bare.npz", arch=[ARCH])
+    with pytest.raises(ValueError, match=r"must have a column DATA_val_EPOCHS; it has: arch"):
+        TabularEvaluation(SPACE, "own", table=str(tmp_path / "bare.npz"))
+
+
+@pytest.mark.parametrize("names", [np.array(["none", "skip_connect"]), [b"none", b"skip_connect"]])
+def test_operations_are_named_in_texts_or_bytes(tmp_path, names):
+    ops = np.array([[0, 1, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]])
+    table = read_table(own_npz(tmp_path, ops=ops, op_names=names), SPACE)
+    assert table.row(SPACE.genotype({d.name: "skip_connect" for d in SPACE.decisions})) == 1
+
+
+def test_options_that_look_like_numbers_stay_texts_in_a_spreadsheets_csv(tmp_path):
+    genotypes = [CHAIN.sample(Random(seed)) for seed in range(3)]
+    names = [decision.name for decision in CHAIN.decisions]
+    rows = [[*(g.mapping.get(name, "") for name in names), "50", "9"] for g in genotypes]
+    lines = [[*names, "own_val_9", "own_train_seconds_9"], *rows]
+    path = tmp_path / "own.csv"
+    path.write_text("\r\n".join(map(",".join, lines)), encoding="utf-8-sig")
+    table = read_table(str(path), CHAIN)
+    assert [table.row(genotype) for genotype in genotypes] == [0, 1, 2]
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(f"arch,own_val_9,own_val_9\n{ARCH},1,2\n")
+    with pytest.raises(ValueError, match=r"has two columns 'own_val_9'; leave one of them out"):
+        read_table(str(path), SPACE)
+
+
+def test_a_table_of_latencies_has_a_column_a_device(tmp_path):
+    np.savez(tmp_path / "l.npz", arch=[ARCH], devices=["a", "b"], latency_ms=[[1.0], [2.0]])
+    with pytest.raises(ValueError, match=r"latency_ms \(2, 1\) must be \(1, 2\), a row a child"):
+        read_latencies(str(tmp_path / "l.npz"), "a", SPACE)
 
 
 def test_the_synthetic_table_is_the_same_every_time_and_covers_conditional_spaces():

@@ -40,6 +40,12 @@ def test_a_bracket_has_rungs_of_a_third_with_three_times_the_budget():
     assert [t.budget for t in trials] == pytest.approx(bracket * 2)
 
 
+@pytest.mark.parametrize("kind", [SuccessiveHalving, Hyperband])
+def test_the_budgets_are_told_beforehand(kind):
+    strategy = kind(SPACE, 0, Spied)
+    assert {t.budget for t in search(strategy, 22)} == set(strategy.budgets)
+
+
 def test_the_best_children_of_a_rung_are_trained_on():
     trials = search(SuccessiveHalving(SPACE, 0, Spied), 13)
     first, second, last = trials[:9], trials[9:12], trials[12]
