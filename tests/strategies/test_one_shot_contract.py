@@ -69,6 +69,20 @@ def test_the_state_holds_everything_a_search_goes_on_with(name):
     assert torch.equal(whole.scores().weights, other.scores().weights)
 
 
+def plain_attributes(strategy):
+    """What a strategy holds beside params, buffers, modules, generator, and a cache."""
+    apart = {*vars(torch.nn.Module()), "rng", "_support"}
+    return {key: value for key, value in vars(strategy).items() if key not in apart}
+
+
+def test_no_state_lives_outside_the_state_dict(name):
+    searched, fresh = one_shot(name, epochs=4), one_shot(name, epochs=4)
+    search(searched, PlainContext(searched), range(3))
+    searched.derive(PlainContext(searched), [batch()])
+    fresh.start_epoch(2)
+    assert plain_attributes(searched) == plain_attributes(fresh)
+
+
 def test_starting_an_epoch_twice_changes_nothing(name):
     strategy = one_shot(name, epochs=4)
     for epoch in (0, 2, 3):
