@@ -108,10 +108,9 @@ def batch_norms(network: nn.Module) -> list[_BatchNorm]:
 def settle(norms: Iterable[_BatchNorm], step: int) -> None:
     """Sets the momentum of running statistics for a training step (0-based).
 
-    A BatchNorm of torch's own, in a user's module, keeps the momentum that it was given.
-
     Over the first steps they are the mean of all batches so far, then the usual moving average:
-    so they never lean on the values that they were initialised with.
+    so they never lean on the values that they were initialised with. A BatchNorm of torch's own,
+    in a user's module, keeps the momentum that it was given.
     """
     ours = (norm for norm in norms if isinstance(norm, BatchNorm))
     set_momentum(ours, max(MOMENTUM, 1.0 / (step + 1)))

@@ -32,7 +32,7 @@ QUANTILES = {"low": 0.25, "median": 0.5, "high": 0.75}
 
 
 def final_figures(searches: Sequence[Simulated], evaluation: TabularEvaluation) -> Figures:
-    """Returns what was found is worth: by data set, by figure, one a search."""
+    """Returns what the found children are worth: by data set, by figure, one a search."""
     found: Figures = {}
     for data in reported_data(evaluation):
         rows = [evaluation.final(search.found, data) for search in searches]

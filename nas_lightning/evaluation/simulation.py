@@ -80,8 +80,8 @@ def simulate(
     if not gains:
         raise ValueError(
             f"budget_s ({budget_s}) must allow a search to find a child that its objective "
-            f"({objective.requirement()}) allows; it ended after {number}: raise it, or loosen the "
-            "objective"
+            f"({objective.requirement()}) allows; it ended after {number} trials: raise it, or "
+            "loosen the objective"
         )
     return Simulated(strategy.seed, number, spent, tuple(gains), tuple(kept))
 

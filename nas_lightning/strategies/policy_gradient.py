@@ -126,10 +126,8 @@ class PolicyGradient(BlackBoxStrategy):
         keep = self.baseline_decay
         self._sum = keep * self._sum + (1 - keep) * float(rewards.mean())
         self._weight = keep * self._weight + (1 - keep)
-        chosen, allowed = (
-            [t.genotype.mapping for t in batch],
-            [self.allowed(t.number) for t in batch],
-        )
+        chosen = [t.genotype.mapping for t in batch]
+        allowed = [self.allowed(t.number) for t in batch]
         self.update(Batch(chosen, allowed, rewards - self.baseline))
 
     def _shaped(self, trial: Trial) -> float:
