@@ -100,6 +100,7 @@ def _prepare(
             override
             for override in kept_overrides(folder)
             if override.lstrip("+~").startswith(("evaluation", "objective"))
+            and override != "objective=accuracy"
         ]
         if typed and not is_of_sweep(folder):  # a sweep may mix both kinds
             raise ValueError(

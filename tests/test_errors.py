@@ -72,6 +72,14 @@ SEARCHES = {
         ["evaluation=low_fidelity"],
         "evaluation=low_fidelity has no effect: strategy Darts is one-shot",
     ),
+    "evaluation beside the only objective of a one-shot strategy": (
+        ["objective=accuracy", "evaluation=full"],
+        "evaluation=full has no effect: strategy Darts is one-shot",
+    ),
+    "objective of a one-shot strategy": (
+        ["objective=mdl"],
+        "objective=mdl has no effect: strategy Darts is one-shot",
+    ),
     "callbacks": (["callbacks.collapse.share=7"], "callbacks.collapse.share (7.0) must be in (0,"),
     "logger": (["+logger.x._target_=no.No"], "logger.x._target_ 'no.No' cannot be imported"),
     "no configuration kept": (["hydra.output_subdir=null"], "leave out hydra.output_subdir"),

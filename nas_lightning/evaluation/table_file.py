@@ -122,7 +122,10 @@ def _code(
     try:
         found = space.read_text(text) if chosen is None else space.genotype(chosen)
     except ValueError as error:
-        raise ValueError(f"table '{name}', row {index + 1}: {error}") from error
+        raise ValueError(
+            f"table '{name}', row {index + 1}: {error}; choose a table of search space "
+            f"'{space.name}', or the table's own space"
+        ) from error
     return space.encode(found)
 
 

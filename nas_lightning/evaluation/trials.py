@@ -77,7 +77,8 @@ def check_fit(strategy: BlackBoxStrategy, evaluation: Evaluation, objective: Obj
         raise ValueError(
             f"objective {type(objective).__name__} needs '{lacking[0]}', which evaluation "
             f"{type(evaluation).__name__} does not measure; it has: {', '.join(sorted(known))}; "
-            "choose another objective, or another evaluation"
+            "choose another evaluation, or e.g. objective=measurement objective.name=NAME with one "
+            "of them"
         )
     if strategy.needs_budgets and not evaluation.takes_budgets:
         raise ValueError(

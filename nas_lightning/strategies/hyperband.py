@@ -5,6 +5,7 @@ Source: Li et al., Hyperband, 2018 (arXiv:1603.06560), algorithm 1.
 
 from math import ceil
 
+from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.strategies.successive_halving import Brackets, Proposer, check_rungs
 
@@ -21,9 +22,10 @@ class Hyperband(Brackets):
         proposer: makes the strategy that proposes children: random search, evolution, ...
         eta: by how much budgets grow and rungs shrink, at least 2.
         rungs: rungs of the most aggressive bracket, at least 1 (the paper's s_max + 1).
+        objective: what makes rewards, for a proposer that wants to know it.
 
     Raises:
-        ValueError: a value is out of its range.
+        ValueError: a value is out of its range, or the proposer is no strategy to be asked so.
     """
 
     def __init__(
@@ -34,7 +36,8 @@ class Hyperband(Brackets):
         trials: int = 22,
         eta: int = 3,
         rungs: int = 3,
+        objective: Objective | None = None,
     ) -> None:
         check_rungs(eta, rungs)
         brackets = [(ceil(rungs / left * eta ** (left - 1)), left) for left in range(rungs, 0, -1)]
-        super().__init__(space, seed, trials, brackets, eta, proposer)
+        super().__init__(space, seed, trials, brackets, eta, proposer, objective)

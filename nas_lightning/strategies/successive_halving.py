@@ -7,7 +7,9 @@ trials are used up.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from inspect import signature
 
+from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
@@ -26,9 +28,10 @@ class Brackets(BlackBoxStrategy):
         brackets: the brackets, which take turns: children of the first rung, and number of rungs.
         eta: by how much budgets grow and rungs shrink, at least 2.
         proposer: makes the strategy that proposes the first rungs' children, and is told of them.
+        objective: what makes rewards, for a proposer that wants to know it.
 
     Raises:
-        ValueError: a value is out of its range.
+        ValueError: a value is out of its range, or the proposer is no strategy to be asked so.
     """
 
     needs_budgets = True
@@ -41,12 +44,21 @@ class Brackets(BlackBoxStrategy):
         brackets: Sequence[tuple[int, int]],
         eta: int,
         proposer: Proposer,
+        objective: Objective | None = None,
     ) -> None:
         super().__init__(space, seed, trials)
         self.brackets, self.eta = tuple(brackets), eta
         most = max(rungs for _, rungs in self.brackets)
         self.budgets = tuple(float(eta**-rung) for rung in reversed(range(most)))
-        self.proposer = proposer(space=space, seed=seed)
+        runtime = {"space": space, "seed": seed, "objective": objective}
+        known = signature(proposer).parameters
+        self.proposer = proposer(**{name: v for name, v in runtime.items() if name in known})
+        if not isinstance(self.proposer, BlackBoxStrategy) or self.proposer.needs_budgets:
+            raise ValueError(
+                f"strategy.proposer ({type(self.proposer).__name__}) must be a black-box strategy "
+                "without budgets of its own; use e.g. "
+                "strategy.proposer._target_=nas_lightning.strategies.evolution.Evolution"
+            )
         self._bracket, self._rung = 0, 0
         self._proposed = 0
         self._waiting: list[Trial] = []  # promoted, and not yet trained on
@@ -95,9 +107,10 @@ class SuccessiveHalving(Brackets):
         eta: by how much budgets grow and rungs shrink, at least 2.
         rungs: rungs of a bracket, at least 1; the first one has eta^(rungs - 1) children, each
             trained for one eta^(rungs - 1)-th of a whole training.
+        objective: what makes rewards, for a proposer that wants to know it.
 
     Raises:
-        ValueError: a value is out of its range.
+        ValueError: a value is out of its range, or the proposer is no strategy to be asked so.
     """
 
     def __init__(
@@ -108,9 +121,11 @@ class SuccessiveHalving(Brackets):
         trials: int = 13,
         eta: int = 3,
         rungs: int = 3,
+        objective: Objective | None = None,
     ) -> None:
         check_rungs(eta, rungs)
-        super().__init__(space, seed, trials, [(eta ** (rungs - 1), rungs)], eta, proposer)
+        brackets = [(eta ** (rungs - 1), rungs)]
+        super().__init__(space, seed, trials, brackets, eta, proposer, objective)
 
 
 def check_rungs(eta: int, rungs: int) -> None:

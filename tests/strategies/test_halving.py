@@ -5,8 +5,11 @@ from functools import partial
 
 import pytest
 
+from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+from nas_lightning.strategies.darts import Darts
 from nas_lightning.strategies.hyperband import Hyperband
+from nas_lightning.strategies.optuna_search import OptunaSearch
 from nas_lightning.strategies.random_search import RandomSearch
 from nas_lightning.strategies.successive_halving import SuccessiveHalving
 
@@ -29,7 +32,7 @@ def search(strategy, count):
     for number in range(count):
         trial = strategy.ask(number)
         reward = int(trial.genotype.id[:4], 16) / 65536
-        trials.append(replace(trial, reward=reward))
+        trials.append(replace(trial, reward=reward, values=(reward,)))
         strategy.tell(trials[-1])
     return trials
 
@@ -67,6 +70,21 @@ def test_the_proposer_is_told_of_every_new_child_under_its_own_number(kind):
     assert [RandomSearch(SPACE, 0).ask(n).genotype for n in range(len(new))] == [
         t.genotype for t in new
     ]
+
+
+@pytest.mark.parametrize("kind", [SuccessiveHalving, Hyperband])
+def test_a_proposer_may_want_to_know_the_objective(kind):
+    strategy = kind(SPACE, 0, partial(OptunaSearch, startup=3), objective=Accuracy())
+    assert all(SPACE.validate(trial.genotype) for trial in search(strategy, 5))
+
+
+@pytest.mark.parametrize("kind", [SuccessiveHalving, Hyperband])
+@pytest.mark.parametrize("proposer", [Darts, partial(SuccessiveHalving, proposer=RandomSearch)])
+def test_a_proposer_that_cannot_be_asked_is_refused(kind, proposer):
+    name = getattr(proposer, "func", proposer).__name__
+    message = rf"strategy\.proposer \({name}\) must be a black-box strategy without budgets"
+    with pytest.raises(ValueError, match=message):
+        kind(SPACE, 0, proposer)
 
 
 def test_hyperbands_brackets_are_those_of_the_paper():
