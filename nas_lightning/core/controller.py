@@ -5,7 +5,8 @@ Source: Zoph & Le, Neural Architecture Search with Reinforcement Learning, 2017
 its next input; at a layer's anchor point, P(layer j feeds layer i) = sigmoid(v^T tanh(W_prev h_j +
 W_curr h_i)). A tanh constant and a temperature limit the logits as in Pham et al., ENAS, 2018
 (arXiv:1802.03268). Deliberate choices where the papers are silent: decisions of the same role and
-options share softmax and embedding, whatever their layer; after an anchor point the next input is
+options share softmax and embedding, whatever their layer (`shared_heads` parts the softmaxes, as
+in Zoph et al., NASNet, 2018, arXiv:1707.07012, section 3); after an anchor point the next input is
 the mean of the hidden states of the chosen layers (as in ENAS's code); a layer without skips has
 its anchor at its last token, and what comes before the first layer has a learned one.
 """
@@ -58,6 +59,8 @@ class Controller(nn.Module):
         init_range: first parameters are uniform in [-init_range, init_range].
         tanh_constant: logits become constant * tanh(logits / temperature); None leaves them.
         temperature: what logits are divided by, above 0.
+        shared_heads: whether decisions of the same role and options share a softmax; else each
+            has its own.
 
     Raises:
         ValueError: a value is out of its range.
@@ -72,6 +75,7 @@ class Controller(nn.Module):
         init_range: float = 0.08,
         tanh_constant: float | None = None,
         temperature: float = 1.0,
+        shared_heads: bool = True,
     ) -> None:
         super().__init__()
         positive = {"hidden": hidden, "layers": layers, "init_range": init_range}
@@ -79,12 +83,15 @@ class Controller(nn.Module):
             if not value > 0:
                 raise ValueError(f"{name} ({value}) of the controller must be above 0")
         self.tanh_constant, self.temperature = tanh_constant, temperature
+        self._head = _role if shared_heads else _own
         self.steps = _steps(decisions)
         self.cells = nn.ModuleList(nn.LSTMCell(hidden, hidden) for _ in range(layers))
         self.start = nn.Parameter(torch.zeros(hidden))
         self.first_anchor = nn.Parameter(torch.zeros(hidden))
-        roles = {_role(d): len(d.options) for s in self.steps if not s.sources for d in s.decisions}
-        self.heads = nn.ModuleDict({r: nn.Linear(hidden, n) for r, n in roles.items()})
+        tokens = [d for step in self.steps if not step.sources for d in step.decisions]
+        heads = {self._head(d): len(d.options) for d in tokens}
+        roles = {_role(d): len(d.options) for d in tokens}
+        self.heads = nn.ModuleDict({h: nn.Linear(hidden, n) for h, n in heads.items()})
         self.embeddings = nn.ModuleDict({r: nn.Embedding(n, hidden) for r, n in roles.items()})
         self.previous = nn.Linear(hidden, hidden, bias=False)
         self.current = nn.Linear(hidden, hidden, bias=False)
@@ -151,9 +158,9 @@ class Controller(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Makes the one decision of a token's step."""
         (decision,) = step.decisions
-        role = _role(decision)
-        picked, log, entropy = self._pick(decision, self.heads[role](top), made)
-        return self.embeddings[role](picked), log[:, None], entropy[:, None]
+        logits = self.heads[self._head(decision)](top)
+        picked, log, entropy = self._pick(decision, logits, made)
+        return self.embeddings[_role(decision)](picked), log[:, None], entropy[:, None]
 
     def _attend(
         self, step: _Step, top: Tensor, anchors: dict[str, Tensor], made: Drawn | Given
@@ -206,6 +213,11 @@ def _skip_group(decision: Decision) -> str | None:
     if decision.kind != "skip" or len(decision.options) != 2 or match is None:
         return None
     return f"{match[1]}{match[2]}"
+
+
+def _own(decision: Decision) -> str:
+    """Returns a decision's name, as a module's name."""
+    return re.sub(r"\W", "_", decision.name)
 
 
 def _role(decision: Decision) -> str:

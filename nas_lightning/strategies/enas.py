@@ -40,6 +40,8 @@ class Enas(OneShotStrategy):
         layers: layers of it; 2 in NAS-Bench-201's code.
         temperature: what its logits are divided by, above 0.
         tanh_constant: limit of its logits; None leaves them.
+        shared_heads: whether decisions of the same kind share a softmax, as in the code; with
+            their own, they part sooner (see `core.controller`).
         entropy_weight: weight of the entropy in the reward, at least 0.
         baseline_decay: share of the moving baseline that is kept, in [0, 1).
         skip_target: wanted share of skips that are taken, in (0, 1).
@@ -70,6 +72,7 @@ class Enas(OneShotStrategy):
         layers: int = 1,
         temperature: float = 5.0,
         tanh_constant: float | None = 2.5,
+        shared_heads: bool = True,
         entropy_weight: float = 1e-4,
         baseline_decay: float = 0.99,
         skip_target: float = 0.4,
@@ -102,6 +105,7 @@ class Enas(OneShotStrategy):
             init_range=0.1,
             tanh_constant=tanh_constant,
             temperature=temperature,
+            shared_heads=shared_heads,
         )
         self.steps, self.aggregate, self.samples = steps, aggregate, samples
         self.entropy_weight, self.baseline_decay = entropy_weight, baseline_decay

@@ -147,6 +147,17 @@ def test_decisions_of_the_same_role_share_their_softmax():
     assert set(Controller(CHAIN, 0).heads) == {"depth_1_2_3", "width_1_3"}
 
 
+def test_decisions_have_softmaxes_of_their_own_on_wish():
+    own = Controller(CHAIN, 0, shared_heads=False)
+    assert len(own.heads) == sum(len(step.decisions) for step in own.steps if not step.sources)
+    assert set(own.embeddings) == set(Controller(CHAIN, 0).embeddings)
+    rng = Random(0)
+    drawn = [own.sample(rng, {}) for _ in range(3)]
+    log_prob, entropy = own.log_prob(drawn, [{}] * 3)
+    assert torch.isfinite(log_prob).all()
+    assert (entropy > 0).all()
+
+
 def test_limited_logits_bound_the_probabilities():
     decision = Decision("op", ("a", "b"), "op")
     controller = Controller((decision,), 0, init_range=50.0, tanh_constant=0.5)
