@@ -1,6 +1,7 @@
 """Runs strategies on the planted problem and prints how often each finds the best genotype.
 
-    python benchmarks/planted.py [--seeds 10] [--samples 40960] [--markdown FILE] [STRATEGY ...]
+    python benchmarks/planted.py [--seeds 10] [--samples 81920] [--spaces SPACE ...]
+        [--folder FOLDER] [STRATEGY ...]
 
 Every search may process the same number of training samples; a black-box strategy trains
 children with it. A run that is there already (under --folder) is not repeated.
@@ -21,9 +22,22 @@ from nas_lightning.build import make
 from nas_lightning.paths import config_dir
 
 SPACES = ("planted_cells", "planted_layers")
-SINGLE = ("random_sharing", "snas")  # they train on one batch a step, of 1,024 images an epoch
-LR = "strategy.params_optimizer.lr=0.1"  # children of this size learn fast
-CHILD = ("child.scale.channels=8", "child.scale.cells=3", "child.epochs=4")
+SINGLE = (
+    "enas",
+    "random_sharing",
+    "snas",
+)  # they train on one batch a step, of 4,096 images an epoch
+LR = "strategy.params_optimizer.lr=0.05"  # children of this size learn fast
+CHILD = ("child.scale.channels=8", "child.scale.cells=3", "child.epochs=1")
+MORE = {
+    "pc_darts": ["strategy.partial=1"],  # the spaces know no partial channels
+    "enas": [
+        "strategy.shared_heads=false",
+        "strategy.skip_weight=0",
+        "strategy.alpha_optimizer.lr=0.01",
+    ],
+    "random_sharing": ["strategy.samples=30", "strategy.generations=10"],
+}
 
 
 def best_id(space: str) -> str:
@@ -38,9 +52,8 @@ def settings(strategy: str, samples: int) -> list[str]:
     node = OmegaConf.load(config_dir() / "strategy" / f"{strategy}.yaml")
     if "trials" in node:
         return [f"strategy={strategy}", "strategy.trials=1000000", *CHILD]
-    more = ["strategy.partial=1"] if strategy == "pc_darts" else []
-    epochs = samples // (1024 if strategy in SINGLE else 2048)
-    return [f"strategy={strategy}", f"strategy.epochs={epochs}", LR, *more]
+    epochs = samples // (4096 if strategy in SINGLE else 8192)
+    return [f"strategy={strategy}", f"strategy.epochs={epochs}", LR, *MORE.get(strategy, [])]
 
 
 def run(space: str, strategy: str, seed: int, samples: int, root: Path) -> dict:
@@ -53,6 +66,7 @@ def run(space: str, strategy: str, seed: int, samples: int, root: Path) -> dict:
             f"search_space={space}",
             f"seed={seed}",
             f"max_samples={samples}",
+            "data.batch_size=32",
             "retrain=false",
             "callbacks=silent",
             "hardware.threads=1",
@@ -69,13 +83,14 @@ def main() -> None:
     known = sorted(path.stem for path in (config_dir() / "strategy").glob("*.yaml"))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("strategies", nargs="*", default=known)
+    parser.add_argument("--spaces", nargs="+", default=SPACES, choices=SPACES)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--samples", type=int, default=40960)
+    parser.add_argument("--samples", type=int, default=81920)
     parser.add_argument("--folder", type=Path, default=Path("outputs/planted"))
     arguments = parser.parse_args()
     print("| space | strategy | best found | median samples | median seconds |")
     print("| --- | --- | --- | --- | --- |")
-    for space in SPACES:
+    for space in arguments.spaces:
         best = best_id(space)
         for strategy in arguments.strategies:
             results = [

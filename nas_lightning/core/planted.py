@@ -2,10 +2,10 @@
 
 An image is a stack of planes. Each plane holds a texture that tells the class, not too reliably,
 so that every plane adds to what is known; but its pixels are scrambled in one of three ways: only
-the view that undoes it leaves a texture that a convolution can see, any other leaves noise. The
-planes' common brightness tells half of the class, plainly, in every view. The decoy is an option
-that looks at nothing else: its loss falls fastest in the first steps, and ends highest. So the
-best option of each choice is the view that undoes its own plane.
+the view that undoes it leaves a texture that a convolution can see, any other leaves noise. A
+plane's brightness tells half of the class, plainly and less reliably, and views do not see it. The
+decoy is the option that looks at nothing else: its loss falls fastest in the first steps, and ends
+higher. So the best option of each choice is the view that undoes its own plane.
 """
 
 from random import Random

@@ -11,22 +11,22 @@ from nas_lightning.data.arrays import ImageArrays, from_numpy
 __all__ = ["planted"]
 
 SIDE, CLASSES = 8, 4
-AMPLITUDE, NOISE, OFFSET, LEVEL = 1.0, 1.2, 0.5, 32.0
+AMPLITUDE, NOISE, OFFSET, LEVEL = 1.0, 0.6, 0.5, 32.0
 
 
 def planted(
     path: str | None = None,
     image_size: int | Sequence[int] | None = None,
     channels: int | None = None,
-    images: int = 2560,
+    images: int = 10240,
     reliability: float = 0.45,
-    brightness: float = 0.9,
+    brightness: float = 0.7,
 ) -> ImageArrays:
     """Images (6, 8, 8) of four classes, whose best genotype is known (see `core.planted`).
 
     A plane's texture is one of four gratings, of random phase. It is the class's own with
-    probability `reliability`, plane by plane, and any of the four otherwise. All planes of an
-    image are bright or dark together, by the parity of the class.
+    probability `reliability`, plane by plane, and any of the four otherwise. A plane is bright or
+    dark by the parity of the class with probability `brightness`, and else the other way round.
 
     Args:
         path: must be None: the images are made here.
@@ -34,7 +34,7 @@ def planted(
         channels: must be None: there are 6 planes.
         images: how many, the test set's fifth included; at least 40.
         reliability: share of the planes that show the class's own texture, in [0, 1].
-        brightness: share of the images whose brightness is the class's own, in [0, 1].
+        brightness: share of the planes whose brightness is the class's own, in [0, 1].
 
     Raises:
         ValueError: a value is out of its range.
@@ -58,10 +58,10 @@ def planted(
         scrambled = np.empty_like(flat)
         scrambled[:, view_order(right_view(plane), flat.shape[1])] = flat
         planes[:, plane] = scrambled.reshape(images, SIDE, SIDE)
-    parity = np.where(labels % 2 == 0, 1.0, -1.0)
-    is_true = rng.random(images) < brightness
+    parity = np.where(labels % 2 == 0, 1.0, -1.0)[:, None]
+    is_true = rng.random((images, PLANES)) < brightness
     light = OFFSET * np.where(is_true, parity, -parity)
-    planes += light[:, None, None, None] + NOISE * rng.standard_normal(planes.shape)
+    planes += light[:, :, None, None] + NOISE * rng.standard_normal(planes.shape)
     pixels = np.clip(np.rint(128.0 + LEVEL * planes), 0, 255).astype(np.uint8)
     return from_numpy(pixels, labels, ["across", "down", "falling", "rising"])
 

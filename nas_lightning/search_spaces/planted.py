@@ -31,10 +31,12 @@ OUTPUT = "output"
 
 
 class Look(Operation):
-    """Looks at a plane in a view, or at its brightness: then convolution, BatchNorm, ReLU.
+    """Looks at a plane in a view, or at its brightness: then convolution, ReLU, BatchNorm.
+
+    So what is found is zero on average, and a classifier of sums does not miss what is left out.
 
     Args:
-        op: a view, or "brightness", the mean of the plane.
+        op: a view of what differs from the plane's mean, or "brightness", the mean itself.
         channels: channels out.
         num_pixels: pixels of a plane.
         norm: flavour of BatchNorm.
@@ -53,11 +55,13 @@ class Look(Operation):
     def forward(self, state: State) -> Tensor:
         """Returns features (N, channels, H, W) of a plane (N, 1, H, W)."""
         x = state.x
+        mean = x.mean(dim=(2, 3), keepdim=True)
         if self.is_view:
-            seen = x.flatten(1)[:, self.order].view(x.shape)
+            seen = (x - mean).flatten(1)[:, self.order].view(x.shape)
         else:
-            seen = x.mean(dim=(2, 3), keepdim=True).expand_as(x)
-        return F.relu(self.norm(self.conv(seen)))
+            seen = mean.expand_as(x)
+        out: Tensor = self.norm(F.relu(self.conv(seen)))
+        return out
 
 
 class PlantedNetwork(nn.Module):
