@@ -106,7 +106,7 @@ def _search(
     from nas_lightning.evaluation.trials import chosen_trial, run_trials
 
     journal = Journal(folder / "trials.jsonl")
-    log, voice = TrialLog(folder / "metrics.csv"), _Voice(strategy.trials)
+    log, voice = TrialLog(folder / "metrics.csv"), _Voice(strategy.trials, max_samples)
     board = TrialBoard(dashboards, strategy, shown=sum(1 for _ in journal.told()))
 
     def watch(trials: list["Trial"]) -> None:
@@ -137,10 +137,12 @@ class _Voice:
 
     Args:
         total: number of trials of the whole search.
+        max_samples: training samples at which it ends before that; None never does.
     """
 
-    def __init__(self, total: int) -> None:
-        self.total, self.heard, self.seconds = total, 0, 0.0
+    def __init__(self, total: int, max_samples: int | None) -> None:
+        self.total, self.max_samples = total, max_samples
+        self.heard, self.seconds, self.samples = 0, 0.0, 0.0
         self.best: Trial | None = None
 
     def say(self, trials: list["Trial"]) -> None:
@@ -150,12 +152,20 @@ class _Voice:
         for trial in trials[self.heard :]:
             self.best = trial if self.best is None else best_trial([self.best, trial])
             self.seconds += trial.cost["wall_s"]
+            self.samples += trial.cost["training_samples"]
         self.heard, last, best = len(trials), trials[-1], self.best
         assert best is not None
-        left = self.seconds / self.heard * (self.total - self.heard)
         print(
             f"trial {self.heard}/{self.total}  reward {last.reward:.4f}  best {best.reward:.4f} "
-            f"({best.genotype.id})  {left:.0f} s left",
+            f"({best.genotype.id})  {self._left():.0f} s left",
             file=sys.stderr,
             flush=True,
         )
+
+    def _left(self) -> float:
+        """Returns the seconds to the last trial or to the cap of samples, whichever is sooner."""
+        left = self.seconds / self.heard * (self.total - self.heard)
+        if self.max_samples is None or not self.samples:
+            return left
+        missing = max(0.0, self.max_samples - self.samples)
+        return min(left, self.seconds / self.samples * missing)

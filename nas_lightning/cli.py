@@ -39,6 +39,7 @@ Job = Callable[[DictConfig, Path], float | None]
 
 PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR = "HYDRA_FULL_ERROR"
+ANEW = ("benchmark",)  # commands that take seconds, and keep nothing on the way
 PROGRESS = ("result.json", "trials.jsonl", "proxies.csv", "*/last.ckpt")
 
 
@@ -142,7 +143,8 @@ class _Command:
         raise SystemExit(1)
 
     def _resume_hint(self) -> str:
-        return f"nas-{self.name} resume={shlex.quote(str(self.folder))} goes on from there"
+        does = "runs it anew" if self.name in ANEW else "goes on from there"
+        return f"nas-{self.name} resume={shlex.quote(str(self.folder))} {does}"
 
     def _start(
         self,

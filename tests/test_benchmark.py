@@ -4,12 +4,14 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
 import pytest
 from command import run
 
+from nas_lightning.interruption import Interruption
 from nas_lightning.reports.benchmark import benchmark_text
 
 QUICK = ("evaluation.table=synthetic", "seeds=6", "budget_s=3000")
@@ -124,6 +126,17 @@ def test_benchmarks_of_other_seeds_are_not_compared(finished, tmp_path, capsys):
     error = capsys.readouterr().err
     assert "has seeds 6, this benchmark 4; run both alike" in error
     assert "searches" not in error, "no search began"
+
+
+def test_a_stopped_benchmark_says_that_it_runs_anew(tmp_path, capsys, monkeypatch):
+    def stopped(bench):
+        raise Interruption(signal.SIGTERM)
+
+    monkeypatch.setattr("nas_lightning.benchmark._searched", stopped)
+    with pytest.raises(SystemExit) as stop:
+        run("benchmark", *QUICK, f"hydra.run.dir={tmp_path}")
+    assert stop.value.code == 75
+    assert f"nas-benchmark resume={tmp_path} runs it anew" in capsys.readouterr().err
 
 
 def test_a_table_without_test_figures_is_refused_before_any_search(tmp_path, capsys):
