@@ -4,7 +4,8 @@
         [--folder FOLDER] [STRATEGY ...]
 
 Every search may process the same number of training samples; a black-box strategy trains
-children with it. A run that is there already (under --folder) is not repeated.
+children with it. A run that is there already (under --folder) is not repeated. The validation
+after each epoch of a one-shot search moves nothing, and takes one batch here.
 """
 
 import argparse
@@ -13,12 +14,15 @@ import io
 import json
 import statistics
 import sys
+from functools import partialmethod
 from pathlib import Path
+from unittest.mock import patch
 
 from omegaconf import OmegaConf
 
 from nas_lightning import search
 from nas_lightning.build import make
+from nas_lightning.modules.hardware import Hardware
 from nas_lightning.paths import config_dir
 
 SPACES = ("planted_cells", "planted_layers")
@@ -47,10 +51,14 @@ def best_id(space: str) -> str:
     return str(best.id)
 
 
+def is_black_box(strategy: str) -> bool:
+    """Returns whether a strategy trains children of their own."""
+    return "trials" in OmegaConf.load(config_dir() / "strategy" / f"{strategy}.yaml")
+
+
 def settings(strategy: str, samples: int) -> list[str]:
     """Returns the overrides that let a strategy use up the samples."""
-    node = OmegaConf.load(config_dir() / "strategy" / f"{strategy}.yaml")
-    if "trials" in node:
+    if is_black_box(strategy):
         return [f"strategy={strategy}", "strategy.trials=1000000", *CHILD]
     epochs = samples // (4096 if strategy in SINGLE else 8192)
     return [f"strategy={strategy}", f"strategy.epochs={epochs}", LR, *MORE.get(strategy, [])]
@@ -73,7 +81,9 @@ def run(space: str, strategy: str, seed: int, samples: int, root: Path) -> dict:
             f"hydra.run.dir={folder}",
             *settings(strategy, samples),
         ]
-        with contextlib.redirect_stdout(io.StringIO()):
+        whole = Hardware.trainer
+        short = whole if is_black_box(strategy) else partialmethod(whole, limit_val_batches=1)
+        with contextlib.redirect_stdout(io.StringIO()), patch.object(Hardware, "trainer", short):
             search.main()
     return dict(json.loads((folder / "result.json").read_text()))
 
