@@ -87,6 +87,7 @@ PAIRS = {
         shared=SMALL,
         children=32,
         epochs=3,
+        rival=("strategy=random", *MDL),
         rivals="annealing-mdl",  # what random search draws does not depend on the objective
     ),
 }
@@ -98,7 +99,7 @@ HEAD = (
 
 
 def run(folder: Path, pair: Pair, seed: int, children: int, overrides: Sequence[str]) -> None:
-    """Runs one search unless its result is there."""
+    """Runs one search unless its result is there, whatever its settings were."""
     if (folder / "result.json").exists():
         return
     sys.argv = [

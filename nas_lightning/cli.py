@@ -39,7 +39,7 @@ Job = Callable[[DictConfig, Path], float | None]
 
 PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR = "HYDRA_FULL_ERROR"
-ANEW = ("benchmark",)  # commands that take seconds, and keep nothing on the way
+ANEW = ("benchmark",)  # commands that keep nothing on the way
 PROGRESS = ("result.json", "trials.jsonl", "proxies.csv", "*/last.ckpt")
 
 
