@@ -26,11 +26,8 @@ from nas_lightning.modules.hardware import Hardware
 from nas_lightning.paths import config_dir
 
 SPACES = ("planted_cells", "planted_layers")
-SINGLE = (
-    "enas",
-    "random_sharing",
-    "snas",
-)  # they train on one batch a step, of 4,096 images an epoch
+# They train on one batch a step, of 4,096 images an epoch.
+SINGLE = ("enas", "random_sharing", "snas")
 LR = "strategy.params_optimizer.lr=0.05"  # children of this size learn fast
 CHILD = ("child.scale.channels=8", "child.scale.cells=3", "child.epochs=1")
 MORE = {

@@ -32,12 +32,6 @@ def kinds_of(space: Planted) -> dict[tuple[int, int], str]:
     return kinds
 
 
-def is_on(space: Planted, path: Mixture, group: str) -> bool:
-    """Returns whether a path reaches the output: its layer has no skip, or one that hands on."""
-    skips = [r for r, c in enumerate(space.choices) if c.kind == "skip" and c.group == group]
-    return all(path.weights[row, space.choices[row].options.index("yes")] for row in skips)
-
-
 def measure(space: Planted, steps: int, seed: int) -> dict[str, tuple[float, float]]:
     """Returns mean gradient and loss of each kind of option over the second half of the steps."""
     images = planted()
@@ -47,6 +41,7 @@ def measure(space: Planted, steps: int, seed: int) -> dict[str, tuple[float, flo
     supernet = space.supernet(Scale(8, 3, input_shape=tuple(x.shape[1:]), num_outputs=4))
     optimizer = torch.optim.SGD(supernet.parameters(), lr=LR, momentum=MOMENTUM)
     rng, kinds = Random(seed), kinds_of(space)
+    skips = {c.group: row for row, c in enumerate(space.choices) if c.kind == "skip"}
     told: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
     for step in range(steps):
         train, val = torch.randint(half, (BATCH,)), torch.randint(half, 2 * half, (BATCH,))
@@ -59,9 +54,10 @@ def measure(space: Planted, steps: int, seed: int) -> dict[str, tuple[float, flo
             weights = path.weights.clone().requires_grad_()
             loss = cross_entropy(supernet(x[val], Mixture(weights, path.support)), y[val])
             (grad,) = torch.autograd.grad(loss, weights)
-            has_run = [r for r, c in enumerate(space.choices) if is_on(space, path, c.group)]
             for (row, column), kind in kinds.items():
-                if row in has_run and path.weights[row, column]:
+                skip = skips.get(space.choices[row].group)
+                has_run = skip is None or path.weights[skip, 1]  # yes
+                if has_run and path.weights[row, column]:
                     told[kind].append((float(grad[row, column]), float(loss.detach())))
     return {kind: tuple(torch.tensor(pairs).mean(dim=0).tolist()) for kind, pairs in told.items()}
 
