@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,6 +30,7 @@ EXACT = (
     "callbacks=silent",
     "retrain=false",
 )
+FEW = {"enas": ["strategy.steps=5"], "pc_darts": ["strategy.partial=1"]}
 FOLDERS = ("cpu", "ddp_cpu")
 
 
@@ -61,6 +63,12 @@ def wait_for(condition, seconds=120.0):
     while not condition():
         assert time.monotonic() < limit, "it took too long"
         time.sleep(0.02)
+
+
+def has_told(folder, epoch):
+    """Returns whether a search has written what it prefers after an epoch."""
+    told = folder / "alphas.csv"
+    return told.exists() and f"\n{epoch}," in told.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +156,7 @@ def test_ddp_cpu_writes_the_alphas_of_cpu(tmp_path, order):
 @pytest.mark.ddp
 @pytest.mark.parametrize("name", ONE_SHOT)
 def test_ddp_cpu_finds_what_cpu_finds_with_every_strategy(tmp_path, name):
-    few = {"enas": ["strategy.steps=5"], "pc_darts": ["strategy.partial=1"]}
-    typed = (*EXACT, f"strategy={name}", *few.get(name, ()))
+    typed = (*EXACT, f"strategy={name}", *FEW.get(name, ()))
     for hardware in FOLDERS:
         folder = tmp_path / hardware
         assert end_of(start(f"hydra.run.dir={folder}", *typed, f"hardware={hardware}"))[0] == 0
@@ -159,6 +166,24 @@ def test_ddp_cpu_finds_what_cpu_finds_with_every_strategy(tmp_path, name):
     assert two == one
     found = [json.loads((tmp_path / each / "result.json").read_text()) for each in FOLDERS]
     assert found[0]["genotype_id"] == found[1]["genotype_id"]
+
+
+@pytest.mark.slow
+@pytest.mark.ddp
+@pytest.mark.parametrize("name", ONE_SHOT)
+def test_a_pair_killed_in_every_epoch_ends_with_the_same_bits(tmp_path, name):
+    typed = (*EXACT, "hardware=ddp_cpu", f"strategy={name}", *FEW.get(name, ()))
+    assert end_of(start(f"hydra.run.dir={tmp_path / 'whole'}", *typed))[0] == 0
+    folder = tmp_path / "run"
+    typed = (f"hydra.run.dir={folder}", *typed)
+    for epoch in range(2):
+        with start(*typed) as process:
+            wait_for(partial(has_told, folder, epoch))
+            os.kill(ranks_of(process)[epoch], signal.SIGKILL)
+            assert end_of(process)[0] == 1
+        typed = (f"resume={folder}",)
+    assert end_of(start(*typed))[0] == 0
+    assert bits(folder) == bits(tmp_path / "whole")
 
 
 @pytest.mark.slow
