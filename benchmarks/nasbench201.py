@@ -66,9 +66,7 @@ def main() -> None:
     table = read_table("nasbench201", space)
     accuracy = table.column("cifar10_test_200")
     print(f"{arguments.images} images, {arguments.channels} channels, {arguments.cells} cells")
-    print(
-        "| strategy | epochs | minutes | CPU minutes | found | test accuracy of 200 epochs, per cent |"
-    )
+    print("| strategy | epochs | minutes | CPU minutes | found | test accuracy, 200 epochs (%) |")
     print("| --- | --- | --- | --- | --- | --- |")
     for strategy in arguments.strategies:
         with tempfile.TemporaryDirectory() as folder:
