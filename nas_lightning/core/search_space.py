@@ -29,9 +29,11 @@ class SearchSpace(ABC):
 
     Attributes:
         has_partial_channels: whether its networks take notice of `Scale.partial`.
+        has_edges: whether the choices of one group are edges, summed in one node.
     """
 
     has_partial_channels = False
+    has_edges = False
 
     def __init__(
         self,

@@ -58,6 +58,7 @@ class DartsSpace(SearchSpace):
     """
 
     has_partial_channels = True
+    has_edges = True
 
     def __init__(
         self,

@@ -44,6 +44,7 @@ class NasBench201Space(SearchSpace):
     """
 
     has_partial_channels = True
+    has_edges = True
 
     def __init__(
         self,

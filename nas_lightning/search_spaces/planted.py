@@ -148,6 +148,8 @@ class PlantedCells(Planted):
         scale: size at which the space is searched.
     """
 
+    has_edges = True
+
     def __init__(
         self,
         scale: Scale = Scale(channels=8, cells=3),  # noqa: B008 - immutable

@@ -2,7 +2,8 @@
 
 Source: Xu et al., PC-DARTS, 2020 (arXiv:1907.05737), equations 2 and 3, and the official code.
 Deliberate difference: the channels that are sampled are always the first ones (as in the official
-code); the shuffle after each node deals them out anew.
+code); the shuffle after each node deals them out anew. A space whose nodes sum no edges has only
+the warm-up of it.
 """
 
 import torch
@@ -32,7 +33,7 @@ class PcDarts(AlphaStrategy):
 
     Attributes:
         beta: logits of the edges (choices,), zero at first up to the alphas' noise.
-        together: bool buffer (choices, choices): which choices feed one node.
+        together: bool buffer (choices, choices): which choices are edges into one node.
 
     Raises:
         ValueError: a value is out of its range, or the space knows no partial channels.
@@ -56,12 +57,13 @@ class PcDarts(AlphaStrategy):
         if partial > 1 and not space.has_partial_channels:
             raise ValueError(
                 f"search space '{space.name}' has no partial channels, strategy.partial is "
-                f"{partial}; set strategy.partial=1, which leaves the edges' normalisation"
+                f"{partial}; set strategy.partial=1, which leaves the rest of it"
             )
         self.partial, self.warmup = partial, share_of(warmup, epochs)
-        together = same_group([choice.group for choice in space.choices])
+        choices = space.choices
+        together = same_group([c.group if space.has_edges else c.name for c in choices])
         self.register_buffer("together", together, persistent=False)
-        noise = torch.randn(len(space.choices), generator=self.rng)
+        noise = torch.randn(len(choices), generator=self.rng)
         self.beta = nn.Parameter(1e-3 * noise)
 
     def stage(self, epoch: int) -> Stage:

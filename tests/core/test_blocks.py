@@ -8,7 +8,6 @@ import torch
 
 from nas_lightning.core.blocks import BlockSpace
 from nas_lightning.core.choices import Mixture
-from nas_lightning.core.relaxations import normalised_edges, same_group
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import child_cost, inherit, one_hot, uniform_mixture
 
@@ -69,12 +68,6 @@ def test_choices_and_decisions_come_in_the_order_of_the_papers_controllers():
     assert names == ["input_1", "input_2", "op_1", "op_2", "combine"]
     names = [d.name.rpartition("/")[2] for d in TINY.decisions[:5]]
     assert names == ["inputs", "op_1", "op_2", "ops", "combine"]
-
-
-def test_edge_normalization_finds_no_edges_that_compete():
-    beta = torch.randn(len(TINY.choices))
-    together = same_group([choice.group for choice in TINY.choices])
-    assert (normalised_edges(beta, together) == 1).all()
 
 
 def test_the_halves_of_a_block_have_no_order():

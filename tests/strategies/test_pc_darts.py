@@ -8,6 +8,8 @@ from plain_pc_darts import PartialSupernet
 from nas_lightning.core.relaxations import normalised_edges, same_group
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.search_spaces.enas_macro import EnasMacroSpace
+from nas_lightning.search_spaces.planted import PlantedLayers
 
 SPACE = DartsSpace(nodes=2)
 SCALE = Scale(8, 3, input_shape=(6, 8, 8), num_outputs=4)
@@ -30,6 +32,13 @@ def test_weights_are_alphas_softmax_times_the_edges_softmax():
     expected = strategy.alpha.softmax(-1) * edges[:, None]
     torch.testing.assert_close(strategy.mixture("alpha").weights, expected)
     torch.testing.assert_close(strategy.scores().weights.sum(1), edges)
+
+
+@pytest.mark.parametrize("space", [PlantedLayers(), EnasMacroSpace(layers=3)])
+def test_an_operation_and_its_skips_do_not_compete(space):
+    strategy = one_shot("pc_darts", space)
+    rows = strategy.mixture("alpha").weights.sum(dim=1)
+    torch.testing.assert_close(rows, torch.ones(len(space.choices)))
 
 
 def test_the_genotype_ranks_edges_by_alpha_times_beta():
