@@ -1,8 +1,9 @@
 """ProxylessNAS: one path trains the params, two paths at a time train the alphas.
 
 Source: Cai, Zhu & Han, ProxylessNAS, 2019 (arXiv:1812.00332), sections 3.2 and 3.3.1 and the
-official code's two-path mode. Deliberate differences: the latency term is not part of it; the
-learning rate is the one of short searches.
+official code's two-path mode. Deliberate differences: the latency term is not part of it; warm-up
+and search share one cosine of the params' learning rate, which by default is the one of short
+searches.
 """
 
 import torch
@@ -80,7 +81,7 @@ class Proxyless(AlphaStrategy):
         Their total probability stays as it was, so that the others' does too.
         """
         self.steps += 1
-        if not self.is_warm or int(self.steps) % self.interval:
+        if not self.is_warm or (self.interval > 1 and int(self.steps) % self.interval):
             return
         mixture, pairs = self._pairs()
         before = self.alpha.detach().gather(1, pairs).logsumexp(dim=1)
@@ -93,7 +94,9 @@ class Proxyless(AlphaStrategy):
             self.alpha.scatter_(1, pairs, moved)
 
     def _path(self) -> Mixture:
-        shares = self._shares() if self.is_warm else self.allowed.cpu().float()
+        shares = self.allowed.cpu().float()
+        if self.is_warm:
+            shares = masked_softmax(self.alpha.detach().cpu(), shares > 0).float()
         index = torch.multinomial(shares, 1, generator=self.rng).squeeze(1)
         weights = torch.zeros(shares.shape).scatter_(1, index[:, None], 1.0)
         support = tuple((option,) for option in index.tolist())
@@ -104,19 +107,16 @@ class Proxyless(AlphaStrategy):
 
         A choice with one allowed option gets it twice, and at half the weight each time.
         """
-        shares = self._shares()
+        alpha = self.alpha.cpu()  # one copy, for everything is drawn on the CPU
+        shares = masked_softmax(alpha.detach(), self.allowed.cpu()).float()
         first = torch.multinomial(shares, 1, generator=self.rng)
         others = shares.scatter(1, first, 0.0)
         is_alone = others.sum(dim=1, keepdim=True) <= 0
         second = torch.multinomial(torch.where(is_alone, shares, others), 1, generator=self.rng)
-        pairs = torch.cat([first, second], dim=1).sort(dim=1).values.to(self.alpha.device)
-        soft = self.alpha.gather(1, pairs).softmax(dim=1)
-        drawn = torch.multinomial(soft.detach().cpu().float(), 1, generator=self.rng).squeeze(1)
-        gates = hard_weights(soft, drawn.to(pairs.device))
-        gates = torch.where(is_alone.to(pairs.device), torch.full_like(gates, 0.5), gates)
-        weights = torch.zeros_like(self.alpha).scatter_add(1, pairs, gates)
+        pairs = torch.cat([first, second], dim=1).sort(dim=1).values
+        soft = alpha.gather(1, pairs).softmax(dim=1)
+        drawn = torch.multinomial(soft.detach().float(), 1, generator=self.rng).squeeze(1)
+        gates = torch.where(is_alone, 0.5, hard_weights(soft, drawn))
+        weights = torch.zeros_like(alpha).scatter_add(1, pairs, gates)
         support = tuple(tuple(sorted(set(pair))) for pair in pairs.tolist())
-        return Mixture(weights, support), pairs
-
-    def _shares(self) -> Tensor:
-        return masked_softmax(self.alpha.detach(), self.allowed).cpu().float()
+        return Mixture(weights.to(self.alpha.device), support), pairs.to(self.alpha.device)

@@ -5,10 +5,12 @@ Source: Li & Talwalkar, RSPS, 2019 (arXiv:1902.07638), section 4; Guo et al., Si
 statistics. What BatchNorm's statistics a candidate is measured with decides the ranking
 (`statistics`): "batch" takes each validation batch's own, as RSPS's code does; "recalibrated"
 takes them anew for each candidate from a few batches, as SPOS does; "running" takes those of the
-supernet's training, which belong to no candidate.
+supernet's training, which belong to no candidate. Deliberate differences from SPOS: those batches
+are of the validation part; a mutation is the search space's (by default one decision, not each
+one in ten); no candidate is refused for its cost.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from random import Random
 
 from nas_lightning.core.choices import Mixture
@@ -21,6 +23,7 @@ from nas_lightning.core.strategy import OneShotStrategy
 __all__ = ["RandomSharing"]
 
 STATISTICS = ("batch", "recalibrated", "running")
+TRIES = 10  # draws for each child that is to be new
 
 
 class RandomSharing(OneShotStrategy):
@@ -33,7 +36,8 @@ class RandomSharing(OneShotStrategy):
         samples: genotypes drawn and measured at the end; RSPS has 1000, 100 on NAS-Bench-201.
             With evolution they are its first population.
         generations: generations of evolution that follow; 0 is random search, SPOS has 20. Each
-            keeps the best fifth and draws half of the others by crossover, half by mutation.
+            measures as many new ones, crossed and mutated in turn, from the best fifth of
+            all so far.
         statistics: "batch", "recalibrated" or "running" (see above).
         recalibration: batches that recalibration takes, at least 1.
         params_optimizer: how the supernet's params are moved.
@@ -89,17 +93,24 @@ class RandomSharing(OneShotStrategy):
                     found[genotype] = self._measure(context, genotype, batches)
             best = sorted(found, key=lambda g: -found[g])[: max(2, self.samples // 5)]
             if generation < self.generations:
-                population = self._offspring(best, rng)
+                population = self._offspring(best, found.keys(), rng)
         return best[0]
 
-    def _offspring(self, best: Sequence[Genotype], rng: Random) -> list[Genotype]:
-        number = self.samples - len(best)
-        mixed = [
-            self.space.crossover(rng.choice(best), rng.choice(best), rng)
-            for _ in range(number // 2)
-        ]
-        changed = [self.space.mutate(rng.choice(best), rng) for _ in range(number - number // 2)]
-        return [*mixed, *changed]
+    def _offspring(
+        self, best: Sequence[Genotype], known: Set[Genotype], rng: Random
+    ) -> list[Genotype]:
+        """Returns as many children as there are samples; fewer where hardly one is new."""
+        children: dict[Genotype, None] = {}
+        for attempt in range(TRIES * self.samples):
+            if len(children) == self.samples:
+                break
+            if attempt % 2:
+                child = self.space.mutate(rng.choice(best), rng)
+            else:
+                child = self.space.crossover(rng.choice(best), rng.choice(best), rng)
+            if child not in known:
+                children[child] = None
+        return list(children)
 
     def _measure(
         self, context: SearchContext, genotype: Genotype, batches: Sequence[Batch]

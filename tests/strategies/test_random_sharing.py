@@ -2,9 +2,10 @@ from collections import Counter
 
 import pytest
 import torch
-from plain_context import SPACE, PlainContext, batch, one_shot
+from plain_context import SCALE, SPACE, PlainContext, batch, one_shot
 
 from nas_lightning.core.search_space import uniform_mixture
+from nas_lightning.search_spaces.darts import DartsSpace
 
 
 def test_a_step_trains_one_path_and_nothing_else():
@@ -36,8 +37,25 @@ def test_the_best_of_the_samples_is_found_and_evolution_finds_better_ones():
         worths = [float((m.weights * best.weights).sum()) for m, _ in context.validated]
         found[generations] = float((SPACE.mixture(genotype).weights * best.weights).sum())
         assert found[generations] == max(worths)
-        assert len(worths) <= 30 * (generations + 1)
     assert found[12] == 6.0 > found[0]
+
+
+@pytest.mark.parametrize("samples", [1, 2, 8])
+def test_each_generation_measures_as_many_new_genotypes_as_there_are_samples(samples):
+    strategy = one_shot("random_sharing", seed=1, samples=samples, generations=3)
+    context = PlainContext(strategy)
+    strategy.derive(context, [batch()])
+    assert len({mixture.support for mixture, _ in context.validated}) == 4 * samples
+
+
+def test_evolution_ends_where_a_space_has_nothing_new():
+    space = DartsSpace(nodes=1, ops=("skip_connect", "max_pool_3x3"))
+    strategy = one_shot("random_sharing", space, samples=30, generations=3)
+    context = PlainContext(strategy, space, SCALE)
+    context.worth = torch.zeros(len(space.choices), 2)
+    strategy.derive(context, [batch()])
+    measured = [mixture.support for mixture, _ in context.validated]
+    assert len(measured) == len(set(measured)) < 120
 
 
 @pytest.mark.parametrize(
