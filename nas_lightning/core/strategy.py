@@ -109,6 +109,21 @@ class OneShotStrategy(nn.Module, ABC):
             epoch -= 1
         return epoch
 
+    def lr_at(self, epoch: int) -> float:
+        """Returns the params' learning rate of an epoch (0-based): one cosine over their life.
+
+        Params live from the epoch that builds them anew, at the search's beginning or in a stage
+        that keeps none, until the next one that does, or the search's end.
+        """
+        begins = [0, *filter(self._starts_anew, range(1, self.epochs)), self.epochs]
+        first = max(begin for begin in begins[:-1] if begin <= epoch)
+        last = min(begin for begin in begins[1:] if begin > epoch)
+        return self.params_optimizer.lr_at(epoch - first, last - first)
+
+    def _starts_anew(self, epoch: int) -> bool:
+        stage = self.stage(epoch)
+        return not stage.keep_params and stage.scale != self.stage(epoch - 1).scale
+
     def start_epoch(self, epoch: int) -> None:
         """Sets what depends on the epoch (0-based); idempotent; a hook."""
 

@@ -120,7 +120,7 @@ class SupernetModule(L.LightningModule):
         if self._rebuild(epoch):
             self.trainer.strategy.setup_optimizers(self.trainer)
         torch.manual_seed(keyed_seed(self.seed, "search", epoch, self.global_rank))
-        self.lr = self.strategy.params_optimizer.lr_at(epoch, self.strategy.epochs)
+        self.lr = self.strategy.lr_at(epoch)
         for group in self._optimizer("params").param_groups:
             group["lr"] = self.lr
         self._stage_epoch = epoch - self.strategy.first_epoch(epoch)

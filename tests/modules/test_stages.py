@@ -22,6 +22,7 @@ class Growing(Darts):
     """Searches with 3 cells, then with 5."""
 
     keep = True
+    lrs = (0.025, 0.01900, 0.00700)  # one cosine to 0.001 over 3 epochs
 
     def stage(self, epoch):
         return Stage({"cells": 3 if epoch < 2 else 5}, keep_params=self.keep)
@@ -32,16 +33,18 @@ class Growing(Darts):
 
 class StartingAnew(Growing):
     keep = False
+    lrs = (0.025, 0.01300, 0.025)  # one over 2 epochs, one over the last
 
 
 class Watch(L.Callback):
-    """Notes cells, a first param and the momentum of statistics."""
+    """Notes cells, a first param, the learning rate and the momentum of statistics."""
 
     def __init__(self):
-        self.seen, self.last, self.momenta = [], [], []
+        self.seen, self.last, self.lrs, self.momenta = [], [], [], []
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         if batch_idx == 0:
+            self.lrs.append(module.optimizers()[0].param_groups[0]["lr"])
             first = next(iter(module.params.values())).detach().clone()
             self.seen.append((module.scale.cells, first))
 
@@ -96,6 +99,11 @@ def test_a_rebuilt_supernet_keeps_params_only_where_its_stage_says_so(run):
     module, watch = run
     kept = torch.equal(watch.seen[2][1], watch.last[3])
     assert kept is module.strategy.keep
+
+
+def test_the_learning_rate_begins_anew_only_where_params_do(run):
+    module, watch = run
+    assert watch.lrs == pytest.approx(module.strategy.lrs, abs=1e-9)
 
 
 def test_statistics_settle_anew_in_a_rebuilt_supernet(run):

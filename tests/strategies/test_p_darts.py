@@ -33,6 +33,18 @@ def test_alphas_are_drawn_anew_where_a_stage_begins():
     assert strategy.alpha.abs().max() < 0.01
 
 
+def test_each_stage_has_the_whole_cosine_of_the_learning_rate():
+    strategy = one_shot("p_darts", SPACE, epochs=7, params_optimizer={"lr": 0.04, "lr_min": 0.0})
+    lrs = [strategy.lr_at(epoch) for epoch in range(7)]
+    assert lrs == pytest.approx([0.04, 0.02, 0.04, 0.02, 0.04, 0.03, 0.01])
+
+
+def test_params_that_live_through_all_stages_have_one_cosine():
+    strategy = one_shot("p_darts", SPACE, epochs=6, growth=[0, 0, 0])
+    lrs = [strategy.lr_at(epoch) for epoch in range(6)]
+    assert lrs == [strategy.params_optimizer.lr_at(epoch, 6) for epoch in range(6)]
+
+
 def test_skips_are_dropped_with_a_probability_that_falls_within_a_stage():
     strategy = one_shot("p_darts", SPACE, epochs=6, kept=[1.0, 1.0, 1.0])
     rates, skip = [], SPACE.choices[0].options.index("skip_connect")
