@@ -2,9 +2,11 @@
 
 Source: Chen et al., Progressive DARTS, 2019 (arXiv:1904.12760), section 3, and the official code.
 Deliberate differences: skip dropout drops whole operations of an edge (the code drops elements
-of their output); depth is given as cells beyond the space's own.
+of their output), those of stride 2 too; its rate falls by shares of a stage, so that one of 25
+epochs has the code's values; depth is given as cells beyond the space's own.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -19,9 +21,10 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.stages import keep_best, stage_of
 from nas_lightning.core.strategy import Stage
 
-__all__ = ["PDarts"]
+__all__ = ["PDarts", "dropout_at"]
 
 SKIP = "skip_connect"
+DECAY = 5.0  # of the dropout, a stage: 0.2 in each of the code's 25 epochs
 
 
 class PDarts(AlphaStrategy):
@@ -33,8 +36,8 @@ class PDarts(AlphaStrategy):
         epochs: length of all stages together; the paper has 75.
         growth: cells that each stage has beyond the first one's; the paper has 0, 6, 12.
         kept: share of the options that each stage begins with; the paper has 8, 5, 3 of 8.
-        dropout: probability with which a skip is dropped at each stage's beginning; it falls to
-            0 at the stage's end. The paper has 0, 0.4, 0.7.
+        dropout: probability with which a skip is dropped in each stage when its alphas begin to
+            move (see `dropout_at`). The paper has 0, 0.4, 0.7.
         warmup: share of a stage in which alphas stand still, in [0, 1); the paper has 0.4.
         max_skips: most skips outside reduction cells in the genotype; the paper has 2.
         params_optimizer: how the supernet's params are moved.
@@ -97,8 +100,9 @@ class PDarts(AlphaStrategy):
     def start_epoch(self, epoch: int) -> None:
         """Drops candidates and draws new alphas where a stage begins; lowers the dropout."""
         number, within, length = stage_of(epoch, self.epochs, len(self.growth))
-        self.is_warm = within >= share_of(self.warmup, length)
-        self.drop = self.dropout[number] * (1.0 - within / length)
+        warm = share_of(self.warmup, length)
+        self.is_warm = within >= warm
+        self.drop = dropout_at(self.dropout[number], within, warm, length)
         if number > int(self.done):
             keep_best(self, self.kept[number])
             self.reset()
@@ -137,3 +141,20 @@ class PDarts(AlphaStrategy):
                 return genotype
             _, row, column = min(skips)
             weights[row, column] = 0.0
+
+
+def dropout_at(rate: float, epoch: int, warm: int, epochs: int) -> float:
+    """Returns the probability with which skips are dropped in an epoch of a stage.
+
+    It falls on a line while alphas stand still, and from `rate` again, exponentially, while they
+    move, as in the official code; the paper says no more than that it decays in each stage.
+
+    Args:
+        rate: probability of the stage.
+        epoch: epoch within the stage (0-based).
+        warm: epochs in which alphas stand still.
+        epochs: length of the stage.
+    """
+    if epoch < warm:
+        return rate * (epochs - epoch - 1) / epochs
+    return rate * math.exp(-DECAY * (epoch - warm) / epochs)

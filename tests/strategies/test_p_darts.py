@@ -4,6 +4,7 @@ from plain_context import one_shot
 
 from nas_lightning.core.stages import stage_of
 from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.strategies.p_darts import dropout_at
 
 SPACE = DartsSpace(nodes=2)
 
@@ -45,13 +46,29 @@ def test_params_that_live_through_all_stages_have_one_cosine():
     assert lrs == [strategy.params_optimizer.lr_at(epoch, 6) for epoch in range(6)]
 
 
-def test_skips_are_dropped_with_a_probability_that_falls_within_a_stage():
-    strategy = one_shot("p_darts", SPACE, epochs=6, kept=[1.0, 1.0, 1.0])
-    rates, skip = [], SPACE.choices[0].options.index("skip_connect")
-    for epoch in range(6):
+def test_dropout_falls_on_a_line_in_the_warm_up_and_then_from_its_rate_exponentially():
+    """The official code's values for stages of 25 epochs, 10 of them warm-up, by hand."""
+    strategy = one_shot("p_darts", SPACE, epochs=75)
+    rates = {}
+    for epoch in (0, 24, 25, 34, 35, 49, 50, 59, 60, 61, 74):
         strategy.start_epoch(epoch)
-        rates.append(strategy.drop)
-    assert rates == pytest.approx([0.0, 0.0, 0.4, 0.2, 0.7, 0.35])
+        rates[epoch] = strategy.drop
+    assert [rates[epoch] for epoch in (0, 24)] == [0.0, 0.0]
+    assert [rates[e] for e in (25, 34, 35, 49)] == pytest.approx(
+        [0.384, 0.24, 0.4, 0.0243240], rel=1e-5
+    )
+    assert [rates[e] for e in (50, 59, 60, 61, 74)] == pytest.approx(
+        [0.672, 0.42, 0.7, 0.5731115, 0.0425670], rel=1e-5
+    )
+
+
+def test_dropout_of_a_short_stage_falls_by_shares_of_it():
+    rates = [dropout_at(0.5, epoch, 2, 5) for epoch in range(5)]
+    assert rates == pytest.approx([0.4, 0.3, 0.5, 0.1839397, 0.0676676])  # 0.5 / e, 0.5 / e^2
+
+
+def test_a_dropped_skip_weighs_nothing_and_the_others_more():
+    strategy, skip = one_shot("p_darts", SPACE), SPACE.choices[0].options.index("skip_connect")
     strategy.drop = 0.7
     whole = strategy.scores().weights
     factors = torch.stack(
