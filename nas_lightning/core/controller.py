@@ -7,8 +7,10 @@ W_curr h_i)). A tanh constant and a temperature limit the logits as in Pham et a
 (arXiv:1802.03268). Deliberate choices where the papers are silent: decisions of the same role and
 options share softmax and embedding, whatever their layer (`shared_heads` parts the softmaxes, as
 in Zoph et al., NASNet, 2018, arXiv:1707.07012, section 3); after an anchor point the next input is
-the mean of the hidden states of the chosen layers (as in ENAS's code); a layer without skips has
-its anchor at its last token, and what comes before the first layer has a learned one.
+the mean of the hidden states of the chosen layers; a layer without skips has its anchor at its
+last token, and what comes before the first layer has a learned one. `enas_skips` takes what ENAS's
+code has for a skip: logits [-q, q], so that tanh constant c lets its log-odds reach 2c instead of
+c, and a next input whose sum is divided by one more than the number of chosen layers.
 """
 
 import re
@@ -61,6 +63,8 @@ class Controller(nn.Module):
         temperature: what logits are divided by, above 0.
         shared_heads: whether decisions of the same role and options share a softmax; else each
             has its own.
+        enas_skips: whether skips are decided as in ENAS's code (see above), instead of by Zoph &
+            Le's sigmoid.
 
     Raises:
         ValueError: a value is out of its range.
@@ -76,6 +80,7 @@ class Controller(nn.Module):
         tanh_constant: float | None = None,
         temperature: float = 1.0,
         shared_heads: bool = True,
+        enas_skips: bool = False,
     ) -> None:
         super().__init__()
         positive = {"hidden": hidden, "layers": layers, "init_range": init_range}
@@ -84,6 +89,7 @@ class Controller(nn.Module):
                 raise ValueError(f"{name} ({value}) of the controller must be above 0")
         self.tanh_constant, self.temperature = tanh_constant, temperature
         self._head = _role if shared_heads else _own
+        self.enas_skips = enas_skips
         self.steps = _steps(decisions)
         self.cells = nn.ModuleList(nn.LSTMCell(hidden, hidden) for _ in range(layers))
         self.start = nn.Parameter(torch.zeros(hidden))
@@ -170,12 +176,14 @@ class Controller(nn.Module):
         states = torch.stack([anchors.get(s, first) for s in step.sources], dim=1)
         hidden = torch.tanh(self.previous(states) + self.current(top)[:, None])
         scores = self.score(hidden)
-        logits = torch.cat([torch.zeros_like(scores), scores], dim=2)
+        no = -scores if self.enas_skips else torch.zeros_like(scores)
+        logits = torch.cat([no, scores], dim=2)
         picks = [self._pick(d, logits[:, i], made) for i, d in enumerate(step.decisions)]
         chosen, logs, entropies = (torch.stack(part, dim=1) for part in zip(*picks, strict=True))
         weights = chosen[..., None].to(states)
-        mean = (weights * states).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
-        return mean, logs, entropies
+        number = weights.sum(dim=1)
+        number = number + 1 if self.enas_skips else number.clamp(min=1)
+        return (weights * states).sum(dim=1) / number, logs, entropies
 
     def _pick(
         self, decision: Decision, logits: Tensor, made: Drawn | Given

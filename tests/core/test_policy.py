@@ -23,6 +23,7 @@ CHAIN = (
     Decision("layer_3/skip_2", SKIPS, "skip", (("depth", ("3",)),)),
 )
 LSTM = {"hidden": 7, "layers": 2, "init_range": 0.9}
+LIMITS = {"tanh_constant": 1.1, "temperature": 2.0}
 
 
 def all_chosen():
@@ -52,7 +53,7 @@ def spread(policy):
 POLICIES = {
     "independent": lambda: spread(IndependentPolicy(CHAIN, 0)),
     "controller": lambda: spread(Controller(CHAIN, 0, **LSTM)),
-    "limited": lambda: spread(Controller(CHAIN, 0, **LSTM, tanh_constant=1.1, temperature=2.0)),
+    "enas": lambda: spread(Controller(CHAIN, 0, **LSTM, **LIMITS, enas_skips=True)),
 }
 
 
@@ -121,14 +122,19 @@ def test_a_batch_is_the_same_as_one_after_the_other(policy):
     assert torch.allclose(together, alone, atol=1e-12)
 
 
-def test_a_skip_is_decided_by_attention_to_the_anchor_point():
-    """Zoph & Le's equation: P(j feeds i) = sigmoid(v^T tanh(W_prev h_j + W_curr h_i))."""
+@pytest.mark.parametrize(("enas_skips", "factor"), [(False, 1), (True, 2)])
+def test_a_skip_is_decided_by_attention_to_the_anchor_point(enas_skips, factor):
+    """Zoph & Le's equation: P(j feeds i) = sigmoid(v^T tanh(W_prev h_j + W_curr h_i)).
+
+    The softmax of ENAS's logits [-q, q] has twice its log-odds.
+    """
     decisions = (
         Decision("layer_1/width", ("1",), "size"),
         Decision("layer_2/width", ("3",), "size"),
         Decision("layer_2/skip_1", SKIPS, "skip"),
     )
-    controller = spread(Controller(decisions, 0, hidden=5, layers=1, init_range=0.9))
+    settings = {"hidden": 5, "layers": 1, "init_range": 0.9}
+    controller = spread(Controller(decisions, 0, **settings, enas_skips=enas_skips))
     cell, x = controller.cells[0], controller.start[None]
     state, anchors = None, []
     for role in ("width_1", "width_3"):
@@ -137,7 +143,8 @@ def test_a_skip_is_decided_by_attention_to_the_anchor_point():
         x = controller.embeddings[role.replace("_", "_")](torch.tensor([0]))
     hidden, _ = cell(x, state)
     inner = anchors[0] @ controller.previous.weight.T + hidden @ controller.current.weight.T
-    wanted = torch.sigmoid(torch.tanh(inner) @ controller.score.weight.T).item()
+    log_odds = factor * torch.tanh(inner) @ controller.score.weight.T
+    wanted = torch.sigmoid(log_odds).item()
     chosen = {"layer_1/width": "1", "layer_2/width": "3", "layer_2/skip_1": "yes"}
     found = controller.log_prob([chosen], [{}])[0].exp().item()
     assert found == pytest.approx(wanted, rel=1e-9)
