@@ -2,10 +2,20 @@
 
 Source: Pham et al., ENAS, 2018 (arXiv:1802.03268), section 2, and the official code for what the
 paper leaves open: the entropy is added to the reward, the baseline moves before it is used, skips
-are drawn towards a share by a divergence, the reward is the accuracy on one validation batch with
-that batch's statistics. Deliberate differences: the controller is the one of `core.controller`,
-whose softmaxes start even (the code leans towards the first two operations); steps of the
-controller are fewer by default, as short searches have few epochs.
+are drawn towards a share by a divergence (its sum over a layer, its mean over layers), the reward
+is the accuracy on one validation batch with that batch's statistics.
+
+Deliberate differences. The controller is the one of `core.controller`: softmaxes start even (the
+code leans towards the first two operations), an earlier state is chosen by a plain softmax (the
+code's cells attend to anchors), and all tokens have one `tanh_constant` (the code's cells divide
+that of operations by 2.5). The baseline begins at the first reward, not at 0. The entropy is that
+of each decision's whole softmax (so in the code for cells; the one for the macro space has the
+term of the drawn option only). The divergence is that of the skip's own probability, as in the
+paper; the code takes the sigmoid of q where its policy is the softmax of [-q, q]. Samples of one
+update share a validation batch; the batches have a fixed order, which every epoch goes on with
+where the last one left it (the code draws a batch a sample from a shuffled queue). The final
+ranking takes the whole validation part, not one batch. Steps of the controller are fewer by
+default, as short searches have few epochs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,7 +54,8 @@ class Enas(OneShotStrategy):
             their own, they part sooner (see `core.controller`).
         entropy_weight: weight of the entropy in the reward, at least 0.
         baseline_decay: share of the moving baseline that is kept, in [0, 1).
-        skip_target: wanted share of skips that are taken, in (0, 1).
+        skip_target: wanted share of skips that are taken, in (0, 1); like its weight without
+            effect on a space that has no skips.
         skip_weight: weight of the divergence from it, at least 0.
         samples: genotypes drawn and measured at the end, at least 1; the best one counts.
         params_optimizer: how the supernet's params are moved.
@@ -106,6 +117,7 @@ class Enas(OneShotStrategy):
             tanh_constant=tanh_constant,
             temperature=temperature,
             shared_heads=shared_heads,
+            enas_skips=True,
         )
         self.steps, self.aggregate, self.samples = steps, aggregate, samples
         self.entropy_weight, self.baseline_decay = entropy_weight, baseline_decay
@@ -125,9 +137,15 @@ class Enas(OneShotStrategy):
         """Does nothing: a step moves the params of one sample (section 2.2, the first phase)."""
 
     def finish_epoch(self, epoch: int, context: SearchContext, val: Iterable[Batch]) -> None:
-        """Moves the controller (section 2.2, the second phase)."""
+        """Moves the controller (section 2.2, the second phase).
+
+        Raises:
+            ValueError: there are no validation batches.
+        """
         shares = []
-        for batch in islice(cycle(list(val)), self.steps):
+        batches = _listed(val)
+        first = epoch * self.steps % len(batches)
+        for batch in islice(cycle(batches), first, first + self.steps):
             drawn = [self._draw() for _ in range(self.aggregate)]
             rewards = [self._reward(context, genotype, [batch]) for genotype in drawn]
             context.minimise("alpha", lambda d=drawn, r=rewards: self.loss(d, r))  # type: ignore[misc]
@@ -157,19 +175,26 @@ class Enas(OneShotStrategy):
         return loss
 
     def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
-        """Returns the best of many samples on the validation part, the first of equal ones."""
-        batches = list(val)
+        """Returns the best of many samples on the validation part, the first of equal ones.
+
+        Raises:
+            ValueError: there are no validation batches.
+        """
+        batches = _listed(val)
         drawn = dict.fromkeys(self._draw() for _ in range(self.samples))
         return max(drawn, key=lambda genotype: self._reward(context, genotype, batches))
 
     def _divergence(self, made: "_Recorded") -> Tensor:
-        """Returns the mean over samples of the skips' divergence from their target."""
+        """Returns the skips' divergence: summed in a layer, mean over layers and samples."""
         wanted = torch.tensor([1.0 - self.skip_target, self.skip_target]).log()
-        terms = [
-            (logs.exp() * (logs - wanted.to(logs))).sum(dim=1) * is_made.to(logs)
-            for logs, is_made in made.skips
-        ]
-        return torch.stack(terms).sum(dim=0).mean() if terms else self.policy.new_zeros(())
+        total = number = self.policy.new_zeros(made.size)
+        for skips in made.skips.values():
+            for logs, is_made in skips:
+                terms = (logs.exp() * (logs - wanted.to(logs))).sum(dim=1)
+                total = total + terms * is_made.to(logs)
+            has_skips = torch.stack([is_made for _, is_made in skips]).any(dim=0)
+            number = number + has_skips.to(number)
+        return (total / number.clamp(min=1)).mean()
 
     def _reward(self, context: SearchContext, genotype: Genotype, batches: list[Batch]) -> float:
         mixture = self.space.mixture(genotype)
@@ -180,7 +205,7 @@ class Enas(OneShotStrategy):
 
 
 class _Recorded(Given):
-    """Genotypes that were drawn; notes the log-probabilities of their skips.
+    """Genotypes that were drawn; notes the log-probabilities of their skips, by layer.
 
     Args:
         chosen: the choices of each.
@@ -188,10 +213,23 @@ class _Recorded(Given):
 
     def __init__(self, chosen: Sequence[dict[str, str]]) -> None:
         super().__init__(chosen, [{}] * len(chosen))
-        self.skips: list[tuple[Tensor, Tensor]] = []
+        self.skips: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
     def pick(self, decision: Decision, log_probs: Tensor) -> Tensor:
         """Returns the index (N,) of what was chosen."""
         if decision.kind == "skip" and len(decision.options) == 2:
-            self.skips.append((log_probs, self.active(decision)))
+            layer = decision.name.rpartition("/")[0] or decision.name
+            self.skips.setdefault(layer, []).append((log_probs, self.active(decision)))
         return super().pick(decision, log_probs)
+
+
+def _listed(val: Iterable[Batch]) -> list[Batch]:
+    """Returns the validation batches; refuses to have none."""
+    batches = list(val)
+    if not batches:
+        raise ValueError(
+            "strategy=enas takes its rewards from validation batches, of which there must be at "
+            "least 1, got 0; hold images out (e.g. data.validation_share=0.2) and hand their "
+            "loader to the Trainer, with limit_val_batches above 0"
+        )
+    return batches

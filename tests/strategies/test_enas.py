@@ -13,16 +13,8 @@ from nas_lightning.search_spaces.planted import PlantedLayers
 OPS, SKIPS = ("a", "b", "c"), ("no", "yes")
 
 
-class Three(SearchSpace):
-    """Three decisions, the last of which is a skip."""
-
-    def __init__(self):
-        choices = [
-            Choice("layer/op", OPS, "op", "layer"),
-            Choice("next/op", OPS, "op", "next"),
-            Choice("next/skip", SKIPS, "skip", "next"),
-        ]
-        super().__init__("three", Scale(), choices)
+class Drawable(SearchSpace):
+    """A space of choices that has no networks."""
 
     def child(self, genotype, scale):
         raise NotImplementedError
@@ -31,7 +23,27 @@ class Three(SearchSpace):
         return ()
 
 
-SPACE = Three()
+SPACE = Drawable(
+    "three",
+    Scale(),
+    [
+        Choice("layer/op", OPS, "op", "layer"),
+        Choice("next/op", OPS, "op", "next"),
+        Choice("next/skip", SKIPS, "skip", "next"),
+    ],
+)
+LAYERS = Drawable(
+    "layers",
+    Scale(),
+    [
+        Choice("layer_1/op", OPS, "op", "layer_1"),
+        Choice("layer_2/op", OPS, "op", "layer_2"),
+        Choice("layer_2/skip_1", SKIPS, "skip", "layer_2"),
+        Choice("layer_3/op", OPS, "op", "layer_3"),
+        Choice("layer_3/skip_1", SKIPS, "skip", "layer_3"),
+        Choice("layer_3/skip_2", SKIPS, "skip", "layer_3"),
+    ],
+)
 DRAWN = [
     Genotype.of("three", {"layer/op": "b", "next/op": "a", "next/skip": "yes"}),
     Genotype.of("three", {"layer/op": "c", "next/op": "c", "next/skip": "no"}),
@@ -87,6 +99,61 @@ def test_the_loss_is_reinforce_with_entropy_in_the_reward_a_baseline_and_the_ski
     assert float(strategy.baseline) == pytest.approx(baseline)
 
 
+def layers_by_hand(controller, bits):
+    """Log-probability of a network of op a, and P(skip) of each of its skips.
+
+    Args:
+        controller: of `LAYERS`, with temperature 5 and tanh constant 2.5.
+        bits: whether each layer's skips are taken, from the second layer on.
+    """
+    state, x, anchors, log_prob, shares = None, controller.start[None], [], 0.0, []
+    for layer_bits in ((), *bits):
+        state = controller.cells[0](x, state)
+        logits = 2.5 * torch.tanh(controller.heads["op_a_b_c"](state[0]) / 5.0)
+        log_prob = log_prob + logits.log_softmax(dim=1)[0, 0]
+        x, taken = controller.embeddings["op_a_b_c"](torch.tensor([0])), 0.0
+        if layer_bits:
+            state = controller.cells[0](x, state)
+        for bit, anchor in zip(layer_bits, anchors, strict=True):
+            inner = controller.previous(anchor) + controller.current(state[0])
+            limited = 2.5 * torch.tanh(controller.score(torch.tanh(inner)) / 5.0)
+            shares.append(torch.sigmoid(2 * limited).squeeze())
+            log_prob = log_prob + (shares[-1] if bit else 1 - shares[-1]).log()
+            taken = taken + bit * anchor
+        if layer_bits:
+            x = taken / (1 + sum(layer_bits))
+        anchors.append(state[0])
+    return log_prob, shares
+
+
+def test_the_divergence_is_summed_in_a_layer_and_its_mean_taken_over_layers_with_skips():
+    strategy = one_shot("enas", LAYERS, skip_weight=0.5)
+    noise = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in strategy.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=noise))
+    chosen = {f"layer_{n}/op": "a" for n in (1, 2, 3)}
+    chosen |= {"layer_2/skip_1": "yes", "layer_3/skip_1": "yes", "layer_3/skip_2": "no"}
+    genotype = Genotype.of("layers", chosen)
+    log_prob, shares = layers_by_hand(strategy.controller, ((1,), (1, 0)))
+    torch.testing.assert_close(strategy.controller.log_prob([chosen], [{}])[0][0], log_prob)
+    second, *third = [p * (p / 0.4).log() + (1 - p) * ((1 - p) / 0.6).log() for p in shares]
+    loss = strategy.loss([genotype], [0.6])  # the first reward is the baseline: no gain
+    torch.testing.assert_close(loss, 0.5 * (second + sum(third)) / 2)
+
+
+def test_a_skip_can_be_all_but_sure():
+    strategy = one_shot("enas", LAYERS, temperature=1.0)
+    with torch.no_grad():
+        for parameter in strategy.parameters():
+            parameter.fill_(1.0)
+    taken = {f"layer_{n}/op": "a" for n in (1, 2, 3)}
+    taken |= dict.fromkeys(("layer_2/skip_1", "layer_3/skip_1", "layer_3/skip_2"), "yes")
+    log_prob, _ = strategy.controller.log_prob([taken], [{}])
+    wanted = 3 * math.log(1 / 3) + 3 * math.log(1 / (1 + math.exp(-5.0)))
+    assert log_prob.item() == pytest.approx(wanted, rel=1e-4)
+
+
 def test_the_controller_learns_what_is_rewarded():
     space = PlantedLayers()
     strategy = one_shot("enas", space, steps=40, aggregate=10, skip_weight=0.0)
@@ -109,6 +176,27 @@ def test_params_move_by_one_sample_and_the_controller_after_the_epoch_by_one_bat
     assert [which for which, _, _ in context.taken] == ["params"] + ["alpha"] * 3
     assert len(context.validated) == 6
     assert all(how.batch_statistics for _, how in context.validated)
+
+
+def test_epochs_of_the_controller_go_on_through_the_validation_batches():
+    strategy, batches = one_shot("enas", steps=3, aggregate=2), [[n] for n in range(5)]
+    context = PlainContext(strategy)
+    seen = []
+    context.validate = lambda mixture, parts, **how: float(seen.extend(parts) or 0.0)
+    for epoch in range(3):
+        strategy.finish_epoch(epoch, context, batches)
+    assert seen[::2] == [[0], [1], [2], [3], [4], [0], [1], [2], [3]]
+    assert seen[1::2] == seen[::2]
+
+
+def test_a_search_without_validation_batches_is_refused():
+    strategy = one_shot("enas")
+    context = PlainContext(strategy)
+    message = r"validation batches, of which there must be at least 1, got 0; hold images out"
+    with pytest.raises(ValueError, match=message):
+        strategy.finish_epoch(0, context, ())
+    with pytest.raises(ValueError, match=message):
+        strategy.derive(context, ())
 
 
 def test_what_the_controller_prefers_is_the_share_of_its_last_samples():
