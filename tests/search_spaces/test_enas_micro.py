@@ -1,8 +1,10 @@
 from random import Random
 
 import pytest
+from omegaconf import OmegaConf
 
 from nas_lightning.core.search_space import child_cost
+from nas_lightning.paths import config_dir
 from nas_lightning.search_spaces.enas_micro import EnasMicroSpace
 from nas_lightning.zoo.reader import read_genotype
 
@@ -36,6 +38,12 @@ def test_the_papers_cell_has_the_params_of_the_official_final_network_and_a_bias
     found = child_cost(SPACE, genotype, SPACE.published_scale())["parameters"]
     assert official_params(36, 15) == 3_894_372
     assert found == 3_894_372 + 10
+
+
+def test_the_recipes_cells_are_those_of_the_official_code_and_two_reductions():
+    recipe = OmegaConf.load(config_dir() / "experiment" / "enas_micro_cifar.yaml")
+    assert recipe.search_space.scale.cells == 6 + 2
+    assert recipe.child.scale.cells == SPACE.published_scale().cells == 15 + 2
 
 
 def test_arcs_read_to_the_zoos_genotype():
