@@ -65,6 +65,7 @@ class Controller(nn.Module):
             has its own.
         enas_skips: whether skips are decided as in ENAS's code (see above), instead of by Zoph &
             Le's sigmoid.
+        op_tanh_constant: the tanh constant of operations, where it is another; None has the same.
 
     Raises:
         ValueError: a value is out of its range.
@@ -81,6 +82,7 @@ class Controller(nn.Module):
         temperature: float = 1.0,
         shared_heads: bool = True,
         enas_skips: bool = False,
+        op_tanh_constant: float | None = None,
     ) -> None:
         super().__init__()
         positive = {"hidden": hidden, "layers": layers, "init_range": init_range}
@@ -88,6 +90,7 @@ class Controller(nn.Module):
             if not value > 0:
                 raise ValueError(f"{name} ({value}) of the controller must be above 0")
         self.tanh_constant, self.temperature = tanh_constant, temperature
+        self.op_tanh_constant = tanh_constant if op_tanh_constant is None else op_tanh_constant
         self._head = _role if shared_heads else _own
         self.enas_skips = enas_skips
         self.steps = _steps(decisions)
@@ -190,8 +193,9 @@ class Controller(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns index, log-probability and entropy (N,) of one decision."""
         logits = logits / self.temperature
-        if self.tanh_constant is not None:
-            logits = self.tanh_constant * torch.tanh(logits)
+        limit = self.op_tanh_constant if decision.kind == "op" else self.tanh_constant
+        if limit is not None:
+            logits = limit * torch.tanh(logits)
         if (is_open := made.open(decision)) is not None:
             logits = logits.masked_fill(~is_open.to(logits.device), -torch.inf)
         logs = logits.log_softmax(dim=1)

@@ -6,10 +6,9 @@ are drawn towards a share by a divergence (its sum over a layer, its mean over l
 is the accuracy on one validation batch with that batch's statistics.
 
 Deliberate differences. The controller is the one of `core.controller`: softmaxes start even (the
-code leans towards the first two operations), an earlier state is chosen by a plain softmax (the
-code's cells attend to anchors), and all tokens have one `tanh_constant` (the code's cells divide
-that of operations by 2.5). The baseline begins at the first reward, not at 0. The entropy is that
-of each decision's whole softmax (so in the code for cells; the one for the macro space has the
+code leans towards the first two operations) and an earlier state is chosen by a plain softmax (the
+code's cells attend to anchors). The baseline begins at the first reward, not at 0. The entropy is
+that of each decision's whole softmax (so in the code for cells; the one for the macro space has the
 term of the drawn option only). The divergence is that of the skip's own probability, as in the
 paper; the code takes the sigmoid of q where its policy is the softmax of [-q, q]. Samples of one
 update share a validation batch; the batches have a fixed order, which every epoch goes on with
@@ -50,6 +49,8 @@ class Enas(OneShotStrategy):
         layers: layers of it; 2 in NAS-Bench-201's code.
         temperature: what its logits are divided by, above 0.
         tanh_constant: limit of its logits; None leaves them.
+        op_tanh_constant: limit of the logits of operations, above 0; None takes `tanh_constant`.
+            The code for cells has 0.44, and 1.1 for inputs.
         shared_heads: whether decisions of the same kind share a softmax, as in the code; with
             their own, they part sooner (see `core.controller`).
         entropy_weight: weight of the entropy in the reward, at least 0.
@@ -83,6 +84,7 @@ class Enas(OneShotStrategy):
         layers: int = 1,
         temperature: float = 5.0,
         tanh_constant: float | None = 2.5,
+        op_tanh_constant: float | None = None,
         shared_heads: bool = True,
         entropy_weight: float = 1e-4,
         baseline_decay: float = 0.99,
@@ -106,7 +108,12 @@ class Enas(OneShotStrategy):
         if not (entropy_weight >= 0 and skip_weight >= 0):
             raise ValueError(
                 f"strategy.entropy_weight ({entropy_weight}) and skip_weight ({skip_weight}) must "
-                "be at least 0"
+                "be at least 0; the paper has 0.0001 and 0.8"
+            )
+        if op_tanh_constant is not None and not op_tanh_constant > 0:
+            raise ValueError(
+                f"strategy.op_tanh_constant ({op_tanh_constant}) must be above 0, or null for "
+                "that of all decisions"
             )
         self.controller = Controller(
             space.decisions,
@@ -118,6 +125,7 @@ class Enas(OneShotStrategy):
             temperature=temperature,
             shared_heads=shared_heads,
             enas_skips=True,
+            op_tanh_constant=op_tanh_constant,
         )
         self.steps, self.aggregate, self.samples = steps, aggregate, samples
         self.entropy_weight, self.baseline_decay = entropy_weight, baseline_decay

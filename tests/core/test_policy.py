@@ -172,6 +172,18 @@ def test_limited_logits_bound_the_probabilities():
     assert 1 / (1 + math.exp(1)) <= found <= 1 / (1 + math.exp(-1))
 
 
+def test_logits_of_operations_have_a_limit_of_their_own():
+    decisions = (Decision("op", ("a", "b"), "op"), Decision("input", ("0", "1"), "input"))
+    limits = {"tanh_constant": 1.1, "op_tanh_constant": 0.44}
+    controller = Controller(decisions, 0, layers=1, init_range=0.1, **limits)
+    with torch.no_grad():
+        for head in controller.heads.values():
+            head.bias.copy_(torch.tensor([-100.0, 100.0]))
+    found = controller.log_prob([{"op": "b", "input": "1"}], [{}])[0].exp().item()
+    sure = [1 / (1 + math.exp(-2 * limit)) for limit in (0.44, 1.1)]
+    assert found == pytest.approx(math.prod(sure), rel=1e-6)
+
+
 @pytest.mark.parametrize("name", ["hidden", "layers", "init_range", "temperature"])
 def test_a_controller_without_size_is_refused(name):
     with pytest.raises(ValueError, match=rf"{name} \(0\) of the controller must be above 0"):

@@ -224,6 +224,7 @@ def test_the_best_of_the_last_samples_is_found():
         ({"steps": 0}, r"strategy.steps \(0\), aggregate \(3\)"),
         ({"skip_target": 1.0}, r"skip_target \(1.0\) in \(0, 1\)"),
         ({"entropy_weight": -1.0}, r"entropy_weight \(-1.0\)"),
+        ({"op_tanh_constant": 0.0}, r"op_tanh_constant \(0.0\) must be above 0, or null"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):
