@@ -30,8 +30,9 @@ SPACES = ("planted_cells", "planted_layers")
 SINGLE = ("enas", "random_sharing", "snas")
 LR = "strategy.params_optimizer.lr=0.05"  # children of this size learn fast
 CHILD = ("child.scale.channels=8", "child.scale.cells=3", "child.epochs=1")
-MORE = {
+MORE = {  # of a strategy, or of a space and a strategy
     "pc_darts": ["strategy.partial=1"],  # the spaces know no partial channels
+    "planted_layers p_darts": ["strategy.growth=[0,0,0]"],  # their number is fixed
     "enas": [
         "strategy.shared_heads=false",
         "strategy.skip_weight=0",
@@ -53,12 +54,13 @@ def is_black_box(strategy: str) -> bool:
     return "trials" in OmegaConf.load(config_dir() / "strategy" / f"{strategy}.yaml")
 
 
-def settings(strategy: str, samples: int) -> list[str]:
-    """Returns the overrides that let a strategy use up the samples."""
+def settings(space: str, strategy: str, samples: int) -> list[str]:
+    """Returns the overrides that let a strategy use up the samples on a space."""
     if is_black_box(strategy):
         return [f"strategy={strategy}", "strategy.trials=1000000", *CHILD]
     epochs = samples // (4096 if strategy in SINGLE else 8192)
-    return [f"strategy={strategy}", f"strategy.epochs={epochs}", LR, *MORE.get(strategy, [])]
+    more = [*MORE.get(strategy, []), *MORE.get(f"{space} {strategy}", [])]
+    return [f"strategy={strategy}", f"strategy.epochs={epochs}", LR, *more]
 
 
 def run(space: str, strategy: str, seed: int, samples: int, root: Path) -> dict:
@@ -76,7 +78,7 @@ def run(space: str, strategy: str, seed: int, samples: int, root: Path) -> dict:
             "callbacks=silent",
             "hardware.threads=1",
             f"hydra.run.dir={folder}",
-            *settings(strategy, samples),
+            *settings(space, strategy, samples),
         ]
         whole = Hardware.trainer
         short = whole if is_black_box(strategy) else partialmethod(whole, limit_val_batches=1)

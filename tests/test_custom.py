@@ -36,6 +36,7 @@ def test_every_kind_of_strategy_searches_the_readmes_network(net, tmp_path, stra
         more = ["strategy.trials=2"]
         more += ["strategy.population=1"] * (strategy == "evolution")
     more += ["strategy.partial=1"] * (strategy == "pc_darts")
+    more += ["strategy.growth=[0,0,0]"] * (strategy == "p_darts")
     more += ["export=[pt2]"] * (strategy == "random")
     run("search", *net, f"strategy={strategy}", "hydra.run.dir=run", *SHORT, *more)
     assert (tmp_path / "run/report.html").is_file()

@@ -58,6 +58,8 @@ class BlockSpace(SearchSpace, ABC):
         ValueError: a value is out of its range, or an operation is unknown.
     """
 
+    has_cells = True
+
     def __init__(
         self,
         name: str,

@@ -30,10 +30,12 @@ class SearchSpace(ABC):
     Attributes:
         has_partial_channels: whether its networks take notice of `Scale.partial`.
         has_edges: whether the choices of one group are edges, summed in one node.
+        has_cells: whether its networks have `Scale.cells` cells; else their depth is their own.
     """
 
     has_partial_channels = False
     has_edges = False
+    has_cells = False
 
     def __init__(
         self,

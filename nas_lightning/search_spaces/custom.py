@@ -63,6 +63,7 @@ class CustomSpace(SearchSpace):
         scale: Scale = Scale(),  # noqa: B008 - immutable
     ) -> None:
         self.network = network
+        self.has_cells = "cells" in inspect.signature(network).parameters
         choices: dict[str, Choice] = {}
         decisions: dict[str, Decision] = {}
         if scale.input_shape is not None and scale.num_outputs is not None:

@@ -57,8 +57,7 @@ class DartsSpace(SearchSpace):
         ValueError: a value is out of its range, or an operation is unknown.
     """
 
-    has_partial_channels = True
-    has_edges = True
+    has_partial_channels = has_edges = has_cells = True
 
     def __init__(
         self,

@@ -43,8 +43,7 @@ class NasBench201Space(SearchSpace):
         scale: size at which the space is searched; the paper has 16 channels and 17 cells.
     """
 
-    has_partial_channels = True
-    has_edges = True
+    has_partial_channels = has_edges = has_cells = True
 
     def __init__(
         self,

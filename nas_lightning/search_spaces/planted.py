@@ -148,7 +148,7 @@ class PlantedCells(Planted):
         scale: size at which the space is searched.
     """
 
-    has_edges = True
+    has_edges = has_cells = True
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ of their output), those of stride 2 too; its rate falls by shares of a stage, so
 epochs has the code's values; depth is given as cells beyond the space's own.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 
@@ -23,6 +24,8 @@ from nas_lightning.core.strategy import Stage
 
 __all__ = ["PDarts", "dropout_at"]
 
+log = logging.getLogger(__name__)
+
 SKIP = "skip_connect"
 DECAY = 5.0  # of the dropout, a stage: 0.2 in each of the code's 25 epochs
 
@@ -34,10 +37,13 @@ class PDarts(AlphaStrategy):
         space: the search space; its scale has the cells of the first stage (the paper: 5).
         seed: seed of the initial alphas and of the dropout.
         epochs: length of all stages together; the paper has 75.
-        growth: cells that each stage has beyond the first one's; the paper has 0, 6, 12.
+        growth: cells that each stage has beyond the first one's; the paper has 0, 6, 12. A stage
+            of another depth begins with new params; with zeros alone, which a space needs whose
+            networks have no cells, they live on while candidates shrink.
         kept: share of the options that each stage begins with; the paper has 8, 5, 3 of 8.
         dropout: probability with which a skip is dropped in each stage when its alphas begin to
-            move (see `dropout_at`). The paper has 0, 0.4, 0.7.
+            move (see `dropout_at`); a warning says so where no choice has a "skip_connect". The
+            paper has 0, 0.4, 0.7.
         warmup: share of a stage in which alphas stand still, in [0, 1); the paper has 0.4.
         max_skips: most skips outside reduction cells in the genotype; the paper has 2.
         params_optimizer: how the supernet's params are moved.
@@ -47,7 +53,7 @@ class PDarts(AlphaStrategy):
         done: int buffer (): the stages that have begun, less one.
 
     Raises:
-        ValueError: a value is out of its range.
+        ValueError: a value is out of its range, or the networks have no cells to grow by.
     """
 
     done: Tensor
@@ -81,14 +87,11 @@ class PDarts(AlphaStrategy):
                 f"strategy.dropout ({list(dropout)}) and warmup ({warmup}) must be in [0, 1), "
                 f"max_skips ({max_skips}) at least 0"
             )
+        _check_depth(space, growth)
         self.growth, self.kept, self.dropout = tuple(growth), tuple(kept), tuple(dropout)
         self.warmup, self.max_skips = warmup, max_skips
         self.drop = self.dropout[0]
-        self._skips = [
-            (row, choice.options.index(SKIP))
-            for row, choice in enumerate(space.choices)
-            if SKIP in choice.options
-        ]
+        self._skips = _skips_of(space, dropout)
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
 
     def stage(self, epoch: int) -> Stage:
@@ -158,3 +161,27 @@ def dropout_at(rate: float, epoch: int, warm: int, epochs: int) -> float:
     if epoch < warm:
         return rate * (epochs - epoch - 1) / epochs
     return rate * math.exp(-DECAY * (epoch - warm) / epochs)
+
+
+def _check_depth(space: SearchSpace, growth: Sequence[int]) -> None:
+    if max(growth) > 0 and not space.has_cells:
+        raise ValueError(
+            f"search space '{space.name}' has no scale.cells to grow by, strategy.growth is "
+            f"{list(growth)}; set strategy.growth=[{','.join('0' * len(growth))}]"
+        )
+
+
+def _skips_of(space: SearchSpace, dropout: Sequence[float]) -> list[tuple[int, int]]:
+    """Returns row and column of each skip; warns of a dropout that finds none."""
+    found = [
+        (row, choice.options.index(SKIP))
+        for row, choice in enumerate(space.choices)
+        if SKIP in choice.options
+    ]
+    if any(dropout) and not found:
+        log.warning(
+            "search space '%s' has no skip_connect: strategy.dropout (%s) drops nothing",
+            space.name,
+            list(dropout),
+        )
+    return found

@@ -72,6 +72,13 @@ def test_a_genotypes_own_mixture_discretizes_to_it(space):
         assert space.discretize(space.mixture(genotype)) == genotype
 
 
+def test_a_space_says_whether_its_networks_deepen_with_the_number_of_cells(space):
+    with torch.device("meta"):
+        networks = [space.supernet(replace(small(space, SHAPES[0]), cells=n)) for n in (3, 4)]
+    flat, deep = (len(list(network.modules())) for network in networks)
+    assert (deep > flat) is space.has_cells
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_one_hot_supernet_is_the_inherited_child_to_the_bit(space, shape):
     scale = small(space, shape)

@@ -4,6 +4,7 @@ from plain_context import one_shot
 
 from nas_lightning.core.stages import stage_of
 from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.search_spaces.planted import PlantedCells, PlantedLayers
 from nas_lightning.strategies.p_darts import dropout_at
 
 SPACE = DartsSpace(nodes=2)
@@ -65,6 +66,29 @@ def test_dropout_falls_on_a_line_in_the_warm_up_and_then_from_its_rate_exponenti
 def test_dropout_of_a_short_stage_falls_by_shares_of_it():
     rates = [dropout_at(0.5, epoch, 2, 5) for epoch in range(5)]
     assert rates == pytest.approx([0.4, 0.3, 0.5, 0.1839397, 0.0676676])  # 0.5 / e, 0.5 / e^2
+
+
+def test_dropout_that_finds_no_skip_is_warned_of(caplog):
+    one_shot("p_darts", PlantedCells(), dropout=[0.0, 0.0, 0.5])
+    assert caplog.messages == [
+        "search space 'planted_cells' has no skip_connect: strategy.dropout ([0.0, 0.0, 0.5]) "
+        "drops nothing"
+    ]
+
+
+def test_a_space_without_cells_keeps_its_supernet_in_all_stages():
+    strategy = one_shot("p_darts", PlantedLayers(), epochs=6, growth=[0, 0, 0])
+    whole = PlantedLayers().scale
+    assert {strategy.stage(epoch).of(whole) for epoch in range(6)} == {whole}
+
+
+def test_a_space_without_cells_cannot_grow():
+    message = (
+        r"search space 'planted_layers' has no scale.cells to grow by, strategy.growth is "
+        r"\[0, 1, 2\]; set strategy.growth=\[0,0,0\]"
+    )
+    with pytest.raises(ValueError, match=message):
+        one_shot("p_darts", PlantedLayers())
 
 
 def test_a_dropped_skip_weighs_nothing_and_the_others_more():
