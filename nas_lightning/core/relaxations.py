@@ -10,6 +10,7 @@ from nas_lightning.core.choices import Choice
 
 __all__ = [
     "dirichlet",
+    "divergence_from_flat",
     "gumbel",
     "hard_weights",
     "masked_softmax",
@@ -86,6 +87,23 @@ def dirichlet(concentration: Tensor, allowed: Tensor, rng: torch.Generator) -> T
     gammas = torch._standard_gamma(concentration, generator=rng)
     gammas = gammas.clamp_min(torch.finfo(gammas.dtype).tiny) * allowed
     return gammas / gammas.sum(dim=-1, keepdim=True)
+
+
+def divergence_from_flat(concentration: Tensor, allowed: Tensor) -> Tensor:
+    """Returns how far each row's Dirichlet is from the flat one, Dirichlet(1, ..., 1) (choices,).
+
+    Source: DrNAS, 2021 (arXiv:2006.10355), equation 3; the Kullback-Leibler divergence in closed
+    form, of the allowed options alone, computed without asking the device which they are.
+
+    Args:
+        concentration: (choices, options), above 0 where allowed.
+        allowed: bool (choices, options), at least one true a row.
+    """
+    own = torch.where(allowed, concentration, 1.0)  # a 1 adds nothing to the sums below
+    total = (own * allowed).sum(dim=-1)
+    number = allowed.sum(dim=-1).to(own.dtype)
+    pull = (own - 1.0) * (own.digamma() - total.digamma()[:, None])
+    return total.lgamma() - number.lgamma() - own.lgamma().sum(dim=-1) + pull.sum(dim=-1)
 
 
 def same_group(groups: Sequence[str]) -> Tensor:

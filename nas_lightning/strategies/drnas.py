@@ -15,7 +15,7 @@ from torch import Tensor
 from nas_lightning.core.alphas import AlphaStrategy, share_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.relaxations import dirichlet
+from nas_lightning.core.relaxations import dirichlet, divergence_from_flat
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.stages import keep_best, stage_of
@@ -111,16 +111,8 @@ class DrNas(AlphaStrategy):
         return F.elu(self.alpha) + 1.0
 
     def alpha_loss(self, batch: Batch, mixture: Mixture, context: SearchContext) -> Tensor:
-        """Returns the loss of a mixture plus the penalty."""
-        return super().alpha_loss(batch, mixture, context) + self._penalty()
-
-    def _penalty(self) -> Tensor | float:
-        """Returns the weighted divergence from the flat Dirichlet (equation 3)."""
+        """Returns the loss of a mixture plus the weighted divergence (equation 3)."""
+        loss = super().alpha_loss(batch, mixture, context)
         if not self.kl:
-            return 0.0
-        total = self.alpha.new_zeros(())
-        for row, allowed in zip(self.concentration(), self.allowed, strict=True):
-            mine = torch.distributions.Dirichlet(row[allowed])
-            flat = torch.distributions.Dirichlet(torch.ones_like(row[allowed]))
-            total = total + torch.distributions.kl_divergence(mine, flat)
-        return self.kl * total
+            return loss
+        return loss + self.kl * divergence_from_flat(self.concentration(), self.allowed).sum()
