@@ -2,8 +2,9 @@
 
 Source: Chen et al., DrNAS, 2021 (arXiv:2006.10355), sections 2 and 3, and the official code.
 Deliberate differences: params that a wider stage keeps are the leading slices of its tensors
-(the authors' code copies channels at random); the L2 regulariser is the weight decay of alphas'
-Adam, as in the authors' code.
+(the authors' code copies channels at random); where `partial` changes, the momentum of params and
+the moments of alphas' Adam begin anew (theirs survive). The L2 regulariser is the weight decay of
+alphas' Adam, as in the authors' code, which has it or the divergence, not both.
 """
 
 from collections.abc import Sequence
@@ -35,8 +36,8 @@ class DrNas(AlphaStrategy):
             6 and 4 for 36 channels. (1,) is one stage on all channels.
         kept: share of the options that each stage begins with, as many as `partial`.
         warmup: share of a stage in which alphas stand still, in [0, 1); the paper has 0.4.
-        kl: weight of the divergence from the flat Dirichlet, at least 0; 0 leaves the L2
-            regulariser of `alpha_optimizer.weight_decay`, the paper's default.
+        kl: weight of the divergence from the flat Dirichlet, at least 0. It takes the place of the
+            L2 regulariser, the paper's default: above 0, `alpha_optimizer.weight_decay` must be 0.
         params_optimizer: how the supernet's params are moved.
         alpha_optimizer: how alphas are moved.
 
@@ -44,7 +45,8 @@ class DrNas(AlphaStrategy):
         done: int buffer (): the stages whose options have been dropped.
 
     Raises:
-        ValueError: a value is out of its range, or the space knows no partial channels.
+        ValueError: a value is out of its range, both regularisers are wanted, or the space knows
+            no partial channels.
     """
 
     done: Tensor
@@ -75,6 +77,11 @@ class DrNas(AlphaStrategy):
         if not 0 <= warmup < 1 or not kl >= 0:
             raise ValueError(
                 f"strategy.warmup ({warmup}) must be in [0, 1) and kl ({kl}) at least 0"
+            )
+        if kl and alpha_optimizer.weight_decay:
+            raise ValueError(
+                f"strategy.kl ({kl}) takes the place of alpha_optimizer.weight_decay "
+                f"({alpha_optimizer.weight_decay}); set strategy.alpha_optimizer.weight_decay=0"
             )
         self.partial, self.kept, self.warmup, self.kl = tuple(partial), tuple(kept), warmup, kl
         self.register_buffer("done", torch.zeros((), dtype=torch.long))

@@ -45,7 +45,8 @@ def test_scores_are_the_mean_of_the_dirichlet():
 
 
 def test_the_divergence_from_the_flat_dirichlet_is_charged():
-    plain, charged = one_shot("drnas"), one_shot("drnas", kl=0.5)
+    plain = one_shot("drnas")
+    charged = one_shot("drnas", kl=0.5, alpha_optimizer={"weight_decay": 0.0})
     losses = []
     for strategy in (plain, charged):
         strategy.start_epoch(2)
@@ -85,6 +86,11 @@ def test_alphas_stand_still_at_the_beginning_of_each_stage():
         ({"kept": [1.0]}, r"partial \(\[1, 1\]\) and kept \(\[1.0\]\) must have one value"),
         ({"partial": [4, 2]}, r"no partial channels, strategy.partial is \[4, 2\]"),
         ({"kl": -1.0}, r"kl \(-1.0\) at least 0"),
+        (
+            {"kl": 0.5},
+            r"kl \(0.5\) takes the place of alpha_optimizer.weight_decay \(0.001\); set "
+            "strategy.alpha_optimizer.weight_decay=0",
+        ),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):
