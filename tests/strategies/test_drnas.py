@@ -1,10 +1,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from omegaconf import OmegaConf
 from plain_context import PlainContext, batch, one_shot
 from torch.distributions import Dirichlet, kl_divergence
 
 from nas_lightning.core.relaxations import dirichlet
+from nas_lightning.paths import config_dir
 from nas_lightning.search_spaces.darts import DartsSpace
 
 
@@ -69,6 +71,18 @@ def test_the_second_stage_drops_the_options_of_lowest_alpha_and_widens_the_chann
         kept.append(strategy.allowed[0].nonzero().flatten().tolist())
     assert kept == [list(range(8))] * 2 + [[4, 5, 6, 7]] * 2
     assert [strategy.stage(epoch).scale["partial"] for epoch in range(4)] == [4, 4, 2, 2]
+
+
+def test_the_recipe_on_cifar10_keeps_seven_then_four_options_and_knows_no_none():
+    recipe = OmegaConf.load(config_dir() / "experiment" / "drnas_cifar.yaml")
+    space = DartsSpace(ops=recipe.search_space.ops)
+    strategy = one_shot("drnas", space, kept=recipe.strategy.kept, epochs=50)
+    numbers = []
+    for epoch in (24, 25):
+        strategy.start_epoch(epoch)
+        numbers.append({len(options) for options in strategy.support()})
+    assert numbers == [{7}, {4}]
+    assert "none" not in space.ops
 
 
 def test_alphas_stand_still_at_the_beginning_of_each_stage():
