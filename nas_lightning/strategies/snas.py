@@ -64,6 +64,7 @@ class Snas(AlphaStrategy):
             )
         self.bilevel, self.cost_weight, self.cost = bilevel, cost_weight, cost
         self.tau_start, self.tau_end, self.tau = tau_start, tau_end, tau_start
+        self._whole: float | None = None
 
     def start_epoch(self, epoch: int) -> None:
         """Lowers the temperature."""
@@ -92,6 +93,7 @@ class Snas(AlphaStrategy):
         """Returns a loss with the weighted expected cost, as a share of a uniform mixture's."""
         if not self.cost_weight:
             return loss
-        whole = context.cost(uniform_mixture(self.space.choices))[self.cost]
-        share = context.cost(self.scores())[self.cost] / whole
+        if self._whole is None:  # the supernet has one scale all the search, so this is a constant
+            self._whole = float(context.cost(uniform_mixture(self.space.choices))[self.cost])
+        share = context.cost(self.scores())[self.cost] / self._whole
         return loss + self.cost_weight * share.to(loss)

@@ -44,6 +44,16 @@ def test_the_cost_is_charged_as_a_share_of_the_uniform_mixtures():
     torch.testing.assert_close(losses[1] - losses[0], 2.0 * share.float(), rtol=1e-4, atol=1e-5)
 
 
+def test_the_cost_of_the_uniform_mixture_is_counted_once_a_search():
+    strategy = one_shot("snas", cost_weight=2.0)
+    context, counted = PlainContext(strategy), []
+    count = context.cost
+    context.cost = lambda mixture: counted.append(mixture.weights.requires_grad) or count(mixture)
+    for seed in (1, 2):
+        strategy.search_step(batch(seed=seed), (None, None), context)
+    assert counted == [False, True, True]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
