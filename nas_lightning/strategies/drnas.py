@@ -76,7 +76,8 @@ class DrNas(AlphaStrategy):
             )
         if not 0 <= warmup < 1 or not kl >= 0:
             raise ValueError(
-                f"strategy.warmup ({warmup}) must be in [0, 1) and kl ({kl}) at least 0"
+                f"strategy.warmup ({warmup}) must be in [0, 1) and kl ({kl}) at least 0; the "
+                "paper has 0.4 and 0"
             )
         if kl and alpha_optimizer.weight_decay:
             raise ValueError(

@@ -75,17 +75,18 @@ class PDarts(AlphaStrategy):
         if not growth or not len(growth) == len(kept) == len(dropout):
             raise ValueError(
                 f"strategy.growth ({list(growth)}), kept ({list(kept)}) and dropout "
-                f"({list(dropout)}) must have one value a stage; the paper has three"
+                f"({list(dropout)}) must have one value a stage; use e.g. [0,1,2], "
+                "[1.0,0.625,0.375] and [0.0,0.4,0.7]"
             )
         if min(growth) < 0 or not all(0 < k <= 1 for k in kept):
             raise ValueError(
                 f"strategy.growth ({list(growth)}) must be at least 0, kept ({list(kept)}) in "
-                "(0, 1]"
+                "(0, 1]; use e.g. [0,1,2] and [1.0,0.625,0.375]"
             )
         if not all(0 <= p < 1 for p in (*dropout, warmup)) or max_skips < 0:
             raise ValueError(
                 f"strategy.dropout ({list(dropout)}) and warmup ({warmup}) must be in [0, 1), "
-                f"max_skips ({max_skips}) at least 0"
+                f"max_skips ({max_skips}) at least 0; use e.g. [0.0,0.4,0.7], 0.4 and 2"
             )
         _check_depth(space, growth)
         self.growth, self.kept, self.dropout = tuple(growth), tuple(kept), tuple(dropout)

@@ -57,7 +57,9 @@ class Snas(AlphaStrategy):
                 "1.0 and 0.1"
             )
         if not cost_weight >= 0:
-            raise ValueError(f"strategy.cost_weight ({cost_weight}) must be at least 0")
+            raise ValueError(
+                f"strategy.cost_weight ({cost_weight}) must be at least 0; 0 charges nothing"
+            )
         if cost not in QUANTITIES:
             raise ValueError(
                 f"unknown strategy.cost '{cost}'; choose from: {', '.join(QUANTITIES)}"

@@ -99,7 +99,7 @@ def test_alphas_stand_still_at_the_beginning_of_each_stage():
     [
         ({"kept": [1.0]}, r"partial \(\[1, 1\]\) and kept \(\[1.0\]\) must have one value"),
         ({"partial": [4, 2]}, r"no partial channels, strategy.partial is \[4, 2\]"),
-        ({"kl": -1.0}, r"kl \(-1.0\) at least 0"),
+        ({"kl": -1.0}, r"kl \(-1.0\) at least 0; the paper has 0.4 and 0"),
         (
             {"kl": 0.5},
             r"kl \(0.5\) takes the place of alpha_optimizer.weight_decay \(0.001\); set "

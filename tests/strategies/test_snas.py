@@ -58,7 +58,7 @@ def test_the_cost_of_the_uniform_mixture_is_counted_once_a_search():
     ("settings", "message"),
     [
         ({"tau_start": -1.0}, r"tau_start \(-1.0\) and tau_end \(0.1\) must be > 0"),
-        ({"cost_weight": -1.0}, r"cost_weight \(-1.0\) must be at least 0"),
+        ({"cost_weight": -1.0}, r"cost_weight \(-1.0\) must be at least 0; 0 charges"),
         ({"cost": "flops"}, "unknown strategy.cost 'flops'; choose from: parameters, multiply"),
     ],
 )
