@@ -43,7 +43,8 @@ class CustomSpace(SearchSpace):
 
     A mark inside an option of another one is decided where that option is taken. Marks of one
     name and the same options are one decision. `scale.batch_norm` and `flavour` are taken no
-    notice of: BatchNorm is what the module has.
+    notice of: BatchNorm is what the module has. It has cells (see `SearchSpace`) if `network`
+    takes `cells`.
 
     Args:
         network: builds the module: a class or function that takes any of `input_shape`,

@@ -3,7 +3,8 @@
 Source: Chen et al., Progressive DARTS, 2019 (arXiv:1904.12760), section 3, and the official code.
 Deliberate differences: skip dropout drops whole operations of an edge (the code drops elements
 of their output), those of stride 2 too; its rate falls by shares of a stage, so that one of 25
-epochs has the code's values; depth is given as cells beyond the space's own.
+epochs has the code's values; the alphas' gradients are not clipped (there to 5); depth is given
+as cells beyond the space's own.
 """
 
 import logging

@@ -146,3 +146,13 @@ def test_marks_of_one_name_in_different_options_are_refused():
 def test_a_network_that_reads_tensors_while_it_is_built_is_refused():
     with pytest.raises(ValueError, match=r"must not read values of tensors .*Tensor.item\(\)"):
         space_of(lambda: nn.Dropout(torch.linspace(0, 0.5, 3)[1].item()))
+
+
+def test_a_module_has_cells_where_its_builder_takes_their_number():
+    def deep(cells, num_outputs):
+        layers = [Optional(f"layer_{index}", row()) for index in range(cells)]
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(48, num_outputs))
+
+    scale = Scale(input_shape=(6, 8), num_outputs=2)
+    assert CustomSpace(deep, scale=scale).has_cells
+    assert not CustomSpace(SharesALayer, scale=scale).has_cells
