@@ -29,7 +29,7 @@ SPACES = ("planted_cells", "planted_layers")
 # They train on one batch a step, of 4,096 images an epoch.
 SINGLE = ("enas", "random_sharing", "snas")
 LR = "strategy.params_optimizer.lr=0.05"  # children of this size learn fast
-CHILD = ("child.scale.channels=8", "child.scale.cells=3", "child.epochs=1")
+CHILD = "child.epochs=1"
 MORE = {  # of a strategy, or of a space and a strategy
     "pc_darts": ["strategy.partial=1"],  # the spaces know no partial channels
     "planted_layers p_darts": ["strategy.growth=[0,0,0]"],  # their number is fixed
@@ -57,7 +57,7 @@ def is_black_box(strategy: str) -> bool:
 def settings(space: str, strategy: str, samples: int) -> list[str]:
     """Returns the overrides that let a strategy use up the samples on a space."""
     if is_black_box(strategy):
-        return [f"strategy={strategy}", "strategy.trials=1000000", *CHILD]
+        return [f"strategy={strategy}", "strategy.trials=1000000", CHILD]
     epochs = samples // (4096 if strategy in SINGLE else 8192)
     more = [*MORE.get(strategy, []), *MORE.get(f"{space} {strategy}", [])]
     return [f"strategy={strategy}", f"strategy.epochs={epochs}", LR, *more]
@@ -73,7 +73,6 @@ def run(space: str, strategy: str, seed: int, samples: int, root: Path) -> dict:
             f"search_space={space}",
             f"seed={seed}",
             f"max_samples={samples}",
-            "data.batch_size=32",
             "retrain=false",
             "callbacks=silent",
             "hardware.threads=1",
