@@ -27,10 +27,12 @@ class Stage:
     Attributes:
         scale: values that replace those of the space's scale, e.g. {"cells": 11}.
         keep_params: whether a rebuilt supernet keeps what it has in common with the one before.
+        number: tells stages of one scale apart, where each is to have a supernet of its own.
     """
 
     scale: Mapping[str, Any] = field(default_factory=dict)
     keep_params: bool = True
+    number: int = 0
 
     def of(self, whole: Scale) -> Scale:
         """Returns the scale of this stage of a search of scale `whole`."""
@@ -104,8 +106,8 @@ class OneShotStrategy(nn.Module, ABC):
 
     def first_epoch(self, epoch: int) -> int:
         """Returns the epoch in which the stage of an epoch began."""
-        scale = self.stage(epoch).scale
-        while epoch > 0 and self.stage(epoch - 1).scale == scale:
+        stage = self.stage(epoch)
+        while epoch > 0 and self.stage(epoch - 1) == stage:
             epoch -= 1
         return epoch
 
@@ -122,7 +124,7 @@ class OneShotStrategy(nn.Module, ABC):
 
     def _starts_anew(self, epoch: int) -> bool:
         stage = self.stage(epoch)
-        return not stage.keep_params and stage.scale != self.stage(epoch - 1).scale
+        return not stage.keep_params and stage != self.stage(epoch - 1)
 
     def start_epoch(self, epoch: int) -> None:
         """Sets what depends on the epoch (0-based); idempotent; a hook."""

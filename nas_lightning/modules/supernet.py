@@ -78,7 +78,8 @@ class SupernetModule(L.LightningModule):
         self.task: Task = task or Classification()
         shape = tuple(input_shape)
         self._whole = replace(space.scale, input_shape=shape, num_outputs=num_outputs)
-        self.scale = strategy.stage(0).of(self._whole)
+        self._stage = strategy.stage(0)
+        self.scale = self._stage.of(self._whole)
         self._install(building.build_supernet(space, self.scale, keyed_seed(seed, "supernet")))
         self.strategy = strategy
         self.metrics = nn.ModuleDict(self.task.metrics(num_outputs))
@@ -263,13 +264,12 @@ class SupernetModule(L.LightningModule):
     def _rebuild(self, epoch: int) -> bool:
         """Builds the supernet of an epoch's stage, unless it is there; returns whether it was."""
         stage = self.strategy.stage(epoch)
-        scale = stage.of(self._whole)
-        if scale == self.scale:
+        if stage == self._stage:
             return False
-        old, self.scale = self.supernet, scale
+        old, self._stage, self.scale = self.supernet, stage, stage.of(self._whole)
         seed = keyed_seed(self.seed, "supernet", self.strategy.first_epoch(epoch))
         with self.trainer.precision_plugin.module_init_context():
-            self._install(building.build_supernet(self.space, scale, seed).to(self.device))
+            self._install(building.build_supernet(self.space, self.scale, seed).to(self.device))
         if stage.keep_params:
             building.keep_params(self.supernet, old)
         return True

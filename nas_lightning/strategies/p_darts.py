@@ -97,10 +97,10 @@ class PDarts(AlphaStrategy):
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
 
     def stage(self, epoch: int) -> Stage:
-        """Returns the depth of an epoch; a deeper supernet starts anew."""
+        """Returns the depth of an epoch; each stage has a supernet of its own."""
         number, _, _ = stage_of(epoch, self.epochs, len(self.growth))
         cells = self.space.scale.cells + self.growth[number]
-        return Stage({"cells": cells}, keep_params=False)
+        return Stage({"cells": cells}, keep_params=False, number=number)
 
     def start_epoch(self, epoch: int) -> None:
         """Drops candidates and draws new alphas where a stage begins; lowers the dropout."""

@@ -41,10 +41,13 @@ def test_each_stage_has_the_whole_cosine_of_the_learning_rate():
     assert lrs == pytest.approx([0.04, 0.02, 0.04, 0.02, 0.04, 0.03, 0.01])
 
 
-def test_params_that_live_through_all_stages_have_one_cosine():
-    strategy = one_shot("p_darts", SPACE, epochs=6, growth=[0, 0, 0])
-    lrs = [strategy.lr_at(epoch) for epoch in range(6)]
-    assert lrs == [strategy.params_optimizer.lr_at(epoch, 6) for epoch in range(6)]
+@pytest.mark.parametrize("growth", [[0, 1, 2], [0, 0, 0]])
+def test_each_stage_has_a_supernet_of_its_own(growth):
+    strategy = one_shot("p_darts", SPACE, epochs=6, growth=growth)
+    assert [strategy.first_epoch(epoch) for epoch in range(6)] == [0, 0, 2, 2, 4, 4]
+    assert [
+        strategy.stage(epoch).scale["cells"] - SPACE.scale.cells for epoch in (0, 2, 4)
+    ] == growth
 
 
 def test_dropout_falls_on_a_line_in_the_warm_up_and_then_from_its_rate_exponentially():
@@ -74,12 +77,6 @@ def test_dropout_that_finds_no_skip_is_warned_of(caplog):
         "search space 'planted_cells' has no skip_connect: strategy.dropout ([0.0, 0.0, 0.5]) "
         "drops nothing"
     ]
-
-
-def test_a_space_without_cells_keeps_its_supernet_in_all_stages():
-    strategy = one_shot("p_darts", PlantedLayers(), epochs=6, growth=[0, 0, 0])
-    whole = PlantedLayers().scale
-    assert {strategy.stage(epoch).of(whole) for epoch in range(6)} == {whole}
 
 
 def test_a_space_without_cells_cannot_grow():
