@@ -21,11 +21,13 @@ SPACE = DartsSpace(nodes=1, ops=("skip_connect", "sep_conv_3x3"), scale=Scale(2,
 class Growing(Darts):
     """Searches with 3 cells, then with 5."""
 
-    keep = True
+    keep, cells, number = True, 5, 0
     lrs = (0.025, 0.01900, 0.00700)  # one cosine to 0.001 over 3 epochs
 
     def stage(self, epoch):
-        return Stage({"cells": 3 if epoch < 2 else 5}, keep_params=self.keep)
+        if epoch < 2:
+            return Stage({"cells": 3}, self.keep)
+        return Stage({"cells": self.cells}, self.keep, self.number)
 
     def finish_epoch(self, epoch, context, val):
         self.finished = (epoch, sum(len(y) for _, y in val))
@@ -34,6 +36,10 @@ class Growing(Darts):
 class StartingAnew(Growing):
     keep = False
     lrs = (0.025, 0.01300, 0.025)  # one over 2 epochs, one over the last
+
+
+class StartingAnewAlike(StartingAnew):
+    cells, number = 3, 1
 
 
 class Watch(L.Callback):
@@ -65,7 +71,7 @@ class Data(L.LightningDataModule):
         return batches(4)
 
 
-@pytest.fixture(params=[Growing, StartingAnew])
+@pytest.fixture(params=[Growing, StartingAnew, StartingAnewAlike])
 def run(request):
     torch.manual_seed(0)
     module = SupernetModule(SPACE, request.param(SPACE, 0, epochs=3), (1, 8, 8), 2)
@@ -86,13 +92,13 @@ def run(request):
     return module, watch
 
 
-def test_a_stage_of_another_scale_builds_the_supernet_and_its_optimiser_anew(run):
+def test_another_stage_builds_the_supernet_and_its_optimiser_anew(run):
     module, watch = run
-    assert [cells for cells, _ in watch.seen] == [3, 3, 5]
+    assert [cells for cells, _ in watch.seen] == [3, 3, module.strategy.cells]
     (params_optimizer, _) = module.optimizers()
     moved = [p for group in params_optimizer.param_groups for p in group["params"]]
     assert [id(p) for p in moved] == [id(p) for p in module.supernet.parameters()]
-    assert len(module.supernet.cells) == 5
+    assert len(module.supernet.cells) == module.strategy.cells
 
 
 def test_a_rebuilt_supernet_keeps_params_only_where_its_stage_says_so(run):
