@@ -1,12 +1,31 @@
 """Progressive searches: stages of equal length, between which options are dropped."""
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 
 from nas_lightning.core.alphas import AlphaStrategy
 
-__all__ = ["keep_best", "stage_of"]
+__all__ = ["check_kept", "keep_best", "stage_of"]
+
+
+def check_kept(kept: Sequence[float]) -> None:
+    """Checks the shares of the options that the stages of a search begin with.
+
+    Args:
+        kept: a share a stage, at least one.
+
+    Raises:
+        ValueError: the first is not 1, a later one is above the one before it, or one is not
+            above 0.
+    """
+    if kept[0] != 1 or not all(0 < later <= share for share, later in pairwise(kept)):
+        raise ValueError(
+            f"strategy.kept ({list(kept)}) must begin with 1, since nothing is known yet to drop "
+            "options by, and must not grow nor end at 0; use e.g. [1.0,0.5]"
+        )
 
 
 def stage_of(epoch: int, epochs: int, stages: int) -> tuple[int, int, int]:

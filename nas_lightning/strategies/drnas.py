@@ -19,7 +19,7 @@ from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.relaxations import dirichlet, divergence_from_flat
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.stages import keep_best, stage_of
+from nas_lightning.core.stages import check_kept, keep_best, stage_of
 from nas_lightning.core.strategy import Stage
 
 __all__ = ["DrNas"]
@@ -64,11 +64,12 @@ class DrNas(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),  # noqa: B008 - immutable
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not partial or len(partial) != len(kept) or not all(0 < k <= 1 for k in kept):
+        if not partial or len(partial) != len(kept):
             raise ValueError(
                 f"strategy.partial ({list(partial)}) and kept ({list(kept)}) must have one value "
-                "a stage, those of kept in (0, 1]; use e.g. [6,4] and [1.0,0.5]"
+                "a stage; use e.g. [6,4] and [1.0,0.5]"
             )
+        check_kept(kept)
         if max(partial) > 1 and not space.has_partial_channels:
             raise ValueError(
                 f"search space '{space.name}' has no partial channels, strategy.partial is "

@@ -20,7 +20,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import SearchContext
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.stages import keep_best, stage_of
+from nas_lightning.core.stages import check_kept, keep_best, stage_of
 from nas_lightning.core.strategy import Stage
 
 __all__ = ["PDarts", "dropout_at"]
@@ -79,10 +79,10 @@ class PDarts(AlphaStrategy):
                 f"({list(dropout)}) must have one value a stage; use e.g. [0,1,2], "
                 "[1.0,0.625,0.375] and [0.0,0.4,0.7]"
             )
-        if min(growth) < 0 or not all(0 < k <= 1 for k in kept):
+        check_kept(kept)
+        if min(growth) < 0:
             raise ValueError(
-                f"strategy.growth ({list(growth)}) must be at least 0, kept ({list(kept)}) in "
-                "(0, 1]; use e.g. [0,1,2] and [1.0,0.625,0.375]"
+                f"strategy.growth ({list(growth)}) must be at least 0; use e.g. [0,1,2]"
             )
         if not all(0 <= p < 1 for p in (*dropout, warmup)) or max_skips < 0:
             raise ValueError(

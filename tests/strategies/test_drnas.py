@@ -98,6 +98,8 @@ def test_alphas_stand_still_at_the_beginning_of_each_stage():
     ("settings", "message"),
     [
         ({"kept": [1.0]}, r"partial \(\[1, 1\]\) and kept \(\[1.0\]\) must have one value"),
+        ({"kept": [0.5, 0.5]}, r"kept \(\[0.5, 0.5\]\) must begin with 1, since nothing is known"),
+        ({"kept": [1.0, 0.0]}, r"must not grow nor end at 0; use e.g. \[1.0,0.5\]"),
         ({"partial": [4, 2]}, r"no partial channels, strategy.partial is \[4, 2\]"),
         ({"kl": -1.0}, r"kl \(-1.0\) at least 0; the paper has 0.4 and 0"),
         (
