@@ -32,8 +32,8 @@ LR = "strategy.params_optimizer.lr=0.05"  # children of this size learn fast
 CHILD = "child.epochs=1"
 MORE = {  # of a strategy, or of a space and a strategy
     "pc_darts": ["strategy.partial=1"],  # the spaces know no partial channels
-    # its stages are short, and what has fitted its data tells two options from each other no more
-    "p_darts": ["strategy.params_optimizer.lr=0.015"],
+    # its stages are short, and params that fit their data tell two options from each other no more
+    "p_darts": ["strategy.params_optimizer.lr=0.01"],
     "planted_layers p_darts": ["strategy.growth=[0,0,0]"],  # their number is fixed
     "enas": [
         "strategy.shared_heads=false",
