@@ -20,6 +20,7 @@ from nas_lightning.core.choices import Factor, Mixture
 from nas_lightning.core.cost import Term
 from nas_lightning.core.depthwise import DepthwiseConv, depthwise_conv
 from nas_lightning.core.normalization import BatchNorm, Norm
+from nas_lightning.core.pointwise import pointwise_conv
 
 __all__ = ["ElasticConv", "ElasticDepthwise", "ElasticNorm", "Size", "total_weight"]
 
@@ -132,6 +133,8 @@ class ElasticConv(nn.Conv2d):
             weight = _times(weight, _column(height.centred(mixture, 1)))
             weight = _times(weight, width.centred(mixture, 1))
         weight = _times(weight, _column(_column(share)))
+        if sides == [1, 1]:
+            return pointwise_conv(x, weight, None, self.stride)
         return F.conv2d(x, weight, None, self.stride, [side // 2 for side in sides])
 
     def cost_terms(self, output: Tensor) -> Iterator[Term]:

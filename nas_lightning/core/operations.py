@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from nas_lightning.core.depthwise import DepthwiseConv
 from nas_lightning.core.noise import NormalDraws
 from nas_lightning.core.normalization import Norm
+from nas_lightning.core.pointwise import PointwiseConv
 
 __all__ = [
     "OPERATIONS",
@@ -173,8 +174,8 @@ class FactorizedReduction(Operation):
     def __init__(self, channels_in: int, channels_out: int, norm: Norm | None) -> None:
         super().__init__()
         half = channels_out // 2
-        self.even = nn.Conv2d(channels_in, half, 1, stride=2, bias=False)
-        self.odd = nn.Conv2d(channels_in, channels_out - half, 1, stride=2, bias=False)
+        self.even = PointwiseConv(channels_in, half, stride=2, bias=False)
+        self.odd = PointwiseConv(channels_in, channels_out - half, stride=2, bias=False)
         self.norm = norm(channels_out) if norm else nn.Identity()
 
     def forward(self, state: State) -> Tensor:
@@ -205,15 +206,21 @@ def _pool(kind: str, kernel: int = 3) -> Callable[[int, int, Norm], Operation]:
 
 def _plain(kernel: int) -> Callable[[int, int, Norm], Operation]:
     return lambda channels, stride, norm: ReluConvNorm(
-        [[nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=False)]], norm
+        [[_square(channels, kernel, stride, bias=False)]], norm
     )
 
 
 def _normal(kernel: int) -> Callable[[int, int, Norm], Operation]:
     """A plain convolution with a bias exactly where BatchNorm is not affine."""
     return lambda channels, stride, norm: ReluConvNorm(
-        [[nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=not norm.affine)]], norm
+        [[_square(channels, kernel, stride, bias=not norm.affine)]], norm
     )
+
+
+def _square(channels: int, kernel: int, stride: int, bias: bool) -> nn.Conv2d:
+    if kernel == 1:
+        return PointwiseConv(channels, channels, stride, bias)
+    return nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=bias)
 
 
 def _asymmetric(kernel: int) -> Callable[[int, int, Norm], Operation]:
