@@ -24,6 +24,7 @@ from nas_lightning.modules.health import NumberWatch
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.zoo.reader import read_genotype
 
+PATH = "discretized_validation_accuracy"
 FILES = (
     "genotype.json",
     "genotypes/epoch=000.json",
@@ -113,6 +114,7 @@ def test_the_summary_names_cell_figures_baselines_cost_and_files(finished):
         "normal cell\n  2     = ",
         "reduction cell\n  2     = ",
         f"search validation accuracy         {content['search']['validation_accuracy']:.2%}"[:-1],
+        f"  of the found path alone          {content['search'][PATH]:.2%}"[:-1],
         f"child test accuracy                {content['child']['test_accuracy']:.2%}"[:-1],
         "  random genotype, trained alike   ",
         "  logistic regression              97.",

@@ -11,6 +11,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from nas_lightning.core.decisions import Decision
+from nas_lightning.core.relaxations import is_even
 from nas_lightning.modules.supernet import SupernetModule
 
 __all__ = ["CollapseSentinel", "parameter_free_share"]
@@ -49,7 +50,10 @@ class CollapseSentinel(Callback):
         """Looks at the genotype that the scores give."""
         if not isinstance(pl_module, SupernetModule):
             return
-        genotype = pl_module.space.discretize(pl_module.strategy.scores())
+        scores = pl_module.strategy.scores()
+        if is_even(scores):  # uniform paths: what is found is told by its ranking alone
+            return
+        genotype = pl_module.space.discretize(scores)
         found = parameter_free_share(pl_module.space.decisions, genotype.mapping)
         if found > self.share:
             log.warning(

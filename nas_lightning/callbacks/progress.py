@@ -12,6 +12,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
+from nas_lightning.core.relaxations import is_even
 from nas_lightning.modules.supernet import SupernetModule
 
 __all__ = ["Progress"]
@@ -118,9 +119,13 @@ def is_drawable(console: Console) -> bool:
 def preferred(module: SupernetModule) -> str:
     """Returns the options that the found genotype uses most, with how often.
 
-    They are operations, or in a space without these sizes such as "with kernel 5".
+    They are operations, or in a space without these sizes such as "with kernel 5"; "nothing" where
+    all weigh the same.
     """
-    chosen = module.space.discretize(module.strategy.scores()).mapping
+    scores = module.strategy.scores()
+    if is_even(scores):
+        return "nothing"
+    chosen = module.space.discretize(scores).mapping
     made = [(d, chosen[d.name]) for d in module.space.decisions if d.name in chosen]
     ops = [op for d, option in made if d.kind == "op" for op in option.split("+")]
     if not ops:

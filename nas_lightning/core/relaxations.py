@@ -6,13 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas_lightning.core.choices import Choice
+from nas_lightning.core.choices import Choice, Mixture
 
 __all__ = [
     "dirichlet",
     "divergence_from_flat",
     "gumbel",
     "hard_weights",
+    "is_even",
     "masked_softmax",
     "mean_entropy",
     "mean_share",
@@ -139,6 +140,12 @@ def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
     open_rows = numbers > 1
     normalised: Tensor = entropy[open_rows] / numbers[open_rows].to(entropy.dtype).log()
     return normalised.sum() / max(1, len(normalised))
+
+
+def is_even(mixture: Mixture) -> bool:
+    """Returns whether the options of each choice that may run weigh the same: none is preferred."""
+    rows = zip(mixture.weights.tolist(), mixture.support, strict=True)
+    return all(len({row[option] for option in options}) == 1 for row, options in rows)
 
 
 def mean_share(weights: Tensor, choices: Sequence[Choice], option: str) -> float:

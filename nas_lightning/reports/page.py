@@ -100,11 +100,14 @@ def _headline(result: Mapping[str, Any], measure: Measure) -> str:
     search, child = _part(result, "search"), _part(result, "child")
     baselines = _part(result, "baselines")
     figures = []
-    for part, stage, remark in (
-        (child, "test", "of the trained child"),
-        (search, "validation", "of the search"),
+    path = f"discretized_validation_{measure.name}"
+    searched = "of the supernet, all options mixed" if path in search else "of the search"
+    for part, stage, key, remark in (
+        (child, "test", f"test_{measure.name}", "of the trained child"),
+        (search, "validation", f"validation_{measure.name}", searched),
+        (search, "validation", path, "of the supernet, the found path alone"),
     ):
-        if (key := f"{stage}_{measure.name}") in part:
+        if key in part:
             name = f"{stage} {measure.words}"
             figures.append(figure(name, measure.text(part[key]), remark))
     if "parameters" in child:
@@ -187,7 +190,7 @@ def _costs(result: Mapping[str, Any]) -> str:
 
 def _details(result: Mapping[str, Any], measure: Measure) -> str:
     headline = ["parameters", "multiply_adds", f"test_{measure.name}"]
-    headline += [f"validation_{measure.name}", "reward"]
+    headline += [f"{part}validation_{measure.name}" for part in ("", "discretized_")] + ["reward"]
     rows = []
     for name in ("search", "child"):
         for key, value in _part(result, name).items():

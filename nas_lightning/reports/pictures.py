@@ -53,7 +53,7 @@ def alphas_section(path: Path) -> str:
         element(
             "p",
             "The weight of each option over the epochs, one chart a choice, all on the same axes; "
-            "below its name stands the option that leads at the end.",
+            "below its name stands the option that leads at the end, if one does.",
             "pale",
         ),
         _legend(alphas),

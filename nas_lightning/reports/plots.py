@@ -23,7 +23,7 @@ _GAP = 14.0
 def draw_alpha_panels(alphas: Sequence[AlphaCurve]) -> dict[str, tuple[str, ...]]:
     """Returns one small chart a choice, by cell: what stands before the "/" of its name.
 
-    All charts have the same axes; each names the option that leads at the end.
+    All charts have the same axes; each names the option that leads at the end, if one does.
     """
     paints = palette(curve.option for curve in alphas)
     most = max(2, min(120, _MOST_POINTS // max(1, len(alphas))))
@@ -121,11 +121,10 @@ def _draw_panel(
     frame: Chart, choice: str, curves: Sequence[AlphaCurve], paints: Mapping[str, Paint]
 ) -> str:
     leader = max(curves, key=lambda curve: curve.points[-1][1])
-    chart = replace(
-        frame,
-        title=readable(choice),
-        key=((f"{leader.option} {leader.points[-1][1]:.2f}", paints[leader.option]),),
-    )
+    weight = leader.points[-1][1]
+    is_alone = sum(curve.points[-1][1] == weight for curve in curves) == 1
+    key = ((f"{leader.option} {weight:.2f}", paints[leader.option]),) if is_alone else ()
+    chart = replace(frame, title=readable(choice), key=key)
     others = [curve for curve in curves if curve is not leader]
     lines = [Curve(c.option, c.points, paints[c.option], width=1.3) for c in others]
     lead = Curve(leader.option, leader.points, paints[leader.option], width=2.6)

@@ -26,6 +26,8 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     lines = ["", f"genotype {result['genotype_id']} of space {result['space']}", cells, ""]
     if search:
         lines.append(_row(f"search validation {measure.words}", measure.text(search[validation])))
+        if (path := f"discretized_{validation}") in search:
+            lines.append(_row("  of the found path alone", measure.text(search[path])))
         if rewards_differ(result):
             lines.append(_row(f"search reward ({result['objective']})", f"{search['reward']:,.4g}"))
     if child:

@@ -7,6 +7,7 @@ from torch import nn
 
 from nas_lightning.callbacks.collapse import CollapseSentinel, parameter_free_share
 from nas_lightning.core.decisions import Decision
+from nas_lightning.strategies.random_sharing import RandomSharing
 
 DECISIONS = [
     *(Decision(name, ("skip_connect", "sep_conv_3x3"), "op") for name in "abcd"),
@@ -34,6 +35,13 @@ def test_a_collapsed_search_is_warned_of_at_its_end(op, warns, trainer, module, 
     with caplog.at_level(logging.WARNING):
         CollapseSentinel(share=0.6).on_train_end(trainer, module)
     assert ("100 % of the found operations have no parameters" in caplog.text) == warns
+
+
+def test_uniform_paths_have_not_collapsed(trainer, module, caplog):
+    module.strategy = RandomSharing(module.space, seed=0)
+    with caplog.at_level(logging.WARNING):
+        CollapseSentinel(share=0.6).on_train_end(trainer, module)
+    assert caplog.text == ""
 
 
 def test_the_training_of_a_child_is_no_search(trainer, caplog):

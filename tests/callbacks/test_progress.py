@@ -10,6 +10,7 @@ from torch import nn
 from nas_lightning.callbacks.progress import Progress, is_drawable, preferred
 from nas_lightning.search_spaces.mobile import MobileSpace
 from nas_lightning.strategies.darts import Darts
+from nas_lightning.strategies.random_sharing import RandomSharing
 
 PREFERRED = "4 sep_conv_3x3"
 
@@ -109,6 +110,11 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines():
 
 def test_the_most_used_options_are_preferred(likes_convolutions):
     assert preferred(likes_convolutions) == PREFERRED
+
+
+def test_uniform_paths_prefer_nothing(module):
+    module.strategy = RandomSharing(module.space, seed=0)
+    assert preferred(module) == "nothing"
 
 
 def test_sizes_are_preferred_where_a_space_has_no_operations(module):

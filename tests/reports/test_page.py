@@ -161,6 +161,12 @@ def test_a_search_for_other_rewards_shows_them_before_the_metric(
     assert "reward of each trial" not in page(search=search, objective="accuracy").text
 
 
+def test_what_the_supernet_measured_is_told_apart(page: Callable[..., _Page]) -> None:
+    text = page(search={"validation_accuracy": 0.5, "discretized_validation_accuracy": 0.25}).text
+    assert "of the supernet, all options mixed" in text
+    assert "of the supernet, the found path alone" in text
+
+
 def test_the_size_of_the_random_child_is_told(page: Callable[..., _Page]) -> None:
     baselines = {"random_genotype": {"test_accuracy": 0.9989, "parameters": 190906}}
     assert "trained alike (190,906 parameters): one pair" in page(baselines=baselines).text

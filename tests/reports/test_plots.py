@@ -31,6 +31,15 @@ def test_a_chart_names_its_edge_and_the_leading_option() -> None:
     ]
 
 
+def test_no_option_leads_where_all_weigh_the_same() -> None:
+    even = [
+        AlphaCurve("normal/node_2", "normal/edge_0_2", name, ((0, 0.5), (1, 0.5)))
+        for name in ("skip_connect", "sep_conv_3x3")
+    ]
+    texts = _texts(draw_alpha_panels(even)["normal"][0])
+    assert not {"skip_connect 0.50", "sep_conv_3x3 0.50"} & set(texts)
+
+
 def test_all_alphas_make_one_picture_with_a_legend() -> None:
     texts = _texts(draw_alphas(ALPHAS, columns=2))
     assert texts[:3] == ["skip_connect", "sep_conv_3x3", "<none>"]
