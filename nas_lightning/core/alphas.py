@@ -1,11 +1,13 @@
 """What the strategies that own a table of alphas share: their start, softmax, and schedules."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Mixture
+from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.relaxations import gumbel, masked_softmax
 from nas_lightning.core.search_context import Batch, SearchContext
@@ -13,6 +15,8 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import OneShotStrategy
 
 __all__ = ["AlphaStrategy", "linear", "restricted", "share_of"]
+
+log = logging.getLogger(__name__)
 
 INITIAL_SCALE = 1e-3
 
@@ -60,6 +64,19 @@ class AlphaStrategy(OneShotStrategy):
         if self.is_warm:
             super().alpha_step(train, val, context)
 
+    def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
+        """Returns the genotype of the best scores; warns where alphas have not moved."""
+        self.warn_of_still_alphas()
+        return super().derive(context, val)
+
+    def warn_of_still_alphas(self) -> None:
+        """Warns of a search that ended in a warm-up, by its cap of samples."""
+        if not self.is_warm:
+            log.warning(
+                "the search ended in a warm-up (strategy.warmup), in which alphas do not move: the "
+                "genotype knows nothing of it; let the search process more samples"
+            )
+
     def draw_concrete(self, phase: str, tau: float) -> Tensor:
         """Returns a draw (choices, options) from the concrete distribution of alpha, on the CPU.
 
@@ -86,13 +103,16 @@ def share_of(share: float, epochs: int) -> int:
     return min(round(share * epochs), epochs - 1)
 
 
-def restricted(strategy: OneShotStrategy, where: Callable[[str], bool], option: str) -> None:
+def restricted(
+    strategy: OneShotStrategy, where: Callable[[str], bool], option: str, setting: str
+) -> None:
     """Leaves the named option alone to every choice whose name fits.
 
     Args:
         strategy: the strategy whose `allowed` is narrowed.
         where: says whether a choice's name fits.
         option: the option that stays.
+        setting: the user's key that names it, for messages.
 
     Raises:
         ValueError: no choice fits, or one of them lacks the option.
@@ -100,12 +120,12 @@ def restricted(strategy: OneShotStrategy, where: Callable[[str], bool], option: 
     rows = [i for i, choice in enumerate(strategy.space.choices) if where(choice.name)]
     if not rows:
         raise ValueError(
-            f"search space '{strategy.space.name}' has no choices to hold at '{option}'; leave "
-            "that setting null"
+            f"search space '{strategy.space.name}' has no choices to hold at '{option}'; set "
+            f"{setting}=null"
         )
     for row in rows:
         options = strategy.space.choices[row].options
         if option not in options:
-            raise ValueError(f"unknown option '{option}'; choose from: {', '.join(options)}")
+            raise ValueError(f"unknown {setting} '{option}'; choose from: {', '.join(options)}")
         strategy.allowed[row] = False
         strategy.allowed[row, options.index(option)] = True

@@ -67,13 +67,14 @@ class Gdas(AlphaStrategy):
             raise ValueError(
                 f"unknown strategy.gradient '{gradient}'; choose from: {', '.join(GRADIENTS)}"
             )
-        if gradient == "added" and not space.has_partial_channels:
+        if gradient == "added" and not space.has_edges:
             raise ValueError(
                 f"search space '{space.name}' has no cells of edges, on which "
                 "strategy.gradient=added is defined; set strategy.gradient=sampled"
             )
         if fixed_reduction is not None:
-            restricted(self, lambda name: name.startswith("reduction/"), fixed_reduction)
+            key = "strategy.fixed_reduction"
+            restricted(self, lambda name: name.startswith("reduction/"), fixed_reduction, key)
         self.tau_start, self.tau_end, self.tau = tau_start, tau_end, tau_start
         self.gradient = gradient
 

@@ -10,6 +10,7 @@ as cells beyond the space's own.
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -38,15 +39,15 @@ class PDarts(AlphaStrategy):
         space: the search space; its scale has the cells of the first stage (the paper: 5).
         seed: seed of the initial alphas and of the dropout.
         epochs: length of all stages together; the paper has 75.
-        growth: cells that each stage has beyond the first one's; the paper has 0, 6, 12. A stage
-            of another depth begins with new params; with zeros alone, which a space needs whose
-            networks have no cells, they live on while candidates shrink.
+        growth: cells that each stage has beyond the first one's; the paper has 0, 6, 12. Zeros
+            alone leave the depth as it is, which a space needs whose networks have no cells, or
+            other choices where they have more. Each stage begins with new params.
         kept: share of the options that each stage begins with; the paper has 8, 5, 3 of 8.
         dropout: probability with which a skip is dropped in each stage when its alphas begin to
-            move (see `dropout_at`); a warning says so where no choice has a "skip_connect". The
-            paper has 0, 0.4, 0.7.
+            move (see `dropout_at`). The paper has 0, 0.4, 0.7.
         warmup: share of a stage in which alphas stand still, in [0, 1); the paper has 0.4.
-        max_skips: most skips outside reduction cells in the genotype; the paper has 2.
+        max_skips: most skips outside reduction cells in the genotype; the paper has 2. A warning
+            says so where no choice has a "skip_connect", which dropout looks for, too.
         params_optimizer: how the supernet's params are moved.
         alpha_optimizer: how alphas are moved.
 
@@ -54,7 +55,8 @@ class PDarts(AlphaStrategy):
         done: int buffer (): the stages that have begun, less one.
 
     Raises:
-        ValueError: a value is out of its range, or the networks have no cells to grow by.
+        ValueError: a value is out of its range, or the networks have no cells to grow by, or
+            other choices with more of them.
     """
 
     done: Tensor
@@ -89,11 +91,11 @@ class PDarts(AlphaStrategy):
                 f"strategy.dropout ({list(dropout)}) and warmup ({warmup}) must be in [0, 1), "
                 f"max_skips ({max_skips}) at least 0; use e.g. [0.0,0.4,0.7], 0.4 and 2"
             )
-        _check_depth(space, growth)
+        _check_growth(space, growth)
         self.growth, self.kept, self.dropout = tuple(growth), tuple(kept), tuple(dropout)
         self.warmup, self.max_skips = warmup, max_skips
         self.drop = self.dropout[0]
-        self._skips = _skips_of(space, dropout)
+        self._skips = _skips_of(space)
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
 
     def stage(self, epoch: int) -> Stage:
@@ -128,24 +130,42 @@ class PDarts(AlphaStrategy):
     def derive(self, context: SearchContext, val: object) -> Genotype:
         """Returns the space's genotype with at most `max_skips` skips outside reduction cells.
 
-        The weakest skip is taken away until so many are left, and the rest chosen anew.
+        The weakest skip is taken away until so many are left, and the rest chosen anew; a
+        warning tells of skips that nothing is left to take the place of.
         """
+        self.warn_of_still_alphas()
         scores = self.scores()
-        weights = scores.weights.detach().clone()
+        weights = scores.weights.detach().cpu().clone()
         while True:
-            genotype = self.space.discretize(Mixture(weights, scores.support))
-            chosen = genotype.mapping
-            skips = [
-                (float(weights[row, column]), row, column)
-                for row, column in self._skips
-                if chosen.get(self.space.choices[row].name) == SKIP
-                and not self.space.choices[row].name.startswith("reduction/")
-                and weights[row, column] > 0
-            ]
-            if len(skips) <= self.max_skips:
+            mixture = Mixture(weights, scores.support)
+            genotype = self.space.discretize(mixture)
+            taken = self._taken(genotype, mixture)
+            if len(taken) <= self.max_skips:
                 return genotype
-            _, row, column = min(skips)
-            weights[row, column] = 0.0
+            spare = [place for place in taken if weights[place] >= 0]
+            if not spare:
+                log.warning(
+                    "the genotype has %d skips, strategy.max_skips is %d: nothing else is left "
+                    "where they are; keep more options with strategy.kept",
+                    len(taken),
+                    self.max_skips,
+                )
+                return genotype
+            weights[min(spare, key=lambda place: float(weights[place]))] = -1.0
+
+    def _taken(self, genotype: Genotype, mixture: Mixture) -> list[tuple[int, int]]:
+        """Returns row and column of each skip of a genotype outside reduction cells."""
+        chosen, taken = genotype.mapping, list[tuple[int, int]]()
+        for row, column in self._skips:
+            name = self.space.choices[row].name
+            if self.space.has_edges:
+                is_skip = chosen.get(name) == SKIP
+            else:  # a block's halves may have changed places, and names
+                best = max(mixture.support[row], key=mixture.weights[row].__getitem__)
+                is_skip = best == column
+            if is_skip and not name.startswith("reduction/"):
+                taken.append((row, column))
+        return taken
 
 
 def dropout_at(rate: float, epoch: int, warm: int, epochs: int) -> float:
@@ -165,25 +185,28 @@ def dropout_at(rate: float, epoch: int, warm: int, epochs: int) -> float:
     return rate * math.exp(-DECAY * (epoch - warm) / epochs)
 
 
-def _check_depth(space: SearchSpace, growth: Sequence[int]) -> None:
+def _check_growth(space: SearchSpace, growth: Sequence[int]) -> None:
+    cure = f"strategy.growth is {list(growth)}; set strategy.growth=[{','.join('0' * len(growth))}]"
     if max(growth) > 0 and not space.has_cells:
-        raise ValueError(
-            f"search space '{space.name}' has no scale.cells to grow by, strategy.growth is "
-            f"{list(growth)}; set strategy.growth=[{','.join('0' * len(growth))}]"
-        )
+        raise ValueError(f"search space '{space.name}' has no scale.cells to grow by, {cure}")
+    for cells in {space.scale.cells + more for more in growth if more}:
+        if space.fitted(replace(space.scale, cells=cells)).choices != space.choices:
+            raise ValueError(
+                f"search space '{space.name}' has other choices with {cells} cells than with "
+                f"{space.scale.cells}, {cure}"
+            )
 
 
-def _skips_of(space: SearchSpace, dropout: Sequence[float]) -> list[tuple[int, int]]:
-    """Returns row and column of each skip; warns of a dropout that finds none."""
+def _skips_of(space: SearchSpace) -> list[tuple[int, int]]:
+    """Returns row and column of each skip; warns where there are none."""
     found = [
         (row, choice.options.index(SKIP))
         for row, choice in enumerate(space.choices)
         if SKIP in choice.options
     ]
-    if any(dropout) and not found:
+    if not found:
         log.warning(
-            "search space '%s' has no skip_connect: strategy.dropout (%s) drops nothing",
+            "search space '%s' has no skip_connect: strategy.dropout and max_skips do nothing",
             space.name,
-            list(dropout),
         )
     return found

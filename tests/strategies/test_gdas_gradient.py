@@ -9,6 +9,7 @@ from plain_nasbench201 import PlainSearchNetwork, straight_through
 
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+from nas_lightning.search_spaces.planted import PlantedCells, PlantedLayers
 
 SPACE, TAU = NasBench201Space(), 3.0
 SCALE = Scale(4, 5, input_shape=(3, 8, 8), num_outputs=4)
@@ -63,8 +64,9 @@ def test_what_is_added_scales_the_gradient_of_an_edge_and_leaves_its_direction(s
 
 
 def test_numbers_are_added_to_cells_of_edges_alone():
-    message = r"search space 'planted_cells' has no cells of edges, on which strategy.gradient=add"
+    message = r"search space 'planted_layers' has no cells of edges, on which strategy.gradient=add"
     with pytest.raises(ValueError, match=message):
-        one_shot("gdas", gradient="added")
+        one_shot("gdas", PlantedLayers(), gradient="added")
+    one_shot("gdas", PlantedCells(), gradient="added")
     with pytest.raises(ValueError, match=r"strategy.gradient 'paper'; choose from: sampled, added"):
         one_shot("gdas", gradient="paper")

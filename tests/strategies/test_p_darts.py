@@ -1,9 +1,15 @@
 import pytest
 import torch
 from plain_context import one_shot
+from torch import nn
 
+from nas_lightning import Optional
+from nas_lightning.core.scale import Scale
 from nas_lightning.core.stages import stage_of
+from nas_lightning.search_spaces.custom import CustomSpace
 from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.search_spaces.enas_micro import EnasMicroSpace
+from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.search_spaces.planted import PlantedCells, PlantedLayers
 from nas_lightning.strategies.p_darts import dropout_at
 
@@ -71,11 +77,11 @@ def test_dropout_of_a_short_stage_falls_by_shares_of_it():
     assert rates == pytest.approx([0.4, 0.3, 0.5, 0.1839397, 0.0676676])  # 0.5 / e, 0.5 / e^2
 
 
-def test_dropout_that_finds_no_skip_is_warned_of(caplog):
-    one_shot("p_darts", PlantedCells(), dropout=[0.0, 0.0, 0.5])
+def test_a_space_without_skips_is_warned_of(caplog):
+    one_shot("p_darts", PlantedCells())
     assert caplog.messages == [
-        "search space 'planted_cells' has no skip_connect: strategy.dropout ([0.0, 0.0, 0.5]) "
-        "drops nothing"
+        "search space 'planted_cells' has no skip_connect: strategy.dropout and max_skips do "
+        "nothing"
     ]
 
 
@@ -86,6 +92,21 @@ def test_a_space_without_cells_cannot_grow():
     )
     with pytest.raises(ValueError, match=message):
         one_shot("p_darts", PlantedLayers())
+
+
+def deep(cells, num_outputs):
+    layers = [Optional(f"layer_{index}", nn.Conv2d(3, 3, 1)) for index in range(cells)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(48, num_outputs))
+
+
+def test_a_space_cannot_grow_whose_choices_would_be_others():
+    space = CustomSpace(deep, scale=Scale(cells=3, input_shape=(3, 4, 4), num_outputs=2))
+    message = (
+        r"search space 'custom' has other choices with 4 cells than with 3, strategy.growth is "
+        r"\[0, 1\]; set strategy.growth=\[0,0\]"
+    )
+    with pytest.raises(ValueError, match=message):
+        one_shot("p_darts", space, growth=[0, 1], kept=[1.0, 0.5], dropout=[0.0, 0.0])
 
 
 def test_a_dropped_skip_weighs_nothing_and_the_others_more():
@@ -109,6 +130,40 @@ def test_the_genotype_has_at_most_so_many_skips_outside_reduction_cells():
     assert len(normal) == 2
     assert len(reduction) == 8
     assert "normal/edge_4_5" in normal
+
+
+@pytest.mark.parametrize("max_skips", [0, 1, 3])
+def test_skips_of_blocks_are_counted_by_their_halves(max_skips):
+    """Halves that read one state are one decision, and others change places."""
+    strategy = one_shot("p_darts", EnasMicroSpace(), max_skips=max_skips)
+    with torch.no_grad():
+        for row, choice in enumerate(strategy.space.choices):
+            if "skip_connect" in choice.options:
+                strategy.alpha[row, choice.options.index("skip_connect")] = 5.0 + 0.01 * row
+    chosen = strategy.derive(None, []).mapping
+    assert sum(c.count("skip_connect") for n, c in chosen.items() if n[0] == "n") == max_skips
+    assert sum(c.count("skip_connect") for n, c in chosen.items() if n[0] == "r") == 10
+
+
+def test_skips_whose_place_nothing_can_take_are_warned_of(caplog):
+    strategy = one_shot("p_darts", NasBench201Space(), max_skips=2)
+    strategy.allowed.copy_(torch.arange(5) == 1)
+    chosen = strategy.derive(None, []).mapping
+    assert set(chosen.values()) == {"skip_connect"}
+    assert caplog.messages == [
+        "the genotype has 6 skips, strategy.max_skips is 2: nothing else is left where they are; "
+        "keep more options with strategy.kept"
+    ]
+
+
+def test_a_search_that_ends_in_a_warm_up_is_warned_of(caplog):
+    strategy = one_shot("p_darts", SPACE, epochs=75)
+    for epoch, said in ((24, 0), (25, 1), (35, 0)):
+        caplog.clear()
+        strategy.start_epoch(epoch)
+        strategy.derive(None, [])
+        assert len(caplog.messages) == said
+        assert all("ended in a warm-up (strategy.warmup)" in text for text in caplog.messages)
 
 
 def test_stages_are_of_equal_length_and_short_searches_have_the_first_ones():
