@@ -10,7 +10,6 @@ alphas' Adam, as in the authors' code, which has it or the divergence, not both.
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nas_lightning.core.alphas import AlphaStrategy, share_of
@@ -73,7 +72,7 @@ class DrNas(AlphaStrategy):
         if max(partial) > 1 and not space.has_partial_channels:
             raise ValueError(
                 f"search space '{space.name}' has no partial channels, strategy.partial is "
-                f"{list(partial)}; set strategy.partial=[1,1]"
+                f"{list(partial)}; set strategy.partial=[{','.join('1' * len(partial))}]"
             )
         if not 0 <= warmup < 1 or not kl >= 0:
             raise ValueError(
@@ -117,7 +116,8 @@ class DrNas(AlphaStrategy):
 
     def concentration(self) -> Tensor:
         """Returns the concentration elu(alpha) + 1 (choices, options)."""
-        return F.elu(self.alpha) + 1.0
+        # the sum loses small ones: it is exactly 0, and its gradient none, from -17 on
+        return torch.where(self.alpha > 0, self.alpha + 1.0, self.alpha.clamp(max=0).exp())
 
     def alpha_loss(self, batch: Batch, mixture: Mixture, context: SearchContext) -> Tensor:
         """Returns the loss of a mixture plus the weighted divergence (equation 3)."""

@@ -33,6 +33,18 @@ def test_the_gradient_of_a_draw_is_that_of_torchs_dirichlet():
     torch.testing.assert_close(gradient, exact, rtol=0, atol=0.02)  # 4 standard errors
 
 
+@pytest.mark.parametrize("low", [-10.0, -17.0, -30.0])
+def test_the_gradient_is_finite_however_low_an_alpha_is(low):
+    strategy = one_shot("drnas")
+    with torch.no_grad():
+        strategy.alpha[:, 0] = low
+    for _ in range(20):
+        weights = strategy.mixture("alpha").weights
+        slope = torch.randn(weights.shape, generator=torch.Generator().manual_seed(0))
+        (gradient,) = torch.autograd.grad((weights * slope).sum(), strategy.alpha)
+        assert gradient.isfinite().all()
+
+
 def test_dropped_options_weigh_nothing_and_the_others_sum_to_one():
     allowed = torch.tensor([[True, False, True]])
     weights = dirichlet(torch.full((1, 3), 0.01), allowed, torch.Generator().manual_seed(0))
@@ -101,6 +113,10 @@ def test_alphas_stand_still_at_the_beginning_of_each_stage():
         ({"kept": [0.5, 0.5]}, r"kept \(\[0.5, 0.5\]\) must begin with 1, since nothing is known"),
         ({"kept": [1.0, 0.0]}, r"must not grow nor end at 0; use e.g. \[1.0,0.5\]"),
         ({"partial": [4, 2]}, r"no partial channels, strategy.partial is \[4, 2\]"),
+        (
+            {"partial": [6, 4, 2], "kept": [1.0, 0.6, 0.3]},
+            r"set strategy.partial=\[1,1,1\]",
+        ),
         ({"kl": -1.0}, r"kl \(-1.0\) at least 0; the paper has 0.4 and 0"),
         (
             {"kl": 0.5},
