@@ -59,7 +59,7 @@ class SupernetModule(L.LightningModule):
         max_samples: stops once this many training samples were processed; None never does.
 
     Raises:
-        ValueError: the space cannot be built for such images.
+        ValueError: the space cannot be built for such images, or a stage has no such scale.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class SupernetModule(L.LightningModule):
         self.task: Task = task or Classification()
         shape = tuple(input_shape)
         self._whole = replace(space.scale, input_shape=shape, num_outputs=num_outputs)
-        self._stage = strategy.stage(0)
-        self.scale = self._stage.of(self._whole)
+        scales = [strategy.stage(epoch).of(self._whole) for epoch in range(strategy.epochs)]
+        self._stage, self.scale = strategy.stage(0), scales[0]
         self._install(building.build_supernet(space, self.scale, keyed_seed(seed, "supernet")))
         self.strategy = strategy
         self.metrics = nn.ModuleDict(self.task.metrics(num_outputs))
@@ -142,7 +142,7 @@ class SupernetModule(L.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Lets the strategy finish the epoch after its last step, before it is validated."""
-        if self.trainer.is_last_batch:
+        if self.trainer.is_last_batch or self.trainer.should_stop:
             val = self.trainer.val_dataloaders or ()
             self.strategy.finish_epoch(self.current_epoch, self, val)
 

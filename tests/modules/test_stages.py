@@ -130,6 +130,13 @@ def test_what_two_networks_share_is_kept_by_leading_slices():
     assert torch.equal(new["c"].weight, before["c.weight"])
 
 
+def test_an_impossible_later_stage_is_refused_before_the_search():
+    strategy = StartingAnew(SPACE, 0, 3)
+    strategy.cells = 2
+    with pytest.raises(ValueError, match=r"scale.cells \(2\) must be at least 3"):
+        SupernetModule(SPACE, strategy, (3, 8, 8), 2)
+
+
 def test_a_stage_of_an_impossible_scale_is_refused_by_the_scale():
     with pytest.raises(ValueError, match=r"scale.cells \(1\) must be at least 3"):
         Stage({"cells": 1}).of(SPACE.scale)

@@ -188,6 +188,18 @@ def test_a_resumed_search_does_not_go_on_beyond_its_cap(max_samples, stops):
     assert module.trainer.should_stop is stops
 
 
+@pytest.mark.parametrize(
+    ("last", "capped", "finishes"), [(False, False, 0), (True, False, 1), (False, True, 1)]
+)
+def test_a_strategy_finishes_its_epoch_also_where_the_cap_ends_it(last, capped, finishes):
+    module, finished = with_log(module_of()), []
+    module.trainer.is_last_batch, module.trainer.should_stop = last, capped
+    module.trainer.val_dataloaders = ["batch"]
+    module.strategy.finish_epoch = lambda *told: finished.append(told)
+    module.on_train_batch_end(None, None, 0)
+    assert finished == [(4, module, ["batch"])] * finishes
+
+
 def test_a_trainer_of_another_length_is_refused():
     module = with_log(module_of())
     module.trainer.max_epochs = 7
