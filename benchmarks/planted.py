@@ -37,7 +37,6 @@ MORE = {  # of a strategy, or of a space and a strategy
     "planted_layers p_darts": ["strategy.growth=[0,0,0]"],  # their number is fixed
     "enas": [
         "strategy.shared_heads=false",
-        "strategy.skip_weight=0",
         "strategy.alpha_optimizer.lr=0.01",
     ],
     "random_sharing": ["strategy.samples=30", "strategy.generations=10"],

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.policy import Allowed, Chosen, Drawn, Given
 
-__all__ = ["Controller"]
+__all__ = ["Controller", "skipping_layer"]
 
 SKIP = re.compile(r"(.*?)(\d+)/skip_(\d+)")
 State = list[tuple[Tensor, Tensor]]
@@ -207,7 +207,7 @@ class Controller(nn.Module):
 def _steps(decisions: Sequence[Decision]) -> tuple[_Step, ...]:
     """Returns the steps: consecutive skips of a layer make one, every other decision its own."""
     steps: list[_Step] = []
-    keyed = [(_skip_group(decision), decision) for decision in decisions]
+    keyed = [(skipping_layer(decision), decision) for decision in decisions]
     for group, members in groupby(keyed, key=lambda pair: pair[0]):
         found = tuple(decision for _, decision in members)
         if group is None:
@@ -219,8 +219,8 @@ def _steps(decisions: Sequence[Decision]) -> tuple[_Step, ...]:
     return tuple(steps)
 
 
-def _skip_group(decision: Decision) -> str | None:
-    """Returns the layer of a skip decision, or None of a token."""
+def skipping_layer(decision: Decision) -> str | None:
+    """Returns the layer that a decision lets an earlier one skip into, or None of a token."""
     match = SKIP.fullmatch(decision.name)
     if decision.kind != "skip" or len(decision.options) != 2 or match is None:
         return None

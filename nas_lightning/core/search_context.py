@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nas_lightning.core.choices import Mixture
 
-__all__ = ["Batch", "SearchContext"]
+__all__ = ["Batch", "SearchContext", "listed"]
 
 Batch = tuple[Tensor, Tensor]
 
@@ -77,3 +77,23 @@ class SearchContext(Protocol):
 
     def cost(self, mixture: Mixture) -> dict[str, Tensor]:
         """Returns the expected cost of a mixture by quantity, differentiable in its weights."""
+
+
+def listed(val: Iterable[Batch], strategy: str) -> list[Batch]:
+    """Returns the validation batches by which a strategy ranks genotypes.
+
+    Args:
+        val: the batches.
+        strategy: its name, for the message.
+
+    Raises:
+        ValueError: there are none.
+    """
+    batches = list(val)
+    if not batches:
+        raise ValueError(
+            f"strategy={strategy} takes its rewards from validation batches, of which there must "
+            "be at least 1, got 0; hold images out (e.g. data.validation_share=0.2) and hand "
+            "their loader to the Trainer, with limit_val_batches above 0"
+        )
+    return batches

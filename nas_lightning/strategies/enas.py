@@ -24,12 +24,12 @@ import torch
 from torch import Tensor
 
 from nas_lightning.core.choices import Mixture
-from nas_lightning.core.controller import Controller
+from nas_lightning.core.controller import Controller, skipping_layer
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.policy import Given
-from nas_lightning.core.search_context import Batch, SearchContext
+from nas_lightning.core.search_context import Batch, SearchContext, listed
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.strategy import OneShotStrategy
 
@@ -48,15 +48,15 @@ class Enas(OneShotStrategy):
         hidden: units of a layer of the controller's LSTM.
         layers: layers of it; 2 in NAS-Bench-201's code.
         temperature: what its logits are divided by, above 0.
-        tanh_constant: limit of its logits; None leaves them.
+        tanh_constant: limit of its logits, above 0; None leaves them.
         op_tanh_constant: limit of the logits of operations, above 0; None takes `tanh_constant`.
             The code for cells has 0.44, and 1.1 for inputs.
         shared_heads: whether decisions of the same kind share a softmax, as in the code; with
             their own, they part sooner (see `core.controller`).
         entropy_weight: weight of the entropy in the reward, at least 0.
         baseline_decay: share of the moving baseline that is kept, in [0, 1).
-        skip_target: wanted share of skips that are taken, in (0, 1); like its weight without
-            effect on a space that has no skips.
+        skip_target: wanted share of skips from earlier layers that are taken, in (0, 1); like its
+            weight without effect on a space that has none (see `core.controller`).
         skip_weight: weight of the divergence from it, at least 0.
         samples: genotypes drawn and measured at the end, at least 1; the best one counts.
         params_optimizer: how the supernet's params are moved.
@@ -98,7 +98,7 @@ class Enas(OneShotStrategy):
         if min(steps, aggregate, samples) < 1:
             raise ValueError(
                 f"strategy.steps ({steps}), aggregate ({aggregate}) and samples ({samples}) must "
-                "be at least 1; the paper has 30 and 10"
+                "be at least 1; use e.g. 30, 10 and 50"
             )
         if not (0 <= baseline_decay < 1 and 0 < skip_target < 1):
             raise ValueError(
@@ -110,10 +110,10 @@ class Enas(OneShotStrategy):
                 f"strategy.entropy_weight ({entropy_weight}) and skip_weight ({skip_weight}) must "
                 "be at least 0; the paper has 0.0001 and 0.8"
             )
-        if op_tanh_constant is not None and not op_tanh_constant > 0:
+        if not all(limit is None or limit > 0 for limit in (tanh_constant, op_tanh_constant)):
             raise ValueError(
-                f"strategy.op_tanh_constant ({op_tanh_constant}) must be above 0, or null for "
-                "that of all decisions"
+                f"strategy.tanh_constant ({tanh_constant}) and op_tanh_constant "
+                f"({op_tanh_constant}) must be above 0, or null; the paper's code has 2.5"
             )
         self.controller = Controller(
             space.decisions,
@@ -151,7 +151,7 @@ class Enas(OneShotStrategy):
             ValueError: there are no validation batches.
         """
         shares = []
-        batches = _listed(val)
+        batches = listed(val, "enas")
         first = epoch * self.steps % len(batches)
         for batch in islice(cycle(batches), first, first + self.steps):
             drawn = [self._draw() for _ in range(self.aggregate)]
@@ -188,7 +188,7 @@ class Enas(OneShotStrategy):
         Raises:
             ValueError: there are no validation batches.
         """
-        batches = _listed(val)
+        batches = listed(val, "enas")
         drawn = dict.fromkeys(self._draw() for _ in range(self.samples))
         return max(drawn, key=lambda genotype: self._reward(context, genotype, batches))
 
@@ -225,19 +225,6 @@ class _Recorded(Given):
 
     def pick(self, decision: Decision, log_probs: Tensor) -> Tensor:
         """Returns the index (N,) of what was chosen."""
-        if decision.kind == "skip" and len(decision.options) == 2:
-            layer = decision.name.rpartition("/")[0] or decision.name
+        if (layer := skipping_layer(decision)) is not None:
             self.skips.setdefault(layer, []).append((log_probs, self.active(decision)))
         return super().pick(decision, log_probs)
-
-
-def _listed(val: Iterable[Batch]) -> list[Batch]:
-    """Returns the validation batches; refuses to have none."""
-    batches = list(val)
-    if not batches:
-        raise ValueError(
-            "strategy=enas takes its rewards from validation batches, of which there must be at "
-            "least 1, got 0; hold images out (e.g. data.validation_share=0.2) and hand their "
-            "loader to the Trainer, with limit_val_batches above 0"
-        )
-    return batches

@@ -16,7 +16,7 @@ from random import Random
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.search_context import Batch, SearchContext
+from nas_lightning.core.search_context import Batch, SearchContext, listed
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.strategy import OneShotStrategy
 
@@ -61,7 +61,7 @@ class RandomSharing(OneShotStrategy):
         if samples < 1 or generations < 0 or recalibration < 1:
             raise ValueError(
                 f"strategy.samples ({samples}) and recalibration ({recalibration}) must be at "
-                f"least 1, generations ({generations}) at least 0"
+                f"least 1, generations ({generations}) at least 0; use e.g. 100, 10 and 0"
             )
         if statistics not in STATISTICS:
             raise ValueError(
@@ -83,8 +83,12 @@ class RandomSharing(OneShotStrategy):
         """Does nothing: a step moves the params of one path alone."""
 
     def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
-        """Returns the genotype that the supernet measures best, the first of equal ones."""
-        rng, batches = self.random(), list(val)
+        """Returns the genotype that the supernet measures best, the first of equal ones.
+
+        Raises:
+            ValueError: there are no validation batches.
+        """
+        rng, batches = self.random(), listed(val, "random_sharing")
         found: dict[Genotype, float] = {}
         population = [self.space.sample(rng) for _ in range(self.samples)]
         for generation in range(self.generations + 1):

@@ -74,6 +74,12 @@ def test_candidates_are_measured_with_the_statistics_that_were_asked_for(
         assert how.recalibrate is None or len(how.recalibrate) == 1
 
 
+def test_without_validation_batches_nothing_can_be_ranked():
+    strategy = one_shot("random_sharing")
+    with pytest.raises(ValueError, match="strategy=random_sharing takes its rewards from valid"):
+        strategy.derive(PlainContext(strategy), [])
+
+
 def test_training_prefers_nothing():
     weights = one_shot("random_sharing").scores().weights
     assert torch.equal(weights, uniform_mixture(SPACE.choices).weights)
