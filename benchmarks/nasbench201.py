@@ -4,7 +4,8 @@
 
 Each search is the published recipe with fewer images, channels, cells and epochs, as told by the
 first line; the number of epochs is what fits into the minutes, by a short trial run. What is found
-is looked up in the packaged table: the accuracy of its full training of 200 epochs.
+is looked up in the packaged table: the accuracy of its full training of 200 epochs. The minutes are
+those of the epochs; the CPU's are those of the whole command, a final ranking included.
 """
 
 import argparse

@@ -116,8 +116,9 @@ def load_child(run_dir: str | Path, space: SearchSpace | None = None) -> LoadedC
     folder = Path(run_dir).expanduser() / "child"
     if not (folder / "last.ckpt").is_file():
         raise ValueError(
-            f"'{run_dir}' holds no trained child (no child/last.ckpt); give the "
-            "folder of a finished nas-search or nas-train run"
+            f"'{run_dir}' holds no trained child (no child/last.ckpt); give the folder of a "
+            "finished nas-train run or nas-search run with retrain=true, or train what was found: "
+            f"nas-train genotype={run_dir}"
         )
     content = best_or_last(folder)
     card = content["child"]
