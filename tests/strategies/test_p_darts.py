@@ -34,11 +34,33 @@ def test_candidates_shrink_to_those_of_highest_alpha_as_the_supernet_deepens():
     assert strategy.stage(2).keep_params is False
 
 
+def test_a_dropped_option_stays_dropped_whatever_its_alpha():
+    strategy = one_shot("p_darts", SPACE, epochs=6)
+    strategy.allowed[1, 1:] = False  # fewer are left than any stage keeps
+    kept = []
+    for epoch in (2, 4):
+        ranked(strategy)
+        with torch.no_grad():
+            strategy.alpha[~strategy.allowed] = 9.0
+        strategy.start_epoch(epoch)
+        kept.append([row.nonzero().flatten().tolist() for row in strategy.allowed[:2]])
+    assert kept == [[[3, 4, 5, 6, 7], [0]], [[5, 6, 7], [0]]]
+
+
 def test_alphas_are_drawn_anew_where_a_stage_begins():
     strategy = one_shot("p_darts", SPACE, epochs=6)
     ranked(strategy)
     strategy.start_epoch(2)
     assert strategy.alpha.abs().max() < 0.01
+
+
+def test_alphas_stand_still_at_the_beginning_of_each_stage():
+    strategy = one_shot("p_darts", SPACE, epochs=15)
+    warm = []
+    for epoch in range(15):
+        strategy.start_epoch(epoch)
+        warm.append(strategy.is_warm)
+    assert warm == [False, False, True, True, True] * 3
 
 
 def test_each_stage_has_the_whole_cosine_of_the_learning_rate():
@@ -109,13 +131,13 @@ def test_a_space_cannot_grow_whose_choices_would_be_others():
         one_shot("p_darts", space, growth=[0, 1], kept=[1.0, 0.5], dropout=[0.0, 0.0])
 
 
-def test_a_dropped_skip_weighs_nothing_and_the_others_more():
+@pytest.mark.parametrize("phase", ["params", "alpha"])
+def test_a_dropped_skip_weighs_nothing_and_the_others_more(phase):
     strategy, skip = one_shot("p_darts", SPACE), SPACE.choices[0].options.index("skip_connect")
     strategy.drop = 0.7
-    whole = strategy.scores().weights
-    factors = torch.stack(
-        [(strategy.mixture("params").weights / whole)[:, skip] for _ in range(300)]
-    )
+    whole = strategy.scores().weights.detach()
+    draws = [strategy.mixture(phase).weights.detach() for _ in range(300)]
+    factors = torch.stack([(weights / whole)[:, skip] for weights in draws])
     assert sorted({round(f, 3) for f in factors.flatten().tolist()}) == [0.0, 3.333]
     assert factors.mean().item() == pytest.approx(1.0, abs=0.1)  # 4 standard errors
 
