@@ -4,8 +4,11 @@ import pytest
 import torch
 from plain_context import ONE_SHOT, SPACE, PlainContext, batch, one_shot, search
 
+from nas_lightning.core.alphas import AlphaStrategy
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+
+OF_ALPHAS = [name for name in ONE_SHOT if isinstance(one_shot(name), AlphaStrategy)]
 
 
 @pytest.fixture(params=ONE_SHOT)
@@ -51,6 +54,23 @@ def test_only_allowed_options_are_mixed_and_the_weight_step_has_no_gradient_to_a
     assert not mixture.weights.requires_grad
     for row, support in zip(strategy.allowed.tolist(), mixture.support, strict=True):
         assert all(row[option] for option in support)
+
+
+@pytest.mark.parametrize("phase", ["params", "alpha"])
+@pytest.mark.parametrize("name", OF_ALPHAS)
+def test_an_option_that_was_dropped_is_never_mixed_whatever_its_alpha(name, phase):
+    strategy = one_shot(name, epochs=3)
+    strategy.allowed[0] = torch.tensor([False, True, True, False])
+    strategy.allowed[1] = torch.tensor([False, False, False, True])
+    for epoch in (0, 2):  # a warm-up's, and one in which alphas move
+        strategy.start_epoch(epoch)
+        with torch.no_grad():
+            strategy.alpha[~strategy.allowed] = 5.0
+        for _ in range(20):
+            mixture = strategy.mixture(phase)
+            assert not mixture.weights[~strategy.allowed].any()
+            assert set(mixture.support[0]) <= {1, 2}
+            assert mixture.support[1] == (3,)
 
 
 def test_the_state_holds_everything_a_search_goes_on_with(name):
