@@ -58,17 +58,22 @@ def test_scores_are_the_mean_of_the_dirichlet():
     torch.testing.assert_close(strategy.scores().weights, expected)
 
 
-def test_the_divergence_from_the_flat_dirichlet_is_charged():
-    plain = one_shot("drnas")
-    charged = one_shot("drnas", kl=0.5, alpha_optimizer={"weight_decay": 0.0})
+@pytest.mark.parametrize(("epoch", "options"), [(2, 4), (5, 2)])
+def test_the_divergence_of_what_is_allowed_from_the_flat_dirichlet_is_charged(epoch, options):
+    plain = one_shot("drnas", epochs=6)
+    charged = one_shot("drnas", epochs=6, kl=0.5, alpha_optimizer={"weight_decay": 0.0})
+    alpha = torch.randn(plain.alpha.shape, generator=torch.Generator().manual_seed(0))
     losses = []
     for strategy in (plain, charged):
-        strategy.start_epoch(2)
+        with torch.no_grad():
+            strategy.alpha.copy_(alpha)
+        strategy.start_epoch(epoch)
         context = PlainContext(strategy)
         context.minimise = lambda which, closure: losses.append(closure())
         strategy.alpha_step(batch(), batch(seed=2), context)
-    mine = Dirichlet(F.elu(charged.alpha) + 1)
-    expected = 0.5 * kl_divergence(mine, Dirichlet(torch.ones_like(charged.alpha))).sum()
+    mine = (F.elu(charged.alpha) + 1)[charged.allowed].view(-1, options)
+    flat = Dirichlet(torch.ones_like(mine))
+    expected = 0.5 * kl_divergence(Dirichlet(mine), flat).sum()
     torch.testing.assert_close(losses[1] - losses[0], expected, rtol=1e-4, atol=1e-5)
 
 
