@@ -150,6 +150,25 @@ def test_a_skip_is_decided_by_attention_to_the_anchor_point(enas_skips, factor):
     assert found == pytest.approx(wanted, rel=1e-9)
 
 
+@pytest.mark.parametrize("enas_skips", [False, True])
+def test_an_inactive_decision_takes_no_step(enas_skips):
+    wide = (("layer_1/width", ("3",)),)
+    decisions = (
+        Decision("layer_1/width", ("1", "3"), "size"),
+        Decision("layer_2/width", ("1", "3"), "size", wide),
+        Decision("layer_2/skip_1", SKIPS, "skip", wide),
+        Decision("layer_3/width", ("1", "3"), "size"),
+        Decision("layer_3/skip_1", SKIPS, "skip"),
+    )
+    whole = spread(Controller(decisions, 0, **LSTM, enas_skips=enas_skips))
+    without = Controller([d for d in decisions if not d.given], 0, **LSTM, enas_skips=enas_skips)
+    without.double().load_state_dict(whole.state_dict())
+    narrow = {"layer_1/width": "1", "layer_3/width": "3", "layer_3/skip_1": "yes"}
+    full = {**narrow, "layer_1/width": "3", "layer_2/width": "1", "layer_2/skip_1": "yes"}
+    found = [values[:1] for values in whole.log_prob([narrow, full], [{}, {}])]
+    torch.testing.assert_close(found, list(without.log_prob([narrow], [{}])))
+
+
 def test_decisions_of_the_same_role_share_their_softmax():
     assert set(Controller(CHAIN, 0).heads) == {"depth_1_2_3", "width_1_3"}
 

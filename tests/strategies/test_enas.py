@@ -5,12 +5,14 @@ import torch
 from plain_context import PlainContext, batch, one_shot
 
 from nas_lightning.core.choices import Choice
+from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.search_spaces.planted import PlantedLayers
 
 OPS, SKIPS = ("a", "b", "c"), ("no", "yes")
+INDEX = {"a": 0, "b": 1, "c": 2, "no": 0, "yes": 1}
 
 
 class Drawable(SearchSpace):
@@ -32,17 +34,20 @@ SPACE = Drawable(
         Choice("next/skip", SKIPS, "skip", "next"),
     ],
 )
+LAYER_CHOICES = [
+    Choice("layer_1/op", OPS, "op", "layer_1"),
+    Choice("layer_2/op", OPS, "op", "layer_2"),
+    Choice("layer_2/skip_1", SKIPS, "skip", "layer_2"),
+    Choice("layer_3/op", OPS, "op", "layer_3"),
+    Choice("layer_3/skip_1", SKIPS, "skip", "layer_3"),
+    Choice("layer_3/skip_2", SKIPS, "skip", "layer_3"),
+]
+GIVEN = {"layer_2/skip_1": (("layer_2/op", ("a",)),)}
 LAYERS = Drawable(
     "layers",
     Scale(),
-    [
-        Choice("layer_1/op", OPS, "op", "layer_1"),
-        Choice("layer_2/op", OPS, "op", "layer_2"),
-        Choice("layer_2/skip_1", SKIPS, "skip", "layer_2"),
-        Choice("layer_3/op", OPS, "op", "layer_3"),
-        Choice("layer_3/skip_1", SKIPS, "skip", "layer_3"),
-        Choice("layer_3/skip_2", SKIPS, "skip", "layer_3"),
-    ],
+    LAYER_CHOICES,
+    [Decision(c.name, c.options, c.kind, GIVEN.get(c.name, ())) for c in LAYER_CHOICES],
 )
 DRAWN = [
     Genotype.of("three", {"layer/op": "b", "next/op": "a", "next/skip": "yes"}),
@@ -98,47 +103,60 @@ def test_the_loss_is_reinforce_with_entropy_in_the_reward_and_a_baseline():
     assert float(strategy.baseline) == pytest.approx(baseline)
 
 
-def layers_by_hand(controller, bits):
-    """Log-probability of a network of op a, and P(skip) of each of its skips.
+def layers_by_hand(controller, chosen):
+    """Log-probabilities of all options of each decision that is made, step by step.
 
     Args:
         controller: of `LAYERS`, with temperature 5 and tanh constant 2.5.
-        bits: whether each layer's skips are taken, from the second layer on.
+        chosen: what is decided.
     """
-    state, x, anchors, log_prob, shares = None, controller.start[None], [], 0.0, []
-    for layer_bits in ((), *bits):
+    state, x, anchors, told = None, controller.start[None], [], {}
+    for layer in ("layer_1", "layer_2", "layer_3"):
         state = controller.cells[0](x, state)
         logits = 2.5 * torch.tanh(controller.heads["op_a_b_c"](state[0]) / 5.0)
-        log_prob = log_prob + logits.log_softmax(dim=1)[0, 0]
-        x, taken = controller.embeddings["op_a_b_c"](torch.tensor([0])), 0.0
-        if layer_bits:
+        told[f"{layer}/op"] = logits.log_softmax(dim=1)[0]
+        picked = torch.tensor([OPS.index(chosen[f"{layer}/op"])])
+        x = controller.embeddings["op_a_b_c"](picked)
+        skips = {f"{layer}/skip_{j}": anchor for j, anchor in enumerate(anchors, 1)}
+        skips = {name: anchor for name, anchor in skips.items() if name in chosen}
+        if skips:
             state = controller.cells[0](x, state)
-        for bit, anchor in zip(layer_bits, anchors, strict=True):
+            taken = [anchor for name, anchor in skips.items() if chosen[name] == "yes"]
+            x = sum(taken, torch.zeros_like(x)) / (1 + len(taken))
+        for name, anchor in skips.items():
             inner = controller.previous(anchor) + controller.current(state[0])
             limited = 2.5 * torch.tanh(controller.score(torch.tanh(inner)) / 5.0)
-            shares.append(torch.sigmoid(2 * limited).squeeze())
-            log_prob = log_prob + (shares[-1] if bit else 1 - shares[-1]).log()
-            taken = taken + bit * anchor
-        if layer_bits:
-            x = taken / (1 + sum(layer_bits))
+            told[name] = torch.cat([-2 * limited, 2 * limited], dim=1).sigmoid().log()[0]
         anchors.append(state[0])
-    return log_prob, shares
+    return told
 
 
-def test_the_divergence_is_summed_in_a_layer_and_its_mean_taken_over_layers_with_skips():
-    strategy = one_shot("enas", LAYERS, skip_weight=0.5)
+def divergence(told):
+    """Sum over the skips of how far they are from a share of 0.4."""
+    pairs = [logs.exp() for name, logs in told.items() if "skip" in name]
+    return sum(no * (no / 0.6).log() + yes * (yes / 0.4).log() for no, yes in pairs)
+
+
+def test_the_divergence_is_summed_in_a_layer_and_its_mean_taken_over_layers_that_decide_skips():
+    strategy = one_shot("enas", LAYERS, entropy_weight=0.0, skip_weight=0.5)
     noise = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in strategy.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=noise))
-    chosen = {f"layer_{n}/op": "a" for n in (1, 2, 3)}
-    chosen |= {"layer_2/skip_1": "yes", "layer_3/skip_1": "yes", "layer_3/skip_2": "no"}
-    genotype = Genotype.of("layers", chosen)
-    log_prob, shares = layers_by_hand(strategy.controller, ((1,), (1, 0)))
-    torch.testing.assert_close(strategy.controller.log_prob([chosen], [{}])[0][0], log_prob)
-    second, *third = [p * (p / 0.4).log() + (1 - p) * ((1 - p) / 0.6).log() for p in shares]
-    loss = strategy.loss([genotype], [0.6])  # the first reward is the baseline: no gain
-    torch.testing.assert_close(loss, 0.5 * (second + sum(third)) / 2)
+    every = {"layer_1/op": "c", "layer_2/op": "a", "layer_2/skip_1": "yes", "layer_3/op": "a"}
+    every |= {"layer_3/skip_1": "yes", "layer_3/skip_2": "no"}
+    absent = {"layer_1/op": "a", "layer_2/op": "b", "layer_3/op": "c"}
+    absent |= {"layer_3/skip_1": "no", "layer_3/skip_2": "yes"}
+    told = [layers_by_hand(strategy.controller, chosen) for chosen in (every, absent)]
+    log_probs = [
+        sum(logs[INDEX[chosen[name]]] for name, logs in made.items())
+        for chosen, made in zip((every, absent), told, strict=True)
+    ]
+    found, _ = strategy.controller.log_prob([every, absent], [{}, {}])
+    torch.testing.assert_close(found, torch.stack(log_probs))
+    loss = strategy.loss([LAYERS.genotype(every), LAYERS.genotype(absent)], [0.6, 0.6])
+    of_two_layers, of_one = map(divergence, told)  # and equal rewards are the baseline: no gain
+    torch.testing.assert_close(loss, 0.5 * (of_two_layers / 2 + of_one) / 2)
 
 
 def test_a_skip_can_be_all_but_sure():
