@@ -40,6 +40,30 @@ def test_the_best_of_the_samples_is_found_and_evolution_finds_better_ones():
     assert found[12] == 6.0 > found[0]
 
 
+def test_evolution_crosses_and_mutates_the_best_fifth_of_its_time(monkeypatch):
+    strategy = one_shot("random_sharing", seed=1, samples=20, generations=3)
+    space, context = strategy.space, PlainContext(strategy)
+    context.worth = torch.rand(6, 4, generator=torch.Generator().manual_seed(0))
+    ranks = {"crossover": [], "mutate": []}
+
+    def noted(name, call):
+        def noting(*given):
+            worths = {
+                mixture.support: float((mixture.weights * context.worth).sum())
+                for mixture, _ in context.validated
+            }
+            order = sorted(worths, key=lambda support: -worths[support])
+            ranks[name] += [order.index(space.mixture(parent).support) for parent in given[:-1]]
+            return call(*given)
+
+        return noting
+
+    for name in ranks:
+        monkeypatch.setattr(space, name, noted(name, getattr(space, name)))
+    strategy.derive(context, [batch()])
+    assert set(ranks["crossover"]) == set(ranks["mutate"]) == {0, 1, 2, 3}
+
+
 @pytest.mark.parametrize("samples", [1, 2, 8])
 def test_each_generation_measures_as_many_new_genotypes_as_there_are_samples(samples):
     strategy = one_shot("random_sharing", seed=1, samples=samples, generations=3)
