@@ -226,5 +226,7 @@ def _draw_curve(scale: _Scale, curve: Curve) -> str:
 
 
 def _words(chart: Chart, curves: Sequence[Curve]) -> str:
-    last = [f"{curve.label}: {curve.points[-1][1]:.4g}" for curve in curves if curve.points]
+    end = max((curve.points[-1][0] for curve in curves if curve.points), default=0.0)
+    ending = [curve for curve in curves if curve.points and curve.points[-1][0] == end]
+    last = [f"{curve.label}: {curve.points[-1][1]:.4g}" for curve in ending]
     return f"{chart.title}. Last values: {'; '.join(last)}" if last else chart.title

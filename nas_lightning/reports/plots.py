@@ -120,9 +120,11 @@ def draw_trials(
 def _draw_panel(
     frame: Chart, choice: str, curves: Sequence[AlphaCurve], paints: Mapping[str, Paint]
 ) -> str:
-    leader = max(curves, key=lambda curve: curve.points[-1][1])
+    end = max(curve.points[-1][0] for curve in curves)
+    left = [curve for curve in curves if curve.points[-1][0] == end]  # the others were dropped
+    leader = max(left, key=lambda curve: curve.points[-1][1])
     weight = leader.points[-1][1]
-    is_alone = sum(curve.points[-1][1] == weight for curve in curves) == 1
+    is_alone = sum(curve.points[-1][1] == weight for curve in left) == 1
     key = ((f"{leader.option} {weight:.2f}", paints[leader.option]),) if is_alone else ()
     chart = replace(frame, title=readable(choice), key=key)
     others = [curve for curve in curves if curve is not leader]

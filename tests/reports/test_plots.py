@@ -40,6 +40,18 @@ def test_no_option_leads_where_all_weigh_the_same() -> None:
     assert not {"skip_connect 0.50", "sep_conv_3x3 0.50"} & set(texts)
 
 
+def test_an_option_that_was_dropped_does_not_lead() -> None:
+    points = {
+        "skip_connect": ((0, 0.9),),
+        "sep_conv_3x3": ((0, 0.1), (1, 0.6)),
+        "none": ((1, 0.4),),
+    }
+    curves = [AlphaCurve("n/node_2", "n/edge_0_2", name, line) for name, line in points.items()]
+    panel = draw_alpha_panels(curves)["n"][0]
+    assert "sep_conv_3x3 0.60" in _texts(panel)
+    assert "Last values: none: 0.4; sep_conv_3x3: 0.6" in panel
+
+
 def test_all_alphas_make_one_picture_with_a_legend() -> None:
     texts = _texts(draw_alphas(ALPHAS, columns=2))
     assert texts[:3] == ["skip_connect", "sep_conv_3x3", "<none>"]
