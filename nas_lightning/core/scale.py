@@ -48,8 +48,8 @@ class Scale:
             )
         if self.partial < 1 or self.channels % self.partial:
             raise ValueError(
-                f"scale.partial ({self.partial}) must divide scale.channels ({self.channels}); "
-                "PC-DARTS has 4 and 16"
+                f"scale.partial ({self.partial}; strategy.partial sets it) must be at least 1 and "
+                f"divide scale.channels ({self.channels}); PC-DARTS has 4 and 16"
             )
         _check_name("stem", self.stem, ("cifar", "imagenet"))
         _check_name("flavour", self.flavour, ("search", "child"))

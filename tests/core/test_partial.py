@@ -74,5 +74,8 @@ def test_partial_channels_cost_what_the_child_with_partial_channels_costs():
 
 
 def test_parts_that_do_not_divide_the_channels_are_refused():
-    with pytest.raises(ValueError, match=r"scale.partial \(3\) must divide scale.channels \(8\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"scale.partial \(3; .* must be at least 1 and divide scale.channels \(8\)",
+    ):
         replace(SCALE, partial=3)
