@@ -32,7 +32,7 @@ def parameter_free_share(decisions: Sequence[Decision], chosen: Mapping[str, str
 
 
 class CollapseSentinel(Callback):
-    """Logs a warning at the end of a search whose genotype has few convolutions left.
+    """Logs a warning at the end of a search that prefers hardly any convolutions.
 
     Args:
         share: share of operations without parameters above which it warns, in (0, 1].
@@ -57,7 +57,7 @@ class CollapseSentinel(Callback):
         found = parameter_free_share(pl_module.space.decisions, genotype.mapping)
         if found > self.share:
             log.warning(
-                "%.0f %% of the found operations have no parameters (skips and pools): the search "
-                "has probably collapsed; try fewer epochs or a larger weight decay",
+                "%.0f %% of the preferred operations have no parameters (skips and pools): the "
+                "search has probably collapsed; try fewer epochs or a larger weight decay",
                 100 * found,
             )

@@ -34,7 +34,7 @@ def test_a_collapsed_search_is_warned_of_at_its_end(op, warns, trainer, module, 
     module.strategy.alpha.data[:, module.space.ops.index(op)] = 9.0
     with caplog.at_level(logging.WARNING):
         CollapseSentinel(share=0.6).on_train_end(trainer, module)
-    assert ("100 % of the found operations have no parameters" in caplog.text) == warns
+    assert ("100 % of the preferred operations have no parameters" in caplog.text) == warns
 
 
 def test_uniform_paths_have_not_collapsed(trainer, module, caplog):
