@@ -143,9 +143,13 @@ def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
 
 
 def is_even(mixture: Mixture) -> bool:
-    """Returns whether the options of each choice that may run weigh the same: none is preferred."""
+    """Returns whether nothing is preferred: each choice's options that may run weigh the same.
+
+    A choice that has one such option left is decided, and says nothing; where all are, it is False.
+    """
     rows = zip(mixture.weights.tolist(), mixture.support, strict=True)
-    return all(len({row[option] for option in options}) == 1 for row, options in rows)
+    numbers = [len({row[o] for o in options}) for row, options in rows if len(options) > 1]
+    return bool(numbers) and max(numbers) == 1
 
 
 def mean_share(weights: Tensor, choices: Sequence[Choice], option: str) -> float:

@@ -141,8 +141,8 @@ class SupernetModule(L.LightningModule):
             settle(self._norms, step)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Lets the strategy finish the epoch after its last step, before it is validated."""
-        if self.trainer.is_last_batch or self.trainer.should_stop:
+        """Lets the strategy finish the epoch after its last step, or one that the cap makes so."""
+        if self.trainer.is_last_batch or self.trainer.fit_loop.epoch_loop.done:
             val = self.trainer.val_dataloaders or ()
             self.strategy.finish_epoch(self.current_epoch, self, val)
 

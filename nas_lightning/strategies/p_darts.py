@@ -156,13 +156,14 @@ class PDarts(AlphaStrategy):
     def _taken(self, genotype: Genotype, mixture: Mixture) -> list[tuple[int, int]]:
         """Returns row and column of each skip of a genotype outside reduction cells."""
         chosen, taken = genotype.mapping, list[tuple[int, int]]()
+        made = self.space.mixture(genotype).support
         for row, column in self._skips:
             name = self.space.choices[row].name
             if self.space.has_edges:
                 is_skip = chosen.get(name) == SKIP
             else:  # a block's halves may have changed places, and names
                 best = max(mixture.support[row], key=mixture.weights[row].__getitem__)
-                is_skip = best == column
+                is_skip = best == column and bool(made[row])
             if is_skip and not name.startswith("reduction/"):
                 taken.append((row, column))
         return taken

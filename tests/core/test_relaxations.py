@@ -4,10 +4,29 @@ import pytest
 import torch
 from torch.distributions import Dirichlet, kl_divergence
 
-from nas_lightning.core.relaxations import divergence_from_flat, masked_softmax, mean_entropy
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.relaxations import (
+    divergence_from_flat,
+    is_even,
+    masked_softmax,
+    mean_entropy,
+)
 
 ALPHA = torch.tensor([[0.0, 1.0, 2.0], [3.0, -1.0, 0.5]], dtype=torch.float64)
 ALLOWED = torch.tensor([[True, False, True], [True, True, True]])
+
+
+@pytest.mark.parametrize(
+    ("weights", "support", "even"),
+    [
+        ([[0.5, 0.5], [0.5, 0.5]], ((0, 1), (0, 1)), True),
+        ([[0.5, 0.5], [0.4, 0.6]], ((0, 1), (0, 1)), False),
+        ([[0.0, 1.0], [0.5, 0.5]], ((1,), (0, 1)), True),
+        ([[0.0, 1.0], [1.0, 0.0]], ((1,), (0,)), False),  # all is decided
+    ],
+)
+def test_what_is_even_prefers_nothing(weights, support, even):
+    assert is_even(Mixture(torch.tensor(weights), support)) is even
 
 
 def test_the_softmax_is_taken_over_the_allowed_options():

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -193,7 +194,8 @@ def test_a_resumed_search_does_not_go_on_beyond_its_cap(max_samples, stops):
 )
 def test_a_strategy_finishes_its_epoch_also_where_the_cap_ends_it(last, capped, finishes):
     module, finished = with_log(module_of()), []
-    module.trainer.is_last_batch, module.trainer.should_stop = last, capped
+    module.trainer.is_last_batch = last
+    module.trainer.fit_loop = SimpleNamespace(epoch_loop=SimpleNamespace(done=capped))
     module.trainer.val_dataloaders = ["batch"]
     module.strategy.finish_epoch = lambda *told: finished.append(told)
     module.on_train_batch_end(None, None, 0)

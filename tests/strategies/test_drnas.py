@@ -34,7 +34,7 @@ def test_the_gradient_of_a_draw_is_that_of_torchs_dirichlet():
 
 
 @pytest.mark.parametrize("low", [-10.0, -17.0, -30.0])
-def test_the_gradient_is_finite_however_low_an_alpha_is(low):
+def test_the_gradient_is_finite_also_where_an_alpha_is_very_low(low):
     strategy = one_shot("drnas")
     with torch.no_grad():
         strategy.alpha[:, 0] = low

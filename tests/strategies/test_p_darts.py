@@ -3,7 +3,7 @@ import torch
 from plain_context import one_shot
 from torch import nn
 
-from nas_lightning import Optional
+from nas_lightning import OneOf, Optional
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.stages import stage_of
 from nas_lightning.search_spaces.custom import CustomSpace
@@ -11,7 +11,7 @@ from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.enas_micro import EnasMicroSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.search_spaces.planted import PlantedCells, PlantedLayers
-from nas_lightning.strategies.p_darts import dropout_at
+from nas_lightning.strategies.p_darts import SKIP, dropout_at
 
 SPACE = DartsSpace(nodes=2)
 
@@ -165,6 +165,20 @@ def test_skips_of_blocks_are_counted_by_their_halves(max_skips):
     chosen = strategy.derive(None, []).mapping
     assert sum(c.count("skip_connect") for n, c in chosen.items() if n[0] == "n") == max_skips
     assert sum(c.count("skip_connect") for n, c in chosen.items() if n[0] == "r") == 10
+
+
+def test_a_skip_that_is_not_made_does_not_count():
+    def network():
+        branches = [{"skip_connect": nn.Identity(), "conv": nn.Conv2d(3, 3, 1)} for _ in "abc"]
+        a, b, c = (OneOf(n, branch) for n, branch in zip("abc", branches, strict=True))
+        return nn.Sequential(a, Optional("opt", nn.Sequential(b, c)), nn.Flatten())
+
+    space = CustomSpace(network, scale=Scale(input_shape=(3, 4, 4), num_outputs=48))
+    strategy = one_shot("p_darts", space, growth=[0, 0, 0], max_skips=1)
+    with torch.no_grad():
+        for row, choice in enumerate(space.choices):
+            strategy.alpha[row, choice.options.index("no" if choice.name == "opt" else SKIP)] = 5.0
+    assert strategy.derive(None, []).mapping == {"a": SKIP, "opt": "no"}
 
 
 def test_skips_whose_place_nothing_can_take_are_warned_of(caplog):
