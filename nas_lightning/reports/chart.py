@@ -8,7 +8,7 @@ from nas_lightning.reports.palette import Paint
 from nas_lightning.reports.records import Points
 from nas_lightning.reports.svg import element, number, picture, text, text_width
 
-__all__ = ["Chart", "Curve", "draw_chart", "draw_legend", "thin", "ticks"]
+__all__ = ["Chart", "Curve", "draw_chart", "draw_legend", "ending", "thin", "ticks"]
 
 _INK = "#1f2933"
 _PALE = "#5b6673"
@@ -225,8 +225,13 @@ def _draw_curve(scale: _Scale, curve: Curve) -> str:
     )
 
 
+def ending(curves: Sequence[Curve]) -> list[Curve]:
+    """Returns the curves that reach the last x of all; an option that was dropped does not."""
+    drawn = [curve for curve in curves if curve.points]
+    end = max((curve.points[-1][0] for curve in drawn), default=0.0)
+    return [curve for curve in drawn if curve.points[-1][0] == end]
+
+
 def _words(chart: Chart, curves: Sequence[Curve]) -> str:
-    end = max((curve.points[-1][0] for curve in curves if curve.points), default=0.0)
-    ending = [curve for curve in curves if curve.points and curve.points[-1][0] == end]
-    last = [f"{curve.label}: {curve.points[-1][1]:.4g}" for curve in ending]
+    last = [f"{curve.label}: {curve.points[-1][1]:.4g}" for curve in ending(curves)]
     return f"{chart.title}. Last values: {'; '.join(last)}" if last else chart.title

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from nas_lightning.reports.chart import Chart, Curve, draw_chart, draw_legend, thin
+from nas_lightning.reports.chart import Chart, Curve, draw_chart, draw_legend, ending, thin
 from nas_lightning.reports.measure import Measure
 from nas_lightning.reports.palette import Paint, palette
 from nas_lightning.reports.records import AlphaCurve, Points, TrialScore
@@ -120,17 +120,14 @@ def draw_trials(
 def _draw_panel(
     frame: Chart, choice: str, curves: Sequence[AlphaCurve], paints: Mapping[str, Paint]
 ) -> str:
-    end = max(curve.points[-1][0] for curve in curves)
-    left = [curve for curve in curves if curve.points[-1][0] == end]  # the others were dropped
-    leader = max(left, key=lambda curve: curve.points[-1][1])
-    weight = leader.points[-1][1]
-    is_alone = sum(curve.points[-1][1] == weight for curve in left) == 1
-    key = ((f"{leader.option} {weight:.2f}", paints[leader.option]),) if is_alone else ()
+    lines = [Curve(c.option, c.points, paints[c.option], width=1.3) for c in curves]
+    left = ending(lines)
+    highest = max(line.points[-1][1] for line in left)
+    leader, *equals = [line for line in left if line.points[-1][1] == highest]
+    key = () if equals else ((f"{leader.label} {highest:.2f}", leader.paint),)
+    others = [line for line in lines if line is not leader]
     chart = replace(frame, title=readable(choice), key=key)
-    others = [curve for curve in curves if curve is not leader]
-    lines = [Curve(c.option, c.points, paints[c.option], width=1.3) for c in others]
-    lead = Curve(leader.option, leader.points, paints[leader.option], width=2.6)
-    return draw_chart(chart, [*lines, lead])
+    return draw_chart(chart, [*others, replace(leader, width=2.6)])
 
 
 def _draw_kind(kind: str, metrics: Mapping[str, Points]) -> str:
