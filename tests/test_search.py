@@ -287,3 +287,11 @@ def test_a_search_that_breaks_down_later_names_the_last_good_checkpoint(
     error = f"error: the training loss became nan; the last good checkpoint is {good}\n"
     assert capsys.readouterr().err == error
     assert torch.load(good, weights_only=True)["epoch"] == 0
+
+
+def test_a_search_without_assertions_reads_its_data_all_the_same(tmp_path):
+    command = [sys.executable, "-O", "-m", "nas_lightning.search", *TINY]
+    command += ["retrain=false", "strategy.epochs=1", f"hydra.run.dir={tmp_path / 'run'}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "result.json").is_file()

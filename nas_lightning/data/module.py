@@ -113,7 +113,7 @@ class ImageDataModule(Stage):
         Raises:
             ValueError: if the source finds the data wanting, or they do not fit the arguments.
         """
-        assert self._loaded is not None
+        _ = self._loaded  # reads at the first use
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
