@@ -29,9 +29,9 @@ from nas_lightning.data.arrays import ArrayImages  # noqa: E402
 from nas_lightning.data.augmentation import Augmentation  # noqa: E402
 from nas_lightning.data.batches import Place  # noqa: E402
 from nas_lightning.data.module import ImageDataModule  # noqa: E402
-from nas_lightning.modules.supernet import SupernetModule  # noqa: E402
 from nas_lightning.search_spaces.darts import DartsSpace  # noqa: E402
 from nas_lightning.strategies.darts import Darts  # noqa: E402
+from nas_lightning.training.supernet import SupernetModule  # noqa: E402
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from nas_lightning import search
+from nas_lightning.cli.entry import main as command
 
 IMAGES = 704  # of the digits that a search trains children on in an epoch: 11 batches of 64
 SMALL = ("child.scale.channels=4", "child.scale.cells=3")
@@ -114,7 +114,7 @@ def run(folder: Path, pair: Pair, seed: int, children: int, overrides: Sequence[
         *overrides,
     ]
     with contextlib.redirect_stdout(io.StringIO()):
-        search.main()
+        command()
 
 
 def told(folder: Path) -> list[dict[str, Any]]:

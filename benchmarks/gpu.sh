@@ -16,10 +16,10 @@ nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv || true
 STATUS=0
 "$PYTHON" -m pytest -q -m gpu tests || STATUS=1
 "$PYTHON" benchmarks/gpu_step.py || STATUS=1
-"$PYTHON" -m nas_lightning.search hardware=gpu callbacks=silent \
+"$PYTHON" -m nas_lightning search hardware=gpu callbacks=silent \
     hydra.run.dir="$OUT/gpu-$(date +%s)" || STATUS=1
 if [ "$NUM" -gt 1 ]; then
-    "$PYTHON" -m nas_lightning.search hardware=ddp callbacks=silent data.batch_size=$((NUM * 32)) \
+    "$PYTHON" -m nas_lightning search hardware=ddp callbacks=silent data.batch_size=$((NUM * 32)) \
         hydra.run.dir="$OUT/ddp-$(date +%s)" || STATUS=1
 fi
 exit $STATUS

@@ -20,11 +20,11 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from nas_lightning import search
-from nas_lightning.build import make
+from nas_lightning.cli.entry import main as command
+from nas_lightning.config.making import make
+from nas_lightning.config.paths import config_dir
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.evaluation.table_file import read_table
-from nas_lightning.paths import config_dir
 
 STRATEGIES = ("darts", "gdas", "snas", "pc_darts", "drnas", "enas", "random_sharing")
 LEAST = {"drnas": 4, "pc_darts": 2}  # epochs of a trial run that has every stage
@@ -49,7 +49,7 @@ def run(strategy: str, epochs: int, arguments: argparse.Namespace, folder: Path)
     if strategy == "enas":
         sys.argv += ["strategy.steps=10", "strategy.aggregate=10"]
     with contextlib.redirect_stdout(io.StringIO()):
-        search.main()
+        command()
     return dict(json.loads((folder / "result.json").read_text()))
 
 

@@ -20,10 +20,10 @@ from unittest.mock import patch
 
 from omegaconf import OmegaConf
 
-from nas_lightning import search
-from nas_lightning.build import make
-from nas_lightning.modules.hardware import Hardware
-from nas_lightning.paths import config_dir
+from nas_lightning.cli.entry import main as command
+from nas_lightning.config.making import make
+from nas_lightning.config.paths import config_dir
+from nas_lightning.training.hardware import Hardware
 
 SPACES = ("planted_cells", "planted_layers")
 # They train on one batch a step, of 4,096 images an epoch.
@@ -83,7 +83,7 @@ def run(space: str, strategy: str, seed: int, samples: int, root: Path) -> dict:
         whole = Hardware.trainer
         short = whole if is_black_box(strategy) else partialmethod(whole, limit_val_batches=1)
         with contextlib.redirect_stdout(io.StringIO()), patch.object(Hardware, "trainer", short):
-            search.main()
+            command()
     return dict(json.loads((folder / "result.json").read_text()))
 
 

@@ -10,13 +10,13 @@ import argparse
 from random import Random
 
 import torch
+from planted_problem.images import planted
+from planted_problem.problem import BRIGHTNESS
+from planted_problem.spaces import Planted, PlantedCells, PlantedLayers
 from torch.nn.functional import cross_entropy
 
 from nas_lightning.core.choices import Mixture
-from nas_lightning.core.planted import BRIGHTNESS
 from nas_lightning.core.scale import Scale
-from nas_lightning.data.planted import planted
-from nas_lightning.search_spaces.planted import Planted, PlantedCells, PlantedLayers
 
 LR, MOMENTUM, BATCH = 0.05, 0.9, 32
 KINDS = ("right view", "other view", "brightness")

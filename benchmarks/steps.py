@@ -15,11 +15,11 @@ import torch
 from lightning.pytorch.plugins import Precision
 from omegaconf import OmegaConf
 
-from nas_lightning.build import make
+from nas_lightning.config.making import make
+from nas_lightning.config.paths import config_dir
 from nas_lightning.core.scale import Scale
-from nas_lightning.modules.supernet import SupernetModule
-from nas_lightning.paths import config_dir
 from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.training.supernet import SupernetModule
 
 NAMES = ("darts", "gdas", "snas", "pc_darts", "drnas", "p_darts", "enas", "random_sharing",
          "proxyless")  # fmt: skip

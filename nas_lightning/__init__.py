@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nas_lightning.core.markers import OneOf, Optional, Repeat
-    from nas_lightning.load import load_child
+    from nas_lightning.deployment.load import load_child
+    from nas_lightning.networks.markers import OneOf, Optional, Repeat
 
 __all__ = ["OneOf", "Optional", "Repeat", "__version__", "load_child"]
 
@@ -13,11 +13,11 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     if name == "load_child":
-        from nas_lightning.load import load_child
+        from nas_lightning.deployment.load import load_child
 
         return load_child
     if name in __all__:
-        from nas_lightning.core import markers
+        from nas_lightning.networks import markers
 
         return getattr(markers, name)
     raise AttributeError(f"module 'nas_lightning' has no attribute '{name}'")

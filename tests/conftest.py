@@ -5,13 +5,25 @@ import io
 import os
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import pytest
 import quick_job
 import torch
 from command import PUBLISHED, RANDOM, TINY_RANDOM, run, search_into
 
-from nas_lightning import cli
+from nas_lightning.cli import command as cli
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True, scope="session")
+def importable():
+    """Lets the processes that tests start import what the tests import."""
+    paths = [str(Path(__file__).with_name("support")), str(ROOT / "benchmarks")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -130,7 +142,7 @@ def shown(tmp_path_factory, offline):
         f"+logger.{method}_fails={{_target_: failing_logger.FailingLogger, method: {method}}}"
         for method in METHODS
     ]
-    with warnings_of("nas_lightning.callbacks.guard") as told:
+    with warnings_of("nas_lightning.loggers.guard") as told:
         search_into(folder, "logger=[wandb,tensorboard]", "logger.wandb.tags=[quick]", *failing)
     (folder.parent / "told.txt").write_text("\n".join(told))
     return folder

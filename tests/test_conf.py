@@ -11,9 +11,10 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from nas_lightning import build, schema
+from nas_lightning.config import schema
+from nas_lightning.config.making import make
+from nas_lightning.config.paths import config_dir
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.paths import config_dir
 
 CONF = config_dir()
 PRIMARIES = sorted(CONF.glob("*.yaml"))
@@ -192,10 +193,10 @@ def test_a_recipe_of_the_literature_can_be_composed(hydra_of_the_package: None, 
 @pytest.mark.parametrize("path", sorted(CONF.glob("experiment/*.yaml")), ids=name_of)
 def test_the_parts_of_a_recipe_fit_each_other(hydra_of_the_package: None, path: Path) -> None:
     cfg = compose("search", [f"experiment={path.stem}"])
-    space = build.make(cfg.search_space, "search_space", kind=SearchSpace)
-    strategy = build.make(cfg.strategy, "strategy", space=space, seed=0)
-    build.make(cfg.data, "data", seed=0)
-    child = build.make(cfg.child, "child")
+    space = make(cfg.search_space, "search_space", kind=SearchSpace)
+    strategy = make(cfg.strategy, "strategy", space=space, seed=0)
+    make(cfg.data, "data", seed=0)
+    child = make(cfg.child, "child")
     assert (strategy.epochs, child.epochs) == (cfg.strategy.epochs, cfg.child.epochs)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from command import TINY, result, rows, run
 
-from nas_lightning.modules.supernet import SupernetModule
+from nas_lightning.training.supernet import SupernetModule
 
 pytestmark = [
     pytest.mark.gpu,

@@ -79,17 +79,17 @@ def test_the_wheel_carries_the_benchmark_tables(installed: Path) -> None:
 def test_the_installed_package_finds_its_own_configuration(
     installed: Path, python_there: Callable[..., str]
 ) -> None:
-    code = "from nas_lightning.paths import config_dir; print(config_dir())"
+    code = "from nas_lightning.config.paths import config_dir; print(config_dir())"
     assert python_there("-c", code) == str(installed / "nas_lightning" / "conf")
 
 
 def test_the_installed_command_explains_its_groups(python_there: Callable[..., str]) -> None:
-    assert "*darts" in python_there("-m", "nas_lightning.search", "--help")
+    assert "*darts" in python_there("-m", "nas_lightning", "search", "--help")
 
 
 def test_the_installed_search_runs_from_another_folder(python_there: Callable[..., str]) -> None:
     folder = "hydra.run.dir=run"
-    python_there("-m", "nas_lightning.search", folder, *TINY)
+    python_there("-m", "nas_lightning", "search", folder, *TINY)
     check = "import json; print(json.load(open('run/result.json'))['versions']['nas_lightning'])"
     assert python_there("-c", check) == nas_lightning.__version__
 
@@ -134,11 +134,11 @@ def test_the_wheel_declares_the_commands(installed: Path) -> None:
     (entries,) = installed.glob("*.dist-info/entry_points.txt")
     assert entries.read_text().splitlines() == [
         "[console_scripts]",
-        "nas-benchmark = nas_lightning.benchmark:main",
-        "nas-measure = nas_lightning.measure:main",
-        "nas-search = nas_lightning.search:main",
-        "nas-show = nas_lightning.show:main",
-        "nas-train = nas_lightning.train:main",
+        "nas-benchmark = nas_lightning.cli.entry:main",
+        "nas-measure = nas_lightning.cli.entry:main",
+        "nas-search = nas_lightning.cli.entry:main",
+        "nas-show = nas_lightning.cli.entry:main",
+        "nas-train = nas_lightning.cli.entry:main",
     ]
 
 

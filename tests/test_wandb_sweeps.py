@@ -8,8 +8,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
-from nas_lightning import schema
-from nas_lightning.paths import config_dir
+from nas_lightning.config import schema
+from nas_lightning.config.paths import config_dir
 
 SWEEPS = sorted((config_dir() / "sweep").glob("*.yaml"))
 METHODS = {"grid", "random", "bayes"}

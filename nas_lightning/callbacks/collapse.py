@@ -11,8 +11,8 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from nas_lightning.core.decisions import Decision
-from nas_lightning.core.relaxations import is_even
-from nas_lightning.modules.supernet import SupernetModule
+from nas_lightning.strategies.relaxations import is_even
+from nas_lightning.training.supernet import SupernetModule
 
 __all__ = ["CollapseSentinel", "parameter_free_share"]
 

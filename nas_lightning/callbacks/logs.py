@@ -9,8 +9,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from nas_lightning.callbacks.atomic import naming_full_disk, write_text
-from nas_lightning.modules.supernet import SupernetModule
+from nas_lightning.files import naming_full_disk, write_text
+from nas_lightning.training.supernet import SupernetModule
 
 __all__ = ["AlphaLog", "GenotypeLog", "MetricsLog", "csv_text"]
 

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from nas_lightning.core.relaxations import is_even
-from nas_lightning.modules.supernet import SupernetModule
+from nas_lightning.strategies.relaxations import is_even
+from nas_lightning.training.supernet import SupernetModule
 
 __all__ = ["Progress"]
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 from torch import Tensor
 
-__all__ = ["NO", "YES", "Branch", "Choice", "Factor", "Mixture"]
+__all__ = ["NO", "YES", "Branch", "Choice", "Factor", "Mixture", "factors_value", "may_run"]
 
 NO, YES = "no", "yes"  # options of a skip, in this order
 
@@ -103,3 +104,36 @@ class Mixture:
         """Returns the same mixture with the device and type of another tensor."""
         added = None if self.added is None else self.added.to(other)
         return Mixture(self.weights.to(other), self.support, added)
+
+
+def factors_value(
+    factors: Sequence[Factor], rows: Sequence[Sequence[Tensor]], support: Sequence[Sequence[int]]
+) -> Tensor | None:
+    """Returns the product of factors, one without factors, or None where nothing may run.
+
+    Args:
+        factors: what is multiplied.
+        rows: the mixture's weights as scalars.
+        support: the mixture's support.
+    """
+    if not may_run(factors, support):
+        return None
+    values = [_value(factor, rows[factor.choice]) for factor in factors]
+    return prod(values[1:], start=values[0]) if values else rows[0][0].new_ones(())
+
+
+def may_run(factors: Sequence[Factor], support: Sequence[Sequence[int]]) -> bool:
+    """Returns whether every factor has an option in the support that it does not rule out."""
+    return all(
+        any(factor.coefficients[option] != 0.0 for option in support[factor.choice])
+        for factor in factors
+    )
+
+
+def _value(factor: Factor, row: Sequence[Tensor]) -> Tensor:
+    terms = [
+        weight if coefficient == 1.0 else coefficient * weight
+        for coefficient, weight in zip(factor.coefficients, row, strict=False)
+        if coefficient != 0.0
+    ]
+    return sum(terms[1:], start=terms[0])

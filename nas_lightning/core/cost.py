@@ -20,8 +20,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.core.cell import factors_value
-from nas_lightning.core.choices import Factor, Mixture
+from nas_lightning.core.choices import Factor, Mixture, factors_value
 
 __all__ = ["QUANTITIES", "Cost", "Elastic", "Term", "Weighted", "count_cost", "trace_cost"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nas_lightning.data.parts import Parts
 from nas_lightning.data.pixels import as_images
+from nas_lightning.data.raw_split import Parts
 
 SHAPE = (3, 32, 32)
 LARGEST = 1_000_000_000

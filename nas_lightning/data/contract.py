@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from nas_lightning.data.loaded import Arrays
-from nas_lightning.data.stage import Stage
+from nas_lightning.data.view import Stage
 
 __all__ = ["RunData"]
 

@@ -8,7 +8,7 @@ from nas_lightning.data.cifar import has_batches, read_cifar
 from nas_lightning.data.idx import idx_files, read_idx_folder
 from nas_lightning.data.matlab import mat_files, read_mat_files
 from nas_lightning.data.npz import read_npz
-from nas_lightning.data.parts import Parts, as_arrays
+from nas_lightning.data.raw_split import Parts, as_arrays
 from nas_lightning.data.tables import TableOptions, from_datasets, read_parquet, read_tables
 
 SAVED = ("dataset_dict.json", "dataset_info.json")

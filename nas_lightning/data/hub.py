@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nas_lightning.data.arrays import ImageArrays
-from nas_lightning.data.parts import as_arrays
+from nas_lightning.data.raw_split import as_arrays
 from nas_lightning.data.sources import folder
 from nas_lightning.data.tables import Table, TableOptions, from_datasets, read_tables
 

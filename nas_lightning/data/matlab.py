@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_lightning.data.parts import Parts
 from nas_lightning.data.pixels import as_images
+from nas_lightning.data.raw_split import Parts
 
 TRAIN, TEST = "train_32x32.mat", "test_32x32.mat"
 

@@ -23,8 +23,8 @@ from nas_lightning.data.check import check
 from nas_lightning.data.loaded import Arrays, Loaded
 from nas_lightning.data.readable import WAYS, readable
 from nas_lightning.data.split import split_hash, strata, stratified_split, stratified_subset
-from nas_lightning.data.stage import Stage
 from nas_lightning.data.targets import fit
+from nas_lightning.data.view import Stage
 
 
 class ImageDataModule(Stage):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_lightning.data.parts import Parts
 from nas_lightning.data.pixels import as_images
+from nas_lightning.data.raw_split import Parts
 
 IMAGES = ("x", "image", "images", "img", "imgs", "data", "pixels")
 LABELS = ("y", "label", "labels", "target", "targets", "classes")

@@ -17,8 +17,8 @@ from nas_lightning.data.files import (
     most_common_channels,
     most_common_size,
 )
-from nas_lightning.data.parts import Parts
 from nas_lightning.data.pixels import as_images
+from nas_lightning.data.raw_split import Parts
 
 if TYPE_CHECKING:
     import pyarrow as pa

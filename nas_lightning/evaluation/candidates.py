@@ -12,11 +12,11 @@ import lightning as L
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.strategy import Trial
 from nas_lightning.data.contract import RunData
-from nas_lightning.data.stage import Stage
+from nas_lightning.data.view import Stage
 from nas_lightning.evaluation.budgets import trained_epochs
-from nas_lightning.modules.child import ChildModule, ChildRecipe, build_child
-from nas_lightning.modules.meter import CostMeter
-from nas_lightning.modules.task import Task
+from nas_lightning.training.child import ChildModule, ChildRecipe, build_child
+from nas_lightning.training.cost_meter import CostMeter
+from nas_lightning.training.task import Task
 
 __all__ = ["Candidates", "measured", "stage_samples", "train_candidate"]
 

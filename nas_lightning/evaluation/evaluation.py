@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 
 from nas_lightning.core.strategy import Trial
-from nas_lightning.modules.meter import CostMeter
+from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["Evaluation"]
 

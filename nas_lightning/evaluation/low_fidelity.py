@@ -13,7 +13,7 @@ from nas_lightning.evaluation.candidates import (
     train_candidate,
 )
 from nas_lightning.evaluation.evaluation import Evaluation
-from nas_lightning.modules.meter import CostMeter
+from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["LowFidelity"]
 

@@ -12,7 +12,7 @@ from nas_lightning.evaluation.budgets import trained_epochs
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.synthetic import SYNTHETIC, synthetic_table
 from nas_lightning.evaluation.table_file import read_table
-from nas_lightning.modules.meter import CostMeter
+from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["TabularEvaluation"]
 

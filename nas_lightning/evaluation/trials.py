@@ -9,7 +9,7 @@ from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.journal import Journal
-from nas_lightning.modules.meter import CostMeter
+from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["best_trial", "check_fit", "chosen_trial", "finished", "run_trials"]
 

@@ -14,8 +14,8 @@ from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.candidates import Candidates
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.proxies import PROXIES
-from nas_lightning.modules.child import build_child
-from nas_lightning.modules.meter import CostMeter
+from nas_lightning.training.child import build_child
+from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["ZeroCost", "first_batch", "proxy_value"]
 

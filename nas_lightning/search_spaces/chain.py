@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from nas_lightning.core.chain_network import ChainLayer, ChainNetwork, ChainWiring
 from nas_lightning.core.choices import NO, YES, Choice
 from nas_lightning.core.decisions import Decision
-from nas_lightning.core.elastic import Size
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.networks.elastic import Size
+from nas_lightning.search_spaces.chain_network import ChainLayer, ChainNetwork, ChainWiring
 
 __all__ = ["ChainSpace"]
 

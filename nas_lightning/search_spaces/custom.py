@@ -10,9 +10,9 @@ from nas_lightning.core.choices import Choice, Mixture
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
-from nas_lightning.core.markers import OneOf, Optional, Repeat, marks, mixing
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.networks.markers import OneOf, Optional, Repeat, marks, mixing
 
 __all__ = ["CustomSpace", "example"]
 

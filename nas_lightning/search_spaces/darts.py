@@ -11,18 +11,23 @@ from itertools import combinations
 
 from torch import Tensor
 
-from nas_lightning.core.cell import Cell
 from nas_lightning.core.choices import Branch, Choice, Factor, Mixture
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
-from nas_lightning.core.network import CellNetwork, MakeCell
-from nas_lightning.core.normalization import Norm
-from nas_lightning.core.notation import CellText, inputs_of_nodes, read_darts_text, write_darts_text
-from nas_lightning.core.operations import OPERATIONS, Operation, build_operation
-from nas_lightning.core.partial import BYPASS, Bypass, partial_channels
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.cell import Cell
+from nas_lightning.networks.cell_network import CellNetwork, MakeCell
+from nas_lightning.networks.operations import OPERATIONS, Operation, build_operation
+from nas_lightning.networks.partial import BYPASS, Bypass, partial_channels
+from nas_lightning.search_spaces.notation import (
+    CellText,
+    inputs_of_nodes,
+    read_darts_text,
+    write_darts_text,
+)
 
 __all__ = ["DARTS_OPS", "DartsSpace"]
 

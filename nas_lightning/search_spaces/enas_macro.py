@@ -20,9 +20,9 @@ from torch import nn
 from nas_lightning.core.choices import NO, YES, Choice
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
-from nas_lightning.core.macro_network import LayerChoices, MacroNetwork, thirds
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.search_spaces.macro_network import LayerChoices, MacroNetwork, thirds
 
 __all__ = ["MACRO_OPS", "EnasMacroSpace"]
 

@@ -2,7 +2,7 @@
 
 Source: Pham et al., ENAS, 2018 (arXiv:1802.03268), section 2.4, and the official code. A cell has
 five nodes; each adds two operations, out of five, on two earlier states. See
-`nas_lightning.core.blocks` for choices, decisions and ids.
+`nas_lightning.search_spaces.blocks` for choices, decisions and ids.
 
 Params are shared as in the official code: each node, half (x or y), operation and input has its
 own, whatever the rest of the cell; so has each of the stacked cells. The paper's text leaves the
@@ -23,11 +23,11 @@ are not those of the cell in the official script: with its auxiliary head that h
 
 from collections.abc import Sequence
 
-from nas_lightning.core.blocks import KINDS, BlockSpace
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.normalization import Norm
-from nas_lightning.core.operations import Operation, Skip, relu_conv_norm
 from nas_lightning.core.scale import Scale
+from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.operations import Operation, Skip, relu_conv_norm
+from nas_lightning.search_spaces.blocks import KINDS, BlockSpace
 
 __all__ = ["ENAS_OPS", "EnasMicroSpace"]
 

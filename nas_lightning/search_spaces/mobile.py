@@ -3,7 +3,7 @@
 Sources: Tan et al., MnasNet, 2019 (arXiv:1807.11626) and Cai et al., ProxylessNAS, 2019
 (arXiv:1812.00332) for stages and choices; Sandler et al., MobileNetV2, 2018 (arXiv:1801.04381)
 for the blocks. Deliberate differences: the choices of a block share params, as in Single-Path NAS
-(see `core.elastic`), where ProxylessNAS holds each of the six operations apart; and with
+(see `networks.elastic`), where ProxylessNAS holds each of the six operations apart; and with
 scale.stem=cifar stem and first stage keep the resolution, so that small images have maps left.
 """
 
@@ -13,21 +13,21 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_lightning.core.cell import DropPath
 from nas_lightning.core.choices import NO, YES, Choice, Factor, Mixture
 from nas_lightning.core.decisions import Decision
-from nas_lightning.core.elastic import (
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.graph import Edge, Graph
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.cell import DropPath
+from nas_lightning.networks.elastic import (
     ElasticConv,
     ElasticDepthwise,
     ElasticNorm,
     Size,
     total_weight,
 )
-from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.graph import Edge, Graph
-from nas_lightning.core.normalization import Norm
-from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import SearchSpace
 
 __all__ = ["MobileSpace"]
 

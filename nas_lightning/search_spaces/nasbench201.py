@@ -12,15 +12,15 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from nas_lightning.core.cell import Cell, DropPath, branch_weights
 from nas_lightning.core.choices import Branch, Choice, Factor, Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
-from nas_lightning.core.normalization import Norm
-from nas_lightning.core.operations import Operation, Skip, State, build_operation
-from nas_lightning.core.partial import BYPASS, Bypass, partial_channels
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.cell import Cell, DropPath, branch_weights
+from nas_lightning.networks.operations import Operation, Skip, State, build_operation
+from nas_lightning.networks.partial import BYPASS, Bypass, partial_channels
 
 __all__ = ["NASBENCH201_OPS", "NasBench201Space"]
 

@@ -2,7 +2,7 @@
 
 Sources: Zoph et al., NASNet, 2018 (arXiv:1707.07012), section 3, and Real et al., AmoebaNet, 2019
 (arXiv:1802.01548), section 3.1. Five blocks a cell; each chooses two earlier states, one of 13
-operations for each, and addition or concatenation. See `nas_lightning.core.blocks` for choices,
+operations for each, and addition or concatenation. See `search_spaces.blocks` for choices,
 decisions and ids.
 
 Deliberate differences: the 3x3 dilated convolution is depthwise separable, as in DARTS and NNI; a
@@ -21,10 +21,10 @@ first input, the stem, at the stem's width (18,304). DARTS's transcription, ours
 
 from collections.abc import Sequence
 
-from nas_lightning.core.blocks import KINDS, BlockSpace
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.notation import CellText, read_darts_text, write_darts_text
 from nas_lightning.core.scale import Scale
+from nas_lightning.search_spaces.blocks import KINDS, BlockSpace
+from nas_lightning.search_spaces.notation import CellText, read_darts_text, write_darts_text
 
 __all__ = ["NASNET_OPS", "NasnetSpace"]
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nas_lightning.core.alphas import AlphaStrategy
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.strategies.alphas import AlphaStrategy
 
 __all__ = ["Darts"]
 

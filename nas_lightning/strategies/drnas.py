@@ -12,14 +12,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nas_lightning.core.alphas import AlphaStrategy, share_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.relaxations import dirichlet, divergence_from_flat
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.stages import check_kept, keep_best, stage_of
 from nas_lightning.core.strategy import Stage
+from nas_lightning.strategies.alphas import AlphaStrategy, share_of
+from nas_lightning.strategies.relaxations import dirichlet, divergence_from_flat
+from nas_lightning.strategies.stages import check_kept, keep_best, stage_of
 
 __all__ = ["DrNas"]
 

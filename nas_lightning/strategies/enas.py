@@ -5,7 +5,7 @@ paper leaves open: the entropy is added to the reward, the baseline moves before
 are drawn towards a share by a divergence (its sum over a layer, its mean over layers), the reward
 is the accuracy on one validation batch with that batch's statistics.
 
-Deliberate differences. The controller is the one of `core.controller`: softmaxes start even (the
+Deliberate differences. The controller is that of `strategies.controller`: softmaxes start even (the
 code leans towards the first two operations) and an earlier state is chosen by a plain softmax (the
 code's cells attend to anchors). The baseline begins at the first reward, not at 0. The entropy is
 that of each decision's whole softmax (so in the code for cells; the one for the macro space has the
@@ -24,14 +24,14 @@ import torch
 from torch import Tensor
 
 from nas_lightning.core.choices import Mixture
-from nas_lightning.core.controller import Controller, skipping_layer
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.policy import Given
 from nas_lightning.core.search_context import Batch, SearchContext, listed
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.strategy import OneShotStrategy
+from nas_lightning.strategies.controller import Controller, skipping_layer
+from nas_lightning.strategies.policy import Given
 
 __all__ = ["Enas"]
 
@@ -52,11 +52,11 @@ class Enas(OneShotStrategy):
         op_tanh_constant: limit of the logits of operations, above 0; None takes `tanh_constant`.
             The code for cells has 0.44, and 1.1 for inputs.
         shared_heads: whether decisions of the same kind share a softmax, as in the code; with
-            their own, they part sooner (see `core.controller`).
+            their own, they part sooner (see `strategies.controller`).
         entropy_weight: weight of the entropy in the reward, at least 0.
         baseline_decay: share of the moving baseline that is kept, in [0, 1).
         skip_target: wanted share of skips from earlier layers that are taken, in (0, 1); like its
-            weight without effect on a space that has none (see `core.controller`).
+            weight without effect on a space that has none (see `strategies.controller`).
         skip_weight: weight of the divergence from it, at least 0.
         samples: genotypes drawn and measured at the end, at least 1; the best one counts.
         params_optimizer: how the supernet's params are moved.

@@ -15,11 +15,11 @@ becomes (g_c - s) / g_c times the other one, edge by edge: a sample is compared 
 gives ones everywhere, instead of zeros. It also moves the logits of an edge that drew "none".
 """
 
-from nas_lightning.core.alphas import AlphaStrategy, linear, restricted
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.relaxations import hard_weights
 from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.strategies.alphas import AlphaStrategy, linear, restricted
+from nas_lightning.strategies.relaxations import hard_weights
 
 __all__ = ["Gdas"]
 

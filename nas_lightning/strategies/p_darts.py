@@ -15,14 +15,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from nas_lightning.core.alphas import AlphaStrategy, share_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import SearchContext
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.stages import check_kept, keep_best, stage_of
 from nas_lightning.core.strategy import Stage
+from nas_lightning.strategies.alphas import AlphaStrategy, share_of
+from nas_lightning.strategies.stages import check_kept, keep_best, stage_of
 
 __all__ = ["PDarts", "dropout_at"]
 

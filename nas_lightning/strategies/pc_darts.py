@@ -9,12 +9,12 @@ the warm-up of it.
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.core.alphas import AlphaStrategy, share_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.relaxations import masked_softmax, normalised_edges, same_group
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Stage
+from nas_lightning.strategies.alphas import AlphaStrategy, share_of
+from nas_lightning.strategies.relaxations import masked_softmax, normalised_edges, same_group
 
 __all__ = ["PcDarts"]
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nas_lightning.core.controller import Controller
-from nas_lightning.core.policy import Allowed, IndependentPolicy
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+from nas_lightning.strategies.controller import Controller
+from nas_lightning.strategies.policy import Allowed, IndependentPolicy
 
 __all__ = ["Batch", "PolicyGradient"]
 

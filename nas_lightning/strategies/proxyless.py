@@ -9,12 +9,12 @@ searches.
 import torch
 from torch import Tensor
 
-from nas_lightning.core.alphas import AlphaStrategy, share_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.relaxations import hard_weights, masked_softmax
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.strategies.alphas import AlphaStrategy, share_of
+from nas_lightning.strategies.relaxations import hard_weights, masked_softmax
 
 __all__ = ["Proxyless"]
 

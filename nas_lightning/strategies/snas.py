@@ -7,12 +7,12 @@ the temperature falls on an exponential curve between two given values.
 
 from torch import Tensor
 
-from nas_lightning.core.alphas import AlphaStrategy
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.cost import QUANTITIES
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
+from nas_lightning.strategies.alphas import AlphaStrategy
 
 __all__ = ["Snas"]
 

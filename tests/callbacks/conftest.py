@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from nas_lightning.core.scale import Scale
-from nas_lightning.modules.supernet import SupernetModule
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.darts import Darts
+from nas_lightning.training.supernet import SupernetModule
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nas_lightning.callbacks import cost
-from nas_lightning.modules.meter import CostMeter
+from nas_lightning.callbacks import cost_timer as cost
+from nas_lightning.training.cost_meter import CostMeter
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import errno
 import pytest
 import torch
 
-from nas_lightning.callbacks.atomic import NoRoomError
-from nas_lightning.callbacks.files import (
+from nas_lightning.callbacks.checkpoint_io import (
     AtomicCheckpointIO,
     best_or_last,
     resumable,
     write_text,
 )
+from nas_lightning.files import NoRoomError
 
 
 class Kill(BaseException):
@@ -26,7 +26,7 @@ def killed_after_half(monkeypatch):
         path.write_bytes(b"half")
         raise Kill
 
-    monkeypatch.setattr("nas_lightning.callbacks.files.torch.save", save)
+    monkeypatch.setattr("nas_lightning.callbacks.checkpoint_io.torch.save", save)
 
 
 def test_a_text_is_written_with_its_folders(tmp_path):
@@ -62,7 +62,7 @@ def test_a_full_disk_is_named_and_leaves_the_old_checkpoint(tmp_path, monkeypatc
         path.write_bytes(b"half")
         raise error
 
-    monkeypatch.setattr("nas_lightning.callbacks.files.torch.save", save)
+    monkeypatch.setattr("nas_lightning.callbacks.checkpoint_io.torch.save", save)
     path = tmp_path / "last.ckpt"
     path.write_bytes(b"old")
     message = rf"{path} cannot be written \((No space|unexpected pos).* MiB are free there\); make"

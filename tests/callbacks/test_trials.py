@@ -1,6 +1,6 @@
 """metrics.csv of a black-box search."""
 
-from nas_lightning.callbacks.trials import TrialLog
+from nas_lightning.callbacks.trial_log import TrialLog
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.strategy import Trial
 

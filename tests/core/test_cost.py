@@ -9,9 +9,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas_lightning.core.choices import Factor, Mixture
 from nas_lightning.core.cost import QUANTITIES, Cost, Term, count_cost, trace_cost
-from nas_lightning.core.normalization import BatchNorm
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import child_cost, uniform_mixture
+from nas_lightning.networks.batch_norm import BatchNorm
 from nas_lightning.search_spaces.darts import DartsSpace
 
 SCALE = Scale(4, 3, input_shape=(3, 32, 32), num_outputs=5)

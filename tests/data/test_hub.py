@@ -10,9 +10,9 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_object
 
-from nas_lightning import schema
+from nas_lightning.config import schema
+from nas_lightning.config.paths import config_dir
 from nas_lightning.data.hub import hub
-from nas_lightning.paths import config_dir
 
 NAMED = ("cifar10", "cifar100", "fashion_mnist", "svhn")
 

@@ -16,13 +16,13 @@ from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.evaluation.pareto import pareto_front
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.evaluation.trials import best_trial, check_fit, run_trials
-from nas_lightning.modules.child import ChildRecipe
-from nas_lightning.modules.hardware import Hardware
-from nas_lightning.modules.task import Classification
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.strategies.random_search import RandomSearch
 from nas_lightning.strategies.successive_halving import SuccessiveHalving
+from nas_lightning.training.child import ChildRecipe
+from nas_lightning.training.hardware import Hardware
+from nas_lightning.training.task import Classification
 
 SPACE = DartsSpace(nodes=1)
 SCALE = Scale(4, 4, flavour="child", input_shape=(1, 8, 8), num_outputs=10)

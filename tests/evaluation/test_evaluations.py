@@ -10,11 +10,11 @@ from nas_lightning.data.sources import digits
 from nas_lightning.evaluation.candidates import Candidates
 from nas_lightning.evaluation.full import FullTraining
 from nas_lightning.evaluation.low_fidelity import LowFidelity
-from nas_lightning.modules.child import ChildRecipe
-from nas_lightning.modules.hardware import Hardware
-from nas_lightning.modules.task import Classification
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.random_search import RandomSearch
+from nas_lightning.training.child import ChildRecipe
+from nas_lightning.training.hardware import Hardware
+from nas_lightning.training.task import Classification
 
 SPACE = DartsSpace(nodes=1)
 TRIAL = RandomSearch(SPACE, 0).ask(0)

@@ -10,8 +10,8 @@ from nas_lightning.evaluation.objectives import (
     MinimumDescriptionLength,
     WeightedProduct,
 )
-from nas_lightning.modules.task import Classification, Regression
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+from nas_lightning.training.task import Classification, Regression
 
 SPACE = NasBench201Space()
 

@@ -9,9 +9,9 @@ from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.evaluation.trials import best_trial, check_fit, chosen_trial, run_trials
-from nas_lightning.modules.meter import CostMeter
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.random_search import RandomSearch
+from nas_lightning.training.cost_meter import CostMeter
 
 SPACE = DartsSpace(nodes=1)
 SAMPLES = 100

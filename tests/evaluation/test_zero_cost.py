@@ -17,10 +17,10 @@ from nas_lightning.evaluation.proxies import PROXIES
 from nas_lightning.evaluation.proxy_study import correlations, study
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.evaluation.zero_cost import ZeroCost
-from nas_lightning.modules.child import ChildRecipe
-from nas_lightning.modules.hardware import Hardware
-from nas_lightning.modules.task import Classification
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+from nas_lightning.training.child import ChildRecipe
+from nas_lightning.training.hardware import Hardware
+from nas_lightning.training.task import Classification
 
 SPACE = NasBench201Space()
 SCALE = Scale(4, 5, flavour="child", input_shape=(1, 8, 8), num_outputs=10)

@@ -12,12 +12,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from nas_lightning.build import make
+from nas_lightning.config.making import make
+from nas_lightning.config.paths import config_dir
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.decisions import is_active
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import child_cost, crop, inherit, uniform_mixture
-from nas_lightning.paths import config_dir
 from nas_lightning.reports.drawing import describe, draw
 
 FILES = sorted((config_dir() / "search_space").glob("*.yaml"))

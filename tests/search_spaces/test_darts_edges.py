@@ -4,10 +4,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from nas_lightning.build import make
+from nas_lightning.config.making import make
+from nas_lightning.config.paths import config_dir
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.search_space import uniform_mixture
-from nas_lightning.paths import config_dir
 from nas_lightning.search_spaces.darts import DartsSpace
 
 EVERY_EDGE = {f"{k}/edge_{s}_2": ["noise"] for k in ("normal", "reduction") for s in (0, 1)}

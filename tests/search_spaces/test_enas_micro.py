@@ -3,8 +3,8 @@ from random import Random
 import pytest
 from omegaconf import OmegaConf
 
+from nas_lightning.config.paths import config_dir
 from nas_lightning.core.search_space import child_cost
-from nas_lightning.paths import config_dir
 from nas_lightning.search_spaces.enas_micro import EnasMicroSpace
 from nas_lightning.zoo.reader import read_genotype
 

@@ -5,9 +5,9 @@ from omegaconf import OmegaConf
 from plain_context import PlainContext, batch, one_shot
 from torch.distributions import Dirichlet, kl_divergence
 
-from nas_lightning.core.relaxations import dirichlet
-from nas_lightning.paths import config_dir
+from nas_lightning.config.paths import config_dir
 from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.strategies.relaxations import dirichlet
 
 
 def test_weights_are_a_dirichlet_draw_with_concentration_elu_plus_one():

@@ -3,13 +3,13 @@ import math
 import pytest
 import torch
 from plain_context import PlainContext, batch, one_shot
+from planted_problem.spaces import PlantedLayers
 
 from nas_lightning.core.choices import Choice
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.search_spaces.planted import PlantedLayers
 
 OPS, SKIPS = ("a", "b", "c"), ("no", "yes")
 INDEX = {"a": 0, "b": 1, "c": 2, "no": 0, "yes": 1}

@@ -2,8 +2,8 @@ import pytest
 import torch
 from plain_context import SPACE, PlainContext, batch, one_shot
 
-from nas_lightning.core.relaxations import gumbel, hard_weights
 from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.strategies.relaxations import gumbel, hard_weights
 
 
 def noise_of(state, shape):

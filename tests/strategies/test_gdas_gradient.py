@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from plain_context import one_shot
 from plain_darts import copy_params
 from plain_nasbench201 import PlainSearchNetwork, straight_through
+from planted_problem.spaces import PlantedCells, PlantedLayers
 
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
-from nas_lightning.search_spaces.planted import PlantedCells, PlantedLayers
 
 SPACE, TAU = NasBench201Space(), 3.0
 SCALE = Scale(4, 5, input_shape=(3, 8, 8), num_outputs=4)

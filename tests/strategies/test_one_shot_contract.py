@@ -4,9 +4,9 @@ import pytest
 import torch
 from plain_context import ONE_SHOT, SPACE, PlainContext, batch, one_shot, search
 
-from nas_lightning.core.alphas import AlphaStrategy
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+from nas_lightning.strategies.alphas import AlphaStrategy
 
 OF_ALPHAS = [name for name in ONE_SHOT if isinstance(one_shot(name), AlphaStrategy)]
 

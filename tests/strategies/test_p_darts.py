@@ -1,17 +1,17 @@
 import pytest
 import torch
 from plain_context import one_shot
+from planted_problem.spaces import PlantedCells, PlantedLayers
 from torch import nn
 
 from nas_lightning import OneOf, Optional
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.stages import stage_of
 from nas_lightning.search_spaces.custom import CustomSpace
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.enas_micro import EnasMicroSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
-from nas_lightning.search_spaces.planted import PlantedCells, PlantedLayers
 from nas_lightning.strategies.p_darts import SKIP, dropout_at
+from nas_lightning.strategies.stages import stage_of
 
 SPACE = DartsSpace(nodes=2)
 

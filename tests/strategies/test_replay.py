@@ -7,10 +7,10 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from nas_lightning import build
+from nas_lightning.config.making import make
+from nas_lightning.config.paths import config_dir
 from nas_lightning.core.strategy import BlackBoxStrategy
 from nas_lightning.evaluation.objectives import Accuracy
-from nas_lightning.paths import config_dir
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 
@@ -31,7 +31,7 @@ def made(path, space, seed=3):
     if "fit_steps" in node:
         node["fit_steps"] = 5
     values = {"space": space, "seed": seed, "objective": Accuracy()}
-    return build.make(node, "strategy", kind=BlackBoxStrategy, **values)
+    return make(node, "strategy", kind=BlackBoxStrategy, **values)
 
 
 def search(strategy, count=TRIALS, twice=False):

@@ -1,0 +1,301 @@
+"""What every command shares: help, resume, sweeps, and one readable message for a mistake."""
+
+import math
+import os
+import shlex
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nas_lightning import __version__
+from nas_lightning.cli import launch
+from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, interruption_of
+from nas_lightning.cli.lock import RunLock
+from nas_lightning.cli.resume import (
+    quoted,
+    resume_arguments,
+    sweep_arguments,
+    sweep_to_resume,
+    working_folder,
+)
+from nas_lightning.config import schema
+from nas_lightning.config.help import help_text
+from nas_lightning.config.messages import message_of
+from nas_lightning.config.paths import config_dir
+from nas_lightning.run.sweep import ERROR_FILE, SWEEP_FILE, Kept, failed_jobs, overrides_of_jobs
+from nas_lightning.run.sweep_table import summarise_sweep
+
+__all__ = ["Job", "run"]
+
+Job = Callable[[DictConfig, Path], float | None]
+
+PIPE_CLOSED = 141  # 128 + the signal's number
+FULL_ERROR = "HYDRA_FULL_ERROR"
+ANEW = ("benchmark",)  # commands that keep nothing on the way
+PROGRESS = ("result.json", "trials.jsonl", "proxies.csv", "*/last.ckpt")
+
+
+def run(config_name: str, job: Job | None = None) -> None:
+    """Runs a command: parses sys.argv, composes the configuration, calls the job.
+
+    A mistake ends in one message on standard error and exit status 1, without a traceback
+    unless HYDRA_FULL_ERROR=1; an interruption (SIGINT, SIGTERM) of a run in exit status 75: it is
+    to be resumed; before there is a run, in 128 + the signal's number. When a job of a sweep
+    fails, the others go on.
+
+    Args:
+        config_name: the primary configuration, e.g. "search".
+        job: gets the configuration and the run's folder; what it returns goes to a sweeper. None
+            takes that of the command's module, imported when its work begins.
+
+    Raises:
+        SystemExit: the command failed.
+    """
+    try:
+        _run(config_name, job, sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on, as with | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(PIPE_CLOSED) from None
+
+
+def _run(config_name: str, job: Job | None, arguments: list[str]) -> None:
+    if not arguments and config_name != "search":
+        arguments = ["--help"]
+    if {"--help", "-h"} & set(arguments):
+        print(help_text(config_name, arguments))
+        return
+    if "--version" in arguments:
+        print(f"nas_lightning {__version__}")
+        return
+    kept_argv, kept_setting = sys.argv, os.environ.get(FULL_ERROR)
+    command = _Command(config_name, job, kept_setting not in (None, "", "0"))
+    os.environ[FULL_ERROR] = "1"  # Hydra then raises, and leaves printing to us
+    try:
+        with interruptible():
+            command.run(arguments)
+    except (Exception, Interruption, KeyboardInterrupt, SystemExit) as error:
+        command.stop(error)
+    finally:
+        command.lock.release()
+        sys.argv = kept_argv
+        del os.environ[FULL_ERROR]
+        if kept_setting is not None:
+            os.environ[FULL_ERROR] = kept_setting
+
+
+class _Command:
+    """One call of a command.
+
+    Args:
+        name: its primary configuration.
+        job: what it does; None for the job of the command's module.
+        wants_traceback: whether the user asked to see where an error arose.
+    """
+
+    def __init__(self, name: str, job: Job | None, wants_traceback: bool) -> None:
+        self.name, self.job, self.wants_traceback = name, job, wants_traceback
+        self.folder: Path | None = None
+        self.failure: Exception | None = None
+        self.kept: dict[str, Kept] = {}
+        self.lock = RunLock()
+
+    def run(self, arguments: list[str]) -> None:
+        """Runs the job or, with -m, all of them and their summary."""
+        schema.register()
+        _check_groups(arguments)
+        if sweep := sweep_to_resume(arguments):
+            self.kept = Kept.by_jobs(sweep)
+            with chdir(working_folder(sweep / SWEEP_FILE)):
+                self._run_sweep(sweep_arguments(sweep, arguments, self.name), sweep)
+            return
+        resumed = resume_arguments(arguments, self.name)
+        if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(resumed):
+            folder = self._new_sweep_folder(resumed)
+            override = f"hydra.sweep.dir={quoted(folder)}"
+            self._run_sweep(_with_override(resumed, override), folder)
+            return
+        if resumed is arguments:
+            self._start(arguments, self._run_one, _typed_folder(self.name, arguments))
+        else:
+            kept = Path(resumed[resumed.index("--config-path") + 1])
+            with chdir(working_folder(kept / "hydra.yaml")):
+                self._start(resumed, self._run_one, kept.parent)
+        if self.failure is not None:
+            raise self.failure
+
+    def stop(self, error: BaseException) -> None:
+        """Tells the user about an error and ends the command."""
+        if interruption := interruption_of(error):
+            hint = "" if self.folder is None else f"; {self._resume_hint()}"
+            print(f"error: {interruption}{hint}", file=sys.stderr)
+            raise SystemExit(RESUME if self.folder else 128 + interruption.number)
+        if isinstance(error, SystemExit | BrokenPipeError):
+            raise error
+        self._say(error, "error")
+        raise SystemExit(1)
+
+    def _resume_hint(self) -> str:
+        does = "runs it anew" if self.name in ANEW else "goes on from there"
+        return f"nas-{self.name} resume={shlex.quote(str(self.folder))} {does}"
+
+    def _start(
+        self,
+        arguments: list[str],
+        task: Callable[[DictConfig], float | None],
+        folder: Path | None = None,
+    ) -> None:
+        """Has Hydra compose the configuration and call the task.
+
+        A run's folder, where it is known by now, is locked before Hydra writes to it.
+        """
+        sys.argv = [sys.argv[0], *arguments]
+        command = hydra.main(
+            version_base="1.3", config_path=str(config_dir()), config_name=self.name
+        )
+        try:
+            if folder is not None:
+                self.lock.take(folder)
+                if "--config-path" not in arguments:
+                    _check_unused(folder)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)
+                command(task)()
+        except UserWarning as warning:
+            raise ValueError(f"hydra.searchpath must name folders: {warning}") from None
+        except OSError as error:  # a job's own errors do not come this way
+            if isinstance(error, HydraException | BrokenPipeError):
+                raise
+            raise ValueError(
+                f"the run's folder must be writable: {message_of(error)}; "
+                "choose another one: hydra.run.dir=FOLDER"
+            ) from error
+
+    def _run_one(self, cfg: DictConfig) -> float | None:
+        self.folder = Path(HydraConfig.get().runtime.output_dir)
+        (self.folder / ERROR_FILE).unlink(missing_ok=True)  # of a sweep's job that goes on
+        try:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise ValueError("a sweep must be typed as -m: it then gets its summary")
+            return self._do(cfg, self.folder)
+        except Exception as error:  # raised again outside of Hydra, which would print it
+            self.failure = error
+            return None
+
+    def _run_sweep(self, arguments: list[str], folder: Path) -> None:
+        self.folder = folder
+        lock = RunLock()  # that of the jobs goes with them to other processes
+        lock.take(folder)
+        try:
+            self._start(arguments, self._run_job)
+        except Exception as error:  # a launcher's own, as when the system kills one of its workers
+            if not overrides_of_jobs(folder):
+                raise
+            raise ValueError(
+                f"the sweep ended early: {message_of(error)}; {self._resume_hint()}"
+            ) from error
+        finally:
+            summarise_sweep(folder)
+            lock.release()
+        if failed := failed_jobs(folder):
+            raise ValueError(
+                f"{len(failed)} of the sweep's jobs failed: {', '.join(failed)}; "
+                f"{self._resume_hint()}"
+            )
+
+    def _new_sweep_folder(self, arguments: list[str]) -> Path:
+        """Returns the sweep's folder, fixed before Hydra takes the time for its name again."""
+        own = [a for a in arguments if a.lstrip("+").startswith(("hydra.sweep.", "hydra.job."))]
+        folder = _composed_folder(self.name, own, "hydra.sweep.dir")
+        if (folder / SWEEP_FILE).exists():
+            raise ValueError(
+                f"the folder {folder} must not hold a sweep already; choose another one, or go on "
+                f"with it: resume={folder}"
+            )
+        return folder
+
+    def _run_job(self, cfg: DictConfig) -> float | None:
+        """Runs one job of a sweep; a failure is noted in its folder and worth nan to a sweeper."""
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        (folder / ERROR_FILE).unlink(missing_ok=True)
+        try:
+            if kept := self.kept.get(os.path.relpath(folder, HydraConfig.get().sweep.dir)):
+                cfg = kept.restored(folder, list(HydraConfig.get().overrides.task))
+            return self._do(cfg, folder)
+        except (Exception, SystemExit) as error:
+            if interruption := interruption_of(error):
+                raise interruption from None
+            (folder / ERROR_FILE).write_text(message_of(error) + "\n", encoding="utf-8")
+            self._say(error, f"error in {folder}")
+            return math.nan
+        finally:
+            self.lock.release()
+
+    def _do(self, cfg: DictConfig, folder: Path) -> float | None:
+        """Does the job, in one process or several; no other command may write there meanwhile."""
+        checked = schema.typed(cfg, self.name)
+        if HydraConfig.get().output_subdir is not None:
+            self.lock.take(folder)
+        return launch.run(self.name, self.job or launch.job_of(self.name), checked, folder)
+
+    def _say(self, error: BaseException, start: str) -> None:
+        if self.wants_traceback:
+            traceback.print_exception(error)
+        print(f"{start}: {message_of(error)}", file=sys.stderr, flush=True)
+
+
+def _with_override(arguments: list[str], override: str) -> list[str]:
+    """Returns the arguments with an override after the last of them, where argparse finds it."""
+    places = [i for i, a in enumerate(arguments) if "=" in a and not a.startswith("-")]
+    place = places[-1] + 1 if places else len(arguments)
+    return [*arguments[:place], override, *arguments[place:]]
+
+
+def _check_groups(arguments: list[str]) -> None:
+    """Refuses GROUP=null, for which Hydra's own message names no group."""
+    for argument in arguments:
+        group = argument.lstrip("+").removesuffix("=null")
+        if argument.endswith("=null") and (config_dir() / group).is_dir():
+            raise ValueError(
+                f"{argument} must name an option of the group; leave it out, or give {group}=[] "
+                "where none is meant"
+            )
+
+
+def _typed_folder(name: str, arguments: list[str]) -> Path | None:
+    """Returns the run's folder that an argument names, if one does and it can be told by now."""
+    if not any(a.lstrip("+").startswith("hydra.run.dir=") for a in arguments):
+        return None
+    overrides = [a for a in arguments if not a.startswith("-")]
+    try:
+        return _composed_folder(name, overrides, "hydra.run.dir")
+    except (HydraException, OmegaConfBaseException):  # Hydra itself is about to say so
+        return None
+
+
+def _composed_folder(name: str, overrides: list[str], key: str) -> Path:
+    """Returns a folder that the composed configuration names, interpolations resolved."""
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cfg = hydra.compose(name, overrides, return_hydra_config=True)
+    if not (folder := OmegaConf.select(cfg, key)):
+        raise ValueError(f"{key} ({folder!r}) must be a folder; leave it out, or give {key}=FOLDER")
+    return Path(str(folder))
+
+
+def _check_unused(folder: Path) -> None:
+    """Refuses a folder where a run got somewhere: a new one would mix up their files."""
+    if any(path for pattern in PROGRESS for path in folder.glob(pattern)):
+        raise ValueError(
+            f"the folder {folder} must not hold a run already; choose another one, or go on "
+            f"with it: resume={folder}"
+        )

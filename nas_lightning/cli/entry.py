@@ -1,0 +1,37 @@
+"""Where every command starts: picks it by name and imports it only when its work begins."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas_lightning.cli import command
+from nas_lightning.config.paths import config_dir
+
+__all__ = ["main", "names"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command that the started script, or `python -m nas_lightning NAME`, names.
+
+    Args:
+        arguments: name of the command and what was typed after it; None takes sys.argv, whose
+            first is a script such as nas-search.
+
+    Raises:
+        SystemExit: the command failed, or there is none of that name.
+    """
+    if arguments is None:
+        script, *typed = sys.argv
+        arguments = [Path(script).stem.removeprefix("nas-"), *typed]
+    if not arguments or arguments[0] not in names():
+        given = f"unknown command '{arguments[0]}'; " if arguments else ""
+        print(f"{given}choose from: {', '.join(names())}", file=sys.stderr)
+        raise SystemExit(2)
+    name, *typed = arguments
+    sys.argv = [f"nas-{name}", *typed]
+    command.run(name)
+
+
+def names() -> list[str]:
+    """Returns the names of the commands, each of which has a primary configuration."""
+    return sorted(path.stem for path in config_dir().glob("*.yaml"))

@@ -1,0 +1,165 @@
+"""The only file that makes objects from configuration; every mistake is found before."""
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import make_dataclass
+from functools import partial
+from typing import Any
+
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+__all__ = ["make", "make_all", "parameters_of", "plain_node", "target_of"]
+
+
+def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any:
+    """Returns what a configuration node with `_target_` names, its arguments checked.
+
+    Nested nodes with `_target_` are made first. `_partial_: true` gives a function that still
+    takes the rest of the arguments.
+
+    Args:
+        node: the node.
+        where: its key, for messages, e.g. "strategy".
+        kind: the class that the target must be or derive from.
+        runtime: further arguments that no configuration holds.
+
+    Raises:
+        ValueError: the target cannot be imported, a key is unknown or missing, a value has the
+            wrong type, or the target itself refuses a value.
+    """
+    values = plain_node(node, where)
+    target = target_of(values.pop("_target_", None), where)
+    if kind is not None and not (isinstance(target, type) and issubclass(target, kind)):
+        raise ValueError(f"{where}._target_ must be a {kind.__name__}, got {target!r}")
+    is_partial = values.pop("_partial_", False)
+    parameters = parameters_of(target, where)
+    accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    known = [name for name in parameters if name not in runtime]
+    if unknown := [] if accepts_any else sorted(set(values) - set(known)):
+        raise ValueError(f"unknown key '{where}.{unknown[0]}'; choose from: {_listed(known)}")
+    hints = _hints(target)
+    checked = {
+        name: _value(value, f"{where}.{name}", hints.get(name, Any))
+        for name, value in values.items()
+    }
+    passed = {name: value for name, value in runtime.items() if name in parameters}
+    if is_partial:
+        return partial(target, **passed, **checked)
+    for name, parameter in parameters.items():
+        if _is_lacking(parameter, {**passed, **checked}):
+            raise ValueError(f"{where}.{name} is missing; give {where}.{name}=...")
+    return target(**passed, **checked)
+
+
+def parameters_of(target: Callable[..., Any], where: str) -> Mapping[str, inspect.Parameter]:
+    """Returns the parameters of a class or function by name.
+
+    Raises:
+        ValueError: it tells nothing of them.
+    """
+    try:
+        return inspect.signature(target).parameters
+    except ValueError as error:  # some that are written in C tell nothing
+        raise ValueError(f"{where}._target_ must be a class or function: {error}") from error
+
+
+def _is_lacking(parameter: inspect.Parameter, given: Mapping[str, Any]) -> bool:
+    kinds = (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    required = parameter.default is parameter.empty and parameter.kind in kinds
+    return required and parameter.name not in given
+
+
+def make_all(nodes: Mapping[str, Any], where: str, **runtime: Any) -> list[Any]:
+    """Returns what every node of a group makes, in order; null nodes are left out."""
+    return [
+        make(node, f"{where}.{name}", **runtime) for name, node in nodes.items() if node is not None
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "(there are none)"
+
+
+def plain_node(node: Any, where: str) -> dict[str, Any]:
+    """Returns a configuration node as a dict, interpolations resolved.
+
+    Raises:
+        ValueError: it is no mapping, or an interpolation has no value.
+    """
+    if isinstance(node, DictConfig):
+        try:
+            node = OmegaConf.to_container(node, resolve=True)
+        except OmegaConfBaseException as error:
+            raise ValueError(f"{where}: {error}") from error
+    if not isinstance(node, dict):
+        raise ValueError(f"{where} ({node!r}) must be a group of keys with a _target_")
+    return dict(node)
+
+
+def target_of(path: Any, where: str) -> Callable[..., Any]:
+    """Returns the class or function at a dotted path.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not isinstance(path, str):
+        raise ValueError(f"{where}._target_ ({path!r}) must be the path of a class or function")
+    try:
+        target = get_object(path)
+    except Exception as error:
+        cause = error.__cause__ or error
+        raise ValueError(f"{where}._target_ '{path}' cannot be imported: {cause}") from error
+    if not callable(target):
+        raise ValueError(f"{where}._target_ '{path}' must be a class or function")
+    return typing.cast(Callable[..., Any], target)
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    function = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):
+        return {}
+
+
+def _value(value: Any, where: str, hint: Any) -> Any:
+    """Returns a value made, converted to its parameter's type, or refused."""
+    if isinstance(value, dict) and "_target_" in value:
+        return make(value, where)
+    if value == "???":
+        raise ValueError(f"{where} is missing; give {where}=...")
+    if isinstance(value, dict) and any(
+        isinstance(v, dict) and "_target_" in v for v in value.values()
+    ):
+        return {name: _value(part, f"{where}.{name}", Any) for name, part in value.items()}
+    name = where.rpartition(".")[2]
+    try:
+        typed = OmegaConf.structured(make_dataclass("Typed", [(name, hint)]))
+    except (OmegaConfBaseException, TypeError, ValueError):
+        return _unconverted(value, where, hint)
+    try:
+        merged = OmegaConf.merge(typed, {name: value})
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"{where} ({value!r}) has the wrong type: {reason}") from error
+    plain = OmegaConf.to_container(merged)
+    assert isinstance(plain, dict)
+    result = plain[name]
+    return tuple(result) if isinstance(result, list) and _is_tuple(hint) else result
+
+
+def _unconverted(value: Any, where: str, hint: Any) -> Any:
+    """Returns a value whose type OmegaConf does not know, the plainest mistakes refused."""
+    origin = typing.get_origin(hint)
+    if origin is Sequence and (isinstance(value, str) or not isinstance(value, Sequence)):
+        raise ValueError(f"{where} ({value!r}) must be a list; write e.g. {where}=[{value}]")
+    if origin is Callable and not callable(value):
+        raise ValueError(f"{where} ({value!r}) must be a group of keys with _target_ and _partial_")
+    return value
+
+
+def _is_tuple(hint: Any) -> bool:
+    return any(typing.get_origin(h) is tuple for h in (hint, *typing.get_args(hint)))

@@ -1,0 +1,116 @@
+"""Checks of arguments: each words the rule, the value got and the cure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+__all__ = ["at_least", "equal_length", "in_range", "one_of", "positive"]
+
+Number = float | None
+
+
+def at_least(key: str, value: Number, least: float, use: Any = None) -> None:
+    """Refuses a number below its least value; None passes.
+
+    Args:
+        key: the argument as the user writes it, e.g. "strategy.trials".
+        value: what was given.
+        least: the least value.
+        use: a value to suggest; None suggests the least.
+
+    Raises:
+        ValueError: the value is below, or NaN.
+
+    >>> at_least("strategy.trials", 0, 1, use=8)
+    Traceback (most recent call last):
+    ValueError: strategy.trials (0) must be at least 1; use e.g. 8
+    """
+    if value is not None and not value >= least:
+        raise ValueError(
+            f"{key} ({value}) must be at least {least}; use e.g. {least if use is None else use}"
+        )
+
+
+def positive(key: str, value: Number, use: Any) -> None:
+    """Refuses a number that is not above 0; None passes.
+
+    Args:
+        key: the argument as the user writes it.
+        value: what was given.
+        use: a value to suggest.
+
+    Raises:
+        ValueError: the value is 0, below or NaN.
+
+    >>> positive("strategy.lr", 0, use=0.01)
+    Traceback (most recent call last):
+    ValueError: strategy.lr (0) must be above 0; use e.g. 0.01
+    """
+    if value is not None and not value > 0:
+        raise ValueError(f"{key} ({value}) must be above 0; use e.g. {use}")
+
+
+def in_range(key: str, value: Number | Sequence[float], interval: str, use: Any) -> None:
+    """Refuses a number, or any number of a sequence, outside an interval; None passes.
+
+    Args:
+        key: the argument as the user writes it.
+        value: what was given.
+        interval: the interval as mathematicians write it, e.g. "[0, 1)".
+        use: a value to suggest.
+
+    Raises:
+        ValueError: a number is outside, or NaN.
+
+    >>> in_range("strategy.warmup", 1, "[0, 1)", use=0.3)
+    Traceback (most recent call last):
+    ValueError: strategy.warmup (1) must be in [0, 1); use e.g. 0.3
+    """
+    low, high = map(float, interval[1:-1].split(","))
+    for number in value if isinstance(value, Sequence) else [] if value is None else [value]:
+        above = number >= low if interval.startswith("[") else number > low
+        below = number <= high if interval.endswith("]") else number < high
+        if not (above and below):
+            shown = list(value) if isinstance(value, Sequence) else value
+            raise ValueError(f"{key} ({shown}) must be in {interval}; use e.g. {use}")
+
+
+def one_of(key: str, value: str, options: Iterable[str]) -> None:
+    """Refuses a name that is not among the options.
+
+    Args:
+        key: the argument as the user writes it, or what the name stands for, e.g. "op".
+        value: what was given.
+        options: the names that there are.
+
+    Raises:
+        ValueError: there is no such option.
+
+    >>> one_of("strategy.order", "third", ("first", "second"))
+    Traceback (most recent call last):
+    ValueError: unknown strategy.order 'third'; choose from: first, second
+    """
+    names = list(options)
+    if value not in names:
+        raise ValueError(f"unknown {key} '{value}'; choose from: {', '.join(names)}")
+
+
+def equal_length(use: str, **values: Sequence[Any]) -> None:
+    """Refuses sequences that do not have one value per stage, all the same number of stages.
+
+    Args:
+        use: values to suggest.
+        values: the sequences by the strategy's argument.
+
+    Raises:
+        ValueError: one is empty, or they differ in length.
+
+    >>> equal_length("[6,4] and [1.0,0.5]", partial=(6, 4), kept=(1.0,))
+    Traceback (most recent call last):
+    ValueError: strategy.partial ([6, 4]) and kept ([1.0]) must have one value per stage; use e.g. \
+[6,4] and [1.0,0.5]
+    """
+    if len({len(value) for value in values.values()}) == 1 and all(values.values()):
+        return
+    *first, last = [f"{name} ({list(value)})" for name, value in values.items()]
+    listed = f"{', '.join(first)} and {last}" if first else last
+    raise ValueError(f"strategy.{listed} must have one value per stage; use e.g. {use}")

@@ -1,0 +1,61 @@
+"""TensorBoard: the same numbers and pictures, in files under the run's folder."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from nas_lightning.loggers.dashboard import Dashboard, RunFacts
+from nas_lightning.reports.raster import rasterise
+
+__all__ = ["TensorBoard"]
+
+
+class TensorBoard(Dashboard, TensorBoardLogger):
+    """Writes events to tensorboard/JOB/ of the run's folder; steps are epochs, or trials.
+
+    A resumed run adds a further file of events there, which TensorBoard shows as one run.
+
+    Args:
+        facts: what it shows.
+
+    Raises:
+        ValueError: the package tensorboard is not installed.
+    """
+
+    def __init__(self, facts: RunFacts) -> None:
+        try:
+            TensorBoardLogger.__init__(
+                self, facts.folder, "tensorboard", facts.job, default_hp_metric=False
+            )
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                "logger=tensorboard needs the package tensorboard: "
+                "pip install 'nas-lightning[tensorboard]'"
+            ) from error
+        self._last = 0
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Logs numbers at the epoch or trial that is among them."""
+        values = dict(metrics)
+        moment = values.pop("trial", values.pop("epoch", step))
+        self._last = 0 if moment is None else int(moment)
+        super().log_metrics(values, self._last)
+
+    @rank_zero_only
+    def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
+        """Shows a picture."""
+        (step,) = moment.values()
+        pixels = np.asarray(rasterise(svg))
+        self.experiment.add_image(name, pixels, step, dataformats="HWC")
+
+    @rank_zero_only
+    def log_summary(self, figures: Mapping[str, float | str]) -> None:
+        """Shows what the run ended with, as numbers beside its configuration and as text."""
+        numbers = {n: float(v) for n, v in figures.items() if not isinstance(v, str)}
+        for name, value in figures.items():
+            if isinstance(value, str):
+                self.experiment.add_text(name, value, self._last)
+        self.log_hyperparams(dict(self.hparams), numbers, self._last)

@@ -1,0 +1,221 @@
+"""Weights & Biases: a run's numbers, pictures and artifacts, online or in files to be sent later.
+
+The modes go to `wandb.init(mode=...)`: the offline flag of Lightning's own logger would set
+WANDB_MODE for the whole process. Runs are made by `reinit="create_new"`, so that no logger
+takes over a run that another one began.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.utilities import rank_zero_only
+
+from nas_lightning.files import write_text
+from nas_lightning.loggers.dashboard import Artifact, Dashboard, RunFacts
+from nas_lightning.reports.raster import rasterise
+
+__all__ = ["WeightsAndBiases"]
+
+MODES = ("online", "offline", "disabled")
+PROJECT = "nas_lightning"
+
+
+class WeightsAndBiases(Dashboard):
+    """One run of Weights & Biases; its files lie in the run's folder, under wandb/.
+
+    A resumed run goes on under the id that wandb/JOB.id keeps. Metrics are shown over
+    epochs, those of a black-box search over trials.
+
+    Args:
+        facts: what it shows.
+        project: the project; None takes WANDB_PROJECT, or else "nas_lightning".
+        entity: the user or team; None takes WANDB_ENTITY, or else the account's own.
+        mode: "online", "offline" or "disabled"; None takes WANDB_MODE, or else "online".
+        name: the run's name; None takes WANDB_NAME, or else one of strategy, space, data, seed.
+        group: the group; None takes WANDB_RUN_GROUP, or else the sweep: that of W&B's agent, or
+            the sweep's folder; without a sweep the run's folder.
+        tags: tags beside strategy, search space and data.
+        upload_timeout_s: seconds that the end of an online run may wait for its upload; what
+            is not sent by then stays in the run's folder for `wandb sync`.
+
+    Raises:
+        ValueError: the mode is unknown, or nobody is logged in and the mode is online.
+    """
+
+    def __init__(
+        self,
+        facts: RunFacts,
+        project: str | None = None,
+        entity: str | None = None,
+        mode: str | None = None,
+        name: str | None = None,
+        group: str | None = None,
+        tags: tuple[str, ...] = (),
+        upload_timeout_s: float = 600.0,
+    ) -> None:
+        super().__init__()
+        if mode not in (None, *MODES):
+            raise ValueError(
+                f"logger.wandb.mode ('{mode}') must be one of {', '.join(MODES)}, or null"
+            )
+        self.facts, self.mode = facts, mode
+        self.given = {"project": project, "entity": entity, "name": name, "group": group}
+        self.tags, self.upload_timeout_s = tags, upload_timeout_s
+        self._run: Any = None
+        self._axis: str | None = None
+        self._check_login()
+
+    @property
+    def name(self) -> str | None:
+        """The run's name."""
+        return self._name(self.given["name"])
+
+    @property
+    def version(self) -> str | None:
+        """The run's id, None before it began."""
+        return None if self._run is None else str(self._run.id)
+
+    @property
+    def save_dir(self) -> str:
+        """The run's folder."""
+        return str(self.facts.folder)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The run, begun at the first use; a dummy in other processes than the first."""
+        if self._run is None:
+            self._run = self._begin()
+        return self._run
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
+        """Adds to the run's configuration what is not there: a sweep locks its own keys."""
+        config = self.experiment.config
+        config.update({k: v for k, v in params.items() if k not in config})
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Logs numbers over the epoch or trial that is among them."""
+        self._log(metrics)
+
+    @rank_zero_only
+    def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
+        """Shows a picture."""
+        import wandb
+
+        self._log({name: wandb.Image(rasterise(svg)), **moment})
+
+    @rank_zero_only
+    def log_summary(self, figures: Mapping[str, float | str]) -> None:
+        """Puts figures into the run's summary."""
+        self.experiment.summary.update(dict(figures))
+
+    @rank_zero_only
+    def log_artifact(self, artifact: Artifact) -> None:
+        """Keeps files as an artifact; the alias tells which run made it."""
+        import wandb
+
+        made = wandb.Artifact(artifact.name, artifact.kind, metadata=dict(artifact.facts))
+        for file in artifact.files:
+            made.add_file(str(file), policy="immutable")  # else it is copied into the home folder
+        run = self.experiment
+        run.log_artifact(made, aliases=["latest", run.id])
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Ends a run whose training failed; a child is still to be tested after a good one."""
+        if status == "failed":
+            self.close(is_failed=True)
+
+    @rank_zero_only
+    def close(self, is_failed: bool) -> None:
+        """Ends the run."""
+        if self._run is not None:
+            run, self._run = self._run, None
+            run.finish(exit_code=int(is_failed))
+
+    def _log(self, values: Mapping[str, Any]) -> None:
+        run, axis = self.experiment, "trial" if "trial" in values else "epoch"
+        if axis != self._axis:
+            run.define_metric(axis)
+            run.define_metric("*", step_metric=axis)
+            self._axis = axis
+        run.log(dict(values))
+
+    def _check_login(self) -> None:
+        """Refuses an online run without a login, in all processes alike."""
+        import wandb
+
+        if (self.mode or os.environ.get("WANDB_MODE")) in ("offline", "disabled"):
+            return
+        general = wandb.setup().settings.mode
+        if {self.mode or general, general} != {"online"}:  # a login fails where WANDB_MODE is not
+            return
+        try:
+            is_logged_in, reason = wandb.login(prompt=False, verify=False), ""
+        except wandb.Error as error:
+            is_logged_in, reason = False, f" ({error})"
+        if not is_logged_in:
+            raise ValueError(
+                "logger.wandb.mode (online) needs a login: run `wandb login` or set "
+                f"WANDB_API_KEY, or choose logger.wandb.mode=offline{reason}"
+            )
+
+    def _begin(self) -> Any:
+        import wandb
+
+        facts, settings = self.facts, wandb.setup().settings
+        self._leave_sweep(settings)
+        kept = self._id_of(facts.job)
+        run = wandb.init(
+            dir=facts.folder,
+            id=kept,
+            resume="allow" if kept else None,
+            mode=self.mode,  # type: ignore[arg-type]
+            entity=self.given["entity"],
+            project=self.given["project"] or settings.project or PROJECT,
+            name=self._name(self.given["name"] or settings.run_name),
+            group=self.given["group"] or settings.run_group or _agents_sweep() or facts.group,
+            job_type=facts.job,
+            tags=[*facts.tags, *self.tags],
+            reinit="create_new",
+            settings=wandb.Settings(
+                silent=True, console="off", finish_timeout=self.upload_timeout_s
+            ),
+        )
+        if not run.disabled:
+            write_text(facts.folder / "wandb" / f"{facts.job}.id", run.id)
+            self._use_source(run)
+            where = run.dir.removesuffix("files") if run.offline else run.url
+            print(f"wandb: {facts.job} run {run.name}: {where}", file=sys.stderr, flush=True)
+        return run
+
+    def _name(self, given: str | None) -> str:
+        if given is None:
+            return self.facts.name
+        return given if self.facts.job == "search" else f"{given} {self.facts.job}"
+
+    def _leave_sweep(self, settings: Any) -> None:
+        """Makes a run of its own after the one that a sweep's agent waits for."""
+        if settings.sweep_id and settings.run_id == self._id_of("search"):
+            settings.sweep_id = settings.run_id = None
+
+    def _use_source(self, run: Any) -> None:
+        """Draws the line from the artifact that the run begins with, which needs a server."""
+        maker = self._id_of("search")
+        if self.facts.source and maker and not run.offline:
+            run.use_artifact(f"{self.facts.source}:{maker}")
+
+    def _id_of(self, job: str) -> str | None:
+        path = self.facts.folder / "wandb" / f"{job}.id"
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+
+def _agents_sweep() -> str | None:
+    """Returns the name of the sweep whose agent started this process, None without one."""
+    number = os.environ.get("WANDB_SWEEP_ID")
+    return f"sweep {number}" if number else None

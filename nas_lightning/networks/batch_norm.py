@@ -1,0 +1,210 @@
+"""BatchNorm whose running statistics move only when a forward pass is told to move them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nas_lightning.core.scale import Scale
+from nas_lightning.networks.synchronised_norm import synchronised_norm
+
+__all__ = [
+    "SETTLED",
+    "BatchNorm",
+    "Norm",
+    "batch_norms",
+    "is_synchronised",
+    "kept_state",
+    "recalibrated",
+    "set_mode",
+    "set_momentum",
+    "settle",
+    "still_statistics",
+    "synchronise",
+]
+
+
+MOMENTUM = 0.1
+SETTLED = 10  # steps after which the momentum stays
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """BatchNorm (Ioffe & Szegedy, 2015, arXiv:1502.03167) with eps 1e-5 and momentum 0.1.
+
+    It differs from torch's in three ways: `fixed` always normalises by the running statistics,
+    `still_statistics` keeps a training forward from moving them, and while `synchronised` is true
+    the statistics come from the batches of all processes. Batches are not counted.
+
+    Args:
+        channels: number of channels of the images (N, channels, H, W); of images with fewer it
+            normalises these by the leading statistics.
+        affine: whether there are learned scales and shifts.
+        fixed: whether statistics never come from the batch.
+    """
+
+    def __init__(self, channels: int, affine: bool = True, fixed: bool = False) -> None:
+        super().__init__(channels, affine=affine)
+        self.fixed = fixed
+        self.moves = True
+        self.synchronised = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns x (N, channels, H, W) normalised a channel."""
+        if x.is_meta:  # costs are traced there, and torch takes its time for nothing
+            return x
+        from_batch = self.training and not self.fixed
+        keep = not from_batch or self.moves
+        mean, var = (self.running_mean, self.running_var) if keep else (None, None)
+        present: tuple[Tensor | None, ...] = (mean, var, self.weight, self.bias)
+        mean, var, weight, bias = (_leading(tensor, x.shape[1]) for tensor in present)
+        if from_batch and self.synchronised:
+            return synchronised_norm(x, mean, var, weight, bias, self.momentum or 0.0, self.eps)
+        return F.batch_norm(x, mean, var, weight, bias, from_batch, self.momentum or 0.0, self.eps)
+
+
+def _leading(tensor: Tensor | None, channels: int) -> Tensor | None:
+    return tensor if tensor is None or len(tensor) == channels else tensor[:channels]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Which BatchNorm a network is built with.
+
+    Attributes:
+        affine: whether BatchNorm has learned scales and shifts inside cells.
+        after_pools: whether pools are followed by BatchNorm.
+        fixed: whether statistics never come from the batch.
+    """
+
+    affine: bool
+    after_pools: bool
+    fixed: bool
+
+    @classmethod
+    def of(cls, scale: Scale) -> "Norm":
+        """Returns the flavour that a scale names."""
+        is_search = scale.flavour == "search"
+        return cls(not is_search, is_search, scale.batch_norm == "fixed")
+
+    def __call__(self, channels: int) -> BatchNorm:
+        """Builds the BatchNorm of an operation inside a cell."""
+        return BatchNorm(channels, self.affine, self.fixed)
+
+    def always_affine(self, channels: int) -> BatchNorm:
+        """Builds a BatchNorm outside cells, affine in both flavours."""
+        return BatchNorm(channels, True, self.fixed)
+
+
+def batch_norms(network: nn.Module) -> list[_BatchNorm]:
+    """Returns the BatchNorms of a network that have running statistics, torch's own too."""
+    found = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    return [norm for norm in found if norm.track_running_stats]
+
+
+def settle(norms: Iterable[_BatchNorm], step: int) -> None:
+    """Sets the momentum of running statistics for a training step (0-based).
+
+    Over the first steps they are the mean of all batches so far, then the usual moving average:
+    so they never lean on the values that they were initialised with. A BatchNorm of torch's own,
+    in a user's module, keeps the momentum that it was given.
+    """
+    ours = (norm for norm in norms if isinstance(norm, BatchNorm))
+    set_momentum(ours, max(MOMENTUM, 1.0 / (step + 1)))
+
+
+def set_mode(network: nn.Module, training: bool) -> None:
+    """Puts a network into training mode or out of it, which takes its time, if it is not there."""
+    if network.training != training:
+        network.train(training)
+
+
+def set_momentum(norms: Iterable[_BatchNorm], momentum: float) -> None:
+    """Sets the share of a batch's statistics in the running ones, in (0, 1]."""
+    for norm in norms:
+        norm.momentum = momentum
+
+
+def recalibrated(
+    network: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], Tensor]
+) -> None:
+    """Sets a network's running statistics to their means over batches, which it is trained on.
+
+    Args:
+        network: the network; it is left in training mode.
+        batches: images (N, C, H, W) each.
+        forward: runs the network.
+    """
+    network.train()
+    norms = batch_norms(network)
+    for number, x in enumerate(batches):
+        set_momentum(norms, 1.0 / (number + 1))
+        forward(x)
+
+
+def synchronise(norms: Iterable[_BatchNorm], synchronised: bool) -> None:
+    """Has BatchNorms take their statistics from the batches of all processes, or not.
+
+    Raises:
+        ValueError: they are to be synchronised, and one is torch's own, in a user's module.
+    """
+    for norm in norms:
+        if isinstance(norm, BatchNorm):
+            norm.synchronised = synchronised
+        elif synchronised:
+            raise ValueError(
+                f"hardware.sync_batchnorm=true cannot synchronise torch's {type(norm).__name__}; "
+                "use nas_lightning.networks.batch_norm.BatchNorm in your module, or leave it out"
+            )
+
+
+def is_synchronised(norms: Iterable[_BatchNorm]) -> bool:
+    """Returns whether BatchNorms take their statistics from the batches of all processes."""
+    return any(isinstance(norm, BatchNorm) and norm.synchronised for norm in norms)
+
+
+@contextmanager
+def still_statistics(norms: Iterable[_BatchNorm]) -> Iterator[None]:
+    """Keeps running statistics as they are during training forwards inside the block."""
+    _set_moving(norms, False)
+    try:
+        yield
+    finally:
+        _set_moving(norms, True)
+
+
+def _set_moving(norms: Iterable[_BatchNorm], moves: bool) -> None:
+    for norm in norms:
+        if isinstance(norm, BatchNorm):
+            norm.moves = moves
+        else:
+            norm.track_running_stats = moves
+
+
+@contextmanager
+def kept_state(network: nn.Module, still: Sequence[_BatchNorm] = ()) -> Iterator[None]:
+    """Restores a network's buffers, mode and BatchNorm momenta after the block, come what may.
+
+    Args:
+        network: the network.
+        still: BatchNorms that do not move inside the block, where nothing but training forwards
+            could move them: that takes less time than to restore them.
+    """
+    apart = set(still)
+    modules = [module for module in network.modules() if module not in apart]
+    buffers = [(b, b.clone()) for module in modules for b in module.buffers(recurse=False)]
+    momenta = [(module, module.momentum) for module in modules if isinstance(module, _BatchNorm)]
+    was_training = network.training
+    try:
+        with still_statistics(still):
+            yield
+    finally:
+        set_mode(network, was_training)
+        for norm, momentum in momenta:
+            norm.momentum = momentum
+        with torch.no_grad():
+            for buffer, old in buffers:
+                buffer.copy_(old)

@@ -1,0 +1,175 @@
+"""The one generic cell: a weighted directed acyclic graph, and its weights."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.core.choices import Branch, Factor, Mixture, factors_value
+from nas_lightning.networks.operations import Operation, State
+from nas_lightning.networks.partial import BYPASS, partial_channels, shuffled
+from nas_lightning.networks.weighted_sum import weighted_sum
+
+__all__ = ["Cell", "DropPath", "branch_weights"]
+
+
+@dataclass(frozen=True)
+class DropPath:
+    """Drops an operation's output for some samples of a batch while training.
+
+    Source: Larsson et al., FractalNet, 2017 (arXiv:1605.07648), as in NASNet and DARTS.
+
+    Attributes:
+        probability: share of samples dropped, in [0, 1).
+        generator: source of the draws, on the images' device; None uses the global one.
+    """
+
+    probability: float
+    generator: torch.Generator | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Returns x (N, C, H, W) with whole samples zeroed and the others scaled up."""
+        keep = 1.0 - self.probability
+        mask = torch.empty((x.shape[0], 1, 1, 1), dtype=x.dtype, device=x.device)
+        return x * mask.bernoulli_(keep, generator=self.generator) / keep
+
+
+class Cell(nn.Module):
+    """A weighted directed acyclic graph of operations; without weights it is the child's.
+
+    state[t] is the sum over the branches into t of weight * op(state[source]); a state that
+    nothing enters is zero. Branches run in the order of their table.
+
+    Args:
+        branches: the table of branches.
+        build: makes the operation of a branch.
+        preprocess: one operation an input.
+        num_states: number of inputs and nodes together.
+        output: the states whose concatenation is the cell's output.
+        channels: channels of every state.
+        stride: by how much nodes are smaller than the inputs, 1 or 2.
+        partial: operations run on the first of so many parts of a state's channels; the branches
+            of operation "bypass" carry the others, and a shuffle mixes both (PC-DARTS, 2020,
+            arXiv:1907.05737, equation 2). 1 runs operations on all channels.
+    """
+
+    def __init__(
+        self,
+        branches: Sequence[Branch],
+        build: Callable[[Branch], Operation],
+        preprocess: Sequence[Operation],
+        num_states: int,
+        output: Sequence[int],
+        channels: int,
+        stride: int,
+        partial: int = 1,
+    ) -> None:
+        super().__init__()
+        self.partial = partial
+        self.preprocess = nn.ModuleList(preprocess)
+        self.ops = nn.ModuleDict({branch.key: build(branch) for branch in branches})
+        self.output, self.channels, self.stride = tuple(output), channels, stride
+        self.incoming = [
+            tuple(branch for branch in branches if branch.target == target)
+            for target in range(len(preprocess), num_states)
+        ]
+
+    def forward(
+        self,
+        inputs: Sequence[State],
+        weights: Mapping[str, Tensor] | None = None,
+        drop_path: DropPath | None = None,
+    ) -> State:
+        """Runs the cell.
+
+        Args:
+            inputs: one state an input.
+            weights: scalar tensor by a branch's key; a branch that is not named does not run.
+                None runs every branch with weight one. What is added to a state has its key too.
+            drop_path: applied to every operation but the identity.
+
+        Returns:
+            The concatenation of the output states (N, len(output) * channels, H', W').
+        """
+        states = self.states(inputs, weights, drop_path)
+        return State(torch.cat([states[index].x for index in self.output], dim=1))
+
+    def states(
+        self,
+        inputs: Sequence[State],
+        weights: Mapping[str, Tensor] | None = None,
+        drop_path: DropPath | None = None,
+    ) -> list[State]:
+        """Runs the cell and returns all its states, the preprocessed inputs first."""
+        states = [State(op(x)) for op, x in zip(self.preprocess, inputs, strict=True)]
+        for branches in self.incoming:
+            run = [b for b in branches if weights is None or b.key in weights]
+            x = self._node(run, states, weights, drop_path)
+            added = None if weights is None else weights.get(_added_key(len(states)))
+            states.append(State(x if added is None else x + added))
+        return states
+
+    def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
+        """Yields each branch's operation and the factors that weigh it (see `core.cost`)."""
+        for branch in (b for branches in self.incoming for b in branches):
+            yield self.ops[branch.key], branch.factors
+
+    def _node(
+        self,
+        run: Sequence[Branch],
+        states: Sequence[State],
+        weights: Mapping[str, Tensor] | None,
+        drop_path: DropPath | None,
+    ) -> Tensor:
+        if self.partial == 1:
+            terms = [self._run(b, states[b.source], drop_path) for b in run]
+            return self._sum(run, terms, weights, states[0].x, self.channels)
+        sides = []
+        for side, channels in enumerate(partial_channels(self.channels, self.partial)):
+            taken = [b for b in run if (b.op == BYPASS) == bool(side)]
+            parts = [states[b.source].parts(self.partial)[side] for b in taken]
+            terms = [self._run(b, x, drop_path) for b, x in zip(taken, parts, strict=True)]
+            sides.append(self._sum(taken, terms, weights, states[0].x, channels))
+        return shuffled(torch.cat(sides, dim=1), self.partial)
+
+    def _run(self, branch: Branch, state: State, drop_path: DropPath | None) -> Tensor:
+        op = self.ops[branch.key]
+        out: Tensor = op(state)
+        return out if drop_path is None or op.is_identity else drop_path(out)
+
+    def _sum(
+        self,
+        run: Sequence[Branch],
+        terms: Sequence[Tensor],
+        weights: Mapping[str, Tensor] | None,
+        like: Tensor,
+        channels: int,
+    ) -> Tensor:
+        if not terms:
+            size = [-(-side // self.stride) for side in like.shape[2:]]
+            return like.new_zeros(()).expand(like.shape[0], channels, *size)
+        if weights is None:
+            total: Tensor = sum(terms[1:], start=terms[0])
+            return total
+        return weighted_sum([weights[b.key] for b in run], terms)
+
+
+def branch_weights(branches: Sequence[Branch], mixture: Mixture) -> dict[str, Tensor]:
+    """Returns by key the scalar weight of each branch that the mixture's support lets run.
+
+    With them comes, by a key of the state, what the mixture adds to a state.
+    """
+    rows = [row.unbind() for row in mixture.weights.unbind()]
+    weights = {b.key: factors_value(b.factors, rows, mixture.support) for b in branches}
+    found = {key: weight for key, weight in weights.items() if weight is not None}
+    if mixture.added is not None:
+        entered = dict.fromkeys((f.choice, b.target) for b in branches for f in b.factors)
+        for choice, state in entered:
+            key = _added_key(state)
+            found[key] = found.get(key, 0.0) + mixture.added[choice]
+    return found
+
+
+def _added_key(state: int) -> str:
+    return f"added_{state}"

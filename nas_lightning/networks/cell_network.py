@@ -1,0 +1,211 @@
+"""A stack of cells between a stem and a classifier: supernets and children of cell spaces.
+
+Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), search and evaluation networks. Deliberate
+differences: odd image sizes work (see `FactorizedReduction`), and the auxiliary head averages
+what is left of the map, so that it fits maps other than 8x8.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from nas_lightning.core.choices import Branch, Mixture
+from nas_lightning.core.scale import Scale
+from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.cell import Cell, DropPath, branch_weights
+from nas_lightning.networks.operations import FactorizedReduction, Operation, State, relu_conv_norm
+
+__all__ = [
+    "STEM_MULTIPLIER",
+    "CellNetwork",
+    "GlobalMean",
+    "MakeCell",
+    "auxiliary_head",
+    "build_stem",
+    "check_side",
+    "stem_states",
+]
+
+STEM_MULTIPLIER = 3
+MIN_SIDE = {"cifar": 8, "imagenet": 32}
+MIN_AUXILIARY_SIDE = {"cifar": 8, "imagenet": 7}
+
+
+class MakeCell(Protocol):
+    """Builds one cell of a stack."""
+
+    def __call__(
+        self, kind: str, channels: int, preprocess: Sequence[Operation], norm: Norm
+    ) -> Cell:
+        """Returns the cell.
+
+        Args:
+            kind: "normal" or "reduction".
+            channels: channels of its states.
+            preprocess: what brings the two previous outputs to that many channels.
+            norm: flavour of BatchNorm.
+        """
+
+
+class CellNetwork(nn.Module):
+    """Stem, cells with two reductions at the thirds, global pooling, classifier.
+
+    Args:
+        make_cell: builds the cells.
+        branches: by kind of cell, the tables whose weights the mixture gives; for a child {}.
+        scale: sizes and flavours.
+
+    Raises:
+        ValueError: the image is too small for the reductions or the auxiliary head.
+    """
+
+    def __init__(
+        self, make_cell: MakeCell, branches: Mapping[str, Sequence[Branch]], scale: Scale
+    ) -> None:
+        super().__init__()
+        image, norm = scale.image(), Norm.of(scale)
+        check_side(min(image[1:]), scale)
+        self.branches = {kind: tuple(table) for kind, table in branches.items()}
+        self.reductions = (scale.cells // 3, 2 * scale.cells // 3)
+        self.stem = build_stem(scale, norm)
+        width = scale.channels * (STEM_MULTIPLIER if scale.stem == "cifar" else 1)
+        before, last, channels = width, width, scale.channels
+        after_reduction = scale.stem == "imagenet"
+        self.cells = nn.ModuleList()
+        self.kinds: list[str] = []
+        for index in range(scale.cells):
+            is_reduction = index in self.reductions
+            channels *= 2 if is_reduction else 1
+            first = FactorizedReduction if after_reduction else relu_conv_norm
+            preprocess = [first(before, channels, norm), relu_conv_norm(last, channels, norm)]
+            self.kinds.append("reduction" if is_reduction else "normal")
+            cell = make_cell(self.kinds[-1], channels, preprocess, norm)
+            self.cells.append(cell)
+            before, last, after_reduction = last, len(cell.output) * channels, is_reduction
+            if index == self.reductions[1]:
+                auxiliary_channels = last
+        self.classifier = nn.Linear(last, scale.outputs())
+        if scale.auxiliary:
+            self.auxiliary = auxiliary_head(auxiliary_channels, scale, norm)
+
+    def forward(
+        self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
+    ) -> Tensor:
+        """Returns logits (N, num_outputs).
+
+        Args:
+            x: images (N, C, H, W), normalised.
+            mixture: the mixing weights of a supernet; None for a child.
+            drop_path: drops operations of a child while it trains.
+        """
+        logits, _ = self._run(x, mixture, drop_path)
+        return logits
+
+    def forward_auxiliary(
+        self, x: Tensor, drop_path: DropPath | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Returns a child's logits (N, num_outputs) and those of its auxiliary head."""
+        logits, at_two_thirds = self._run(x, None, drop_path)
+        return logits, self.auxiliary(at_two_thirds)
+
+    def _run(
+        self, x: Tensor, mixture: Mixture | None, drop_path: DropPath | None
+    ) -> tuple[Tensor, Tensor]:
+        weights: dict[str, dict[str, Tensor]] = {}
+        if mixture is not None:
+            weights = {k: branch_weights(table, mixture) for k, table in self.branches.items()}
+        before, last = stem_states(self.stem, x)
+        at_two_thirds = last.x
+        for index, (kind, cell) in enumerate(zip(self.kinds, self.cells, strict=True)):
+            before, last = last, cell((before, last), weights.get(kind), drop_path)
+            if index == self.reductions[1]:
+                at_two_thirds = last.x
+        return self.classifier(last.x.mean(dim=(2, 3))), at_two_thirds
+
+
+def stem_states(stem: nn.ModuleList, x: Tensor) -> tuple[State, State]:
+    """Returns both inputs of the first cell, one and the same behind a stem of one part."""
+    first = stem[0](x)
+    if len(stem) == 1:
+        state = State(first)
+        return state, state
+    return State(first), State(stem[1](first))
+
+
+def check_side(side: int, scale: Scale) -> None:
+    """Refuses images that are too small.
+
+    Args:
+        side: of the image, in pixels.
+        scale: sizes and flavours.
+
+    Raises:
+        ValueError: the image is too small for the reductions or the auxiliary head.
+    """
+    least = MIN_SIDE[scale.stem]
+    if side < least:
+        raise ValueError(
+            f"images of {side} pixels are too small for the reductions; with "
+            f"scale.stem={scale.stem} they need at least {least} pixels a side: set "
+            f"data.image_size={least} or more"
+        )
+    if scale.auxiliary:
+        side = -(-side // (4 if scale.stem == "cifar" else 32))
+        least = MIN_AUXILIARY_SIDE[scale.stem]
+        if side < least:
+            raise ValueError(
+                f"the map at two thirds of the cells has {side} pixels a side, and "
+                f"the auxiliary head needs {least}: set scale.auxiliary=false, or "
+                "use larger images"
+            )
+
+
+def _conv(channels_in: int, channels_out: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+
+
+def build_stem(scale: Scale, norm: Norm) -> nn.ModuleList:
+    """Builds what comes before the cells: one part, or two that give an input each."""
+    channels, colours = scale.channels, scale.image()[0]
+    if scale.stem == "cifar":
+        wide = STEM_MULTIPLIER * channels
+        return nn.ModuleList([nn.Sequential(_conv(colours, wide, 1), norm.always_affine(wide))])
+    half, full = norm.always_affine(channels // 2), norm.always_affine(channels)
+    first = nn.Sequential(
+        _conv(colours, channels // 2, 2), half, nn.ReLU(), _conv(channels // 2, channels, 2), full
+    )
+    second = nn.Sequential(nn.ReLU(), _conv(channels, channels, 2), norm.always_affine(channels))
+    return nn.ModuleList([first, second])
+
+
+class GlobalMean(nn.Module):
+    """The mean over all places."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns (N, C) of x (N, C, H, W)."""
+        return x.mean(dim=(2, 3))
+
+
+def auxiliary_head(channels: int, scale: Scale, norm: Norm) -> nn.Sequential:
+    """Builds DARTS's auxiliary head; its first three layers end with a 1x1 convolution.
+
+    Args:
+        channels: channels of the map that it reads.
+        scale: sizes and flavours.
+        norm: flavour of BatchNorm.
+    """
+    is_cifar = scale.stem == "cifar"
+    layers: list[nn.Module] = [
+        nn.ReLU(),
+        nn.AvgPool2d(5, stride=3 if is_cifar else 2, count_include_pad=False),
+        nn.Conv2d(channels, 128, 1, bias=False),
+        norm.always_affine(128),
+        nn.ReLU(),
+        nn.Conv2d(128, 768, 2, bias=False),
+        norm.always_affine(768) if is_cifar else nn.Identity(),
+        nn.ReLU(),
+        GlobalMean(),
+        nn.Linear(768, scale.outputs()),
+    ]
+    return nn.Sequential(*layers)

@@ -1,0 +1,226 @@
+"""Sizes that a mixture chooses: one convolution serves every kernel and number of channels.
+
+Convolution is linear in its kernel, so a mixture of kernel sizes is one convolution whose taps
+carry the sum of the weights of the sizes that reach them; a mixture of channel counts weighs each
+channel by the sizes that have it. Where one size alone may run, everything is cropped to it: the
+leading channels, the centre of the kernel. So a supernet at a one-hot mixture computes its child.
+
+Sources: Stamoulis et al., Single-Path NAS, 2019 (arXiv:1904.02877) for kernels; Wan et al.,
+FBNetV2, 2020 (arXiv:2004.05565) for channels; Cai et al., Once-for-All, 2020 (arXiv:1908.09791)
+for children that share leading channels and centres.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas_lightning.core.choices import Factor, Mixture
+from nas_lightning.core.cost import Term
+from nas_lightning.networks.batch_norm import BatchNorm, Norm
+from nas_lightning.networks.depthwise import DepthwiseConv, depthwise_conv
+from nas_lightning.networks.pointwise import pointwise_conv
+
+__all__ = ["ElasticConv", "ElasticDepthwise", "ElasticNorm", "Size", "total_weight"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """A kernel size or a number of channels: fixed, or one that a mixture chooses.
+
+    Attributes:
+        options: the possible sizes, each at least 1; kernel sizes are odd.
+        choice: index of the choice whose options these are; None for a fixed size.
+    """
+
+    options: tuple[int, ...]
+    choice: int | None = None
+
+    @property
+    def largest(self) -> int:
+        """The largest possible size, with which modules are built."""
+        return max(self.options)
+
+    def running(self, mixture: Mixture | None) -> int:
+        """Returns the largest size that a mixture lets run."""
+        if mixture is None or self.choice is None:
+            return self.largest
+        return max(self.options[index] for index in mixture.support[self.choice])
+
+    def weights(self, mixture: Mixture | None) -> list[tuple[int, Tensor]]:
+        """Returns the sizes that may run with their weights; [] where the size is fixed."""
+        if mixture is None or self.choice is None:
+            return []
+        row = mixture.weights[self.choice]
+        return [(self.options[index], row[index]) for index in mixture.support[self.choice]]
+
+    def leading(self, mixture: Mixture | None) -> Tensor | None:
+        """Returns the weight of each running channel (channels,), or None for a fixed size."""
+        last = self.running(mixture)
+        return _sum(F.pad(w.expand(n), (0, last - n)) for n, w in self.weights(mixture))
+
+    def centred(self, mixture: Mixture | None, axes: int) -> Tensor | None:
+        """Returns the weight of each running tap of a kernel, or None for a fixed size.
+
+        Args:
+            mixture: the mixing weights.
+            axes: 1 for one side of the kernel (k,), 2 for a square one (k, k).
+        """
+        last = self.running(mixture)
+        return _sum(
+            F.pad(w.expand(*[n] * axes), [(last - n) // 2] * 2 * axes)
+            for n, w in self.weights(mixture)
+        )
+
+
+def total_weight(mixture: Mixture | None, *sizes: Size) -> Tensor | None:
+    """Returns the product over sizes of the sum of their weights, or None for fixed ones.
+
+    It is one for weights that sum to one. An operation's output is multiplied by it, so that the
+    weight of a size that was sampled alone has a gradient: BatchNorm hides the scale of what it
+    normalises.
+    """
+    total = None
+    for size in sizes:
+        weight = _sum(w for _, w in size.weights(mixture))
+        total = weight if total is None or weight is None else total * weight
+    return total
+
+
+class ElasticConv(nn.Conv2d):
+    """A convolution without bias whose kernel and channels may follow a mixture.
+
+    It is padded to keep the size of maps at stride 1.
+
+    Args:
+        channels_in: channels of its input.
+        channels_out: channels of its output.
+        height: height of the kernel.
+        width: width of the kernel; None for a square one.
+        stride: vertical and horizontal stride.
+    """
+
+    def __init__(
+        self,
+        channels_in: Size,
+        channels_out: Size,
+        height: Size,
+        width: Size | None = None,
+        stride: tuple[int, int] = (1, 1),
+    ) -> None:
+        sides = (height.largest, (width or height).largest)
+        super().__init__(channels_in.largest, channels_out.largest, sides, stride, bias=False)
+        self.sizes, self.sides = (channels_in, channels_out), (height, width)
+
+    def forward(
+        self, x: Tensor, mixture: Mixture | None = None, share: Tensor | None = None
+    ) -> Tensor:
+        """Returns the convolved images (N, C', ceil(H / stride), ceil(W / stride)).
+
+        Args:
+            x: images (N, C, H, W) of as many channels as the producer ran.
+            mixture: the mixing weights; None for a child.
+            share: weight of each of these channels (C,); None for one.
+        """
+        height, width = self.sides
+        sides = [height.running(mixture), (width or height).running(mixture)]
+        weight = self.weight[: self.sizes[1].running(mixture), : x.shape[1]]
+        weight = _centre(weight, sides)
+        if width is None:
+            weight = _times(weight, height.centred(mixture, 2))
+        else:
+            weight = _times(weight, _column(height.centred(mixture, 1)))
+            weight = _times(weight, width.centred(mixture, 1))
+        weight = _times(weight, _column(_column(share)))
+        if sides == [1, 1]:
+            return pointwise_conv(x, weight, None, self.stride)
+        return F.conv2d(x, weight, None, self.stride, [side // 2 for side in sides])
+
+    def cost_terms(self, output: Tensor) -> Iterator[Term]:
+        """Yields what one run costs (see `core.cost`)."""
+        height, width = self.sides
+        sides = [(height, 2)] if width is None else [(height, 1), (width, 1)]
+        yield _term(output, *((size, 1) for size in self.sizes), *sides)
+
+
+class ElasticDepthwise(DepthwiseConv):
+    """A convolution a channel whose kernel and channels may follow a mixture.
+
+    Args:
+        channels: channels in and out.
+        kernel: side of the kernel.
+        stride: 1 or 2.
+    """
+
+    def __init__(self, channels: Size, kernel: Size, stride: int) -> None:
+        super().__init__(channels.largest, kernel.largest, stride, 1)
+        self.channels, self.kernel = channels, kernel
+
+    def forward(self, x: Tensor, mixture: Mixture | None = None) -> Tensor:
+        """Returns the convolved images (N, C, ceil(H / stride), ceil(W / stride)).
+
+        Args:
+            x: images (N, C, H, W) of as many channels as the producer ran.
+            mixture: the mixing weights; None for a child.
+        """
+        side = self.kernel.running(mixture)
+        weight = _centre(self.weight[: x.shape[1]], [side, side])
+        weight = _times(weight, self.kernel.centred(mixture, 2))
+        return depthwise_conv(x, weight, self.stride[0], 1)
+
+    def cost_terms(self, output: Tensor) -> Iterator[Term]:
+        """Yields what one run costs (see `core.cost`)."""
+        yield _term(output, (self.channels, 1), (self.kernel, 2))
+
+
+class ElasticNorm(BatchNorm):
+    """BatchNorm of the leading channels that run, whose cost follows the mixture.
+
+    Args:
+        channels: channels of its input.
+        norm: flavour of BatchNorm.
+    """
+
+    def __init__(self, channels: Size, norm: Norm) -> None:
+        super().__init__(channels.largest, norm.affine, norm.fixed)
+        self.channels = channels
+
+    def cost_terms(self, output: Tensor) -> Iterator[Term]:
+        """Yields what one run costs (see `core.cost`)."""
+        if self.affine:
+            term = _term(output, (self.channels, 1))
+            yield Term((2 * term.amount[0], 0), term.factors)
+
+
+def _term(output: Tensor, *sizes: tuple[Size, int]) -> Term:
+    """Returns the cost of as many params as the product of sizes ** powers, used a pixel each."""
+    amount, factors = 1, []
+    for size, power in sizes:
+        if size.choice is None:
+            amount *= size.largest**power
+        else:
+            coefficients = tuple(float(option**power) for option in size.options)
+            factors.append(Factor(size.choice, coefficients))
+    return Term((amount, amount * output.shape[2] * output.shape[3]), tuple(factors))
+
+
+def _centre(weight: Tensor, sides: list[int]) -> Tensor:
+    for axis, side in zip((2, 3), sides, strict=True):
+        weight = weight.narrow(axis, (weight.shape[axis] - side) // 2, side)
+    return weight
+
+
+def _column(share: Tensor | None) -> Tensor | None:
+    return None if share is None else share[..., None]
+
+
+def _times(weight: Tensor, share: Tensor | None) -> Tensor:
+    return weight if share is None else weight * share
+
+
+def _sum(terms: Iterator[Tensor]) -> Tensor | None:
+    total = None
+    for term in terms:
+        total = term if total is None else total + term
+    return total

@@ -1,0 +1,288 @@
+"""The operations of published search spaces; images are (N, C, H, W) throughout.
+
+Sources: Liu et al., DARTS, 2019 (arXiv:1806.09055) for the separable and dilated convolutions,
+the factorized reduction and BatchNorm after pools; Zoph et al., NASNet, 2018 (arXiv:1707.07012)
+for ReLU-convolution-BatchNorm order, plain and asymmetric convolutions and large max pools;
+Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326) for convolutions with a bias.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.depthwise import DepthwiseConv
+from nas_lightning.networks.noise import NormalDraws
+from nas_lightning.networks.pointwise import PointwiseConv
+
+__all__ = [
+    "OPERATIONS",
+    "FactorizedReduction",
+    "Noise",
+    "Operation",
+    "Pool",
+    "ReluConvNorm",
+    "Skip",
+    "State",
+    "build_operation",
+]
+
+
+class State:
+    """One state of a cell with what several operations compute from it, computed once.
+
+    Args:
+        x: images (N, C, H, W).
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+        self._known: dict[tuple[str, int], Tensor] = {}
+        self._parts: tuple[State, State] | None = None
+
+    def relu(self) -> Tensor:
+        """Returns x under ReLU."""
+        return self._once(("relu", 1), lambda: F.relu(self.x))
+
+    def max_pool(self, stride: int, kernel: int = 3) -> Tensor:
+        """Returns x under max pooling, padded to keep the size at stride 1."""
+        return self._once(
+            (f"max_{kernel}", stride),
+            lambda: F.max_pool2d(self.x, kernel, stride, kernel // 2),
+        )
+
+    def average_pool(self, stride: int) -> Tensor:
+        """Returns x under 3x3 average pooling; padding is never counted."""
+        return self._once(
+            ("average", stride),
+            lambda: F.avg_pool2d(self.x, 3, stride, 1, count_include_pad=False),
+        )
+
+    def parts(self, partial: int) -> tuple["State", "State"]:
+        """Returns the first of `partial` parts of the channels, and the others together."""
+        if self._parts is None:
+            head = self.x.shape[1] // partial
+            self._parts = State(self.x[:, :head]), State(self.x[:, head:])
+        return self._parts
+
+    def _once(self, key: tuple[str, int], compute: Callable[[], Tensor]) -> Tensor:
+        if key not in self._known:
+            self._known[key] = compute()
+        return self._known[key]
+
+
+class Operation(nn.Module, ABC):
+    """An operation of a branch: a module that maps a `State` to images."""
+
+    is_identity = False
+
+    @abstractmethod
+    def forward(self, state: State) -> Tensor:
+        """Returns the operation's output (N, C', H', W')."""
+
+
+class Skip(Operation):
+    """The identity."""
+
+    is_identity = True
+
+    def forward(self, state: State) -> Tensor:
+        """Returns the state unchanged."""
+        return state.x
+
+
+class Noise(Operation):
+    """Replaces every value by a standard normal draw (RobustDARTS, 2020, arXiv:1909.09656).
+
+    Args:
+        stride: 1 or 2.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride, self.draws = stride, NormalDraws()
+
+    def forward(self, state: State) -> Tensor:
+        """Returns noise (N, C, ceil(H / stride), ceil(W / stride))."""
+        num, channels, *sides = state.x.shape
+        out: Tensor = self.draws(state.x, num, channels, *(-(-s // self.stride) for s in sides))
+        return out
+
+
+class Pool(Operation):
+    """Pooling, followed by BatchNorm in search networks.
+
+    Args:
+        kind: "max" or "average".
+        channels: channels in and out.
+        stride: 1 or 2.
+        norm: flavour of BatchNorm.
+        kernel: side of the window, 3, 5 or 7; averages have 3.
+    """
+
+    def __init__(self, kind: str, channels: int, stride: int, norm: Norm, kernel: int = 3) -> None:
+        super().__init__()
+        self.kind, self.stride, self.kernel = kind, stride, kernel
+        self.norm = norm(channels) if norm.after_pools else nn.Identity()
+
+    def forward(self, state: State) -> Tensor:
+        """Returns the pooled images (N, C, ceil(H / stride), ceil(W / stride))."""
+        if self.kind == "max":
+            pooled = state.max_pool(self.stride, self.kernel)
+        else:
+            pooled = state.average_pool(self.stride)
+        out: Tensor = self.norm(pooled)
+        return out
+
+
+class ReluConvNorm(Operation):
+    """ReLU, then pairs or triples of convolutions with BatchNorm, ReLU between them.
+
+    Args:
+        stages: the convolutions before each BatchNorm, stage by stage.
+        norm: flavour of BatchNorm; None leaves it out.
+    """
+
+    def __init__(self, stages: list[list[nn.Conv2d]], norm: Norm | None) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for stage in stages:
+            layers += [nn.ReLU(), *stage, *([norm(stage[-1].out_channels)] if norm else [])]
+        self.layers = nn.Sequential(*layers[1:])
+
+    def forward(self, state: State) -> Tensor:
+        """Returns the convolved images (N, C', H', W')."""
+        out: Tensor = self.layers(state.relu())
+        return out
+
+
+class FactorizedReduction(Operation):
+    """Halves height and width by two shifted 1x1 convolutions of half the channels each.
+
+    Odd sizes get a zero row and column at the end before the shift, so that both halves have
+    ceil(H / 2) rows.
+
+    Args:
+        channels_in: channels in.
+        channels_out: channels out.
+        norm: flavour of BatchNorm; None leaves it out.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, norm: Norm | None) -> None:
+        super().__init__()
+        half = channels_out // 2
+        self.even = PointwiseConv(channels_in, half, stride=2, bias=False)
+        self.odd = PointwiseConv(channels_in, channels_out - half, stride=2, bias=False)
+        self.norm = norm(channels_out) if norm else nn.Identity()
+
+    def forward(self, state: State) -> Tensor:
+        """Returns images (N, channels_out, ceil(H / 2), ceil(W / 2))."""
+        x = state.relu()
+        height, width = x.shape[2:]
+        shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
+        out: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
+        return out
+
+
+def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm | None) -> ReluConvNorm:
+    """Builds ReLU, 1x1 convolution, BatchNorm where a flavour of it is given."""
+    return ReluConvNorm([[nn.Conv2d(channels_in, channels_out, 1, bias=False)]], norm)
+
+
+def _skip(channels: int, stride: int, norm: Norm) -> Operation:
+    return Skip() if stride == 1 else FactorizedReduction(channels, channels, norm)
+
+
+def _noise(channels: int, stride: int, norm: Norm) -> Operation:
+    return Noise(stride)
+
+
+def _pool(kind: str, kernel: int = 3) -> Callable[[int, int, Norm], Operation]:
+    return lambda channels, stride, norm: Pool(kind, channels, stride, norm, kernel)
+
+
+def _plain(kernel: int) -> Callable[[int, int, Norm], Operation]:
+    return lambda channels, stride, norm: ReluConvNorm(
+        [[_square(channels, kernel, stride, bias=False)]], norm
+    )
+
+
+def _normal(kernel: int) -> Callable[[int, int, Norm], Operation]:
+    """A plain convolution with a bias exactly where BatchNorm is not affine."""
+    return lambda channels, stride, norm: ReluConvNorm(
+        [[_square(channels, kernel, stride, bias=not norm.affine)]], norm
+    )
+
+
+def _square(channels: int, kernel: int, stride: int, bias: bool) -> nn.Conv2d:
+    if kernel == 1:
+        return PointwiseConv(channels, channels, stride, bias)
+    return nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=bias)
+
+
+def _asymmetric(kernel: int) -> Callable[[int, int, Norm], Operation]:
+    """A row of taps, then a column of them, each with its half of the stride."""
+    reach = kernel // 2
+    return lambda channels, stride, norm: ReluConvNorm(
+        [
+            [
+                nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, reach), bias=False),
+                nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (reach, 0), bias=False),
+            ]
+        ],
+        norm,
+    )
+
+
+def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> list[nn.Conv2d]:
+    wide = DepthwiseConv(channels, kernel, stride, dilation)
+    return [wide, nn.Conv2d(channels, channels, 1, bias=False)]
+
+
+def _separable(kernel: int) -> Callable[[int, int, Norm], Operation]:
+    return lambda channels, stride, norm: ReluConvNorm(
+        [_depthwise(channels, kernel, stride, 1), _depthwise(channels, kernel, 1, 1)], norm
+    )
+
+
+def _dilated(kernel: int) -> Callable[[int, int, Norm], Operation]:
+    return lambda channels, stride, norm: ReluConvNorm(
+        [_depthwise(channels, kernel, stride, 2)], norm
+    )
+
+
+OPERATIONS: dict[str, Callable[[int, int, Norm], Operation]] = {
+    "max_pool_3x3": _pool("max"),
+    "avg_pool_3x3": _pool("average"),
+    "skip_connect": _skip,
+    "sep_conv_3x3": _separable(3),
+    "sep_conv_5x5": _separable(5),
+    "sep_conv_7x7": _separable(7),
+    "dil_conv_3x3": _dilated(3),
+    "dil_conv_5x5": _dilated(5),
+    "max_pool_5x5": _pool("max", 5),
+    "max_pool_7x7": _pool("max", 7),
+    "conv_1x1": _plain(1),
+    "conv_3x3": _plain(3),
+    "conv_3x1_1x3": _asymmetric(3),
+    "conv_7x1_1x7": _asymmetric(7),
+    "nor_conv_1x1": _normal(1),
+    "nor_conv_3x3": _normal(3),
+    "noise": _noise,
+}
+
+
+def build_operation(name: str, channels: int, stride: int, norm: Norm) -> Operation:
+    """Builds an operation with as many channels out as in.
+
+    "none" is no operation: a branch that carries nothing is left out.
+
+    Raises:
+        ValueError: there is no operation of that name.
+    """
+    if name not in OPERATIONS:
+        raise ValueError(f"unknown op '{name}'; choose from: none, {', '.join(OPERATIONS)}")
+    return OPERATIONS[name](channels, stride, norm)

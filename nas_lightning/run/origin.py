@@ -1,0 +1,61 @@
+"""Where a genotype comes from: a run's folder and a published name bring their search space."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nas_lightning.config.paths import config_dir
+
+__all__ = ["with_own_space"]
+
+
+def with_own_space(cfg: DictConfig, typed: Sequence[str]) -> DictConfig:
+    """Returns the configuration with the search space of what genotype= names.
+
+    What was typed of the space stands above it; a typed search_space=... in its place.
+
+    Args:
+        cfg: the configuration, with `genotype` and `search_space`.
+        typed: the overrides that the command was started with.
+
+    Raises:
+        ValueError: the run's space holds other parts than a `Scale` and plain data.
+    """
+    keys = [override.lstrip("+~").partition("=")[0] for override in typed]
+    own = None if "search_space" in keys else _own_space(cfg.genotype)
+    if own is None:
+        return cfg
+    merged = cfg.copy()
+    merged.search_space = own
+    for key in (each for each in keys if each.startswith("search_space.")):
+        OmegaConf.update(merged, key, OmegaConf.select(cfg, key))
+    return merged
+
+
+def _own_space(genotype: str) -> dict[str, Any] | None:
+    """Returns the space of a published genotype or of a run; None where neither is named."""
+    from nas_lightning.zoo.reader import needed_overrides
+
+    if needed := [override.split("=") for override in needed_overrides(genotype)]:
+        (_, name), *values = needed
+        file = OmegaConf.load(config_dir() / "search_space" / f"{name}.yaml")
+        typed = OmegaConf.from_dotlist([f"{key}={value}" for key, value in values])
+        return _plain(OmegaConf.merge(file, typed.get("search_space", {})))
+    kept = os.path.join(os.path.expanduser(genotype), ".hydra", "config.yaml")
+    if not os.path.isfile(kept):  # a notation may be no path at all
+        return None
+    own = OmegaConf.select(OmegaConf.load(Path(kept)), "search_space")
+    if own is None:
+        return None
+    from nas_lightning.deployment.load import trusted_space
+
+    return trusted_space(_plain(own), f"the run {genotype}")
+
+
+def _plain(node: Any) -> dict[str, Any]:
+    plain = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}

@@ -1,0 +1,179 @@
+"""The table of a sweep: what varied, and mean and deviation over seeds."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from nas_lightning.reports.measure import Measure, measure_of
+from nas_lightning.run.sweep import named, overrides_of_jobs, varied_keys
+
+__all__ = ["summarise_sweep"]
+
+Result = dict[str, Any]
+Groups = dict[tuple[str, ...], list[Result]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One column of the table: a number of result.json.
+
+    Attributes:
+        path: its keys, the outermost first.
+        title: the column's head, without a unit.
+        is_share: whether the number is a share in [0, 1], to be read in percent.
+        is_shown: whether readers see it; the CSV file has it in any case.
+    """
+
+    path: tuple[str, ...]
+    title: str
+    is_share: bool = False
+    is_shown: bool = True
+
+    @property
+    def head(self) -> str:
+        """The column's head for a reader."""
+        return f"{self.title} %" if self.is_share else self.title
+
+    @property
+    def key(self) -> str:
+        """The column's name in the CSV file."""
+        return "_".join(part for part in self.path if part != "baselines")
+
+    def values(self, results: Iterable[Result]) -> list[float]:
+        """Returns the number of every result that has it."""
+        found = [_select(result, self.path) for result in results]
+        return [float(value) for value in found if isinstance(value, int | float)]
+
+    def readable(self, results: Iterable[Result]) -> str:
+        """Returns mean and deviation for a reader; "-" where there is none."""
+        values = self.values(results)
+        if not values:
+            return "-"
+        if self.is_share:
+            values = [100 * value for value in values]
+        is_count = all(value.is_integer() for value in values)
+        digits = 2 if self.is_share else 0 if is_count or max(map(abs, values)) >= 100 else 4
+        spread = f" \u00b1 {stdev(values):.{digits}f}" if len(values) > 1 else ""
+        return f"{mean(values):.{digits}f}{spread}"
+
+
+def summarise_sweep(folder: Path) -> None:
+    """Prints the table of a sweep and writes it as summary.csv and summary.md.
+
+    Runs are grouped by every key that varied, except the seed. Runs without a result are named.
+    A sweep that ended before its first run has no table.
+
+    Args:
+        folder: the sweep's folder, with one folder a run.
+    """
+    runs = overrides_of_jobs(folder)
+    if not runs:
+        return
+    varied = [key for key in varied_keys(runs) if key != "seed"]
+    groups: Groups = {}
+    for run, own in runs.items():
+        results = groups.setdefault(tuple(own.get(key, "") for key in varied), [])
+        if (run / "result.json").is_file():
+            results.append(json.loads((run / "result.json").read_text(encoding="utf-8")))
+    _write(folder, varied, groups)
+    print(f"sweep: {folder}")
+    for run, own in runs.items():
+        if not (run / "result.json").is_file():
+            print(f"no result: {named(str(run), own, runs)}")
+
+
+def _write(folder: Path, varied: list[str], groups: Groups) -> None:
+    """Writes both files and prints the table."""
+    figures = _figures([result for group in groups.values() for result in group])
+    shown = [figure for figure in figures if figure.is_shown]
+    header = [*varied, "runs", *(figure.head for figure in shown)]
+    rows = [
+        [*key, str(len(group)), *(figure.readable(group) for figure in shown)]
+        for key, group in groups.items()
+    ]
+    _write_numbers(folder / "summary.csv", varied, groups, figures)
+    lines = [header, ["---"] * len(header), *rows]
+    text = "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+    (folder / "summary.md").write_text(text, encoding="utf-8")
+    print(_table(header, rows))
+
+
+def _figures(results: Sequence[Result]) -> list[Figure]:
+    """Returns the columns: what a search validated, a child was tested for, and their prices."""
+    measure = measure_of(results[0]) if results else Measure()
+    parts = {
+        "search": (("search",), "validation_"),
+        "child": (("child",), "test_"),
+        "random genotype": (("baselines", "random_genotype"), "test_"),
+    }
+    judged = [
+        Figure(
+            (*path, name),
+            f"{title} {_words(name)}",
+            measure.is_share,
+            name == f"{prefix}{measure.name}",
+        )
+        for title, (path, prefix) in parts.items()
+        for name in _names(results, path, prefix)
+    ]
+    benchmarked = [
+        Figure((f"{part}_accuracy", "mean"), part, is_share=True) for part in ("validation", "test")
+    ]
+    prices = [
+        Figure(("child", "parameters"), "parameters"),
+        Figure(("search", "cost", "training_samples"), "search samples"),
+    ]
+    return [*judged, *(each for each in (*benchmarked, *prices) if each.values(results))]
+
+
+def _names(results: Sequence[Result], path: tuple[str, ...], prefix: str) -> list[str]:
+    """Returns the names of the numbers of a part that begin so, in their order."""
+    parts = [_select(result, path) for result in results]
+    names = dict.fromkeys(name for part in parts if isinstance(part, dict) for name in part)
+    return [name for name in names if name.startswith(prefix)]
+
+
+def _words(name: str) -> str:
+    """Returns a figure's name as people read it; accuracy is what "test" alone means."""
+    return name.removesuffix("_accuracy").replace("_", " ")
+
+
+def _select(content: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
+
+
+def _write_numbers(
+    path: Path, varied: list[str], groups: Groups, figures: Sequence[Figure]
+) -> None:
+    """Writes means and deviations in full precision; the deviation of one run is left empty."""
+    header = [*varied, "runs", *(f"{f.key}_{kind}" for f in figures for kind in ("mean", "std"))]
+    rows = [
+        [*key, len(group), *(number for f in figures for number in _mean_std(f.values(group)))]
+        for key, group in groups.items()
+    ]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def _mean_std(values: list[float]) -> tuple[float | str, float | str]:
+    return mean(values) if values else "", stdev(values) if len(values) > 1 else ""
+
+
+def _cell(text: str) -> str:
+    """Returns a cell of a Markdown table."""
+    return text.replace("|", "\\|")
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

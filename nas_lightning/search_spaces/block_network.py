@@ -1,0 +1,177 @@
+"""A stack of cells that end in the states nobody reads: supernets and children of block spaces.
+
+Stem, places of the reductions and auxiliary head are those of DARTS's networks
+(`networks.cell_network`), at whose sizes published cells are compared. A cell's output is
+the concatenation of its unread states, as in NASNet and ENAS; the two cells that follow and the
+classifier read it by a 1x1 convolution or a linear layer, that is by a sum of one layer a state
+(`LooseEnds`). As in both papers' code a ReLU precedes the last global pooling.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.core.choices import Branch, Factor, Mixture
+from nas_lightning.core.scale import Scale
+from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.cell import Cell, DropPath, branch_weights
+from nas_lightning.networks.cell_network import (
+    STEM_MULTIPLIER,
+    GlobalMean,
+    auxiliary_head,
+    build_stem,
+    check_side,
+    stem_states,
+)
+from nas_lightning.networks.operations import FactorizedReduction, State, relu_conv_norm
+from nas_lightning.search_spaces.loose_ends import LooseEnds
+
+__all__ = ["BlockNetwork", "MakeBlocks"]
+
+
+class MakeBlocks(Protocol):
+    """Builds one cell of a stack."""
+
+    def __call__(self, kind: str, channels: int, norm: Norm) -> Cell:
+        """Returns the cell.
+
+        Args:
+            kind: "normal" or "reduction".
+            channels: channels of its two inputs and of its states.
+            norm: flavour of BatchNorm.
+        """
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What a cell or the stem gives: its loose states, and whether it halved the map."""
+
+    ends: Mapping[int, tuple[Factor, ...]]
+    channels: int
+    is_reduced: bool
+
+
+class BlockNetwork(nn.Module):
+    """Stem, cells with two reductions at the thirds, global pooling, classifier.
+
+    Args:
+        make_cell: builds the cells.
+        branches: by kind of cell, the tables whose weights the mixture gives; for a child {}.
+        ends: by kind of cell, the branches whose targets make the cell's output.
+        scale: sizes and flavours.
+
+    Raises:
+        ValueError: the image is too small for the reductions or the auxiliary head.
+    """
+
+    def __init__(
+        self,
+        make_cell: MakeBlocks,
+        branches: Mapping[str, Sequence[Branch]],
+        ends: Mapping[str, Sequence[Branch]],
+        scale: Scale,
+    ) -> None:
+        super().__init__()
+        image, norm = scale.image(), Norm.of(scale)
+        check_side(min(image[1:]), scale)
+        self.branches, self.ends = dict(branches), dict(ends)
+        thirds = (scale.cells // 3, 2 * scale.cells // 3)
+        self.kinds = ["reduction" if i in thirds else "normal" for i in range(scale.cells)]
+        self.stem = build_stem(scale, norm)
+        self.first_reads, self.second_reads = nn.ModuleList(), nn.ModuleList()
+        self.cells = nn.ModuleList()
+        width = scale.channels * (STEM_MULTIPLIER if scale.stem == "cifar" else 1)
+        before = last = _Output({0: ()}, width, scale.stem == "imagenet")
+        channels = scale.channels
+        for index, kind in enumerate(self.kinds):
+            channels *= 2 if kind == "reduction" else 1
+            self.first_reads.append(_read(before, channels, last.is_reduced, norm))
+            self.second_reads.append(_read(last, channels, False, norm))
+            self.cells.append(make_cell(kind, channels, norm))
+            loose = {branch.target: branch.factors for branch in self.ends[kind]}
+            before, last = last, _Output(loose, channels, kind == "reduction")
+            if scale.auxiliary and index == thirds[1]:
+                self.auxiliary = _auxiliary(last, scale, norm)
+        self.auxiliary_place = thirds[1]
+        self.classifier = _classifier(last, scale)
+
+    def forward(
+        self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
+    ) -> Tensor:
+        """Returns logits (N, num_outputs).
+
+        Args:
+            x: images (N, C, H, W), normalised.
+            mixture: the mixing weights of a supernet; None for a child.
+            drop_path: drops operations of a child while it trains.
+        """
+        logits: Tensor = self.classifier(self._outputs(x, mixture, drop_path)[-1])
+        return logits
+
+    def forward_auxiliary(
+        self, x: Tensor, drop_path: DropPath | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Returns a child's logits (N, num_outputs) and those of its auxiliary head."""
+        outputs = self._outputs(x, None, drop_path)
+        return self.classifier(outputs[-1]), self.auxiliary(outputs[self.auxiliary_place])
+
+    def _outputs(
+        self, x: Tensor, mixture: Mixture | None, drop_path: DropPath | None
+    ) -> list[dict[int, State]]:
+        """Returns by cell the loose states that are there, by their number."""
+        weights: dict[str, dict[str, Tensor]] = {}
+        if mixture is not None:
+            weights = {k: branch_weights(table, mixture) for k, table in self.branches.items()}
+        before, last = ({0: state} for state in stem_states(self.stem, x))
+        outputs = []
+        parts = zip(self.kinds, self.first_reads, self.second_reads, self.cells, strict=True)
+        for kind, first_read, second_read, cell in parts:
+            assert isinstance(cell, Cell)
+            known, inputs = weights.get(kind), (State(first_read(before)), State(second_read(last)))
+            states = cell.states(inputs, known, drop_path)
+            ends = [b for b in self.ends[kind] if known is None or b.key in known]
+            before, last = last, {branch.target: states[branch.target] for branch in ends}
+            outputs.append(last)
+        return outputs
+
+
+def _read(output: _Output, channels: int, halve: bool, norm: Norm) -> LooseEnds:
+    make = FactorizedReduction if halve else relu_conv_norm
+    layers = {number: make(output.channels, channels, None) for number in output.ends}
+    return LooseEnds(layers, norm(channels), output.ends)
+
+
+def _classifier(output: _Output, scale: Scale) -> LooseEnds:
+    layers = {}
+    for number in output.ends:
+        linear = nn.Linear(output.channels, scale.outputs(), bias=False)
+        layers[number] = _OfImages(nn.Sequential(nn.ReLU(), GlobalMean(), linear))
+    return LooseEnds(layers, _Bias(scale.outputs()), output.ends)
+
+
+def _auxiliary(output: _Output, scale: Scale, norm: Norm) -> LooseEnds:
+    heads = {number: auxiliary_head(output.channels, scale, norm) for number in output.ends}
+    layers = {number: _OfImages(head[:3]) for number, head in heads.items()}
+    return LooseEnds(layers, next(iter(heads.values()))[3:], output.ends)
+
+
+class _OfImages(nn.Module):
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, state: State) -> Tensor:
+        out: Tensor = self.layers(state.x)
+        return out
+
+
+class _Bias(nn.Module):
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias

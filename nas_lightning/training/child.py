@@ -1,0 +1,270 @@
+"""The LightningModule that trains a child, and the recipe it follows."""
+
+from dataclasses import dataclass
+from math import cos, inf, pi
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_context import Batch
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.networks.batch_norm import SETTLED, batch_norms, settle
+from nas_lightning.networks.cell import DropPath
+from nas_lightning.training.agreement import average_statistics
+from nas_lightning.training.cost_meter import CostMeter
+from nas_lightning.training.health import DATA_CURE, IMAGES, NumberWatch, check_finite
+from nas_lightning.training.task import Classification, Task
+
+__all__ = ["ChildModule", "ChildRecipe", "build_child"]
+
+LOSS = "the child's loss"
+
+
+@dataclass(frozen=True)
+class ChildRecipe:
+    """How a child is trained from its first initialisation.
+
+    SGD with plain momentum; the learning rate rises linearly over the share `warmup` of
+    all steps and then falls along a cosine, step by step (DARTS's own schedule moves once an
+    epoch).
+
+    Attributes:
+        epochs: passes over the training set, at least 1.
+        batch_size: images of a step; null takes the data's.
+        lr: largest learning rate, above 0.
+        lr_min: learning rate that the cosine ends at.
+        warmup: share of the steps in which it rises, in [0, 1).
+        momentum: share of the last update that is kept, in [0, 1).
+        weight_decay: added to the gradient, times the parameter.
+        clip: largest norm of all gradients together, above 0.
+        label_smoothing: share of a target spread over all classes, in [0, 1); null takes the
+            task's: 0.1 for classification, else 0.
+        drop_path: probability that an operation is dropped at the last epoch, in [0, 1); it
+            grows linearly from 0.
+        auxiliary_weight: weight of the auxiliary head's loss, where scale.auxiliary is true.
+        cutout: side in pixels of the square cut out of training images; 0 cuts nothing.
+        validation_share: share of the training set held out, in [0, 1); above 0 the best epoch
+            counts, else the last one.
+        scale: size of the child.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    epochs: int = 12
+    batch_size: int | None = None
+    lr: float = 0.1
+    lr_min: float = 0.0
+    warmup: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip: float = 5.0
+    label_smoothing: float | None = None
+    drop_path: float = 0.0
+    auxiliary_weight: float = 0.4
+    cutout: int = 0
+    validation_share: float = 0.0
+    scale: Scale = Scale(channels=16, cells=5, flavour="child")  # noqa: RUF009 - immutable
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"child.epochs ({self.epochs}) must be at least 1; use e.g. 12")
+        if not 0 < self.lr < inf or not 0 <= self.lr_min <= self.lr:
+            raise ValueError(
+                f"child.lr ({self.lr}) must be > 0 and child.lr_min ({self.lr_min}) "
+                "between 0 and it; use e.g. 0.025 and 0"
+            )
+        for name in ("warmup", "momentum", "label_smoothing", "drop_path", "validation_share"):
+            if not 0 <= (getattr(self, name) or 0) < 1:
+                raise ValueError(f"child.{name} ({getattr(self, name)}) must be in [0, 1)")
+        if not (0 <= self.weight_decay < inf and self.clip > 0 and self.cutout >= 0):
+            raise ValueError(
+                f"child.weight_decay ({self.weight_decay}) and child.cutout "
+                f"({self.cutout}) must be >= 0, child.clip ({self.clip}) > 0"
+            )
+
+
+class ChildModule(L.LightningModule):
+    """Trains a network with a recipe; optimisation is automatic.
+
+    Args:
+        network: forward(x, drop_path=None) -> logits.
+        num_outputs: number of classes.
+        recipe: how it is trained.
+        task: loss and metrics.
+        seed: seed of what is drawn while it trains.
+        card: plain data kept in every checkpoint under "child": what the network is.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_outputs: int,
+        recipe: ChildRecipe | None = None,
+        task: Task | None = None,
+        seed: int = 0,
+        card: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.recipe, self.seed = recipe or ChildRecipe(), seed
+        self.task: Task = task or Classification()
+        self.card = dict(card or {})
+        self.meter, self.watch = CostMeter(), NumberWatch()
+        self.train_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
+        self.validation_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
+        self.test_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
+        self.confusion = self.task.confusion(num_outputs)
+        self._drop_path: DropPath | None = None
+        self._norms = batch_norms(network)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the outputs of images (N, C, H, W), normalised."""
+        out: Tensor = self.network(x)
+        return out
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Returns SGD and its schedule."""
+        optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            self.recipe.lr,
+            self.recipe.momentum,
+            weight_decay=self.recipe.weight_decay,
+            foreach=True,
+        )
+        epochs = self.trainer.max_epochs or 1
+        each = self.trainer.estimated_stepping_batches / epochs
+        steps = round(each * self.recipe.epochs)
+        warmup = int(steps * self.recipe.warmup)
+        lowest = self.recipe.lr_min / self.recipe.lr
+
+        def share(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / (warmup + 1)
+            done = (step - warmup) / max(1, steps - warmup)
+            return lowest + (1 - lowest) * (1 + cos(pi * done)) / 2
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Clips the norm of all gradients together."""
+        self.clip_gradients(optimizer, self.recipe.clip, "norm")
+
+    def on_train_epoch_start(self) -> None:
+        """Seeds what the epoch draws and sets its drop-path probability."""
+        epoch = self.current_epoch
+        self.watch.start_epoch()
+        seed = keyed_seed(self.seed, "child", epoch, self.global_rank)
+        torch.manual_seed(seed)
+        probability = self.recipe.drop_path * epoch / self.recipe.epochs
+        generator = torch.Generator(self.device).manual_seed(seed)
+        self._drop_path = DropPath(probability, generator) if probability > 0 else None
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Lets BatchNorm's statistics settle in the first steps."""
+        if self.trainer.global_step <= SETTLED:
+            settle(self._norms, self.trainer.global_step)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Returns the smoothed loss, the auxiliary head's part included."""
+        x, targets = batch
+        self.watch.start_step({IMAGES["train"]: x})
+        loss = self._smoothed_loss
+        if hasattr(self.network, "auxiliary"):
+            logits, auxiliary = self.network.forward_auxiliary(x, self._drop_path)
+            total = loss(logits, targets) + self.recipe.auxiliary_weight * loss(auxiliary, targets)
+        else:
+            logits = (
+                self.network(x)
+                if self._drop_path is None
+                else self.network(x, drop_path=self._drop_path)
+            )
+            total = loss(logits, targets)
+        self.watch.note(LOSS, total)
+        self.log(
+            "child/train_loss",
+            total,
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+            batch_size=len(targets),
+        )
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log("child/lr", lr, on_step=False, on_epoch=True, sync_dist=True)
+        self._measure("train", self.train_metrics, logits, targets)
+        self.meter.training_samples += len(targets) * self.trainer.world_size
+        self.meter.gradient_steps += 1
+        return total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measures the child on held-out images."""
+        x, targets = batch
+        logits = self.network(x)
+        self.log(
+            "child/validation_loss",
+            self.task.loss(logits, targets),
+            sync_dist=True,
+            batch_size=len(targets),
+        )
+        self._measure("validation", self.validation_metrics, logits, targets)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measures the child on the test set."""
+        x, targets = batch
+        outputs = self.network(x)
+        self._measure("test", self.test_metrics, outputs, targets)
+        if self.confusion is not None:
+            self.task.update(self.confusion, outputs, targets)
+
+    def on_train_epoch_end(self) -> None:
+        """Stops where the loss or a param is no number, before the epoch is saved.
+
+        Raises:
+            FloatingPointError: one is infinite or NaN.
+        """
+        average_statistics(self.network, self.trainer)
+        cure, epoch = f"lower child.lr ({self.recipe.lr})", self.current_epoch
+        self.watch.check(epoch, {IMAGES["train"]: DATA_CURE, LOSS: cure})
+        check_finite("the child's params", self.network.named_parameters(), epoch, cure)
+
+    def on_validation_epoch_start(self) -> None:
+        """Has all processes validate one network."""
+        average_statistics(self.network, self.trainer)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the precision of the training, which Lightning does after loading the params."""
+        self.trainer.precision_plugin.convert_module(self)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the card to a checkpoint."""
+        checkpoint["child"] = self.card
+
+    def _smoothed_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        share = self.recipe.label_smoothing
+        return self.task.loss(
+            outputs, targets, self.task.label_smoothing if share is None else share
+        )
+
+    def _measure(self, stage: str, metrics: nn.ModuleDict, out: Tensor, targets: Tensor) -> None:
+        for name, metric in metrics.items():
+            assert isinstance(metric, Metric)
+            self.task.update(metric, out, targets)
+            self.log(f"child/{stage}_{name}", metric, on_step=False, on_epoch=True)
+
+
+def build_child(space: SearchSpace, genotype: Genotype, scale: Scale, seed: int) -> nn.Module:
+    """Builds a child whose initial params depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(keyed_seed(seed, "initial params"))
+        return space.child(genotype, scale)

@@ -1,0 +1,204 @@
+"""The hardware of a run, and the Trainers that use it."""
+
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the parent of several processes needs none of it
+    import lightning as L
+
+__all__ = ["Hardware"]
+
+ALL = "auto"
+MAX_THREADS = 1024  # the system may end a process that asks for many more
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "auto")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a run computes on.
+
+    With several devices a command starts one process a device and is none of them itself.
+
+    Attributes:
+        accelerator: "cpu", "gpu", or another name that Lightning knows.
+        devices: number of them, or "auto" for all GPUs of this machine; on the CPU a device is a
+            process of its own.
+        precision: "32-true", "64-true" or "bf16-mixed"; no 16-bit floats that need their loss
+            scaled, since a search takes its gradients itself. "auto" is bf16-mixed on a GPU that
+            computes with it, else 32-true.
+        threads: CPU threads of a process, 1 to 1024; None shares all cores among the processes.
+        sync_batchnorm: whether the statistics of BatchNorm come from the whole batch instead of
+            each process's part of it.
+
+    Raises:
+        ValueError: a value is out of its range, or there is no such device here.
+    """
+
+    accelerator: str = "cpu"
+    devices: int | str = 1
+    precision: str = "32-true"
+    threads: int | None = None
+    sync_batchnorm: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
+            raise ValueError(
+                f"hardware.threads ({self.threads}) must be between 1 and {MAX_THREADS}, or null"
+            )
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"unknown hardware.precision '{self.precision}'; choose from: "
+                f"{', '.join(PRECISIONS)}"
+            )
+        _check_accelerator(self.accelerator)
+        self._check_devices()
+
+    @property
+    def num_processes(self) -> int:
+        """The number of processes, one a device."""
+        if self.devices == ALL:
+            return _num_devices(self.accelerator)
+        return int(self.devices)
+
+    @property
+    def actual_precision(self) -> str:
+        """The precision, "auto" resolved: to ask for it takes memory of the GPU."""
+        return _best_precision(self.accelerator) if self.precision == ALL else self.precision
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that writes files and prints."""
+        return self.num_processes == 1 or os.environ.get("LOCAL_RANK", "0") == "0"
+
+    def prepare(self) -> None:
+        """Sets the number of CPU threads of this process, and keeps Lightning from chatting."""
+        import lightning
+        import torch
+
+        for chatty in (lightning.pytorch, lightning.fabric):
+            logging.getLogger(chatty.__name__).setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
+        warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)  # channels last
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        elif self.num_processes > 1:
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.num_processes))
+
+    def check_batch(self, key: str, size: int) -> None:
+        """Refuses a batch that cannot be divided evenly among the processes.
+
+        Args:
+            key: what it is called in the configuration.
+            size: images of a step, over all processes.
+
+        Raises:
+            ValueError: it is no multiple of their number.
+        """
+        number = self.num_processes
+        if size % number:
+            raise ValueError(
+                f"{key} ({size}) must be a multiple of the number of processes ({number}), each "
+                f"of which takes its part; use e.g. {number * -(-size // number)}"
+            )
+
+    def trainer(
+        self,
+        epochs: int,
+        callbacks: Sequence["L.Callback"] = (),
+        loggers: Sequence[Any] = (),
+        plugins: Sequence[Any] = (),
+        folder: Path | None = None,
+        wraps: bool = True,
+        **more: Any,
+    ) -> "L.Trainer":
+        """Returns a Trainer that leaves no files but those of its callbacks and loggers.
+
+        Args:
+            epochs: its length.
+            callbacks: observers of the training.
+            loggers: Lightning loggers.
+            plugins: Lightning plugins.
+            folder: root of what callbacks write without being told where.
+            wraps: whether gradients are averaged over processes by a wrapper around the module;
+                a module that averages them itself wants none.
+            more: further arguments of the Trainer.
+        """
+        import lightning as L
+        from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+
+        from nas_lightning.training import ranks
+
+        return L.Trainer(
+            accelerator=self.accelerator,
+            devices=self.num_processes,
+            strategy=ranks.strategy_of(wraps) if self.num_processes > 1 else "auto",
+            precision=self.actual_precision,  # type: ignore[arg-type]
+            max_epochs=epochs,
+            callbacks=[*callbacks, ranks.OwnSignals()],
+            logger=list(loggers) or False,
+            plugins=[*plugins, *ranks.plugins_of(self.sync_batchnorm)],
+            default_root_dir=folder,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            log_every_n_steps=1,  # loggers get epochs; a larger number warns of short ones
+            enable_model_summary=False,
+            enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
+            enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
+            **more,
+        )
+
+    def _check_devices(self) -> None:
+        if self.devices == ALL:
+            return
+        try:
+            number = int(self.devices)
+        except ValueError:
+            number = 0
+        if number < 1:
+            raise ValueError(
+                f"hardware.devices ({self.devices}) must be at least 1, or auto for all GPUs"
+            )
+        if self.accelerator != "cpu" and number > (found := _num_devices(self.accelerator)):
+            raise ValueError(
+                f"hardware.devices ({number}) must not exceed the {found} that are found here; "
+                "use hardware.devices=auto for all of them"
+            )
+
+
+def _check_accelerator(name: str) -> None:
+    if name == "cpu":
+        return
+    from lightning.pytorch.accelerators import AcceleratorRegistry
+
+    known = ["gpu", *AcceleratorRegistry.available_accelerators()]
+    if name not in known:
+        raise ValueError(
+            f"unknown hardware.accelerator '{name}'; choose from: {', '.join(sorted(known))}"
+        )
+    if not _accelerator(name).is_available():
+        raise ValueError(
+            f"hardware.accelerator ({name}) needs a device that is not found here; use hardware=cpu"
+        )
+
+
+def _accelerator(name: str) -> Any:
+    from lightning.pytorch.accelerators import AcceleratorRegistry
+
+    return AcceleratorRegistry["cuda" if name == "gpu" else name]["accelerator"]
+
+
+def _num_devices(name: str) -> int:
+    """Returns how many devices are found here; the CPU is one."""
+    return 1 if name == "cpu" else int(_accelerator(name).auto_device_count())
+
+
+def _best_precision(name: str) -> str:
+    import torch
+
+    has_bf16 = name in ("gpu", "cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if has_bf16 else "32-true"

@@ -1,0 +1,234 @@
+"""What every command shares, shown with a job that takes no time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def test_a_run_lands_in_a_folder_of_its_own(call, tmp_path):
+    assert call("seed=1") == call("seed=2") == 0
+    first, second = sorted((tmp_path / "outputs" / "search").iterdir())
+    assert json.loads((first / "result.json").read_text())["child"]["test_accuracy"] == 0.91
+    assert json.loads((second / "result.json").read_text())["child"]["test_accuracy"] == 0.92
+
+
+def test_a_command_leaves_arguments_and_environment_as_they_were(call):
+    call("seed=13")
+    assert sys.argv == ["nas-search", "seed=13"]
+    assert os.environ["HYDRA_FULL_ERROR"] == "0"
+
+
+def test_a_jobs_mistake_is_one_line(call, capsys):
+    assert call("seed=13") == 1
+    assert capsys.readouterr().err == "error: seed (13) must be lucky; use e.g. 7\n"
+
+
+def test_a_traceback_is_shown_when_asked_for(call, capsys, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    assert call("seed=13") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interruption_names_the_run_to_go_on_with(call, capsys):
+    assert call("seed=15", "hydra.run.dir='my run'") == 75
+    folder = Path("my run").resolve()
+    assert f"nas-search resume='{folder}' goes on" in capsys.readouterr().err
+
+
+def test_a_termination_names_the_run_and_leaves_the_handler_as_it_was(call, capsys):
+    kept = signal.getsignal(signal.SIGTERM)
+    assert call("seed=16", "hydra.run.dir=run") == 75
+    assert (
+        f"error: terminated; nas-search resume={Path('run').resolve()}" in capsys.readouterr().err
+    )
+    assert signal.getsignal(signal.SIGTERM) is kept
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "nas_lightning", "search", "--help"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
+    def interrupted(cfg, folder):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            sys.exit(1)
+
+    assert call(job=interrupted) == 75
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+new=1", "unknown key 'new'; choose from: callbacks, child, data"),
+        ("logger=[nowhere]", "unknown option 'nowhere' of logger; --help lists them"),
+        (
+            "logger=null",
+            "logger=null must name an option of the group; leave it out, or give logger=[]",
+        ),
+        ("seed", "cannot read 'seed': write KEY=VALUE"),
+        ("seed=[1", "cannot read 'seed=[1': write KEY=VALUE"),
+        ("seed=1,2", "Ambiguous value for argument 'seed=1,2'"),
+        ("strategy=5", "GROUP=VALUE must name an option of the group"),
+        ("evaluation.epochs=1", "unknown key 'evaluation.epochs'; choose from: (there are none)"),
+        ("seed=${x}", "seed: Interpolation key 'x' not found\n"),
+        ("hydra.run.dir=/dev/null/run", "Not a directory: /dev/null/run; choose another one"),
+        ("hydra.run.dir=", "hydra.run.dir ('') must be a folder; leave it out, or give"),
+        ("hydra.searchpath=[file:///nowhere]", "hydra.searchpath must name folders: provider="),
+    ],
+)
+def test_a_mistake_of_typing_is_one_message(call, override, message, capsys):
+    assert call(override) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+
+
+def test_a_mistake_of_typing_leaves_no_folder(call, tmp_path):
+    assert call("sede=1") == call("strategy=dart") == call("seed=abc") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_flag_has_status_two(call, capsys):
+    assert call("--foo") == 2
+    assert "unrecognized arguments: --foo" in capsys.readouterr().err
+
+
+def test_a_missing_value_is_named_with_its_cure(call, capsys):
+    assert call("seed=1", command="train") == 1
+    assert "genotype is missing; give genotype=..." in capsys.readouterr().err
+
+
+def test_a_group_of_another_command_is_named(call, capsys):
+    assert call("genotype=darts_v2", "strategy=darts", command="train") == 1
+    error = capsys.readouterr().err
+    assert error == "error: unknown group 'strategy'; --help lists the groups\n"
+
+
+def test_the_version_is_ours(call, capsys):
+    assert call("--version") == 0
+    assert capsys.readouterr().out.startswith("nas_lightning 0.")
+
+
+def test_a_second_run_in_one_folder_is_refused(call, capsys):
+    assert call("hydra.run.dir=run") == 0
+    assert call("hydra.run.dir=run", "seed=2") == 1
+    assert "the folder run must not hold a run already" in capsys.readouterr().err
+
+
+def test_a_second_run_is_refused_where_the_folders_name_is_composed(call, capsys):
+    assert call("hydra.run.dir=${data.batch_size}/${seed}") == 0
+    assert call("hydra.run.dir=${data.batch_size}/${seed}", "retrain=false") == 1
+    assert "the folder 64/0 must not hold a run already" in capsys.readouterr().err
+
+
+def test_a_run_that_got_nowhere_may_be_typed_again_in_its_folder(call):
+    assert call("hydra.run.dir=run", "seed=13") == 1
+    assert call("hydra.run.dir=run", "seed=7") == 0
+
+
+def test_a_resumed_run_has_its_own_configuration_and_working_folder(call, tmp_path, capsys):
+    call("hydra.run.dir=run", "seed=7")
+    (tmp_path / "elsewhere").mkdir()
+    os.chdir("elsewhere")
+    assert call("resume=../run") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"seed 7 in {tmp_path}"
+    assert Path.cwd() == tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a b=c,d:e {x} [y] (z)", 'it\'s so "so"', "a\\b\\", 'a\\"b', "$x \u00fc\u65e5", "~", "'q'"],
+)
+def test_a_run_resumes_in_a_folder_of_any_name(call, name, tmp_path):
+    call("hydra.run.dir=run", "seed=7")
+    (tmp_path / "run" / "result.json").unlink()
+    (tmp_path / "run").rename(tmp_path / name)
+    assert call(f"resume={name}") == 0
+    assert (tmp_path / name / "result.json").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_overrides_beside_resume_must_be_the_runs_own(call, capsys):
+    own = (
+        "seed=7",
+        "strategy=darts",
+        "logger=[]",
+        "strategy.epochs=${child.epochs}",
+        "data.image_size=[9,9]",
+        "child.lr=2e-2",
+        "+callbacks.x={_target_: y}",
+        "~callbacks.progress",
+    )
+    call("hydra.run.dir=run", *own)
+    assert call("resume=run", *own, "retrain=true", "hydra.run.dir=run") == 0
+    other = ("strategy=random", "seed=8", "~callbacks.collapse", "+new=1", "hydra.run.dir=x")
+    assert call("resume=run", "retrain=true", *other) == 1
+    names = "strategy, seed, callbacks.collapse, new, hydra.run.dir"
+    assert f"not the run's own: {names};" in capsys.readouterr().err
+
+
+def test_no_logger_is_the_same_however_it_is_said(call):
+    call("hydra.run.dir=run")
+    assert call("resume=run", "logger=[]") == call("resume=run", "logger=none") == 0
+
+
+def test_a_run_that_may_not_be_written_does_not_go_on(call, tmp_path, protect, capsys):
+    call("hydra.run.dir=run")
+    (tmp_path / "run" / "result.json").unlink()
+    protect(tmp_path / "run")
+    assert call("resume=run") == 1
+    assert f"resume: the run in {tmp_path / 'run'} must be writable" in capsys.readouterr().err
+
+
+def test_a_run_in_a_folder_that_hydra_cannot_name_says_so(call, tmp_path, capsys):
+    call("hydra.run.dir=run")
+    (tmp_path / "run").rename(tmp_path / "${x}")
+    assert call("resume=${x}") == 1
+    assert "${x} must not hold '${'; rename it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["-m", "--multirun", "--config-dir=x"])
+def test_flags_beside_resume_are_refused(call, flag, capsys):
+    call("hydra.run.dir=run")
+    assert call("resume=run", flag) == 1
+    assert f"{flag} cannot stand beside resume=" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("left", ["config.yaml", "hydra.yaml"])
+def test_a_run_killed_while_its_configuration_was_written_says_so(call, left, tmp_path, capsys):
+    call("hydra.run.dir=run")
+    kept = tmp_path / "run" / ".hydra"
+    (kept / "overrides.yaml").unlink()
+    (kept / left).write_text("")
+    assert call("resume=run") == 1
+    assert "was stopped before its configuration was written" in capsys.readouterr().err
+
+
+@pytest.fixture
+def plug_in(tmp_path):
+    """A user's folder with a strategy of its own."""
+    folder = tmp_path / "mine"
+    (folder / "strategy").mkdir(parents=True)
+    text = "# a strategy of my own\n_target_: mine.Mine\nluck: 1\n"
+    (folder / "strategy" / "mine.yaml").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("flag", ["--config-dir={}", "hydra.searchpath=[file://{}]"])
+def test_a_users_option_is_found_and_kept_for_a_resume(call, plug_in, flag, capsys):
+    arguments = ("strategy=mine", "strategy.luck=2", "hydra.run.dir=run")
+    assert call(flag.format(plug_in), *arguments) == 0
+    assert call("resume=run", "strategy=mine", "strategy.luck=2") == 0
+    assert call("resume=run", "strategy.luck=3") == 1

@@ -1,0 +1,170 @@
+"""Every one-shot strategy, killed again and again, ends with the bits of an unbroken search."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+from command import PLANTED, bits, rows, run
+from listener import Listener
+from plain_context import ONE_SHOT
+from planted_search import EPOCHS, search
+
+from nas_lightning.loggers.guard import Dashboards, Guarded
+from nas_lightning.loggers.scores import ScoreLog
+from nas_lightning.training.supernet import SupernetModule
+
+
+class Kill(BaseException):
+    """Stands for a kill at some point of a search."""
+
+
+class Updates:
+    """Counts the updates of each epoch; kills a search before the last one of an epoch.
+
+    That is between the step of alphas and the step of params, and between two steps of a
+    controller, which follow an epoch's last batch.
+    """
+
+    def __init__(self, patch):
+        self.original, self.numbers, self.last = SupernetModule.minimise, {}, None
+        patch.setattr(SupernetModule, "minimise", lambda *arguments: self(*arguments))
+
+    def __call__(self, module, which, closure):
+        epoch = module.current_epoch
+        self.numbers[epoch] = number = self.numbers.get(epoch, 0) + 1
+        if (epoch, number) == self.last:
+            raise Kill
+        return self.original(module, which, closure)
+
+
+def watched_search(name, folder):
+    """Searches before a dashboard; returns the finished module and what the dashboard was told."""
+    listener = Listener()
+    shown = ScoreLog(Dashboards([Guarded(listener, "listener")]))
+    return search(name, folder, [shown]), listener
+
+
+@pytest.fixture(scope="module", params=ONE_SHOT)
+def whole(request, tmp_path_factory):
+    """An unbroken search: its strategy's name, folder, and updates by epoch; module; dashboard."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        updates = Updates(patch)
+        module, listener = watched_search(request.param, folder)
+    return SimpleNamespace(
+        name=request.param,
+        folder=folder,
+        updates=updates.numbers,
+        module=module,
+        told=[word[1:] for word in listener.told if word[0] == "metrics"],
+    )
+
+
+def test_a_search_killed_in_every_epoch_ends_with_the_same_bits(whole, tmp_path, monkeypatch):
+    updates = Updates(monkeypatch)
+    for epoch in range(1, EPOCHS):
+        torch.manual_seed(epoch)  # another process has another global generator
+        updates.numbers, updates.last = {}, (epoch, whole.updates[epoch])
+        with pytest.raises(Kill):
+            watched_search(whole.name, tmp_path)
+    updates.last = None
+    for when in ("in the last epoch", "before the genotype is written"):
+        torch.manual_seed(EPOCHS)
+        watched_search(whole.name, tmp_path)
+        assert bits(tmp_path) == bits(whole.folder), when
+
+
+def preferences(folder):
+    """Returns of alphas.csv each epoch's weights by choice and option."""
+    found = {}
+    for row in rows(folder / "alphas.csv"):
+        weights = found.setdefault(int(row["epoch"]), {})
+        weights[row["group"], row["choice"], row["option"]] = float(row["weight"])
+    return found
+
+
+def named(space, scores):
+    """Returns scores by choice and option, as alphas.csv has them."""
+    table = zip(space.choices, scores.weights.tolist(), scores.support, strict=True)
+    return {(c.group, c.name, c.options[o]): row[o] for c, row, options in table for o in options}
+
+
+def test_alphas_csv_tells_what_is_preferred_from_the_start_to_the_end(whole):
+    found, space = preferences(whole.folder), whole.module.space
+    assert list(found) == list(range(-1, EPOCHS))
+    assert len(found[-1]) == sum(len(choice.options) for choice in space.choices)
+    for weights in found.values():
+        assert {choice for _, choice, _ in weights} == {choice.name for choice in space.choices}
+    assert found[EPOCHS - 1] == named(space, whole.module.strategy.scores())
+
+
+def test_preferences_move_exactly_where_a_strategy_has_something_that_learns(whole):
+    found = preferences(whole.folder)
+    learns = bool(list(whole.module.strategy.parameters()))
+    assert (found[-1] != found[EPOCHS - 1]) is learns
+    if not learns:
+        sizes = {choice.name: len(choice.options) for choice in whole.module.space.choices}
+        assert found[-1] == {key: pytest.approx(1 / sizes[key[1]]) for key in found[-1]}
+
+
+def test_dashboards_are_told_what_alphas_csv_has(whole):
+    told = {}
+    for values, epoch in whole.told:
+        alphas = {name: value for name, value in values.items() if name.startswith("alpha/")}
+        told.setdefault(epoch, {}).update(alphas)
+    found = preferences(whole.folder)
+    assert {
+        epoch: {f"alpha/{'/'.join(key)}": w for key, w in found[epoch].items()} for epoch in found
+    } == told
+
+
+SMALL = (
+    *PLANTED,
+    "data.source.images=400",
+    "search_space.scale.channels=2",
+    "retrain=false",
+    "callbacks=silent",
+    "hardware.threads=1",
+)
+FEW_STEPS = {
+    "enas": ["strategy.steps=5", "strategy.aggregate=3"],
+    "pc_darts": ["strategy.partial=1"],  # the planted cells have no partial channels
+}
+
+
+def start(*arguments):
+    command = [sys.executable, "-m", "nas_lightning", "search", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wait_for_progress(process, told):
+    """Waits until a search writes what it prefers, after it was started or gone on with."""
+    before = told.stat().st_size if told.exists() else 0
+    while process.poll() is None and (not told.exists() or told.stat().st_size == before):
+        time.sleep(0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ONE_SHOT)
+def test_a_process_killed_all_over_its_search_ends_with_the_same_bits(name, tmp_path):
+    arguments = (*SMALL, f"strategy={name}", *FEW_STEPS.get(name, ()))
+    since = time.monotonic()
+    run("search", f"hydra.run.dir={tmp_path / 'whole'}", *arguments)
+    seconds, draw, ends = time.monotonic() - since, random.Random(name), []
+    folder = tmp_path / "run"
+    typed = [f"hydra.run.dir={folder}", *arguments]
+    for _ in range(3):
+        killed = start(*typed)
+        wait_for_progress(killed, folder / "alphas.csv")
+        time.sleep(draw.uniform(0, seconds / 3))
+        killed.kill()
+        ends.append(killed.wait())
+        typed = [f"resume={folder}"]
+    assert ends[0] == -signal.SIGKILL
+    run("search", f"resume={folder}")
+    assert bits(folder) == bits(tmp_path / "whole")

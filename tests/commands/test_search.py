@@ -1,0 +1,297 @@
+"""One search from the command line to its files."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from command import (
+    RANDOM,
+    TINY,
+    TINY_RANDOM,
+    events,
+    result,
+    rows,
+    run,
+    search_into,
+)
+
+from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.training.health import NumberWatch
+from nas_lightning.zoo.reader import read_genotype
+
+PATH = "discretized_validation_accuracy"
+FILES = (
+    "genotype.json",
+    "genotypes/epoch=000.json",
+    "genotypes/epoch=001.json",
+    "genotype.svg",
+    "alphas.csv",
+    "metrics.csv",
+    "result.json",
+    "report.html",
+    "checkpoints/last.ckpt",
+    "child/last.ckpt",
+    "child/metrics.csv",
+    "baselines/random_genotype/metrics.csv",
+)
+COST = {
+    "wall_s",
+    "device_s",
+    "training_samples",
+    "gradient_steps",
+    "children_trained",
+    "epochs_trained",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_search_leaves_the_documented_files(finished, name):
+    assert (finished / name).stat().st_size > 0
+
+
+def test_a_search_leaves_no_temporary_files(finished):
+    assert not list(finished.rglob("*.tmp"))
+
+
+def test_the_result_says_what_was_done(finished):
+    content = json.loads((finished / "result.json").read_text())
+    assert (content["space"], content["strategy"], content["data"]) == ("darts", "darts", "digits")
+    assert (content["seed"], content["threads"], content["hardware"]) == (0, 1, "cpu 32-true")
+    assert content["command"].startswith("nas-search strategy.epochs=2 child.epochs=2 ")
+    assert re.fullmatch(r"[0-9a-f]{16}", content["split"])
+    assert {"nas_lightning", "python", "torch", "lightning"} <= set(content["versions"])
+
+
+def test_the_result_says_what_was_found_and_what_it_cost(finished):
+    content = json.loads((finished / "result.json").read_text())
+    search, child, baselines = content["search"], content["child"], content["baselines"]
+    assert set(search["cost"]) == set(child["cost"]) == COST
+    assert search["cost"]["training_samples"] == 2 * 2 * 2 * 256
+    assert search["cost"]["gradient_steps"] == 2 * 2 * 2
+    assert search["cost"]["epochs_trained"] == 2
+    assert child["cost"]["children_trained"] == 1
+    assert 0 <= search["validation_accuracy"] <= 1
+    assert 0 <= search["discretized_validation_accuracy"] <= 1
+    assert 0 < search["alpha_entropy_end"] < search["alpha_entropy_start"]
+    assert set(baselines) == {"random_genotype", "logistic_regression"}
+    assert baselines["random_genotype"]["parameters"] != 0
+    assert baselines["logistic_regression"]["test_accuracy"] > 0.9
+
+
+def test_the_found_genotype_is_the_last_epochs_and_reads_back(finished):
+    space = DartsSpace(nodes=1)
+    genotype = read_genotype(str(finished), space)
+    assert genotype.id == result(finished)["genotype_id"]
+    assert genotype == read_genotype(str(finished / "genotypes" / "epoch=001.json"), space)
+    provenance = json.loads((finished / "genotype.json").read_text())["provenance"]
+    assert (provenance["seed"], provenance["data"]) == (0, "digits")
+
+
+def test_alphas_are_logged_from_the_start_in_full_precision(finished):
+    lines = rows(finished / "alphas.csv")
+    assert {line["epoch"] for line in lines} == {"-1", "0", "1"}
+    first = [float(x["weight"]) for x in lines if x["choice"] == "normal/edge_0_2"][:8]
+    assert sum(first) == pytest.approx(1, abs=1e-6)  # rounding of eight float32
+
+
+def test_metrics_have_a_row_an_epoch(finished):
+    lines = rows(finished / "metrics.csv")
+    assert [line["epoch"] for line in lines] == ["0", "1"]
+    assert {"search/train_loss", "search/validation_accuracy", "search/lr"} <= set(lines[0])
+    assert [line["epoch"] for line in rows(finished / "child" / "metrics.csv")] == ["0", "1"]
+
+
+def test_the_summary_names_cell_figures_baselines_cost_and_files(finished):
+    printed = (finished.parent / "printed.txt").read_text()
+    content = result(finished)
+    for part in (
+        f"genotype {content['genotype_id']} of space darts",
+        "normal cell\n  2     = ",
+        "reduction cell\n  2     = ",
+        f"search validation accuracy         {content['search']['validation_accuracy']:.2%}"[:-1],
+        f"  of the found path alone          {content['search'][PATH]:.2%}"[:-1],
+        f"child test accuracy                {content['child']['test_accuracy']:.2%}"[:-1],
+        "  random genotype, trained alike   ",
+        "  logistic regression              97.",
+        f"parameters                         {content['child']['parameters']:,}\n",
+        f"multiply-adds per image            {content['child']['multiply_adds']:,}\n",
+        "2,048 training samples, 8 gradient steps\n",
+        f"files                              {finished}\n",
+        f"report                             {finished / 'report.html'}\n",
+    ):
+        assert part in printed
+
+
+@pytest.fixture(scope="module")
+def on_a_terminal(tmp_path_factory):
+    """What a process prints, and the lines it draws on a terminal meanwhile."""
+    folder = tmp_path_factory.mktemp("terminal")
+    arguments = [o for o in TINY if o != "callbacks=silent"]
+    ours, theirs = pty.openpty()
+    with (folder / "printed.txt").open("w") as printed:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nas_lightning", "search", *arguments, "retrain=false"],
+            cwd=folder,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "80"},
+            stdout=printed,
+            stderr=theirs,
+        )
+    os.close(theirs)
+    drawn = _read_all(ours)
+    assert process.wait() == 0
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", drawn))
+    return (folder / "printed.txt").read_text(), {line.rstrip() for line in lines}
+
+
+def _read_all(terminal):
+    parts = []
+    while True:
+        try:
+            parts.append(os.read(terminal, 1 << 16))
+        except OSError:  # the process has closed its end
+            os.close(terminal)
+            return b"".join(parts).decode()
+
+
+def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_terminal):
+    _, lines = on_a_terminal
+    bar = r"search epoch [12]/2 \S+ (\d:\d\d:\d\d|-:--:--)"
+    kinds = (bar, r"  validation accuracy 0\.\d+  train loss \d\.\d+", "  prefers .*", "")
+    found = {kind for kind in kinds for line in lines if re.fullmatch(kind, line)}
+    assert found == set(kinds)
+    assert {line for line in lines if not any(re.fullmatch(kind, line) for kind in kinds)} == set()
+
+
+def test_a_process_prints_its_summary_alone(on_a_terminal):
+    printed, _ = on_a_terminal
+    assert re.match(r"\ngenotype \w{12} of space darts\nnormal cell\n", printed)
+    assert re.search(r"\nreport +/\S+/report\.html\n$", printed)
+
+
+def test_selection_never_reads_the_test_labels(searched, tmp_path, monkeypatch):
+    from nas_lightning.data import sources
+
+    honest = sources.digits
+
+    def poisoned(**arguments):
+        arrays = honest(**arguments)
+        object.__setattr__(arrays, "test_labels", arrays.test_labels.flip(0))
+        return arrays
+
+    monkeypatch.setattr(sources, "digits", poisoned)
+    search_into(tmp_path / "run", "retrain=false")
+    assert (tmp_path / "run/alphas.csv").read_bytes() == (searched / "alphas.csv").read_bytes()
+    assert result(tmp_path / "run") == result(searched)
+
+
+def test_a_search_without_retraining_has_no_child(searched, finished):
+    content = result(searched)
+    assert content["child"] is content["baselines"] is None
+    assert content["search"] == result(finished)["search"]
+    assert not (searched / "child").exists()
+
+
+def test_random_search_keeps_a_journal_and_returns_the_best(finished_random):
+    told = [e for e in events(finished_random) if e["event"] == "told"]
+    assert [e["trial"] for e in told] == [0, 1, 2]
+    best = max(told, key=lambda e: e["reward"])
+    content = result(finished_random)
+    assert content["genotype_id"] == best["genotype_id"]
+    assert content["search"]["validation_accuracy"] == best["validation_accuracy"]
+    assert content["search"]["cost"]["children_trained"] == content["search"]["trials"] == 3
+    assert [row["epoch"] for row in rows(finished_random / "metrics.csv")] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "notes"),
+    [
+        ((*TINY_RANDOM, "strategy.epochs=1"), ["100% of the found operations have no parameters"]),
+        ((*TINY_RANDOM, "strategy=random", "strategy.trials=1"), []),
+    ],
+)
+def test_only_a_one_shot_search_may_have_collapsed(tmp_path, monkeypatch, kind, notes):
+    monkeypatch.setattr("nas_lightning.callbacks.collapse.parameter_free_share", lambda *_: 1.0)
+    run("search", f"hydra.run.dir={tmp_path}", *kind, "child.epochs=1", "retrain=false")
+    found = result(tmp_path)["notes"]
+    assert [note.partition(":")[0] for note in found] == notes
+
+
+def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
+    run("search", f"hydra.run.dir={tmp_path}", *TINY_RANDOM, *RANDOM, "retrain=false",
+        "evaluation=low_fidelity", "evaluation.epochs=1", "evaluation.samples=256",
+        "evaluation.channels=2")  # fmt: skip
+    told = [e for e in events(tmp_path) if e["event"] == "told"]
+    assert {e["cost"]["training_samples"] for e in told} == {256}
+    lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"trial 3/3  reward 0\.\d{4}  best 0\.\d{4} \(\w{12}\)  0 s left", lines[-1]
+    )
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "samples"),
+    [
+        ([*TINY, "max_samples=600"], 1024),  # the step that reaches it ends: two of 2 * 256
+        ([*TINY_RANDOM, *RANDOM, "max_samples=2100"], 2048),  # two trials of 1024 each
+    ],
+)
+def test_the_cap_of_samples_is_honoured(tmp_path, arguments, samples):
+    run("search", f"hydra.run.dir={tmp_path}", *arguments, "retrain=false")
+    content = json.loads((tmp_path / "result.json").read_text())
+    assert content["search"]["cost"]["training_samples"] == samples
+
+
+@pytest.mark.parametrize(
+    "precision", ["bf16-mixed", pytest.param("64-true", marks=pytest.mark.slow)]
+)
+def test_other_precisions_search_and_train(tmp_path, precision):
+    search_into(tmp_path, f"hardware.precision={precision}", "strategy.epochs=1", "child.epochs=1")
+    assert result(tmp_path)["hardware"] == f"cpu {precision}"
+
+
+def test_a_trial_that_diverges_counts_as_bad_and_the_search_goes_on(tmp_path):
+    run("search", f"hydra.run.dir={tmp_path}", *TINY_RANDOM, *RANDOM, "retrain=false",
+        "child.lr=1e30", "child.clip=1e30")  # fmt: skip
+    told = [e for e in events(tmp_path) if e["event"] == "told"]
+    assert [e["reward"] for e in told] == [0.0] * 3
+    assert {e["diverged"] for e in told} == {1.0}
+
+
+def test_a_loss_that_is_no_number_stops_the_search(tmp_path, capsys):
+    huge = ("strategy.params_optimizer.lr=1e30", "strategy.params_optimizer.clip=1e30")
+    with pytest.raises(SystemExit):
+        search_into(tmp_path, *huge)
+    error = capsys.readouterr().err
+    assert re.match(r"error: the .* loss .*became (nan|inf) in step \d of epoch 0 ", error)
+    assert "lower strategy.params_optimizer.lr (1e+30) or strategy.alpha_optimizer.lr (n" in error
+    assert error.endswith("; no epoch was saved\n")
+
+
+def test_a_search_that_breaks_down_later_names_the_last_good_checkpoint(
+    tmp_path, capsys, monkeypatch
+):
+    def check(watch, epoch, cures):
+        if epoch == 1:
+            raise FloatingPointError("the training loss became nan")
+
+    monkeypatch.setattr(NumberWatch, "check", check)
+    with pytest.raises(SystemExit):
+        search_into(tmp_path)
+    good = tmp_path / "checkpoints" / "last.ckpt"
+    error = f"error: the training loss became nan; the last good checkpoint is {good}\n"
+    assert capsys.readouterr().err == error
+    assert torch.load(good, weights_only=True)["epoch"] == 0
+
+
+def test_a_search_without_assertions_reads_its_data_all_the_same(tmp_path):
+    command = [sys.executable, "-O", "-m", "nas_lightning", "search", *TINY]
+    command += ["retrain=false", "strategy.epochs=1", f"hydra.run.dir={tmp_path / 'run'}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "result.json").is_file()

@@ -1,0 +1,120 @@
+import pytest
+
+from nas_lightning.search_spaces.notation import (
+    CellText,
+    is_darts_text,
+    read_darts_text,
+    write_darts_text,
+)
+
+CELLS = {
+    "normal": CellText((("sep_conv_3x3", 0), ("skip_connect", 1)), (2, 3)),
+    "reduce": CellText((("max_pool_3x3", 1), ("dil_conv_5x5", 0)), (3, 2)),
+}
+TEXT = (
+    "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2, 3], "
+    "reduce=[('max_pool_3x3', 1), ('dil_conv_5x5', 0)], reduce_concat=[3, 2])"
+)
+
+
+def text_with(normal="[('a', 0)]", concat="[2]", more=""):
+    return f"Genotype(normal={normal}, normal_concat={concat}, reduce=[], reduce_concat=[]{more})"
+
+
+def test_a_text_is_read_as_its_cells():
+    assert read_darts_text(TEXT) == CELLS
+
+
+def test_cells_are_written_as_their_text():
+    assert write_darts_text(CELLS) == TEXT
+
+
+def test_whitespace_line_breaks_and_order_of_the_fields_do_not_matter():
+    text = (
+        "\n Genotype(\n reduce_concat=(3, 2), reduce=(('max_pool_3x3', 1), ['dil_conv_5x5', 0]),"
+        "\n normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=range(2, 4),)\n"
+    )
+    assert read_darts_text(text) == CELLS
+
+
+@pytest.mark.parametrize(
+    ("concat", "states"),
+    [
+        ("range(2, 6)", (2, 3, 4, 5)),
+        ("range(3)", (0, 1, 2)),
+        ("range(2, 2)", ()),
+        ("(2,)", (2,)),
+    ],
+)
+def test_a_concatenation_is_a_range_or_a_list(concat, states):
+    assert read_darts_text(text_with(concat=concat))["normal"].concat == states
+
+
+def test_a_text_means_to_be_in_the_notation_by_its_first_word():
+    assert is_darts_text("  Genotype(normal")
+    assert not is_darts_text("genotype.json")
+
+
+TRAP = "__import__('pathlib').Path('trap').touch()"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TRAP, "DARTS's notation is Genotype"),
+        (f"{TRAP} or {TEXT}", "DARTS's notation is Genotype"),
+        (f"[Genotype for Genotype in [{TRAP}]]", "DARTS's notation is Genotype"),
+        (f"(lambda Genotype: {TRAP})(0)", "DARTS's notation is Genotype"),
+        (f"Genotype({TRAP})", "DARTS's notation is Genotype"),
+        (f"{TEXT}; {TRAP}", "not a genotype in DARTS's notation"),
+        (text_with(more=f", **{TRAP}"), "got None, normal"),
+        (text_with(more=f", more={TRAP}"), "got more, normal"),
+        (text_with(normal=TRAP), "'normal' and its concat must be literals; nothing is run"),
+        (text_with(normal=f"[('a', {TRAP})]"), "must be literals; nothing is run"),
+        (text_with(normal=f"[(f'{{{TRAP[:10]}}}', 0)]"), "must be literals; nothing is run"),
+        (text_with(normal=f"[('a', 0) for a in [{TRAP}]]"), "must be literals; nothing is run"),
+        (text_with(normal=f"[(x := {TRAP}, 0)]"), "must be literals; nothing is run"),
+        (text_with(concat=TRAP), r"'normal_concat' must list states or be range\(a, b\)"),
+        (text_with(concat=f"range({TRAP})"), "must be literals; nothing is run"),
+        (text_with(concat=f"range(*[{TRAP}])"), "must be literals; nothing is run"),
+        (text_with(concat=f"({TRAP}).range(2)"), r"must list states or be range\(a, b\)"),
+    ],
+)
+def test_code_in_a_text_is_refused_and_never_run(text, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        read_darts_text(text)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not a genotype in DARTS's notation: ''"),
+        (
+            TEXT[:40],
+            r"not a genotype in DARTS's notation: \"Genotype\(normal=\[\('sep_conv_3x3', 0",
+        ),
+        (text_with(normal="-" * 100_000 + "1"), "not a genotype in DARTS's notation"),
+        ("(" * 5000, r"not a genotype in DARTS's notation: '\({77}\.\.\.'"),
+        ("Genotype\0()", "not a genotype in DARTS's notation"),
+        ("Cell()", r"DARTS's notation is Genotype\(normal=\[\.\.\.\].* got 'Cell\(\)'"),
+        ("Genotype()", "takes normal, normal_concat, reduce, reduce_concat; got nothing"),
+        ("Genotype(normal=[])", "takes normal, .*; got normal$"),
+        (text_with(normal="{'a': 0}"), r"'normal' must list pairs \(operation, input\), got \"\{"),
+        (text_with(normal="[('a', 0, 1)]"), r"must list pairs .* got \"\[\('a', 0, 1\)\]\""),
+        (text_with(normal="[(0, 'a')]"), "must list pairs"),
+        (text_with(normal="[('a', True)]"), "must list pairs"),
+        (text_with(normal="[('a', 1.0)]"), "must list pairs"),
+        (text_with(normal="{[]}"), "must be literals"),
+        (text_with(concat="range(2, 6, 2)"), "'normal_concat' must list states"),
+        (text_with(concat="range()"), "'normal_concat' must list states"),
+        (text_with(concat="range(10**9)"), "must be literals"),
+        (text_with(concat="range(1000000000)"), "'normal_concat' must list states"),
+        (text_with(concat="['2']"), "'normal_concat' must list states"),
+        (text_with(concat="2"), "'normal_concat' must list states"),
+    ],
+)
+def test_a_text_of_another_form_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        read_darts_text(text)
