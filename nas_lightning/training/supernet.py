@@ -256,8 +256,9 @@ class SupernetModule(L.LightningModule):
         return self.strategy.derive(self, val)
 
     def _mean(self) -> Callable[[Tensor], Tensor] | None:
-        reduce = partial(self.trainer.strategy.reduce, reduce_op="mean")
-        return None if self.trainer.world_size == 1 else reduce
+        if self.trainer.world_size == 1:
+            return None
+        return partial(self.trainer.strategy.reduce, reduce_op="mean")
 
     def _install(self, supernet: nn.Module) -> None:
         before = getattr(self, "_norms", [])
