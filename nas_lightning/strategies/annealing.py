@@ -11,6 +11,7 @@ from dataclasses import replace
 from math import exp
 from random import Random
 
+from nas_lightning.core.checks import at_least, positive
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
@@ -50,13 +51,9 @@ class Annealing(BlackBoxStrategy):
         final_temperature: float = 0.001,
     ) -> None:
         super().__init__(space, seed, trials)
-        if start < 1:
-            raise ValueError(f"strategy.start ({start}) must be at least 1; use e.g. 16")
-        if not (temperature > 0 and final_temperature > 0):
-            raise ValueError(
-                f"strategy.temperature ({temperature}) and final_temperature "
-                f"({final_temperature}) must be above 0; use e.g. 0.05 and 0.001"
-            )
+        at_least("strategy.start", start, 1, use=16)
+        positive("strategy.temperature", temperature, use=0.05)
+        positive("strategy.final_temperature", final_temperature, use=0.001)
         self.start, self.first, self.last = start, temperature, final_temperature
         self.accepted: Trial | None = None
         scale = space.scale

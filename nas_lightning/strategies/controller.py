@@ -22,6 +22,7 @@ from random import Random
 import torch
 from torch import Tensor, nn
 
+from nas_lightning.core.checks import at_least, positive
 from nas_lightning.core.decisions import Decision
 from nas_lightning.strategies.policy import Allowed, Chosen, Drawn, Given
 
@@ -85,10 +86,12 @@ class Controller(nn.Module):
         op_tanh_constant: float | None = None,
     ) -> None:
         super().__init__()
-        positive = {"hidden": hidden, "layers": layers, "init_range": init_range}
-        for name, value in (positive | {"temperature": temperature}).items():
-            if not value > 0:
-                raise ValueError(f"{name} ({value}) of the controller must be above 0")
+        at_least("strategy.hidden", hidden, 1, use=35)
+        at_least("strategy.layers", layers, 1, use=2)
+        positive("strategy.init_range", init_range, use=0.1)
+        positive("strategy.tanh_constant", tanh_constant, use=2.5)
+        positive("strategy.op_tanh_constant", op_tanh_constant, use=2.5)
+        positive("strategy.temperature", temperature, use=1.0)
         self.tanh_constant, self.temperature = tanh_constant, temperature
         self.op_tanh_constant = tanh_constant if op_tanh_constant is None else op_tanh_constant
         self._head = _role if shared_heads else _own

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import one_of, positive
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
@@ -51,10 +52,8 @@ class Darts(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if order not in ORDERS:
-            raise ValueError(f"unknown strategy.order '{order}'; choose from: {', '.join(ORDERS)}")
-        if not radius > 0:
-            raise ValueError(f"strategy.radius ({radius}) must be > 0; the paper has 0.01")
+        one_of("strategy.order", order, ORDERS)
+        positive("strategy.radius", radius, use=0.01)
         self.order, self.radius = order, radius
 
     def mixture(self, phase: str) -> Mixture:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import at_least, equal_length, in_range
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
@@ -63,22 +64,15 @@ class DrNas(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not partial or len(partial) != len(kept):
-            raise ValueError(
-                f"strategy.partial ({list(partial)}) and kept ({list(kept)}) must have one value "
-                "a stage; use e.g. [6,4] and [1.0,0.5]"
-            )
+        equal_length("[6,4] and [1.0,0.5]", partial=partial, kept=kept)
         check_kept(kept)
         if max(partial) > 1 and not space.has_partial_channels:
             raise ValueError(
                 f"search space '{space.name}' has no partial channels, strategy.partial is "
                 f"{list(partial)}; set strategy.partial=[{','.join('1' * len(partial))}]"
             )
-        if not 0 <= warmup < 1 or not kl >= 0:
-            raise ValueError(
-                f"strategy.warmup ({warmup}) must be in [0, 1) and kl ({kl}) at least 0; the "
-                "paper has 0.4 and 0"
-            )
+        in_range("strategy.warmup", warmup, "[0, 1)", use=0.4)
+        at_least("strategy.kl", kl, 0)
         if kl and alpha_optimizer.weight_decay:
             raise ValueError(
                 f"strategy.kl ({kl}) takes the place of alpha_optimizer.weight_decay "

@@ -23,6 +23,7 @@ from itertools import cycle, islice
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import at_least, in_range
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
@@ -95,26 +96,13 @@ class Enas(OneShotStrategy):
         alpha_optimizer: Adam = Adam(0.0035, (0.0, 0.999), 0.0, 1e-3),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if min(steps, aggregate, samples) < 1:
-            raise ValueError(
-                f"strategy.steps ({steps}), aggregate ({aggregate}) and samples ({samples}) must "
-                "be at least 1; use e.g. 30, 10 and 50"
-            )
-        if not (0 <= baseline_decay < 1 and 0 < skip_target < 1):
-            raise ValueError(
-                f"strategy.baseline_decay ({baseline_decay}) must be in [0, 1), skip_target "
-                f"({skip_target}) in (0, 1); the paper has 0.99 and 0.4"
-            )
-        if not (entropy_weight >= 0 and skip_weight >= 0):
-            raise ValueError(
-                f"strategy.entropy_weight ({entropy_weight}) and skip_weight ({skip_weight}) must "
-                "be at least 0; the paper has 0.0001 and 0.8"
-            )
-        if not all(limit is None or limit > 0 for limit in (tanh_constant, op_tanh_constant)):
-            raise ValueError(
-                f"strategy.tanh_constant ({tanh_constant}) and op_tanh_constant "
-                f"({op_tanh_constant}) must be above 0, or null; the paper's code has 2.5"
-            )
+        at_least("strategy.steps", steps, 1, use=30)
+        at_least("strategy.aggregate", aggregate, 1, use=10)
+        at_least("strategy.samples", samples, 1, use=50)
+        in_range("strategy.baseline_decay", baseline_decay, "[0, 1)", use=0.99)
+        in_range("strategy.skip_target", skip_target, "(0, 1)", use=0.4)
+        at_least("strategy.entropy_weight", entropy_weight, 0, use=1e-4)
+        at_least("strategy.skip_weight", skip_weight, 0, use=0.8)
         self.controller = Controller(
             space.decisions,
             seed,

@@ -5,6 +5,7 @@ Source: Real et al., Regularized Evolution for Image Classifier Architecture Sea
 by default one active decision is changed, each as likely.
 """
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
@@ -40,9 +41,8 @@ class Evolution(BlackBoxStrategy):
         aging: bool = True,
     ) -> None:
         super().__init__(space, seed, trials)
-        for name, value in {"population": population, "sample": sample}.items():
-            if value < 1:
-                raise ValueError(f"strategy.{name} ({value}) must be at least 1; use e.g. 4")
+        at_least("strategy.population", population, 1, use=4)
+        at_least("strategy.sample", sample, 1, use=2)
         if population >= trials:
             raise ValueError(
                 f"strategy.population ({population}) must be below strategy.trials ({trials}), or "

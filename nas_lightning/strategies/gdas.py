@@ -15,6 +15,7 @@ becomes (g_c - s) / g_c times the other one, edge by edge: a sample is compared 
 gives ones everywhere, instead of zeros. It also moves the logits of an edge that drew "none".
 """
 
+from nas_lightning.core.checks import one_of, positive
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_space import SearchSpace
@@ -58,15 +59,9 @@ class Gdas(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not (tau_start > 0 and tau_end > 0):
-            raise ValueError(
-                f"strategy.tau_start ({tau_start}) and tau_end ({tau_end}) must be > 0; the "
-                "paper has 10 and 0.1"
-            )
-        if gradient not in GRADIENTS:
-            raise ValueError(
-                f"unknown strategy.gradient '{gradient}'; choose from: {', '.join(GRADIENTS)}"
-            )
+        positive("strategy.tau_start", tau_start, use=10.0)
+        positive("strategy.tau_end", tau_end, use=0.1)
+        one_of("strategy.gradient", gradient, GRADIENTS)
         if gradient == "added" and not space.has_edges:
             raise ValueError(
                 f"search space '{space.name}' has no cells of edges, on which "

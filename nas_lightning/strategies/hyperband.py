@@ -5,9 +5,10 @@ Source: Li et al., Hyperband, 2018 (arXiv:1603.06560), algorithm 1.
 
 from math import ceil
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.strategies.successive_halving import Brackets, Proposer, check_rungs
+from nas_lightning.strategies.successive_halving import Brackets, Proposer
 
 __all__ = ["Hyperband"]
 
@@ -38,6 +39,7 @@ class Hyperband(Brackets):
         rungs: int = 3,
         objective: Objective | None = None,
     ) -> None:
-        check_rungs(eta, rungs)
+        at_least("strategy.eta", eta, 2, use=3)
+        at_least("strategy.rungs", rungs, 1, use=3)
         brackets = [(ceil(rungs / left * eta ** (left - 1)), left) for left in range(rungs, 0, -1)]
         super().__init__(space, seed, trials, brackets, eta, proposer, objective)

@@ -4,6 +4,7 @@ Source: White et al., Local Search is State of the Art for NAS Benchmarks, 2020 
 Deliberate difference: at the top a new climb begins, so that any number of trials can be used.
 """
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
@@ -32,8 +33,7 @@ class LocalSearch(BlackBoxStrategy):
         self, space: SearchSpace, seed: int, trials: int = 8, start: int = 1, greedy: bool = True
     ) -> None:
         super().__init__(space, seed, trials)
-        if start < 1:
-            raise ValueError(f"strategy.start ({start}) must be at least 1; use e.g. 1")
+        at_least("strategy.start", start, 1)
         self.start, self.greedy = start, greedy
         self.left_to_draw = start
         self.best: Trial | None = None

@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from nas_lightning.core import decisions as rules
+from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
@@ -48,15 +49,9 @@ class OptunaSearch(BlackBoxStrategy):
         startup: int = 10,
     ) -> None:
         super().__init__(space, seed, trials)
-        if sampler not in SAMPLERS:
-            raise ValueError(
-                f"unknown strategy.sampler '{sampler}'; choose from: {', '.join(SAMPLERS)}"
-            )
-        if population < 2 or startup < 0:
-            raise ValueError(
-                f"strategy.population ({population}) must be at least 2, startup ({startup}) at "
-                "least 0; use e.g. 50 and 10"
-            )
+        one_of("strategy.sampler", sampler, SAMPLERS)
+        at_least("strategy.population", population, 2, use=50)
+        at_least("strategy.startup", startup, 0, use=10)
         self.is_multiple = len(objective.names) > 1
         self.study = _study(
             _sampler(sampler, seed % 2**32, population, startup),

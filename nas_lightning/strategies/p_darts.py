@@ -15,6 +15,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import at_least, equal_length, in_range
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
@@ -75,22 +76,13 @@ class PDarts(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not growth or not len(growth) == len(kept) == len(dropout):
-            raise ValueError(
-                f"strategy.growth ({list(growth)}), kept ({list(kept)}) and dropout "
-                f"({list(dropout)}) must have one value a stage; use e.g. [0,1,2], "
-                "[1.0,0.625,0.375] and [0.0,0.4,0.7]"
-            )
+        use = "[0,1,2], [1.0,0.625,0.375] and [0.0,0.4,0.7]"
+        equal_length(use, growth=growth, kept=kept, dropout=dropout)
         check_kept(kept)
-        if min(growth) < 0:
-            raise ValueError(
-                f"strategy.growth ({list(growth)}) must be at least 0; use e.g. [0,1,2]"
-            )
-        if not all(0 <= p < 1 for p in (*dropout, warmup)) or max_skips < 0:
-            raise ValueError(
-                f"strategy.dropout ({list(dropout)}) and warmup ({warmup}) must be in [0, 1), "
-                f"max_skips ({max_skips}) at least 0; use e.g. [0.0,0.4,0.7], 0.4 and 2"
-            )
+        in_range("strategy.growth", growth, "[0, inf)", use="[0,1,2]")
+        in_range("strategy.dropout", dropout, "[0, 1)", use="[0.0,0.4,0.7]")
+        in_range("strategy.warmup", warmup, "[0, 1)", use=0.4)
+        at_least("strategy.max_skips", max_skips, 0, use=2)
         _check_growth(space, growth)
         self.growth, self.kept, self.dropout = tuple(growth), tuple(kept), tuple(dropout)
         self.warmup, self.max_skips = warmup, max_skips

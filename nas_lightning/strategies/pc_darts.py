@@ -9,6 +9,7 @@ the warm-up of it.
 import torch
 from torch import Tensor, nn
 
+from nas_lightning.core.checks import in_range
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_space import SearchSpace
@@ -52,8 +53,7 @@ class PcDarts(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not 0 <= warmup < 1:
-            raise ValueError(f"strategy.warmup ({warmup}) must be in [0, 1); the paper has 0.3")
+        in_range("strategy.warmup", warmup, "[0, 1)", use=0.3)
         if partial > 1 and not space.has_partial_channels:
             raise ValueError(
                 f"search space '{space.name}' has no partial channels, strategy.partial is "

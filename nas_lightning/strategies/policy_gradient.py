@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import at_least, in_range, one_of, positive
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
@@ -84,7 +85,12 @@ class PolicyGradient(BlackBoxStrategy):
         temperature: float,
     ) -> None:
         super().__init__(space, seed, trials)
-        _check(policy, children, lr, baseline_decay, reward_power, grow_every)
+        one_of("strategy.policy", policy, POLICIES)
+        at_least("strategy.children", children, 1)
+        positive("strategy.lr", lr, use=0.01)
+        in_range("strategy.baseline_decay", baseline_decay, "[0, 1)", use=0.9)
+        positive("strategy.reward_power", reward_power, use=1.0)
+        at_least("strategy.grow_every", grow_every, 1, use="null")
         first = keyed_seed(seed, "policy")
         self.policy: Controller | IndependentPolicy = IndependentPolicy(space.decisions, first)
         if policy == "controller":
@@ -134,25 +140,3 @@ class PolicyGradient(BlackBoxStrategy):
         """Returns the reward raised to its power; a negative one keeps its sign."""
         size = float(abs(trial.told_reward) ** self.reward_power)
         return size if trial.told_reward >= 0 else -size
-
-
-def _check(
-    policy: str,
-    children: int,
-    lr: float,
-    baseline_decay: float,
-    reward_power: float,
-    grow_every: int | None,
-) -> None:
-    if policy not in POLICIES:
-        raise ValueError(f"strategy.policy ('{policy}') must be one of: {', '.join(POLICIES)}")
-    if children < 1:
-        raise ValueError(f"strategy.children ({children}) must be at least 1; use e.g. 1")
-    if not lr > 0:
-        raise ValueError(f"strategy.lr ({lr}) must be above 0; use e.g. 0.01")
-    if not 0 <= baseline_decay < 1:
-        raise ValueError(f"strategy.baseline_decay ({baseline_decay}) must be in [0, 1)")
-    if not reward_power > 0:
-        raise ValueError(f"strategy.reward_power ({reward_power}) must be above 0; use e.g. 1")
-    if grow_every is not None and grow_every < 1:
-        raise ValueError(f"strategy.grow_every ({grow_every}) must be at least 1, or null")

@@ -8,6 +8,7 @@ learning rate and few children an update.
 
 import torch
 
+from nas_lightning.core.checks import at_least, positive
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.strategies.policy_gradient import Batch, PolicyGradient
 
@@ -63,11 +64,9 @@ class Ppo(PolicyGradient):
         recipe = (policy, children, lr, baseline_decay, reward_power, grow_every)
         controller = (hidden, layers, init_range, tanh_constant, temperature)
         super().__init__(space, seed, trials, *recipe, *controller)
-        if passes < 1 or not clip > 0 or not entropy >= 0:
-            raise ValueError(
-                f"strategy.passes ({passes}) must be at least 1, clip ({clip}) above 0 and "
-                f"entropy ({entropy}) at least 0; use e.g. 5, 0.2 and 1e-5"
-            )
+        at_least("strategy.passes", passes, 1, use=5)
+        positive("strategy.clip", clip, use=0.2)
+        at_least("strategy.entropy", entropy, 0, use=1e-5)
         self.passes, self.clip, self.entropy = passes, clip, entropy
 
     def update(self, batch: Batch) -> None:

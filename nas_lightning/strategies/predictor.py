@@ -12,6 +12,7 @@ from random import Random
 import torch
 from torch import Tensor, nn
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Graph
 from nas_lightning.core.search_space import SearchSpace
@@ -55,11 +56,12 @@ class Predictor(BlackBoxStrategy):
         fit_steps: int = 100,
     ) -> None:
         super().__init__(space, seed, trials)
-        least = {"start": (start, 2), "batch": (batch, 1), "candidates": (candidates, 1)}
-        least |= {"ensemble": (ensemble, 2), "hidden": (hidden, 1), "fit_steps": (fit_steps, 1)}
-        for name, (value, minimum) in least.items():
-            if value < minimum:
-                raise ValueError(f"strategy.{name} ({value}) must be at least {minimum}")
+        at_least("strategy.start", start, 2, use=4)
+        at_least("strategy.batch", batch, 1, use=2)
+        at_least("strategy.candidates", candidates, 1, use=100)
+        at_least("strategy.ensemble", ensemble, 2, use=5)
+        at_least("strategy.hidden", hidden, 1, use=32)
+        at_least("strategy.fit_steps", fit_steps, 1, use=100)
         self.start, self.batch, self.candidates = start, batch, candidates
         self.ensemble, self.hidden, self.fit_steps = ensemble, hidden, fit_steps
         self.told: list[Trial] = []

@@ -9,6 +9,7 @@ searches.
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import at_least, in_range
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
@@ -53,11 +54,8 @@ class Proxyless(AlphaStrategy):
         alpha_optimizer: Adam = Adam(None, (0.0, 0.999), 0.0),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not 0 <= warmup < 1 or interval < 1:
-            raise ValueError(
-                f"strategy.warmup ({warmup}) must be in [0, 1) and interval ({interval}) at least "
-                "1; the paper has 0.25 and 5"
-            )
+        in_range("strategy.warmup", warmup, "[0, 1)", use=0.25)
+        at_least("strategy.interval", interval, 1)
         if alpha_optimizer.betas[0] or alpha_optimizer.weight_decay:
             raise ValueError(
                 f"strategy.alpha_optimizer.betas[0] ({alpha_optimizer.betas[0]}) and weight_decay "

@@ -13,6 +13,7 @@ one in ten); no candidate is refused for its cost.
 from collections.abc import Iterable, Sequence, Set
 from random import Random
 
+from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
@@ -58,15 +59,10 @@ class RandomSharing(OneShotStrategy):
         params_optimizer: Sgd = Sgd(),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, Adam())
-        if samples < 1 or generations < 0 or recalibration < 1:
-            raise ValueError(
-                f"strategy.samples ({samples}) and recalibration ({recalibration}) must be at "
-                f"least 1, generations ({generations}) at least 0; use e.g. 100, 10 and 0"
-            )
-        if statistics not in STATISTICS:
-            raise ValueError(
-                f"unknown strategy.statistics '{statistics}'; choose from: {', '.join(STATISTICS)}"
-            )
+        at_least("strategy.samples", samples, 1, use=100)
+        at_least("strategy.generations", generations, 0)
+        at_least("strategy.recalibration", recalibration, 1, use=4)
+        one_of("strategy.statistics", statistics, STATISTICS)
         self.samples, self.generations = samples, generations
         self.statistics, self.recalibration = statistics, recalibration
 

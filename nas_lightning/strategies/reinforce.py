@@ -8,6 +8,7 @@ of the paper's asynchronous replicas; the defaults are a small recipe with a hig
 
 import torch
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.strategies.policy_gradient import Batch, PolicyGradient
 
@@ -60,8 +61,7 @@ class Reinforce(PolicyGradient):
         recipe = (policy, children, lr, baseline_decay, reward_power, grow_every)
         controller = (hidden, layers, init_range, tanh_constant, temperature)
         super().__init__(space, seed, trials, *recipe, *controller)
-        if not entropy >= 0:
-            raise ValueError(f"strategy.entropy ({entropy}) must be at least 0; use e.g. 0")
+        at_least("strategy.entropy", entropy, 0)
         self.entropy = entropy
 
     def update(self, batch: Batch) -> None:

@@ -7,6 +7,7 @@ the temperature falls on an exponential curve between two given values.
 
 from torch import Tensor
 
+from nas_lightning.core.checks import at_least, one_of, positive
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.cost import QUANTITIES
 from nas_lightning.core.optimizers import Adam, Sgd
@@ -51,19 +52,10 @@ class Snas(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not (tau_start > 0 and tau_end > 0):
-            raise ValueError(
-                f"strategy.tau_start ({tau_start}) and tau_end ({tau_end}) must be > 0; use e.g. "
-                "1.0 and 0.1"
-            )
-        if not cost_weight >= 0:
-            raise ValueError(
-                f"strategy.cost_weight ({cost_weight}) must be at least 0; 0 charges nothing"
-            )
-        if cost not in QUANTITIES:
-            raise ValueError(
-                f"unknown strategy.cost '{cost}'; choose from: {', '.join(QUANTITIES)}"
-            )
+        positive("strategy.tau_start", tau_start, use=1.0)
+        positive("strategy.tau_end", tau_end, use=0.1)
+        at_least("strategy.cost_weight", cost_weight, 0)
+        one_of("strategy.cost", cost, QUANTITIES)
         self.bilevel, self.cost_weight, self.cost = bilevel, cost_weight, cost
         self.tau_start, self.tau_end, self.tau = tau_start, tau_end, tau_start
         self._whole: float | None = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from inspect import signature
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
@@ -123,19 +124,7 @@ class SuccessiveHalving(Brackets):
         rungs: int = 3,
         objective: Objective | None = None,
     ) -> None:
-        check_rungs(eta, rungs)
+        at_least("strategy.eta", eta, 2, use=3)
+        at_least("strategy.rungs", rungs, 1, use=3)
         brackets = [(eta ** (rungs - 1), rungs)]
         super().__init__(space, seed, trials, brackets, eta, proposer, objective)
-
-
-def check_rungs(eta: int, rungs: int) -> None:
-    """Refuses impossible brackets.
-
-    Raises:
-        ValueError: `eta` is below 2 or `rungs` below 1.
-    """
-    if eta < 2 or rungs < 1:
-        raise ValueError(
-            f"strategy.eta ({eta}) must be at least 2 and rungs ({rungs}) at least 1; use e.g. 3 "
-            "and 3"
-        )

@@ -247,8 +247,8 @@ def test_scores_are_the_softmax_and_draw_nothing():
     ("arguments", "message"),
     [
         ({"order": "third"}, "unknown strategy.order 'third'; choose from: first, second"),
-        ({"radius": 0.0}, r"strategy.radius \(0.0\) must be > 0"),
-        ({"radius": float("nan")}, r"strategy.radius \(nan\) must be > 0"),
+        ({"radius": 0.0}, r"strategy.radius \(0.0\) must be above 0; use e.g. 0.01"),
+        ({"radius": float("nan")}, r"strategy.radius \(nan\) must be above 0"),
         ({"epochs": 0}, r"strategy.epochs \(0\) must be at least 1"),
     ],
 )

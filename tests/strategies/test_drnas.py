@@ -122,7 +122,7 @@ def test_alphas_stand_still_at_the_beginning_of_each_stage():
             {"partial": [6, 4, 2], "kept": [1.0, 0.6, 0.3]},
             r"set strategy.partial=\[1,1,1\]",
         ),
-        ({"kl": -1.0}, r"kl \(-1.0\) at least 0; the paper has 0.4 and 0"),
+        ({"kl": -1.0}, r"strategy.kl \(-1.0\) must be at least 0; use e.g. 0"),
         (
             {"kl": 0.5},
             r"kl \(0.5\) takes the place of alpha_optimizer.weight_decay \(0.001\); set "

@@ -78,7 +78,7 @@ def test_a_fixed_reduction_cell_keeps_its_operation_everywhere():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"tau_end": 0.0}, r"tau_start \(10.0\) and tau_end \(0.0\) must be > 0"),
+        ({"tau_end": 0.0}, r"strategy.tau_end \(0.0\) must be above 0; use e.g. 0.1"),
         (
             {"fixed_reduction": "skip"},
             "'planted_cells' has no choices to hold at 'skip'; set strategy.fixed_reduction=null",
