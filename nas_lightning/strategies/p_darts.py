@@ -125,7 +125,7 @@ class PDarts(AlphaStrategy):
         The weakest skip is taken away until so many are left, and the rest chosen anew; a
         warning tells of skips that nothing is left to take the place of.
         """
-        self.warn_of_still_alphas()
+        self.warn_of_warmup()
         scores = self.scores()
         weights = scores.weights.detach().cpu().clone()
         while True:

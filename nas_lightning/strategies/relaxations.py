@@ -1,4 +1,4 @@
-"""Relaxations of categorical choices, and what is measured on them: pure functions."""
+"""Relaxations of categorical choices, and measures of their weights: pure functions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +9,10 @@ from torch import Tensor
 from nas_lightning.core.choices import Choice, Mixture
 
 __all__ = [
+    "concrete",
     "dirichlet",
     "divergence_from_flat",
-    "gumbel",
+    "gumbel_noise",
     "hard_weights",
     "is_even",
     "masked_softmax",
@@ -29,29 +30,31 @@ def masked_softmax(alpha: Tensor, allowed: Tensor) -> Tensor:
 
     Args:
         alpha: logits (..., choices, options).
-        allowed: bool (choices, options), at least one true a row.
+        allowed: bool (choices, options), at least one true per row.
     """
     return alpha.masked_fill(~allowed, float("-inf")).softmax(dim=-1)
 
 
-def gumbel(logits: Tensor, tau: float, rng: torch.Generator) -> Tensor:
-    """Returns a draw from the concrete distribution: softmax((log softmax(logits) + G) / tau).
-
-    A draw that holds anything but finite numbers is repeated. The draw is made on the CPU.
-
-    Source: Maddison et al. 2017 (arXiv:1611.00712); GDAS, 2019 (arXiv:1910.04465), equation 3.
-
-    Args:
-        logits: (choices, options) on the CPU, -inf where an option is not allowed.
-        tau: temperature, above 0.
-        rng: generator of the draw.
-    """
-    log_shares = logits.log_softmax(dim=-1)
+def gumbel_noise(logits: Tensor, rng: torch.Generator) -> Tensor:
+    """Returns standard Gumbel noise of the shape of logits on the CPU, drawn until it is finite."""
     while True:
         uniform = torch.rand(logits.shape, generator=rng, dtype=logits.dtype)
         noise = -(-uniform.log()).log()
         if torch.isfinite(noise).all():
-            return ((log_shares + noise) / tau).softmax(dim=-1)
+            return noise
+
+
+def concrete(logits: Tensor, noise: Tensor, tau: float) -> Tensor:
+    """Returns a draw from the concrete distribution: softmax((log softmax(logits) + noise) / tau).
+
+    Source: Maddison et al., 2017 (arXiv:1611.00712); GDAS, 2019 (arXiv:1910.04465), equation 3.
+
+    Args:
+        logits: (choices, options), -inf where an option is not allowed.
+        noise: standard Gumbel noise (choices, options), see `gumbel_noise`.
+        tau: temperature, above 0.
+    """
+    return ((logits.log_softmax(dim=-1) + noise) / tau).softmax(dim=-1)
 
 
 class _Hard(torch.autograd.Function):
@@ -91,14 +94,14 @@ def dirichlet(concentration: Tensor, allowed: Tensor, rng: torch.Generator) -> T
 
 
 def divergence_from_flat(concentration: Tensor, allowed: Tensor) -> Tensor:
-    """Returns how far each row's Dirichlet is from the flat one, Dirichlet(1, ..., 1) (choices,).
+    """Returns the divergence of each row's Dirichlet from Dirichlet(1, ..., 1) (choices,).
 
-    Source: DrNAS, 2021 (arXiv:2006.10355), equation 3; the Kullback-Leibler divergence in closed
-    form, of the allowed options alone, computed without asking the device which they are.
+    Source: DrNAS, 2021 (arXiv:2006.10355), equation 3. This is the Kullback-Leibler divergence in
+    closed form over the allowed options, computed without asking the device which they are.
 
     Args:
         concentration: (choices, options), above 0 where allowed.
-        allowed: bool (choices, options), at least one true a row.
+        allowed: bool (choices, options), at least one true per row.
     """
     own = torch.where(allowed, concentration, 1.0)  # a 1 adds nothing to the sums below
     total = (own * allowed).sum(dim=-1)
@@ -125,10 +128,10 @@ def normalised_edges(beta: Tensor, together: Tensor) -> Tensor:
 
 
 def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
-    """Returns the mean over choices of the entropy of their weights, as a share of its largest.
+    """Returns the mean entropy of the choices' weights, as a share of the largest possible one.
 
-    Rows are normalised first; 1 means that no option is preferred, 0 that every choice is made.
-    Choices with a single allowed option are left out; without any other it is 0.
+    Rows are normalised first. It is 1 where no option is preferred and 0 where every choice is
+    made. Choices with a single allowed option are left out; without any other it is 0.
 
     Args:
         weights: non-negative (choices, options).
@@ -143,9 +146,9 @@ def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
 
 
 def is_even(mixture: Mixture) -> bool:
-    """Returns whether nothing is preferred: each choice's options that may run weigh the same.
+    """Returns whether nothing is preferred: the options that may run weigh the same per choice.
 
-    A choice that has one such option left is decided, and says nothing; where all are, it is False.
+    A choice with one such option is made and does not count; where all are made, it is False.
     """
     rows = zip(mixture.weights.tolist(), mixture.support, strict=True)
     numbers = [len({row[o] for o in options}) for row, options in rows if len(options) > 1]
@@ -157,7 +160,7 @@ def mean_share(weights: Tensor, choices: Sequence[Choice], option: str) -> float
 
     Args:
         weights: non-negative (choices, options).
-        choices: what the rows are.
+        choices: the choices of the rows.
         option: name of the option.
     """
     table: list[list[float]] = weights.tolist()
