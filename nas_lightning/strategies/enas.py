@@ -32,7 +32,7 @@ from nas_lightning.core.search_context import Batch, SearchContext, listed
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.strategies.controller import Controller, skipping_layer
-from nas_lightning.strategies.policy import Given
+from nas_lightning.strategies.policy import FixedDecisions
 
 __all__ = ["Enas"]
 
@@ -200,7 +200,7 @@ class Enas(OneShotStrategy):
         return self.space.genotype(self.controller.sample(self.random(), {}))
 
 
-class _Recorded(Given):
+class _Recorded(FixedDecisions):
     """Genotypes that were drawn; notes the log-probabilities of their skips, by layer.
 
     Args:
