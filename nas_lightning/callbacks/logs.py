@@ -105,13 +105,12 @@ class AlphaLog(Callback):
 
     def _rows(self, module: L.LightningModule, epoch: int) -> str:
         assert isinstance(module, SupernetModule)
-        scores = module.strategy.scores()
-        table, lines = scores.weights.detach().cpu().tolist(), []
-        for choice, row, support in zip(module.space.choices, table, scores.support, strict=True):
-            for index in support:
-                option = choice.options[index]
-                lines.append(f"{epoch},{choice.group},{choice.name},{option},{row[index]!r}\n")
-        return "".join(lines)
+        preferences = module.strategy.preferences()
+        return "".join(
+            f"{epoch},{choice.group},{choice.name},{option},{weight!r}\n"
+            for choice in module.space.choices
+            for option, weight in preferences[choice.name].items()
+        )
 
 
 class GenotypeLog(Callback):

@@ -97,6 +97,12 @@ class OneShotStrategy(nn.Module, ABC):
     def scores(self) -> Mixture:
         """Returns the preference for each option: logged, drawn, discretized; never draws."""
 
+    def preferences(self) -> dict[str, dict[str, float]]:
+        """Returns the score of each allowed option by choice and option, as alphas.csv holds it."""
+        scores = self.scores()
+        rows = zip(self.space.choices, scores.weights.tolist(), scores.support, strict=True)
+        return {c.name: {c.options[i]: row[i] for i in support} for c, row, support in rows}
+
     def stage(self, epoch: int) -> Stage:
         """Returns how the supernet is built in an epoch (0-based); depends on it alone; a hook.
 
@@ -159,8 +165,13 @@ class OneShotStrategy(nn.Module, ABC):
         still = {name: param.detach() for name, param in context.params.items()}
         return context.loss(batch, mixture, still)
 
-    def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
-        """Returns the genotype that was found; a hook."""
+    def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
+        """Returns the genotype that was found; a hook.
+
+        Args:
+            context: the supernet and the data; only for a strategy that ranks genotypes.
+            val: this process's validation batches, likewise.
+        """
         return self.space.discretize(self.scores())
 
     def support(self) -> tuple[tuple[int, ...], ...]:

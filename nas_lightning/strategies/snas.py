@@ -35,7 +35,7 @@ class Snas(AlphaStrategy):
 
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> snas = Snas(NasBench201Space(), seed=0)
-    >>> round(float(snas.mixture("alpha").weights.sum()), 3)  # one per edge
+    >>> round(snas.mixture("alpha").weights.sum().item(), 3)  # 1 per edge
     6.0
     """
 
