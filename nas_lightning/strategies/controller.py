@@ -67,9 +67,6 @@ class Controller(nn.Module):
         enas_skips: whether skips are decided as in ENAS's code (see above), instead of by Zoph &
             Le's sigmoid.
         op_tanh_constant: the tanh constant of operations; None takes `tanh_constant`.
-
-    Raises:
-        ValueError: a value is out of range.
     """
 
     def __init__(
@@ -115,12 +112,7 @@ class Controller(nn.Module):
 
     @torch.no_grad()
     def sample(self, rng: Random, allowed: Allowed) -> dict[str, str]:
-        """Returns the sampled choices of one genotype.
-
-        Args:
-            rng: source of the draws.
-            allowed: allowed options by decision; {} allows all.
-        """
+        """Returns the sampled choices of one genotype."""
         sampled = SampledDecisions(rng, allowed)
         self(sampled)
         return sampled.chosen
@@ -128,12 +120,7 @@ class Controller(nn.Module):
     def log_prob(
         self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]
     ) -> tuple[Tensor, Tensor]:
-        """Returns log-probability and entropy (N,) of genotypes, in one batch.
-
-        Args:
-            chosen: the choices of N genotypes.
-            allowed: the options that were allowed when each of them was drawn.
-        """
+        """Returns log-probability and entropy (N,) of genotypes, drawn when `allowed` was open."""
         log_prob, entropy = self(FixedDecisions(chosen, allowed))
         return log_prob, entropy
 

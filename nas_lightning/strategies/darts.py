@@ -33,9 +33,6 @@ class Darts(AlphaStrategy):
             "second" (at the params after the next weight step, by finite differences).
         radius: radius of the finite differences, divided by the gradient's norm (equation 8).
 
-    Raises:
-        ValueError: a value is out of range.
-
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> darts = Darts(NasBench201Space(), seed=0)
     >>> round(darts.preferences()["edge_0_1"]["skip_connect"], 2)

@@ -64,9 +64,6 @@ class Enas(OneShotStrategy):
         baseline: moving mean of the rewards, double (); NaN before the first one.
         policy: share of each option among the last samples (choices, options).
 
-    Raises:
-        ValueError: a value is out of range.
-
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> enas = Enas(NasBench201Space(), seed=0)
     >>> [len(options) for options in enas.mixture("params").support]  # one subgraph

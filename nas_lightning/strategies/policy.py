@@ -10,17 +10,12 @@ from nas_lightning.core.decisions import Decision, encode, is_active
 
 __all__ = ["Allowed", "Chosen", "FixedDecisions", "IndependentPolicy", "SampledDecisions"]
 
-Allowed = Mapping[str, tuple[str, ...]]  # allowed options by decision; all of the other decisions
+Allowed = Mapping[str, tuple[str, ...]]  # options by decision; others may take any of theirs
 Chosen = Mapping[str, str]  # chosen option by decision
 
 
 class FixedDecisions:
-    """What N genotypes have decided.
-
-    Args:
-        chosen: the choices of each genotype.
-        allowed: the options that were allowed for each.
-    """
+    """What N genotypes have decided, and the options that were allowed for each."""
 
     def __init__(self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]) -> None:
         self.chosen, self.allowed, self.size = chosen, allowed, len(chosen)
@@ -108,12 +103,7 @@ class IndependentPolicy(nn.Module):
         self.logits = nn.Parameter(1e-3 * first)
 
     def sample(self, rng: Random, allowed: Allowed) -> dict[str, str]:
-        """Returns the sampled choices of one genotype.
-
-        Args:
-            rng: source of the draws.
-            allowed: allowed options by decision; {} allows all.
-        """
+        """Returns the sampled choices of one genotype."""
         chosen: dict[str, str] = {}
         rows = self._log_probs().detach().exp().tolist()
         for decision, row in zip(self.decisions, rows, strict=True):
@@ -126,13 +116,9 @@ class IndependentPolicy(nn.Module):
     def log_prob(
         self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]
     ) -> tuple[Tensor, Tensor]:
-        """Returns log-probability and entropy (N,) of genotypes.
+        """Returns log-probability and entropy (N,) of genotypes, drawn when `allowed` was open.
 
         The entropy is the sum over the decisions that a genotype makes.
-
-        Args:
-            chosen: the choices of N genotypes.
-            allowed: the options that were allowed when each of them was drawn.
         """
         code = torch.tensor([encode(self.decisions, each) for each in chosen])
         active, picked = code >= 0, code.clamp(min=0)

@@ -45,16 +45,7 @@ class Judged:
 class PolicyGradient(BlackBoxStrategy):
     """A strategy whose policy moves after every `children` trials, and stands still between.
 
-    Args:
-        policy: the policy that draws children.
-        children: trials per update.
-        lr: Adam's learning rate, above 0.
-        baseline_decay: share of the baseline that an update keeps, in [0, 1).
-        reward_power: power to which the reward is raised, above 0; the paper has 3.
-        grow_every: trials between two steps of growth of the space; None opens all of it.
-
-    Raises:
-        ValueError: a value is out of range.
+    `policy` draws the children; the other arguments are those of `Reinforce`.
     """
 
     def __init__(
@@ -132,17 +123,7 @@ def build_policy(
     tanh_constant: float | None,
     temperature: float,
 ) -> Policy:
-    """Returns a new policy over a space.
-
-    Args:
-        kind: "controller" (an LSTM) or "independent" (one softmax per decision).
-        space: the search space.
-        seed: seed of the strategy.
-        hidden: see `Controller`, like all that follow; the independent policy ignores them.
-        layers: layers of the controller.
-        init_range: range of the controller's first parameters.
-        tanh_constant: limit of the controller's logits.
-        temperature: divisor of the controller's logits.
+    """Returns a "controller" with the values that follow, or an "independent" policy.
 
     Raises:
         ValueError: there is no such policy, or a value is out of range.

@@ -33,9 +33,6 @@ class Proxyless(AlphaStrategy):
     Attributes:
         steps: int buffer (): weight steps taken.
 
-    Raises:
-        ValueError: a value is out of range.
-
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> proxyless = Proxyless(NasBench201Space(), seed=0)
     >>> [len(proxyless.mixture(phase).support[0]) for phase in ("params", "alpha")]

@@ -40,9 +40,6 @@ class RandomSharing(OneShotStrategy):
         statistics: "batch", "recalibrated" or "running" (see above).
         recalibration: batches that recalibration takes, at least 1.
 
-    Raises:
-        ValueError: a value is out of range.
-
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> sharing = RandomSharing(NasBench201Space(), seed=0)
     >>> [len(options) for options in sharing.mixture("params").support]  # one path

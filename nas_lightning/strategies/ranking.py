@@ -1,4 +1,4 @@
-"""What strategies that rank genotypes by their accuracy in the supernet need for it."""
+"""The data by which strategies rank genotypes in their supernet."""
 
 from collections.abc import Iterable
 
@@ -10,12 +10,7 @@ __all__ = ["ranking_data"]
 def ranking_data(
     strategy: str, context: SearchContext | None, val: Iterable[Batch]
 ) -> tuple[SearchContext, list[Batch]]:
-    """Returns the context and the validation batches by which a strategy ranks genotypes.
-
-    Args:
-        strategy: the strategy's name, for the message.
-        context: the supernet and the data.
-        val: the batches.
+    """Returns the context and the validation batches by which the named strategy ranks genotypes.
 
     Raises:
         ValueError: there is no context or no batch.
@@ -23,7 +18,6 @@ def ranking_data(
     if context is None:
         raise ValueError(
             f"strategy={strategy} measures genotypes in its supernet, so that derive needs a "
-            "search context, got None; hand over the SupernetModule that was trained, and "
-            "validation batches"
+            "search context, got None; use derive of the SupernetModule, with validation batches"
         )
     return context, listed(val, strategy)

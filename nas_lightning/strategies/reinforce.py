@@ -33,9 +33,6 @@ class Reinforce(PolicyGradient):
         tanh_constant: limit of the controller's logits; None leaves them.
         temperature: divisor of the controller's logits.
 
-    Raises:
-        ValueError: a value is out of range.
-
     >>> from dataclasses import replace
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> strategy = Reinforce(NasBench201Space(), seed=0)

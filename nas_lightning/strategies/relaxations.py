@@ -1,4 +1,8 @@
-"""Relaxations of categorical choices, and measures of their weights: pure functions."""
+"""Relaxations of categorical choices, and measures of their weights: pure functions.
+
+Tables are (choices, options): logits or weights, and `allowed`, bool, with at least one true per
+row. What is drawn is drawn on the CPU.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,19 +28,15 @@ __all__ = [
 
 
 def masked_softmax(alpha: Tensor, allowed: Tensor) -> Tensor:
-    """Returns the softmax of each row over its allowed options; the others weigh zero.
+    """Returns the softmax of each row of logits over its allowed options; the others weigh zero.
 
-    Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), equation 2.
-
-    Args:
-        alpha: logits (..., choices, options).
-        allowed: bool (choices, options), at least one true per row.
+    Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), equation 2. Leading axes of alpha are free.
     """
     return alpha.masked_fill(~allowed, float("-inf")).softmax(dim=-1)
 
 
 def gumbel_noise(logits: Tensor, rng: torch.Generator) -> Tensor:
-    """Returns standard Gumbel noise of the shape of logits on the CPU, drawn until it is finite."""
+    """Returns standard Gumbel noise of the shape of logits, drawn again until it is finite."""
     while True:
         uniform = torch.rand(logits.shape, generator=rng, dtype=logits.dtype)
         noise = -(-uniform.log()).log()
@@ -50,8 +50,8 @@ def concrete(logits: Tensor, noise: Tensor, tau: float) -> Tensor:
     Source: Maddison et al., 2017 (arXiv:1611.00712); GDAS, 2019 (arXiv:1910.04465), equation 3.
 
     Args:
-        logits: (choices, options), -inf where an option is not allowed.
-        noise: standard Gumbel noise (choices, options), see `gumbel_noise`.
+        logits: -inf where an option is not allowed.
+        noise: Gumbel noise, see `gumbel_noise`.
         tau: temperature, above 0.
     """
     return ((logits.log_softmax(dim=-1) + noise) / tau).softmax(dim=-1)
@@ -68,11 +68,9 @@ class _Hard(torch.autograd.Function):
 
 
 def hard_weights(soft: Tensor, index: Tensor) -> Tensor:
-    """Returns one-hot rows, exactly 0 and 1, whose gradient goes straight to the soft weights.
+    """Returns rows that are one-hot in an index (choices,); their gradient goes to soft weights.
 
-    Args:
-        soft: weights (choices, options).
-        index: option of each choice (choices,).
+    The values are exactly 0 and 1.
     """
     hard: Tensor = _Hard.apply(soft, index)  # type: ignore[no-untyped-call]
     return hard
@@ -81,12 +79,8 @@ def hard_weights(soft: Tensor, index: Tensor) -> Tensor:
 def dirichlet(concentration: Tensor, allowed: Tensor, rng: torch.Generator) -> Tensor:
     """Returns a draw of each row from a Dirichlet, with the reparameterised gradient.
 
-    Source: DrNAS, 2021 (arXiv:2006.10355), section 2.2, by normalised gamma variates.
-
-    Args:
-        concentration: (choices, options) on the CPU, above 0.
-        allowed: bool (choices, options) on the CPU; the others weigh zero.
-        rng: generator of the draw.
+    Source: DrNAS, 2021 (arXiv:2006.10355), section 2.2, by normalised gamma variates. Options that
+    are not allowed weigh zero.
     """
     gammas = torch._standard_gamma(concentration, generator=rng)
     gammas = gammas.clamp_min(torch.finfo(gammas.dtype).tiny) * allowed
@@ -98,10 +92,6 @@ def divergence_from_flat(concentration: Tensor, allowed: Tensor) -> Tensor:
 
     Source: DrNAS, 2021 (arXiv:2006.10355), equation 3. This is the Kullback-Leibler divergence in
     closed form over the allowed options, computed without asking the device which they are.
-
-    Args:
-        concentration: (choices, options), above 0 where allowed.
-        allowed: bool (choices, options), at least one true per row.
     """
     own = torch.where(allowed, concentration, 1.0)  # a 1 adds nothing to the sums below
     total = (own * allowed).sum(dim=-1)
@@ -116,13 +106,10 @@ def same_group(groups: Sequence[str]) -> Tensor:
 
 
 def normalised_edges(beta: Tensor, together: Tensor) -> Tensor:
-    """Returns the softmax of beta within each group of choices (choices,).
+    """Returns the softmax of logits beta (choices,) within each group of choices.
 
     Source: PC-DARTS, 2020 (arXiv:1907.05737), equation 3: a node's incoming edges are a group.
-
-    Args:
-        beta: logits (choices,).
-        together: which choices are of one group, bool (choices, choices) (see `same_group`).
+    `together` says which choices are of one group (see `same_group`).
     """
     return (beta - beta[None, :].masked_fill(~together, float("-inf")).logsumexp(dim=-1)).exp()
 
@@ -132,10 +119,6 @@ def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
 
     Rows are normalised first. It is 1 where no option is preferred and 0 where every choice is
     made. Choices with a single allowed option are left out; without any other it is 0.
-
-    Args:
-        weights: non-negative (choices, options).
-        allowed: bool (choices, options).
     """
     shares = weights / weights.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
     entropy = -torch.special.xlogy(shares, shares).sum(dim=-1)
@@ -156,13 +139,7 @@ def is_even(mixture: Mixture) -> bool:
 
 
 def mean_share(weights: Tensor, choices: Sequence[Choice], option: str) -> float:
-    """Returns the mean share of an option over the choices that have it, 0 without any.
-
-    Args:
-        weights: non-negative (choices, options).
-        choices: the choices of the rows.
-        option: name of the option.
-    """
+    """Returns the mean share of the named option over the choices that have it, 0 without any."""
     table: list[list[float]] = weights.tolist()
     having = [
         row[choice.options.index(option)] / max(sum(row), 1e-12)

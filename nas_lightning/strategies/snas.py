@@ -30,9 +30,6 @@ class Snas(AlphaStrategy):
         cost_weight: weight of the expected cost in the loss of alphas, at least 0.
         cost: what is charged: "parameters" or "multiply_adds".
 
-    Raises:
-        ValueError: a value is out of range.
-
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> snas = Snas(NasBench201Space(), seed=0)
     >>> round(snas.mixture("alpha").weights.sum().item(), 3)  # 1 per edge

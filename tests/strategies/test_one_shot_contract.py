@@ -30,7 +30,7 @@ def test_a_search_moves_params_and_ends_with_a_genotype_of_the_space(name):
 def test_a_genotype_needs_a_context_only_where_genotypes_are_ranked(name):
     strategy = one_shot(name, epochs=3)
     if name in RANKING:
-        message = f"strategy={name} measures genotypes in its supernet, .* got None; hand over"
+        message = f"strategy={name} measures genotypes in its supernet, .* got None; use derive of"
         for arguments in ((), (None, []), (None, [batch()])):
             with pytest.raises(ValueError, match=message):
                 strategy.derive(*arguments)
