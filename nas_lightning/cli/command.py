@@ -21,18 +21,13 @@ from nas_lightning import __version__
 from nas_lightning.cli import launch
 from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, interruption_of
 from nas_lightning.cli.lock import RunLock
-from nas_lightning.cli.resume import (
-    quoted,
-    resume_arguments,
-    sweep_arguments,
-    sweep_to_resume,
-    working_folder,
-)
+from nas_lightning.cli.resume import quoted, resume_arguments, resumed_folder, sweep_arguments
 from nas_lightning.config import schema
 from nas_lightning.config.help import help_text
 from nas_lightning.config.messages import message_of
 from nas_lightning.config.paths import config_dir
-from nas_lightning.run.sweep import ERROR_FILE, SWEEP_FILE, Kept, failed_jobs, overrides_of_jobs
+from nas_lightning.run.folder import SWEEP_FILE, RunFolder
+from nas_lightning.run.sweep import ERROR_FILE, Kept, failed_jobs, overrides_of_jobs
 from nas_lightning.run.sweep_table import summarise_sweep
 
 __all__ = ["Job", "run"]
@@ -41,6 +36,7 @@ Job = Callable[[DictConfig, Path], float | None]
 
 PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR = "HYDRA_FULL_ERROR"
+MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
 ANEW = ("benchmark",)  # commands that keep nothing on the way
 PROGRESS = ("result.json", "trials.jsonl", "proxies.csv", "*/last.ckpt")
 
@@ -114,23 +110,23 @@ class _Command:
         """Runs the job or, with -m, all of them and their summary."""
         schema.register()
         _check_groups(arguments)
-        if sweep := sweep_to_resume(arguments):
-            self.kept = Kept.by_jobs(sweep)
-            with chdir(working_folder(sweep / SWEEP_FILE)):
-                self._run_sweep(sweep_arguments(sweep, arguments, self.name), sweep)
+        resumed = resumed_folder(arguments)
+        if resumed is not None and resumed.is_sweep:
+            self.kept = Kept.by_jobs(resumed.path)
+            with chdir(resumed.started_in):
+                self._run_sweep(sweep_arguments(resumed, arguments, self.name), resumed.path)
             return
-        resumed = resume_arguments(arguments, self.name)
-        if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(resumed):
-            folder = self._new_sweep_folder(resumed)
+        if resumed is None and MULTIRUN & set(arguments):
+            folder = self._new_sweep_folder(arguments)
             override = f"hydra.sweep.dir={quoted(folder)}"
-            self._run_sweep(_with_override(resumed, override), folder)
+            self._run_sweep(_with_override(arguments, override), folder)
             return
-        if resumed is arguments:
+        if resumed is None:
             self._start(arguments, self._run_one, _typed_folder(self.name, arguments))
         else:
-            kept = Path(resumed[resumed.index("--config-path") + 1])
-            with chdir(working_folder(kept / "hydra.yaml")):
-                self._start(resumed, self._run_one, kept.parent)
+            again = resume_arguments(resumed, arguments, self.name)
+            with chdir(resumed.started_in):
+                self._start(again, self._run_one, resumed.path)
         if self.failure is not None:
             raise self.failure
 
@@ -146,7 +142,7 @@ class _Command:
         raise SystemExit(1)
 
     def _resume_hint(self) -> str:
-        does = "runs it anew" if self.name in ANEW else "goes on from there"
+        does = "runs it anew" if self.name in ANEW else "resumes it"
         return f"nas-{self.name} resume={shlex.quote(str(self.folder))} {does}"
 
     def _start(
@@ -219,8 +215,8 @@ class _Command:
         folder = _composed_folder(self.name, own, "hydra.sweep.dir")
         if (folder / SWEEP_FILE).exists():
             raise ValueError(
-                f"the folder {folder} must not hold a sweep already; choose another one, or go on "
-                f"with it: resume={folder}"
+                f"the folder {folder} must not hold a sweep already; choose another one, or "
+                f"resume it: resume={folder}"
             )
         return folder
 
@@ -246,6 +242,7 @@ class _Command:
         checked = schema.typed(cfg, self.name)
         if HydraConfig.get().output_subdir is not None:
             self.lock.take(folder)
+        RunFolder(folder).write_version()
         return launch.run(self.name, self.job or launch.job_of(self.name), checked, folder)
 
     def _say(self, error: BaseException, start: str) -> None:
@@ -296,6 +293,6 @@ def _check_unused(folder: Path) -> None:
     """Refuses a folder where a run got somewhere: a new one would mix up their files."""
     if any(path for pattern in PROGRESS for path in folder.glob(pattern)):
         raise ValueError(
-            f"the folder {folder} must not hold a run already; choose another one, or go on "
-            f"with it: resume={folder}"
+            f"the folder {folder} must not hold a run already; choose another one, or resume "
+            f"it: resume={folder}"
         )

@@ -79,7 +79,7 @@ def _num_processes(cfg: DictConfig) -> int:
 
 
 def _resume_hint(command: str, folder: Path) -> str:
-    return f"; nas-{command} resume={shlex.quote(str(folder))} goes on from its last checkpoint"
+    return f"; nas-{command} resume={shlex.quote(str(folder))} resumes it from its last checkpoint"
 
 
 class Ranks:

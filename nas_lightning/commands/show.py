@@ -8,6 +8,13 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from nas_lightning.config.making import make
+from nas_lightning.core.search_space import SearchSpace, child_cost
+from nas_lightning.files import write_text
+from nas_lightning.reports.drawing import describe, draw
+from nas_lightning.run.origin import with_own_space
+from nas_lightning.zoo.reader import read_genotype
+
 __all__ = ["job"]
 
 DEFAULT_SHAPE, DEFAULT_OUTPUTS = (3, 32, 32), 10
@@ -15,12 +22,6 @@ DEFAULT_SHAPE, DEFAULT_OUTPUTS = (3, 32, 32), 10
 
 def job(cfg: DictConfig, folder: Path) -> None:
     """Prints a genotype's cells and size, and draws it."""
-    from nas_lightning.config.making import make
-    from nas_lightning.core.search_space import SearchSpace, child_cost
-    from nas_lightning.reports.drawing import describe, draw
-    from nas_lightning.run.origin import with_own_space
-    from nas_lightning.zoo.reader import read_genotype
-
     cfg = with_own_space(cfg, HydraConfig.get().overrides.task)
     space = make(cfg.search_space, "search_space", kind=SearchSpace)
     changes = {k: cfg[k] for k in ("channels", "cells", "stem") if cfg[k] is not None}
@@ -52,8 +53,6 @@ def job(cfg: DictConfig, folder: Path) -> None:
 
 
 def _write(path: Path, drawing: str) -> None:
-    from nas_lightning.files import write_text
-
     try:
         if path.is_dir():
             raise IsADirectoryError(EISDIR, "it is a folder")

@@ -7,6 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from nas_lightning.run.folder import CONFIG, HYDRA, OVERRIDES
+
 __all__ = [
     "ERROR_FILE",
     "SWEEP_FILE",
@@ -14,13 +16,11 @@ __all__ = [
     "failed_jobs",
     "named",
     "overrides_of_jobs",
-    "sweep_of",
     "varied_keys",
 ]
 
 ERROR_FILE = "error.txt"
 SWEEP_FILE = "multirun.yaml"  # Hydra writes it before the first job
-KEPT = ".hydra"
 
 Runs = dict[Path, dict[str, str]]
 
@@ -42,7 +42,7 @@ class Kept:
         """Returns what every job was started with, by its folder within the sweep's."""
         return {
             str(job.relative_to(folder)): Kept(
-                _typed_for(job), (job / KEPT / "config.yaml").read_text(encoding="utf-8")
+                _typed_for(job), (job / HYDRA / CONFIG).read_text(encoding="utf-8")
             )
             for job in _jobs(folder)
         }
@@ -60,21 +60,12 @@ class Kept:
         if list(self.overrides) != overrides:
             raise ValueError(
                 f"job {job.name} of the sweep was {' '.join(self.overrides)}, and now would be "
-                f"{' '.join(overrides)}; go on with it alone: resume={job}"
+                f"{' '.join(overrides)}; resume it alone: resume={job}"
             )
-        (job / KEPT / "config.yaml").write_text(self.config, encoding="utf-8")
+        (job / HYDRA / CONFIG).write_text(self.config, encoding="utf-8")
         config = OmegaConf.create(self.config)
         assert isinstance(config, DictConfig)
         return config
-
-
-def sweep_of(run: Path) -> Path | None:
-    """Returns the folder of the sweep that a run is a job of, or None if it is none."""
-    settings = OmegaConf.load(run / KEPT / "hydra.yaml")
-    if str(OmegaConf.select(settings, "hydra.mode")) != "MULTIRUN":
-        return None
-    depth = len(Path(str(OmegaConf.select(settings, "hydra.sweep.subdir"))).parts)
-    return run.resolve().parents[depth - 1]
 
 
 def failed_jobs(folder: Path) -> list[str]:
@@ -101,13 +92,13 @@ def named(name: str, own: Mapping[str, str], runs: Runs) -> str:
 
 
 def _jobs(folder: Path) -> list[Path]:
-    found = [path.parent.parent for path in folder.glob(f"**/{KEPT}/overrides.yaml")]
+    found = [path.parent.parent for path in folder.glob(f"**/{HYDRA}/{OVERRIDES}")]
     return sorted((job for job in found if _is_whole(job)), key=_order)
 
 
 def _is_whole(job: Path) -> bool:
     """Returns whether all of a job's configuration was written; Hydra ends with the overrides."""
-    return bool((job / KEPT / "overrides.yaml").read_text(encoding="utf-8"))
+    return bool((job / HYDRA / OVERRIDES).read_text(encoding="utf-8"))
 
 
 def _order(run: Path) -> tuple[int, str]:
@@ -115,7 +106,7 @@ def _order(run: Path) -> tuple[int, str]:
 
 
 def _typed_for(run: Path) -> tuple[str, ...]:
-    listed: Any = OmegaConf.to_container(OmegaConf.load(run / KEPT / "overrides.yaml"))
+    listed: Any = OmegaConf.to_container(OmegaConf.load(run / HYDRA / OVERRIDES))
     return tuple(str(override) for override in listed or ())
 
 
