@@ -23,6 +23,7 @@ from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, 
 from nas_lightning.cli.lock import RunLock
 from nas_lightning.cli.resume import quoted, resume_arguments, resumed_folder, sweep_arguments
 from nas_lightning.config import schema
+from nas_lightning.config.composing import composed
 from nas_lightning.config.help import help_text
 from nas_lightning.config.messages import message_of
 from nas_lightning.config.paths import config_dir
@@ -282,9 +283,8 @@ def _typed_folder(name: str, arguments: list[str]) -> Path | None:
 
 def _composed_folder(name: str, overrides: list[str], key: str) -> Path:
     """Returns a folder that the composed configuration names, interpolations resolved."""
-    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = hydra.compose(name, overrides, return_hydra_config=True)
-    if not (folder := OmegaConf.select(cfg, key)):
+    _, settings = composed(name, overrides)
+    if not (folder := OmegaConf.select(settings, key)):
         raise ValueError(f"{key} ({folder!r}) must be a folder; leave it out, or give {key}=FOLDER")
     return Path(str(folder))
 

@@ -18,8 +18,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nas_lightning.cli.interruption import RESUME, Interruption
+from nas_lightning.config.making import make
 
-__all__ = ["REPORT", "Job", "RankError", "Ranks", "job_of", "run"]
+__all__ = ["REPORT", "Job", "RankError", "Ranks", "job_of", "num_processes", "run"]
 
 Job = Callable[[DictConfig, Path], float | None]
 
@@ -57,7 +58,7 @@ def run(
         RankError: a rank has ended badly.
         ValueError: the job refuses a value.
     """
-    number = _num_processes(cfg)
+    number = num_processes(cfg)
     if number == 1 or (folder / "result.json").is_file():
         return job(cfg, folder)
     start = [sys.executable, "-m", "nas_lightning.cli.rank", command, str(folder)]
@@ -70,9 +71,8 @@ def run(
     return None if value is None else float(value)
 
 
-def _num_processes(cfg: DictConfig) -> int:
-    from nas_lightning.config.making import make
-
+def num_processes(cfg: DictConfig) -> int:
+    """Returns how many processes the hardware of a configuration asks for."""
     if "hardware" not in cfg or cfg.hardware.get("devices", 1) == 1:
         return 1
     return int(make(cfg.hardware, "hardware").num_processes)

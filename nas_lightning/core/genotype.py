@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ class Genotype:
     Attributes:
         space: name of the search space, e.g. "darts".
         choices: pairs (decision, option), sorted by decision; inactive decisions are left out.
+        drawing: SVG that a notebook shows, where somebody has drawn it.
 
     >>> Genotype.of("toy", {"b": "skip", "a": "conv"}).choices
     (('a', 'conv'), ('b', 'skip'))
@@ -27,6 +28,7 @@ class Genotype:
 
     space: str
     choices: tuple[tuple[str, str], ...]
+    drawing: str | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, space: str, choices: Mapping[str, str]) -> "Genotype":
@@ -43,6 +45,9 @@ class Genotype:
         """The first 12 hex digits of the SHA-256 of the canonical JSON of space and choices."""
         content = {"space": self.space, "choices": self.mapping}
         return hashlib.sha256(CANONICAL.encode(content).encode()).hexdigest()[:12]
+
+    def _repr_svg_(self) -> str | None:
+        return self.drawing
 
     def to_json(self, provenance: Mapping[str, Any] | None = None) -> str:
         """Returns the text of a genotype file.

@@ -123,6 +123,18 @@ class RunFolder:
         print(f"this run is complete; its result is in {path}")
         return result
 
+    def write_configuration(self, cfg: DictConfig, settings: DictConfig) -> None:
+        """Writes what Hydra would have written of a run that is started without it.
+
+        Args:
+            cfg: the configuration.
+            settings: Hydra's own.
+        """
+        self.hydra.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(cfg, self.hydra / CONFIG)
+        OmegaConf.save(settings, self.hydra / SETTINGS)
+        OmegaConf.save(settings.hydra.overrides.task, self.hydra / OVERRIDES)
+
     def write_version(self) -> None:
         """Notes which version runs here, where none is noted; a run has one from its start."""
         path = self.hydra / VERSION
