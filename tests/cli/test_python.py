@@ -188,5 +188,5 @@ def test_a_genotype_is_shown_with_its_size():
 def test_every_space_and_strategy_of_the_configuration_is_a_name():
     assert {"Darts", "Gdas", "RandomSearch", "DartsSpace", "NasBench201Space"} <= set(dir(nl))
     assert issubclass(nl.Darts, nl.OneShotStrategy)
-    with pytest.raises(AttributeError, match="has no attribute 'Dart'; it has: .*Darts"):
+    with pytest.raises(AttributeError, match=r"has no attribute 'Dart'; it has: .*Darts"):
         _ = nl.Dart
