@@ -33,7 +33,7 @@ from nas_lightning.run.sweep_table import summarise_sweep
 
 __all__ = ["Job", "run"]
 
-Job = Callable[[DictConfig, Path], float | None]
+Job = launch.Job
 
 PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR = "HYDRA_FULL_ERROR"

@@ -131,9 +131,9 @@ def _data(value: Any) -> Given:
 
 
 def _search_space(value: Any) -> Given:
-    if isinstance(value, type) and issubclass(value, SearchSpace):
-        value = value()
-    if isinstance(value, SearchSpace):
+    is_class = isinstance(value, type) and issubclass(value, SearchSpace)
+    if is_class or isinstance(value, SearchSpace):
+        value = value() if is_class else value
         return Given((), {"search_space": value}, {"search_space": value.name})
     if not callable(value) or isinstance(value, nn.Module):
         raise ValueError(

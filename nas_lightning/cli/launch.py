@@ -22,7 +22,7 @@ from nas_lightning.config.making import make
 
 __all__ = ["REPORT", "Job", "RankError", "Ranks", "job_of", "num_processes", "run"]
 
-Job = Callable[[DictConfig, Path], float | None]
+Job = Callable[..., float | None]  # of a configuration and the run's folder
 
 GRACE_S = 10.0  # for the ranks to end by themselves once one of them has ended badly
 POLL_S = 0.1
@@ -40,9 +40,7 @@ def job_of(command: str) -> Job:
     return job
 
 
-def run(
-    command: str, job: Callable[[DictConfig, Path], float | None], cfg: DictConfig, folder: Path
-) -> float | None:
+def run(command: str, job: Job, cfg: DictConfig, folder: Path) -> float | None:
     """Runs a job here, or in as many processes as its hardware asks for.
 
     Args:

@@ -75,8 +75,7 @@ def _prepare(run: Run) -> Search:
         ValueError: strategy and evaluation do not fit, or a value is impossible.
     """
     cfg, parts = run.cfg, run.parts
-    runtime = {"space": parts.space, "task": parts.task}
-    objective = make(cfg.objective, "objective", kind=Objective, **runtime)
+    objective = make(cfg.objective, "objective", kind=Objective, space=parts.space, task=parts.task)
     strategy = _strategy(run, objective)
     observers(cfg, "search")  # a mistake in them must not wait for the child
     if isinstance(strategy, OneShotStrategy):

@@ -81,7 +81,7 @@ def shown(
         ValueError: there is no such genotype, it is of another space, or the size is impossible.
     """
     published = space.published_scale()
-    default = {"input_shape": DEFAULT_SHAPE, "num_outputs": DEFAULT_OUTPUTS}
+    default: dict[str, Any] = {"input_shape": DEFAULT_SHAPE, "num_outputs": DEFAULT_OUTPUTS}
     unset = {key: value for key, value in default.items() if getattr(published, key) is None}
     scale = replace(published, **unset | {k: v for k, v in changes.items() if v is not None})
     space = space.fitted(scale)
