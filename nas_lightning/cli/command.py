@@ -28,7 +28,7 @@ from nas_lightning.config.help import help_text
 from nas_lightning.config.messages import message_of
 from nas_lightning.config.paths import config_dir
 from nas_lightning.run.folder import SWEEP_FILE, RunFolder
-from nas_lightning.run.sweep import ERROR_FILE, Kept, failed_jobs, overrides_of_jobs
+from nas_lightning.run.sweep import ERROR_FILE, SweepJob, failed_jobs, overrides_of_jobs
 from nas_lightning.run.sweep_table import summarise_sweep
 
 __all__ = ["Job", "run"]
@@ -48,7 +48,7 @@ def run(config_name: str, job: Job | None = None) -> None:
     A mistake ends in one message on standard error and exit status 1, without a traceback
     unless HYDRA_FULL_ERROR=1; an interruption (SIGINT, SIGTERM) of a run in exit status 75: it is
     to be resumed; before there is a run, in 128 + the signal's number. When a job of a sweep
-    fails, the others go on.
+    fails, the others run on.
 
     Args:
         config_name: the primary configuration, e.g. "search".
@@ -75,8 +75,8 @@ def _run(config_name: str, job: Job | None, arguments: list[str]) -> None:
     if "--version" in arguments:
         print(f"nas_lightning {__version__}")
         return
-    kept_argv, kept_setting = sys.argv, os.environ.get(FULL_ERROR)
-    command = _Command(config_name, job, kept_setting not in (None, "", "0"))
+    argv, full_error = sys.argv, os.environ.get(FULL_ERROR)
+    command = _Command(config_name, job, full_error not in (None, "", "0"))
     os.environ[FULL_ERROR] = "1"  # Hydra then raises, and leaves printing to us
     try:
         with interruptible():
@@ -85,10 +85,10 @@ def _run(config_name: str, job: Job | None, arguments: list[str]) -> None:
         command.stop(error)
     finally:
         command.lock.release()
-        sys.argv = kept_argv
+        sys.argv = argv
         del os.environ[FULL_ERROR]
-        if kept_setting is not None:
-            os.environ[FULL_ERROR] = kept_setting
+        if full_error is not None:
+            os.environ[FULL_ERROR] = full_error
 
 
 class _Command:
@@ -104,7 +104,7 @@ class _Command:
         self.name, self.job, self.wants_traceback = name, job, wants_traceback
         self.folder: Path | None = None
         self.failure: Exception | None = None
-        self.kept: dict[str, Kept] = {}
+        self.jobs: dict[str, SweepJob] = {}  # of a resumed sweep
         self.lock = RunLock()
 
     def run(self, arguments: list[str]) -> None:
@@ -113,7 +113,7 @@ class _Command:
         _check_groups(arguments)
         resumed = resumed_folder(arguments)
         if resumed is not None and resumed.is_sweep:
-            self.kept = Kept.by_jobs(resumed.path)
+            self.jobs = SweepJob.by_folder(resumed.path)
             with chdir(resumed.started_in):
                 self._run_sweep(sweep_arguments(resumed, arguments, self.name), resumed.path)
             return
@@ -226,8 +226,8 @@ class _Command:
         folder = Path(HydraConfig.get().runtime.output_dir)
         (folder / ERROR_FILE).unlink(missing_ok=True)
         try:
-            if kept := self.kept.get(os.path.relpath(folder, HydraConfig.get().sweep.dir)):
-                cfg = kept.restored(folder, list(HydraConfig.get().overrides.task))
+            if job := self.jobs.get(os.path.relpath(folder, HydraConfig.get().sweep.dir)):
+                cfg = job.restored(folder, list(HydraConfig.get().overrides.task))
             return self._do(cfg, folder)
         except (Exception, SystemExit) as error:
             if interruption := interruption_of(error):

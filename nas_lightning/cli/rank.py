@@ -52,10 +52,10 @@ def main(command: str, folder: Path) -> int:
 
 def _configuration(folder: Path, command: str) -> DictConfig:
     """Returns the configuration that the parent composed; Hydra's own answers as it does there."""
-    kept = RunFolder(folder)
+    run = RunFolder(folder)
     setup_globals()
-    HydraConfig.instance().cfg = kept.settings  # type: ignore[assignment]
-    cfg = kept.config
+    HydraConfig.instance().cfg = run.settings  # type: ignore[assignment]
+    cfg = run.config
     if os.environ["LOCAL_RANK"] != "0":
         cfg.logger = {}  # what a run shows is shown once
     return schema.typed(cfg, command)

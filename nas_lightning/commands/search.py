@@ -92,7 +92,8 @@ def _prepare(run: Run) -> Search:
 def _strategy(run: Run, objective: Objective) -> object:
     if (given := run.objects.get("strategy")) is not None:
         return given(run.parts.space, run.parts.seed)
-    runtime = {"space": run.parts.space, "seed": run.parts.seed, "objective": objective}
+    runtime: dict[str, Any] = {"space": run.parts.space, "seed": run.parts.seed}
+    runtime["objective"] = objective
     return make(run.cfg.strategy, "strategy", **runtime)
 
 

@@ -25,7 +25,7 @@ from nas_lightning.run.run import Run
 
 __all__ = ["baselines_of", "same_baselines"]
 
-KEPT, FIGURES, LOCK = "baselines", "figures.json", "lock"
+SHARED, FIGURES, LOCK = "baselines", "figures.json", "lock"
 GROUPS = ("data", "task", "hardware")
 POLL_S = 1.0
 
@@ -40,15 +40,15 @@ def baselines_of(run: Run) -> dict[str, Any]:
     sweep = run.folder.sweep
     if sweep is None:
         return _trained(run, run.folder.path)
-    kept = sweep / KEPT / same_baselines(run)
-    kept.mkdir(parents=True, exist_ok=True)
-    with _claimed(kept) as is_ours:
+    shared = sweep / SHARED / same_baselines(run)
+    shared.mkdir(parents=True, exist_ok=True)
+    with _claimed(shared) as is_ours:
         if is_ours:
-            figures = _trained(run, kept)
+            figures = _trained(run, shared)
             if run.parts.hardware.is_first:
-                write_text(kept / FIGURES, json.dumps(figures, indent=2) + "\n")
+                write_text(shared / FIGURES, json.dumps(figures, indent=2) + "\n")
             return figures
-    content: dict[str, Any] = json.loads((kept / FIGURES).read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads((shared / FIGURES).read_text(encoding="utf-8"))
     return content
 
 
@@ -85,15 +85,15 @@ def _trained(run: Run, folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _claimed(kept: Path) -> Iterator[bool]:
+def _claimed(folder: Path) -> Iterator[bool]:
     """Whether this job is to train in a folder; waits while another one does.
 
     The system gives the lock up when its process ends, however that ends. Several processes of
     one job do alike what the first of them finds.
     """
     has_said = False
-    with (kept / LOCK).open("a") as file:
-        while (state := _agreed(partial(_state, file.fileno(), kept))) == "busy":
+    with (folder / LOCK).open("a") as file:
+        while (state := _agreed(partial(_state, file.fileno(), folder))) == "busy":
             if not has_said:
                 print(
                     "another job of the sweep trains the same baselines: waiting", file=sys.stderr
@@ -103,12 +103,12 @@ def _claimed(kept: Path) -> Iterator[bool]:
         yield state == "ours"
 
 
-def _state(lock: int, kept: Path) -> str:
+def _state(lock: int, folder: Path) -> str:
     try:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return "busy"
-    return "done" if (kept / FIGURES).is_file() else "ours"
+    return "done" if (folder / FIGURES).is_file() else "ours"
 
 
 def _agreed(look: Callable[[], str]) -> str:

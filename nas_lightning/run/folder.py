@@ -1,7 +1,6 @@
 """The folders of runs and sweeps; nothing else reads what Hydra left in them."""
 
 import json
-import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +31,7 @@ class RunFolder:
     @property
     def is_run(self) -> bool:
         """Whether it holds a run's configuration."""
-        return (self.hydra / CONFIG).is_file()
+        return self.config_file.is_file()
 
     @property
     def is_sweep(self) -> bool:
@@ -62,12 +61,19 @@ class RunFolder:
     @property
     def config(self) -> DictConfig:
         """The run's configuration, as it was composed."""
-        return _loaded(self.hydra / CONFIG)
+        return _loaded(self.config_file)
+
+    @property
+    def config_file(self) -> Path:
+        """The file of the run's configuration."""
+        return self.hydra / CONFIG
 
     @property
     def overrides(self) -> list[str]:
-        """What was typed for the run."""
-        return [str(override) for override in self.setting("overrides.task") or ()]
+        """What was typed for the run or the sweep."""
+        if self.is_sweep:
+            return [str(override) for override in self.setting("overrides.task") or ()]
+        return [str(override) for override in OmegaConf.load(self.hydra / OVERRIDES)]
 
     @property
     def command(self) -> str:
@@ -145,10 +151,6 @@ class RunFolder:
         """Returns the version that started the run; None if that was before 0.2."""
         path = self.hydra / VERSION
         return path.read_text(encoding="utf-8").strip() if path.is_file() else None
-
-    def resume_command(self) -> str:
-        """Returns the command line that resumes the run."""
-        return f"nas-{self.command} resume={shlex.quote(str(self.path))}"
 
 
 def _loaded(path: Path) -> DictConfig:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -45,10 +44,10 @@ def _own_space(genotype: str) -> dict[str, Any] | None:
         file = OmegaConf.load(config_dir() / "search_space" / f"{name}.yaml")
         typed = OmegaConf.from_dotlist([f"{key}={value}" for key, value in values])
         return _plain(OmegaConf.merge(file, typed.get("search_space", {})))
-    kept = os.path.join(os.path.expanduser(genotype), HYDRA, CONFIG)
-    if not os.path.isfile(kept):  # a notation may be no path at all
+    config = os.path.join(os.path.expanduser(genotype), HYDRA, CONFIG)
+    if not os.path.isfile(config):  # a notation may be no path at all
         return None
-    own = OmegaConf.select(OmegaConf.load(Path(kept)), "search_space")
+    own = OmegaConf.select(OmegaConf.load(config), "search_space")
     if own is None:
         return None
     return trusted_space(_plain(own), f"the run {genotype}")
