@@ -283,8 +283,7 @@ def _typed_folder(name: str, arguments: list[str]) -> Path | None:
 
 def _composed_folder(name: str, overrides: list[str], key: str) -> Path:
     """Returns a folder that the composed configuration names, interpolations resolved."""
-    _, settings = composed(name, overrides)
-    if not (folder := OmegaConf.select(settings, key)):
+    if not (folder := OmegaConf.select(composed(name, overrides), key)):
         raise ValueError(f"{key} ({folder!r}) must be a folder; leave it out, or give {key}=FOLDER")
     return Path(str(folder))
 

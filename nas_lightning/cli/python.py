@@ -11,11 +11,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.cli import launch
-from nas_lightning.cli.given import Given, read_given
+from nas_lightning.cli.given import read_given
 from nas_lightning.cli.interruption import interruption_of
 from nas_lightning.cli.lock import RunLock
 from nas_lightning.config import schema
-from nas_lightning.config.composing import composed
+from nas_lightning.config.composing import composed, split
 from nas_lightning.config.making import make
 from nas_lightning.config.messages import message_of
 from nas_lightning.config.versions import check_version
@@ -114,9 +114,10 @@ def show(genotype: str | Path | Genotype, search_space: Any = None, **scale: Any
         return shown(text, search_space, scale)
     typed = [] if search_space is None else [f"search_space={search_space}"]
     name = "" if isinstance(genotype, Genotype) else text
-    cfg, _ = _composed("show", [*typed, f"genotype={_text(name)}"], Given())
-    own = with_own_space(cfg, typed)
-    return shown(text, make(own.search_space, "search_space", kind=SearchSpace), scale)
+    cfg, _ = split(_composed("show", [*typed, f"genotype={_text(name)}"]))
+    if isinstance(text, str):
+        cfg = with_own_space(cfg, typed)
+    return shown(text, make(cfg.search_space, "search_space", kind=SearchSpace), scale)
 
 
 def load_genotype(genotype: str | Path, search_space: Any = None) -> Genotype:
@@ -151,8 +152,12 @@ def _called(
     scalars = [f"{key}={_text(settings[key])}" for key in settings if key not in named]
     given = read_given({**groups, **named})
     given.check(overrides)
-    cfg, hydra = _composed(command, [*given.overrides, *scalars, *overrides], given)
-    home = _home(cfg, hydra, folder, resume)
+    whole = _composed(command, [*given.overrides, *scalars, *overrides])
+    path = OmegaConf.select(whole, "hydra.run.dir") if folder is None else folder
+    home = RunFolder(Path(str(path)).expanduser().resolve())
+    cfg, hydra = split(whole)
+    given.put_into(cfg, hydra)
+    _write_configuration(home, cfg, hydra, resume)
     job = launch.job_of(command)
     if given.objects:
         if (number := launch.num_processes(cfg)) > 1:
@@ -175,24 +180,18 @@ def _called(
     return FinishedRun(home, given.objects.get("search_space"))
 
 
-def _composed(
-    command: str, overrides: Sequence[str], given: Given
-) -> tuple[DictConfig, DictConfig]:
+def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
     try:
-        cfg, hydra = composed(command, overrides)
+        return composed(command, overrides)
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(message_of(error)) from error
-    given.put_into(cfg, hydra)
-    return cfg, hydra
 
 
-def _home(cfg: DictConfig, hydra: DictConfig, folder: str | Path | None, resume: bool) -> RunFolder:
-    """Returns the folder of a new run, its configuration written, or of one to be resumed."""
-    path = OmegaConf.select(hydra, "hydra.run.dir") if folder is None else folder
-    home = RunFolder(Path(str(path)).expanduser().resolve())
+def _write_configuration(home: RunFolder, cfg: DictConfig, hydra: DictConfig, resume: bool) -> None:
+    """Writes the configuration of a new run; checks that of one to be resumed."""
     if resume:
         _check_resumable(home, cfg)
-        return home
+        return
     if home.is_run:
         raise ValueError(
             f"the folder {home.path} must not hold a run already; choose another one, or resume "
@@ -203,7 +202,6 @@ def _home(cfg: DictConfig, hydra: DictConfig, folder: str | Path | None, resume:
         OmegaConf.update(hydra, "hydra.runtime.output_dir", str(home.path))
         OmegaConf.update(hydra, "hydra.run.dir", str(home.path))
     home.write_configuration(cfg, hydra)
-    return home
 
 
 def _check_resumable(home: RunFolder, cfg: DictConfig) -> None:

@@ -8,11 +8,11 @@ from omegaconf import DictConfig, open_dict
 from nas_lightning.config import schema
 from nas_lightning.config.paths import config_dir
 
-__all__ = ["composed"]
+__all__ = ["composed", "split"]
 
 
-def composed(command: str, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
-    """Returns the configuration of a command, and Hydra's own with what it needs to know of it.
+def composed(command: str, overrides: Sequence[str]) -> DictConfig:
+    """Returns the configuration of a command, with Hydra's own under "hydra".
 
     Args:
         command: the command's name, e.g. "search".
@@ -23,8 +23,12 @@ def composed(command: str, overrides: Sequence[str]) -> tuple[DictConfig, DictCo
     """
     schema.register()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = compose(command, list(overrides), return_hydra_config=True)
-    settings = DictConfig({"hydra": cfg.hydra})
+        return compose(command, list(overrides), return_hydra_config=True)
+
+
+def split(whole: DictConfig) -> tuple[DictConfig, DictConfig]:
+    """Returns a command's configuration without Hydra's own, and Hydra's own alone."""
+    cfg = whole.copy()
     with open_dict(cfg):
         del cfg["hydra"]
-    return cfg, settings
+    return cfg, DictConfig({"hydra": whole.hydra})
