@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
@@ -70,8 +71,7 @@ class OneShotStrategy(nn.Module, ABC):
         alpha_optimizer: Adam,
     ) -> None:
         super().__init__()
-        if epochs < 1:
-            raise ValueError(f"strategy.epochs ({epochs}) must be at least 1; use e.g. 10")
+        at_least("strategy.epochs", epochs, 1, use=10)
         if not space.choices:
             raise ValueError(
                 f"search space '{space.name}' has no choices that a supernet could mix; choose a "
@@ -243,8 +243,7 @@ class BlackBoxStrategy(ABC):
     budgets: tuple[float, ...] = (1.0,)
 
     def __init__(self, space: SearchSpace, seed: int, trials: int) -> None:
-        if trials < 1:
-            raise ValueError(f"strategy.trials ({trials}) must be at least 1; use e.g. 8")
+        at_least("strategy.trials", trials, 1, use=8)
         self.space, self.seed, self.trials = space, seed, trials
 
     @abstractmethod
