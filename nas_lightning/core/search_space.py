@@ -1,8 +1,10 @@
 """A search space: the networks that can be found, and the supernet that holds them all."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from random import Random
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from nas_lightning.core.cost import Cost, count_cost, trace_cost
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Graph
+from nas_lightning.core.mixture_check import MixtureCheck
 from nas_lightning.core.scale import Scale
 
 __all__ = ["SearchSpace", "child_cost", "crop", "inherit", "one_hot", "uniform_mixture"]
@@ -49,6 +52,12 @@ class SearchSpace(ABC):
             decisions = [Decision(c.name, c.options, c.kind) for c in choices]
         self.decisions = tuple(decisions)
         self._costs: dict[Scale, Cost] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Has the supernets of a subclass check every mixture that they are called with."""
+        super().__init_subclass__(**kwargs)
+        if "supernet" in vars(cls):
+            cls.supernet = _with_mixture_check(cls.supernet)  # type: ignore[method-assign]
 
     def fitted(self, scale: Scale) -> "SearchSpace":
         """Returns the space at a scale that knows input shape and outputs; a hook.
@@ -185,6 +194,19 @@ class SearchSpace(ABC):
             shape = scale.sample_shape()
             self._costs[scale] = trace_cost(network, shape, uniform_mixture(self.choices))
         return self._costs[scale]
+
+
+def _with_mixture_check(
+    build: Callable[[SearchSpace, Scale], nn.Module],
+) -> Callable[[SearchSpace, Scale], nn.Module]:
+    @wraps(build)
+    def supernet(space: SearchSpace, scale: Scale) -> nn.Module:
+        network = build(space, scale)
+        check = MixtureCheck(space.name, space.choices)
+        network.register_forward_pre_hook(check, with_kwargs=True)
+        return network
+
+    return supernet
 
 
 def uniform_mixture(choices: Sequence[Choice]) -> Mixture:
