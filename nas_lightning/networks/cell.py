@@ -28,8 +28,15 @@ class DropPath:
     probability: float
     generator: torch.Generator | None = None
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Returns x (N, C, H, W) with whole samples zeroed and the others scaled up."""
+    def __call__(self, x: Tensor, training: bool) -> Tensor:
+        """Returns x (N, C, H, W) with whole samples zeroed and the others scaled up.
+
+        Args:
+            x: an operation's output.
+            training: whether the network trains; if not, x is returned unchanged.
+        """
+        if not training:
+            return x
         keep = 1.0 - self.probability
         mask = torch.empty((x.shape[0], 1, 1, 1), dtype=x.dtype, device=x.device)
         return x * mask.bernoulli_(keep, generator=self.generator) / keep
@@ -136,7 +143,7 @@ class Cell(nn.Module):
     def _run(self, branch: Branch, state: State, drop_path: DropPath | None) -> Tensor:
         op = self.ops[branch.key]
         out: Tensor = op(state)
-        return out if drop_path is None or op.is_identity else drop_path(out)
+        return out if drop_path is None or op.is_identity else drop_path(out, self.training)
 
     def _sum(
         self,

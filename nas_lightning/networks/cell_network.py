@@ -23,6 +23,7 @@ __all__ = [
     "MakeCell",
     "auxiliary_head",
     "build_stem",
+    "check_auxiliary",
     "check_side",
     "stem_states",
 ]
@@ -105,7 +106,12 @@ class CellNetwork(nn.Module):
     def forward_auxiliary(
         self, x: Tensor, drop_path: DropPath | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Returns a child's logits (N, num_outputs) and those of its auxiliary head."""
+        """Returns a child's logits (N, num_outputs) and those of its auxiliary head.
+
+        Raises:
+            ValueError: the network was built without an auxiliary head.
+        """
+        check_auxiliary(self)
         logits, at_two_thirds = self._run(x, None, drop_path)
         return logits, self.auxiliary(at_two_thirds)
 
@@ -122,6 +128,19 @@ class CellNetwork(nn.Module):
             if index == self.reductions[1]:
                 at_two_thirds = last.x
         return self.classifier(last.x.mean(dim=(2, 3))), at_two_thirds
+
+
+def check_auxiliary(network: nn.Module) -> None:
+    """Refuses a network without the child `auxiliary`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not hasattr(network, "auxiliary"):
+        raise ValueError(
+            "the network has no auxiliary head (scale.auxiliary is false); build it with "
+            "scale.auxiliary=true, or call it as network(x)"
+        )
 
 
 def stem_states(stem: nn.ModuleList, x: Tensor) -> tuple[State, State]:

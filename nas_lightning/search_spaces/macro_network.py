@@ -186,7 +186,7 @@ class _Layer(nn.Module):
             drop_path: drops operations' outputs.
         """
         outs = [self.ops[op](before) for op in ops]
-        outs = outs if drop_path is None else [drop_path(out) for out in outs]
+        outs = outs if drop_path is None else [drop_path(out, self.training) for out in outs]
         out = _mixed(list(ops.values()), outs)
         if self.is_first:
             return out
