@@ -146,22 +146,22 @@ class SearchSpace(ABC):
         """Returns the exact number of genotypes, or infinity."""
         return rules.count(self.decisions)
 
-    def sample(self, rng: Random) -> Genotype:
-        """Draws a genotype uniformly over all of them."""
-        return Genotype.of(self.name, rules.sample(self.decisions, rng))
+    def sample(self, rng: Random | int) -> Genotype:
+        """Draws a genotype uniformly over all of them; by a generator or a seed, as below."""
+        return Genotype.of(self.name, rules.sample(self.decisions, _random(rng)))
 
-    def mutate(self, genotype: Genotype, rng: Random) -> Genotype:
+    def mutate(self, genotype: Genotype, rng: Random | int) -> Genotype:
         """Returns a genotype that differs in one decision; what hangs on it follows."""
-        return Genotype.of(self.name, rules.mutate(self.decisions, genotype.mapping, rng))
+        return Genotype.of(self.name, rules.mutate(self.decisions, genotype.mapping, _random(rng)))
 
-    def neighbours(self, genotype: Genotype, rng: Random) -> list[Genotype]:
+    def neighbours(self, genotype: Genotype, rng: Random | int) -> list[Genotype]:
         """Returns the genotypes that differ in one decision; what hangs on it follows."""
-        around = rules.neighbours(self.decisions, genotype.mapping, rng)
+        around = rules.neighbours(self.decisions, genotype.mapping, _random(rng))
         return [Genotype.of(self.name, chosen) for chosen in around]
 
-    def crossover(self, first: Genotype, second: Genotype, rng: Random) -> Genotype:
+    def crossover(self, first: Genotype, second: Genotype, rng: Random | int) -> Genotype:
         """Returns a genotype that inherits each decision from one of two parents."""
-        chosen = rules.crossover(self.decisions, first.mapping, second.mapping, rng)
+        chosen = rules.crossover(self.decisions, first.mapping, second.mapping, _random(rng))
         return Genotype.of(self.name, chosen)
 
     def grown(self, steps: int) -> dict[str, tuple[str, ...]]:
@@ -194,6 +194,10 @@ class SearchSpace(ABC):
             shape = scale.sample_shape()
             self._costs[scale] = trace_cost(network, shape, uniform_mixture(self.choices))
         return self._costs[scale]
+
+
+def _random(rng: Random | int) -> Random:
+    return rng if isinstance(rng, Random) else Random(rng)
 
 
 def _with_mixture_check(
