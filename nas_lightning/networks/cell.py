@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Branch, Factor, Mixture, factors_value
+from nas_lightning.networks.kernels import weighted_sum
 from nas_lightning.networks.operations import Operation, State
 from nas_lightning.networks.partial import BYPASS, partial_channels, shuffled
-from nas_lightning.networks.weighted_sum import weighted_sum
 
 __all__ = ["Cell", "DropPath", "branch_weights"]
 

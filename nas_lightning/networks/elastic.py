@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from nas_lightning.core.choices import Factor, Mixture
 from nas_lightning.core.cost import Term
 from nas_lightning.networks.batch_norm import BatchNorm, Norm
-from nas_lightning.networks.depthwise import DepthwiseConv, depthwise_conv
-from nas_lightning.networks.pointwise import pointwise_conv
+from nas_lightning.networks.kernels import DepthwiseConv, depthwise_conv, pointwise_conv
 
 __all__ = ["ElasticConv", "ElasticDepthwise", "ElasticNorm", "Size", "total_weight"]
 

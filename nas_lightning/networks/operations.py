@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.depthwise import DepthwiseConv
+from nas_lightning.networks.kernels import DepthwiseConv, PointwiseConv
 from nas_lightning.networks.noise import NormalDraws
-from nas_lightning.networks.pointwise import PointwiseConv
 
 __all__ = [
     "OPERATIONS",

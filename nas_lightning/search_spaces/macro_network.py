@@ -17,7 +17,7 @@ from nas_lightning.core.cost import Term
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import DropPath
-from nas_lightning.networks.depthwise import DepthwiseConv
+from nas_lightning.networks.kernels import DepthwiseConv, weighted_sum
 from nas_lightning.networks.operations import (
     FactorizedReduction,
     Operation,
@@ -26,7 +26,6 @@ from nas_lightning.networks.operations import (
     State,
     relu_conv_norm,
 )
-from nas_lightning.networks.weighted_sum import weighted_sum
 
 __all__ = ["LayerChoices", "MacroNetwork", "thirds"]
 

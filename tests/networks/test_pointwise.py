@@ -4,8 +4,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.kernels import PointwiseConv
 from nas_lightning.networks.operations import OPERATIONS, FactorizedReduction
-from nas_lightning.networks.pointwise import PointwiseConv
 
 
 @pytest.mark.parametrize(("side", "stride", "bias"), [(8, 2, False), (7, 2, True), (5, 1, True)])
