@@ -1,4 +1,4 @@
-"""Conditional categorical decisions: count, draw, change and check what a genotype can be."""
+"""Conditional categorical decisions: counting, drawing, changing and checking genotypes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ __all__ = [
     "canonical",
     "complete",
     "count",
-    "crossover",
     "decode",
     "encode",
     "is_active",
@@ -29,9 +28,9 @@ class Decision:
     Attributes:
         name: unique in the space, e.g. "normal/node_2/inputs".
         options: what can be chosen.
-        kind: one of "op", "input", "skip", "size", "combine".
+        kind: "op", "input", "skip", "size" or "combine".
         given: pairs (name of an earlier decision, options): the decision is active only where
-            each of those decisions is active and takes one of the options beside it.
+            each of those is active and takes one of its options.
     """
 
     name: str
@@ -41,12 +40,12 @@ class Decision:
 
 
 def is_active(decision: Decision, chosen: Mapping[str, str]) -> bool:
-    """Returns whether a decision has to be made, given the earlier ones."""
+    """Returns whether a decision must be made after the earlier ones."""
     return all(chosen.get(name) in options for name, options in decision.given)
 
 
 def active_choices(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[str, str]:
-    """Returns the choices without those that have no effect beside the earlier ones."""
+    """Returns the choices without those of inactive decisions."""
     result: dict[str, str] = {}
     for decision in decisions:
         if decision.name in chosen and is_active(decision, result):
@@ -55,7 +54,7 @@ def active_choices(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> 
 
 
 def canonical(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[str, str]:
-    """Returns the checked choices of the active decisions, in the order of `decisions`.
+    """Returns the checked choices in the order of `decisions`.
 
     Raises:
         ValueError: a decision is missing, unknown, inactive, or takes an unknown option.
@@ -93,7 +92,7 @@ def count(decisions: Sequence[Decision]) -> int:
 
 
 def sample(decisions: Sequence[Decision], rng: Random) -> dict[str, str]:
-    """Draws choices uniformly over all genotypes."""
+    """Draws the choices of one genotype uniformly over all genotypes."""
     drawn: dict[str, str] = {}
     for part in _components(tuple(decisions)):
         if len(part) == 1:  # nothing to count: every option completes one genotype
@@ -115,7 +114,7 @@ def sample(decisions: Sequence[Decision], rng: Random) -> dict[str, str]:
 def complete(
     decisions: Sequence[Decision], proposals: Sequence[Mapping[str, str]], rng: Random
 ) -> dict[str, str]:
-    """Returns choices that take each active decision from a random one of the proposals.
+    """Returns choices that take each active decision from a random proposal that makes it.
 
     A decision that no proposal makes is drawn uniformly over its options.
     """
@@ -128,7 +127,7 @@ def complete(
 
 
 def mutate(decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random) -> dict[str, str]:
-    """Returns choices with one active decision changed; what hangs on it follows.
+    """Returns choices with one active decision changed; decisions that this activates are drawn.
 
     Raises:
         ValueError: every active decision has a single option.
@@ -144,7 +143,7 @@ def mutate(decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random
 def neighbours(
     decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random
 ) -> list[dict[str, str]]:
-    """Returns the choices that differ in one active decision; what hangs on it follows."""
+    """Returns all choices that differ in one active decision; what this activates is drawn."""
     changed = [
         {**chosen, decision.name: option}
         for decision in decisions
@@ -155,26 +154,16 @@ def neighbours(
     return [complete(decisions, [proposal], rng) for proposal in changed]
 
 
-def crossover(
-    decisions: Sequence[Decision],
-    first: Mapping[str, str],
-    second: Mapping[str, str],
-    rng: Random,
-) -> dict[str, str]:
-    """Returns choices that inherit each decision from one of two parents."""
-    return complete(decisions, [first, second], rng)
-
-
 def encode(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> tuple[int, ...]:
-    """Returns one option index a decision, -1 where the decision is inactive."""
+    """Returns one option index per decision, -1 where the decision is inactive."""
     return tuple(d.options.index(chosen[d.name]) if d.name in chosen else -1 for d in decisions)
 
 
 def decode(decisions: Sequence[Decision], code: Sequence[int]) -> dict[str, str]:
-    """Returns the choices that `encode` turned into `code`.
+    """Returns the choices of an encoding.
 
     Raises:
-        ValueError: `code` has another length, or is no encoding of a genotype.
+        ValueError: `code` has another length, or encodes no genotype.
     """
     if len(code) != len(decisions):
         raise ValueError(f"a code has {len(decisions)} entries here, got {len(code)}")
@@ -190,7 +179,7 @@ def decode(decisions: Sequence[Decision], code: Sequence[int]) -> dict[str, str]
 
 @lru_cache(maxsize=64)
 def _components(decisions: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], ...]:
-    """Divides decisions into parts that do not depend on each other."""
+    """Divides decisions into parts that are independent of each other."""
     root = {decision.name: decision.name for decision in decisions}
 
     def find(name: str) -> str:
@@ -208,7 +197,7 @@ def _components(decisions: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], 
 
 
 class _Counter:
-    """Counts the completions of one component, remembering what later decisions look at."""
+    """Counts the completions of one component by what later decisions depend on."""
 
     def __init__(self, part: tuple[Decision, ...]) -> None:
         self.part = part

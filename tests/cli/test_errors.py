@@ -43,7 +43,7 @@ SEARCHES = {
     ),
     "auxiliary head on small maps": (
         ["child.scale.auxiliary=true"],
-        "has 2 pixels a side, and the auxiliary head needs 8: set scale.auxiliary=false",
+        "has 2 pixels per side, and the auxiliary head needs 8: set scale.auxiliary=false",
     ),
     "more classes than found": (
         ["data.num_classes=12"],
