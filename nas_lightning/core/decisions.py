@@ -1,8 +1,10 @@
 """Conditional categorical decisions: counting, drawing, changing and checking genotypes."""
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from math import prod
 from random import Random
 
@@ -106,7 +108,9 @@ def sample(decisions: Sequence[Decision], rng: Random) -> dict[str, str]:
                     completions({**chosen, decision.name: option}, position + 1)
                     for option in decision.options
                 ]
-                chosen[decision.name] = decision.options[_draw(counts, rng)]
+                number = rng.randrange(sum(counts))
+                index = bisect(list(accumulate(counts)), number)
+                chosen[decision.name] = decision.options[index]
         drawn |= chosen
     return {d.name: drawn[d.name] for d in decisions if d.name in drawn}
 
@@ -230,15 +234,6 @@ class _Counter:
 @lru_cache(maxsize=256)
 def _counter(part: tuple[Decision, ...]) -> _Counter:
     return _Counter(part)
-
-
-def _draw(counts: Sequence[int], rng: Random) -> int:
-    left = rng.randrange(sum(counts))
-    for index, number in enumerate(counts):
-        left -= number
-        if left < 0:
-            return index
-    raise AssertionError("unreachable: the draw is below the sum")
 
 
 def _listing(names: Sequence[str]) -> str:

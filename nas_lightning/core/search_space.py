@@ -59,7 +59,7 @@ class SearchSpace(ABC):
         """Makes the supernets of a subclass check the mixtures that they are called with."""
         super().__init_subclass__(**kwargs)
         if "supernet" in vars(cls):
-            cls.supernet = _with_mixture_check(cls.supernet)  # type: ignore[method-assign]
+            cls.supernet = _with_mixture_check(cls.supernet)  # type: ignore[method-assign, assignment]
 
     def fitted(self, scale: Scale) -> "SearchSpace":
         """Returns the space of these data, where its choices depend on the data; a hook."""

@@ -5,8 +5,7 @@ differences: odd image sizes work (see `FactorizedReduction`), and the auxiliary
 mean over the map, so that it fits maps other than 8x8.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -32,21 +31,9 @@ STEM_MULTIPLIER = 3
 MIN_SIDE = {"cifar": 8, "imagenet": 32}
 MIN_AUXILIARY_SIDE = {"cifar": 8, "imagenet": 7}
 
-
-class MakeCell(Protocol):
-    """Builds one cell of a stack."""
-
-    def __call__(
-        self, kind: str, channels: int, preprocess: Sequence[Operation], norm: Norm
-    ) -> Cell:
-        """Returns the cell.
-
-        Args:
-            kind: "normal" or "reduction".
-            channels: channels of its states.
-            preprocess: operations that give the two previous outputs that many channels.
-            norm: flavour of BatchNorm.
-        """
+# Builds a cell of a kind ("normal" or "reduction") and so many channels, with operations that give
+# its two inputs that many, and a flavour of BatchNorm.
+MakeCell = Callable[[str, int, Sequence[Operation], Norm], Cell]
 
 
 class CellNetwork(nn.Module):

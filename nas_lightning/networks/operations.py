@@ -150,12 +150,7 @@ class FactorizedReduction(Operation):
     """Halves height and width by two shifted 1x1 convolutions of half the channels each.
 
     Odd sizes are padded by a zero row and column at the end before the shift, so that both halves
-    have ceil(H / 2) rows.
-
-    Args:
-        channels_in: channels in.
-        channels_out: channels out.
-        norm: flavour of BatchNorm; None leaves it out.
+    have ceil(H / 2) rows. Without a flavour of it there is no BatchNorm.
     """
 
     def __init__(self, channels_in: int, channels_out: int, norm: Norm | None) -> None:
