@@ -181,3 +181,42 @@ def test_only_one_file_turns_a_configured_path_into_an_object() -> None:
 )
 def test_a_room_has_an_empty_init(path: Path) -> None:
     assert path.read_text() == ""
+
+
+def inner_imports(path: Path) -> list[tuple[int, bool]]:
+    """Returns the line of every import inside a function, and whether a comment gives a reason."""
+    source = path.read_text()
+    lines = source.splitlines()
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = {
+        node.lineno
+        for function in ast.walk(ast.parse(source))
+        if isinstance(function, functions)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    return [(n, "#" in lines[n - 1] or "#" in lines[n - 2]) for n in sorted(found)]
+
+
+def test_imports_inside_functions_are_few_and_have_a_reason() -> None:
+    found = {path: inner_imports(path) for path in FILES}
+    without = [f"{path}:{n}" for path, each in found.items() for n, reason in each if not reason]
+    assert without == []
+    assert sum(map(len, found.values())) <= 25
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    names = {module_of(path) for path in FILES}
+    graph = {module_of(path): names & set(imports_of_modules(path)) for path in FILES}
+    while free := {name for name, used in graph.items() if not used & graph.keys()}:
+        graph = {name: used for name, used in graph.items() if name not in free}
+    assert graph == {}
+
+
+def imports_of_modules(path: Path) -> list[str]:
+    """Returns the modules that a file imports from, and those that it imports by name."""
+    found = imports(path.read_text())
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return [name for name in found if name != PACKAGE]

@@ -37,9 +37,9 @@ def job(cfg: DictConfig, folder: Path) -> float:
     from nas_lightning.benchmark.figures import final_figures, runs_csv
     from nas_lightning.benchmark.summary import benchmark_text
     from nas_lightning.files import write_text
-    from nas_lightning.run.outcome import finished
+    from nas_lightning.run.folder import RunFolder
 
-    if done := finished(folder):
+    if done := RunFolder(folder).result():
         return float(done["validation_accuracy"]["mean"])
     torch.set_num_threads(1)  # a policy's tensors are tiny: more threads only wait for each other
     bench = _prepare(cfg, folder)
@@ -99,12 +99,12 @@ def _prepare(cfg: DictConfig, folder: Path) -> _Benchmark:
     from nas_lightning.core.strategy import BlackBoxStrategy
     from nas_lightning.evaluation.tabular import TabularEvaluation
     from nas_lightning.evaluation.trials import check_fit
-    from nas_lightning.run.outcome import choice_of
+    from nas_lightning.run.folder import RunFolder
 
     _check(cfg, folder)
     space = make(cfg.search_space, "search_space", kind=SearchSpace)
     objective = make(cfg.objective, "objective", kind=Objective, space=space)
-    name = choice_of(folder, "data")
+    name = RunFolder(folder).choice("data")
     evaluation = make(
         cfg.evaluation, "evaluation", kind=TabularEvaluation, space=space, data_name=name
     )
@@ -125,7 +125,7 @@ def _prepare(cfg: DictConfig, folder: Path) -> _Benchmark:
             "objective=accuracy_latency"
         )
     return _Benchmark(
-        str(choice_of(folder, "strategy")),
+        str(RunFolder(folder).choice("strategy")),
         evaluation.data,
         range(cfg.seed, cfg.seed + cfg.seeds),
         cfg.budget_s,
@@ -137,13 +137,13 @@ def _prepare(cfg: DictConfig, folder: Path) -> _Benchmark:
 
 
 def _check(cfg: DictConfig, folder: Path) -> None:
-    from nas_lightning.run.outcome import kept_overrides
+    from nas_lightning.run.folder import RunFolder
 
     if cfg.seeds < 1:
         raise ValueError(f"seeds ({cfg.seeds}) must be at least 1; use e.g. 500")
     if cfg.budget_s is not None and not cfg.budget_s > 0:
         raise ValueError(f"budget_s ({cfg.budget_s}) must be above 0 seconds, or null")
-    for override in kept_overrides(folder):
+    for override in RunFolder(folder).overrides:
         if override.lstrip("+~").startswith("data."):
             raise ValueError(
                 f"{override} has no effect: a benchmark loads no data, data=NAME only names the "
@@ -234,7 +234,8 @@ def _write_front(folder: Path, bench: _Benchmark, searches: "list[Simulated]") -
 def _facts(
     folder: Path, bench: _Benchmark, searches: "list[Simulated]", wall_s: float
 ) -> dict[str, Any]:
-    from nas_lightning.run.outcome import command_of, versions
+    from nas_lightning.run.folder import RunFolder
+    from nas_lightning.run.versions import versions
 
     return {
         "space": bench.evaluation.table.space.name,
@@ -249,7 +250,7 @@ def _facts(
         "spent_s": sum(search.spent_s for search in searches) / len(searches),
         "wall_s": wall_s,
         "versions": versions(),
-        "command": command_of(folder),
+        "command": RunFolder(folder).command_line,
     }
 
 

@@ -6,6 +6,15 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from nas_lightning.config.making import make
+from nas_lightning.evaluation.candidates import Candidates
+from nas_lightning.evaluation.proxy_study import correlations, study
+from nas_lightning.evaluation.tabular import TabularEvaluation
+from nas_lightning.files import write_text
+from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.parts import assemble
+from nas_lightning.run.versions import versions
+
 __all__ = ["job"]
 
 
@@ -19,33 +28,23 @@ def job(cfg: DictConfig, folder: Path) -> None:
     Raises:
         ValueError: there is nothing of that name, or a value is impossible.
     """
-    from nas_lightning.run.outcome import finished
-
     kinds = {"proxies": _proxies}
     if cfg.what not in kinds:
         raise ValueError(f"unknown what '{cfg.what}'; choose from: {', '.join(kinds)}")
-    if finished(folder):
+    if RunFolder(folder).result():
         return
     kinds[cfg.what](cfg, folder)
 
 
 def _proxies(cfg: DictConfig, folder: Path) -> None:
     """Ranks random children by zero-cost proxies; writes proxies.csv and result.json."""
-    from nas_lightning.config.making import make
-    from nas_lightning.evaluation.candidates import Candidates
-    from nas_lightning.evaluation.proxy_study import correlations, study
-    from nas_lightning.evaluation.tabular import TabularEvaluation
-    from nas_lightning.files import write_text
-    from nas_lightning.run.outcome import choice_of, command_of, versions
-    from nas_lightning.run.parts import assemble
-
     parts = assemble(cfg)
     table = make(
         cfg.evaluation,
         "evaluation",
         kind=TabularEvaluation,
         space=parts.space,
-        data_name=choice_of(folder, "data"),
+        data_name=RunFolder(folder).choice("data"),
     )
     run = Candidates(parts.space, parts.data, parts.recipe, parts.task, parts.hardware.trainer)
 
@@ -64,7 +63,7 @@ def _proxies(cfg: DictConfig, folder: Path) -> None:
         "epochs": table.epochs,
         "spearman": found,
         "versions": versions(),
-        "command": command_of(folder),
+        "command": RunFolder(folder).command_line,
     }
     write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
     print(f"Spearman with validation accuracy after {table.epochs} epochs, {len(rows)} children:")

@@ -221,7 +221,9 @@ class _Layer(nn.Module):
         for j in read:
             share = weights.times(maps[j].share, products[j])
             term = self.convs[str(j)](_padded(maps[j].x, size), mixture, share)
-            terms.append(term if drop_path is None or len(read) == 1 else drop_path(term))
+            if drop_path is not None and len(read) > 1:
+                term = drop_path(term, self.training)
+            terms.append(term)
         x = F.relu(self.norm(sum(terms[1:], start=terms[0])))
         share = self.sizes.filters.leading(mixture)
         total = total_weight(mixture, self.sizes.height, self.sizes.width)

@@ -17,7 +17,7 @@ from nas_lightning.core.cost import Term
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import DropPath
-from nas_lightning.networks.depthwise import DepthwiseConv
+from nas_lightning.networks.kernels import DepthwiseConv, weighted_sum
 from nas_lightning.networks.operations import (
     FactorizedReduction,
     Operation,
@@ -26,7 +26,6 @@ from nas_lightning.networks.operations import (
     State,
     relu_conv_norm,
 )
-from nas_lightning.networks.weighted_sum import weighted_sum
 
 __all__ = ["LayerChoices", "MacroNetwork", "thirds"]
 
@@ -186,7 +185,7 @@ class _Layer(nn.Module):
             drop_path: drops operations' outputs.
         """
         outs = [self.ops[op](before) for op in ops]
-        outs = outs if drop_path is None else [drop_path(out) for out in outs]
+        outs = outs if drop_path is None else [drop_path(out, self.training) for out in outs]
         out = _mixed(list(ops.values()), outs)
         if self.is_first:
             return out

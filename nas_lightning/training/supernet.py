@@ -179,7 +179,7 @@ class SupernetModule(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the mixture on the validation part."""
         x, targets = batch
-        logits = self.supernet(building.channels_last(x), self._validated)
+        logits = self._logits(x, self._validated)
         loss = self.task.loss(logits, targets)
         self.log("search/validation_loss", loss, sync_dist=True, batch_size=len(targets))
         for name, metric in self.metrics.items():
@@ -287,7 +287,8 @@ class SupernetModule(L.LightningModule):
     def _logits(
         self, x: Tensor, mixture: Mixture, params: Mapping[str, Tensor] | None = None
     ) -> Tensor:
-        arguments = building.channels_last(x), mixture
+        like = next(iter(self._params.values()), mixture.weights)
+        arguments = building.channels_last(x), mixture.to(like)
         if params is None:
             out: Tensor = self.supernet(*arguments)
         else:

@@ -215,7 +215,7 @@ def test_random_search_keeps_a_journal_and_returns_the_best(finished_random):
     ],
 )
 def test_only_a_one_shot_search_may_have_collapsed(tmp_path, monkeypatch, kind, notes):
-    monkeypatch.setattr("nas_lightning.callbacks.collapse.parameter_free_share", lambda *_: 1.0)
+    monkeypatch.setattr("nas_lightning.run.one_shot.parameter_free_share", lambda *_: 1.0)
     run("search", f"hydra.run.dir={tmp_path}", *kind, "child.epochs=1", "retrain=false")
     found = result(tmp_path)["notes"]
     assert [note.partition(":")[0] for note in found] == notes

@@ -263,7 +263,7 @@ def test_a_first_order_alpha_step_computes_no_gradient_of_params(monkeypatch):
 
     module = module_of()
     train, val = batches()
-    monkeypatch.setattr("nas_lightning.networks.depthwise.conv2d_weight", refuse)
+    monkeypatch.setattr("nas_lightning.networks.kernels.conv2d_weight", refuse)
     module.strategy.alpha_step(train, val, module)
     with pytest.raises(AssertionError, match="depthwise kernel"):
         module.strategy.search_step(train, val, module)
