@@ -84,21 +84,23 @@ class Mixture:
         support: per choice the indices of the options that may run; () removes the edge.
         added: per choice a number (choices,) that is added to the states which its branches
             enter; None adds nothing.
+        partial: the `Scale.partial` of the supernets that it is for; None is for all of them.
     """
 
     weights: Tensor
     support: tuple[tuple[int, ...], ...]
     added: Tensor | None = None
+    partial: int | None = None
 
     def detach(self) -> "Mixture":
         """Returns the same mixture without a gradient to its weights."""
         added = None if self.added is None else self.added.detach()
-        return Mixture(self.weights.detach(), self.support, added)
+        return Mixture(self.weights.detach(), self.support, added, self.partial)
 
     def to(self, other: Tensor) -> "Mixture":
         """Returns the same mixture on the device and of the type of another tensor."""
         added = None if self.added is None else self.added.to(other)
-        return Mixture(self.weights.to(other), self.support, added)
+        return Mixture(self.weights.to(other), self.support, added, self.partial)
 
 
 def factors_value(

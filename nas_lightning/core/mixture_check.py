@@ -1,4 +1,4 @@
-"""What a supernet refuses as its mixture: none, one of another space, one of less precision."""
+"""What a supernet refuses as its mixture: none, or one of another space, scale or precision."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,10 +17,11 @@ class MixtureCheck:
     Args:
         space: name of the search space.
         choices: its choices.
+        partial: `Scale.partial` of the supernet.
     """
 
-    def __init__(self, space: str, choices: Sequence[Choice]) -> None:
-        self.space = space
+    def __init__(self, space: str, choices: Sequence[Choice], partial: int = 1) -> None:
+        self.space, self.partial = space, partial
         self.numbers = tuple(len(choice.options) for choice in choices)
         self.shape = len(choices), max(self.numbers, default=0)
 
@@ -31,13 +32,18 @@ class MixtureCheck:
 
         Raises:
             TypeError: there is no mixture, or its weights are less precise than the params.
-            ValueError: it is a mixture of other choices.
+            ValueError: it is a mixture of other choices, or for other partial channels.
         """
         mixture = args[1] if len(args) > 1 else kwargs.get("mixture")
         if not isinstance(mixture, Mixture):
             raise TypeError(
                 f"a supernet of search space '{self.space}' must be called as supernet(x, mixture) "
                 f"with a Mixture, got {type(mixture).__name__}; use e.g. space.mixture(genotype)"
+            )
+        if mixture.partial not in (None, self.partial):
+            raise ValueError(
+                f"the mixture is for a supernet of scale.partial={mixture.partial}, got one of "
+                f"{self.partial}; build it with space.supernet(strategy.stage(epoch).of(scale))"
             )
         self._check_choices(mixture)
         self._check_precision(mixture, network)

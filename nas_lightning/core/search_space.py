@@ -202,7 +202,7 @@ def _with_mixture_check(
     @wraps(build)
     def supernet(space: SearchSpace, scale: Scale) -> nn.Module:
         network = build(space, scale)
-        check = MixtureCheck(space.name, space.choices)
+        check = MixtureCheck(space.name, space.choices, scale.partial)
         network.register_forward_pre_hook(check, with_kwargs=True)
         return network
 

@@ -38,6 +38,7 @@ class DrNas(AlphaStrategy):
             regulariser, the paper's default: above 0, `alpha_optimizer.weight_decay` must be 0.
 
     Attributes:
+        number: stage of the epoch (0-based).
         done: int buffer (): the stages whose options have been dropped.
 
     Raises:
@@ -83,6 +84,7 @@ class DrNas(AlphaStrategy):
                 f"({alpha_optimizer.weight_decay}); set strategy.alpha_optimizer.weight_decay=0"
             )
         self.partial, self.kept, self.warmup, self.kl = tuple(partial), tuple(kept), warmup, kl
+        self.number = 0
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
 
     def stage(self, epoch: int) -> Stage:
@@ -93,11 +95,11 @@ class DrNas(AlphaStrategy):
 
     def start_epoch(self, epoch: int) -> None:
         """Drops the least likely options where a stage begins, and ends its warm-up in time."""
-        number, within, length = stage_of(epoch, self.epochs, len(self.partial))
+        self.number, within, length = stage_of(epoch, self.epochs, len(self.partial))
         self.is_warm = within >= share_of(self.warmup, length)
-        if number > int(self.done):
-            keep_best(self, self.kept[number])
-            self.done.fill_(number)
+        if self.number > int(self.done):
+            keep_best(self, self.kept[self.number])
+            self.done.fill_(self.number)
 
     def mixture(self, phase: str) -> Mixture:
         """Returns drawn weights (section 2.2)."""
@@ -105,12 +107,12 @@ class DrNas(AlphaStrategy):
         if phase == "params":
             concentration = concentration.detach()
         weights = dirichlet(concentration, self.allowed.cpu(), self.rng)
-        return Mixture(weights.to(self.alpha.device), self.support())
+        return self._mixture(weights.to(self.alpha.device))
 
     def scores(self) -> Mixture:
         """Returns the mean of the Dirichlet over the allowed options."""
         concentration = self.concentration() * self.allowed
-        return Mixture(concentration / concentration.sum(dim=-1, keepdim=True), self.support())
+        return self._mixture(concentration / concentration.sum(dim=-1, keepdim=True))
 
     def concentration(self) -> Tensor:
         """Returns the concentration elu(alpha) + 1 (choices, options)."""
@@ -123,3 +125,7 @@ class DrNas(AlphaStrategy):
         if not self.kl:
             return loss
         return loss + self.kl * divergence_from_flat(self.concentration(), self.allowed).sum()
+
+    def _mixture(self, weights: Tensor) -> Mixture:
+        partial = self.partial[self.number] if self.space.has_partial_channels else None
+        return Mixture(weights, self.support(), partial=partial)

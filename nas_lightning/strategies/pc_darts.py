@@ -38,7 +38,7 @@ class PcDarts(AlphaStrategy):
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> space = NasBench201Space()
     >>> pc_darts = PcDarts(space, seed=0)
-    >>> pc_darts.stage(epoch=0).of(space.scale).partial  # build the supernet at this scale
+    >>> pc_darts.stage(epoch=0).of(space.scale).partial  # a supernet of another scale is refused
     4
     """
 
@@ -80,4 +80,5 @@ class PcDarts(AlphaStrategy):
         """Returns the softmax of alpha times that of beta over a node's edges (equation 3)."""
         edges = normalised_edges(self.beta, self.together)
         weights = masked_softmax(self.alpha, self.allowed) * edges[:, None]
-        return Mixture(weights, self.support())
+        partial = self.partial if self.space.has_partial_channels else None
+        return Mixture(weights, self.support(), partial=partial)
