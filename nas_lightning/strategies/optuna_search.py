@@ -83,7 +83,7 @@ def _build_study(
     sampler: str, seed: int, population: int, startup: int, directions: Sequence[str]
 ) -> "optuna.Study":
     try:
-        import optuna  # an extra, which may be missing
+        import optuna  # an extra that may not be installed
     except ImportError as error:
         raise ValueError(
             "strategy=optuna needs Optuna; pip install 'nas-lightning[optuna]'"
@@ -97,5 +97,8 @@ def _build_study(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some samplers are called experimental
         built = getattr(optuna.samplers, SAMPLERS[sampler])(**settings)
-    names = {"max": "maximize", "min": "minimize"}
-    return optuna.create_study(sampler=built, directions=[names[d] for d in directions])
+    ways = {
+        "max": optuna.study.StudyDirection.MAXIMIZE,
+        "min": optuna.study.StudyDirection.MINIMIZE,
+    }
+    return optuna.create_study(sampler=built, directions=[ways[d] for d in directions])
