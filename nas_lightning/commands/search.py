@@ -12,7 +12,7 @@ from nas_lightning.run.black_box import prepare_black_box
 if TYPE_CHECKING:
     from nas_lightning.core.genotype import Genotype
     from nas_lightning.core.strategy import OneShotStrategy
-    from nas_lightning.data.view import Stage
+    from nas_lightning.data.view import View
     from nas_lightning.loggers.guard import Dashboards
     from nas_lightning.run.parts import Parts
     from nas_lightning.training.supernet import SupernetModule
@@ -161,7 +161,7 @@ def _search_one_shot(
     }
 
 
-def _accuracies(module: "SupernetModule", stage: "Stage", genotype: "Genotype") -> dict[str, float]:
+def _accuracies(module: "SupernetModule", stage: "View", genotype: "Genotype") -> dict[str, float]:
     """Returns the validation figure of the mixture and, recalibrated, of the genotype's path."""
     scores, val = module.strategy.scores(), list(stage.val_dataloader())
     train = [pair["train"] for pair in stage.train_dataloader() if isinstance(pair, dict)]

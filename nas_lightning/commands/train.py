@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import lightning as L
 
     from nas_lightning.core.genotype import Genotype
-    from nas_lightning.data.view import Stage
+    from nas_lightning.data.view import View
     from nas_lightning.loggers.guard import Dashboards
     from nas_lightning.run.parts import Parts
     from nas_lightning.training.child import ChildModule
@@ -139,7 +139,7 @@ def fit(
     parts: "Parts",
     cfg: DictConfig,
     module: "SupernetModule | ChildModule",
-    stage: "Stage",
+    stage: "View",
     epochs: int,
     folder: Path,
     name: str,

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from nas_lightning.data.arrays import ImageArrays
+from nas_lightning.data.formats.parquet import Table, TableOptions, from_datasets, read_tables
+from nas_lightning.data.images import ImageArrays
 from nas_lightning.data.raw_split import as_arrays
 from nas_lightning.data.sources import folder
-from nas_lightning.data.tables import Table, TableOptions, from_datasets, read_tables
 
 
 def hub(

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ImageArrays, Images, as_size, with_fewer
 from nas_lightning.data.augmentation import NO_AUGMENTATION, Augmentation
 from nas_lightning.data.batches import (
     OrderedBatches,
@@ -19,15 +18,16 @@ from nas_lightning.data.batches import (
     at_least,
     batch_for,
 )
-from nas_lightning.data.check import check
-from nas_lightning.data.loaded import Arrays, Loaded
-from nas_lightning.data.readable import WAYS, readable
+from nas_lightning.data.dataset_checks import check
+from nas_lightning.data.image_store import Arrays, ImageStore
+from nas_lightning.data.images import ImageArrays, Images, as_size, with_fewer
 from nas_lightning.data.split import split_hash, strata, stratified_split, stratified_subset
 from nas_lightning.data.targets import fit
-from nas_lightning.data.view import Stage
+from nas_lightning.data.unreadable import WAYS, readable
+from nas_lightning.data.view import View
 
 
-class ImageDataModule(Stage):
+class ImageDataModule(View):
     """Images and their classes, split for a search, from one source.
 
     Handed to a Trainer itself, it is the same as `final()`.
@@ -151,7 +151,7 @@ class ImageDataModule(Stage):
             "std": list(normalise.std),
         }
 
-    def search(self) -> Stage:
+    def search(self) -> View:
         """The search's view: {"train": batch, "val": batch} a step, and all validation images.
 
         The two parts of the training set are augmented alike, as in DARTS (Liu et al. 2018,
@@ -175,7 +175,7 @@ class ImageDataModule(Stage):
             )
             return PairedBatches(first, second)
 
-        return Stage(train, self._ordered(loaded.train, val_part))
+        return View(train, self._ordered(loaded.train, val_part))
 
     def candidate(
         self,
@@ -183,7 +183,7 @@ class ImageDataModule(Stage):
         image_size: int | Sequence[int] | None = None,
         batch_size: int | None = None,
         cutout: int = 0,
-    ) -> Stage:
+    ) -> View:
         """A black-box candidate's view: it trains and validates on the search's two parts.
 
         Args:
@@ -205,14 +205,14 @@ class ImageDataModule(Stage):
         images = self._loaded.train
         if image_size is not None:
             images = self._loaded.at_size(as_size(image_size))
-        return Stage(
+        return View(
             self._shuffled(images, part, "candidate", batch_size, cutout),
             self._ordered(images, validation_part),
         )
 
     def final(
         self, validation_share: float = 0.0, batch_size: int | None = None, cutout: int = 0
-    ) -> Stage:
+    ) -> View:
         """The found child's view: it trains on the whole training set and may be tested.
 
         Args:
@@ -230,7 +230,7 @@ class ImageDataModule(Stage):
             key = (self.seed, "final")
             part, held_out = stratified_split(strata(labels), validation_share, key)
         images, test = self._loaded.train, self._loaded.arrays.test
-        return Stage(
+        return View(
             self._shuffled(images, part, "final", batch_size, cutout),
             self._ordered(images, held_out) if len(held_out) else lambda place: [],
             self._ordered(test, torch.arange(len(test))),
@@ -256,7 +256,7 @@ class ImageDataModule(Stage):
         return loaded.normalised(loaded.arrays.test), loaded.arrays.test_labels.numpy()
 
     @cached_property
-    def _loaded(self) -> Loaded:
+    def _loaded(self) -> ImageStore:
         found = self.source(path=self.path, image_size=self.image_size, channels=self.channels)
         arrays = fit(found, self.targets)
         if self.max_images is not None:
@@ -265,7 +265,7 @@ class ImageDataModule(Stage):
             arrays, self.notes = readable(arrays)
         check(arrays, self.num_classes)
         batch_for(self._split(arrays.train_labels)[0], self.batch_size)  # before the slow reading
-        return Loaded(arrays, self.memory_limit_gib, self.num_workers)
+        return ImageStore(arrays, self.memory_limit_gib, self.num_workers)
 
     @cached_property
     def _parts(self) -> tuple[Tensor, Tensor]:

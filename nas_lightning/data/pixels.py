@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nas_lightning.data.arrays import ArrayImages
+from nas_lightning.data.images import MemoryImages
 
 LAYOUTS = ("NCHW", "NHWC")
 USUAL_CHANNELS = (1, 3, 4)
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 def as_images(
     train: Array, test: Array | None, layout: str | None = None
-) -> tuple[ArrayImages, ArrayImages | None]:
+) -> tuple[MemoryImages, MemoryImages | None]:
     """Images of the training and the test set from arrays.
 
     Integers and floats in 0..255 are rounded, floats in 0..1 and booleans multiplied by 255.
@@ -41,7 +41,7 @@ def as_images(
     images = [
         None
         if each is None
-        else ArrayImages(torch.from_numpy(_scaled(_channels_first(each, layout), low, scale)))
+        else MemoryImages(torch.from_numpy(_scaled(_channels_first(each, layout), low, scale)))
         for each in (train, test)
     ]
     assert images[0] is not None

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas_lightning.data.arrays import (
-    ArrayImages,
+from nas_lightning.data.images import (
     ImageArrays,
     Images,
+    MemoryImages,
     ResizedImages,
     as_size,
     with_test_fifth,
@@ -16,7 +16,7 @@ from nas_lightning.data.pixels import with_channels
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class RawSplit:
     """Images and labels as a file tells them.
 
     Args:
@@ -35,7 +35,7 @@ class Parts:
 
 
 def as_arrays(
-    parts: Parts,
+    parts: RawSplit,
     image_size: int | Sequence[int] | None,
     channels: int | None,
     class_names: Sequence[str] | None = None,
@@ -71,6 +71,6 @@ def _named(found: Sequence[str], class_names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _fitted(images: Images, image_size: int | Sequence[int] | None, channels: int | None) -> Images:
-    if isinstance(images, ArrayImages):
-        images = ArrayImages(with_channels(images.pixels, channels))
+    if isinstance(images, MemoryImages):
+        images = MemoryImages(with_channels(images.pixels, channels))
     return images if image_size is None else ResizedImages(images, as_size(image_size))

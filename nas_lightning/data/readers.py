@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nas_lightning.data.arrays import ArrayImages, Images
+from nas_lightning.data.images import Images, MemoryImages
 
 Reader = Callable[[Sequence[Tensor]], Iterator[Tensor]]
 CHUNK = 256
@@ -59,7 +59,7 @@ class WorkerReader:
 
 def read_all(images: Images, num_threads: int) -> Tensor:
     """All images in memory: uint8 (N, C, H, W), read by several threads."""
-    if isinstance(images, ArrayImages):
+    if isinstance(images, MemoryImages):
         return images.pixels
     with torch.inference_mode(False):  # threads may not write to a tensor of a Trainer's test
         pixels = torch.empty(len(images), *images.shape, dtype=torch.uint8)

@@ -7,22 +7,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import (
+from nas_lightning.data.formats.detect import read_found
+from nas_lightning.data.formats.image_folder import ImagePaths, find_images
+from nas_lightning.data.formats.parquet import TableOptions
+from nas_lightning.data.image_files import (
+    FileImages,
+    headers,
+    most_common_channels,
+    most_common_size,
+)
+from nas_lightning.data.images import (
     ImageArrays,
     ResizedImages,
     as_size,
     from_numpy,
     with_test_fifth,
 )
-from nas_lightning.data.files import (
-    FileImages,
-    headers,
-    most_common_channels,
-    most_common_size,
-)
-from nas_lightning.data.folders import ImagePaths, find_images
-from nas_lightning.data.found import read_found
-from nas_lightning.data.tables import TableOptions
 
 
 def digits(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ImageArrays
+from nas_lightning.data.images import ImageArrays
 
 KINDS = {"classes": "classification", "labels": "multilabel", "values": "regression"}
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from nas_lightning.data.batches import PairedBatches, Place, at_least
-from nas_lightning.data.check import check_images, check_targets
-from nas_lightning.data.contract import RunData
-from nas_lightning.data.loaded import Arrays
-from nas_lightning.data.loaders import KeyedLoader, TrainingLoader
+from nas_lightning.data.dataset_checks import check_images, check_targets
+from nas_lightning.data.image_store import Arrays
+from nas_lightning.data.keyed_loader import KeyedLoader, TrainingLoader
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.data.view import Stage
+from nas_lightning.data.run_data import RunData
+from nas_lightning.data.view import View
 
-__all__ = ["OwnData", "as_run_data", "no_module"]
+__all__ = ["UserData", "as_run_data", "no_module"]
 
 PARTS = ("train", "val", "test")
 MOST_FOR_A_BASELINE = 10_000
@@ -43,10 +43,10 @@ def as_run_data(data: object, seed: int, targets: str) -> RunData:
     Raises:
         ValueError: if it is no LightningDataModule with the three loaders.
     """
-    return data if isinstance(data, ImageDataModule) else OwnData(data, seed, targets)
+    return data if isinstance(data, ImageDataModule) else UserData(data, seed, targets)
 
 
-class OwnData:
+class UserData:
     """A user's LightningDataModule.
 
     It must have `train_dataloader`, `val_dataloader` and `test_dataloader`, each with a length and
@@ -145,14 +145,14 @@ class OwnData:
         size = {"channels": channels, "image_size": [height, width]}
         return {**size, **plain, **(getattr(self.module, "preprocessing", None) or {})}
 
-    def search(self) -> Stage:
+    def search(self) -> View:
         """The search's view: {"train": batch, "val": batch} a step, and all validation batches."""
 
         def train(place: Place) -> PairedBatches:
             first = self._batches("train", "search train", place)
             return PairedBatches(first, self._batches("val", "search val", place, len(first)))
 
-        return Stage(train, lambda place: self._batches("val", "val", place))
+        return View(train, lambda place: self._batches("val", "val", place))
 
     def candidate(
         self,
@@ -160,7 +160,7 @@ class OwnData:
         image_size: int | Sequence[int] | None = None,
         batch_size: int | None = None,
         cutout: int = 0,
-    ) -> Stage:
+    ) -> View:
         """A black-box candidate's view: the first batches of an epoch, if it wants fewer.
 
         Raises:
@@ -174,14 +174,14 @@ class OwnData:
             number = max(1, min(max_samples // self.batch_size, len(self._loader("train"))))
         else:
             self._refuse("child.batch_size", batch_size, self.batch_size)
-        return Stage(
+        return View(
             lambda place: self._batches("train", "candidate", place, number),
             lambda place: self._batches("val", "val", place),
         )
 
     def final(
         self, validation_share: float = 0.0, batch_size: int | None = None, cutout: int = 0
-    ) -> Stage:
+    ) -> View:
         """The found child's view: it trains on the training batches, and is tested.
 
         Args:
@@ -194,7 +194,7 @@ class OwnData:
         """
         self._refuse("child.batch_size", batch_size, self.batch_size)
         self._refuse("child.cutout", cutout, 0)
-        return Stage(
+        return View(
             lambda place: self._batches("train", "final", place),
             (lambda place: self._batches("val", "val", place))
             if validation_share

@@ -13,7 +13,7 @@ from nas_lightning.data.batches import (
 )
 
 
-class Stage(L.LightningDataModule):
+class View(L.LightningDataModule):
     """What one stage of a run sees of a data set: hand it to a Trainer.
 
     Args:

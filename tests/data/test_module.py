@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ImageArrays
 from nas_lightning.data.augmentation import Augmentation
 from nas_lightning.data.batches import PairedBatches, ShuffledBatches
-from nas_lightning.data.module import ImageDataModule, Stage
+from nas_lightning.data.images import ImageArrays
+from nas_lightning.data.module import ImageDataModule, View
 from nas_lightning.data.sources import folder
 
 Source = Callable[..., ImageArrays]
@@ -52,7 +52,7 @@ def steps(loader: PairedBatches, epoch: int) -> Tensor:
     return torch.cat([step[part][0] for step in loader for part in ("train", "val")])
 
 
-def epoch_of(stage: Stage, epoch: int = 0) -> tuple[Tensor, Tensor]:
+def epoch_of(stage: View, epoch: int = 0) -> tuple[Tensor, Tensor]:
     loader = stage.train_dataloader()
     assert isinstance(loader, ShuffledBatches)
     loader.set_epoch(epoch)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ImageArrays
-from nas_lightning.data.check import check
+from nas_lightning.data.dataset_checks import check
+from nas_lightning.data.images import ImageArrays
 from nas_lightning.data.targets import fit
 
 Source = Callable[..., ImageArrays]

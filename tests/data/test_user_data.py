@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nas_lightning.data.batches import Place
-from nas_lightning.data.loaders import KeyedLoader, TrainingLoader
-from nas_lightning.data.user_data import OwnData, as_run_data, no_module
+from nas_lightning.data.keyed_loader import KeyedLoader, TrainingLoader
+from nas_lightning.data.user_data import UserData, as_run_data, no_module
 
 
-def made(module: object | None = None, targets: str = "classes") -> OwnData:
-    return OwnData(Digits() if module is None else module, 0, targets)
+def made(module: object | None = None, targets: str = "classes") -> UserData:
+    return UserData(Digits() if module is None else module, 0, targets)
 
 
 def epoch_of(loader: Any, epoch: int) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ImageArrays, as_size
+from nas_lightning.data.images import ImageArrays, as_size
 
 
 def check(arrays: ImageArrays, num_classes: int | None = None) -> None:

@@ -5,7 +5,7 @@ import logging
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ImageArrays, Images, Subset
+from nas_lightning.data.images import ImageArrays, Images, Subset
 
 __all__ = ["WAYS", "readable", "refuse"]
 

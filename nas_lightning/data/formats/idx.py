@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_lightning.data.pixels import as_images
-from nas_lightning.data.raw_split import Parts
+from nas_lightning.data.raw_split import RawSplit
 
 NAME = re.compile(r"(?P<part>.*?)[-_.]?(?P<what>images|labels)[-_.]idx\d-ubyte(\.gz)?", re.ASCII)
 TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
@@ -27,7 +27,7 @@ def idx_files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def read_idx_folder(folder: Path) -> Parts:
+def read_idx_folder(folder: Path) -> RawSplit:
     """The images and labels of a folder of idx files.
 
     Raises:
@@ -44,7 +44,7 @@ def read_idx_folder(folder: Path) -> Parts:
         )
     arrays = {name: read_idx(files[name]) for name in wanted}
     train, test = as_images(arrays["train images"], arrays.get("test images"))
-    return Parts(train, arrays["train labels"], test, arrays.get("test labels"))
+    return RawSplit(train, arrays["train labels"], test, arrays.get("test labels"))
 
 
 def read_idx(path: Path) -> NDArray[np.generic]:

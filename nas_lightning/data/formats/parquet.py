@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from nas_lightning.data.arrays import Images, as_size
-from nas_lightning.data.columns import image_column, label_columns, labels_of, pixels_of
-from nas_lightning.data.files import (
+from nas_lightning.data.formats.columns import image_column, label_columns, labels_of, pixels_of
+from nas_lightning.data.image_files import (
     Encoded,
     File,
     FileImages,
@@ -17,8 +16,9 @@ from nas_lightning.data.files import (
     most_common_channels,
     most_common_size,
 )
+from nas_lightning.data.images import Images, as_size
 from nas_lightning.data.pixels import as_images
-from nas_lightning.data.raw_split import Parts
+from nas_lightning.data.raw_split import RawSplit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -124,7 +124,7 @@ def read_tables(
     options: TableOptions,
     image_size: int | Sequence[int] | None,
     channels: int | None,
-) -> Parts:
+) -> RawSplit:
     """The images and labels of tables.
 
     Args:
@@ -143,9 +143,9 @@ def read_tables(
     labels, class_names = labels_of(train.rows, train.features, names)
     images, test_images = _images(train, test, column, options, image_size, channels)
     if test is None:
-        return Parts(images, labels, names=class_names)
+        return RawSplit(images, labels, names=class_names)
     test_labels, _ = labels_of(test.rows, test.features, names)
-    return Parts(images, labels, test_images, test_labels, class_names)
+    return RawSplit(images, labels, test_images, test_labels, class_names)
 
 
 def _two(tables: Mapping[str, Table], options: TableOptions) -> tuple[Table, Table | None]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_lightning.data.pixels import as_images
-from nas_lightning.data.raw_split import Parts
+from nas_lightning.data.raw_split import RawSplit
 
 IMAGES = ("x", "image", "images", "img", "imgs", "data", "pixels")
 LABELS = ("y", "label", "labels", "target", "targets", "classes")
@@ -24,7 +24,7 @@ NAMES = ("class_names", "label_names", "names")
 Array = NDArray[Any]
 
 
-def read_npz(path: Path, layout: str | None = None) -> Parts:
+def read_npz(path: Path, layout: str | None = None) -> RawSplit:
     """The images and labels of an .npz file; nothing in it is unpickled.
 
     Arrays are known by their names, e.g. x_train and y_train, test_images and test_labels, or X
@@ -53,7 +53,7 @@ def read_npz(path: Path, layout: str | None = None) -> Parts:
         ) from error
     arrays = _divided(arrays)
     train, test = as_images(arrays["train images"], arrays.get("test images"), layout)
-    return Parts(train, arrays["train labels"], test, arrays.get("test labels"), names)
+    return RawSplit(train, arrays["train labels"], test, arrays.get("test labels"), names)
 
 
 def _roles(names: list[str], path: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_lightning.data.pixels import as_images
-from nas_lightning.data.raw_split import Parts
+from nas_lightning.data.raw_split import RawSplit
 
 TRAIN, TEST = "train_32x32.mat", "test_32x32.mat"
 
@@ -16,7 +16,7 @@ def mat_files(folder: Path) -> bool:
     return (folder / TRAIN).is_file()
 
 
-def read_mat_files(folder: Path) -> Parts:
+def read_mat_files(folder: Path) -> RawSplit:
     """The images and labels of train_32x32.mat and, where it is, test_32x32.mat.
 
     Raises:
@@ -24,10 +24,10 @@ def read_mat_files(folder: Path) -> Parts:
     """
     train, labels = _read(folder / TRAIN)
     if not (folder / TEST).is_file():
-        return Parts(as_images(train, None, "NHWC")[0], labels)
+        return RawSplit(as_images(train, None, "NHWC")[0], labels)
     test, test_labels = _read(folder / TEST)
     images, test_images = as_images(train, test, "NHWC")
-    return Parts(images, labels, test_images, test_labels)
+    return RawSplit(images, labels, test_images, test_labels)
 
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

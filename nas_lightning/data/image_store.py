@@ -7,18 +7,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nas_lightning.data.arrays import ArrayImages, ImageArrays, Images, ResizedImages
 from nas_lightning.data.augmentation import Augmentation
 from nas_lightning.data.batches import OrderedBatches, Place, ShuffledBatches
+from nas_lightning.data.images import ImageArrays, Images, MemoryImages, ResizedImages
 from nas_lightning.data.normalisation import statistics
-from nas_lightning.data.readable import refuse
 from nas_lightning.data.readers import CHUNK, MemoryReader, Reader, WorkerReader, read_all
+from nas_lightning.data.unreadable import refuse
 
 Arrays = tuple[NDArray[np.float32], NDArray[np.int64] | NDArray[np.float32]]
 MOST_IMAGES_OF_STATISTICS = 65536
 
 
-class Loaded:
+class ImageStore:
     """A data set whose training images are in memory, if they fit.
 
     Args:
@@ -111,7 +111,7 @@ class Loaded:
             refuse(images, whole=False)
             return images
         try:
-            return ArrayImages(read_all(images, self.num_workers))
+            return MemoryImages(read_all(images, self.num_workers))
         except ValueError as error:
             raise ValueError(f"{error}; data.unreadable=skip leaves such images out") from error
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nas_lightning.data.tables import SPLITS
+from nas_lightning.data.formats.parquet import SPLITS
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 

@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from nas_lightning.data.loaded import Arrays
-from nas_lightning.data.view import Stage
+from nas_lightning.data.image_store import Arrays
+from nas_lightning.data.view import View
 
 __all__ = ["RunData"]
 
@@ -53,7 +53,7 @@ class RunData(Protocol):
     def preprocessing(self) -> dict[str, Any]:
         """What an image must go through before a network sees it, as plain data."""
 
-    def search(self) -> Stage:
+    def search(self) -> View:
         """The search's view."""
 
     def candidate(
@@ -62,12 +62,12 @@ class RunData(Protocol):
         image_size: int | Sequence[int] | None = None,
         batch_size: int | None = None,
         cutout: int = 0,
-    ) -> Stage:
+    ) -> View:
         """A black-box candidate's view."""
 
     def final(
         self, validation_share: float = 0.0, batch_size: int | None = None, cutout: int = 0
-    ) -> Stage:
+    ) -> View:
         """The found child's view."""
 
     def training_arrays(self) -> Arrays:

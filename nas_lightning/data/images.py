@@ -38,7 +38,7 @@ class Images(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class ArrayImages:
+class MemoryImages:
     """Images in memory.
 
     Args:
@@ -207,7 +207,7 @@ def from_numpy(
             f"images must be uint8 (N, C, H, W), got {images.dtype} {images.shape};"
             " scale them to 0..255 and add the missing axis"
         )
-    pixels = ArrayImages(torch.from_numpy(np.ascontiguousarray(images)))
+    pixels = MemoryImages(torch.from_numpy(np.ascontiguousarray(images)))
     kind = np.int64 if labels.ndim == 1 else np.float32
     return with_test_fifth(pixels, torch.from_numpy(labels.astype(kind)), class_names)
 

@@ -3,17 +3,22 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nas_lightning.data.arrays import ImageArrays
-from nas_lightning.data.cifar import has_batches, read_cifar
-from nas_lightning.data.idx import idx_files, read_idx_folder
-from nas_lightning.data.matlab import mat_files, read_mat_files
-from nas_lightning.data.npz import read_npz
-from nas_lightning.data.raw_split import Parts, as_arrays
-from nas_lightning.data.tables import TableOptions, from_datasets, read_parquet, read_tables
+from nas_lightning.data.formats.cifar import has_batches, read_cifar
+from nas_lightning.data.formats.idx import idx_files, read_idx_folder
+from nas_lightning.data.formats.matlab import mat_files, read_mat_files
+from nas_lightning.data.formats.npz import read_npz
+from nas_lightning.data.formats.parquet import (
+    TableOptions,
+    from_datasets,
+    read_parquet,
+    read_tables,
+)
+from nas_lightning.data.images import ImageArrays
+from nas_lightning.data.raw_split import RawSplit, as_arrays
 
 SAVED = ("dataset_dict.json", "dataset_info.json")
 
-Reader = Callable[[int | Sequence[int] | None, int | None], Parts]
+Reader = Callable[[int | Sequence[int] | None, int | None], RawSplit]
 
 
 def read_found(
@@ -92,7 +97,7 @@ def _saved(
     options: TableOptions,
     image_size: int | Sequence[int] | None,
     channels: int | None,
-) -> Parts:
+) -> RawSplit:
     from datasets import load_from_disk
 
     try:

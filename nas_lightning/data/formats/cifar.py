@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.data.pixels import as_images
-from nas_lightning.data.raw_split import Parts
+from nas_lightning.data.raw_split import RawSplit
 
 SHAPE = (3, 32, 32)
 LARGEST = 1_000_000_000
@@ -48,7 +48,7 @@ def has_batches(folder: Path) -> bool:
     return is_ten or all((folder / name).is_file() for name in ("train", "test", "meta"))
 
 
-def read_cifar(folder: Path, label_column: str | None = None) -> Parts:
+def read_cifar(folder: Path, label_column: str | None = None) -> RawSplit:
     """The images, labels and class names of CIFAR-10 or CIFAR-100.
 
     Args:
@@ -69,7 +69,7 @@ def read_cifar(folder: Path, label_column: str | None = None) -> Parts:
     meta = _unpickled(folder / ("batches.meta" if is_ten else "meta"))
     names = meta.get("label_names" if is_ten else key.replace("labels", "label_names"))
     images, test_images = as_images(train, test, "NCHW")
-    return Parts(images, train_labels, test_images, test_labels, _texts(names))
+    return RawSplit(images, train_labels, test_images, test_labels, _texts(names))
 
 
 def _batch(path: Path, key: str) -> tuple[np.ndarray[Any, Any], list[int]]:
