@@ -1,4 +1,4 @@
-"""Image files: described by their headers, decoded to one size and mode."""
+"""Image files (PNG, JPEG), brought to one size and mode when they are read."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,28 +7,36 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from PIL import Image
+from nas_lightning.data.images import as_size
+
+__all__ = [
+    "EncodedFile",
+    "File",
+    "FileImages",
+    "Files",
+    "Header",
+    "decode",
+    "file_images",
+    "header",
+    "headers",
+]
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 LARGEST_DEFAULT_SIDE = 64
-ORIENTATION = 0x0112  # Exif: how the camera was held; 5 to 8 lie on their side.
+ORIENTATION = 0x0112  # Exif: how the camera was held; 5 to 8 mean that the image lies on its side
+ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """An image file that lies in a table.
-
-    Args:
-        content: the file's bytes.
-        name: where it lies, for messages.
-    """
+class EncodedFile:
+    """The bytes of an image file that lies in a table, and its place there for messages."""
 
     content: bytes
     name: str
@@ -37,16 +45,24 @@ class Encoded:
         return self.name
 
 
-File = Path | Encoded
+File = Path | EncodedFile
+
+
+class Files(Protocol):
+    """Image files by index, e.g. a list."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> File: ...
 
 
 @dataclass(frozen=True)
 class Header:
     """What an image file says of itself.
 
-    Args:
+    Attributes:
         size: (height, width) in pixels, upright.
-        is_grey: whether it has one channel, opacity apart.
+        is_grey: whether it has one channel besides opacity.
     """
 
     size: tuple[int, int]
@@ -55,23 +71,22 @@ class Header:
 
 @dataclass(frozen=True, eq=False)
 class FileImages:
-    """Image files, decoded when they are read.
+    """Image files, decoded when they are read; see `decode`.
 
     Args:
         files: the files.
-        size: (height, width) that all are brought to, in pixels.
-        channels: 1, 3 or 4, that all are brought to.
+        size: (height, width) of all images in pixels.
+        channels: of all images: 1, 3 or 4.
 
     Raises:
-        ValueError: if the channels are others.
+        ValueError: the number of channels is another.
     """
 
-    files: Sequence[File]
+    files: Files
     size: tuple[int, int]
     channels: int
 
     def __post_init__(self) -> None:
-        """Refuse channels that image files do not have."""
         if self.channels not in MODES:
             raise ValueError(
                 f"data.channels ({self.channels}) of image files must be 1 (grey), 3 (colour) or"
@@ -79,23 +94,26 @@ class FileImages:
             )
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         """The shape of one image (channels, height, width)."""
         return (self.channels, *self.size)
 
     def __len__(self) -> int:
-        """The number of images."""
         return len(self.files)
 
     def read(self, indices: Tensor) -> Tensor:
-        """The images of some indices (N,): uint8 (N, C, H, W); a ValueError names a bad file."""
+        """Returns the images of some indices (N,): uint8 (N, C, H, W).
+
+        Raises:
+            ValueError: a file is no readable image; it is named.
+        """
         pixels = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
         for image, index in zip(pixels, indices.tolist(), strict=True):
             image.copy_(decode(self.files[index], self.size, self.channels))
         return pixels
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:
-        """What is wrong with each damaged file, by its index; looks at headers unless whole."""
+        """Returns what is wrong with each damaged file, by its index; see `Images`."""
         look = partial(decode, size=self.size, channels=self.channels) if whole else header
 
         def fault(index: int) -> str:
@@ -110,60 +128,81 @@ class FileImages:
             return {index: text for index, text in enumerate(faults) if text}
 
 
-def headers(files: Sequence[File], most: int) -> list[Header]:
-    """The headers of evenly spaced files, of those that can be read.
+def file_images(
+    train: Files,
+    test: Files | None,
+    image_size: int | Sequence[int] | None,
+    channels: int | None,
+    most_headers: int | None = None,
+) -> tuple[FileImages, FileImages | None]:
+    """Returns the images of training and test files, all of one size and mode.
+
+    Args:
+        train: the training files.
+        test: the test files; None without a test division.
+        image_size: one side or (height, width) in pixels; None takes the most common size of the
+            training images (the larger of equals), scaled down to a shorter side of 64.
+        channels: of an image; None takes the more common of grey (1) and colour (3, also if equal).
+        most_headers: how many evenly spaced files are looked at for that; None means all.
 
     Raises:
-        ValueError: if none can be read.
+        ValueError: a size or number of channels is impossible, or no file can be read.
     """
-    step = -(-len(files) // most)
-    found: list[Header] = []
-    fault: ValueError | None = None
-    for index in range(0, len(files), step):
+    sample = [] if image_size and channels else headers(train, most_headers or len(train))
+    size = as_size(image_size) if image_size else most_common_size(sample)
+    channels = channels or most_common_channels(sample)
+    images = FileImages(train, size, channels)
+    return images, None if test is None else FileImages(test, size, channels)
+
+
+def headers(files: Files, most: int) -> list[Header]:
+    """Returns the headers of evenly spaced files, of those that can be read.
+
+    Raises:
+        ValueError: none can be read.
+    """
+    found, faults = [], []
+    for index in range(0, len(files), -(-len(files) // most)):
         try:
             found.append(header(files[index]))
         except ValueError as error:
-            fault = fault or error
-    if fault is not None and not found:
-        raise fault
+            faults.append(error)
+    if faults and not found:
+        raise faults[0]
     return found
 
 
-def header(path: File) -> Header:
-    """Size and mode of an image file, without decoding it.
+def header(file: File) -> Header:
+    """Returns size and mode of an image file, without decoding it.
 
     Raises:
-        ValueError: if the file is no readable image.
+        ValueError: the file is no readable image.
     """
-    from PIL import Image
-
     try:
-        with Image.open(_source(path)) as image:
+        with Image.open(_source(file)) as image:
             width, height = image.size
             is_turned = image.getexif().get(ORIENTATION, 1) >= 5
             is_grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
+    except ERRORS as error:
+        raise _unreadable(file, error) from error
     return Header((width, height) if is_turned else (height, width), is_grey)
 
 
-def decode(path: File, size: tuple[int, int], channels: int) -> Tensor:
-    """An image file as uint8 (C, H, W): upright, scaled to fill the size, its middle cut out.
+def decode(file: File, size: tuple[int, int], channels: int) -> Tensor:
+    """Returns an image file as uint8 (C, H, W): upright, scaled to fill the size, cropped.
 
-    Scaling is bilinear and keeps the proportions. Opacity is dropped unless there are 4 channels;
-    16-bit grey keeps its upper 8 bits.
+    Scaling is bilinear and keeps the proportions; the middle is cut out. Opacity is dropped unless
+    there are 4 channels; 16-bit grey keeps its upper 8 bits.
 
     Raises:
-        ValueError: if the file is no readable image.
+        ValueError: the file is no readable image.
     """
-    from PIL import Image, ImageOps
-
     height, width = size
     try:
-        with Image.open(_source(path)) as image:
+        with Image.open(_source(file)) as image:
             upright = _in_mode(ImageOps.exif_transpose(image), MODES[channels])
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
+    except ERRORS as error:
+        raise _unreadable(file, error) from error
     if upright.size != (width, height):
         upright = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
     pixels = np.array(upright).reshape(height, width, channels)
@@ -171,7 +210,7 @@ def decode(path: File, size: tuple[int, int], channels: int) -> Tensor:
 
 
 def most_common_size(headers: Sequence[Header]) -> tuple[int, int]:
-    """The most common (height, width), the larger of equals, its shorter side 64 at most."""
+    """Returns the most common (height, width), the larger of equals, scaled down if large."""
     counts = Counter(header.size for header in headers)
     height, width = max(counts, key=lambda size: (counts[size], size[0] * size[1], size))
     scale = min(1.0, LARGEST_DEFAULT_SIDE / min(height, width))
@@ -179,14 +218,12 @@ def most_common_size(headers: Sequence[Header]) -> tuple[int, int]:
 
 
 def most_common_channels(headers: Sequence[Header]) -> int:
-    """1 if more than half of the images are grey, else 3."""
+    """Returns 1 if more than half of the images are grey, else 3."""
     return 1 if 2 * sum(header.is_grey for header in headers) > len(headers) else 3
 
 
-def _in_mode(image: "Image.Image", mode: str) -> "Image.Image":
-    from PIL import Image
-
-    if image.mode.startswith("I"):  # 16 bits a pixel: convert() would clip them.
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits per pixel: convert() would clip them
         image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
@@ -194,8 +231,8 @@ def _in_mode(image: "Image.Image", mode: str) -> "Image.Image":
 
 
 def _source(file: File) -> Path | BytesIO:
-    return BytesIO(file.content) if isinstance(file, Encoded) else file
+    return BytesIO(file.content) if isinstance(file, EncodedFile) else file
 
 
-def _unreadable(path: File, error: Exception) -> ValueError:
-    return ValueError(f"cannot read the image '{path}' ({error}); replace or remove the file")
+def _unreadable(file: File, error: Exception) -> ValueError:
+    return ValueError(f"cannot read the image '{file}' ({error}); replace or remove the file")

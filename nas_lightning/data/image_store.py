@@ -1,60 +1,97 @@
-"""A data set that was read and found good, and how its images are read from then on."""
+"""The images of a data set: in memory where they fit, else read by worker processes."""
 
 import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from nas_lightning.data.augmentation import Augmentation
-from nas_lightning.data.batches import OrderedBatches, Place, ShuffledBatches
+from nas_lightning.data.batches import LabelledImages, Reader
 from nas_lightning.data.images import ImageArrays, Images, MemoryImages, ResizedImages
 from nas_lightning.data.normalisation import statistics
-from nas_lightning.data.readers import CHUNK, MemoryReader, Reader, WorkerReader, read_all
-from nas_lightning.data.unreadable import refuse
+from nas_lightning.data.unreadable import refuse_unreadable
 
-Arrays = tuple[NDArray[np.float32], NDArray[np.int64] | NDArray[np.float32]]
+__all__ = ["ImageStore", "MemoryReader", "WorkerReader"]
+
+CHUNK = 256
 MOST_IMAGES_OF_STATISTICS = 65536
 
 
-class ImageStore:
-    """A data set whose training images are in memory, if they fit.
+class MemoryReader:
+    """Reads batches of images that live on the device, uint8 (N, C, H, W), by index arrays."""
+
+    def __init__(self, pixels: Tensor) -> None:
+        self.images = MemoryImages(pixels)
+
+    def __call__(self, plan: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yields the images of each index array."""
+        return map(self.images.read, plan)
+
+
+class WorkerReader:
+    """Reads batches of images that do not fit in memory, by index arrays.
 
     Args:
-        arrays: as the source gave them, checked.
+        images: the images.
+        device: where the batches go.
+        num_workers: processes that read; 0 reads in this one.
+    """
+
+    def __init__(self, images: Images, device: torch.device, num_workers: int) -> None:
+        self.images, self.device, self.num_workers = images, device, num_workers
+
+    def __call__(self, plan: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yields the images of each index array, on the device."""
+        loader: DataLoader[Tensor] = DataLoader(
+            plan,  # type: ignore[arg-type]  # any sequence serves as a Dataset
+            batch_size=None,
+            collate_fn=self.images.read,
+            num_workers=self.num_workers,
+            generator=torch.Generator(),  # without one it draws from the global generator
+        )
+        for batch in loader:
+            yield batch.to(self.device)
+
+
+class ImageStore:
+    """The images of a data set, and the statistics by which they are normalised.
+
+    Args:
+        arrays: the data set, checked.
         memory_limit_gib: what is larger, in GiB of pixels, is read by workers.
         num_workers: threads that read files, and processes that read beyond the memory limit.
 
     Raises:
-        ValueError: if an image cannot be read; beyond the memory limit it is found later.
+        ValueError: an image cannot be read; beyond the memory limit it may be found later.
     """
 
     def __init__(self, arrays: ImageArrays, memory_limit_gib: float, num_workers: int) -> None:
         self.arrays = arrays
-        self.memory_limit_gib = memory_limit_gib
-        self.num_workers = num_workers
+        self.memory_limit_gib, self.num_workers = memory_limit_gib, num_workers
         self._in_memory: dict[tuple[Images, torch.device], MemoryReader] = {}
         self._resized: dict[tuple[int, int], Images] = {}
         self.train = self._load(arrays.train)
-        refuse(arrays.test, whole=self._fits(arrays.test))
+        refuse_unreadable(arrays.test, whole=self._fits(arrays.test))
         # Evenly spaced images: the same ones however they are read.
         step = math.ceil(len(self.train) / MOST_IMAGES_OF_STATISTICS)
         plan = torch.split(torch.arange(0, len(self.train), step), CHUNK)
         self.normalise = statistics(self.reader(self.train, torch.device("cpu"))(plan))
 
     def reader(self, images: Images, device: torch.device) -> Reader:
-        """What reads the images onto a device: from its memory, if they fit."""
+        """Returns what reads the images onto a device: from its memory, if they fit."""
         if not self._fits(images):
             return WorkerReader(images, device, self.num_workers)
         key = (images, device)
         if key not in self._in_memory:
-            pixels = read_all(images, self.num_workers)
-            self._in_memory[key] = MemoryReader(pixels.to(device))
+            self._in_memory[key] = MemoryReader(self._read_all(images).to(device))
         return self._in_memory[key]
 
     def at_size(self, size: tuple[int, int]) -> Images:
-        """The training images at another size (height, width), resized once."""
+        """Returns the training images at another size (height, width), resized once."""
         if size == self.train.shape[1:]:
             return self.train
         if size not in self._resized:
@@ -62,58 +99,40 @@ class ImageStore:
         return self._resized[size]
 
     def normalised(self, images: Images) -> NDArray[np.float32]:
-        """All images (N, C, H, W) as the networks see them."""
-        floats = self.normalise(read_all(images, self.num_workers))
-        return np.asarray(floats.numpy(), dtype=np.float32)
+        """Returns all images (N, C, H, W) as the networks see them."""
+        floats: NDArray[np.float32] = self.normalise(self._read_all(images)).numpy()
+        return floats
 
-    def shuffled(
-        self,
-        place: Place,
-        *,
-        images: Images,
-        part: Tensor,
-        key: tuple[int, str],
-        batch_size: int,
-        augmentation: Augmentation,
-        num_batches: int | None = None,
-    ) -> ShuffledBatches:
-        """Training batches of a part of the training images, at any size; see ShuffledBatches."""
-        return ShuffledBatches(
-            self.reader(images, place.device),
-            self.arrays.train_labels.to(place.device),
-            part,
-            key=key,
-            batch_size=batch_size,
-            augmentation=augmentation,
-            normalise=self.normalise,
-            place=place,
-            num_outputs=len(self.arrays.class_names),
-            num_batches=num_batches,
-        )
-
-    def ordered(
-        self, place: Place, *, images: Images, part: Tensor, batch_size: int
-    ) -> OrderedBatches:
-        """Evaluation batches of a part of the training or the test images; see OrderedBatches."""
-        is_test = images is self.arrays.test
-        labels = self.arrays.test_labels if is_test else self.arrays.train_labels
-        return OrderedBatches(
-            self.reader(images, place.device),
-            labels.to(place.device),
-            part,
-            batch_size=batch_size,
-            normalise=self.normalise,
-            place=place,
-        )
+    def labelled(self, images: Images, device: torch.device) -> LabelledImages:
+        """Returns the test images, or the training images at any size, on a device."""
+        arrays = self.arrays
+        labels = arrays.test_labels if images is arrays.test else arrays.train_labels
+        reader = self.reader(images, device)
+        return LabelledImages(reader, labels.to(device), self.normalise, len(arrays.class_names))
 
     def _load(self, images: Images) -> Images:
         if not self._fits(images):
-            refuse(images, whole=False)
+            refuse_unreadable(images, whole=False)
             return images
         try:
-            return MemoryImages(read_all(images, self.num_workers))
+            return MemoryImages(self._read_all(images))
         except ValueError as error:
             raise ValueError(f"{error}; data.unreadable=skip leaves such images out") from error
+
+    def _read_all(self, images: Images) -> Tensor:
+        """Returns all images, uint8 (N, C, H, W), read by several threads."""
+        if isinstance(images, MemoryImages):
+            return images.pixels
+        with torch.inference_mode(False):  # threads may not write to a tensor of a Trainer's test
+            pixels = torch.empty(len(images), *images.shape, dtype=torch.uint8)
+
+        def fill(indices: Tensor) -> None:
+            pixels[indices[0] : indices[-1] + 1] = images.read(indices)
+
+        with ThreadPoolExecutor(max(1, self.num_workers)) as pool:
+            for _ in pool.map(fill, torch.split(torch.arange(len(images)), CHUNK)):
+                pass  # raises what a thread raised
+        return pixels
 
     def _fits(self, images: Images) -> bool:
         num_bytes = len(images) * math.prod(images.shape)

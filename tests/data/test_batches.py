@@ -5,10 +5,17 @@ import torch
 from torch import Tensor
 
 from nas_lightning.data.augmentation import Augmentation
-from nas_lightning.data.batches import OrderedBatches, PairedBatches, Place, ShuffledBatches
+from nas_lightning.data.batches import (
+    LabelledImages,
+    OrderedBatches,
+    PairedBatches,
+    Place,
+    Reader,
+    ShuffledBatches,
+)
+from nas_lightning.data.image_store import MemoryReader, WorkerReader
 from nas_lightning.data.images import MemoryImages
 from nas_lightning.data.normalisation import Normalisation
-from nas_lightning.data.readers import MemoryReader, Reader, WorkerReader
 
 CPU = torch.device("cpu")
 NUM = 50
@@ -38,22 +45,19 @@ def shuffled(
     mixup: float = 0.0,
 ) -> ShuffledBatches:
     return ShuffledBatches(
-        read,
-        LABELS,
+        LabelledImages(read, LABELS, NORMALISE, NUM),
         torch.arange(5, 45),
+        Place(CPU, rank, world),
         key=(seed, "train"),
         batch_size=batch_size,
         augmentation=Augmentation(crop_padding=2, flip=True, cutout=3, mixup=mixup),
-        num_outputs=NUM,
-        normalise=NORMALISE,
-        place=Place(CPU, rank, world),
         num_batches=num_batches,
     )
 
 
 def ordered(read: Reader, *, rank: int = 0, world: int = 1) -> OrderedBatches:
-    place = Place(CPU, rank, world)
-    return OrderedBatches(read, LABELS, LABELS, batch_size=16, normalise=NORMALISE, place=place)
+    images = LabelledImages(read, LABELS, NORMALISE, NUM)
+    return OrderedBatches(images, LABELS, Place(CPU, rank, world), batch_size=16)
 
 
 def epoch(batches: ShuffledBatches, number: int) -> tuple[Tensor, Tensor]:

@@ -1,86 +1,96 @@
 """The columns of a table: which one holds the images, which the labels, and what is in them."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+__all__ = ["image_column", "label_columns", "labels_of", "pixels_of"]
 
 IMAGES = ("image", "images", "img", "picture", "pixels", "x")
 LABELS = ("label", "labels", "fine_label", "target", "targets", "class", "y")
+LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 Features = Mapping[str, Any]
 
 
-def image_column(table: "pa.Table", features: Features, given: str | None) -> str:
-    """The name of the column with the images.
+def image_column(table: pa.Table, features: Features, chosen: str | None) -> str:
+    """Returns the name of the column with the images.
 
     Raises:
-        ValueError: if it is not clear which one it is.
+        ValueError: it is not clear which one it is.
     """
-    if given is not None:
-        return _known(table, given, "image_column")
-    declared = [n for n in table.column_names if _type_name(features.get(n)) == "Image"]
-    likely = [n for n in IMAGES if n in table.column_names]
-    holding = [n for n in table.column_names if _is_image(table.schema.field(n).type)]
-    for found in (declared, [n for n in likely if n in holding], holding, likely):
-        if len(found) == 1 or (found and found is not holding):
-            return found[0]
+    names = table.column_names
+    if chosen is not None:
+        return _in_table(table, chosen, "image_column")
+    declared = [name for name in names if _type_name(features.get(name)) == "Image"]
+    usual = [name for name in IMAGES if name in names]
+    holding = [name for name in names if _is_image(table.schema.field(name).type)]
+    if first := declared or [name for name in usual if name in holding]:
+        return first[0]
+    if len(holding) == 1:
+        return holding[0]
+    if usual:
+        return usual[0]
     raise ValueError(
-        f"it is not clear which column holds the images; choose data.source.image_column from:"
-        f" {', '.join(table.column_names)}"
+        "it is not clear which column holds the images; choose data.source.image_column from:"
+        f" {', '.join(names)}"
     )
 
 
 def label_columns(
-    table: "pa.Table", features: Features, image: str, given: str | Sequence[str] | None
+    table: pa.Table, features: Features, image: str, chosen: str | Sequence[str] | None
 ) -> list[str]:
-    """The names of the columns with the labels; several are numbers side by side.
+    """Returns the names of the columns with the labels; several are numbers side by side.
 
     Raises:
-        ValueError: if it is not clear which they are.
+        ValueError: it is not clear which they are.
     """
-    if given is not None:
-        names = [given] if isinstance(given, str) else list(given)
-        return [_known(table, name, "label_column") for name in names]
+    if chosen is not None:
+        names = [chosen] if isinstance(chosen, str) else chosen
+        return [_in_table(table, name, "label_column") for name in names]
     others = [name for name in table.column_names if name != image]
-    likely = [name for name in LABELS if name in others]
-    declared = [n for n in others if _type_name(features.get(n)) == "ClassLabel"]
-    found = likely[:1] or declared[:1] or (others if len(others) == 1 else [])
-    if not found:
+    usual = [name for name in LABELS if name in others]
+    declared = [name for name in others if _type_name(features.get(name)) == "ClassLabel"]
+    if found := usual[:1] or declared[:1] or (others if len(others) == 1 else []):
+        return found
+    raise ValueError(
+        "it is not clear which column holds the labels; choose data.source.label_column from:"
+        f" {', '.join(others) or '(there are none)'}"
+    )
+
+
+def _in_table(table: pa.Table, name: str, key: str) -> str:
+    if name not in table.column_names:
         raise ValueError(
-            f"it is not clear which column holds the labels; choose data.source.label_column from:"
-            f" {', '.join(others) or '(there are none)'}"
+            f"data.source.{key} ('{name}') must be one of: {', '.join(table.column_names)}"
         )
-    return found
+    return name
 
 
 def labels_of(
-    table: "pa.Table", features: Features, names: Sequence[str]
+    table: pa.Table, features: Features, names: Sequence[str]
 ) -> tuple[list[Any] | NDArray[Any], tuple[str, ...] | None]:
-    """The raw labels of the columns, and the names of classes or columns, if they are told."""
+    """Returns the raw labels, and the names of classes or columns if the table tells them."""
     if len(names) > 1:
         columns = [np.asarray(table.column(name).to_pylist(), np.float64) for name in names]
         return np.stack(columns, axis=1), tuple(names)
     (name,) = names
     values = table.column(name).to_pylist()
-    told = _class_names(features.get(name))
-    if told is None and values and isinstance(values[0], float):
-        told = (name,)
-    return values, told
+    class_names = _class_names(features.get(name))
+    if class_names is None and values and isinstance(values[0], float):
+        class_names = (name,)
+    return values, class_names
 
 
-def pixels_of(column: "pa.ChunkedArray", name: str) -> NDArray[Any] | None:
-    """A column of nested numbers as one array; None if it holds encoded images or paths.
+def pixels_of(column: pa.ChunkedArray, name: str) -> NDArray[Any] | None:
+    """Returns a column of nested numbers as an array; None if it holds image files or paths.
 
     Raises:
-        ValueError: if the images differ in shape.
+        ValueError: the images differ in shape.
     """
-    import pyarrow as pa
-
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # more than fits into one
         array = pa.concat_arrays(array.chunks)
@@ -99,14 +109,6 @@ def pixels_of(column: "pa.ChunkedArray", name: str) -> NDArray[Any] | None:
     return np.asarray(values.reshape(count, *first.shape))
 
 
-def _known(table: "pa.Table", name: str, key: str) -> str:
-    if name not in table.column_names:
-        raise ValueError(
-            f"data.source.{key} ('{name}') must be one of: {', '.join(table.column_names)}"
-        )
-    return name
-
-
 def _type_name(feature: Any) -> str | None:
     return feature.get("_type") if isinstance(feature, Mapping) else None
 
@@ -122,9 +124,7 @@ def _class_names(feature: Any) -> tuple[str, ...] | None:
     return None if names is None else tuple(names)
 
 
-def _is_image(kind: "pa.DataType") -> bool:
-    import pyarrow as pa
-
+def _is_image(kind: pa.DataType) -> bool:
     kind = getattr(kind, "storage_type", kind)
     if pa.types.is_struct(kind):
         return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
@@ -132,8 +132,5 @@ def _is_image(kind: "pa.DataType") -> bool:
     return is_bytes or (_is_list(kind) and _is_list(kind.value_type))
 
 
-def _is_list(kind: "pa.DataType") -> bool:
-    import pyarrow as pa
-
-    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(each(kind) for each in lists)
+def _is_list(kind: pa.DataType) -> bool:
+    return any(is_list(kind) for is_list in LISTS)

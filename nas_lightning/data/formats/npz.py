@@ -2,18 +2,20 @@
 
 import re
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_lightning.data.pixels import as_images
-from nas_lightning.data.raw_split import RawSplit
+from nas_lightning.data.raw_split import RawSplit, ReadOptions
 
-IMAGES = ("x", "image", "images", "img", "imgs", "data", "pixels")
-LABELS = ("y", "label", "labels", "target", "targets", "classes")
+__all__ = ["read_npz"]
+
+WHAT = {
+    **dict.fromkeys(("x", "image", "images", "img", "imgs", "data", "pixels"), "images"),
+    **dict.fromkeys(("y", "label", "labels", "target", "targets", "classes"), "labels"),
+}
 PARTS = {
     **dict.fromkeys(("train", "training", "tr"), "train"),
     **dict.fromkeys(("test", "testing", "te"), "test"),
@@ -21,29 +23,23 @@ PARTS = {
 }
 NAMES = ("class_names", "label_names", "names")
 
-Array = NDArray[Any]
 
+def read_npz(path: Path, options: ReadOptions) -> RawSplit:
+    """Returns the images and labels of an .npz file; nothing in it is unpickled.
 
-def read_npz(path: Path, layout: str | None = None) -> RawSplit:
-    """The images and labels of an .npz file; nothing in it is unpickled.
-
-    Arrays are known by their names, e.g. x_train and y_train, test_images and test_labels, or X
-    and y without a test division. A validation part is added to the training part, unless there is
-    no test part: then it is that. Others are left alone.
-
-    Args:
-        path: the file.
-        layout: "NCHW" or "NHWC"; None finds it out.
+    Arrays are recognised by their names, e.g. x_train and y_train, test_images and test_labels, or
+    X and y without a test division. A validation part is added to the training part, or is the
+    test part where there is none. Other arrays are ignored.
 
     Raises:
-        ValueError: if the file is damaged, or it is not clear which array is what.
+        ValueError: the file is damaged, or it is not clear which array is what.
     """
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            names, roles = _names(file), _roles(file.files, path)
-            arrays = {role: file[name] for role, name in roles.items()}
+            arrays = {role: file[name] for role, name in _roles(file.files, path).items()}
+            names = next((file[name].tolist() for name in NAMES if name in file.files), None)
     except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"cannot read '{path}' ({error}); write it anew") from error
+        raise ValueError(f"cannot read '{path}' ({error}); write it again") from error
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise
@@ -51,21 +47,21 @@ def read_npz(path: Path, layout: str | None = None) -> RawSplit:
             f"'{path}' must hold arrays of numbers or text, got Python objects; save them by"
             " their own type, e.g. np.array(labels, dtype=str)"
         ) from error
-    arrays = _divided(arrays)
-    train, test = as_images(arrays["train images"], arrays.get("test images"), layout)
-    return RawSplit(train, arrays["train labels"], test, arrays.get("test labels"), names)
+    (images, test_images), (labels, test_labels) = (_parts(arrays, w) for w in ("images", "labels"))
+    names = None if names is None else [str(name) for name in names]
+    return RawSplit(images, labels, test_images, test_labels, names, options.layout)
 
 
 def _roles(names: list[str], path: Path) -> dict[str, str]:
-    """The array of each role, e.g. "train images"."""
+    """Returns the name of the array of each role, e.g. "train images"."""
     found: dict[str, str] = {}
     for name in names:
         words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
-        kinds = [k for k, known in (("images", IMAGES), ("labels", LABELS)) if {*words} & {*known}]
-        others = [word for word in words if word not in (*IMAGES, *LABELS, *PARTS)]
+        kinds = {WHAT[word] for word in words if word in WHAT}
+        others = [word for word in words if word not in WHAT and word not in PARTS]
         part = next((PARTS[word] for word in words if word in PARTS), "train")
         if len(kinds) == 1 and not others:
-            found.setdefault(f"{part} {kinds[0]}", name)
+            found.setdefault(f"{part} {kinds.pop()}", name)
     if "train images" not in found and "arr_0" in names and "arr_1" in names:
         found = {"train images": "arr_0", "train labels": "arr_1"}
     for role in ("train images", "train labels"):
@@ -77,20 +73,10 @@ def _roles(names: list[str], path: Path) -> dict[str, str]:
     return found
 
 
-def _divided(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays in two parts at most, or one."""
-    found = dict(arrays)
-    for what in ("images", "labels"):
-        rest = found.pop(f"validation {what}", None)
-        if rest is None:
-            continue
-        if f"test {what}" in found:
-            found[f"train {what}"] = np.concatenate([found[f"train {what}"], rest])
-        else:
-            found[f"test {what}"] = rest
-    return found
-
-
-def _names(file: Any) -> list[str] | None:
-    given = [name for name in NAMES if name in file.files]
-    return [str(name) for name in file[given[0]].tolist()] if given else None
+def _parts(arrays: dict[str, NDArray[Any]], what: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Returns the training and the test part of the images or labels."""
+    train = arrays[f"train {what}"]
+    validation, test = arrays.get(f"validation {what}"), arrays.get(f"test {what}")
+    if test is None:
+        return train, validation
+    return train if validation is None else np.concatenate([train, validation]), test
