@@ -49,7 +49,7 @@ class WorkerReader:
         loader: DataLoader[Tensor] = DataLoader(
             plan,  # type: ignore[arg-type]  # any sequence serves as a Dataset
             batch_size=None,
-            collate_fn=self.images.read,
+            collate_fn=self.images.read,  # type: ignore[arg-type]  # of one index array
             num_workers=self.num_workers,
             generator=torch.Generator(),  # without one it draws from the global generator
         )

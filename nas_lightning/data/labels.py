@@ -74,7 +74,7 @@ def _array(values: Raw) -> Array:
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
-def _of_lists(rows: Sequence[Any]) -> Array:
+def _of_lists(rows: Raw) -> Array:
     array = np.empty(len(rows), object)
     array[:] = rows
     return array

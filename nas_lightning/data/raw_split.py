@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nas_lightning.data.images import (
@@ -53,20 +52,32 @@ class RawSplit:
     """Images and labels as a file holds them.
 
     Attributes:
-        train: the training images; arrays may have any layout and type that `as_images` takes.
+        train: the training images.
         train_labels: of any kind that `encode` takes.
         test: the test images; None without a test division.
         test_labels: as the training labels.
         names: of the classes or columns, if the file tells them.
-        layout: of arrays: "NCHW" or "NHWC"; None finds it.
     """
 
-    train: Images | NDArray[Any]
+    train: Images
     train_labels: Raw
-    test: Images | NDArray[Any] | None = None
+    test: Images | None = None
     test_labels: Raw | None = None
     names: Sequence[str] | None = None
-    layout: str | None = None
+
+    @classmethod
+    def of_pixels(
+        cls,
+        train: NDArray[Any],
+        train_labels: Raw,
+        test: NDArray[Any] | None = None,
+        test_labels: Raw | None = None,
+        names: Sequence[str] | None = None,
+        layout: str | None = None,
+    ) -> "RawSplit":
+        """Returns a split whose images are arrays, of any layout and type; see `as_images`."""
+        images, test_images = as_images(train, test, layout)
+        return cls(images, train_labels, test_images, test_labels, names)
 
 
 def as_arrays(raw: RawSplit, options: ReadOptions) -> ImageArrays:
@@ -75,16 +86,13 @@ def as_arrays(raw: RawSplit, options: ReadOptions) -> ImageArrays:
     Raises:
         ValueError: images, labels or sizes are impossible.
     """
-    train, test = raw.train, raw.test
-    if isinstance(train, np.ndarray):
-        train, test = as_images(train, test, raw.layout)
     train_labels, test_labels, names = encode(raw.train_labels, raw.test_labels, raw.names)
     if options.class_names is not None and all(name.isdigit() for name in names):
         names = _named(names, options.class_names)
-    train = _fitted(train, options)
-    if test is None:
+    train = _fitted(raw.train, options)
+    if raw.test is None:
         return with_test_fifth(train, train_labels, names)
-    return ImageArrays(train, train_labels, _fitted(test, options), test_labels, names)
+    return ImageArrays(train, train_labels, _fitted(raw.test, options), test_labels, names)
 
 
 def _named(numbers: Sequence[str], class_names: Sequence[str]) -> tuple[str, ...]:

@@ -45,7 +45,9 @@ def digits(
     content = load_digits()
     grey = np.rint(content.images * (255 / 16)).astype(np.uint8)
     names = [str(name) for name in content.target_names]
-    return as_arrays(RawSplit(grey, content.target, names=names), ReadOptions(image_size, channels))
+    return as_arrays(
+        RawSplit.of_pixels(grey, content.target, names=names), ReadOptions(image_size, channels)
+    )
 
 
 def folder(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,7 +58,7 @@ def _as_classes(arrays: ImageArrays) -> ImageArrays:
 
 def _from_whole_numbers(arrays: ImageArrays) -> ImageArrays:
     train, test = arrays.train_labels[:, 0], arrays.test_labels[:, 0]
-    numbers = train.unique()
+    numbers = torch.from_numpy(np.unique(train.numpy()))
     if not bool((numbers == numbers.round()).all()):
         raise _misfit("classes", f"numbers such as {float(train[0]):g}", "regression")
     if unknown := {*test.tolist()} - {*numbers.tolist()}:

@@ -72,7 +72,7 @@ def read_cifar(folder: Path, options: ReadOptions) -> RawSplit:
     labels = [label for _, labels in batches for label in labels]
     test_images, test_labels = _batch(folder / test, key)
     names = _texts(_unpickled(folder / meta).get(names_key))
-    return RawSplit(images, labels, test_images, test_labels, names, "NCHW")
+    return RawSplit.of_pixels(images, labels, test_images, test_labels, names, "NCHW")
 
 
 def _batch(path: Path, key: str) -> tuple[NDArray[Any], list[int]]:

@@ -22,7 +22,7 @@ def image_column(table: pa.Table, features: Features, chosen: str | None) -> str
     Raises:
         ValueError: it is not clear which one it is.
     """
-    names = table.column_names
+    names: list[str] = table.column_names
     if chosen is not None:
         return _in_table(table, chosen, "image_column")
     declared = [name for name in names if _type_name(features.get(name)) == "Image"]

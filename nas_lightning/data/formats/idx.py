@@ -44,7 +44,9 @@ def read_idx_folder(folder: Path, _: ReadOptions) -> RawSplit:
         )
     arrays = {name: _read(files[name]) for name in wanted}
     test_images, test_labels = arrays.get("test images"), arrays.get("test labels")
-    return RawSplit(arrays["train images"], arrays["train labels"], test_images, test_labels)
+    return RawSplit.of_pixels(
+        arrays["train images"], arrays["train labels"], test_images, test_labels
+    )
 
 
 def _read(path: Path) -> NDArray[np.generic]:

@@ -26,7 +26,7 @@ def read_mat_files(folder: Path, _: ReadOptions) -> RawSplit:
     """
     images, labels = _read(folder / TRAIN)
     test_images, test_labels = _read(folder / TEST) if (folder / TEST).is_file() else (None, None)
-    return RawSplit(images, labels, test_images, test_labels, layout="NHWC")
+    return RawSplit.of_pixels(images, labels, test_images, test_labels, layout="NHWC")
 
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

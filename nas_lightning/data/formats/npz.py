@@ -49,7 +49,7 @@ def read_npz(path: Path, options: ReadOptions) -> RawSplit:
         ) from error
     (images, test_images), (labels, test_labels) = (_parts(arrays, w) for w in ("images", "labels"))
     names = None if names is None else [str(name) for name in names]
-    return RawSplit(images, labels, test_images, test_labels, names, options.layout)
+    return RawSplit.of_pixels(images, labels, test_images, test_labels, names, options.layout)
 
 
 def _roles(names: list[str], path: Path) -> dict[str, str]:

@@ -142,7 +142,7 @@ def read_tables(tables: Mapping[str, Table], options: ReadOptions) -> RawSplit:
     images = pixels_of(train.rows.column(column), column)
     if images is not None:
         test_images = None if test is None else pixels_of(test.rows.column(column), column)
-        return RawSplit(images, labels, test_images, test_labels, names, options.layout)
+        return RawSplit.of_pixels(images, labels, test_images, test_labels, names, options.layout)
     train_files, test_files = _ImageColumn(train, column), None
     if test is not None:
         test_files = _ImageColumn(test, column)
