@@ -25,9 +25,9 @@ from plain_darts import PlainSupernet, copy_params, plain_step  # noqa: E402
 
 from nas_lightning.core.optimizers import Adam  # noqa: E402
 from nas_lightning.core.scale import Scale  # noqa: E402
-from nas_lightning.data.arrays import ArrayImages  # noqa: E402
 from nas_lightning.data.augmentation import Augmentation  # noqa: E402
 from nas_lightning.data.batches import Place  # noqa: E402
+from nas_lightning.data.images import MemoryImages  # noqa: E402
 from nas_lightning.data.module import ImageDataModule  # noqa: E402
 from nas_lightning.search_spaces.darts import DartsSpace  # noqa: E402
 from nas_lightning.strategies.darts import Darts  # noqa: E402
@@ -118,13 +118,15 @@ def bench_steps(rounds: int, batch_size: int = 16) -> list[str]:
 
 def bench_data(rounds: int, num_images: int = 20_000, batch_size: int = 256) -> list[str]:
     """Returns the table of the data path: permutation, crop, flip, normalise."""
-    from nas_lightning.data.arrays import ImageArrays
+    from nas_lightning.data.images import ImageArrays
 
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (num_images, 3, 32, 32), generator=generator, dtype=torch.uint8)
     labels = torch.arange(num_images) % 10
     names = tuple(str(label) for label in range(10))
-    arrays = ImageArrays(ArrayImages(pixels), labels, ArrayImages(pixels[:10]), labels[:10], names)
+    arrays = ImageArrays(
+        MemoryImages(pixels), labels, MemoryImages(pixels[:10]), labels[:10], names
+    )
     data = ImageDataModule(
         lambda **_: arrays,
         seed=0,

@@ -12,7 +12,7 @@ from nas_lightning.config.making import make
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.data.files import decode
+from nas_lightning.data.image_files import decode
 from nas_lightning.data.normalisation import Normalisation
 
 __all__ = ["LoadedChild", "load_child", "trusted_space"]

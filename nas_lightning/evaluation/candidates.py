@@ -11,8 +11,8 @@ import lightning as L
 
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.strategy import Trial
-from nas_lightning.data.contract import RunData
-from nas_lightning.data.view import Stage
+from nas_lightning.data.run_data import RunData
+from nas_lightning.data.view import View
 from nas_lightning.evaluation.budgets import trained_epochs
 from nas_lightning.training.child import ChildModule, ChildRecipe, build_child
 from nas_lightning.training.cost_meter import CostMeter
@@ -48,7 +48,7 @@ class Candidates:
 
 
 def train_candidate(
-    run: Candidates, recipe: ChildRecipe, stage: Stage, trial: Trial, seed: int
+    run: Candidates, recipe: ChildRecipe, stage: View, trial: Trial, seed: int
 ) -> tuple[dict[str, float], CostMeter]:
     """Trains one child on the search's training part and measures it on the other.
 
@@ -109,6 +109,6 @@ def measured(run: Candidates) -> frozenset[str]:
     return frozenset({*task, "parameters", "multiply_adds"})
 
 
-def stage_samples(stage: Stage, batch_size: int, epochs: int) -> int:
+def stage_samples(stage: View, batch_size: int, epochs: int) -> int:
     """Returns the training samples of so many epochs of a stage."""
     return len(stage.train_dataloader()) * batch_size * epochs

@@ -13,7 +13,7 @@ from nas_lightning.callbacks.cost_timer import CostTimer
 from nas_lightning.callbacks.logs import MetricsLog
 from nas_lightning.callbacks.progress import Progress
 from nas_lightning.config.making import make_all
-from nas_lightning.data.view import Stage
+from nas_lightning.data.view import View
 from nas_lightning.files import NoRoomError
 from nas_lightning.run.run import Run
 from nas_lightning.training.child import ChildModule
@@ -25,7 +25,7 @@ __all__ = ["fit", "observers"]
 def fit(
     run: Run,
     module: SupernetModule | ChildModule,
-    view: Stage,
+    view: View,
     epochs: int,
     folder: Path,
     name: str,

@@ -8,7 +8,7 @@ from nas_lightning.callbacks.logs import AlphaLog, GenotypeLog
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.strategy import OneShotStrategy
-from nas_lightning.data.view import Stage
+from nas_lightning.data.view import View
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.loggers.scores import ScoreLog
 from nas_lightning.run.fitting import fit
@@ -87,7 +87,7 @@ def collapse_notes(run: Run, genotype: Genotype) -> list[str]:
     return [f"{share:.0%} of the found operations have no parameters: it may have collapsed"]
 
 
-def _accuracies(module: SupernetModule, view: Stage, genotype: Genotype) -> dict[str, float]:
+def _accuracies(module: SupernetModule, view: View, genotype: Genotype) -> dict[str, float]:
     """Returns the validation figure of the mixture and, recalibrated, of the genotype's path."""
     scores, val = module.strategy.scores(), list(view.val_dataloader())
     train = [pair["train"] for pair in view.train_dataloader() if isinstance(pair, dict)]

@@ -11,9 +11,8 @@ from omegaconf import DictConfig
 from nas_lightning.config.making import make, parameters_of, plain_node, target_of
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.data.contract import RunData
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.data.user_data import as_run_data
+from nas_lightning.data.run_data import RunData, as_run_data
 from nas_lightning.training.child import ChildRecipe
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.task import Task

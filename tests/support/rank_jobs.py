@@ -14,8 +14,8 @@ from nas_lightning.callbacks.checkpoint import RunCheckpoint
 from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
 from nas_lightning.callbacks.logs import AlphaLog
 from nas_lightning.core.scale import Scale
-from nas_lightning.data.arrays import from_numpy
 from nas_lightning.data.augmentation import Augmentation
+from nas_lightning.data.images import from_numpy
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.networks.synchronised_norm import synchronised_norm
 from nas_lightning.search_spaces.darts import DartsSpace

@@ -1,22 +1,40 @@
-"""Image files by class, found in folders."""
+"""Image files in one folder per class, perhaps within train/, val/ and test/."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nas_lightning.data.tables import SPLITS
+from nas_lightning.data.formats.parquet import SPLITS
+from nas_lightning.data.image_files import file_images
+from nas_lightning.data.raw_split import RawSplit, ReadOptions
+
+__all__ = ["find_images", "read_image_folder"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 ImagePaths = Mapping[str, Sequence[Path]]
 
 
+def read_image_folder(path: str | None, options: ReadOptions) -> RawSplit:
+    """Returns the images by class, named after their folders and sorted by name.
+
+    Raises:
+        ValueError: see `find_images`; or no file is an image.
+    """
+    train, test = find_images(path)
+    names = sorted(train)
+    files, labels = _labelled(train, names)
+    test_files, test_labels = (None, None) if test is None else _labelled(test, names)
+    images, test_images = file_images(files, test_files, options.image_size, options.channels)
+    return RawSplit(images, labels, test_images, test_labels, names)
+
+
 def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
-    """The training and the test images by class; the latter None without a test division.
+    """Returns the training and the test images by class; the latter None without a test division.
 
     A validation part is added to the training images, or is the test division where there is none.
 
     Raises:
-        ValueError: if the folder is missing or empty, has no class sub-folders, has parts that are
+        ValueError: the folder is missing or empty, has no class sub-folders, has parts that are
             none of a data set's, or a test class has no training images.
     """
     if path is None:
@@ -36,7 +54,7 @@ def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
         )
     train = _by_class(parts["train"])
     if held_out and "test" in parts:
-        train = _joined(train, _by_class(parts[held_out[0]]))
+        train = _joined(train, _by_class(parts[held_out.pop()]))
     tested = "test" if "test" in parts else next(iter(held_out), None)
     if tested is None:
         return train, None
@@ -49,6 +67,12 @@ def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
     return train, test
 
 
+def _labelled(images: ImagePaths, names: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Returns the files in the order of their classes, and the class of each."""
+    files = [file for name in names for file in images.get(name, ())]
+    return files, [name for name in names for _ in images.get(name, ())]
+
+
 def _joined(first: ImagePaths, second: ImagePaths) -> ImagePaths:
     names = dict.fromkeys([*first, *second])
     return {name: [*first.get(name, ()), *second.get(name, ())] for name in names}
@@ -57,12 +81,12 @@ def _joined(first: ImagePaths, second: ImagePaths) -> ImagePaths:
 def _by_class(root: Path) -> ImagePaths:
     if not any(root.iterdir()):
         raise ValueError(
-            f"a folder of images must hold one sub-folder a class, but '{root}' is empty; fill it"
+            f"a folder of images must hold one sub-folder per class, but '{root}' is empty; fill it"
         )
     classes = _folders(root)
     if not classes:
         raise ValueError(
-            f"a folder of images must hold one sub-folder a class, but '{root}' holds only files;"
+            f"a folder of images must hold one sub-folder per class, but '{root}' holds only files;"
             " move the images of each class into a sub-folder of its name"
         )
     images = {folder.name: _images(folder) for folder in classes}
@@ -79,7 +103,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _images(folder: Path) -> list[Path]:
-    """The image files anywhere in a folder, in the order of their names, hidden ones apart."""
+    """Returns the image files anywhere in a folder, sorted by name, hidden ones apart."""
     files = [each.relative_to(folder) for each in folder.rglob("*") if each.is_file()]
     images = [each for each in files if each.suffix.lower() in SUFFIXES]
     visible = [each for each in images if not any(part[0] == "." for part in each.parts)]

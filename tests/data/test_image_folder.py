@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_lightning.data.folders import find_images
+from nas_lightning.data.formats.image_folder import find_images
 
 Paint = Callable[..., Path]
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from found_files import (
+from data_files import (
     LABELS,
     NAMES,
     TRAIN,

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from nas_lightning.data.arrays import (
-    ArrayImages,
+from nas_lightning.data.dataset_checks import check
+from nas_lightning.data.images import (
     ImageArrays,
+    MemoryImages,
     ResizedImages,
     as_size,
     from_numpy,
     resize,
 )
-from nas_lightning.data.check import check
 
 Source = Callable[..., ImageArrays]
 
@@ -35,7 +35,7 @@ def test_halving_an_image_keeps_its_mean() -> None:
 
 
 def test_resized_images_report_their_new_shape() -> None:
-    images = ResizedImages(ArrayImages(torch.zeros(3, 2, 10, 12, dtype=torch.uint8)), (8, 9))
+    images = ResizedImages(MemoryImages(torch.zeros(3, 2, 10, 12, dtype=torch.uint8)), (8, 9))
     assert (len(images), images.shape) == (3, (2, 8, 9))
     assert images.read(torch.tensor([0, 2])).shape == (2, 2, 8, 9)
 
@@ -93,7 +93,7 @@ def test_a_missing_label_is_refused_before_a_test_set_is_split_off() -> None:
 
 
 def test_an_empty_test_set_is_refused(noise: Source) -> None:
-    empty = ArrayImages(torch.zeros(0, 2, 10, 12, dtype=torch.uint8))
+    empty = MemoryImages(torch.zeros(0, 2, 10, 12, dtype=torch.uint8))
     with pytest.raises(ValueError, match=r"the test set must hold images, got 0"):
         check(replace(noise(), test=empty, test_labels=torch.zeros(0, dtype=torch.int64)))
 
@@ -105,6 +105,6 @@ def test_test_images_of_another_shape_are_refused(noise: Source) -> None:
 
 
 def test_tiny_images_are_refused(noise: Source) -> None:
-    tiny = ArrayImages(torch.zeros(60, 1, 4, 9, dtype=torch.uint8))
+    tiny = MemoryImages(torch.zeros(60, 1, 4, 9, dtype=torch.uint8))
     with pytest.raises(ValueError, match=r"image_size \(\(4, 9\)\) must be .* at least 8 pixels"):
         check(replace(noise(), train=tiny))

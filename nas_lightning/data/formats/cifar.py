@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nas_lightning.data.pixels import as_images
-from nas_lightning.data.raw_split import Parts
+from nas_lightning.data.raw_split import RawSplit, ReadOptions
+
+__all__ = ["has_batches", "read_cifar"]
 
 SHAPE = (3, 32, 32)
 LARGEST = 1_000_000_000
@@ -34,7 +36,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _encoded(text: str, _: str) -> bytes:
-    """The bytes that Python 3 wrote as text, whatever encoding the file names."""
+    """Returns the bytes that Python 3 wrote as text, whatever encoding the file names."""
     return text.encode("latin1")
 
 
@@ -43,36 +45,37 @@ def _nothing() -> bytes:
 
 
 def has_batches(folder: Path) -> bool:
-    """Whether a folder holds CIFAR's python batches."""
-    is_ten = (folder / "data_batch_1").is_file()
-    return is_ten or all((folder / name).is_file() for name in ("train", "test", "meta"))
+    """Returns whether a folder holds CIFAR's python batches."""
+    return _is_ten(folder) or all((folder / name).is_file() for name in ("train", "test", "meta"))
 
 
-def read_cifar(folder: Path, label_column: str | None = None) -> Parts:
-    """The images, labels and class names of CIFAR-10 or CIFAR-100.
+def _is_ten(folder: Path) -> bool:
+    return (folder / "data_batch_1").is_file()
 
-    Args:
-        folder: cifar-10-batches-py or cifar-100-python.
-        label_column: of CIFAR-100 "fine_labels" (as None) or "coarse_labels".
+
+def read_cifar(folder: Path, options: ReadOptions) -> RawSplit:
+    """Returns the images, labels and class names of cifar-10-batches-py or cifar-100-python.
 
     Raises:
-        ValueError: if a file is missing or is no batch.
+        ValueError: a file is missing or is no batch.
     """
-    is_ten = (folder / "data_batch_1").is_file()
-    batches = [f"data_batch_{n}" for n in range(1, 6)] if is_ten else ["train"]
-    key = "labels" if is_ten else (label_column or "fine_labels")
+    trains, test, meta = ["train"], "test", "meta"
+    key = options.label_column or "fine_labels"
+    key = key if isinstance(key, str) else key[0]
     key = key if key.endswith("s") else f"{key}s"
-    trains = [_batch(folder / name, key) for name in batches]
-    test, test_labels = _batch(folder / ("test_batch" if is_ten else "test"), key)
-    train = np.concatenate([images for images, _ in trains])
-    train_labels = [label for _, labels in trains for label in labels]
-    meta = _unpickled(folder / ("batches.meta" if is_ten else "meta"))
-    names = meta.get("label_names" if is_ten else key.replace("labels", "label_names"))
-    images, test_images = as_images(train, test, "NCHW")
-    return Parts(images, train_labels, test_images, test_labels, _texts(names))
+    names_key = key.replace("labels", "label_names")
+    if _is_ten(folder):
+        trains, test, meta = [f"data_batch_{n}" for n in range(1, 6)], "test_batch", "batches.meta"
+        key, names_key = "labels", "label_names"
+    batches = [_batch(folder / name, key) for name in trains]
+    images = np.concatenate([images for images, _ in batches])
+    labels = [label for _, labels in batches for label in labels]
+    test_images, test_labels = _batch(folder / test, key)
+    names = _texts(_unpickled(folder / meta).get(names_key))
+    return RawSplit.of_pixels(images, labels, test_images, test_labels, names, "NCHW")
 
 
-def _batch(path: Path, key: str) -> tuple[np.ndarray[Any, Any], list[int]]:
+def _batch(path: Path, key: str) -> tuple[NDArray[Any], list[int]]:
     content = _unpickled(path)
     if key not in content or not isinstance(content.get("data"), np.ndarray):
         known = ", ".join(name for name in content if name.endswith("labels"))
@@ -91,7 +94,7 @@ def _unpickled(path: Path) -> dict[str, Any]:
             content = _Unpickler(file, encoding="latin1").load()
     except Exception as error:  # a damaged pickle may raise anything
         raise ValueError(
-            f"cannot read the CIFAR batch '{path}' ({error}); fetch it anew"
+            f"cannot read the CIFAR batch '{path}' ({error}); download it again"
         ) from error
     if not isinstance(content, dict):
         raise ValueError(f"'{path}' must be a CIFAR batch, but holds a {type(content).__name__}")

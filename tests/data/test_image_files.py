@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from nas_lightning.data.files import (
+from nas_lightning.data.image_files import (
     FileImages,
     Header,
     decode,

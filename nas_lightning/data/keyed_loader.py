@@ -1,4 +1,4 @@
-"""A user's loader as an iterable whose batches depend on a key alone."""
+"""A user's own loader as an iterable whose batches depend on a key alone."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -12,6 +12,8 @@ from torch import Tensor
 from nas_lightning.data.batches import Batch, Place
 from nas_lightning.data.split import keyed_generator
 
+__all__ = ["KeyedLoader", "TrainingLoader"]
+
 Key = tuple[int | str, ...]
 
 
@@ -23,7 +25,7 @@ class KeyedLoader:
     Every process iterates over the whole batches and takes its part of each.
 
     Args:
-        loader: gives batches (images, targets), and has a length.
+        loader: gives batches (samples, targets), and has a length.
         key: (seed, purpose), to which the epoch is added.
         place: this process's device and rank.
         convert: makes targets as the task wants them.
@@ -43,16 +45,14 @@ class KeyedLoader:
         self.epoch = 0
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
         return self.num_batches
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch (0-based) that the next iteration gives."""
+        """Chooses the epoch (0-based) that the next iteration gives."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
-        """Images (n, C, H, W) and targets (n, ...), on the device."""
-        draws = _Draws((*self.key, self.epoch))  # lazily: after set_epoch
+        draws = _Draws((*self.key, self.epoch))  # when the first batch is asked for: see set_epoch
         own = [self.loader, getattr(self.loader, "sampler", None)]
         for turn in range(-(-self.num_batches // max(1, len(self.loader)))):
             for each in own:
@@ -67,13 +67,12 @@ class KeyedLoader:
             batches = iter(self.loader)
         for _ in range(min(most, len(self.loader))):
             with draws.apart():
-                images, targets = next(batches)
-            whole = (images, self.convert(targets))
-            x, y = (self._part(each).to(self.place.device) for each in whole)
-            yield x, y
+                samples, targets = next(batches)
+            x, y = self._part(samples), self._part(self.convert(targets))
+            yield x.to(self.place.device), y.to(self.place.device)
 
     def _part(self, whole: Tensor) -> Tensor:
-        """This process's part of a batch; all parts together are the batch."""
+        """Returns this process's part of a batch; all parts together are the batch."""
         return whole.tensor_split(self.place.world)[self.place.rank]
 
 
@@ -86,17 +85,13 @@ class TrainingLoader(KeyedLoader):
         return self
 
     def _part(self, whole: Tensor) -> Tensor:
-        """This process's part: as large as the others', a rest is dropped; else all have all."""
+        """Returns parts of equal size, a rest is dropped; of too small a batch all of it."""
         size = len(whole) // self.place.world
         return whole[self.place.rank * size :][:size] if size else whole
 
 
 class _Draws:
-    """A state of the global generators apart from everybody else's.
-
-    Args:
-        key: what it depends on.
-    """
+    """A state of the global generators, apart from everybody else's, that depends on a key."""
 
     def __init__(self, key: Key) -> None:
         seed = _seed(key)
@@ -108,7 +103,7 @@ class _Draws:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Within, the global generators go on from this state; then they are as they were."""
+        """Within, the global generators continue from this state; then they are as before."""
         before = _states()
         _set(self.states)
         try:
