@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from nas_lightning import __version__
+
 if TYPE_CHECKING:
     import lightning as L
 
@@ -222,6 +224,7 @@ def observers(cfg: DictConfig, name: str) -> list["L.Callback"]:
 def _card(parts: "Parts", cfg: DictConfig, genotype: "Genotype") -> dict[str, Any]:
     """Returns what `load_child` needs to build the network again, as plain data."""
     return {
+        "version": __version__,
         "space": OmegaConf.to_container(cfg.search_space, resolve=True),
         "genotype": genotype.to_json(),
         "scale": asdict(parts.recipe.scale),

@@ -156,14 +156,21 @@ def decode(path: File, size: tuple[int, int], channels: int) -> Tensor:
     Raises:
         ValueError: if the file is no readable image.
     """
+    from PIL import Image
+
+    try:
+        with Image.open(_source(path)) as image:
+            return pixels_of(image, size, channels)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _unreadable(path, error) from error
+
+
+def pixels_of(image: "Image.Image", size: tuple[int, int], channels: int) -> Tensor:
+    """Returns an opened image as `decode` does a file."""
     from PIL import Image, ImageOps
 
     height, width = size
-    try:
-        with Image.open(_source(path)) as image:
-            upright = _in_mode(ImageOps.exif_transpose(image), MODES[channels])
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
+    upright = _in_mode(ImageOps.exif_transpose(image), MODES[channels])
     if upright.size != (width, height):
         upright = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
     pixels = np.array(upright).reshape(height, width, channels)
