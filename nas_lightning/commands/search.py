@@ -42,7 +42,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
 
     if done := finished(folder):
         return float(done["search"][f"validation_{measure_of(done).name}"])
-    check_export(cfg)
+    check_export(cfg.export, cfg.retrain)
     dashboards = open_dashboards(cfg, folder, "search")
     parts = assemble(cfg)
     search = _prepare(parts, cfg, folder, dashboards)

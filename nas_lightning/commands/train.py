@@ -39,7 +39,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
 
     if done := finished(folder):
         return _validated(done["child"], measure_of(done).name)
-    check_export(cfg)
+    check_export(cfg.export)
     cfg = with_own_space(cfg, kept_overrides(folder))
     parts = assemble(cfg)
     genotype = read_genotype(cfg.genotype, parts.space)
