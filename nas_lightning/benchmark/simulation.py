@@ -13,7 +13,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.tabular import TabularEvaluation
-from nas_lightning.evaluation.trials import best_trial, check_fit, finished
+from nas_lightning.evaluation.trials import best_trial, check_fit, with_reward
 
 __all__ = ["Simulated", "simulate"]
 
@@ -93,4 +93,4 @@ def _trials(
     for number in range(strategy.trials):
         trial = strategy.ask(number)
         values, cost = evaluation.evaluate(trial, strategy.seed)
-        yield finished(trial, objective, values, cost.as_dict())
+        yield with_reward(trial, objective, values, cost.as_dict())

@@ -1,4 +1,4 @@
-"""A made-up benchmark table, deterministic and of any small space: for tests and trying out."""
+"""A made-up benchmark table of any small space, deterministic: for tests and for trying out."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,11 +18,11 @@ NOISE = {12: 2.0, 200: 0.3}  # standard deviation of a figure in points, by sche
 
 
 def synthetic_table(space: SearchSpace, seed: int = 0) -> Table:
-    """Returns a table in which every option has a worth of its own, and pairs a small one more.
+    """Returns a table in which each option, and to a lesser degree each pair of them, has a worth.
 
     A child's quality is the sum of the worths; accuracies saturate in it, short schedules are
-    noisier and lower, and better options take longer. Data sets are named as in NAS-Bench-201,
-    though nothing of them is in it.
+    noisier and lower, and better options take longer. The data sets have NAS-Bench-201's names,
+    but none of its figures.
 
     Args:
         space: the space whose children are the rows.
