@@ -63,13 +63,7 @@ class Comparison:
 def compare(
     first: str, first_figures: Sequence[float], other: str, other_figures: Sequence[float]
 ) -> Comparison:
-    """Compares two strategies' figures, paired by seed.
-
-    Args:
-        first: name of the first strategy.
-        first_figures: its figures, one per seed; higher is better.
-        other: name of the other strategy.
-        other_figures: its figures on the same seeds.
+    """Compares two strategies' figures, one per seed, paired by seed; higher is better.
 
     Raises:
         ValueError: there are fewer than two pairs, or the numbers of figures differ.

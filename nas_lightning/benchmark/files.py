@@ -33,14 +33,7 @@ def write_runs(folder: Path, searches: Sequence[SimulatedSearch], figures: Figur
 
 
 def write_regret(folder: Path, curves: Mapping[str, Curve], data: str, num_searches: int) -> None:
-    """Writes regret.csv, of the first strategy, and regret.png, of all of them.
-
-    Args:
-        folder: the run's folder.
-        curves: regret curves by strategy.
-        data: name of the data set.
-        num_searches: number of searches of each strategy.
-    """
+    """Writes the first strategy's regret.csv, and regret.png of all strategies."""
     _write_curve(folder / "regret.csv", next(iter(curves.values())))
     with replacing(folder / "regret.png") as path:
         draw_regret(path, curves, data, num_searches)

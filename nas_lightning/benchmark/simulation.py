@@ -75,13 +75,7 @@ def simulate(
     objective: Objective,
     budget_s: float | None,
 ) -> SimulatedSearch:
-    """Runs one search until its budget or its trials are used up.
-
-    Args:
-        strategy: proposes genotypes.
-        evaluation: looks them up.
-        objective: makes rewards of their figures.
-        budget_s: simulated seconds of training; None leaves the end to strategy.trials.
+    """Runs one search until its budget in simulated seconds or its trials are used up.
 
     Raises:
         ValueError: the first child alone would exceed the budget, or the three do not fit.

@@ -17,14 +17,7 @@ def benchmark_text(
     comparisons: Sequence[str],
     folder: Path,
 ) -> str:
-    """Returns a table of the figures beside the published ones, and the comparisons.
-
-    Args:
-        result: the content of result.json.
-        published: published figures of the strategy by data set, or None.
-        comparisons: sentences on other strategies.
-        folder: the run's folder.
-    """
+    """Returns a table of a result's figures beside the published ones, and the comparisons."""
     budget = result["budget_s"]
     limit = "" if budget is None else f" of {budget:,.0f} simulated seconds"
     searches = "search" if result["seeds"] == 1 else "searches"

@@ -96,11 +96,7 @@ def _check(cfg: DictConfig, folder: Path) -> None:
 
 
 def _benchmark(cfg: DictConfig, folder: Path) -> Benchmark:
-    """Returns what is run; its parts fit each other.
-
-    Raises:
-        ValueError: a value is impossible, or parts do not fit each other.
-    """
+    """Returns what is run, checked that its parts fit each other."""
     space = make(cfg.search_space, "search_space", kind=SearchSpace)
     objective = make(cfg.objective, "objective", kind=Objective, space=space)
     evaluation = make(
@@ -126,11 +122,7 @@ def _benchmark(cfg: DictConfig, folder: Path) -> Benchmark:
 
 
 def _reference_front(cfg: DictConfig, bench: Benchmark) -> ReferenceFront | None:
-    """Returns the table's front where the objective keeps two values apart.
-
-    Raises:
-        ValueError: the reference point is impossible, or has no effect.
-    """
+    """Returns the table's front where the objective keeps two values apart."""
     if len(bench.objective.names) > 1:
         return ReferenceFront(bench.evaluation, bench.objective, cfg.reference)
     if cfg.reference:
@@ -143,11 +135,7 @@ def _reference_front(cfg: DictConfig, bench: Benchmark) -> ReferenceFront | None
 
 
 def _earlier(cfg: DictConfig, bench: Benchmark) -> list[dict[str, Any]]:
-    """Returns the results of the earlier benchmarks to compare with.
-
-    Raises:
-        ValueError: there is no such benchmark, or it was run differently.
-    """
+    """Returns the results of the earlier benchmarks to compare with, which must be run alike."""
     others = [read_benchmark(Path(folder)) for folder in cfg.compare]
     protocol = {
         "data": bench.evaluation.data,

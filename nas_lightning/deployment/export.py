@@ -28,10 +28,6 @@ Runner = Callable[[Tensor], Tensor]
 def check_export(formats: Sequence[str], retrain: bool = True) -> None:
     """Refuses an export that cannot be, before any work is done for it.
 
-    Args:
-        formats: what the command is to write.
-        retrain: whether the command trains a child.
-
     Raises:
         ValueError: a format is unknown, it needs a missing package, or no child is to be trained.
     """

@@ -128,7 +128,8 @@ class Inputs:
                 f"an array of pixels must be in [{low:g}, {high:g}], got {lowest:g} to "
                 f"{highest:g}; scale it as the training data were"
             )
-        return ((numbers - low) * (255 / (high - low))).round().clamp(0, 255).to(torch.uint8)
+        pixels: Tensor = ((numbers - low) * (255 / (high - low))).round().clamp(0, 255)
+        return pixels.to(torch.uint8)
 
     def _numbers(self, values: Tensor) -> Tensor:
         """Returns an array of the network's own numbers as a batch."""

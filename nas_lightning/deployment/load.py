@@ -107,7 +107,8 @@ class LoadedChild(nn.Module):
     def _outputs(self, inputs: Sequence[Any]) -> Tensor:
         """Returns the outputs (N, classes), on the CPU, computed in parts that fit the memory."""
         like = next(self.parameters())
-        parts = self.preprocess(inputs).split(BATCH_SIZE)
+        batch = self.preprocess(inputs)
+        parts = [batch[start : start + BATCH_SIZE] for start in range(0, len(batch), BATCH_SIZE)]
         return torch.cat([self(part.to(like)).cpu() for part in parts])
 
 

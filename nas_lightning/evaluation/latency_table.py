@@ -17,12 +17,9 @@ ROWS = {"arch", "ops", "op_names", "devices", "latency_ms"}
 
 
 def read_latencies(name: str, device: str, space: SearchSpace) -> Callable[[Genotype], float]:
-    """Returns a function that looks up the latency of a genotype in milliseconds.
+    """Returns a function that looks up a genotype's latency on a device, in milliseconds.
 
-    Args:
-        name: a packaged table, or the path of a .npz or CSV file.
-        device: name of the device.
-        space: the space whose children are the rows.
+    The table is a packaged one, or the path of a .npz or CSV file.
 
     Raises:
         ValueError: the table cannot be read, or has no such device.

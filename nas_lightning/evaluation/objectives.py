@@ -5,7 +5,7 @@ from math import log
 
 from nas_lightning.core.checks import at_least, in_range, one_of, positive
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.objective import Judge, Objective
+from nas_lightning.core.objective import Judge, Objective, as_costs
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.evaluation.latency_table import read_latencies
 
@@ -31,14 +31,12 @@ class Accuracy(Objective):
     """
 
     def __init__(self, task: Judge | None = None) -> None:
-        self.is_higher_better = task is None or task.higher_is_better
         self.names = (_main_metric(task),)
-        self.directions = ("max" if self.is_higher_better else "min",)
+        self.directions = ("max" if task is None or task.higher_is_better else "min",)
 
     def reward(self, measurements: Mapping[str, float]) -> float:
-        """Returns the reward of one child's measurements; higher is better."""
-        value = measurements[self.names[0]]
-        return value if self.is_higher_better else -value
+        """Returns the main metric; higher is better."""
+        return _only_value(self, measurements)
 
 
 class Measurement(Objective):
@@ -50,12 +48,12 @@ class Measurement(Objective):
     """
 
     def __init__(self, name: str = "synflow", higher_is_better: bool = True) -> None:
-        self.names, self.sign = (name,), 1.0 if higher_is_better else -1.0
+        self.names = (name,)
         self.directions = ("max" if higher_is_better else "min",)
 
     def reward(self, measurements: Mapping[str, float]) -> float:
         """Returns the measurement; higher is better."""
-        return self.sign * measurements[self.names[0]]
+        return _only_value(self, measurements)
 
 
 class WeightedProduct(Objective):
@@ -193,6 +191,11 @@ class MinimumDescriptionLength(Objective):
         """Returns loss and parameters; a child that diverged has the worst loss."""
         loss = measurements.get("validation_loss", WORST_LOSS)
         return (min(loss, WORST_LOSS), measurements["parameters"])
+
+
+def _only_value(objective: Objective, measurements: Mapping[str, float]) -> float:
+    """Returns an objective's only value, made negative where lower values are better."""
+    return float(-as_costs(objective.values(measurements), objective.directions)[0])
 
 
 def _main_metric(task: Judge | None) -> str:

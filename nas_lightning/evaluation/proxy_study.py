@@ -33,16 +33,9 @@ def study(
 ) -> list[Row]:
     """Returns proxies and tabular validation accuracy of different random children.
 
-    Rows that the file already has are an interrupted study's: their children are not judged again.
-
-    Args:
-        run: what to judge on and with.
-        table: where the accuracy is looked up.
-        path: CSV file that takes every row before the next child is judged.
-        children: how many, at least 2.
-        batch_size: images that a proxy sees, at least 2; all children see the same.
-        seed: seed of the draws and of the children's params.
-        progress: called with the number of rows so far, those of the file included.
+    All children see one batch of `batch_size` images. A CSV file takes each row before the next
+    child is judged; rows that it already has are an interrupted study's, whose children are not
+    judged again. `progress` is called with the number of rows so far.
 
     Raises:
         ValueError: a number is out of its range, or the file's rows are of other children.
@@ -83,11 +76,10 @@ def _drawn(space: SearchSpace, children: int, seed: int) -> list[Genotype]:
 
 
 def _check_rows(file: RowFile, drawn: Sequence[Genotype]) -> None:
-    ids = [genotype.id for genotype in drawn]
-    for number, row in enumerate(file.rows):
-        if number >= len(ids) or row["genotype_id"] != ids[number]:
-            wanted = ids[number] if number < len(ids) else "no more"
+    ids = [*(genotype.id for genotype in drawn), "no more"]
+    for number, (row, expected) in enumerate(zip(file.rows, ids, strict=False), 1):
+        if row["genotype_id"] != expected:
             raise ValueError(
-                f"{file.path} tells of genotype {row['genotype_id']} in row {number + 1}, this "
-                f"study judges {wanted}: it belongs to another study; use a new folder"
+                f"{file.path} has genotype {row['genotype_id']} in row {number}, this study judges "
+                f"{expected}: it belongs to another study; use a new folder"
             )

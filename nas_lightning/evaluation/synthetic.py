@@ -24,10 +24,6 @@ def synthetic_table(space: SearchSpace, seed: int = 0) -> Table:
     noisier and lower, and better options take longer. The data sets have NAS-Bench-201's names,
     but none of its figures.
 
-    Args:
-        space: the space whose children are the rows.
-        seed: another seed makes another table.
-
     Raises:
         ValueError: the space has more than 100,000 genotypes.
     """
@@ -71,7 +67,7 @@ def _codes(decisions: Sequence[Decision], chosen: dict[str, str]) -> Iterator[Co
 def _worth(
     codes: NDArray[np.int64], widths: Sequence[int], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Returns one sum a row: a worth for each option, and one for each pair of neighbours."""
+    """Returns a sum per row: of a worth per option, and a smaller one per neighbouring pair."""
     total = np.zeros(len(codes))
     for column, width in enumerate(widths):
         total += np.append(rng.standard_normal(width), 0.0)[codes[:, column]]

@@ -30,11 +30,7 @@ def packaged() -> tuple[str, ...]:
 
 
 def read_table(name: str, space: SearchSpace) -> Table:
-    """Returns a packaged table, or one of the user's own.
-
-    Args:
-        name: a packaged name, or the path of a .npz or CSV file.
-        space: the space whose children are the rows.
+    """Returns a table by its packaged name, or by the path of a user's own .npz or CSV file.
 
     Raises:
         ValueError: there is no such table, or its rows are no children of the space.

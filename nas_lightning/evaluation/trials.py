@@ -30,13 +30,8 @@ def run_trials(
     and nothing is evaluated twice. A trial that was asked but not told starts anew. Apart from
     the strategy, a trial costs the same whatever its number.
 
-    Args:
-        strategy: proposes genotypes.
-        evaluation: measures them.
-        objective: makes rewards of measurements.
-        journal: takes every event before the search continues.
-        max_samples: no trial begins that would exceed this number of training samples.
-        watch: called with the trials so far after each one.
+    The journal takes every event before the search continues; no trial begins that would exceed
+    `max_samples` training samples; `watch` is called with the trials so far after each one.
 
     Returns:
         The finished trials in order, and the cost of all of them.

@@ -75,22 +75,18 @@ class ZeroCost(Evaluation):
         values = {self.proxy: self._value(trial.genotype, seed), **sizes}
         if self.then is None:
             return values, CostMeter()
-        if values[self.proxy] >= self._least():
-            trained, cost = self.then.evaluate(trial, seed)
-            return values | trained, cost
-        worst = {f"validation_{self.run.task.metric}": self.run.task.worst, "filtered": 1.0}
-        return values | worst, CostMeter()
+        if values[self.proxy] < self._least():
+            metric = f"validation_{self.run.task.metric}"
+            return {**values, metric: self.run.task.worst, "filtered": 1.0}, CostMeter()
+        measurements, cost = self.then.evaluate(trial, seed)
+        return values | measurements, cost
 
     def samples(self, budget: float = 1.0) -> int:
         """Returns the training samples of a child that passes; 0 where none is trained."""
         return 0 if self.then is None else self.then.samples(budget)
 
     def check_budget(self, budget: float) -> None:
-        """Refuses a budget that the training cannot spend.
-
-        Raises:
-            ValueError: it cannot.
-        """
+        """Refuses a budget that the training cannot spend, by a ValueError."""
         if self.then is not None:
             self.then.check_budget(budget)
 
@@ -116,14 +112,9 @@ def first_batch(run: Candidates, batch_size: int) -> Batch:
 
 
 def proxy_value(run: Candidates, genotype: Genotype, proxy: str, batch: Batch, seed: int) -> float:
-    """Returns a proxy of a genotype's child at the child's scale.
+    """Returns a proxy, by its name, of a genotype's child at the child's scale.
 
-    Args:
-        run: what to build the child with.
-        genotype: what to build.
-        proxy: its name.
-        batch: images and targets.
-        seed: seed of the child's first params.
+    The child's first params depend on the seed alone; the global generator stays as it is.
     """
     if proxy in SIZES:
         return float(child_cost(run.space, genotype, run.recipe.scale)[proxy])

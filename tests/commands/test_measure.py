@@ -120,7 +120,7 @@ def test_the_rows_of_other_children_are_refused(study, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run("measure", f"resume={folder}")
     found, wanted = second.split(",")[0], first.split(",")[0]
-    message = f"tells of genotype {found} in row 1, this study judges {wanted}: it belongs"
+    message = f"has genotype {found} in row 1, this study judges {wanted}: it belongs"
     assert message in capsys.readouterr().err
 
 
