@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from nas_lightning.core.checks import at_least
 from nas_lightning.core.search_space import child_cost
@@ -42,12 +43,8 @@ class LowFidelity(EvaluationByTraining):
         shape = full.scale.sample_shape()
         if image_size is not None:
             shape = (full.scale.image()[0], image_size, image_size)
-        scale = replace(
-            full.scale,
-            channels=full.scale.channels if channels is None else channels,
-            cells=full.scale.cells if cells is None else cells,
-            input_shape=shape,
-        )
+        sizes: dict[str, Any] = {"channels": channels, "cells": cells, "input_shape": shape}
+        scale = replace(full.scale, **{k: v for k, v in sizes.items() if v is not None})
         batch_size = full.batch_size or run.data.batch_size
         if samples is not None:
             batch_size = min(batch_size, samples)

@@ -57,10 +57,10 @@ def grasp(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
     """
     params = _params(network.train())
     grads = _gradient(loss(network(x), targets), params, create_graph=True)
-    product = torch.stack([(g.detach() * g).sum() for g in grads]).sum()
-    if not product.requires_grad:
+    squared = torch.stack([(g.detach() * g).sum() for g in grads]).sum()
+    if not squared.requires_grad:
         return WORST
-    curved = _gradient(product, params)
+    curved = _gradient(squared, params)
     return -sum(float(product.sum()) for product in _products(params, curved))
 
 

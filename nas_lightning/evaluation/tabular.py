@@ -13,7 +13,7 @@ from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["TabularEvaluation"]
 
-SIZES = {"parameters": "params", "multiply_adds": "flops"}
+SIZE_COLUMNS = {"parameters": "params", "multiply_adds": "flops"}
 FINAL = {"validation_accuracy": "val", "test_accuracy": "test"}
 
 Columns = dict[str, list[float]]  # lists, of which single values are read faster than of arrays
@@ -57,7 +57,7 @@ class TabularEvaluation(Evaluation):
                 f"evaluation.epochs ({epochs}) must be a schedule of table '{table}' for "
                 f"{self.data}: {', '.join(map(str, lengths))}"
             )
-        named = {name: f"{self.data}_{column}" for name, column in SIZES.items()}
+        named = {name: f"{self.data}_{column}" for name, column in SIZE_COLUMNS.items()}
         self._sizes = {
             name: column for name, column in named.items() if column in self.table.columns
         }

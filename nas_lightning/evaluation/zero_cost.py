@@ -86,7 +86,11 @@ class ZeroCost(Evaluation):
         return 0 if self.then is None else self.then.samples(budget)
 
     def check_budget(self, budget: float) -> None:
-        """Refuses a budget that the training cannot spend, by a ValueError."""
+        """Refuses a budget that the training cannot spend.
+
+        Raises:
+            ValueError: it cannot.
+        """
         if self.then is not None:
             self.then.check_budget(budget)
 
