@@ -42,7 +42,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     """
     if done := RunFolder(folder).result():
         return float(done["search"][f"validation_{measure_of(done).name}"])
-    check_export(cfg)
+    check_export(cfg.export, cfg.retrain)
     at_least("max_samples", cfg.max_samples, 1)
     dashboards = open_dashboards(cfg, RunFolder(folder), "search")
     run = Run.of(cfg, folder, objects).seen_by(dashboards)

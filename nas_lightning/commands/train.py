@@ -33,7 +33,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     """
     if done := RunFolder(folder).result():
         return _validated(done["child"], measure_of(done).name)
-    check_export(cfg)
+    check_export(cfg.export)
     run = Run.of(with_own_space(cfg, RunFolder(folder).overrides), folder, objects)
     genotype = read_genotype(cfg.genotype, run.parts.space)
     child = train_shown(run, genotype)

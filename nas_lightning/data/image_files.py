@@ -197,12 +197,17 @@ def decode(file: File, size: tuple[int, int], channels: int) -> Tensor:
     Raises:
         ValueError: the file is no readable image.
     """
-    height, width = size
     try:
         with Image.open(_source(file)) as image:
-            upright = _in_mode(ImageOps.exif_transpose(image), MODES[channels])
+            return pixels_of(image, size, channels)
     except ERRORS as error:
         raise _unreadable(file, error) from error
+
+
+def pixels_of(image: Image.Image, size: tuple[int, int], channels: int) -> Tensor:
+    """Returns an opened image as `decode` does a file."""
+    height, width = size
+    upright = _in_mode(ImageOps.exif_transpose(image), MODES[channels])
     if upright.size != (width, height):
         upright = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
     pixels = np.array(upright).reshape(height, width, channels)
