@@ -23,6 +23,7 @@ from nas_lightning.strategies.darts import Darts
 from nas_lightning.training.child import ChildModule, ChildRecipe, build_child
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.supernet import SupernetModule
+from nas_lightning.training.updates import SearchUpdates
 
 SHAPE, CLASSES = (1, 8, 8), 4
 
@@ -84,14 +85,14 @@ def search(folder, order="first", batch_norm="fixed", callbacks=(), resume=None,
 
 def planted(name, folder, **options):
     """Searches with a strategy; returns all that it holds, its rewards, and what it found."""
-    rewards, validate = [], SupernetModule.validate
+    rewards, validate = [], SearchUpdates.validate
 
     def noted(*arguments, **more):
         rewards.append(validate(*arguments, **more))
         return rewards[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SupernetModule, "validate", noted)
+        patch.setattr(SearchUpdates, "validate", noted)
         module = planted_search.search(name, folder, epochs=2, **options)
     state = dict(module.strategy.state_dict())
     draws = state.pop("_extra_state")["rng"]
