@@ -140,7 +140,7 @@ def test_a_module_imports_only_what_its_part_may(path: Path) -> None:
         ("data.module", "import wandb"),
         ("reports.page", "import torch"),
         ("evaluation.full", "from nas_lightning.callbacks.cost_timer import CostTimer"),
-        ("callbacks.logs", "from nas_lightning.evaluation.journal import Journal"),
+        ("callbacks.epoch_logs", "from nas_lightning.evaluation.journal import Journal"),
         ("config.paths", "from nas_lightning.run.parts import Parts"),
         ("run.parts", "from nas_lightning.commands.search import job"),
         ("commands.search", "from nas_lightning.cli.command import run"),

@@ -126,7 +126,7 @@ def _search_one_shot(
 ) -> Found:
     """Trains the supernet with its strategy; returns the genotype and the search's figures."""
     from nas_lightning.callbacks.checkpoint import RunCheckpoint
-    from nas_lightning.callbacks.logs import AlphaLog, GenotypeLog
+    from nas_lightning.callbacks.epoch_logs import AlphaLog, GenotypeLog
     from nas_lightning.commands import train
     from nas_lightning.loggers.scores import ScoreLog
     from nas_lightning.training.supernet import SupernetModule

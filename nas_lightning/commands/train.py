@@ -164,7 +164,7 @@ def fit(
     from nas_lightning.callbacks.checkpoint import RunCheckpoint
     from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO, resumable
     from nas_lightning.callbacks.cost_timer import CostTimer
-    from nas_lightning.callbacks.logs import MetricsLog
+    from nas_lightning.callbacks.epoch_logs import MetricsLog
     from nas_lightning.files import NoRoomError
 
     (checkpoints,) = [c.folder for c in callbacks if isinstance(c, RunCheckpoint)]

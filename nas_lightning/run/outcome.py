@@ -78,7 +78,7 @@ def write_genotype(folder: Path, parts: "Parts", genotype: "Genotype") -> None:
 
 def write_confusion(folder: Path, parts: "Parts", module: "ChildModule") -> None:
     """Writes confusion.csv: how many test images of a class (row) were taken for which (column)."""
-    from nas_lightning.callbacks.logs import csv_text
+    from nas_lightning.callbacks.epoch_logs import csv_text
     from nas_lightning.files import write_text
 
     if module.confusion is None:
