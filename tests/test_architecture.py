@@ -158,7 +158,7 @@ def test_an_import_against_the_rules_is_found(module: str, line: str) -> None:
         ("core.cost", "import torch.nn.functional as F\nfrom math import prod"),
         ("core.cost", "from nas_lightning.core.choices import Mixture"),
         ("evaluation.full", "from nas_lightning.training.child import ChildModule"),
-        ("loggers.scores", "import wandb\nfrom nas_lightning.reports.drawing import draw"),
+        ("loggers.search_boards", "import wandb\nfrom nas_lightning.reports.drawing import draw"),
         (
             "config.making",
             "from hydra.utils import get_object\nimport nas_lightning.config.help",

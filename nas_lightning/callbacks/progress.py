@@ -106,8 +106,10 @@ class Progress(ProgressBar):
         main = getattr(getattr(module, "task", None), "metric", "accuracy")
         names = (f"validation_{main}", f"train_{main}", "train_loss")
         shown = [f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in names if n in metrics]
-        is_search = isinstance(module, SupernetModule)
-        return ("  ".join(shown[:2]), *([f"prefers {preferred(module)}"] if is_search else []))
+        notes = ["  ".join(shown[:2])]
+        if isinstance(module, SupernetModule):
+            notes.append(f"prefers {preferred(module)}")
+        return tuple(notes)
 
 
 def is_drawable(console: Console) -> bool:

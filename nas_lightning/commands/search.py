@@ -128,7 +128,7 @@ def _search_one_shot(
     from nas_lightning.callbacks.checkpoint import RunCheckpoint
     from nas_lightning.callbacks.epoch_logs import AlphaLog, GenotypeLog
     from nas_lightning.commands import train
-    from nas_lightning.loggers.scores import ScoreLog
+    from nas_lightning.loggers.search_boards import EpochBoard
     from nas_lightning.training.supernet import SupernetModule
 
     data, stage = parts.data, parts.data.search()
@@ -146,7 +146,7 @@ def _search_one_shot(
         AlphaLog(folder / "alphas.csv"),
         GenotypeLog(folder / "genotypes"),
         RunCheckpoint(folder / "checkpoints"),
-        *([ScoreLog(dashboards)] if dashboards.loggers else []),
+        *([EpochBoard(dashboards)] if dashboards.loggers else []),
     ]
     trainer = train.fit(
         parts, cfg, module, stage, strategy.epochs, folder, "search", callbacks, dashboards

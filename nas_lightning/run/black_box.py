@@ -103,7 +103,7 @@ def _search(
     from nas_lightning.evaluation.pareto import pareto_front
     from nas_lightning.evaluation.trials import chosen_trial, run_trials
     from nas_lightning.files import write_text
-    from nas_lightning.loggers.scores import TrialBoard
+    from nas_lightning.loggers.search_boards import TrialBoard
 
     journal = Journal(folder / "trials.jsonl")
     log, voice = TrialLog(folder / "metrics.csv"), _Voice(strategy.trials, max_samples)

@@ -15,7 +15,7 @@ from plain_context import ONE_SHOT
 from planted_search import EPOCHS, search
 
 from nas_lightning.loggers.guard import Dashboards, Guarded
-from nas_lightning.loggers.scores import ScoreLog
+from nas_lightning.loggers.search_boards import EpochBoard
 from nas_lightning.training.updates import SearchUpdates
 
 
@@ -45,7 +45,7 @@ class Updates:
 def watched_search(name, folder):
     """Searches before a dashboard; returns the finished module and what the dashboard was told."""
     listener = Listener()
-    shown = ScoreLog(Dashboards([Guarded(listener, "listener")]))
+    shown = EpochBoard(Dashboards([Guarded(listener, "listener")]))
     return search(name, folder, [shown]), listener
 
 
