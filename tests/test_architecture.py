@@ -140,7 +140,7 @@ def test_a_module_imports_only_what_its_part_may(path: Path) -> None:
         ("data.module", "import wandb"),
         ("reports.page", "import torch"),
         ("evaluation.full", "from nas_lightning.callbacks.cost_timer import CostTimer"),
-        ("callbacks.logs", "from nas_lightning.evaluation.journal import Journal"),
+        ("callbacks.epoch_logs", "from nas_lightning.evaluation.journal import Journal"),
         ("config.paths", "from nas_lightning.run.parts import Parts"),
         ("run.parts", "from nas_lightning.commands.search import job"),
         ("commands.search", "from nas_lightning.cli.command import run"),
@@ -158,7 +158,7 @@ def test_an_import_against_the_rules_is_found(module: str, line: str) -> None:
         ("core.cost", "import torch.nn.functional as F\nfrom math import prod"),
         ("core.cost", "from nas_lightning.core.choices import Mixture"),
         ("evaluation.full", "from nas_lightning.training.child import ChildModule"),
-        ("loggers.scores", "import wandb\nfrom nas_lightning.reports.drawing import draw"),
+        ("loggers.search_boards", "import wandb\nfrom nas_lightning.reports.drawing import draw"),
         (
             "config.making",
             "from hydra.utils import get_object\nimport nas_lightning.config.help",

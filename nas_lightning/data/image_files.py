@@ -26,6 +26,7 @@ __all__ = [
     "file_images",
     "header",
     "headers",
+    "pixels_of",
 ]
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}

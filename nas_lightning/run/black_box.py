@@ -21,7 +21,7 @@ from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.pareto import pareto_front
 from nas_lightning.evaluation.trials import best_trial, check_fit, chosen_trial, run_trials
 from nas_lightning.files import write_text
-from nas_lightning.loggers.scores import TrialBoard
+from nas_lightning.loggers.search_boards import TrialBoard
 from nas_lightning.run.run import Run
 
 __all__ = ["BlackBoxSearch", "TrialPrinter"]

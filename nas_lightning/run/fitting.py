@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from nas_lightning.callbacks.checkpoint import RunCheckpoint
 from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO, resumable
 from nas_lightning.callbacks.cost_timer import CostTimer
-from nas_lightning.callbacks.logs import MetricsLog
+from nas_lightning.callbacks.epoch_logs import MetricsLog
 from nas_lightning.callbacks.progress import Progress
 from nas_lightning.config.making import make_all
 from nas_lightning.data.view import View

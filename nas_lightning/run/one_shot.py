@@ -4,13 +4,13 @@ from typing import Any
 
 from nas_lightning.callbacks.checkpoint import RunCheckpoint
 from nas_lightning.callbacks.collapse import parameter_free_share
-from nas_lightning.callbacks.logs import AlphaLog, GenotypeLog
+from nas_lightning.callbacks.epoch_logs import AlphaLog, GenotypeLog
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.data.view import View
 from nas_lightning.evaluation.objectives import Accuracy
-from nas_lightning.loggers.scores import ScoreLog
+from nas_lightning.loggers.search_boards import EpochBoard
 from nas_lightning.run.fitting import fit
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.run import Run
@@ -66,7 +66,7 @@ def search_one_shot(run: Run, strategy: OneShotStrategy) -> tuple[Genotype, dict
         AlphaLog(folder / "alphas.csv"),
         GenotypeLog(folder / "genotypes"),
         RunCheckpoint(folder / "checkpoints"),
-        *([ScoreLog(run.loggers)] if run.loggers.loggers else []),
+        *([EpochBoard(run.loggers)] if run.loggers.loggers else []),
     ]
     trainer = fit(run, module, view, strategy.epochs, folder.path, "search", callbacks)
     module.to(trainer.strategy.root_device)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from nas_lightning.callbacks.logs import csv_text
+from nas_lightning.callbacks.epoch_logs import csv_text
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.files import write_text
 from nas_lightning.reports.drawing import describe, draw

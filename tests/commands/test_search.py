@@ -21,7 +21,7 @@ from command import (
 )
 
 from nas_lightning.search_spaces.darts import DartsSpace
-from nas_lightning.training.health import NumberWatch
+from nas_lightning.training.finite_watch import FiniteWatch
 from nas_lightning.zoo.reader import read_genotype
 
 PATH = "discretized_validation_accuracy"
@@ -280,7 +280,7 @@ def test_a_search_that_breaks_down_later_names_the_last_good_checkpoint(
         if epoch == 1:
             raise FloatingPointError("the training loss became nan")
 
-    monkeypatch.setattr(NumberWatch, "check", check)
+    monkeypatch.setattr(FiniteWatch, "check", check)
     with pytest.raises(SystemExit):
         search_into(tmp_path)
     good = tmp_path / "checkpoints" / "last.ckpt"

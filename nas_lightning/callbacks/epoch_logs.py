@@ -1,4 +1,4 @@
-"""The files that tell how a search went: metrics.csv, alphas.csv, genotypes/."""
+"""The files that a training adds to after each epoch: metrics.csv, alphas.csv, genotypes/."""
 
 import csv
 import io
@@ -26,11 +26,7 @@ def csv_text(rows: list[dict[str, Any]]) -> str:
 
 
 class MetricsLog(Callback):
-    """Writes metrics.csv: a row an epoch with every metric that was logged.
-
-    Args:
-        path: the file.
-    """
+    """Writes metrics.csv: a row per epoch with every metric that was logged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -63,15 +59,12 @@ class MetricsLog(Callback):
 class AlphaLog(Callback):
     """Writes alphas.csv: the preference for each option, in long form and full precision.
 
-    Epoch -1 is the start; the others follow after every epoch.
-
-    Args:
-        path: the file.
+    Epoch -1 is the start; one more follows after every epoch.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.size = 0
+        self.size = 0  # bytes
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Cuts off what an interrupted run wrote after its last checkpoint."""
@@ -114,11 +107,7 @@ class AlphaLog(Callback):
 
 
 class GenotypeLog(Callback):
-    """Writes genotypes/epoch=NNN.json: the genotype that the scores give after each epoch.
-
-    Args:
-        folder: the folder "genotypes".
-    """
+    """Writes genotypes/epoch=NNN.json: the genotype that the scores give after each epoch."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,16 +1,11 @@
-"""Files appear whole or not at all, however a run is stopped."""
+"""Checkpoints appear whole or not at all, however a run is stopped."""
 
 import errno
 
 import pytest
 import torch
 
-from nas_lightning.callbacks.checkpoint_io import (
-    AtomicCheckpointIO,
-    best_or_last,
-    resumable,
-    write_text,
-)
+from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO, best_or_last, resumable
 from nas_lightning.files import NoRoomError
 
 
@@ -27,12 +22,6 @@ def killed_after_half(monkeypatch):
         raise Kill
 
     monkeypatch.setattr("nas_lightning.callbacks.checkpoint_io.torch.save", save)
-
-
-def test_a_text_is_written_with_its_folders(tmp_path):
-    write_text(tmp_path / "a" / "b.txt", "gr\u00fcn")
-    assert (tmp_path / "a" / "b.txt").read_text(encoding="utf-8") == "gr\u00fcn"
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.txt"]
 
 
 def test_a_checkpoint_comes_back_with_plain_data_only(tmp_path):
@@ -70,11 +59,6 @@ def test_a_full_disk_is_named_and_leaves_the_old_checkpoint(tmp_path, monkeypatc
         AtomicCheckpointIO().save_checkpoint({}, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_file_that_may_not_be_written_is_no_full_disk(tmp_path):
-    with pytest.raises(IsADirectoryError):
-        write_text(tmp_path, "text")
 
 
 def test_what_a_kill_left_of_a_save_is_overwritten_by_the_next(tmp_path):

@@ -1,17 +1,16 @@
-"""Where a training first met a number that is none."""
+"""Where a training first met NaN or an infinite number."""
 
 import pytest
 import torch
-from search_step import batches, module_of
 
-from nas_lightning.training.health import NumberWatch, check_finite, check_search
+from nas_lightning.training.finite_watch import FiniteWatch, check_finite
 
 NAN, INF = float("nan"), float("inf")
 
 
 def watch_of(**steps):
-    """A watch that has seen these values, one a step and name."""
-    watch = NumberWatch()
+    """A watch that has seen these values, one per step and name."""
+    watch = FiniteWatch()
     watch.start_epoch()
     for values in zip(*steps.values(), strict=True):
         watch.start_step({})
@@ -50,28 +49,4 @@ def test_a_param_that_the_last_step_spoilt_is_named():
     named = {"a": torch.ones(2), "b": torch.tensor([1.0, NAN]), "c": torch.tensor([INF])}
     message = r"^2 of 3 params became infinite or nan in the last step of epoch 4, the first of "
     with pytest.raises(FloatingPointError, match=message + "them b; lower it$"):
-        check_finite("params", named.items(), 4, "lower it")
-
-
-def test_a_search_step_notes_its_images_and_losses_and_names_the_images(monkeypatch):
-    module = module_of()
-    monkeypatch.setattr(type(module), "current_epoch", 3)
-    module.log = lambda *_, **__: None
-    train, (x, y) = batches()
-    for images in (x, x * INF):
-        module.training_step({"train": train, "val": (images, y)}, 0)
-    message = r"^the sum of the validation images became nan in step 1 of epoch 3 .*; look for such"
-    with pytest.raises(FloatingPointError, match=message):
-        check_search(module, module.watch)
-
-
-@pytest.mark.parametrize("which", ["alphas", "params"])
-def test_a_search_whose_last_step_spoilt_something_names_it(which, monkeypatch):
-    module = module_of()
-    monkeypatch.setattr(type(module), "current_epoch", 3)
-    tensor = {"alphas": module.strategy.alpha, "params": module.params["classifier.bias"]}[which]
-    with torch.no_grad():
-        tensor[0] = NAN
-    expected = {"alphas": "alpha; lower strategy.alpha_opt", "params": "bias; lower strategy.par"}
-    with pytest.raises(FloatingPointError, match=rf"last step of epoch 3.*{expected[which]}"):
-        check_search(module, module.watch)
+        check_finite("params", named, 4, "lower it")

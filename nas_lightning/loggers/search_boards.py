@@ -1,4 +1,4 @@
-"""Shows on dashboards what a search prefers: lines, a heat map over time, the genotype."""
+"""What dashboards show of a search after each epoch or trial: lines, a heat map, the genotype."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,15 +18,11 @@ from nas_lightning.reports.records import AlphaCurve
 from nas_lightning.strategies.relaxations import mean_entropy, mean_share
 from nas_lightning.training.supernet import SupernetModule
 
-__all__ = ["ScoreLog", "TrialBoard"]
+__all__ = ["EpochBoard", "TrialBoard"]
 
 
-class ScoreLog(Callback):
-    """Shows a one-shot search from its start and after every epoch.
-
-    Args:
-        dashboards: where it is shown.
-    """
+class EpochBoard(Callback):
+    """Shows a one-shot search at its start and after every epoch."""
 
     def __init__(self, dashboards: Dashboards) -> None:
         self.dashboards = dashboards
@@ -65,11 +61,11 @@ class ScoreLog(Callback):
 
 
 class TrialBoard:
-    """Shows the trials of a black-box search, and what its strategy prefers where it does.
+    """Shows a black-box search after every trial, and what its strategy prefers, if anything.
 
     Args:
-        dashboards: where they are shown.
-        strategy: what proposed them.
+        dashboards: where it is shown.
+        strategy: what proposes the trials.
         shown: number of trials that an interrupted search has shown already.
     """
 
@@ -90,7 +86,7 @@ class TrialBoard:
             self._show_scores(scores, {"trial": trials[-1].number})
 
     def _show_scores(self, scores: Mixture, moment: Mapping[str, int]) -> None:
-        """Shows the strategy's preferences, with what a one-shot search logs of them."""
+        """Shows what the strategy prefers, as a one-shot search does."""
         space, weights = self.strategy.space, scores.weights.detach()
         allowed = torch.zeros_like(weights, dtype=torch.bool)
         for row, options in zip(allowed, scores.support, strict=True):
@@ -116,7 +112,7 @@ class TrialBoard:
 
 
 class _History:
-    """The weights of every option so far, by the numbers of choice and option."""
+    """The weights of every option so far, by the indices of choice and option."""
 
     def __init__(self) -> None:
         self.points: dict[tuple[int, int], list[tuple[float, float]]] = {}
@@ -134,17 +130,17 @@ class _History:
         return [[*key, [list(point) for point in points]] for key, points in self.points.items()]
 
     def restore(self, rows: list[list[Any]]) -> None:
-        """Takes back what `as_rows` gave."""
+        """Restores what `as_rows` returned."""
         self.points = {(c, o): [(x, y) for x, y in points] for c, o, points in rows}
 
     def curves(self, space: SearchSpace) -> tuple[AlphaCurve, ...]:
         """Returns the curves under the names of a space."""
-        found = []
-        for (choice, option), points in sorted(self.points.items()):
-            named = space.choices[choice]
-            name = named.options[option]
-            found.append(AlphaCurve(named.group, named.name, name, tuple(points)))
-        return tuple(found)
+        curves = []
+        for (index, option), points in sorted(self.points.items()):
+            choice = space.choices[index]
+            name = choice.options[option]
+            curves.append(AlphaCurve(choice.group, choice.name, name, tuple(points)))
+        return tuple(curves)
 
 
 def show_scores(
@@ -154,7 +150,7 @@ def show_scores(
     scores: Mixture,
     moment: Mapping[str, int],
 ) -> None:
-    """Shows the weights of all options as numbers, and all that came before as a heat map."""
+    """Shows the weights of all options as numbers, and their history as a heat map."""
     (number,) = moment.values()
     values = {}
     for index, option, weight in history.add(scores, number + 1.0):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from listener import Listener
 
-from nas_lightning.callbacks.logs import AlphaLog, GenotypeLog, MetricsLog, csv_text
+from nas_lightning.callbacks.epoch_logs import AlphaLog, GenotypeLog, MetricsLog, csv_text
 
 HEADER = "epoch,group,choice,option,weight"
 CHOICES, OPTIONS = 4, 8  # two cells of one node: two edges each

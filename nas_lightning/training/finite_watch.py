@@ -1,14 +1,13 @@
-"""Finds out where a training first met a number that is none."""
+"""Finds out where a training first met NaN or an infinite number."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from nas_lightning.training.agreement import check_agreement
+from nas_lightning.core.strategy import OneShotStrategy
 
-__all__ = ["DATA_CURE", "IMAGES", "LOSSES", "NumberWatch", "check_finite", "check_search"]
+__all__ = ["DATA_CURE", "IMAGES", "LOSSES", "FiniteWatch", "check_finite", "check_search"]
 
 IMAGES = {"train": "the sum of the training images", "val": "the sum of the validation images"}
 LOSSES = {
@@ -21,8 +20,8 @@ DATA_CURE = "look for such values in the data"
 Noted = tuple[Tensor, Tensor, Tensor]  # first bad step, the value there, the last good value
 
 
-class NumberWatch:
-    """Notes an epoch's losses; which was the first bad one is asked at the epoch's end.
+class FiniteWatch:
+    """Notes an epoch's losses, to tell at its end which was the first bad one.
 
     The notes stay on the device, so that no step waits for it.
     """
@@ -37,7 +36,7 @@ class NumberWatch:
         self._step = -1
 
     def start_step(self, images: Mapping[str, Tensor]) -> None:
-        """Counts a step, and notes the sums of its images by their names."""
+        """Counts a step, and notes the sums of its images by name."""
         self._step += 1
         for name, batch in images.items():
             self.note(name, batch.sum())
@@ -61,8 +60,8 @@ class NumberWatch:
 
         Args:
             epoch: the epoch that ends.
-            cures: by name of what was noted, in the order in which a step comes to them, what to
-                do about it.
+            cures: what to do about it, by the name of what was noted, in the order in which a
+                step comes to them.
 
         Raises:
             FloatingPointError: a value was infinite or NaN.
@@ -79,19 +78,18 @@ class NumberWatch:
         )
 
 
-def check_finite(what: str, named: Iterable[tuple[str, Tensor]], epoch: int, cure: str) -> None:
-    """Stops a training whose last step left something that is no number.
+def check_finite(what: str, tensors: Mapping[str, Tensor], epoch: int, cure: str) -> None:
+    """Stops a training whose last step left NaN or an infinite number.
 
     Args:
-        what: what is looked at, e.g. "params".
-        named: tensors and their names.
+        what: what is checked, e.g. "params".
+        tensors: tensors by name.
         epoch: the epoch that ends.
         cure: what to do about it.
 
     Raises:
         FloatingPointError: a tensor is not finite.
     """
-    tensors = dict(named)
     if not tensors:
         return
     largest = torch.stack([t.detach().abs().amax().float() for t in tensors.values()]).tolist()
@@ -103,29 +101,27 @@ def check_finite(what: str, named: Iterable[tuple[str, Tensor]], epoch: int, cur
         )
 
 
-def check_search(module: Any, watch: NumberWatch) -> None:
-    """Stops a search where numbers are none, or its processes differ, at an epoch's end.
+def check_search(
+    watch: FiniteWatch, strategy: OneShotStrategy, params: Mapping[str, Tensor], epoch: int
+) -> None:
+    """Stops a search that met NaN or an infinite number in an epoch.
 
     Args:
-        module: the SupernetModule.
         watch: what was noted of the epoch's steps.
+        strategy: the strategy.
+        params: the supernet's params by name.
+        epoch: the epoch that ends.
 
     Raises:
-        FloatingPointError: a loss, a param or an alpha is infinite or NaN.
-        ArithmeticError: the processes do not hold the same search.
+        FloatingPointError: an input, a loss, a param or an alpha is not finite.
     """
-    strategy, epoch = module.strategy, module.current_epoch
-    rates = {"params": strategy.params_optimizer.lr, "alpha": strategy.alpha_optimizer.lr}
-    params, alphas = (
-        f"strategy.{name}_optimizer.lr ({'null' if lr is None else lr})"
-        for name, lr in rates.items()
-    )
-    watch.check(
-        epoch,
-        dict.fromkeys(IMAGES.values(), DATA_CURE)
-        | dict.fromkeys(LOSSES.values(), f"lower {params} or {alphas}")
-        | {LOSSES["params"]: f"lower {params}"},
-    )
-    check_finite("params", module.params.items(), epoch, f"lower {params}")
-    check_finite("strategy's parameters", strategy.named_parameters(), epoch, f"lower {alphas}")
-    check_agreement(module)
+    settings = strategy.params_optimizer, strategy.alpha_optimizer
+    rates = ["null" if each.lr is None else each.lr for each in settings]
+    lower_params = f"lower strategy.params_optimizer.lr ({rates[0]})"
+    alphas = f"strategy.alpha_optimizer.lr ({rates[1]})"
+    cures = dict.fromkeys(IMAGES.values(), DATA_CURE)
+    cures |= dict.fromkeys(LOSSES.values(), f"{lower_params} or {alphas}")
+    watch.check(epoch, cures | {LOSSES["params"]: lower_params})
+    check_finite("params", params, epoch, lower_params)
+    own = dict(strategy.named_parameters())
+    check_finite("strategy's parameters", own, epoch, f"lower {alphas}")

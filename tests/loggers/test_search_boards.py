@@ -9,7 +9,7 @@ from listener import Listener
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.strategy import Trial
 from nas_lightning.loggers.guard import Dashboards, Guarded
-from nas_lightning.loggers.scores import ScoreLog, TrialBoard
+from nas_lightning.loggers.search_boards import EpochBoard, TrialBoard
 from nas_lightning.strategies.random_search import RandomSearch
 
 NONE = "alpha/normal/node_2/normal/edge_0_2/none"
@@ -57,7 +57,7 @@ def pictures(listener):
 def test_a_search_is_shown_from_its_start_in_the_weights_of_its_scores(
     searching, module, dashboards, listener
 ):
-    ScoreLog(dashboards).on_train_start(searching, module)
+    EpochBoard(dashboards).on_train_start(searching, module)
     assert lines(listener)[NONE, -1] == module.strategy.scores().weights[0, 0].item()
     assert lines(listener)["search/alpha_lr", -1] == 3e-4
     assert pictures(listener) == [("search/alphas", -1), ("search/genotype", -1)]
@@ -65,13 +65,13 @@ def test_a_search_is_shown_from_its_start_in_the_weights_of_its_scores(
 
 def test_options_that_are_not_allowed_are_not_shown(searching, module, dashboards, listener):
     module.strategy.allowed[0, 0] = False
-    ScoreLog(dashboards).on_train_start(searching, module)
+    EpochBoard(dashboards).on_train_start(searching, module)
     assert (NONE, -1) not in lines(listener)
     assert (POOL, -1) in lines(listener)
 
 
 def test_a_genotype_is_drawn_when_it_changes(searching, module, dashboards, listener):
-    log = ScoreLog(dashboards)
+    log = EpochBoard(dashboards)
     for epoch in range(3):
         searching.current_epoch = epoch
         if epoch == 2:
@@ -87,7 +87,7 @@ def test_a_genotype_is_drawn_when_it_changes(searching, module, dashboards, list
 
 
 def test_a_resumed_search_goes_on_with_its_heat_map(searching, module, dashboards, listener):
-    log, resumed = ScoreLog(dashboards), ScoreLog(dashboards)
+    log, resumed = EpochBoard(dashboards), EpochBoard(dashboards)
     log.on_train_start(searching, module)
     log.on_train_epoch_end(searching, module)
     resumed.load_state_dict(log.state_dict())
@@ -97,7 +97,7 @@ def test_a_resumed_search_goes_on_with_its_heat_map(searching, module, dashboard
 
 
 def test_nothing_is_worked_out_for_dashboards_that_failed(searching, module):
-    log = ScoreLog(Dashboards([Guarded(Listener("metrics"), "x")]))
+    log = EpochBoard(Dashboards([Guarded(Listener("metrics"), "x")]))
     log.on_train_epoch_end(searching, module)
     before = log.state_dict()
     log.on_train_epoch_end(searching, module)
