@@ -53,7 +53,7 @@ class ChainSpace(SearchSpace):
         widths: Sequence[int] = (1, 3, 5, 7),
         filters: Sequence[int] = (24, 36, 48, 64),
         strides: Sequence[int] = (1,),
-        scale: Scale = Scale(channels=4),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=4),
     ) -> None:
         for name, sizes in (("heights", heights), ("widths", widths)):
             _check(name, sizes)

@@ -61,7 +61,7 @@ class CustomSpace(SearchSpace):
         self,
         network: Callable[..., nn.Module],
         name: str = "custom",
-        scale: Scale = Scale(),  # noqa: B008 - immutable
+        scale: Scale = Scale(),
     ) -> None:
         self.network = network
         self.has_cells = "cells" in inspect.signature(network).parameters

@@ -70,7 +70,7 @@ class DartsSpace(SearchSpace):
         ops: Sequence[str] = DARTS_OPS,
         edge_ops: dict[str, list[str]] | None = None,
         min_edges: int = 2,
-        scale: Scale = Scale(channels=8, cells=4),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=8, cells=4),
     ) -> None:
         if nodes < 1:
             raise ValueError(f"nodes ({nodes}) must be at least 1; the paper has 4")

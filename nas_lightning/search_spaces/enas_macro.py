@@ -56,7 +56,7 @@ class EnasMacroSpace(SearchSpace):
         self,
         layers: int = 12,
         ops: Sequence[str] = MACRO_OPS,
-        scale: Scale = Scale(channels=8),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=8),
     ) -> None:
         if layers < 3:
             raise ValueError(f"layers ({layers}) must be at least 3: one a third; use e.g. 12")

@@ -52,7 +52,7 @@ class EnasMicroSpace(BlockSpace):
         self,
         blocks: int = 5,
         ops: Sequence[str] = ENAS_OPS,
-        scale: Scale = Scale(channels=8, cells=4),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=8, cells=4),
     ) -> None:
         super().__init__("enas_micro", blocks, ops, ("add",), scale)
 

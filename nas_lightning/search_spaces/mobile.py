@@ -83,7 +83,7 @@ class MobileSpace(SearchSpace):
         kernels: Sequence[int] = (3, 5, 7),
         expansions: Sequence[int] = (3, 6),
         depths: Sequence[int] = (4, 4, 4, 4, 4, 1),
-        scale: Scale = Scale(channels=8),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=8),
     ) -> None:
         _check(kernels, expansions, depths)
         self.kernels, self.expansions = tuple(kernels), tuple(expansions)

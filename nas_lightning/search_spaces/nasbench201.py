@@ -47,7 +47,7 @@ class NasBench201Space(SearchSpace):
 
     def __init__(
         self,
-        scale: Scale = Scale(channels=8, cells=5),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=8, cells=5),
     ) -> None:
         choices = [Choice(_name(*edge), NASBENCH201_OPS, "op", f"node_{edge[1]}") for edge in EDGES]
         super().__init__("nasbench201", scale, choices)

@@ -68,7 +68,7 @@ class NasnetSpace(BlockSpace):
         ops: Sequence[str] = NASNET_OPS,
         combines: Sequence[str] = ("add", "concat"),
         output: str = "unread",
-        scale: Scale = Scale(channels=8, cells=3),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=8, cells=3),
     ) -> None:
         super().__init__("nasnet", blocks, ops, combines, scale, output)
 

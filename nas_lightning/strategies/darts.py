@@ -47,8 +47,8 @@ class Darts(AlphaStrategy):
         epochs: int = 6,
         order: str = "first",
         radius: float = 0.01,
-        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
-        alpha_optimizer: Adam = Adam(lr=None),  # noqa: B008 - immutable
+        params_optimizer: Sgd = Sgd(),
+        alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         if order not in ORDERS:

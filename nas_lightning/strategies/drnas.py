@@ -59,8 +59,8 @@ class DrNas(AlphaStrategy):
         kept: Sequence[float] = (1.0, 0.5),
         warmup: float = 0.4,
         kl: float = 0.0,
-        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
-        alpha_optimizer: Adam = Adam(lr=None),  # noqa: B008 - immutable
+        params_optimizer: Sgd = Sgd(),
+        alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         if not partial or len(partial) != len(kept):

@@ -91,8 +91,8 @@ class Enas(OneShotStrategy):
         skip_target: float = 0.4,
         skip_weight: float = 0.8,
         samples: int = 50,
-        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
-        alpha_optimizer: Adam = Adam(0.0035, (0.0, 0.999), 0.0, 1e-3),  # noqa: B008 - immutable
+        params_optimizer: Sgd = Sgd(),
+        alpha_optimizer: Adam = Adam(0.0035, (0.0, 0.999), 0.0, 1e-3),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         if min(steps, aggregate, samples) < 1:

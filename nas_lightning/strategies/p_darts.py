@@ -71,8 +71,8 @@ class PDarts(AlphaStrategy):
         dropout: Sequence[float] = (0.0, 0.4, 0.7),
         warmup: float = 0.4,
         max_skips: int = 2,
-        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
-        alpha_optimizer: Adam = Adam(lr=None),  # noqa: B008 - immutable
+        params_optimizer: Sgd = Sgd(),
+        alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         if not growth or not len(growth) == len(kept) == len(dropout):

@@ -48,8 +48,8 @@ class PcDarts(AlphaStrategy):
         epochs: int = 6,
         partial: int = 4,
         warmup: float = 0.3,
-        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
-        alpha_optimizer: Adam = Adam(lr=None),  # noqa: B008 - immutable
+        params_optimizer: Sgd = Sgd(),
+        alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         if not 0 <= warmup < 1:

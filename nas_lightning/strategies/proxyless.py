@@ -49,8 +49,8 @@ class Proxyless(AlphaStrategy):
         epochs: int = 6,
         warmup: float = 0.25,
         interval: int = 1,
-        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
-        alpha_optimizer: Adam = Adam(None, (0.0, 0.999), 0.0),  # noqa: B008 - immutable
+        params_optimizer: Sgd = Sgd(),
+        alpha_optimizer: Adam = Adam(None, (0.0, 0.999), 0.0),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         if not 0 <= warmup < 1 or interval < 1:

@@ -55,7 +55,7 @@ class RandomSharing(OneShotStrategy):
         generations: int = 0,
         statistics: str = "batch",
         recalibration: int = 4,
-        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
+        params_optimizer: Sgd = Sgd(),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, Adam())
         if samples < 1 or generations < 0 or recalibration < 1:

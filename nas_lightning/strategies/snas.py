@@ -47,8 +47,8 @@ class Snas(AlphaStrategy):
         tau_end: float = 0.1,
         cost_weight: float = 0.0,
         cost: str = "parameters",
-        params_optimizer: Sgd = Sgd(),  # noqa: B008 - immutable
-        alpha_optimizer: Adam = Adam(lr=None),  # noqa: B008 - immutable
+        params_optimizer: Sgd = Sgd(),
+        alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         if not (tau_start > 0 and tau_end > 0):

@@ -71,7 +71,7 @@ class ChildRecipe:
     auxiliary_weight: float = 0.4
     cutout: int = 0
     validation_share: float = 0.0
-    scale: Scale = Scale(channels=16, cells=5, flavour="child")  # noqa: RUF009 - immutable
+    scale: Scale = Scale(channels=16, cells=5, flavour="child")
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
