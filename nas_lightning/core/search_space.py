@@ -28,6 +28,7 @@ class SearchSpace(ABC):
         decisions: what a genotype has to decide; None takes one a choice.
 
     Attributes:
+        rows: row of the mixture's table by name of a choice.
         has_partial_channels: whether its networks take notice of `Scale.partial`.
         has_edges: whether the choices of one group are edges, summed in one node.
         has_cells: whether its networks have `Scale.cells` cells; else their depth is their own.
@@ -45,6 +46,7 @@ class SearchSpace(ABC):
         decisions: Sequence[Decision] | None = None,
     ) -> None:
         self.name, self.scale, self.choices = name, scale, tuple(choices)
+        self.rows = {choice.name: row for row, choice in enumerate(self.choices)}
         if decisions is None:
             decisions = [Decision(c.name, c.options, c.kind) for c in choices]
         self.decisions = tuple(decisions)

@@ -27,7 +27,8 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.operations import Operation, Skip, relu_conv_norm
-from nas_lightning.search_spaces.blocks import KINDS, BlockSpace
+from nas_lightning.search_spaces.blocks import BlockSpace
+from nas_lightning.search_spaces.cell_space import KINDS
 
 __all__ = ["ENAS_OPS", "EnasMicroSpace"]
 
@@ -45,7 +46,12 @@ class EnasMicroSpace(BlockSpace):
             reductions among them.
 
     Raises:
-        ValueError: a value is out of its range, or an operation is unknown.
+        ValueError: a value is out of range, or an operation is unknown.
+
+    >>> from random import Random
+    >>> space = EnasMicroSpace(blocks=2)
+    >>> space.write_text(space.sample(Random(0)))
+    '1 1 1 2 1 2 2 0 | 0 3 1 3 0 1 2 3'
     """
 
     def __init__(
@@ -80,9 +86,8 @@ class EnasMicroSpace(BlockSpace):
         """Returns the arcs that `read_text` reads."""
         chosen, arcs = self.validate(genotype).mapping, list[str]()
         for kind in KINDS:
-            blocks = [self.halves(chosen, f"{kind}/block_{n + 2}") for n in range(self.blocks)]
-            numbers = [(s, self.ops.index(op)) for halves in blocks for s, op in halves]
-            arcs.append(" ".join(f"{source} {op}" for source, op in numbers))
+            halves = [half for block in self.halves(chosen, kind).values() for half in block]
+            arcs.append(" ".join(f"{source} {self.ops.index(op)}" for source, op in halves))
         return " | ".join(arcs)
 
     def published_scale(self) -> Scale:
@@ -96,11 +101,8 @@ class EnasMicroSpace(BlockSpace):
                 f"the {kind} arc of {self.blocks} nodes has {wanted} numbers, got "
                 f"{len(words)} words: {' '.join(words)[:60]}"
             )
-        numbers, chosen = [int(word[:9]) for word in words], dict[str, str]()
+        numbers = [int(word[:9]) for word in words]
         if (largest := max(numbers[1::2])) >= len(self.ops):
             raise ValueError(f"operation {largest} of the {kind} arc must be below {len(self.ops)}")
-        for index in range(self.blocks):
-            x, x_op, y, y_op = numbers[NUMBERS_PER_NODE * index :][:NUMBERS_PER_NODE]
-            halves = [(x, self.ops[x_op]), (y, self.ops[y_op])]
-            chosen |= self.block(kind, index + 2, halves)
-        return chosen
+        halves = zip(numbers[::2], (self.ops[number] for number in numbers[1::2]), strict=True)
+        return self.cell(kind, list(halves))
