@@ -105,8 +105,14 @@ class SearchSpace(ABC):
         """
         raise ValueError(f"search space '{self.name}' has no text notation; give a JSON file")
 
-    def write_text(self, genotype: Genotype) -> str | None:
-        """Returns the text that `read_text` reads; a hook, None where there is no notation."""
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str | None:
+        """Returns the text that `read_text` reads; a hook, None where there is no notation.
+
+        Args:
+            genotype: a genotype of this space.
+            scores: preference per option, higher is better, for a notation that writes the
+                stronger of two edges first; None where it is not known.
+        """
         return None
 
     def published_scale(self) -> Scale:

@@ -17,7 +17,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.cell import Cell
+from nas_lightning.networks.cell import Cell, branch_weights
 from nas_lightning.networks.cell_network import CellNetwork
 from nas_lightning.networks.operations import OPERATIONS, Operation
 from nas_lightning.search_spaces.cell_space import (
@@ -160,13 +160,25 @@ class DartsSpace(CellSpace):
                 chosen |= {_edge(kind, source, node): op for source, op in inputs.items()}
         return self.genotype(chosen)
 
-    def write_text(self, genotype: Genotype) -> str | None:
-        """Returns the text that `read_text` reads; None where a node has fewer than two edges."""
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str | None:
+        """Returns the text that `read_text` reads; None where a node has fewer than two edges.
+
+        The official code writes the stronger edge of a node first. A genotype, whose edges have
+        no order, does not tell which one that is; scores do.
+
+        Args:
+            genotype: a genotype of this space.
+            scores: what it was derived from (see `discretize`); without them the edge of the
+                lower input comes first.
+        """
         cells = {}
         for kind, branches in self.chosen_branches(genotype).items():
             if len(branches) < EDGES_PER_NODE * self.nodes:
                 return None
-            edges = tuple((branch.op, branch.source) for branch in branches)
+            weights = {} if scores is None else branch_weights(branches, scores.detach())
+            strength = {branch: float(weights.get(branch.key, -inf)) for branch in branches}
+            ordered = sorted(branches, key=lambda branch: (branch.target, -strength[branch]))
+            edges = tuple((branch.op, branch.source) for branch in ordered)
             cells[FIELDS[kind]] = CellText(edges, tuple(self._nodes))
         return write_darts_text(cells)
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from nas_lightning.core.choices import NO, YES, Choice
+from nas_lightning.core.choices import NO, YES, Choice, Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
@@ -145,7 +145,7 @@ class EnasMacroSpace(SearchSpace):
                 chosen[name] = _pick((NO, YES), next(numbers), name)
         return self.genotype(chosen)
 
-    def write_text(self, genotype: Genotype) -> str:
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str:
         """Returns a genotype in ENAS's notation, layers parted by "/"."""
         chosen, lines = self.validate(genotype).mapping, list[str]()
         for layer in range(1, self.layers + 1):

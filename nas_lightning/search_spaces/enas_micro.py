@@ -23,6 +23,7 @@ are not those of the cell in the official script: with its auxiliary head that h
 
 from collections.abc import Sequence
 
+from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
@@ -82,7 +83,7 @@ class EnasMicroSpace(BlockSpace):
             chosen |= self._read_arc(kind, arc.split())
         return self.genotype(chosen)
 
-    def write_text(self, genotype: Genotype) -> str:
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str:
         """Returns the arcs that `read_text` reads."""
         chosen, arcs = self.validate(genotype).mapping, list[str]()
         for kind in KINDS:

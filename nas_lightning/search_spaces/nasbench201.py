@@ -97,7 +97,7 @@ class NasBench201Space(CellSpace):
         names = [_name(*edge) for edge in EDGES]
         return self.genotype(dict(zip(names, match.groups(), strict=True)))
 
-    def write_text(self, genotype: Genotype) -> str:
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str:
         """Returns the text that `read_text` reads."""
         parts: dict[int, str] = {}
         for (source, target), op in zip(EDGES, self._ops(genotype), strict=True):

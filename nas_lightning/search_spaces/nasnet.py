@@ -21,6 +21,7 @@ first input, the stem, at the stem's width (18,304). DARTS's transcription, ours
 
 from collections.abc import Sequence
 
+from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.blocks import BlockSpace
@@ -90,7 +91,7 @@ class NasnetSpace(BlockSpace):
             chosen |= self._read_cell(kind, cells[field])
         return self.genotype(chosen)
 
-    def write_text(self, genotype: Genotype) -> str | None:
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str | None:
         """Returns the text that `read_text` reads; None where a block concatenates."""
         chosen, cells = self.validate(genotype).mapping, dict[str, CellText]()
         if "concat" in chosen.values() or "add" not in self.combines:
