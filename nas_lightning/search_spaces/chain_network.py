@@ -2,11 +2,11 @@
 
 Source: Zoph & Le, Neural Architecture Search with Reinforcement Learning, 2017
 (arXiv:1611.01578), section 3.3. Source 0 is the image and source i layer i. The convolution of a
-concatenation is the sum of one convolution a source, so that no module's width depends on what
+concatenation is the sum of one convolution per source, so that no module's width depends on what
 is concatenated.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,9 +47,9 @@ class ChainWiring:
     """Which choices of a mixture wire the layers.
 
     Attributes:
-        skips: by layer and source, index of the choice whose second option lets it read it.
+        skips: by layer and source, row of the choice whose second option lets it read it.
         depths: the possible numbers of layers.
-        depth: index of the choice among them; None where there is one.
+        depth: row of the choice among them; None where there is one.
     """
 
     skips: Mapping[tuple[int, int], int]
@@ -57,39 +57,39 @@ class ChainWiring:
     depth: int | None
 
     def present(self, layer: int) -> Factors:
-        """Returns the factors of a layer's presence."""
-        return self._deep(tuple(float(depth >= layer) for depth in self.depths))
+        """Returns the factors whose product is 1 where there is such a layer, else 0."""
+        return self._deep(depth >= layer for depth in self.depths)
 
     def reads(self, layer: int, source: int) -> Factors:
-        """Returns the factors of a layer's reading a source, the image if none other."""
+        """Returns the factors of a layer's reading a source; it reads the image if no other."""
         if source > 0:
             return (Factor(self.skips[layer, source], (0.0, 1.0)),)
         return tuple(Factor(self.skips[layer, other], (1.0, 0.0)) for other in range(1, layer))
 
     def unread(self, layer: int) -> list[Factors]:
         """Returns a product of factors for each depth at which nobody may read a layer."""
-        found = []
+        products = []
         for depth in self.depths:
             if depth >= layer:
-                readers = range(layer + 1, depth + 1)
-                ignored = tuple(Factor(self.skips[i, layer], (1.0, 0.0)) for i in readers)
-                found.append(self._deep(tuple(float(d == depth) for d in self.depths)) + ignored)
-        return found
+                skips = [self.skips[i, layer] for i in range(layer + 1, depth + 1)]
+                ignored = tuple(Factor(skip, (1.0, 0.0)) for skip in skips)
+                products.append(self._deep(other == depth for other in self.depths) + ignored)
+        return products
 
-    def _deep(self, coefficients: tuple[float, ...]) -> Factors:
-        return () if self.depth is None else (Factor(self.depth, coefficients),)
+    def _deep(self, depths: Iterable[bool]) -> Factors:
+        return () if self.depth is None else (Factor(self.depth, tuple(map(float, depths))),)
 
 
 @dataclass(frozen=True)
 class _Maps:
-    """What a source gives: its maps, and the weights of their channels (None: one)."""
+    """The maps of a source, and the weights of their channels (None: one)."""
 
     x: Tensor
     share: Tensor | None = None
 
 
 class _Weights:
-    """What a mixture makes of factors; without a mixture all runs and weighs one."""
+    """The values of factors under a mixture; without a mixture all runs and weighs one."""
 
     def __init__(self, mixture: Mixture | None) -> None:
         self.mixture = mixture
@@ -100,8 +100,7 @@ class _Weights:
         if self.mixture is None:
             return []
         values = [factors_value(product, self.rows, self.mixture.support) for product in products]
-        like = self.mixture.weights
-        return [value.to(like) for value in values if value is not None]
+        return [value.to(self.mixture.weights) for value in values if value is not None]
 
     def let_run(self, products: Sequence[Factors]) -> bool:
         """Returns whether one of some products of factors may run."""
@@ -139,14 +138,16 @@ class ChainNetwork(nn.Module):
         channels = {0: Size((scale.image()[0],))} | {i: layers[i].filters for i in layers}
         self.layers = nn.ModuleDict()
         for i, layer in layers.items():
-            factors = {j: wiring.reads(i, j) for j in sources[i]} if wiring else {}
             inputs = {j: channels[j] for j in sources[i]}
+            factors = {j: wiring.reads(i, j) if wiring else () for j in inputs}
             self.layers[str(i)] = _Layer(layer, inputs, factors, norm)
         read = set[int]() if wiring else {j for i in layers for j in sources[i]}
-        self.heads = nn.ModuleDict()
-        for i in sorted(layers.keys() - read):
-            unread = wiring.unread(i) if wiring else [()]
-            self.heads[str(i)] = _Head(channels[i], scale.outputs(), unread)
+        self.unread = {
+            i: wiring.unread(i) if wiring else [()] for i in sorted(layers.keys() - read)
+        }
+        self.heads = nn.ModuleDict(
+            {str(i): _Head(channels[i], scale.outputs(), self.unread[i]) for i in self.unread}
+        )
         self.bias = nn.Parameter(torch.zeros(scale.outputs()))
 
     def forward(
@@ -163,13 +164,14 @@ class ChainNetwork(nn.Module):
         for i, layer in enumerate(self.layers.values(), start=1):
             if self.wiring is None or weights.let_run([self.wiring.present(i)]):
                 maps[i] = layer(maps, weights, drop_path)
-        logits = self.bias
-        ends = {i: head for i, head in self._heads() if i in maps and weights.let_run(head.unread)}
-        height, width = _largest([maps[i].x for i in ends])
-        for i, head in ends.items():
+        ends = {
+            i: unread for i, unread in self.unread.items() if i in maps and weights.let_run(unread)
+        }
+        logits, (height, width) = self.bias, _largest([maps[i].x for i in ends])
+        for i, unread in ends.items():
             pooled = maps[i].x.sum(dim=(2, 3), keepdim=True) / (height * width)
-            share = weights.times(maps[i].share, head.unread)
-            logits = logits + head(pooled, mixture, share).flatten(1)
+            share = weights.times(maps[i].share, unread)
+            logits = logits + self.heads[str(i)](pooled, mixture, share).flatten(1)
         return logits
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, Factors]]:
@@ -178,11 +180,6 @@ class ChainNetwork(nn.Module):
             for i, layer in self.layers.items():
                 yield layer, self.wiring.present(int(i))
 
-    def _heads(self) -> Iterator[tuple[int, "_Head"]]:
-        for i, head in self.heads.items():
-            assert isinstance(head, _Head)
-            yield int(i), head
-
 
 class _Layer(nn.Module):
     """Convolutions of what it reads, their sum, BatchNorm and ReLU.
@@ -190,7 +187,7 @@ class _Layer(nn.Module):
     Args:
         sizes: its sizes.
         inputs: channels of each source.
-        factors: what weighs each source; {} for a child.
+        factors: what weighs each source.
         norm: flavour of BatchNorm.
     """
 
@@ -202,7 +199,7 @@ class _Layer(nn.Module):
         norm: Norm,
     ) -> None:
         super().__init__()
-        self.sizes, self.factors = sizes, dict(factors)
+        self.sizes, self.factors = sizes, factors
         self.convs = nn.ModuleDict(
             {
                 str(j): ElasticConv(size, sizes.filters, sizes.height, sizes.width, sizes.stride)
@@ -215,11 +212,10 @@ class _Layer(nn.Module):
         self, maps: Mapping[int, _Maps], weights: _Weights, drop_path: DropPath | None
     ) -> _Maps:
         mixture = weights.mixture
-        products = {int(j): [self.factors.get(int(j), ())] for j in self.convs}
-        read = [j for j, product in products.items() if weights.let_run(product)]
+        read = [j for j, product in self.factors.items() if weights.let_run([product])]
         size, terms = _largest([maps[j].x for j in read]), list[Tensor]()
         for j in read:
-            share = weights.times(maps[j].share, products[j])
+            share = weights.times(maps[j].share, [self.factors[j]])
             term = self.convs[str(j)](_padded(maps[j].x, size), mixture, share)
             terms.append(term if drop_path is None or len(read) == 1 else drop_path(term))
         x = F.relu(self.norm(sum(terms[1:], start=terms[0])))
@@ -246,7 +242,7 @@ class _Head(ElasticConv):
 
     def __init__(self, channels: Size, num_outputs: int, unread: Sequence[Factors]) -> None:
         super().__init__(channels, Size((num_outputs,)), Size((1,)))
-        self.unread = list(unread)
+        self.unread = unread
 
     def cost_terms(self, output: Tensor) -> Iterator[Term]:
         """Yields what one run costs (see `core.cost`)."""

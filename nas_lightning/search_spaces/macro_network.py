@@ -1,13 +1,12 @@
 """ENAS's macro networks: a chain of layers into which earlier states skip.
 
-Source: Pham et al., ENAS, 2018 (arXiv:1802.03268), section 2.3, and the official code
-(melodyguan/enas). State 0 is the stem's output and state i layer i's. Layer i works on state
-i - 1, and states before that one may skip in. After each third all states are halved by a
-factorized reduction of their own.
+Source: Pham et al., ENAS, 2018 (arXiv:1802.03268), section 2.3, and the official code; see
+`search_spaces.enas_macro` for states, skips and deliberate differences.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,8 +35,8 @@ class LayerChoices:
     """Where a mixture weighs one layer.
 
     Attributes:
-        op: index of the choice of its operation.
-        skips: by source, index of the choice whose second option lets it skip in.
+        op: row of the choice of its operation.
+        skips: by source, row of the choice whose second option lets it skip in.
     """
 
     op: int
@@ -63,7 +62,7 @@ class MacroNetwork(nn.Module):
     ) -> None:
         super().__init__()
         scale.check_extras("enas_macro")
-        norm, self.choices = Norm.of(scale), choices
+        norm, self.skips, self.choices = Norm.of(scale), skips, choices
         growth = 2 if scale.flavour == "child" else 1
         self.widths = [scale.channels * growth**third for third in range(3)]
         ends = thirds(len(ops))
@@ -72,13 +71,11 @@ class MacroNetwork(nn.Module):
             nn.Conv2d(scale.image()[0], scale.channels, 3, 1, 1, bias=False),
             norm.always_affine(scale.channels),
         )
-        self.layers = nn.ModuleDict(
-            {
-                str(i): _Layer(ops[i], skips[i], self.widths[self.third[i]], norm, i == 1)
-                for i in ops
-            }
-        )
-        self.reductions = nn.ModuleDict(self._reductions(skips, norm))
+        self.layers = nn.ModuleDict()
+        for i in ops:
+            own, channels = choices[i] if choices else None, self.widths[self.third[i]]
+            self.layers[str(i)] = _Layer(i, ops[i], skips[i], own, channels, norm)
+        self.reductions = nn.ModuleDict(self._reductions(norm))
         self.classifier = nn.Linear(self.widths[-1], scale.outputs())
 
     def forward(
@@ -91,111 +88,106 @@ class MacroNetwork(nn.Module):
             mixture: the mixing weights of a supernet; None for a child.
             drop_path: drops operations of a child while it trains.
         """
-        known = {(0, 0): State(self.stem(x))}
-        for layer, module in enumerate(self.layers.values(), start=1):
-            third = self.third[layer]
-            ops, skips = self._weights(layer, mixture)
-            before = self._read(layer - 1, third, known)
-            read = {s: (self._read(s, third, known), weight) for s, weight in skips.items()}
-            known[layer, third] = State(module(before, ops, read, drop_path))
-        logits: Tensor = self.classifier(known[layer, third].x.mean(dim=(2, 3)))
+        states = {(0, 0): State(self.stem(x))}
+        for i, layer in enumerate(self.layers.values(), start=1):
+            third, sources = self.third[i], [i - 1, *self._running_skips(i, mixture)]
+            read = {source: self._read(source, third, states) for source in sources}
+            states[i, third] = State(layer(read, mixture, drop_path))
+        logits: Tensor = self.classifier(states[i, third].x.mean(dim=(2, 3)))
         return logits
 
-    def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
-        """Yields operations and skips with what weighs them (see `core.cost`)."""
-        for layer, module in enumerate(self.layers.values(), start=1):
-            if self.choices is None:
-                return
-            assert isinstance(module, _Layer)
-            choices = self.choices[layer]
-            for name, op in module.ops.items():
-                yield op, (Factor.taking(choices.op, list(module.ops), name),)
-            for source, conv in module.skips.items():
-                yield conv, (Factor(choices.skips[int(source)], (0.0, 1.0)),)
-
-    def _weights(
-        self, layer: int, mixture: Mixture | None
-    ) -> tuple[dict[str, Tensor | None], dict[int, Tensor | None]]:
-        """Returns by name the operations that run and by source the skips, with their weights."""
-        module = self.layers[str(layer)]
-        assert isinstance(module, _Layer)
+    def _running_skips(self, layer: int, mixture: Mixture | None) -> list[int]:
+        """Returns the states that skip into a layer."""
         if self.choices is None or mixture is None:
-            return dict.fromkeys(module.ops), {int(source): None for source in module.skips}
-        choices, names = self.choices[layer], list(module.ops)
-        weights, support = mixture.weights, mixture.support
-        return (
-            {names[k]: weights[choices.op, k] for k in support[choices.op]},
-            {s: weights[c, 1] for s, c in choices.skips.items() if 1 in support[c]},
-        )
+            return list(self.skips[layer])
+        rows = self.choices[layer].skips
+        return [source for source in self.skips[layer] if 1 in mixture.support[rows[source]]]
 
-    def _read(self, state: int, third: int, known: dict[tuple[int, int], State]) -> State:
-        """Returns a state as a later third sees it, reduced once a third."""
-        if (state, third) not in known:
-            before = self._read(state, third - 1, known)
-            known[state, third] = State(self.reductions[f"{third}_of_{state}"](before))
-        return known[state, third]
+    def _read(self, state: int, third: int, states: dict[tuple[int, int], State]) -> State:
+        """Returns a state as a later third sees it, reduced once per third."""
+        if (state, third) not in states:
+            before = self._read(state, third - 1, states)
+            states[state, third] = State(self.reductions[f"{third}_of_{state}"](before))
+        return states[state, third]
 
-    def _reductions(self, skips: Mapping[int, Sequence[int]], norm: Norm) -> dict[str, nn.Module]:
-        """Builds the reductions that somebody reads, or may read."""
-        found: dict[str, nn.Module] = {}
-        for third in (1, 2):
-            for state in range(len(skips)):
-                later = [i for i in skips if self.third[i] >= third]
-                readers = [i for i in later if state in skips[i]]
-                is_input = state + 1 in later
-                if self.third[state] < third and (readers or is_input):
-                    unread = None
-                    if self.choices is not None and not is_input:
-                        skips_in = [self.choices[i].skips[state] for i in readers]
-                        unread = tuple(Factor(choice, (1.0, 0.0)) for choice in skips_in)
-                    widths = self.widths[third - 1], self.widths[third]
-                    found[f"{third}_of_{state}"] = _Reduction(*widths, norm, unread)
-        return found
+    def _reductions(self, norm: Norm) -> dict[str, nn.Module]:
+        """Builds the reductions that a layer reads, or may read."""
+        reductions: dict[str, nn.Module] = {}
+        for third, state in product((1, 2), range(len(self.skips))):
+            later = [i for i in self.skips if self.third[i] >= third]
+            readers = [i for i in later if state in self.skips[i]]
+            is_input = state + 1 in later
+            if self.third[state] < third and (readers or is_input):
+                unread = None
+                if self.choices is not None and not is_input:
+                    rows = [self.choices[i].skips[state] for i in readers]
+                    unread = tuple(Factor(row, (1.0, 0.0)) for row in rows)
+                widths = self.widths[third - 1], self.widths[third]
+                reductions[f"{third}_of_{state}"] = _Reduction(*widths, norm, unread)
+        return reductions
 
 
 class _Layer(nn.Module):
     """Operations on the state before, whose mixture is joined with what skips in.
 
-    The convolution of a concatenation is the sum of one convolution a source. The first layer
+    The convolution of a concatenation is the sum of one convolution per source. The first layer
     joins nothing, as in the official code.
     """
 
     def __init__(
-        self, ops: Sequence[str], skips: Sequence[int], channels: int, norm: Norm, is_first: bool
+        self,
+        number: int,
+        ops: Sequence[str],
+        skips: Sequence[int],
+        choices: LayerChoices | None,
+        channels: int,
+        norm: Norm,
     ) -> None:
         super().__init__()
+        self.number, self.choices = number, choices
         self.ops = nn.ModuleDict({op: _operation(op, channels, norm) for op in ops})
         self.skips = nn.ModuleDict({str(source): _point(channels) for source in skips})
-        self.is_first = is_first
-        if not is_first:
+        if number > 1:
             self.own, self.norm = _point(channels), norm(channels)
 
     def forward(
-        self,
-        before: State,
-        ops: Mapping[str, Tensor | None],
-        skips: Mapping[int, tuple[State, Tensor | None]],
-        drop_path: DropPath | None,
+        self, read: Mapping[int, State], mixture: Mixture | None, drop_path: DropPath | None
     ) -> Tensor:
         """Returns the layer's state (N, C, H, W).
 
         Args:
-            before: the state before.
-            ops: by name, what runs and its weight.
-            skips: by source, the state that skips in and its weight.
+            read: by number, the state before and those that skip in.
+            mixture: the mixing weights of a supernet; None for a child.
             drop_path: drops operations' outputs.
         """
-        outs = [self.ops[op](before) for op in ops]
-        outs = outs if drop_path is None else [drop_path(out) for out in outs]
-        out = _mixed(list(ops.values()), outs)
-        if self.is_first:
+        ops, skips = (
+            list(self.ops.values()),
+            [source for source in read if source < self.number - 1],
+        )
+        op_weights = skip_weights = None
+        if mixture is not None and self.choices is not None:
+            running, rows = mixture.support[self.choices.op], self.choices.skips
+            ops = [ops[option] for option in running]
+            op_weights = [mixture.weights[self.choices.op, option] for option in running]
+            skip_weights = [mixture.weights[rows[source], 1] for source in skips]
+        outs = [op(read[self.number - 1]) for op in ops]
+        out = _sum(outs if drop_path is None else list(map(drop_path, outs)), op_weights)
+        if self.number == 1:
             return out
-        terms = [self.skips[str(source)](state.relu()) for source, (state, _) in skips.items()]
-        own = self.own(F.relu(out))
-        if terms:
-            own = own + _mixed([weight for _, weight in skips.values()], terms)
-        joined: Tensor = self.norm(own)
-        return joined
+        joined = self.own(F.relu(out))
+        if skips:
+            terms = [self.skips[str(source)](read[source].relu()) for source in skips]
+            joined = joined + _sum(terms, skip_weights)
+        normed: Tensor = self.norm(joined)
+        return normed
+
+    def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
+        """Yields operations and skips with what weighs them (see `core.cost`)."""
+        if self.choices is not None:
+            for name, op in self.ops.items():
+                yield op, (Factor.taking(self.choices.op, list(self.ops), name),)
+            for source, conv in self.skips.items():
+                yield conv, (Factor(self.choices.skips[int(source)], (0.0, 1.0)),)
 
 
 class _ConvPool(Operation):
@@ -218,8 +210,8 @@ class _Reduction(FactorizedReduction):
         channels_in: channels in.
         channels_out: channels out.
         norm: flavour of BatchNorm.
-        unread: factors whose product is the share in which nobody reads it; None where
-            somebody always does.
+        unread: factors whose product is the share in which nobody reads it; None where a layer
+            always does.
     """
 
     def __init__(
@@ -235,6 +227,11 @@ class _Reduction(FactorizedReduction):
         yield Term((params, adds), ())
         if self.unread is not None:
             yield Term((-params, -adds), self.unread)
+
+
+def thirds(layers: int) -> tuple[int, int]:
+    """Returns the last layers of the first and of the second third."""
+    return layers // 3, 2 * (layers // 3)
 
 
 def _operation(name: str, channels: int, norm: Norm) -> Operation:
@@ -256,12 +253,6 @@ def _point(channels: int) -> nn.Conv2d:
     return _conv(channels, 1)
 
 
-def _mixed(weights: Sequence[Tensor | None], terms: Sequence[Tensor]) -> Tensor:
-    """Returns the weighted sum of terms, or the sum where a child has no weights."""
-    present = [weight for weight in weights if weight is not None]
-    return weighted_sum(present, terms) if present else sum(terms[1:], start=terms[0])
-
-
-def thirds(layers: int) -> tuple[int, int]:
-    """Returns the last layers of the first and of the second third."""
-    return layers // 3, 2 * (layers // 3)
+def _sum(terms: Sequence[Tensor], weights: Sequence[Tensor] | None) -> Tensor:
+    """Returns the sum of terms, weighted unless there are no weights."""
+    return sum(terms[1:], start=terms[0]) if weights is None else weighted_sum(weights, terms)

@@ -164,7 +164,10 @@ def test_a_genotype_whose_nodes_lack_an_edge_has_no_text():
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ("('skip_connect', 0), ('skip_connect', 0)", r"read 2 different states below 2, got \[0, 0\]"),
+        (
+            "('skip_connect', 0), ('skip_connect', 0)",
+            r"read 2 different states below 2, got \[0, 0\]",
+        ),
         ("('skip_connect', 0), ('skip_connect', 2)", r"states below 2, got \[0, 2\]"),
         ("('skip_connect', -1), ('skip_connect', 0)", r"states below 2, got \[-1, 0\]"),
         ("('none', 0), ('skip_connect', 1)", "unknown option 'none' of decision 'normal/edge_0_2'"),
