@@ -30,16 +30,16 @@ from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell
 from nas_lightning.networks.operations import OPERATIONS, Operation, Skip
 from nas_lightning.search_spaces.block_network import BlockNetwork
-from nas_lightning.search_spaces.cell_space import (
+from nas_lightning.search_spaces.loose_ends import unread
+from nas_lightning.search_spaces.options import check_names
+from nas_lightning.search_spaces.wired_space import (
     KINDS,
     NUM_INPUTS,
-    Branches,
-    CellSpace,
+    Chosen,
+    WiredSpace,
     build_cell,
     stride_of,
 )
-from nas_lightning.search_spaces.loose_ends import unread
-from nas_lightning.search_spaces.options import check_names
 
 __all__ = ["BlockSpace", "Half"]
 
@@ -50,7 +50,7 @@ COMBINE_OPS = {"add": "skip_connect", "concat": "conv_1x1"}
 Half = tuple[int, str]  # the state that is read, and the operation
 
 
-class BlockSpace(CellSpace, ABC):
+class BlockSpace(WiredSpace, ABC):
     """Cells of `blocks` blocks; NASNet's and ENAS's spaces are such.
 
     Args:
@@ -66,6 +66,8 @@ class BlockSpace(CellSpace, ABC):
     Raises:
         ValueError: a value is out of range, or an operation is unknown.
     """
+
+    has_cells = True
 
     def __init__(
         self,
@@ -99,22 +101,16 @@ class BlockSpace(CellSpace, ABC):
         """
         return [Skip(), Skip()]
 
-    def branches(self, scale: Scale) -> Branches:
-        """Returns both halves of each block, their combinations, and what a cell gives out."""
-        return self._branches
-
-    def network(self, branches: Branches, scale: Scale) -> BlockNetwork:
-        """Stacks cells of these branches."""
+    def network(self, chosen: Chosen, scale: Scale) -> BlockNetwork:
+        """Stacks cells of all blocks, or of a genotype's."""
+        branches = {kind: self.running(table, chosen) for kind, table in self._branches.items()}
+        ends = {k: [b for b in t if b.target >= self._first_end] for k, t in branches.items()}
 
         def make(kind: str, channels: int, norm: Norm) -> Cell:
             inputs, stride = self.preprocess(channels, norm), stride_of(kind, 0)
             last = self._first_end + NUM_INPUTS + self.blocks - 1
             return build_cell(branches[kind], inputs, [last], channels, stride, 1, norm)
 
-        ends = {
-            kind: [branch for branch in table if branch.target >= self._first_end]
-            for kind, table in branches.items()
-        }
         return BlockNetwork(make, branches, ends, scale)
 
     def mixture(self, genotype: Genotype) -> Mixture:

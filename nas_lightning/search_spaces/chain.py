@@ -14,19 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from torch import nn
 
-from nas_lightning.core.choices import NO, YES, Choice
+from nas_lightning.core.choices import NO, YES, Branch, Choice, Factor
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
-from nas_lightning.search_spaces.chain_network import ChainLayer, ChainNetwork, ChainWiring
-from nas_lightning.search_spaces.layer_space import Chosen, LayerSpace, skip_name, skips_into
+from nas_lightning.search_spaces.chain_network import ChainLayer, ChainNetwork
 from nas_lightning.search_spaces.options import check_sizes, listed
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace
 
 __all__ = ["ChainSpace"]
 
 
-class ChainSpace(LayerSpace):
+class ChainSpace(WiredSpace):
     """Layers of one convolution each, which read any earlier layers.
 
     scale.channels are the channels of the smallest number of filters, 24 in the paper, and the
@@ -91,13 +91,9 @@ class ChainSpace(LayerSpace):
                 "since the size of maps would follow the mixture; set search_space.strides=[1], "
                 "or choose a black-box strategy such as strategy=random"
             )
-        sources = self._sources(chosen)
-        layers = {i: self._layer(i, scale, chosen) for i in sources}
-        if chosen is not None:
-            return ChainNetwork(layers, sources, scale, None)
-        skips = {(i, j): self.rows[skip_name(i, j)] for i in layers for j in sources[i] if j > 0}
-        wiring = ChainWiring(skips, self.depths, self.rows.get("depth"))
-        return ChainNetwork(layers, sources, scale, wiring)
+        depth = self.depths[-1] if chosen is None else int(chosen.get("depth", self.depths[0]))
+        layers = {i: self._layer(i, scale, chosen) for i in range(1, depth + 1)}
+        return ChainNetwork(layers, self.running(self._branches(), chosen), scale)
 
     def published_scale(self) -> Scale:
         """Returns the scale of the paper's CIFAR-10 children: 24 to 64 filters."""
@@ -110,12 +106,13 @@ class ChainSpace(LayerSpace):
         follow, e.g. "2: 3x5x36 /2x1".
         """
         chosen = self.validate(genotype).mapping
-        sources = self._sources(chosen)
-        names = ["image"] + [self._label(i, chosen) for i in sources] + ["classifier"]
-        edges = [Edge(names[j], names[i], "") for i in sources for j in sources[i]]
-        read = {j for i in sources for j in sources[i]}
-        edges += [Edge(names[i], names[-1], "") for i in sources if i not in read]
-        return (Graph(f"{len(sources)} layers", tuple(names), tuple(edges)),)
+        depth = int(chosen.get("depth", self.depths[0]))
+        names = ["image"] + [self._label(i, chosen) for i in range(1, depth + 1)] + ["classifier"]
+        edges = [
+            Edge(names[b.source], names[min(b.target, depth + 1)], "")
+            for b in self.running(self._branches(), chosen)
+        ]
+        return (Graph(f"{depth} layers", tuple(names), tuple(edges)),)
 
     def _decide(self) -> Iterator[Decision]:
         if len(self.depths) > 1:
@@ -126,14 +123,23 @@ class ChainSpace(LayerSpace):
             for key, sizes in self.sizes.items():
                 yield Decision(f"layer_{i}/{key}", tuple(map(str, sizes)), "size", given)
             for j in range(1, i):
-                yield Decision(skip_name(i, j), (NO, YES), "skip", given)
+                yield Decision(_skip(i, j), (NO, YES), "skip", given)
 
-    def _sources(self, chosen: Chosen) -> dict[int, list[int]]:
-        """Returns for every layer what it reads, or may read; 0 is the image."""
-        if chosen is None:
-            return {i: list(range(i)) for i in range(1, self.depths[-1] + 1)}
-        depth = int(chosen.get("depth", self.depths[0]))
-        return {i: skips_into(i, range(1, i), chosen) or [0] for i in range(1, depth + 1)}
+    def _branches(self) -> Iterator[Branch]:
+        """Yields what layers read, the image if no layer, then those that no layer reads."""
+        last = self.depths[-1]
+        for i in range(1, last + 1):
+            yield Branch(0, i, "read", tuple(self.factor(_skip(i, j), NO) for j in range(1, i)))
+            for j in range(1, i):
+                yield Branch(j, i, "read", (self.factor(_skip(i, j), YES),))
+        for i in range(1, last + 1):
+            for depth in (depth for depth in self.depths if depth >= i):
+                unread = tuple(self.factor(_skip(k, i), NO) for k in range(i + 1, depth + 1))
+                yield Branch(i, last + 1, f"unread_of_{depth}", self._deep([depth]) + unread)
+
+    def _deep(self, depths: Sequence[int]) -> tuple[Factor, ...]:
+        """Returns the factor that is 1 at some depths."""
+        return (self.factor("depth", *map(str, depths)),) if "depth" in self.rows else ()
 
     def _layer(self, i: int, scale: Scale, chosen: Chosen) -> ChainLayer:
         """Returns the sizes of a layer."""
@@ -144,9 +150,16 @@ class ChainSpace(LayerSpace):
             self.size(f"layer_{i}/filter_{side}", chosen) for side in ("height", "width")
         )
         filters = self.size(f"layer_{i}/filters", chosen, scale.channels / min(self.filters))
-        return ChainLayer(height, width, filters, stride)
+        deep = [depth for depth in self.depths if depth >= i]
+        return ChainLayer(
+            height, width, filters, stride, self._deep(deep) if chosen is None else ()
+        )
 
     def _label(self, i: int, chosen: Mapping[str, str]) -> str:
         height, width, *strides, filters = (chosen[f"layer_{i}/{key}"] for key in self.sizes)
         stride = f" /{'x'.join(strides)}" if strides else ""
         return f"{i}: {height}x{width}x{filters}{stride}"
+
+
+def _skip(layer: int, source: int) -> str:
+    return f"layer_{layer}/skip_{source}"

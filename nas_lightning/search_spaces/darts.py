@@ -20,15 +20,6 @@ from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, branch_weights
 from nas_lightning.networks.cell_network import CellNetwork
 from nas_lightning.networks.operations import OPERATIONS, Operation
-from nas_lightning.search_spaces.cell_space import (
-    KINDS,
-    NUM_INPUTS,
-    Branches,
-    CellSpace,
-    build_cell,
-    drawn,
-    stride_of,
-)
 from nas_lightning.search_spaces.notation import (
     FIELDS,
     CellText,
@@ -37,6 +28,15 @@ from nas_lightning.search_spaces.notation import (
     write_darts_text,
 )
 from nas_lightning.search_spaces.options import check_names, listed
+from nas_lightning.search_spaces.wired_space import (
+    KINDS,
+    NUM_INPUTS,
+    Chosen,
+    WiredSpace,
+    build_cell,
+    drawn,
+    stride_of,
+)
 
 __all__ = ["DARTS_OPS", "DartsSpace"]
 
@@ -53,7 +53,7 @@ DARTS_OPS = (
 EDGES_PER_NODE = 2
 
 
-class DartsSpace(CellSpace):
+class DartsSpace(WiredSpace):
     """DARTS's cells: `nodes` nodes with two incoming edges each, one operation per edge.
 
     Args:
@@ -78,7 +78,7 @@ class DartsSpace(CellSpace):
     ('dil_conv_5x5', 'sep_conv_3x3')
     """
 
-    has_partial_channels = has_edges = True
+    has_partial_channels = has_edges = has_cells = True
 
     def __init__(
         self,
@@ -101,12 +101,9 @@ class DartsSpace(CellSpace):
         decisions = [d for place in product(KINDS, self._nodes) for d in self._decide(*place)]
         super().__init__("darts", scale, choices, decisions)
 
-    def branches(self, scale: Scale) -> Branches:
-        """Returns every operation of every edge; on inputs of a reduction cell with stride 2."""
-        return {kind: tuple(self._cell(kind, scale)) for kind in KINDS}
-
-    def network(self, branches: Branches, scale: Scale) -> CellNetwork:
-        """Stacks cells of these branches, whose outputs are all their nodes."""
+    def network(self, chosen: Chosen, scale: Scale) -> CellNetwork:
+        """Stacks cells that mix operations on every edge, or have a genotype's edges."""
+        branches = {kind: self.running(self._cell(kind, scale), chosen) for kind in KINDS}
 
         def make(kind: str, channels: int, preprocess: Sequence[Operation], norm: Norm) -> Cell:
             table, stride, partial = branches[kind], stride_of(kind, 0), scale.partial
@@ -141,10 +138,8 @@ class DartsSpace(CellSpace):
         """Returns both cells; nodes bear their states' numbers, of which 0 and 1 are inputs."""
         names = ("c_{k-2}", "c_{k-1}", *map(str, self._nodes), "c_{k}")
         ends = [Edge(node, names[-1], "") for node in names[NUM_INPUTS:-1]]
-        return tuple(
-            Graph(f"{kind} cell", names, (*drawn(branches, names), *ends))
-            for kind, branches in self.chosen_branches(genotype).items()
-        )
+        cells = {kind: drawn(self._chosen(kind, genotype), names) for kind in KINDS}
+        return tuple(Graph(f"{kind} cell", names, (*edges, *ends)) for kind, edges in cells.items())
 
     def read_text(self, text: str) -> Genotype:
         """Reads `Genotype(normal=[...], normal_concat=..., reduce=[...], reduce_concat=...)`.
@@ -172,19 +167,24 @@ class DartsSpace(CellSpace):
                 lower input comes first.
         """
         cells = {}
-        for kind, branches in self.chosen_branches(genotype).items():
+        for kind, field in FIELDS.items():
+            branches = self._chosen(kind, genotype)
             if len(branches) < EDGES_PER_NODE * self.nodes:
                 return None
-            weights = {} if scores is None else branch_weights(branches, scores.detach())
-            strength = {branch: float(weights.get(branch.key, -inf)) for branch in branches}
-            ordered = sorted(branches, key=lambda branch: (branch.target, -strength[branch]))
-            edges = tuple((branch.op, branch.source) for branch in ordered)
-            cells[FIELDS[kind]] = CellText(edges, tuple(self._nodes))
+            if scores is not None:
+                table = branch_weights(list(self._cell(kind, Scale())), scores.detach())
+                strength = {key: float(weight) for key, weight in table.items()}
+                branches.sort(key=lambda b: (b.target, -strength.get(b.key, -inf)))
+            edges = tuple((branch.op, branch.source) for branch in branches)
+            cells[field] = CellText(edges, tuple(self._nodes))
         return write_darts_text(cells)
 
     def published_scale(self) -> Scale:
         """Returns the scale of DARTS's CIFAR-10 children: 36 channels, 20 cells."""
         return Scale(36, 20, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
+
+    def _chosen(self, kind: str, genotype: Genotype) -> list[Branch]:
+        return self.running(self._cell(kind, Scale()), self.validate(genotype).mapping)
 
     def _cell(self, kind: str, scale: Scale) -> Iterator[Branch]:
         for source, node in self._edges:

@@ -13,19 +13,19 @@ and those that nobody reads are not built. The paper's network of 24 layers has 
 here; with the official code's full convolutions it would have 42,559,402.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from torch import nn
 
 from nas_lightning.core.checks import at_least
-from nas_lightning.core.choices import NO, YES, Choice, Mixture
+from nas_lightning.core.choices import NO, YES, Branch, Choice, Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
-from nas_lightning.search_spaces.layer_space import Chosen, LayerSpace, skip_name, skips_into
-from nas_lightning.search_spaces.macro_network import LayerChoices, MacroNetwork, thirds
+from nas_lightning.search_spaces.macro_network import SKIP, MacroNetwork, thirds
 from nas_lightning.search_spaces.notation import shortened
 from nas_lightning.search_spaces.options import check_names
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace
 
 __all__ = ["MACRO_OPS", "EnasMacroSpace"]
 
@@ -39,7 +39,7 @@ MACRO_OPS = (
 )
 
 
-class EnasMacroSpace(LayerSpace):
+class EnasMacroSpace(WiredSpace):
     """A chain of layers, each with an operation of its own and skips from earlier states.
 
     scale.channels are those of the first third; children double them after each third, the
@@ -70,23 +70,13 @@ class EnasMacroSpace(LayerSpace):
         for layer in self._numbers:
             choices.append(Choice(_op(layer), self.ops, "op", f"layer_{layer}"))
             for source in range(layer - 1):
-                name = skip_name(layer, source)
+                name = _skip(layer, source)
                 choices.append(Choice(name, (NO, YES), "skip", f"layer_{layer}"))
         super().__init__("enas_macro", scale, choices)
 
     def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
-        """Builds the network of some choices, or the supernet."""
-        skips = self._skips(chosen)
-        if chosen is not None:
-            ops = {layer: [chosen[_op(layer)]] for layer in self._numbers}
-            return MacroNetwork(ops, skips, None, scale)
-        choices = {
-            layer: LayerChoices(
-                self.rows[_op(layer)], {s: self.rows[skip_name(layer, s)] for s in skips[layer]}
-            )
-            for layer in self._numbers
-        }
-        return MacroNetwork(dict.fromkeys(self._numbers, self.ops), skips, choices, scale)
+        """Builds layers of all operations and skips, or of a genotype's."""
+        return MacroNetwork(self.running(self._branches(), chosen), scale)
 
     def published_scale(self) -> Scale:
         """Returns the scale of ENAS's final CIFAR-10 network: 96 channels in the first third."""
@@ -109,14 +99,14 @@ class EnasMacroSpace(LayerSpace):
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns the network; nodes are its states, of which 0 is the stem's output."""
-        chosen = self.validate(genotype).mapping
-        edges = list[Edge]()
-        for layer, sources in self._skips(chosen).items():
-            edges.append(Edge(str(layer - 1), str(layer), chosen[_op(layer)]))
-            edges += [Edge(str(source), str(layer), "") for source in sources]
+        states = [str(state) for state in range(self.layers + 1)]
+        branches = self.running(self._branches(), self.validate(genotype).mapping)
+        edges = [
+            Edge(states[b.source], states[b.target], "" if b.op == SKIP else b.op) for b in branches
+        ]
         first, second = thirds(self.layers)
         title = f"{self.layers} layers, halved after {first} and {second}"
-        return (Graph(title, tuple(map(str, range(self.layers + 1))), tuple(edges)),)
+        return (Graph(title, tuple(states), tuple(edges)),)
 
     def read_text(self, text: str) -> Genotype:
         """Reads ENAS's notation: a layer's operation by number, then a bit for each skip.
@@ -146,14 +136,23 @@ class EnasMacroSpace(LayerSpace):
         """Returns a genotype in ENAS's notation, layers parted by "/"."""
         chosen, lines = self.validate(genotype).mapping, list[str]()
         for layer in self._numbers:
-            bits = [chosen[skip_name(layer, source)] == YES for source in range(layer - 1)]
+            bits = [chosen[_skip(layer, source)] == YES for source in range(layer - 1)]
             numbers = [MACRO_OPS.index(chosen[_op(layer)]), *map(int, bits)]
             lines.append(" ".join(map(str, numbers)))
         return " / ".join(lines)
 
-    def _skips(self, chosen: Chosen) -> dict[int, list[int]]:
-        return {layer: skips_into(layer, range(layer - 1), chosen) for layer in self._numbers}
+    def _branches(self) -> Iterator[Branch]:
+        """Yields for each layer its operations, then what may skip into it."""
+        for layer in self._numbers:
+            for op in self.ops:
+                yield Branch(layer - 1, layer, op, (self.factor(_op(layer), op),))
+            for source in range(layer - 1):
+                yield Branch(source, layer, SKIP, (self.factor(_skip(layer, source), YES),))
 
 
 def _op(layer: int) -> str:
     return f"layer_{layer}/op"
+
+
+def _skip(layer: int, source: int) -> str:
+    return f"layer_{layer}/skip_{source}"

@@ -29,7 +29,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.operations import Operation, Skip, relu_conv_norm
 from nas_lightning.search_spaces.blocks import BlockSpace
-from nas_lightning.search_spaces.cell_space import KINDS
+from nas_lightning.search_spaces.wired_space import KINDS
 
 __all__ = ["ENAS_OPS", "EnasMicroSpace"]
 

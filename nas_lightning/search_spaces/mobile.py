@@ -29,8 +29,8 @@ from nas_lightning.networks.elastic import (
     Size,
     total_weight,
 )
-from nas_lightning.search_spaces.layer_space import Chosen, LayerSpace
 from nas_lightning.search_spaces.options import check_sizes, listed
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace
 
 __all__ = ["MobileSpace"]
 
@@ -64,7 +64,7 @@ class Block:
     is_expanded: bool = True
 
 
-class MobileSpace(LayerSpace):
+class MobileSpace(WiredSpace):
     """Inverted residuals in six stages; a block that is not its stage's first may be left out.
 
     scale.channels are those of the stem, 32 in the papers, and the other widths go with them;
@@ -84,7 +84,7 @@ class MobileSpace(LayerSpace):
     >>> space.count()
     326592
     >>> [edge.label for edge in space.graphs(space.sample(Random(0)))[0].edges]
-    ['3x3, expansion 3']
+    ['5x5, expansion 6']
     """
 
     def __init__(

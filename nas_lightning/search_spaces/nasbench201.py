@@ -19,7 +19,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, branch_weights
 from nas_lightning.networks.operations import Skip, State
-from nas_lightning.search_spaces.cell_space import Branches, CellSpace, build_cell, drawn
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, build_cell, drawn
 
 __all__ = ["NASBENCH201_OPS", "NasBench201Space"]
 
@@ -31,7 +31,7 @@ ZERO = "#"  # sorts before every other summand, on which the benchmark's classes
 TEXT = r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|"
 
 
-class NasBench201Space(CellSpace):
+class NasBench201Space(WiredSpace):
     """NAS-Bench-201's cells: six edges of five operations, 15,625 genotypes.
 
     As everywhere, `scale.cells` counts the reductions, which stand at the thirds: the published
@@ -47,23 +47,19 @@ class NasBench201Space(CellSpace):
     '|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_3x3~2|'
     """
 
-    has_partial_channels = has_edges = True
+    has_partial_channels = has_edges = has_cells = True
 
     def __init__(self, scale: Scale = Scale(channels=8, cells=5)) -> None:
         choices = [Choice(_name(*edge), NASBENCH201_OPS, "op", f"node_{edge[1]}") for edge in EDGES]
         super().__init__("nasbench201", scale, choices)
 
-    def branches(self, scale: Scale) -> Branches:
-        """Returns every operation of every edge but "none", which is no operation."""
-        return {"cell": [b for edge in EDGES for b in self.edge(_name(*edge), *edge, scale)]}
-
-    def network(self, branches: Branches, scale: Scale) -> nn.Module:
-        """Stacks cells of these branches.
+    def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
+        """Stacks cells that mix operations on every edge, or have a genotype's.
 
         Raises:
             ValueError: the scale asks for a stem or an auxiliary head that the space lacks.
         """
-        return _Network(branches["cell"], scale)
+        return _Network(self.running(self._cell(scale), chosen), scale)
 
     def discretize(self, scores: Mixture) -> Genotype:
         """Keeps the best operation of every edge, be it "none"; ties go to the earlier one.
@@ -77,7 +73,7 @@ class NasBench201Space(CellSpace):
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns the cell, without its edges of "none"; a node that nothing enters is 0."""
-        branches = self.chosen_branches(genotype)["cell"]
+        branches = self.running(self._cell(Scale()), self.validate(genotype).mapping)
         entered = {0, OUTPUT, *(branch.target for branch in branches)}
         names = [name if n in entered else f"{name} = 0" for n, name in enumerate(NODES)]
         return (Graph("cell", tuple(names), tuple(drawn(branches, names))),)
@@ -123,6 +119,9 @@ class NasBench201Space(CellSpace):
     def published_scale(self) -> Scale:
         """Returns the scale of the benchmark's CIFAR-10 networks: 16 channels, 3 x 5 cells."""
         return Scale(16, 17, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
+
+    def _cell(self, scale: Scale) -> list[Branch]:
+        return [branch for edge in EDGES for branch in self.edge(_name(*edge), *edge, scale)]
 
     def _ops(self, genotype: Genotype) -> list[str]:
         chosen = self.validate(genotype).mapping

@@ -1,7 +1,7 @@
-"""What all spaces of cells have in common: their networks are made of branches."""
+"""What published spaces have in common: one plan builds the supernet and every child."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from torch import nn
 
@@ -12,55 +12,53 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell
+from nas_lightning.networks.elastic import Size
 from nas_lightning.networks.operations import Operation, build_operation
 from nas_lightning.networks.partial import BYPASS, Bypass, partial_channels
 
-__all__ = ["KINDS", "NUM_INPUTS", "Branches", "CellSpace", "build_cell", "drawn", "stride_of"]
+__all__ = ["KINDS", "NUM_INPUTS", "Chosen", "WiredSpace", "build_cell", "drawn", "stride_of"]
 
-KINDS, NUM_INPUTS = ("normal", "reduction"), 2  # of the cells that read the two before them
-Branches = Mapping[str, Sequence[Branch]]  # by kind of cell
+KINDS, NUM_INPUTS = ("normal", "reduction"), 2  # of cells that read the two cells before them
+Chosen = Mapping[str, str] | None  # option by decision; None leaves every choice to a mixture
 
 
-class CellSpace(SearchSpace, ABC):
-    """A space of cells: the supernet has all branches, a child those that its genotype lets run."""
-
-    has_cells = True
+class WiredSpace(SearchSpace, ABC):
+    """A space that builds a network of some choices, or with none of them the supernet."""
 
     @abstractmethod
-    def branches(self, scale: Scale) -> Branches:
-        """Returns the branches of all genotypes."""
-
-    @abstractmethod
-    def network(self, branches: Branches, scale: Scale) -> nn.Module:
-        """Builds the network of these branches."""
+    def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
+        """Builds the network of a genotype's choices, or the supernet."""
 
     def supernet(self, scale: Scale) -> nn.Module:
         """Builds the network of all genotypes."""
-        return self.network(self.branches(scale), scale)
+        return self.network(None, scale)
 
     def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
         """Builds the network of one genotype; with scale.flavour "child" the published one."""
-        return self.network(self.chosen_branches(genotype, scale), scale)
+        return self.network(self.validate(genotype).mapping, scale)
 
-    def chosen_branches(self, genotype: Genotype, scale: Scale = Scale()) -> Branches:
-        """Returns the branches of a genotype."""
-        support = self.mixture(genotype).support
-        return {
-            kind: tuple(branch for branch in table if may_run(branch.factors, support))
-            for kind, table in self.branches(scale).items()
-        }
+    def running(self, branches: Iterable[Branch], chosen: Chosen) -> list[Branch]:
+        """Returns those branches that run in a child, without factors; all in the supernet."""
+        if chosen is None:
+            return list(branches)
+        support = self.mixture(Genotype.of(self.name, chosen)).support
+        return [
+            Branch(b.source, b.target, b.op, (), b.stride)
+            for b in branches
+            if may_run(b.factors, support)
+        ]
 
     def factor(self, choice: str, *options: str) -> Factor:
-        """Returns the factor that is 1 where one of some options is chosen, by name of choice."""
+        """Returns the factor that is 1 where a choice, by name, takes one of some options."""
         row = self.rows[choice]
         return Factor.taking(row, self.choices[row].options, *options)
 
     def edge(
         self, choice: str, source: int, target: int, scale: Scale, stride: int = 1
     ) -> Iterator[Branch]:
-        """Yields a branch per operation of an edge, and the way around partial channels.
+        """Yields a branch per operation of a choice, "none" apart.
 
-        "none" is no branch. The way around is weighted by the sum of the edge's row.
+        With partial channels the way around them follows, weighted by the sum of the row.
         """
         options = self.choices[self.rows[choice]].options
         for op in options:
@@ -68,6 +66,19 @@ class CellSpace(SearchSpace, ABC):
                 yield Branch(source, target, op, (self.factor(choice, op),), stride)
         if scale.partial > 1:
             yield Branch(source, target, BYPASS, (self.factor(choice, *options),), stride)
+
+    def size(self, name: str, chosen: Chosen, unit: float = 1) -> Size:
+        """Returns the size that a mixture chooses, or that was chosen.
+
+        Args:
+            name: name of the choice, whose options are numbers.
+            chosen: a genotype's choices; None for a supernet.
+            unit: what the numbers are multiplied by.
+        """
+        row = self.rows[name]
+        options = self.choices[row].options if chosen is None else (chosen[name],)
+        sizes = tuple(max(1, round(int(option) * unit)) for option in options)
+        return Size(sizes, row if chosen is None else None)
 
 
 def build_cell(
@@ -79,17 +90,7 @@ def build_cell(
     partial: int,
     norm: Norm,
 ) -> Cell:
-    """Builds a cell whose operations are those of `networks.operations`.
-
-    Args:
-        branches: its branches.
-        preprocess: one operation per input.
-        output: the states whose concatenation is its output, the last one among them.
-        channels: channels of every state.
-        stride: by how much nodes are smaller than the inputs, 1 or 2.
-        partial: operations run on one of so many channels (see `Scale.partial`).
-        norm: flavour of BatchNorm.
-    """
+    """Builds a cell of operations by name; its arguments are those of `Cell`, and BatchNorm's."""
     channels_read, _ = partial_channels(channels, partial)
 
     def build(branch: Branch) -> Operation:
@@ -101,7 +102,7 @@ def build_cell(
     return Cell(branches, build, preprocess, num_states, output, channels, stride, partial)
 
 
-def drawn(branches: Sequence[Branch], names: Sequence[str]) -> list[Edge]:
+def drawn(branches: Iterable[Branch], names: Sequence[str]) -> list[Edge]:
     """Returns branches as edges of a drawing between named states."""
     return [Edge(names[b.source], names[b.target], b.op) for b in branches]
 
