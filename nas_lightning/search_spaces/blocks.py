@@ -8,11 +8,10 @@ reads, inputs of the cell among them, are concatenated. All normal cells are ali
 reduction cells, whose operations on the cell's inputs have stride 2.
 
 Choices come in the order of the papers' controllers: input 1, input 2, operation 1, operation 2,
-combination. In a genotype the two halves of a block have no order, so that a network has one id:
-`inputs` is a pair i+j with i <= j, `op_1` works on i and `op_2` on j, and where i equals j `ops`
-is a pair in the order of the list of operations. The number of genotypes counts these. The weight
-of a branch is the product of its input's and its operation's; every half, input and operation has
-params of its own, shared by all genotypes.
+combination; a branch is weighted by its input's and its operation's product, and has params of
+its own, shared by all genotypes. In a genotype the two halves of a block have no order, so that a
+network has one id: `inputs` is a pair i+j with i <= j, `op_1` works on i and `op_2` on j, and
+where i equals j `ops` is a pair in the order of the list of operations.
 """
 
 from abc import ABC
@@ -29,8 +28,7 @@ from nas_lightning.core.search_space import one_hot
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell
 from nas_lightning.networks.operations import OPERATIONS, Operation, Skip
-from nas_lightning.search_spaces.block_network import BlockNetwork
-from nas_lightning.search_spaces.loose_ends import unread
+from nas_lightning.search_spaces.block_network import BlockNetwork, unread
 from nas_lightning.search_spaces.options import check_names
 from nas_lightning.search_spaces.wired_space import (
     KINDS,
@@ -126,9 +124,7 @@ class BlockSpace(WiredSpace, ABC):
     def discretize(self, scores: Mixture) -> Genotype:
         """Returns the genotype of the best option of every choice; ties go to the earlier one.
 
-        Args:
-            scores: weights (choices, options), higher is better; options outside the support
-                are not chosen.
+        Options outside the support are not chosen.
         """
         rows = zip(self.choices, scores.weights.tolist(), scores.support, strict=True)
         best = {c.name: c.options[max(allowed, key=row.__getitem__)] for c, row, allowed in rows}

@@ -77,13 +77,7 @@ class ChainNetwork(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs) of images (N, C, H, W).
-
-        Args:
-            x: images.
-            mixture: the mixing weights of a supernet; None for a child.
-            drop_path: drops sources of a child's layer that has several.
-        """
+        """Returns logits (N, num_outputs) of images (N, C, H, W)."""
         weights = None if mixture is None else branch_weights(self.branches, mixture)
         maps = {0: _Maps(x)}
         for i, layer in self.sizes.items():

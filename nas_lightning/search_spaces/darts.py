@@ -95,7 +95,7 @@ class DartsSpace(WiredSpace):
         self._edges = [(source, node) for node in self._nodes for source in range(node)]
         places = [(kind, *edge) for kind in KINDS for edge in self._edges]
         self._ops = _ops_of_edges([_edge(*place) for place in places], ops, edge_ops or {})
-        groups = [_node(kind, node) for kind, _, node in places]
+        groups = [f"{kind}/node_{node}" for kind, _, node in places]
         rows = zip(self._ops.items(), groups, strict=True)
         choices = [Choice(edge, options, "op", group) for (edge, options), group in rows]
         decisions = [d for place in product(KINDS, self._nodes) for d in self._decide(*place)]
@@ -116,11 +116,8 @@ class DartsSpace(WiredSpace):
 
         "none" is neither ranked nor chosen, though it takes part in a softmax before. Ties go
         to the lower input and the earlier operation (DARTS, section 2.4 and official code).
-        An edge without an operation in the support is left out where `min_edges` allows it.
-
-        Args:
-            scores: weights (choices, options), higher is better; options outside the support
-                are not chosen while another is left.
+        Options outside the support are not chosen while another is left; an edge without any is
+        left out where `min_edges` allows it.
         """
         rows = zip(self.choices, scores.weights.tolist(), scores.support, strict=True)
         best = {choice.name: _best(choice.options, row, support) for choice, row, support in rows}
@@ -159,12 +156,8 @@ class DartsSpace(WiredSpace):
         """Returns the text that `read_text` reads; None where a node has fewer than two edges.
 
         The official code writes the stronger edge of a node first. A genotype, whose edges have
-        no order, does not tell which one that is; scores do.
-
-        Args:
-            genotype: a genotype of this space.
-            scores: what it was derived from (see `discretize`); without them the edge of the
-                lower input comes first.
+        no order, does not tell which one that is: scores do (see `discretize`). Without them the
+        edge of the lower input comes first.
         """
         cells = {}
         for kind, field in FIELDS.items():
@@ -243,12 +236,8 @@ def _edge(kind: str, source: int, node: int) -> str:
     return f"{kind}/edge_{source}_{node}"
 
 
-def _node(kind: str, node: int) -> str:
-    return f"{kind}/node_{node}"
-
-
 def _inputs(kind: str, node: int) -> str:
-    return f"{_node(kind, node)}/inputs"
+    return f"{kind}/node_{node}/inputs"
 
 
 def _subset(sources: Sequence[int]) -> str:

@@ -2,23 +2,23 @@
 
 Source: Pham et al., ENAS, 2018 (arXiv:1802.03268), section 2.4, and the official code. A cell has
 five nodes; each adds two operations, out of five, on two earlier states. See
-`nas_lightning.search_spaces.blocks` for choices, decisions and ids.
+`search_spaces.blocks` for choices, decisions and ids.
 
 Params are shared as in the official code: each node, half (x or y), operation and input has its
-own, whatever the rest of the cell; so has each of the stacked cells. The paper's text leaves the
-last point open. Networks are wired as the official code's final ones: an operation on an input of
-a reduction cell has stride 2, outputs are concatenations of what nothing reads (an unread input
-of a reduction cell is halved first), and the previous cell's output passes two 1x1 convolutions.
+own, and so has each of the stacked cells, which the paper leaves open. Networks are wired as the
+official code's final ones: operations on inputs of a reduction cell have stride 2, outputs are
+concatenations of what nothing reads (an unread input of a reduction cell is halved first), and
+the previous cell's output passes two 1x1 convolutions.
 
 Deliberate differences: the search network is wired alike, where the official one halves both
 inputs before a reduction cell and projects each cell's output to its channels; a factorized
-reduction begins with a ReLU; the classifier has a bias; the paper counts (5 (B - 2)!)^4 networks
-for B = 7, 1.3e11, which is one operation a cell; with an operation a node they are 2.6e25, or
-without the order of a node's halves 43,873,177,410,562,500,000,000, which `count` says.
+reduction begins with a ReLU; the classifier has a bias; the paper counts 1.3e11 networks with one
+operation per cell; with one per node they are 2.6e25, or, as `count` says, 4.4e22 without the
+order of a node's halves.
 
-Params of the paper's cell at 36 channels and 17 cells (15 and two reductions): 3,894,382, which
-is the official code's final network (3,894,372) and the classifier's bias. The published 4.6 M
-are not those of the cell in the official script: with its auxiliary head that has 4,389,220.
+The paper's cell has 3,894,382 params at 36 channels and 17 cells (15 and two reductions): the
+official code's final network (3,894,372) and the classifier's bias. The published 4.6 M are not
+those of the cell in the official script, which has 4,389,220 with its auxiliary head.
 """
 
 from collections.abc import Sequence

@@ -117,14 +117,7 @@ class _Layer(nn.Module):
         weights: Mapping[str, Tensor] | None,
         drop_path: DropPath | None,
     ) -> Tensor:
-        """Returns the layer's state (N, C, H, W).
-
-        Args:
-            run: those of its branches that run.
-            read: by number, the states that they read.
-            weights: scalar by a branch's key; None for a child.
-            drop_path: drops operations' outputs.
-        """
+        """Returns the layer's state (N, C, H, W), of the branches that run and what they read."""
         ops, skips = _apart(run)
         outs = [self.ops[b.op](read[b.source]) for b in ops]
         out = _sum(ops, outs if drop_path is None else list(map(drop_path, outs)), weights)
@@ -158,13 +151,9 @@ class _ConvPool(Operation):
 
 
 class _Reduction(FactorizedReduction):
-    """A reduction that is there unless nobody reads it.
+    """A reduction that is there unless nobody reads it; `read` are factors of being read.
 
-    Args:
-        channels_in: channels in.
-        channels_out: channels out.
-        norm: flavour of BatchNorm.
-        read: factors with each of which it is read; none where it always is.
+    Without such factors it is always there.
     """
 
     def __init__(

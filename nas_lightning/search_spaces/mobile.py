@@ -5,8 +5,8 @@ Sources: Tan et al., MnasNet, 2019 (arXiv:1807.11626) and Cai et al., ProxylessN
 for the blocks. ProxylessNAS mobile has its published 4,080,512 params.
 
 Deliberate differences: the choices of a block share params, as in Single-Path NAS (see
-`networks.elastic`), where ProxylessNAS holds each of the six operations apart; and with
-scale.stem=cifar stem and first stage keep the resolution, so that small images have maps left.
+`networks.elastic`), where ProxylessNAS has six separate operations; with scale.stem=cifar stem
+and first stage keep the resolution, so that small images have maps left.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,27 +41,16 @@ DEPTHS = (4, 4, 4, 4, 4, 1)
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a network, its sizes chosen by a mixture or fixed.
-
-    Attributes:
-        channels_in: channels of its input.
-        channels_out: channels of its output.
-        stride: 1 or 2.
-        hidden: channels between expansion and projection.
-        kernel: side of the depthwise kernel.
-        is_residual: whether its input is added to its output.
-        skip: row of the choice whose first option keeps it; None where it is always there.
-        is_expanded: whether a 1x1 convolution makes the hidden channels.
-    """
+    """One block of a network, its sizes chosen by a mixture or fixed."""
 
     channels_in: int
     channels_out: int
     stride: int
-    hidden: Size
+    hidden: Size  # channels between expansion and projection
     kernel: Size
     is_residual: bool = False
-    skip: int | None = None
-    is_expanded: bool = True
+    skip: int | None = None  # row of the choice whose first option keeps the block
+    is_expanded: bool = True  # whether a 1x1 convolution makes the hidden channels
 
 
 class MobileSpace(WiredSpace):
@@ -233,13 +222,7 @@ class _MobileNetwork(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs).
-
-        Args:
-            x: images (N, C, H, W), normalised.
-            mixture: the mixing weights of a supernet; None for a child.
-            drop_path: drops residual blocks of a child while it trains.
-        """
+        """Returns logits (N, num_outputs) of images (N, C, H, W)."""
         x = self.first(F.relu6(self.stem_norm(self.stem(x))))
         for block in self.blocks.values():
             x = block(x, mixture, drop_path)

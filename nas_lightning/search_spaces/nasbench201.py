@@ -64,9 +64,7 @@ class NasBench201Space(WiredSpace):
     def discretize(self, scores: Mixture) -> Genotype:
         """Keeps the best operation of every edge, be it "none"; ties go to the earlier one.
 
-        Args:
-            scores: weights (choices, options), higher is better; an edge without support gets
-                "none".
+        An edge without support gets "none".
         """
         support = tuple(row or (0,) for row in scores.support)
         return super().discretize(Mixture(scores.weights, support))

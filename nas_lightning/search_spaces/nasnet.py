@@ -1,22 +1,21 @@
 """The cell space of NASNet, which AmoebaNet was found in as well.
 
 Sources: Zoph et al., NASNet, 2018 (arXiv:1707.07012), section 3, and Real et al., AmoebaNet, 2019
-(arXiv:1802.01548), section 3.1. Five blocks a cell; each chooses two earlier states, one of 13
+(arXiv:1802.01548), section 3.1. Each of a cell's five blocks chooses two earlier states, one of 13
 operations for each, and addition or concatenation. See `search_spaces.blocks` for choices,
 decisions and ids.
 
 Deliberate differences: the 3x3 dilated convolution is depthwise separable, as in DARTS and NNI; a
 concatenation of two halves comes back to the cell's channels by one ReLU, 1x1 convolution and
-BatchNorm a half, which drop path drops like an operation; stem, places of the reductions and
+BatchNorm per half, which drop path drops like an operation; stem, places of the reductions and
 auxiliary head are DARTS's.
 
 Params at 36 channels and 20 cells, DARTS's evaluation protocol: AmoebaNet-A 3,145,078 (published:
 3.2 M), NASNet-A 3,830,950; DARTS's own code builds networks of just these sizes. NASNet-A's
-published 3.3 M are those of 32 filters (6 @ 768), where it has 3,061,738 here. The published code
-(tensorflow/models, slim) has 3,346,538 there, its auxiliary head apart: cells concatenate a state
-beside the unread ones, in normal cells the output of the cell before the previous one (225,536
-params further on), in reduction cells the second block (40,960), and the first cell reads its
-first input, the stem, at the stem's width (18,304). DARTS's transcription, ours, does neither.
+published 3.3 M are those of 32 filters (6 @ 768), where it has 3,061,738 here and 3,346,538 in the
+published code (tensorflow/models, slim), the auxiliary head apart: there cells also concatenate
+the output of the cell before the previous one (normal cells, 225,536 params further on) or the
+second block (reduction cells, 40,960), and the first cell reads the stem at its width (18,304).
 """
 
 from collections.abc import Sequence

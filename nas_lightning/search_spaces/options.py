@@ -8,15 +8,10 @@ __all__ = ["check_names", "check_sizes", "listed"]
 
 
 def check_names(key: str, names: Sequence[str], known: Iterable[str]) -> None:
-    """Refuses names that are unknown or repeated, and an empty list.
-
-    Args:
-        key: the argument as the user writes it.
-        names: what was given.
-        known: the names that there are.
+    """Refuses an unknown or repeated name, or an empty list; `known` are the names that there are.
 
     Raises:
-        ValueError: a name is unknown or repeated, or there is none.
+        ValueError: the names are no such list.
 
     >>> check_names("search_space.ops", ["skip", "skip"], ["skip", "conv"])
     Traceback (most recent call last):
@@ -33,16 +28,10 @@ def check_names(key: str, names: Sequence[str], known: Iterable[str]) -> None:
 
 
 def check_sizes(key: str, sizes: Sequence[int], use: Sequence[int], odd: bool = False) -> None:
-    """Refuses sizes that are repeated or below 1, and an empty list.
-
-    Args:
-        key: the argument as the user writes it.
-        sizes: what was given.
-        use: sizes to suggest.
-        odd: whether they must be odd, as sides of kernels are.
+    """Refuses a repeated size, one below 1 or even where it must be odd, or an empty list.
 
     Raises:
-        ValueError: a size is repeated, below 1 or even where it must be odd, or there is none.
+        ValueError: the sizes are no such list; `use` is suggested.
 
     >>> check_sizes("search_space.kernels", [3, 4], use=[3, 5], odd=True)
     Traceback (most recent call last):
