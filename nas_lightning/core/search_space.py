@@ -33,6 +33,7 @@ class SearchSpace(ABC):
         decisions: what a genotype must decide; None takes one decision per choice.
 
     Attributes:
+        rows: row of the mixture's table by name of a choice.
         has_partial_channels: whether its networks use `Scale.partial`.
         has_edges: whether the choices of one group are edges, summed in one node.
         has_cells: whether its networks have `Scale.cells` cells.
@@ -50,6 +51,7 @@ class SearchSpace(ABC):
         decisions: Sequence[Decision] | None = None,
     ) -> None:
         self.name, self.scale, self.choices = name, scale, tuple(choices)
+        self.rows = {choice.name: row for row, choice in enumerate(self.choices)}
         if decisions is None:
             decisions = [Decision(c.name, c.options, c.kind) for c in choices]
         self.decisions = tuple(decisions)
@@ -113,8 +115,14 @@ class SearchSpace(ABC):
         """
         raise ValueError(f"search space '{self.name}' has no text notation; give a JSON file")
 
-    def write_text(self, genotype: Genotype) -> str | None:
-        """Returns the text that `read_text` reads, or None without a notation; a hook."""
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str | None:
+        """Returns the text that `read_text` reads, or None without a notation; a hook.
+
+        Args:
+            genotype: a genotype of this space.
+            scores: preference per option, higher is better, for a notation that writes the
+                stronger of two edges first; None where it is not known.
+        """
         return None
 
     def published_scale(self) -> Scale:
