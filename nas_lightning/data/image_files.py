@@ -144,15 +144,15 @@ def headers(files: Files, most: int) -> list[Header]:
     Raises:
         ValueError: none can be read.
     """
-    found, faults = [], []
+    readable, faults = [], []
     for index in range(0, len(files), -(-len(files) // most)):
         try:
-            found.append(header(files[index]))
+            readable.append(header(files[index]))
         except ValueError as error:
             faults.append(error)
-    if faults and not found:
+    if faults and not readable:
         raise faults[0]
-    return found
+    return readable
 
 
 def header(file: File) -> Header:

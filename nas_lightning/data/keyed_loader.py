@@ -53,9 +53,9 @@ class KeyedLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         draws = _Draws((*self.key, self.epoch))  # when the first batch is asked for: see set_epoch
-        own = [self.loader, getattr(self.loader, "sampler", None)]
+        drawing = [self.loader, getattr(self.loader, "sampler", None)]
         for turn in range(-(-self.num_batches // max(1, len(self.loader)))):
-            for each in own:
+            for each in drawing:
                 if isinstance(generator := getattr(each, "generator", None), torch.Generator):
                     generator.manual_seed(_seed((*self.key, self.epoch, turn)))
                 if each is not self and hasattr(each, "set_epoch"):

@@ -89,9 +89,9 @@ def _looked_up(values: Sequence[Any], places: Mapping[Any, int]) -> Tensor:
     try:
         return torch.tensor([places[value] for value in values], dtype=torch.int64)
     except KeyError as error:
-        known = ", ".join(str(each) for each in list(places)[:10])
+        names = ", ".join(str(each) for each in list(places)[:10])
         raise ValueError(
-            f"label '{error.args[0]}' is none of those of the training images: {known}; add some"
+            f"label '{error.args[0]}' is none of those of the training images: {names}; add some"
         ) from None
 
 

@@ -75,9 +75,9 @@ def read_cifar(folder: Path, options: ReadOptions) -> RawSplit:
 def _batch(path: Path, key: str) -> tuple[NDArray[Any], list[int]]:
     content = _unpickled(path)
     if key not in content or not isinstance(content.get("data"), np.ndarray):
-        known = ", ".join(name for name in content if name.endswith("labels"))
+        present = ", ".join(name for name in content if name.endswith("labels"))
         raise ValueError(
-            f"'{path}' must hold 'data' and '{key}'; its labels are: {known or 'none'}; choose by"
+            f"'{path}' must hold 'data' and '{key}'; its labels are: {present or 'none'}; choose by"
             " data.source.label_column"
         )
     return content["data"].reshape(-1, *SHAPE), list(content[key])
