@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from planted_problem.problem import PLANES, right_view, view_order
 
-from nas_lightning.data.arrays import ImageArrays, from_numpy
+from nas_lightning.data.images import ImageArrays, from_numpy
 
 __all__ = ["planted"]
 

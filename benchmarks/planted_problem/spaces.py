@@ -152,7 +152,7 @@ class PlantedCells(Planted):
 
     def __init__(
         self,
-        scale: Scale = Scale(channels=8, cells=3),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=8, cells=3),
     ) -> None:
         choices = [
             Choice(f"{kind}/edge_{edge}", OPS, "op", f"{kind}/node")
@@ -205,7 +205,7 @@ class PlantedLayers(Planted):
 
     def __init__(
         self,
-        scale: Scale = Scale(channels=8),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=8),
     ) -> None:
         choices = []
         for layer in range(PLANES):

@@ -36,7 +36,8 @@ from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.evaluation.trials import check_fit
 from nas_lightning.files import write_text
-from nas_lightning.run.outcome import choice_of, command_of, finished, kept_overrides, versions
+from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.versions import versions
 
 __all__ = ["job"]
 
@@ -51,7 +52,7 @@ def job(cfg: DictConfig, folder: Path) -> float:
     Returns:
         The mean validation accuracy of the best children, for sweepers.
     """
-    if done := finished(folder):
+    if done := RunFolder(folder).result():
         return float(done["validation_accuracy"]["mean"])
     torch.set_num_threads(1)  # a policy's tensors are tiny: more threads only wait for each other
     _check(cfg, folder)
@@ -71,7 +72,7 @@ def job(cfg: DictConfig, folder: Path) -> float:
         **_facts(bench, searches),
         "wall_s": time.perf_counter() - started,
         "versions": versions(),
-        "command": command_of(folder),
+        "command": RunFolder(folder).command_line,
         **means_by_data(figures, bench.evaluation),
     }
     if reference is not None:
@@ -87,7 +88,7 @@ def _check(cfg: DictConfig, folder: Path) -> None:
     if cfg.compare:
         at_least("seeds beside compare", cfg.seeds, 2, use=500)
     positive("budget_s", cfg.budget_s, use="12000 simulated seconds, or null")
-    for override in kept_overrides(folder):
+    for override in RunFolder(folder).overrides:
         if override.lstrip("+~").startswith("data."):
             raise ValueError(
                 f"{override} has no effect: a benchmark loads no data, data=NAME only names the "
@@ -104,7 +105,7 @@ def _benchmark(cfg: DictConfig, folder: Path) -> Benchmark:
         "evaluation",
         kind=TabularEvaluation,
         space=space,
-        data_name=choice_of(folder, "data"),
+        data_name=RunFolder(folder).choice("data"),
     )
 
     def make_strategy(seed: int) -> BlackBoxStrategy:
@@ -117,7 +118,7 @@ def _benchmark(cfg: DictConfig, folder: Path) -> Benchmark:
     for data in reported_data(evaluation):
         evaluation.optimum(data)  # refuses a table without its final figures
     seeds = range(cfg.seed, cfg.seed + cfg.seeds)
-    name = str(choice_of(folder, "strategy"))
+    name = str(RunFolder(folder).choice("strategy"))
     return Benchmark(name, make_strategy, evaluation, objective, seeds, cfg.budget_s)
 
 

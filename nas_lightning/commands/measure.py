@@ -12,8 +12,9 @@ from nas_lightning.evaluation.candidates import Candidates
 from nas_lightning.evaluation.proxy_study import correlations, study
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.files import write_text
-from nas_lightning.run.outcome import choice_of, command_of, finished, versions
+from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.parts import assemble
+from nas_lightning.run.versions import versions
 
 __all__ = ["job"]
 
@@ -30,7 +31,7 @@ def job(cfg: DictConfig, folder: Path) -> None:
     """
     kinds = {"proxies": _proxies}
     one_of("what", cfg.what, kinds)
-    if not finished(folder):
+    if not RunFolder(folder).result():
         kinds[cfg.what](cfg, folder)
 
 
@@ -42,7 +43,7 @@ def _proxies(cfg: DictConfig, folder: Path) -> None:
         "evaluation",
         kind=TabularEvaluation,
         space=parts.space,
-        data_name=choice_of(folder, "data"),
+        data_name=RunFolder(folder).choice("data"),
     )
     run = Candidates(parts.space, parts.data, parts.recipe, parts.task, parts.hardware.trainer)
 
@@ -61,7 +62,7 @@ def _proxies(cfg: DictConfig, folder: Path) -> None:
         "epochs": table.epochs,
         "spearman": spearman,
         "versions": versions(),
-        "command": command_of(folder),
+        "command": RunFolder(folder).command_line,
     }
     write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
     print(f"Spearman with validation accuracy after {table.epochs} epochs, {len(rows)} children:")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from nas_lightning.data.files import MODES, decode, pixels_of
+from nas_lightning.data.image_files import MODES, decode, pixels_of
 from nas_lightning.data.normalisation import Normalisation
 
 __all__ = ["Input", "Inputs"]

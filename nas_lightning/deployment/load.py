@@ -9,13 +9,14 @@ from torch import Tensor, nn
 
 from nas_lightning.callbacks.checkpoint_io import best_or_last
 from nas_lightning.config.making import make
+from nas_lightning.config.trust import trusted_space
 from nas_lightning.config.versions import check_version
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.deployment.inputs import Input, Inputs
 
-__all__ = ["LoadedChild", "load_child", "trusted_space"]
+__all__ = ["LoadedChild", "load_child"]
 
 BATCH_SIZE = 256  # inputs that predict and classify compute at once
 
@@ -147,24 +148,3 @@ def load_child(run_dir: str | Path, space: SearchSpace | None = None) -> LoadedC
     params = {k: v for k, v in content["state_dict"].items() if k.startswith("network.")}
     child.load_state_dict(params)
     return child.eval()
-
-
-def trusted_space(node: dict[str, Any], source: str) -> dict[str, Any]:
-    """Returns the node of a search space that was read from a file.
-
-    Args:
-        node: the configuration of the space.
-        source: what it was read from, for the message.
-
-    Raises:
-        ValueError: it holds more than a `Scale` and plain data.
-    """
-    scale = f"{Scale.__module__}.{Scale.__qualname__}"
-    for name, value in node.items():
-        if isinstance(value, dict) and value.get("_target_", scale) != scale:
-            raise ValueError(
-                f"{source}: search_space.{name} names {value['_target_']!r}; a space that is read "
-                "from a file may hold a Scale and plain data only; name the space yourself: "
-                "load_child(RUN_DIR, space), or search_space=... on a command line"
-            )
-    return node

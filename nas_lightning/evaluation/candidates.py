@@ -10,8 +10,8 @@ import lightning as L
 
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.strategy import Trial
-from nas_lightning.data.contract import RunData
-from nas_lightning.data.view import Stage
+from nas_lightning.data.run_data import RunData
+from nas_lightning.data.view import View
 from nas_lightning.evaluation.evaluation import Evaluation, trained_epochs
 from nas_lightning.files import replacing
 from nas_lightning.training.child import ChildModule, ChildRecipe, build_child
@@ -62,7 +62,7 @@ class EvaluationByTraining(Evaluation):
 
     takes_budgets = True
 
-    def __init__(self, run: Candidates, recipe: ChildRecipe, stage: Stage) -> None:
+    def __init__(self, run: Candidates, recipe: ChildRecipe, stage: View) -> None:
         self.run, self.recipe, self.stage = run, recipe, stage
 
     def measures(self) -> frozenset[str]:

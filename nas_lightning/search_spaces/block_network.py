@@ -1,15 +1,19 @@
 """A stack of cells that end in the states nobody reads: supernets and children of block spaces.
 
+Sources: Zoph et al., NASNet, 2018 (arXiv:1707.07012), section 3, and Pham et al., ENAS, 2018
+(arXiv:1802.03268), section 2.4: the output of a cell is the concatenation of the states that no
+operation reads. How many they are depends on the genotype, so the concatenation is never built:
+the two cells that follow and the classifier read it by a 1x1 convolution or a linear layer, that
+is by a sum of one such layer per state (`LooseEnds`). "Nobody reads this state" is the product
+over its possible readers of one minus the weight with which they read it.
+
 Stem, places of the reductions and auxiliary head are those of DARTS's networks
-(`networks.cell_network`), at whose sizes published cells are compared. A cell's output is
-the concatenation of its unread states, as in NASNet and ENAS; the two cells that follow and the
-classifier read it by a 1x1 convolution or a linear layer, that is by a sum of one layer a state
-(`LooseEnds`). As in both papers' code a ReLU precedes the last global pooling.
+(`networks.cell_network`), at whose sizes published cells are compared. As in both papers' code a
+ReLU precedes the last global pooling.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,26 +27,63 @@ from nas_lightning.networks.cell_network import (
     GlobalMean,
     auxiliary_head,
     build_stem,
+    check_auxiliary,
     check_side,
     stem_states,
 )
 from nas_lightning.networks.operations import FactorizedReduction, State, relu_conv_norm
-from nas_lightning.search_spaces.loose_ends import LooseEnds
 
-__all__ = ["BlockNetwork", "MakeBlocks"]
+__all__ = ["BlockNetwork", "LooseEnds", "unread"]
 
 
-class MakeBlocks(Protocol):
-    """Builds one cell of a stack."""
+class LooseEnds(nn.Module):
+    """The sum of one layer per state that is there, then a layer of the sum.
 
-    def __call__(self, kind: str, channels: int, norm: Norm) -> Cell:
-        """Returns the cell.
+    A state may come weighted by a mixture: the sum is then weighted alike, as the layers are
+    linear, or linear behind a ReLU.
 
-        Args:
-            kind: "normal" or "reduction".
-            channels: channels of its two inputs and of its states.
-            norm: flavour of BatchNorm.
-        """
+    Args:
+        layers: by number of a state the layer that reads it: forward(State) -> Tensor.
+        after: what the sum goes through.
+        factors: by number of a state what weighs it, for the cost.
+    """
+
+    def __init__(
+        self,
+        layers: Mapping[int, nn.Module],
+        after: nn.Module,
+        factors: Mapping[int, tuple[Factor, ...]],
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleDict({str(number): layer for number, layer in layers.items()})
+        self.after, self.factors = after, factors
+
+    def forward(self, states: Mapping[int, State]) -> Tensor:
+        """Returns what comes out of `after`; `states` are those that are there, by number."""
+        parts = [layer(states[int(n)]) for n, layer in self.layers.items() if int(n) in states]
+        out: Tensor = self.after(sum(parts[1:], start=parts[0]))
+        return out
+
+    def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
+        """Yields each state's layer and the factors that weigh it (see `core.cost`)."""
+        for number, layer in self.layers.items():
+            yield layer, self.factors[int(number)]
+
+
+def unread(readers: Iterable[tuple[int, int, int]]) -> tuple[Factor, ...]:
+    """Returns the factors whose product is 1 where no reader takes a state, and 0 elsewhere.
+
+    Args:
+        readers: triples (row of a choice of inputs, its number of options, the option that takes
+            the state).
+
+    >>> unread([(4, 3, 1)])
+    (Factor(choice=4, coefficients=(1.0, 0.0, 1.0)),)
+    """
+    return tuple(
+        Factor(row, tuple(float(option != taken) for option in range(number)))
+        for row, number, taken in readers
+    )
 
 
 @dataclass(frozen=True)
@@ -58,8 +99,8 @@ class BlockNetwork(nn.Module):
     """Stem, cells with two reductions at the thirds, global pooling, classifier.
 
     Args:
-        make_cell: builds the cells.
-        branches: by kind of cell, the tables whose weights the mixture gives; for a child {}.
+        make_cell: builds a cell of a kind and number of channels, with a flavour of BatchNorm.
+        branches: by kind of cell, the tables whose weights the mixture gives.
         ends: by kind of cell, the branches whose targets make the cell's output.
         scale: sizes and flavours.
 
@@ -69,7 +110,7 @@ class BlockNetwork(nn.Module):
 
     def __init__(
         self,
-        make_cell: MakeBlocks,
+        make_cell: Callable[[str, int, Norm], Cell],
         branches: Mapping[str, Sequence[Branch]],
         ends: Mapping[str, Sequence[Branch]],
         scale: Scale,
@@ -77,7 +118,7 @@ class BlockNetwork(nn.Module):
         super().__init__()
         image, norm = scale.image(), Norm.of(scale)
         check_side(min(image[1:]), scale)
-        self.branches, self.ends = dict(branches), dict(ends)
+        self.branches, self.ends = branches, ends
         thirds = (scale.cells // 3, 2 * scale.cells // 3)
         self.kinds = ["reduction" if i in thirds else "normal" for i in range(scale.cells)]
         self.stem = build_stem(scale, norm)
@@ -101,20 +142,19 @@ class BlockNetwork(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs).
-
-        Args:
-            x: images (N, C, H, W), normalised.
-            mixture: the mixing weights of a supernet; None for a child.
-            drop_path: drops operations of a child while it trains.
-        """
+        """Returns logits (N, num_outputs) of images (N, C, H, W)."""
         logits: Tensor = self.classifier(self._outputs(x, mixture, drop_path)[-1])
         return logits
 
     def forward_auxiliary(
         self, x: Tensor, drop_path: DropPath | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Returns a child's logits (N, num_outputs) and those of its auxiliary head."""
+        """Returns a child's logits (N, num_outputs) and those of its auxiliary head.
+
+        Raises:
+            ValueError: the network was built without an auxiliary head.
+        """
+        check_auxiliary(self)
         outputs = self._outputs(x, None, drop_path)
         return self.classifier(outputs[-1]), self.auxiliary(outputs[self.auxiliary_place])
 

@@ -10,28 +10,28 @@ well, so that a strategy can let it grow: the options of "depth" are in growing 
 Deliberate difference: the maps are averaged before the classifier.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from torch import nn
 
-from nas_lightning.core.choices import NO, YES, Choice
+from nas_lightning.core.choices import NO, YES, Branch, Choice, Factor
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.networks.elastic import Size
-from nas_lightning.search_spaces.chain_network import ChainLayer, ChainNetwork, ChainWiring
+from nas_lightning.search_spaces.chain_network import ChainLayer, ChainNetwork
+from nas_lightning.search_spaces.options import check_sizes, listed
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace
 
 __all__ = ["ChainSpace"]
 
 
-class ChainSpace(SearchSpace):
+class ChainSpace(WiredSpace):
     """Layers of one convolution each, which read any earlier layers.
 
     scale.channels are the channels of the smallest number of filters, 24 in the paper, and the
-    others go with them; scale.cells is taken no notice of, since depth is part of the genotype.
-    With other strides than 1 there is no supernet: the size of maps would follow the mixture.
+    others go with them; scale.cells is ignored, since depth is part of the genotype. With other
+    strides than 1 there is no supernet: the size of maps would follow the mixture.
 
     Args:
         depths: the possible numbers of layers, growing; the paper starts with 6 and adds 2 every
@@ -43,7 +43,14 @@ class ChainSpace(SearchSpace):
         scale: size at which the space is searched.
 
     Raises:
-        ValueError: a value is out of its range.
+        ValueError: a value is out of range.
+
+    >>> from random import Random
+    >>> space = ChainSpace(depths=(2,))
+    >>> space.count()
+    8192
+    >>> space.graphs(space.sample(Random(0)))[0].nodes
+    ('image', '1: 7x7x24', '2: 5x7x64', 'classifier')
     """
 
     def __init__(
@@ -53,56 +60,40 @@ class ChainSpace(SearchSpace):
         widths: Sequence[int] = (1, 3, 5, 7),
         filters: Sequence[int] = (24, 36, 48, 64),
         strides: Sequence[int] = (1,),
-        scale: Scale = Scale(channels=4),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=4),
     ) -> None:
-        for name, sizes in (("heights", heights), ("widths", widths)):
-            _check(name, sizes)
-            if any(side % 2 == 0 for side in sizes):
-                raise ValueError(f"{name} ({_listing(sizes)}) must be odd; the paper has 1 to 7")
-        for name, sizes in (("depths", depths), ("filters", filters), ("strides", strides)):
-            _check(name, sizes)
+        check_sizes("search_space.depths", depths, use=(4, 6, 8))
+        check_sizes("search_space.heights", heights, use=(1, 3, 5, 7), odd=True)
+        check_sizes("search_space.widths", widths, use=(1, 3, 5, 7), odd=True)
+        check_sizes("search_space.filters", filters, use=(24, 36, 48, 64))
+        check_sizes("search_space.strides", strides, use=(1, 2, 3))
         if list(depths) != sorted(depths):
-            grown = _listing(sorted(depths))
-            raise ValueError(f"depths ({_listing(depths)}) must grow, e.g. {grown}")
-        self.depths, self.filters = tuple(depths), tuple(filters)
+            grown = listed(sorted(depths))
+            raise ValueError(f"search_space.depths ({listed(depths)}) must grow; use e.g. {grown}")
+        self.depths, self.filters, self.strides = tuple(depths), tuple(filters), tuple(strides)
         self.sizes = {"filter_height": tuple(heights), "filter_width": tuple(widths)}
         if len(strides) > 1:
-            self.sizes |= {"stride_height": tuple(strides), "stride_width": tuple(strides)}
+            self.sizes |= {"stride_height": self.strides, "stride_width": self.strides}
         self.sizes["filters"] = self.filters
-        self.strides = tuple(strides)
-        decisions = self._decisions()
-        groups = [d.name.split("/")[0] for d in decisions]
-        choices = [
-            Choice(d.name, d.options, d.kind, g) for d, g in zip(decisions, groups, strict=True)
-        ]
+        decisions = list(self._decide())
+        choices = [Choice(d.name, d.options, d.kind, d.name.split("/")[0]) for d in decisions]
         super().__init__("chain", scale, choices, decisions)
-        self._index = {choice.name: index for index, choice in enumerate(self.choices)}
 
-    def supernet(self, scale: Scale) -> nn.Module:
-        """Builds the network of all genotypes.
+    def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
+        """Builds the network of some choices, or the supernet.
 
         Raises:
-            ValueError: there are other strides than 1.
+            ValueError: a supernet is wanted, and there are other strides than 1.
         """
-        if self.strides != (1,):
+        if chosen is None and self.strides != (1,):
             raise ValueError(
-                f"search space 'chain' with strides {_listing(self.strides)} has no supernet, "
+                f"search space 'chain' with strides {listed(self.strides)} has no supernet, "
                 "since the size of maps would follow the mixture; set search_space.strides=[1], "
                 "or choose a black-box strategy such as strategy=random"
             )
-        layers = {i: self._layer(i, scale, None) for i in range(1, self.depths[-1] + 1)}
-        sources = {i: range(i) for i in layers}
-        skips = {(i, j): self._index[_skip(i, j)] for i in layers for j in sources[i] if j > 0}
-        return ChainNetwork(
-            layers, sources, scale, ChainWiring(skips, self.depths, self._index.get("depth"))
-        )
-
-    def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
-        """Builds the network of a genotype."""
-        chosen = self.validate(genotype).mapping
-        sources = self._sources(chosen)
-        layers = {i: self._layer(i, scale, chosen) for i in sources}
-        return ChainNetwork(layers, sources, scale, None)
+        depth = self.depths[-1] if chosen is None else int(chosen.get("depth", self.depths[0]))
+        layers = {i: self._layer(i, scale, chosen) for i in range(1, depth + 1)}
+        return ChainNetwork(layers, self.running(self._branches(), chosen), scale)
 
     def published_scale(self) -> Scale:
         """Returns the scale of the paper's CIFAR-10 children: 24 to 64 filters."""
@@ -115,50 +106,54 @@ class ChainSpace(SearchSpace):
         follow, e.g. "2: 3x5x36 /2x1".
         """
         chosen = self.validate(genotype).mapping
-        sources = self._sources(chosen)
-        names = ["image"] + [self._label(i, chosen) for i in sources] + ["classifier"]
-        edges = [Edge(names[j], names[i], "") for i in sources for j in sources[i]]
-        read = {j for i in sources for j in sources[i]}
-        edges += [Edge(names[i], names[-1], "") for i in sources if i not in read]
-        return (Graph(f"{len(sources)} layers", tuple(names), tuple(edges)),)
-
-    def _decisions(self) -> list[Decision]:
-        found = []
-        if len(self.depths) > 1:
-            found.append(Decision("depth", tuple(map(str, self.depths)), "size"))
-        for i in range(1, self.depths[-1] + 1):
-            given: tuple[tuple[str, tuple[str, ...]], ...] = ()
-            if i > self.depths[0]:
-                given = (("depth", tuple(str(d) for d in self.depths if d >= i)),)
-            for key, sizes in self.sizes.items():
-                found.append(Decision(f"layer_{i}/{key}", tuple(map(str, sizes)), "size", given))
-            for j in range(1, i):
-                found.append(Decision(_skip(i, j), (NO, YES), "skip", given))
-        return found
-
-    def _sources(self, chosen: Mapping[str, str]) -> dict[int, list[int]]:
-        """Returns for every layer of a genotype what it reads; 0 is the image."""
         depth = int(chosen.get("depth", self.depths[0]))
-        return {
-            i: [j for j in range(1, i) if chosen[_skip(i, j)] == YES] or [0]
-            for i in range(1, depth + 1)
-        }
+        names = ["image"] + [self._label(i, chosen) for i in range(1, depth + 1)] + ["classifier"]
+        edges = [
+            Edge(names[b.source], names[min(b.target, depth + 1)], "")
+            for b in self.running(self._branches(), chosen)
+        ]
+        return (Graph(f"{depth} layers", tuple(names), tuple(edges)),)
 
-    def _layer(self, i: int, scale: Scale, chosen: Mapping[str, str] | None) -> ChainLayer:
-        """Returns the sizes of a layer of the supernet, or of the child of these choices."""
-        unit = scale.channels / min(self.filters)
+    def _decide(self) -> Iterator[Decision]:
+        if len(self.depths) > 1:
+            yield Decision("depth", tuple(map(str, self.depths)), "size")
+        for i in range(1, self.depths[-1] + 1):
+            deep = ("depth", tuple(str(depth) for depth in self.depths if depth >= i))
+            given = (deep,) if i > self.depths[0] else ()
+            for key, sizes in self.sizes.items():
+                yield Decision(f"layer_{i}/{key}", tuple(map(str, sizes)), "size", given)
+            for j in range(1, i):
+                yield Decision(_skip(i, j), (NO, YES), "skip", given)
 
-        def size(key: str, scaled: float = 1.0) -> Size:
-            name = f"layer_{i}/{key}"
-            options = self.sizes[key] if chosen is None else (int(chosen[name]),)
-            index = self._index[name] if chosen is None else None
-            return Size(tuple(max(1, round(option * scaled)) for option in options), index)
+    def _branches(self) -> Iterator[Branch]:
+        """Yields what layers read, the image if no layer, then those that no layer reads."""
+        last = self.depths[-1]
+        for i in range(1, last + 1):
+            yield Branch(0, i, "read", tuple(self.factor(_skip(i, j), NO) for j in range(1, i)))
+            for j in range(1, i):
+                yield Branch(j, i, "read", (self.factor(_skip(i, j), YES),))
+        for i in range(1, last + 1):
+            for depth in (depth for depth in self.depths if depth >= i):
+                unread = tuple(self.factor(_skip(k, i), NO) for k in range(i + 1, depth + 1))
+                yield Branch(i, last + 1, f"unread_of_{depth}", self._deep([depth]) + unread)
 
+    def _deep(self, depths: Sequence[int]) -> tuple[Factor, ...]:
+        """Returns the factor that is 1 at some depths."""
+        return (self.factor("depth", *map(str, depths)),) if "depth" in self.rows else ()
+
+    def _layer(self, i: int, scale: Scale, chosen: Chosen) -> ChainLayer:
+        """Returns the sizes of a layer."""
         stride = (self.strides[0], self.strides[0])
         if chosen is not None and "stride_height" in self.sizes:
-            stride = (size("stride_height").largest, size("stride_width").largest)
-        height, width = size("filter_height"), size("filter_width")
-        return ChainLayer(height, width, size("filters", unit), stride)
+            stride = int(chosen[f"layer_{i}/stride_height"]), int(chosen[f"layer_{i}/stride_width"])
+        height, width = (
+            self.size(f"layer_{i}/filter_{side}", chosen) for side in ("height", "width")
+        )
+        filters = self.size(f"layer_{i}/filters", chosen, scale.channels / min(self.filters))
+        deep = [depth for depth in self.depths if depth >= i]
+        return ChainLayer(
+            height, width, filters, stride, self._deep(deep) if chosen is None else ()
+        )
 
     def _label(self, i: int, chosen: Mapping[str, str]) -> str:
         height, width, *strides, filters = (chosen[f"layer_{i}/{key}"] for key in self.sizes)
@@ -168,14 +163,3 @@ class ChainSpace(SearchSpace):
 
 def _skip(layer: int, source: int) -> str:
     return f"layer_{layer}/skip_{source}"
-
-
-def _check(name: str, sizes: Sequence[int]) -> None:
-    if not sizes or min(sizes) < 1 or len(set(sizes)) < len(sizes):
-        raise ValueError(
-            f"{name} ({_listing(sizes)}) must be different numbers >= 1, and at least one"
-        )
-
-
-def _listing(sizes: Sequence[int]) -> str:
-    return ", ".join(map(str, sizes))

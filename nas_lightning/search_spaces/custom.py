@@ -16,8 +16,6 @@ from nas_lightning.networks.markers import OneOf, Optional, Repeat, marks, mixin
 
 __all__ = ["CustomSpace", "example"]
 
-ARGUMENTS = ("input_shape", "num_outputs", "channels", "cells")
-
 
 def example(input_shape: tuple[int, ...], num_outputs: int, channels: int = 16) -> nn.Module:
     """Returns a small network for images that holds every kind of choice, one inside another."""
@@ -42,9 +40,9 @@ class CustomSpace(SearchSpace):
     """The networks that come of one module when each of its marks is decided.
 
     A mark inside an option of another one is decided where that option is taken. Marks of one
-    name and the same options are one decision. `scale.batch_norm` and `flavour` are taken no
-    notice of: BatchNorm is what the module has. It has cells (see `SearchSpace`) if `network`
-    takes `cells`.
+    name and the same options are one decision. `scale.batch_norm` and `flavour` are ignored:
+    BatchNorm is what the module has. The space has cells (see `SearchSpace`) if `network` takes
+    `cells`.
 
     Args:
         network: builds the module: a class or function that takes any of `input_shape`,
@@ -55,34 +53,41 @@ class CustomSpace(SearchSpace):
     Raises:
         ValueError: the module holds no mark, or two of one name that do not agree, or reads
             tensors while it is built.
+
+    >>> from random import Random
+    >>> space = CustomSpace(example, scale=Scale(input_shape=(3, 8, 8), num_outputs=10))
+    >>> space.count()
+    54
+    >>> space.sample(Random(0)).mapping["first"]
+    'large'
     """
 
     def __init__(
         self,
         network: Callable[..., nn.Module],
         name: str = "custom",
-        scale: Scale = Scale(),  # noqa: B008 - immutable
+        scale: Scale = Scale(),
     ) -> None:
         self.network = network
         self.has_cells = "cells" in inspect.signature(network).parameters
         choices: dict[str, Choice] = {}
         decisions: dict[str, Decision] = {}
-        if scale.input_shape is not None and scale.num_outputs is not None:
-            for mark, given in marks(self._built_on_meta(scale)):
-                decision = Decision(mark.name, mark.options, mark.kind, given)
-                if decisions.setdefault(mark.name, decision) != decision:
-                    raise ValueError(
-                        f"the marks named '{mark.name}' must have the same options and lie in the "
-                        f"same choices, got {_place(decisions[mark.name])} and "
-                        f"{_place(decision)}; name them differently"
-                    )
-                group = mark.name.rpartition("/")[0] or mark.name
-                choices[mark.name] = Choice(mark.name, mark.options, mark.kind, group)
-            if not choices:
+        knows_data = scale.input_shape is not None and scale.num_outputs is not None
+        for mark, given in marks(self._built_on_meta(scale)) if knows_data else ():
+            decision = Decision(mark.name, mark.options, mark.kind, given)
+            if decisions.setdefault(mark.name, decision) != decision:
                 raise ValueError(
-                    "the module that search_space.network builds holds no choice; put OneOf, "
-                    "Optional or Repeat of nas_lightning into it"
+                    f"the marks named '{mark.name}' must have the same options and lie in the "
+                    f"same choices, got {_place(decisions[mark.name])} and {_place(decision)}; "
+                    "name them differently"
                 )
+            group = mark.name.rpartition("/")[0] or mark.name
+            choices[mark.name] = Choice(mark.name, mark.options, mark.kind, group)
+        if knows_data and not choices:
+            raise ValueError(
+                "the module that search_space.network builds holds no choice; put OneOf, "
+                "Optional or Repeat of nas_lightning into it"
+            )
         super().__init__(name, scale, tuple(choices.values()), tuple(decisions.values()))
 
     def fitted(self, scale: Scale) -> "CustomSpace":
@@ -113,9 +118,8 @@ class CustomSpace(SearchSpace):
 
     def _numbered(self, scale: Scale) -> nn.Module:
         network = self._built(scale)
-        rows = {choice.name: row for row, choice in enumerate(self.choices)}
         for mark, _ in marks(network):
-            mark.row = rows[mark.name]
+            mark.row = self.rows[mark.name]
         return network
 
     def _built_on_meta(self, scale: Scale) -> nn.Module:
@@ -132,14 +136,14 @@ class CustomSpace(SearchSpace):
             ) from error
 
     def _built(self, scale: Scale) -> nn.Module:
-        known = {
+        arguments = {
             "input_shape": scale.sample_shape(),
             "num_outputs": scale.outputs(),
             "channels": scale.channels,
             "cells": scale.cells,
         }
         taken = inspect.signature(self.network).parameters
-        return self.network(**{name: known[name] for name in ARGUMENTS if name in taken})
+        return self.network(**{n: value for n, value in arguments.items() if n in taken})
 
 
 def _place(decision: Decision) -> str:
@@ -148,11 +152,7 @@ def _place(decision: Decision) -> str:
 
 
 class CustomNetwork(nn.Module):
-    """A user's module as a supernet, or pruned as a child.
-
-    Args:
-        network: forward(x) -> outputs (N, num_outputs).
-    """
+    """A user's module as a supernet, or pruned as a child: forward(x) -> (N, num_outputs)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -161,12 +161,9 @@ class CustomNetwork(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: object = None
     ) -> Tensor:
-        """Returns outputs (N, num_outputs).
+        """Returns outputs (N, num_outputs) of inputs (N, ...).
 
-        Args:
-            x: inputs (N, ...).
-            mixture: the mixing weights of a supernet; None for a child.
-            drop_path: taken no notice of: a user's module has dropout of its own.
+        `drop_path` is ignored: a user's module has dropout of its own.
         """
         with mixing(mixture):
             out: Tensor = self.network(x)

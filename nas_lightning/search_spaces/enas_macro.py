@@ -13,16 +13,19 @@ and those that nobody reads are not built. The paper's network of 24 layers has 
 here; with the official code's full convolutions it would have 42,559,402.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from nas_lightning.core.choices import NO, YES, Choice
+from nas_lightning.core.checks import at_least
+from nas_lightning.core.choices import NO, YES, Branch, Choice, Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.search_spaces.macro_network import LayerChoices, MacroNetwork, thirds
+from nas_lightning.search_spaces.macro_network import SKIP, MacroNetwork, thirds
+from nas_lightning.search_spaces.notation import shortened
+from nas_lightning.search_spaces.options import check_names
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace
 
 __all__ = ["MACRO_OPS", "EnasMacroSpace"]
 
@@ -36,12 +39,11 @@ MACRO_OPS = (
 )
 
 
-class EnasMacroSpace(SearchSpace):
+class EnasMacroSpace(WiredSpace):
     """A chain of layers, each with an operation of its own and skips from earlier states.
 
     scale.channels are those of the first third; children double them after each third, the
-    search network keeps them, as in the paper. scale.cells is taken no notice of: the depth is
-    `layers`.
+    search network keeps them, as in the paper. scale.cells is ignored: the depth is `layers`.
 
     Args:
         layers: number of layers, at least 3; the paper searches 12 and trains 24.
@@ -49,48 +51,32 @@ class EnasMacroSpace(SearchSpace):
         scale: size at which the space is searched; the paper has 36 channels.
 
     Raises:
-        ValueError: a value is out of its range, or an operation is unknown.
+        ValueError: a value is out of range, or an operation is unknown.
+
+    >>> from random import Random
+    >>> space = EnasMacroSpace(layers=4)
+    >>> space.write_text(space.sample(Random(0)))
+    '3 / 3 0 / 2 1 1 / 2 1 1 0'
     """
 
     def __init__(
-        self,
-        layers: int = 12,
-        ops: Sequence[str] = MACRO_OPS,
-        scale: Scale = Scale(channels=8),  # noqa: B008 - immutable
+        self, layers: int = 12, ops: Sequence[str] = MACRO_OPS, scale: Scale = Scale(channels=8)
     ) -> None:
-        if layers < 3:
-            raise ValueError(f"layers ({layers}) must be at least 3: one a third; use e.g. 12")
-        if unknown := [op for op in ops if op not in MACRO_OPS]:
-            raise ValueError(f"unknown op '{unknown[0]}'; choose from: {', '.join(MACRO_OPS)}")
-        if not ops or len(set(ops)) < len(ops):
-            raise ValueError(f"ops ({', '.join(ops)}) must be different, and at least one")
+        at_least("search_space.layers", layers, 3, use=12)
+        check_names("search_space.ops", ops, MACRO_OPS)
         self.layers, self.ops = layers, tuple(ops)
+        self._numbers = range(1, layers + 1)
         choices = []
-        for layer in range(1, layers + 1):
-            group = f"layer_{layer}"
-            choices.append(Choice(_op(layer), self.ops, "op", group))
+        for layer in self._numbers:
+            choices.append(Choice(_op(layer), self.ops, "op", f"layer_{layer}"))
             for source in range(layer - 1):
-                choices.append(Choice(_skip(layer, source), (NO, YES), "skip", group))
+                name = _skip(layer, source)
+                choices.append(Choice(name, (NO, YES), "skip", f"layer_{layer}"))
         super().__init__("enas_macro", scale, choices)
 
-    def supernet(self, scale: Scale) -> nn.Module:
-        """Builds the network of all genotypes."""
-        ops = dict.fromkeys(range(1, self.layers + 1), self.ops)
-        skips = {layer: range(layer - 1) for layer in ops}
-        index = {choice.name: index for index, choice in enumerate(self.choices)}
-        choices = {
-            layer: LayerChoices(
-                index[_op(layer)], {s: index[_skip(layer, s)] for s in skips[layer]}
-            )
-            for layer in ops
-        }
-        return MacroNetwork(ops, skips, choices, scale)
-
-    def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
-        """Builds the network of a genotype."""
-        chosen = self.validate(genotype).mapping
-        ops = {layer: (chosen[_op(layer)],) for layer in range(1, self.layers + 1)}
-        return MacroNetwork(ops, self._skips(chosen), None, scale)
+    def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
+        """Builds layers of all operations and skips, or of a genotype's."""
+        return MacroNetwork(self.running(self._branches(), chosen), scale)
 
     def published_scale(self) -> Scale:
         """Returns the scale of ENAS's final CIFAR-10 network: 96 channels in the first third."""
@@ -113,14 +99,14 @@ class EnasMacroSpace(SearchSpace):
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns the network; nodes are its states, of which 0 is the stem's output."""
-        chosen = self.validate(genotype).mapping
-        edges = list[Edge]()
-        for layer, sources in self._skips(chosen).items():
-            edges.append(Edge(str(layer - 1), str(layer), chosen[_op(layer)]))
-            edges += [Edge(str(source), str(layer), "") for source in sources]
-        ends = thirds(self.layers)
-        title = f"{self.layers} layers, halved after {ends[0]} and {ends[1]}"
-        return (Graph(title, tuple(map(str, range(self.layers + 1))), tuple(edges)),)
+        states = [str(state) for state in range(self.layers + 1)]
+        branches = self.running(self._branches(), self.validate(genotype).mapping)
+        edges = [
+            Edge(states[b.source], states[b.target], "" if b.op == SKIP else b.op) for b in branches
+        ]
+        first, second = thirds(self.layers)
+        title = f"{self.layers} layers, halved after {first} and {second}"
+        return (Graph(title, tuple(states), tuple(edges)),)
 
     def read_text(self, text: str) -> Genotype:
         """Reads ENAS's notation: a layer's operation by number, then a bit for each skip.
@@ -131,34 +117,37 @@ class EnasMacroSpace(SearchSpace):
             ValueError: the text is anything but such numbers, or not of a genotype of this space.
         """
         words = text.replace("/", " ").split()
-        wanted = self.layers * (self.layers + 1) // 2
-        if not all(word in set("0123456789") for word in words) or len(words) != wanted:
+        if not set(words) <= set("0123456789") or len(words) != len(self.choices):
             raise ValueError(
-                f"ENAS's notation of {self.layers} layers is {wanted} digits, for each layer its "
-                f"operation and a bit for each skip; got {_short(text)}"
+                f"ENAS's notation of {self.layers} layers is {len(self.choices)} digits, for "
+                f"each layer its operation and a bit for each skip; got {shortened(text)}"
             )
-        numbers, chosen = iter(map(int, words)), dict[str, str]()
-        for layer in range(1, self.layers + 1):
-            chosen[_op(layer)] = _pick(MACRO_OPS, next(numbers), _op(layer))
-            for source in range(layer - 1):
-                name = _skip(layer, source)
-                chosen[name] = _pick((NO, YES), next(numbers), name)
+        chosen = {}
+        for choice, number in zip(self.choices, map(int, words), strict=True):
+            options = MACRO_OPS if choice.kind == "op" else choice.options
+            if number >= len(options):
+                raise ValueError(
+                    f"'{choice.name}' must be below {len(options)}, the text has {number}"
+                )
+            chosen[choice.name] = options[number]
         return self.genotype(chosen)
 
-    def write_text(self, genotype: Genotype) -> str:
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str:
         """Returns a genotype in ENAS's notation, layers parted by "/"."""
         chosen, lines = self.validate(genotype).mapping, list[str]()
-        for layer in range(1, self.layers + 1):
+        for layer in self._numbers:
             bits = [chosen[_skip(layer, source)] == YES for source in range(layer - 1)]
             numbers = [MACRO_OPS.index(chosen[_op(layer)]), *map(int, bits)]
             lines.append(" ".join(map(str, numbers)))
         return " / ".join(lines)
 
-    def _skips(self, chosen: Mapping[str, str]) -> dict[int, list[int]]:
-        return {
-            layer: [s for s in range(layer - 1) if chosen[_skip(layer, s)] == YES]
-            for layer in range(1, self.layers + 1)
-        }
+    def _branches(self) -> Iterator[Branch]:
+        """Yields for each layer its operations, then what may skip into it."""
+        for layer in self._numbers:
+            for op in self.ops:
+                yield Branch(layer - 1, layer, op, (self.factor(_op(layer), op),))
+            for source in range(layer - 1):
+                yield Branch(source, layer, SKIP, (self.factor(_skip(layer, source), YES),))
 
 
 def _op(layer: int) -> str:
@@ -167,13 +156,3 @@ def _op(layer: int) -> str:
 
 def _skip(layer: int, source: int) -> str:
     return f"layer_{layer}/skip_{source}"
-
-
-def _pick(options: Sequence[str], number: int, name: str) -> str:
-    if number >= len(options):
-        raise ValueError(f"'{name}' must be below {len(options)}, the text has {number}")
-    return options[number]
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 80 else text[:77] + "...")

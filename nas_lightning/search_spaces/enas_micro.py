@@ -2,32 +2,34 @@
 
 Source: Pham et al., ENAS, 2018 (arXiv:1802.03268), section 2.4, and the official code. A cell has
 five nodes; each adds two operations, out of five, on two earlier states. See
-`nas_lightning.search_spaces.blocks` for choices, decisions and ids.
+`search_spaces.blocks` for choices, decisions and ids.
 
 Params are shared as in the official code: each node, half (x or y), operation and input has its
-own, whatever the rest of the cell; so has each of the stacked cells. The paper's text leaves the
-last point open. Networks are wired as the official code's final ones: an operation on an input of
-a reduction cell has stride 2, outputs are concatenations of what nothing reads (an unread input
-of a reduction cell is halved first), and the previous cell's output passes two 1x1 convolutions.
+own, and so has each of the stacked cells, which the paper leaves open. Networks are wired as the
+official code's final ones: operations on inputs of a reduction cell have stride 2, outputs are
+concatenations of what nothing reads (an unread input of a reduction cell is halved first), and
+the previous cell's output passes two 1x1 convolutions.
 
 Deliberate differences: the search network is wired alike, where the official one halves both
 inputs before a reduction cell and projects each cell's output to its channels; a factorized
-reduction begins with a ReLU; the classifier has a bias; the paper counts (5 (B - 2)!)^4 networks
-for B = 7, 1.3e11, which is one operation a cell; with an operation a node they are 2.6e25, or
-without the order of a node's halves 43,873,177,410,562,500,000,000, which `count` says.
+reduction begins with a ReLU; the classifier has a bias; the paper counts 1.3e11 networks with one
+operation per cell; with one per node they are 2.6e25, or, as `count` says, 4.4e22 without the
+order of a node's halves.
 
-Params of the paper's cell at 36 channels and 17 cells (15 and two reductions): 3,894,382, which
-is the official code's final network (3,894,372) and the classifier's bias. The published 4.6 M
-are not those of the cell in the official script: with its auxiliary head that has 4,389,220.
+The paper's cell has 3,894,382 params at 36 channels and 17 cells (15 and two reductions): the
+official code's final network (3,894,372) and the classifier's bias. The published 4.6 M are not
+those of the cell in the official script, which has 4,389,220 with its auxiliary head.
 """
 
 from collections.abc import Sequence
 
+from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.operations import Operation, Skip, relu_conv_norm
-from nas_lightning.search_spaces.blocks import KINDS, BlockSpace
+from nas_lightning.search_spaces.blocks import BlockSpace
+from nas_lightning.search_spaces.wired_space import KINDS
 
 __all__ = ["ENAS_OPS", "EnasMicroSpace"]
 
@@ -45,14 +47,19 @@ class EnasMicroSpace(BlockSpace):
             reductions among them.
 
     Raises:
-        ValueError: a value is out of its range, or an operation is unknown.
+        ValueError: a value is out of range, or an operation is unknown.
+
+    >>> from random import Random
+    >>> space = EnasMicroSpace(blocks=2)
+    >>> space.write_text(space.sample(Random(0)))
+    '1 1 1 2 1 2 2 0 | 0 3 1 3 0 1 2 3'
     """
 
     def __init__(
         self,
         blocks: int = 5,
         ops: Sequence[str] = ENAS_OPS,
-        scale: Scale = Scale(channels=8, cells=4),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=8, cells=4),
     ) -> None:
         super().__init__("enas_micro", blocks, ops, ("add",), scale)
 
@@ -76,13 +83,12 @@ class EnasMicroSpace(BlockSpace):
             chosen |= self._read_arc(kind, arc.split())
         return self.genotype(chosen)
 
-    def write_text(self, genotype: Genotype) -> str:
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str:
         """Returns the arcs that `read_text` reads."""
         chosen, arcs = self.validate(genotype).mapping, list[str]()
         for kind in KINDS:
-            blocks = [self.halves(chosen, f"{kind}/block_{n + 2}") for n in range(self.blocks)]
-            numbers = [(s, self.ops.index(op)) for halves in blocks for s, op in halves]
-            arcs.append(" ".join(f"{source} {op}" for source, op in numbers))
+            halves = [half for block in self.halves(chosen, kind).values() for half in block]
+            arcs.append(" ".join(f"{source} {self.ops.index(op)}" for source, op in halves))
         return " | ".join(arcs)
 
     def published_scale(self) -> Scale:
@@ -96,11 +102,8 @@ class EnasMicroSpace(BlockSpace):
                 f"the {kind} arc of {self.blocks} nodes has {wanted} numbers, got "
                 f"{len(words)} words: {' '.join(words)[:60]}"
             )
-        numbers, chosen = [int(word[:9]) for word in words], dict[str, str]()
+        numbers = [int(word[:9]) for word in words]
         if (largest := max(numbers[1::2])) >= len(self.ops):
             raise ValueError(f"operation {largest} of the {kind} arc must be below {len(self.ops)}")
-        for index in range(self.blocks):
-            x, x_op, y, y_op = numbers[NUMBERS_PER_NODE * index :][:NUMBERS_PER_NODE]
-            halves = [(x, self.ops[x_op]), (y, self.ops[y_op])]
-            chosen |= self.block(kind, index + 2, halves)
-        return chosen
+        halves = zip(numbers[::2], (self.ops[number] for number in numbers[1::2]), strict=True)
+        return self.cell(kind, list(halves))

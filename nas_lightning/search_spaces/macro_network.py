@@ -1,23 +1,21 @@
 """ENAS's macro networks: a chain of layers into which earlier states skip.
 
-Source: Pham et al., ENAS, 2018 (arXiv:1802.03268), section 2.3, and the official code
-(melodyguan/enas). State 0 is the stem's output and state i layer i's. Layer i works on state
-i - 1, and states before that one may skip in. After each third all states are halved by a
-factorized reduction of their own.
+Source: Pham et al., ENAS, 2018 (arXiv:1802.03268), section 2.3, and the official code; see
+`search_spaces.enas_macro` for states, skips and deliberate differences.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import product
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_lightning.core.choices import Factor, Mixture
+from nas_lightning.core.choices import Branch, Factor, Mixture
 from nas_lightning.core.cost import Term
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.cell import DropPath
-from nas_lightning.networks.depthwise import DepthwiseConv
+from nas_lightning.networks.cell import DropPath, branch_weights
+from nas_lightning.networks.kernels import DepthwiseConv, weighted_sum
 from nas_lightning.networks.operations import (
     FactorizedReduction,
     Operation,
@@ -26,176 +24,117 @@ from nas_lightning.networks.operations import (
     State,
     relu_conv_norm,
 )
-from nas_lightning.networks.weighted_sum import weighted_sum
 
-__all__ = ["LayerChoices", "MacroNetwork", "thirds"]
+__all__ = ["SKIP", "MacroNetwork", "thirds"]
 
-
-@dataclass(frozen=True)
-class LayerChoices:
-    """Where a mixture weighs one layer.
-
-    Attributes:
-        op: index of the choice of its operation.
-        skips: by source, index of the choice whose second option lets it skip in.
-    """
-
-    op: int
-    skips: Mapping[int, int]
+SKIP = "skip_connect"
 
 
 class MacroNetwork(nn.Module):
     """Stem, layers with reductions after each third, global pooling, classifier.
 
     Args:
-        ops: operations of each layer.
-        skips: states that may skip into each layer.
-        choices: by layer, the choices that weigh it; None for a child.
+        branches: into each layer its operations, then what skips in; without factors in a child.
         scale: sizes and flavours.
     """
 
-    def __init__(
-        self,
-        ops: Mapping[int, Sequence[str]],
-        skips: Mapping[int, Sequence[int]],
-        choices: Mapping[int, LayerChoices] | None,
-        scale: Scale,
-    ) -> None:
+    def __init__(self, branches: Sequence[Branch], scale: Scale) -> None:
         super().__init__()
         scale.check_extras("enas_macro")
-        norm, self.choices = Norm.of(scale), choices
+        norm, self.branches = Norm.of(scale), branches
+        numbers = range(1, branches[-1].target + 1)
+        self.incoming = {i: [b for b in branches if b.target == i] for i in numbers}
         growth = 2 if scale.flavour == "child" else 1
         self.widths = [scale.channels * growth**third for third in range(3)]
-        ends = thirds(len(ops))
-        self.third = [0] + [sum(layer > end for end in ends) for layer in ops]
+        ends = thirds(len(numbers))
+        self.third = [0] + [sum(layer > end for end in ends) for layer in numbers]
         self.stem = nn.Sequential(
             nn.Conv2d(scale.image()[0], scale.channels, 3, 1, 1, bias=False),
             norm.always_affine(scale.channels),
         )
         self.layers = nn.ModuleDict(
-            {
-                str(i): _Layer(ops[i], skips[i], self.widths[self.third[i]], norm, i == 1)
-                for i in ops
-            }
+            {str(i): _Layer(self.incoming[i], self.widths[self.third[i]], norm) for i in numbers}
         )
-        self.reductions = nn.ModuleDict(self._reductions(skips, norm))
+        self.reductions = nn.ModuleDict(self._reductions(norm))
         self.classifier = nn.Linear(self.widths[-1], scale.outputs())
 
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs).
-
-        Args:
-            x: images (N, C, H, W), normalised.
-            mixture: the mixing weights of a supernet; None for a child.
-            drop_path: drops operations of a child while it trains.
-        """
-        known = {(0, 0): State(self.stem(x))}
-        for layer, module in enumerate(self.layers.values(), start=1):
-            third = self.third[layer]
-            ops, skips = self._weights(layer, mixture)
-            before = self._read(layer - 1, third, known)
-            read = {s: (self._read(s, third, known), weight) for s, weight in skips.items()}
-            known[layer, third] = State(module(before, ops, read, drop_path))
-        logits: Tensor = self.classifier(known[layer, third].x.mean(dim=(2, 3)))
+        """Returns logits (N, num_outputs) of images (N, C, H, W)."""
+        states = {(0, 0): State(self.stem(x))}
+        weights = None if mixture is None else branch_weights(self.branches, mixture)
+        for i, layer in enumerate(self.layers.values(), start=1):
+            run = [b for b in self.incoming[i] if weights is None or b.key in weights]
+            read = {b.source: self._read(b.source, self.third[i], states) for b in run}
+            states[i, self.third[i]] = State(layer(run, read, weights, drop_path))
+        logits: Tensor = self.classifier(states[i, self.third[i]].x.mean(dim=(2, 3)))
         return logits
 
-    def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
-        """Yields operations and skips with what weighs them (see `core.cost`)."""
-        for layer, module in enumerate(self.layers.values(), start=1):
-            if self.choices is None:
-                return
-            assert isinstance(module, _Layer)
-            choices = self.choices[layer]
-            for name, op in module.ops.items():
-                yield op, (Factor.taking(choices.op, list(module.ops), name),)
-            for source, conv in module.skips.items():
-                yield conv, (Factor(choices.skips[int(source)], (0.0, 1.0)),)
+    def _read(self, state: int, third: int, states: dict[tuple[int, int], State]) -> State:
+        """Returns a state as a later third sees it, reduced once per third."""
+        if (state, third) not in states:
+            before = self._read(state, third - 1, states)
+            states[state, third] = State(self.reductions[f"{third}_of_{state}"](before))
+        return states[state, third]
 
-    def _weights(
-        self, layer: int, mixture: Mixture | None
-    ) -> tuple[dict[str, Tensor | None], dict[int, Tensor | None]]:
-        """Returns by name the operations that run and by source the skips, with their weights."""
-        module = self.layers[str(layer)]
-        assert isinstance(module, _Layer)
-        if self.choices is None or mixture is None:
-            return dict.fromkeys(module.ops), {int(source): None for source in module.skips}
-        choices, names = self.choices[layer], list(module.ops)
-        weights, support = mixture.weights, mixture.support
-        return (
-            {names[k]: weights[choices.op, k] for k in support[choices.op]},
-            {s: weights[c, 1] for s, c in choices.skips.items() if 1 in support[c]},
-        )
-
-    def _read(self, state: int, third: int, known: dict[tuple[int, int], State]) -> State:
-        """Returns a state as a later third sees it, reduced once a third."""
-        if (state, third) not in known:
-            before = self._read(state, third - 1, known)
-            known[state, third] = State(self.reductions[f"{third}_of_{state}"](before))
-        return known[state, third]
-
-    def _reductions(self, skips: Mapping[int, Sequence[int]], norm: Norm) -> dict[str, nn.Module]:
-        """Builds the reductions that somebody reads, or may read."""
-        found: dict[str, nn.Module] = {}
-        for third in (1, 2):
-            for state in range(len(skips)):
-                later = [i for i in skips if self.third[i] >= third]
-                readers = [i for i in later if state in skips[i]]
-                is_input = state + 1 in later
-                if self.third[state] < third and (readers or is_input):
-                    unread = None
-                    if self.choices is not None and not is_input:
-                        skips_in = [self.choices[i].skips[state] for i in readers]
-                        unread = tuple(Factor(choice, (1.0, 0.0)) for choice in skips_in)
-                    widths = self.widths[third - 1], self.widths[third]
-                    found[f"{third}_of_{state}"] = _Reduction(*widths, norm, unread)
-        return found
+    def _reductions(self, norm: Norm) -> dict[str, nn.Module]:
+        """Builds the reductions that a layer reads, or may read."""
+        reductions: dict[str, nn.Module] = {}
+        for third, state in product((1, 2), range(len(self.incoming))):
+            readers = [
+                b for b in self.branches if b.source == state and self.third[b.target] >= third
+            ]
+            if self.third[state] < third and readers:
+                is_input = any(reader.op != SKIP for reader in readers)
+                factors = [] if is_input else [f for reader in readers for f in reader.factors]
+                widths = self.widths[third - 1], self.widths[third]
+                reductions[f"{third}_of_{state}"] = _Reduction(*widths, norm, factors)
+        return reductions
 
 
 class _Layer(nn.Module):
     """Operations on the state before, whose mixture is joined with what skips in.
 
-    The convolution of a concatenation is the sum of one convolution a source. The first layer
+    The convolution of a concatenation is the sum of one convolution per source. The first layer
     joins nothing, as in the official code.
     """
 
-    def __init__(
-        self, ops: Sequence[str], skips: Sequence[int], channels: int, norm: Norm, is_first: bool
-    ) -> None:
+    def __init__(self, branches: Sequence[Branch], channels: int, norm: Norm) -> None:
         super().__init__()
-        self.ops = nn.ModuleDict({op: _operation(op, channels, norm) for op in ops})
-        self.skips = nn.ModuleDict({str(source): _point(channels) for source in skips})
-        self.is_first = is_first
-        if not is_first:
+        self.branches, self.is_first = branches, branches[0].target == 1
+        ops, skips = _apart(branches)
+        self.ops = nn.ModuleDict({b.op: _operation(b.op, channels, norm) for b in ops})
+        self.skips = nn.ModuleDict({str(b.source): _point(channels) for b in skips})
+        if not self.is_first:
             self.own, self.norm = _point(channels), norm(channels)
 
     def forward(
         self,
-        before: State,
-        ops: Mapping[str, Tensor | None],
-        skips: Mapping[int, tuple[State, Tensor | None]],
+        run: Sequence[Branch],
+        read: Mapping[int, State],
+        weights: Mapping[str, Tensor] | None,
         drop_path: DropPath | None,
     ) -> Tensor:
-        """Returns the layer's state (N, C, H, W).
-
-        Args:
-            before: the state before.
-            ops: by name, what runs and its weight.
-            skips: by source, the state that skips in and its weight.
-            drop_path: drops operations' outputs.
-        """
-        outs = [self.ops[op](before) for op in ops]
-        outs = outs if drop_path is None else [drop_path(out) for out in outs]
-        out = _mixed(list(ops.values()), outs)
+        """Returns the layer's state (N, C, H, W), of the branches that run and what they read."""
+        ops, skips = _apart(run)
+        outs = [self.ops[b.op](read[b.source]) for b in ops]
+        outs = outs if drop_path is None else [drop_path(out, self.training) for out in outs]
+        out = _sum(ops, outs, weights)
         if self.is_first:
             return out
-        terms = [self.skips[str(source)](state.relu()) for source, (state, _) in skips.items()]
-        own = self.own(F.relu(out))
-        if terms:
-            own = own + _mixed([weight for _, weight in skips.values()], terms)
-        joined: Tensor = self.norm(own)
-        return joined
+        joined = self.own(F.relu(out))
+        if skips:
+            terms = [self.skips[str(b.source)](read[b.source].relu()) for b in skips]
+            joined = joined + _sum(skips, terms, weights)
+        normed: Tensor = self.norm(joined)
+        return normed
+
+    def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
+        """Yields operations and skips with what weighs them (see `core.cost`)."""
+        ops, skips = _apart(self.branches)
+        yield from ((self.ops[b.op], b.factors) for b in ops)
+        yield from ((self.skips[str(b.source)], b.factors) for b in skips)
 
 
 class _ConvPool(Operation):
@@ -212,29 +151,31 @@ class _ConvPool(Operation):
 
 
 class _Reduction(FactorizedReduction):
-    """A reduction that is there unless nobody reads it.
+    """A reduction that is there unless nobody reads it; `read` are factors of being read.
 
-    Args:
-        channels_in: channels in.
-        channels_out: channels out.
-        norm: flavour of BatchNorm.
-        unread: factors whose product is the share in which nobody reads it; None where
-            somebody always does.
+    Without such factors it is always there.
     """
 
     def __init__(
-        self, channels_in: int, channels_out: int, norm: Norm, unread: tuple[Factor, ...] | None
+        self, channels_in: int, channels_out: int, norm: Norm, read: Sequence[Factor]
     ) -> None:
         super().__init__(channels_in, channels_out, norm)
-        self.unread = unread
+        self.unread = tuple(
+            Factor(factor.choice, tuple(1.0 - c for c in factor.coefficients)) for factor in read
+        )
 
     def cost_terms(self, output: Tensor) -> Iterator[Term]:
         """Yields what one run costs (see `core.cost`)."""
         params = sum(p.numel() for p in self.parameters())
         adds = output.numel() * self.even.in_channels
         yield Term((params, adds), ())
-        if self.unread is not None:
+        if self.unread:
             yield Term((-params, -adds), self.unread)
+
+
+def thirds(layers: int) -> tuple[int, int]:
+    """Returns the last layers of the first and of the second third."""
+    return layers // 3, 2 * (layers // 3)
 
 
 def _operation(name: str, channels: int, norm: Norm) -> Operation:
@@ -256,12 +197,15 @@ def _point(channels: int) -> nn.Conv2d:
     return _conv(channels, 1)
 
 
-def _mixed(weights: Sequence[Tensor | None], terms: Sequence[Tensor]) -> Tensor:
-    """Returns the weighted sum of terms, or the sum where a child has no weights."""
-    present = [weight for weight in weights if weight is not None]
-    return weighted_sum(present, terms) if present else sum(terms[1:], start=terms[0])
+def _apart(branches: Sequence[Branch]) -> tuple[list[Branch], list[Branch]]:
+    """Returns the branches of operations and the skips."""
+    return [b for b in branches if b.op != SKIP], [b for b in branches if b.op == SKIP]
 
 
-def thirds(layers: int) -> tuple[int, int]:
-    """Returns the last layers of the first and of the second third."""
-    return layers // 3, 2 * (layers // 3)
+def _sum(
+    branches: Sequence[Branch], terms: Sequence[Tensor], weights: Mapping[str, Tensor] | None
+) -> Tensor:
+    """Returns the sum of what branches give, weighted unless there are no weights."""
+    if weights is None:
+        return sum(terms[1:], start=terms[0])
+    return weighted_sum([weights[b.key] for b in branches], terms)

@@ -2,9 +2,11 @@
 
 Sources: Tan et al., MnasNet, 2019 (arXiv:1807.11626) and Cai et al., ProxylessNAS, 2019
 (arXiv:1812.00332) for stages and choices; Sandler et al., MobileNetV2, 2018 (arXiv:1801.04381)
-for the blocks. Deliberate differences: the choices of a block share params, as in Single-Path NAS
-(see `networks.elastic`), where ProxylessNAS holds each of the six operations apart; and with
-scale.stem=cifar stem and first stage keep the resolution, so that small images have maps left.
+for the blocks. ProxylessNAS mobile has its published 4,080,512 params.
+
+Deliberate differences: the choices of a block share params, as in Single-Path NAS (see
+`networks.elastic`), where ProxylessNAS has six separate operations; with scale.stem=cifar stem
+and first stage keep the resolution, so that small images have maps left.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +20,6 @@ from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import DropPath
 from nas_lightning.networks.elastic import (
@@ -28,45 +29,35 @@ from nas_lightning.networks.elastic import (
     Size,
     total_weight,
 )
+from nas_lightning.search_spaces.options import check_sizes, listed
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace
 
 __all__ = ["MobileSpace"]
 
 STAGES = ((32, 2), (40, 2), (80, 2), (96, 1), (192, 2), (320, 1))  # channels, stride
 STEM, FIRST, HEAD = 32, 16, 1280
+DEPTHS = (4, 4, 4, 4, 4, 1)
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a network, its sizes chosen by a mixture or fixed.
+    """One block of a network, its sizes chosen by a mixture or fixed."""
 
-    Attributes:
-        name: e.g. "stage_2/block_1".
-        channels_in: channels of its input.
-        channels_out: channels of its output.
-        stride: 1 or 2.
-        hidden: channels between expansion and projection.
-        kernel: side of the depthwise kernel.
-        is_residual: whether its input is added to its output.
-        skip: index of the choice whose first option keeps it; None where it is always there.
-        is_expanded: whether a 1x1 convolution makes the hidden channels.
-    """
-
-    name: str
     channels_in: int
     channels_out: int
     stride: int
-    hidden: Size
+    hidden: Size  # channels between expansion and projection
     kernel: Size
-    is_residual: bool
-    skip: int | None = None
-    is_expanded: bool = True
+    is_residual: bool = False
+    skip: int | None = None  # row of the choice whose first option keeps the block
+    is_expanded: bool = True  # whether a 1x1 convolution makes the hidden channels
 
 
-class MobileSpace(SearchSpace):
+class MobileSpace(WiredSpace):
     """Inverted residuals in six stages; a block that is not its stage's first may be left out.
 
-    scale.channels are those of stem and first stage, 32 in the papers, and the other widths go
-    with them; scale.cells is taken no notice of, since depth is part of the genotype.
+    scale.channels are those of the stem, 32 in the papers, and the other widths go with them;
+    scale.cells is ignored, since depth is part of the genotype.
 
     Args:
         kernels: sides of the depthwise kernel, odd.
@@ -75,40 +66,59 @@ class MobileSpace(SearchSpace):
         scale: size at which the space is searched.
 
     Raises:
-        ValueError: a value is out of its range.
+        ValueError: a value is out of range.
+
+    >>> from random import Random
+    >>> space = MobileSpace(depths=(1, 1, 1, 1, 1, 2))
+    >>> space.count()
+    326592
+    >>> [edge.label for edge in space.graphs(space.sample(Random(0)))[0].edges]
+    ['5x5, expansion 6']
     """
 
     def __init__(
         self,
         kernels: Sequence[int] = (3, 5, 7),
         expansions: Sequence[int] = (3, 6),
-        depths: Sequence[int] = (4, 4, 4, 4, 4, 1),
-        scale: Scale = Scale(channels=8),  # noqa: B008 - immutable
+        depths: Sequence[int] = DEPTHS,
+        scale: Scale = Scale(channels=8),
     ) -> None:
-        _check(kernels, expansions, depths)
-        self.kernels, self.expansions = tuple(kernels), tuple(expansions)
-        self.depths = tuple(depths)
-        choices, decisions = list[Choice](), list[Decision]()
-        for name, may_skip in self._blocks():
-            given: tuple[tuple[str, tuple[str, ...]], ...] = ()
-            if may_skip:
-                choices.append(Choice(f"{name}/skip", (NO, YES), "skip", name))
-                decisions.append(Decision(f"{name}/skip", (NO, YES), "skip"))
-                given = ((f"{name}/skip", (NO,)),)
-            for key, sizes in (("kernel", self.kernels), ("expansion", self.expansions)):
-                options = tuple(map(str, sizes))
-                choices.append(Choice(f"{name}/{key}", options, "size", name))
-                decisions.append(Decision(f"{name}/{key}", options, "size", given))
+        check_sizes("search_space.kernels", kernels, use=(3, 5, 7), odd=True)
+        check_sizes("search_space.expansions", expansions, use=(3, 6))
+        if len(depths) != len(STAGES) or min(depths) < 1:
+            raise ValueError(
+                f"search_space.depths ({listed(depths)}) must be {len(STAGES)} numbers >= 1, one "
+                f"per stage; use e.g. {listed(DEPTHS)}"
+            )
+        self.kernels, self.expansions, self.depths = (
+            tuple(kernels),
+            tuple(expansions),
+            tuple(depths),
+        )
+        blocks = [(stage, block) for stage, depth in enumerate(depths) for block in range(depth)]
+        decisions = [decision for place in blocks for decision in self._decide(*place)]
+        choices = [Choice(d.name, d.options, d.kind, d.name.rpartition("/")[0]) for d in decisions]
         super().__init__("mobile", scale, choices, decisions)
-        self._index = {choice.name: index for index, choice in enumerate(self.choices)}
 
-    def supernet(self, scale: Scale) -> nn.Module:
-        """Builds the network of all genotypes."""
-        return _MobileNetwork(self._plan(scale, None), scale)
-
-    def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
-        """Builds a genotype's network; ProxylessNAS mobile: 4,080,512 params."""
-        return _MobileNetwork(self._plan(scale, self.validate(genotype).mapping), scale)
+    def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
+        """Builds the network of some choices, or the supernet."""
+        plan, channels = dict[str, Block](), _width(FIRST, scale)
+        for stage, (wide, stride) in enumerate(STAGES):
+            stride = 1 if scale.stem == "cifar" and stage == 0 else stride
+            for name in self._present(stage, chosen):
+                is_first = name == _name(stage, 0)
+                plan[name] = Block(
+                    channels,
+                    _width(wide, scale),
+                    stride if is_first else 1,
+                    self.size(f"{name}/expansion", chosen, channels),
+                    self.size(f"{name}/kernel", chosen),
+                    is_residual=not is_first,
+                    skip=self.rows.get(f"{name}/skip") if chosen is None else None,
+                    is_expanded=max(self.expansions) > 1,
+                )
+                channels = plan[name].channels_out
+        return _MobileNetwork(plan, scale)
 
     def published_scale(self) -> Scale:
         """Returns the scale of ProxylessNAS's ImageNet children: 224 pixels, 1,000 classes."""
@@ -123,62 +133,29 @@ class MobileSpace(SearchSpace):
 
     def _graph(self, stage: int, chosen: Mapping[str, str]) -> Graph:
         names, edges = ["in"], list[Edge]()
-        for block in range(self.depths[stage]):
-            name = _name(stage, block)
-            if chosen.get(f"{name}/skip") == YES:
-                continue
+        for name in self._present(stage, chosen):
             kernel, expansion = chosen[f"{name}/kernel"], chosen[f"{name}/expansion"]
-            label = f"{kernel}x{kernel}, expansion {expansion}"
-            edges.append(Edge(names[-1], str(block + 1), label))
-            if block > 0:
-                edges.append(Edge(names[-1], str(block + 1), ""))
-            names.append(str(block + 1))
+            number = name.rpartition("_")[2]
+            edges.append(Edge(names[-1], number, f"{kernel}x{kernel}, expansion {expansion}"))
+            if name != _name(stage, 0):
+                edges.append(Edge(names[-1], number, ""))
+            names.append(number)
         return Graph(f"stage {stage + 1}", tuple(names), tuple(edges))
 
-    def _blocks(self) -> Iterator[tuple[str, bool]]:
-        """Yields the name of every block, and whether it may be left out."""
-        for stage, depth in enumerate(self.depths):
-            for block in range(depth):
-                yield _name(stage, block), block > 0
+    def _decide(self, stage: int, block: int) -> Iterator[Decision]:
+        """Yields whether a block is left out, unless it is its stage's first, then its sizes."""
+        name = _name(stage, block)
+        skip = Decision(f"{name}/skip", (NO, YES), "skip")
+        given = ((skip.name, (NO,)),) if block > 0 else ()
+        if given:
+            yield skip
+        yield Decision(f"{name}/kernel", tuple(map(str, self.kernels)), "size", given)
+        yield Decision(f"{name}/expansion", tuple(map(str, self.expansions)), "size", given)
 
-    def _plan(self, scale: Scale, chosen: Mapping[str, str] | None) -> list[Block]:
-        """Returns the blocks of the supernet, or of the child of these choices."""
-        plan, before = [], _width(FIRST, scale)
-        for stage, (channels, stride) in enumerate(STAGES):
-            if scale.stem == "cifar" and stage == 0:
-                stride = 1
-            for block in range(self.depths[stage]):
-                name = _name(stage, block)
-                if chosen is not None and chosen.get(f"{name}/skip") == YES:
-                    continue
-                first, after = block == 0, _width(channels, scale)
-                plan.append(
-                    Block(
-                        name,
-                        before,
-                        after,
-                        stride if first else 1,
-                        self._size(name, "expansion", self.expansions, chosen, before),
-                        self._size(name, "kernel", self.kernels, chosen),
-                        not first,
-                        None if first or chosen else self._index[f"{name}/skip"],
-                        max(self.expansions) > 1,
-                    )
-                )
-                before = after
-        return plan
-
-    def _size(
-        self,
-        name: str,
-        key: str,
-        options: tuple[int, ...],
-        chosen: Mapping[str, str] | None,
-        unit: int = 1,
-    ) -> Size:
-        if chosen is not None:
-            return Size((int(chosen[f"{name}/{key}"]) * unit,))
-        return Size(tuple(option * unit for option in options), self._index[f"{name}/{key}"])
+    def _present(self, stage: int, chosen: Chosen) -> list[str]:
+        """Returns the names of a stage's blocks without those that are left out."""
+        names = [_name(stage, block) for block in range(self.depths[stage])]
+        return [name for name in names if chosen is None or chosen.get(f"{name}/skip") != YES]
 
 
 class _InvertedResidual(nn.Module):
@@ -188,13 +165,12 @@ class _InvertedResidual(nn.Module):
         super().__init__()
         self.block = block
         point, hidden = Size((1,)), block.hidden
-        before, after = Size((block.channels_in,)), Size((block.channels_out,))
         if block.is_expanded:
-            self.expand = ElasticConv(before, hidden, point)
+            self.expand = ElasticConv(Size((block.channels_in,)), hidden, point)
             self.expand_norm = ElasticNorm(hidden, norm)
         self.depthwise = ElasticDepthwise(hidden, block.kernel, block.stride)
         self.depthwise_norm = ElasticNorm(hidden, norm)
-        self.project = ElasticConv(hidden, after, point)
+        self.project = ElasticConv(hidden, Size((block.channels_out,)), point)
         self.project_norm = norm(block.channels_out)
 
     def forward(
@@ -212,7 +188,7 @@ class _InvertedResidual(nn.Module):
             out = out * weight
         if not self.block.is_residual:
             return out
-        return x + (out if drop_path is None else drop_path(out))
+        return x + (out if drop_path is None else drop_path(out, self.training))
 
     def _weight(self, mixture: Mixture | None) -> Tensor | None:
         """Returns what the block's output is multiplied by, or None for a child."""
@@ -225,7 +201,7 @@ class _InvertedResidual(nn.Module):
 class _MobileNetwork(nn.Module):
     """Stem, blocks, 1x1 convolution, global pooling, classifier."""
 
-    def __init__(self, plan: Sequence[Block], scale: Scale) -> None:
+    def __init__(self, plan: Mapping[str, Block], scale: Scale) -> None:
         super().__init__()
         scale.check_extras("mobile", ("cifar", "imagenet"))
         norm, stem = Norm.of(scale), _width(STEM, scale)
@@ -233,25 +209,20 @@ class _MobileNetwork(nn.Module):
         stride = 2 if scale.stem == "imagenet" else 1
         self.stem = nn.Conv2d(scale.image()[0], stem, 3, stride, 1, bias=False)
         self.stem_norm = norm.always_affine(stem)
-        self.first = _InvertedResidual(
-            Block("first", stem, first, 1, Size((stem,)), Size((3,)), False, is_expanded=False),
-            norm,
+        opening = Block(stem, first, 1, Size((stem,)), Size((3,)), is_expanded=False)
+        self.first = _InvertedResidual(opening, norm)
+        self.blocks = nn.ModuleDict(
+            {n: _InvertedResidual(block, norm) for n, block in plan.items()}
         )
-        self.blocks = nn.ModuleDict({block.name: _InvertedResidual(block, norm) for block in plan})
-        self.head = nn.Conv2d(plan[-1].channels_out, head, 1, bias=False)
+        self.skips = {n: block.skip for n, block in plan.items() if block.skip is not None}
+        self.head = nn.Conv2d(_width(STAGES[-1][0], scale), head, 1, bias=False)
         self.head_norm = norm.always_affine(head)
         self.classifier = nn.Linear(head, scale.outputs())
 
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs).
-
-        Args:
-            x: images (N, C, H, W), normalised.
-            mixture: the mixing weights of a supernet; None for a child.
-            drop_path: drops residual blocks of a child while it trains.
-        """
+        """Returns logits (N, num_outputs) of images (N, C, H, W)."""
         x = self.first(F.relu6(self.stem_norm(self.stem(x))))
         for block in self.blocks.values():
             x = block(x, mixture, drop_path)
@@ -261,10 +232,8 @@ class _MobileNetwork(nn.Module):
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
         """Yields the blocks that may be left out and what weighs them (see `core.cost`)."""
-        for block in self.blocks.values():
-            assert isinstance(block, _InvertedResidual)
-            if block.block.skip is not None:
-                yield block, (Factor(block.block.skip, (1.0, 0.0)),)
+        for name, skip in self.skips.items():
+            yield self.blocks[name], (Factor(skip, (1.0, 0.0)),)
 
 
 def _name(stage: int, block: int) -> str:
@@ -273,22 +242,3 @@ def _name(stage: int, block: int) -> str:
 
 def _width(channels: int, scale: Scale) -> int:
     return max(1, round(channels * scale.channels / STEM))
-
-
-def _check(kernels: Sequence[int], expansions: Sequence[int], depths: Sequence[int]) -> None:
-    if not kernels or any(side < 1 or side % 2 == 0 for side in kernels):
-        raise ValueError(f"kernels ({_listing(kernels)}) must be odd; the papers have 3, 5, 7")
-    if not expansions or min(expansions) < 1:
-        raise ValueError(f"expansions ({_listing(expansions)}) must be >= 1; the papers have 3, 6")
-    for name, sizes in (("kernels", kernels), ("expansions", expansions)):
-        if len(set(sizes)) < len(sizes):
-            raise ValueError(f"{name} ({_listing(sizes)}) must be different")
-    if len(depths) != len(STAGES) or min(depths) < 1:
-        raise ValueError(
-            f"depths ({_listing(depths)}) must be {len(STAGES)} numbers >= 1, one a stage; the "
-            "papers have 4, 4, 4, 4, 4, 1"
-        )
-
-
-def _listing(sizes: Sequence[int]) -> str:
-    return ", ".join(map(str, sizes))

@@ -12,81 +12,69 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from nas_lightning.core.choices import Branch, Choice, Factor, Mixture
+from nas_lightning.core.choices import Branch, Choice, Mixture
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.graph import Edge, Graph
+from nas_lightning.core.graph import Graph
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, branch_weights
-from nas_lightning.networks.operations import Operation, Skip, State, build_operation
-from nas_lightning.networks.partial import BYPASS, Bypass, partial_channels
+from nas_lightning.networks.operations import Skip, State
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, build_cell, drawn
 
 __all__ = ["NASBENCH201_OPS", "NasBench201Space"]
 
 NASBENCH201_OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-REAL_OPS = NASBENCH201_OPS[1:]
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # in the order of the text notation
 NODES = ("input", "1", "2", "output")
+OUTPUT = len(NODES) - 1
 ZERO = "#"  # sorts before every other summand, on which the benchmark's classes depend
 TEXT = r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|"
 
 
-class NasBench201Space(SearchSpace):
+class NasBench201Space(WiredSpace):
     """NAS-Bench-201's cells: six edges of five operations, 15,625 genotypes.
 
     As everywhere, `scale.cells` counts the reductions, which stand at the thirds: the published
-    networks, with five cells a stage, have 17. Convolutions of a cell have a bias exactly where
+    networks, with five cells per stage, have 17. Convolutions of a cell have a bias exactly where
     their BatchNorm is not affine (flavour "search"), in supernets and children alike.
 
     Args:
         scale: size at which the space is searched; the paper has 16 channels and 17 cells.
+
+    >>> from random import Random
+    >>> space = NasBench201Space()
+    >>> space.write_text(space.sample(Random(0)))
+    '|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_3x3~2|'
     """
 
     has_partial_channels = has_edges = has_cells = True
 
-    def __init__(
-        self,
-        scale: Scale = Scale(channels=8, cells=5),  # noqa: B008 - immutable
-    ) -> None:
+    def __init__(self, scale: Scale = Scale(channels=8, cells=5)) -> None:
         choices = [Choice(_name(*edge), NASBENCH201_OPS, "op", f"node_{edge[1]}") for edge in EDGES]
         super().__init__("nasbench201", scale, choices)
 
-    def supernet(self, scale: Scale) -> nn.Module:
-        """Builds the network of all genotypes.
+    def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
+        """Stacks cells that mix operations on every edge, or have a genotype's.
 
         Raises:
             ValueError: the scale asks for a stem or an auxiliary head that the space lacks.
         """
-        return _Network(_branches([REAL_OPS] * len(EDGES), scale), scale)
-
-    def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
-        """Builds a genotype's network; with scale.flavour "child" it is the published one.
-
-        Raises:
-            ValueError: the scale asks for a stem or an auxiliary head that the space lacks.
-        """
-        chosen = [(op,) if op in REAL_OPS else () for op in self._ops(genotype)]
-        return _Network(_branches(chosen, scale), scale)
+        return _Network(self.running(self._cell(scale), chosen), scale)
 
     def discretize(self, scores: Mixture) -> Genotype:
         """Keeps the best operation of every edge, be it "none"; ties go to the earlier one.
 
-        Args:
-            scores: weights (choices, options), higher is better; an edge without support gets
-                "none".
+        An edge without support gets "none".
         """
         support = tuple(row or (0,) for row in scores.support)
         return super().discretize(Mixture(scores.weights, support))
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns the cell, without its edges of "none"; a node that nothing enters is 0."""
-        ops = self._ops(genotype)
-        real = [(*edge, op) for edge, op in zip(EDGES, ops, strict=True) if op != "none"]
-        entered = {0, len(NODES) - 1} | {target for _, target, _ in real}
+        branches = self.running(self._cell(Scale()), self.validate(genotype).mapping)
+        entered = {0, OUTPUT, *(branch.target for branch in branches)}
         names = [name if n in entered else f"{name} = 0" for n, name in enumerate(NODES)]
-        edges = tuple(Edge(names[source], names[target], op) for source, target, op in real)
-        return (Graph("cell", tuple(names), edges),)
+        return (Graph("cell", tuple(names), tuple(drawn(branches, names))),)
 
     def read_text(self, text: str) -> Genotype:
         """Reads `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
@@ -94,16 +82,16 @@ class NasBench201Space(SearchSpace):
         Raises:
             ValueError: the text is not of this form, or an operation is unknown.
         """
-        found = re.fullmatch(TEXT, text.strip())
-        if found is None:
+        match = re.fullmatch(TEXT, text.strip())
+        if match is None:
             raise ValueError(
                 "NAS-Bench-201's notation is |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, "
                 f"got {text[:100]!r}"
             )
         names = [_name(*edge) for edge in EDGES]
-        return self.genotype(dict(zip(names, found.groups(), strict=True)))
+        return self.genotype(dict(zip(names, match.groups(), strict=True)))
 
-    def write_text(self, genotype: Genotype) -> str:
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str:
         """Returns the text that `read_text` reads."""
         parts: dict[int, str] = {}
         for (source, target), op in zip(EDGES, self._ops(genotype), strict=True):
@@ -115,9 +103,9 @@ class NasBench201Space(SearchSpace):
 
         The equivalence is the benchmark's own (section 2.1 and official code): a node is written
         as the sum of its edges, a skip as the sum that it reads, nothing as zero, an operation on
-        a lone zero as zero, and the summands are sorted as texts. It takes no notice of params
-        that two operations share, and it sees a zero that is added and how sums are nested: some
-        ids differ although their functions do not.
+        a lone zero as zero, and the summands are sorted as texts. It ignores params that two
+        operations share, and it tells apart sums that differ in an added zero or in their
+        nesting: some ids differ although their functions do not.
         """
         sums = ["x"]
         for node in range(1, len(NODES)):
@@ -130,6 +118,9 @@ class NasBench201Space(SearchSpace):
         """Returns the scale of the benchmark's CIFAR-10 networks: 16 channels, 3 x 5 cells."""
         return Scale(16, 17, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
 
+    def _cell(self, scale: Scale) -> list[Branch]:
+        return [branch for edge in EDGES for branch in self.edge(_name(*edge), *edge, scale)]
+
     def _ops(self, genotype: Genotype) -> list[str]:
         chosen = self.validate(genotype).mapping
         return [chosen[_name(*edge)] for edge in EDGES]
@@ -140,20 +131,22 @@ class _Network(nn.Module):
 
     def __init__(self, branches: Sequence[Branch], scale: Scale) -> None:
         super().__init__()
-        _check(scale)
+        replace(scale, partial=1).check_extras("nasbench201")  # partial channels it does have
         self.branches, norm, channels = tuple(branches), Norm.of(scale), scale.channels
         reductions = (scale.cells // 3, 2 * scale.cells // 3)
         self.stem = nn.Sequential(
             nn.Conv2d(scale.image()[0], channels, 3, padding=1, bias=False),
             norm.always_affine(channels),
         )
-        self.cells = nn.ModuleList()
+        self.cells, inner = nn.ModuleList(), replace(norm, after_pools=False)
         for index in range(scale.cells):
             if index in reductions:
                 self.cells.append(_Reduction(channels, norm))
                 channels *= 2
             else:
-                self.cells.append(_cell(branches, channels, scale.partial, norm))
+                self.cells.append(
+                    build_cell(branches, [Skip()], [OUTPUT], channels, 1, scale.partial, inner)
+                )
         self.last = nn.Sequential(norm.always_affine(channels), nn.ReLU())
         self.classifier = nn.Linear(channels, scale.outputs())
 
@@ -193,44 +186,6 @@ class _Reduction(nn.Module):
         """Returns images (N, 2 C, ceil(H / 2), ceil(W / 2)) of images (N, C, H, W)."""
         out: Tensor = self.path(x) + self.shortcut(x)
         return out
-
-
-def _cell(branches: Sequence[Branch], channels: int, partial: int, norm: Norm) -> Cell:
-    read, _ = partial_channels(channels, partial)
-    plain = replace(norm, after_pools=False)
-
-    def build(branch: Branch) -> Operation:
-        if branch.op == BYPASS:
-            return Bypass(branch.stride)
-        return build_operation(branch.op, read, branch.stride, plain)
-
-    last = len(NODES) - 1
-    return Cell(branches, build, [Skip()], len(NODES), [last], channels, 1, partial)
-
-
-def _branches(ops: Sequence[Sequence[str]], scale: Scale) -> tuple[Branch, ...]:
-    """Returns the branches of an edge's operations, and a way around partial channels."""
-    found: list[Branch] = []
-    for index, (source, target) in enumerate(EDGES):
-        for op in ops[index]:
-            factor = Factor.taking(index, NASBENCH201_OPS, op)
-            found.append(Branch(source, target, op, (factor,)))
-        if scale.partial > 1:
-            whole = Factor.taking(index, NASBENCH201_OPS, *NASBENCH201_OPS)
-            found.append(Branch(source, target, BYPASS, (whole,)))
-    return tuple(found)
-
-
-def _check(scale: Scale) -> None:
-    if scale.stem != "cifar":
-        raise ValueError(
-            f"scale.stem ({scale.stem}) must be cifar: search_space=nasbench201 has no other stem"
-        )
-    if scale.auxiliary:
-        raise ValueError(
-            "scale.auxiliary (True) must be false: networks of search_space=nasbench201 have no "
-            "auxiliary head"
-        )
 
 
 def _name(source: int, target: int) -> str:

@@ -1,30 +1,30 @@
 """The cell space of NASNet, which AmoebaNet was found in as well.
 
 Sources: Zoph et al., NASNet, 2018 (arXiv:1707.07012), section 3, and Real et al., AmoebaNet, 2019
-(arXiv:1802.01548), section 3.1. Five blocks a cell; each chooses two earlier states, one of 13
+(arXiv:1802.01548), section 3.1. Each of a cell's five blocks chooses two earlier states, one of 13
 operations for each, and addition or concatenation. See `search_spaces.blocks` for choices,
 decisions and ids.
 
 Deliberate differences: the 3x3 dilated convolution is depthwise separable, as in DARTS and NNI; a
 concatenation of two halves comes back to the cell's channels by one ReLU, 1x1 convolution and
-BatchNorm a half, which drop path drops like an operation; stem, places of the reductions and
+BatchNorm per half, which drop path drops like an operation; stem, places of the reductions and
 auxiliary head are DARTS's.
 
 Params at 36 channels and 20 cells, DARTS's evaluation protocol: AmoebaNet-A 3,145,078 (published:
 3.2 M), NASNet-A 3,830,950; DARTS's own code builds networks of just these sizes. NASNet-A's
-published 3.3 M are those of 32 filters (6 @ 768), where it has 3,061,738 here. The published code
-(tensorflow/models, slim) has 3,346,538 there, its auxiliary head apart: cells concatenate a state
-beside the unread ones, in normal cells the output of the cell before the previous one (225,536
-params further on), in reduction cells the second block (40,960), and the first cell reads its
-first input, the stem, at the stem's width (18,304). DARTS's transcription, ours, does neither.
+published 3.3 M are those of 32 filters (6 @ 768), where it has 3,061,738 here and 3,346,538 in the
+published code (tensorflow/models, slim), the auxiliary head apart: there cells also concatenate
+the output of the cell before the previous one (normal cells, 225,536 params further on) or the
+second block (reduction cells, 40,960), and the first cell reads the stem at its width (18,304).
 """
 
 from collections.abc import Sequence
 
+from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
-from nas_lightning.search_spaces.blocks import KINDS, BlockSpace
-from nas_lightning.search_spaces.notation import CellText, read_darts_text, write_darts_text
+from nas_lightning.search_spaces.blocks import BlockSpace
+from nas_lightning.search_spaces.notation import FIELDS, CellText, read_darts_text, write_darts_text
 
 __all__ = ["NASNET_OPS", "NasnetSpace"]
 
@@ -43,7 +43,6 @@ NASNET_OPS = (
     "sep_conv_5x5",
     "sep_conv_7x7",
 )
-FIELDS = {"normal": "normal", "reduction": "reduce"}
 
 
 class NasnetSpace(BlockSpace):
@@ -59,7 +58,13 @@ class NasnetSpace(BlockSpace):
         scale: size at which the space is searched; the papers search with 24 to 32 channels.
 
     Raises:
-        ValueError: a value is out of its range, or an operation is unknown.
+        ValueError: a value is out of range, or an operation is unknown.
+
+    >>> from random import Random
+    >>> space = NasnetSpace(blocks=1, combines=["add"])
+    >>> normal, reduction = space.graphs(space.sample(Random(0)))
+    >>> [(edge.source, edge.target, edge.label) for edge in normal.edges]
+    [('c_{k-2}', '2', 'conv_1x1'), ('c_{k-1}', '2', 'skip_connect'), ('2', 'c_{k}', '')]
     """
 
     def __init__(
@@ -68,7 +73,7 @@ class NasnetSpace(BlockSpace):
         ops: Sequence[str] = NASNET_OPS,
         combines: Sequence[str] = ("add", "concat"),
         output: str = "unread",
-        scale: Scale = Scale(channels=8, cells=3),  # noqa: B008 - immutable
+        scale: Scale = Scale(channels=8, cells=3),
     ) -> None:
         super().__init__("nasnet", blocks, ops, combines, scale, output)
 
@@ -81,19 +86,19 @@ class NasnetSpace(BlockSpace):
             ValueError: the text is no such genotype, or not one of this space.
         """
         cells, chosen = read_darts_text(text), dict[str, str]()
-        for kind in KINDS:
-            chosen |= self._read_cell(kind, cells[FIELDS[kind]])
+        for kind, field in FIELDS.items():
+            chosen |= self._read_cell(kind, cells[field])
         return self.genotype(chosen)
 
-    def write_text(self, genotype: Genotype) -> str | None:
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str | None:
         """Returns the text that `read_text` reads; None where a block concatenates."""
         chosen, cells = self.validate(genotype).mapping, dict[str, CellText]()
         if "concat" in chosen.values() or "add" not in self.combines:
             return None
-        for kind in KINDS:
-            blocks = [self.halves(chosen, f"{kind}/block_{n + 2}") for n in range(self.blocks)]
+        for kind, field in FIELDS.items():
+            blocks = self.halves(chosen, kind).values()
             edges = tuple((op, source) for halves in blocks for source, op in halves)
-            cells[FIELDS[kind]] = CellText(edges, tuple(self.ends(chosen, kind)))
+            cells[field] = CellText(edges, tuple(self.ends(chosen, kind)))
         return write_darts_text(cells)
 
     def published_scale(self) -> Scale:
@@ -102,16 +107,17 @@ class NasnetSpace(BlockSpace):
 
     def _read_cell(self, kind: str, cell: CellText) -> dict[str, str]:
         if "add" not in self.combines:
-            raise ValueError("blocks of DARTS's notation add, those of this space cannot")
+            raise ValueError(
+                "blocks of DARTS's notation add, those of this space cannot; "
+                "set search_space.combines=[add]"
+            )
         if len(cell.edges) != 2 * self.blocks:
             raise ValueError(
                 f"{self.blocks} blocks have {2 * self.blocks} edges, the text's {kind} cell has "
                 f"{len(cell.edges)}"
             )
-        combine, chosen = "add" if len(self.combines) > 1 else "", dict[str, str]()
-        for index in range(self.blocks):
-            halves = [(source, op) for op, source in cell.edges[2 * index : 2 * index + 2]]
-            chosen |= self.block(kind, index + 2, halves, combine)
+        combine = "add" if len(self.combines) > 1 else ""
+        chosen = self.cell(kind, [(source, op) for op, source in cell.edges], combine)
         if sorted(cell.concat) != (ends := self.ends(chosen, kind)):
             what = "all blocks" if self.output == "blocks" else "the states that nothing reads"
             raise ValueError(

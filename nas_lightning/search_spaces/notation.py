@@ -1,10 +1,24 @@
-"""Readers for the field's own text notations; they parse, they never evaluate."""
+"""DARTS's text notation; it is parsed, never evaluated.
+
+Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), official code: `Genotype(normal=[(operation,
+input), ...], normal_concat=..., reduce=[...], reduce_concat=...)`.
+"""
 
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["CellText", "inputs_of_nodes", "is_darts_text", "read_darts_text", "write_darts_text"]
+__all__ = [
+    "FIELDS",
+    "CellText",
+    "inputs_of_nodes",
+    "read_darts_text",
+    "shortened",
+    "write_darts_text",
+]
+
+FIELDS = {"normal": "normal", "reduction": "reduce"}  # name of a kind of cell in the notation
+NOT_LITERAL = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -12,7 +26,7 @@ class CellText:
     """One cell in DARTS's notation.
 
     Attributes:
-        edges: pairs (operation, input state), in the order of the text, two a node.
+        edges: pairs (operation, input state), in the order of the text, two per node.
         concat: the states that make the cell's output.
     """
 
@@ -20,44 +34,31 @@ class CellText:
     concat: tuple[int, ...]
 
 
-def is_darts_text(text: str) -> bool:
-    """Returns whether a text means to be in DARTS's notation."""
-    return text.lstrip().startswith("Genotype(")
-
-
 def read_darts_text(text: str) -> dict[str, CellText]:
-    """Reads `Genotype(normal=[(op, input), ...], normal_concat=..., reduce=..., ...)`.
-
-    Source: the notation of Liu et al., DARTS, 2019 (arXiv:1806.09055), official code.
-
-    Returns:
-        The cells under "normal" and "reduce".
+    """Returns the cells of a text under "normal" and "reduce".
 
     Raises:
         ValueError: the text is anything but such a call with literal arguments.
     """
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, RecursionError, MemoryError, ValueError):
-        raise ValueError(f"not a genotype in DARTS's notation: {_short(text)}") from None
-    if not (
-        isinstance(tree, ast.Call)
-        and isinstance(tree.func, ast.Name)
-        and tree.func.id == "Genotype"
-        and not tree.args
-    ):
-        raise ValueError(
-            "DARTS's notation is Genotype(normal=[...], normal_concat=[...], "
-            f"reduce=[...], reduce_concat=[...]), got {_short(text)}"
-        )
-    fields = {keyword.arg: keyword.value for keyword in tree.keywords}
-    wanted = {"normal", "normal_concat", "reduce", "reduce_concat"}
-    if set(fields) != wanted:
-        found = ", ".join(sorted(str(name) for name in fields)) or "nothing"
-        raise ValueError(f"Genotype(...) takes {', '.join(sorted(wanted))}; got {found}")
+        call = ast.parse(text.strip(), mode="eval").body
+    except NOT_LITERAL:
+        raise ValueError(f"not a genotype in DARTS's notation: {shortened(text)}") from None
+    match call:
+        case ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords):
+            values = {keyword.arg: keyword.value for keyword in keywords}
+        case _:
+            raise ValueError(
+                "DARTS's notation is Genotype(normal=[...], normal_concat=[...], "
+                f"reduce=[...], reduce_concat=[...]), got {shortened(text)}"
+            )
+    fields = {f"{cell}{end}" for cell in FIELDS.values() for end in ("", "_concat")}
+    if set(values) != fields:
+        given = ", ".join(sorted(map(str, values))) or "nothing"
+        raise ValueError(f"Genotype(...) takes {', '.join(sorted(fields))}; got {given}")
     return {
-        cell: CellText(_edges(fields[cell], cell), _states(fields[f"{cell}_concat"], cell))
-        for cell in ("normal", "reduce")
+        cell: CellText(_edges(values[cell], cell), _states(values[f"{cell}_concat"], cell))
+        for cell in FIELDS.values()
     }
 
 
@@ -68,9 +69,9 @@ def inputs_of_nodes(
 
     Args:
         cell: the cell, whose output is all its nodes.
-        kind: what to call the cell in messages.
+        kind: what messages call the cell.
         nodes: the states that are nodes.
-        num_edges: edges of a node, which read different states below it.
+        num_edges: edges per node, which read different states below it.
 
     Raises:
         ValueError: the cell has other nodes, or other edges.
@@ -85,17 +86,16 @@ def inputs_of_nodes(
             f"{len(nodes)} nodes have {num_edges * len(nodes)} edges, the "
             f"text's {kind} cell has {len(cell.edges)}"
         )
-    found = {}
+    inputs = {}
     for position, node in enumerate(nodes):
         pairs = cell.edges[num_edges * position : num_edges * (position + 1)]
-        sources = sorted({source for _, source in pairs})
-        if len(sources) < num_edges or not 0 <= sources[0] <= sources[-1] < node:
+        inputs[node] = {source: op for op, source in pairs}
+        if len(inputs[node]) < num_edges or not all(0 <= s < node for s in inputs[node]):
             raise ValueError(
-                f"node {node} of the {kind} cell must read two different states "
+                f"node {node} of the {kind} cell must read {num_edges} different states "
                 f"below {node}, got {[source for _, source in pairs]}"
             )
-        found[node] = {source: op for op, source in pairs}
-    return found
+    return inputs
 
 
 def write_darts_text(cells: dict[str, CellText]) -> str:
@@ -107,30 +107,36 @@ def write_darts_text(cells: dict[str, CellText]) -> str:
     return f"Genotype({', '.join(parts)})"
 
 
+def shortened(text: str) -> str:
+    """Returns at most 80 characters of a text, quoted for a message."""
+    text = text.strip()
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
 def _edges(node: ast.expr, cell: str) -> tuple[tuple[str, int], ...]:
     value = _literal(node, cell)
-    if not (isinstance(value, list | tuple) and all(_is_edge(pair) for pair in value)):
-        raise ValueError(f"'{cell}' must list pairs (operation, input), got {_short(str(value))}")
-    return tuple((pair[0], pair[1]) for pair in value)
+    if not (isinstance(value, list | tuple) and all(map(_is_edge, value))):
+        raise ValueError(
+            f"'{cell}' must list pairs (operation, input), got {shortened(str(value))}"
+        )
+    return tuple((op, source) for op, source in value)
 
 
 def _is_edge(pair: object) -> bool:
-    return (
-        isinstance(pair, list | tuple)
-        and len(pair) == 2
-        and isinstance(pair[0], str)
-        and type(pair[1]) is int
-    )
+    return isinstance(pair, list | tuple) and [type(part) for part in pair] == [str, int]
 
 
 def _states(node: ast.expr, cell: str) -> tuple[int, ...]:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
-        literals = [_literal(argument, cell) for argument in node.args]
-        bounds = [b for b in literals if type(b) is int and abs(b) <= 1000]
-        if 1 <= len(bounds) <= 2 and len(bounds) == len(literals) and not node.keywords:
-            return tuple(range(*bounds))
-    value = None if isinstance(node, ast.Call) else _literal(node, cell)
-    if not (isinstance(value, list | tuple) and all(type(state) is int for state in value)):
+    match node:
+        case ast.Call(func=ast.Name(id="range"), args=[_] | [_, _] as ends, keywords=[]):
+            literals = [_literal(end, cell) for end in ends]
+            bounds = [bound for bound in literals if type(bound) is int and abs(bound) <= 1000]
+            value: object = range(*bounds) if len(bounds) == len(ends) else None
+        case ast.Call():
+            value = None
+        case _:
+            value = _literal(node, cell)
+    if not (isinstance(value, list | tuple | range) and all(type(s) is int for s in value)):
         raise ValueError(f"'{cell}_concat' must list states or be range(a, b)")
     return tuple(value)
 
@@ -138,10 +144,5 @@ def _states(node: ast.expr, cell: str) -> tuple[int, ...]:
 def _literal(node: ast.expr, cell: str) -> object:
     try:
         return ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+    except NOT_LITERAL:
         raise ValueError(f"'{cell}' and its concat must be literals; nothing is run") from None
-
-
-def _short(text: str) -> str:
-    text = text.strip()
-    return repr(text if len(text) <= 80 else text[:77] + "...")

@@ -88,7 +88,7 @@ def test_an_interrupted_study_judges_only_what_is_missing(study, judged, tmp_pat
     with pytest.raises(SystemExit) as stop:
         run("measure", f"hydra.run.dir={folder}", *PROXIES)
     assert stop.value.code == 75
-    assert f"nas-measure resume={folder} goes on from there" in capsys.readouterr().err
+    assert f"nas-measure resume={folder} resumes it" in capsys.readouterr().err
     with (folder / "proxies.csv").open("a") as file:
         file.write("0123456789abcdef,0.9,1")
     first, judged.ids = judged.ids[:2], []

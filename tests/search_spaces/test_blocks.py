@@ -159,11 +159,20 @@ def test_a_child_can_have_the_stem_of_imagenet():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"blocks": 0}, r"^blocks \(0\) must be at least 1; the papers have 5$"),
-        ({"ops": ["none"]}, r"^unknown op 'none'; choose from: max_pool_3x3, "),
-        ({"ops": []}, r"^ops \(\) must be different, and at least one$"),
-        ({"ops": ["conv_1x1"] * 2}, r"^ops \(conv_1x1, conv_1x1\) must be different"),
-        ({"combines": ["mean"]}, r"^unknown combination 'mean'; choose from: add, concat$"),
+        ({"blocks": 0}, r"^search_space\.blocks \(0\) must be at least 1; use e\.g\. 5$"),
+        ({"ops": ["none"]}, r"^unknown search_space\.ops 'none'; choose from: max_pool_3x3, "),
+        (
+            {"ops": []},
+            r"^search_space\.ops \(\[\]\) must be different, and at least one; use e\.g\. \[max_",
+        ),
+        (
+            {"ops": ["conv_1x1"] * 2},
+            r"ops \(\[conv_1x1, conv_1x1\]\) must be different.*; use e\.g\. \[conv_1x1\]$",
+        ),
+        (
+            {"combines": ["mean"]},
+            r"^unknown search_space\.combines 'mean'; choose from: add, concat$",
+        ),
     ],
 )
 def test_a_space_that_makes_no_sense_is_refused(changed, message):

@@ -102,7 +102,7 @@ def test_strides_work_on_the_smallest_maps():
 @pytest.mark.parametrize("strides", [(1, 2, 3), (2,)])
 def test_with_other_strides_than_one_there_is_no_supernet(strides):
     given = ", ".join(map(str, strides))
-    with pytest.raises(ValueError, match=rf"strides {given} has no supernet.*=random"):
+    with pytest.raises(ValueError, match=rf"strides \[{given}\] has no supernet.*=random"):
         ChainSpace(depths=(3,), strides=strides).supernet(TINY)
 
 
@@ -150,11 +150,14 @@ def test_a_drawing_names_layers_and_what_they_read():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"heights": (2, 3)}, r"heights \(2, 3\) must be odd"),
-        ({"widths": ()}, r"widths \(\) must be different numbers >= 1"),
-        ({"filters": (24, 24)}, r"filters \(24, 24\) must be different"),
-        ({"strides": (0,)}, r"strides \(0\) must be different numbers >= 1"),
-        ({"depths": (6, 4)}, r"depths \(6, 4\) must grow, e\.g\. 4, 6"),
+        (
+            {"heights": (2, 3)},
+            r"^search_space\.heights \(\[2, 3\]\) must be different odd numbers >= 1; use",
+        ),
+        ({"widths": ()}, r"widths \(\[\]\) must be different odd numbers >= 1"),
+        ({"filters": (24, 24)}, r"filters \(\[24, 24\]\) must be different numbers"),
+        ({"strides": (0,)}, r"strides \(\[0\]\) must be different numbers >= 1"),
+        ({"depths": (6, 4)}, r"^search_space\.depths \(\[6, 4\]\) must grow; use e\.g\. \[4, 6\]$"),
     ],
 )
 def test_impossible_spaces_are_refused(arguments, message):

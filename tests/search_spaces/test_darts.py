@@ -136,6 +136,24 @@ def test_a_published_genotype_survives_its_text(name):
     assert WIDE.read_text(WIDE.write_text(genotype)) == genotype
 
 
+def official_order(weights):
+    """The official code's rule: operations and inputs of a node's two edges, the stronger first."""
+    best = [max(range(1, 8), key=row.__getitem__) for row in weights]
+    edges = sorted(range(len(weights)), key=lambda source: -weights[source][best[source]])[:2]
+    return [(DARTS_OPS[best[source]], source) for source in edges]
+
+
+def test_with_scores_a_text_has_the_stronger_edge_of_a_node_first_as_in_the_official_code():
+    table = torch.randn(28, 8, generator=torch.Generator().manual_seed(0)).softmax(-1)
+    scores = Mixture(table, (tuple(range(8)),) * 28)
+    genotype = SPACE.discretize(scores)
+    text = SPACE.write_text(genotype, scores)
+    rows = [table[start : start + 2 + n].tolist() for n, start in enumerate((0, 2, 5, 9))]
+    assert f"normal={[pair for node in rows for pair in official_order(node)]}, " in text
+    assert text != SPACE.write_text(genotype)
+    assert SPACE.read_text(text).id == genotype.id
+
+
 def test_a_genotype_whose_nodes_lack_an_edge_has_no_text():
     space = DartsSpace(nodes=1, min_edges=1)
     chosen = {"normal/edge_0_2": "skip_connect", "reduction/edge_0_2": "skip_connect"}
@@ -146,7 +164,10 @@ def test_a_genotype_whose_nodes_lack_an_edge_has_no_text():
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ("('skip_connect', 0), ('skip_connect', 0)", r"two different states below 2, got \[0, 0\]"),
+        (
+            "('skip_connect', 0), ('skip_connect', 0)",
+            r"read 2 different states below 2, got \[0, 0\]",
+        ),
         ("('skip_connect', 0), ('skip_connect', 2)", r"states below 2, got \[0, 2\]"),
         ("('skip_connect', -1), ('skip_connect', 0)", r"states below 2, got \[-1, 0\]"),
         ("('none', 0), ('skip_connect', 1)", "unknown option 'none' of decision 'normal/edge_0_2'"),
@@ -207,7 +228,7 @@ def test_small_images_and_small_auxiliary_maps_are_refused():
     genotype = SPACE.sample(Random(0))
     with pytest.raises(ValueError, match="images of 7 pixels are too small for the reductions"):
         SPACE.child(genotype, replace(CIFAR, input_shape=(3, 7, 9)))
-    with pytest.raises(ValueError, match="map at two thirds of the cells has 4 pixels a side"):
+    with pytest.raises(ValueError, match="map at two thirds of the cells has 4 pixels per side"):
         SPACE.child(genotype, replace(CIFAR, input_shape=(3, 16, 16), auxiliary=True))
 
 
@@ -216,7 +237,7 @@ def test_the_smallest_images_that_are_allowed_work():
     scale = replace(CIFAR, channels=4, cells=3)
     small = SPACE.child(genotype, replace(scale, input_shape=(3, 8, 8)))
     assert small(torch.randn(2, 3, 8, 8)).shape == (2, 10)
-    with pytest.raises(ValueError, match="has 7 pixels a side, and the auxiliary head needs 8"):
+    with pytest.raises(ValueError, match="has 7 pixels per side, and the auxiliary head needs 8"):
         SPACE.child(genotype, replace(scale, input_shape=(3, 28, 40), auxiliary=True))
     child = SPACE.child(genotype, replace(scale, input_shape=(3, 29, 40), auxiliary=True))
     assert child.forward_auxiliary(torch.randn(2, 3, 29, 40))[1].shape == (2, 10)
@@ -265,11 +286,14 @@ def test_auxiliary_head_gives_logits_of_its_own():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"nodes": 0}, r"nodes \(0\) must be at least 1"),
-        ({"ops": ("none", "conv9")}, "unknown op 'conv9'; choose from: none, max_pool_3x3"),
-        ({"ops": ("none",)}, r"ops \(none\) must be different"),
-        ({"ops": ()}, r"ops \(\) must be different and hold one beside none"),
-        ({"min_edges": 3}, r"min_edges \(3\) must be 0, 1 or 2"),
+        ({"nodes": 0}, r"^search_space\.nodes \(0\) must be at least 1; use e\.g\. 4$"),
+        (
+            {"ops": ("none", "conv9")},
+            r"unknown search_space\.ops 'conv9'; choose from: none, max_pool",
+        ),
+        ({"ops": ("none",)}, r"ops \(\[none\]\) must hold an operation; add e\.g\. skip_connect"),
+        ({"ops": ()}, r"ops \(\[\]\) must be different, and at least one; use e\.g\. \[none"),
+        ({"min_edges": 3}, r"^search_space\.min_edges \(3\) must be in \[0, 2\]; use e\.g\. 2$"),
     ],
 )
 def test_impossible_spaces_are_refused(arguments, message):

@@ -72,14 +72,17 @@ def test_two_real_operations_an_edge_make_two_billion_genotypes(name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"edge_ops": {"edge_0_2": ["noise"]}}, "edge_ops names 'edge_0_2'; choose from: normal/"),
+        (
+            {"edge_ops": {"edge_0_2": ["noise"]}},
+            r"unknown search_space\.edge_ops 'edge_0_2'; choose from: normal/edge_0_2",
+        ),
         (
             {"edge_ops": {"normal/edge_0_2": ["noise", "noise"]}},
-            r"edge_ops\[normal/edge_0_2\] \(noise, noise\) must be different",
+            r"edge_ops\[normal/edge_0_2\] \(\[noise, noise\]\) must be different",
         ),
         (
             {"nodes": 1, "ops": ["noise"], "edge_ops": EVERY_EDGE},
-            r"ops \(noise\) have no effect, since edge_ops names every edge; give ops=\[\]",
+            r"ops \(\[noise\]\) have no effect, since edge_ops names every edge; give ops=\[\]",
         ),
     ],
 )

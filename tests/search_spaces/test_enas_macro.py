@@ -121,9 +121,9 @@ def test_the_expected_cost_is_the_mean_over_all_genotypes():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"layers": 2}, r"layers \(2\) must be at least 3"),
-        ({"ops": ("conv9",)}, f"unknown op 'conv9'; choose from: {MACRO_OPS[0]}"),
-        ({"ops": ()}, r"ops \(\) must be different"),
+        ({"layers": 2}, r"^search_space\.layers \(2\) must be at least 3; use e\.g\. 12$"),
+        ({"ops": ("conv9",)}, f"unknown search_space.ops 'conv9'; choose from: {MACRO_OPS[0]}"),
+        ({"ops": ()}, r"ops \(\[\]\) must be different, and at least one; use e\.g\. \[conv_3x3"),
     ],
 )
 def test_impossible_spaces_are_refused(arguments, message):

@@ -5,7 +5,7 @@ from torch import nn
 
 from nas_lightning.core.choices import Factor, may_run
 from nas_lightning.networks.operations import FactorizedReduction, State, relu_conv_norm
-from nas_lightning.search_spaces.loose_ends import LooseEnds, unread
+from nas_lightning.search_spaces.block_network import LooseEnds, unread
 
 SIZES = {2: 3, 5: 4, 6: 2}  # channels by state
 

@@ -74,11 +74,20 @@ def test_drawings_show_what_is_left_of_a_stage():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kernels": (3, 4)}, r"kernels \(3, 4\) must be odd"),
-        ({"kernels": ()}, r"kernels \(\) must be odd"),
-        ({"expansions": (0, 6)}, r"expansions \(0, 6\) must be >= 1"),
-        ({"expansions": (6, 6)}, r"expansions \(6, 6\) must be different"),
-        ({"depths": (4, 4)}, r"depths \(4, 4\) must be 6 numbers"),
+        (
+            {"kernels": (3, 4)},
+            r"^search_space\.kernels \(\[3, 4\]\) must be different odd numbers >= 1; use",
+        ),
+        ({"kernels": ()}, r"kernels \(\[\]\) must be different odd numbers"),
+        (
+            {"expansions": (0, 6)},
+            r"expansions \(\[0, 6\]\) must be different numbers >= 1; use e\.g\. \[3, 6\]",
+        ),
+        ({"expansions": (6, 6)}, r"expansions \(\[6, 6\]\) must be different"),
+        (
+            {"depths": (4, 4)},
+            r"depths \(\[4, 4\]\) must be 6 numbers >= 1, one per stage; use e\.g\. \[4",
+        ),
     ],
 )
 def test_impossible_spaces_are_refused(arguments, message):

@@ -2,7 +2,6 @@ import pytest
 
 from nas_lightning.search_spaces.notation import (
     CellText,
-    is_darts_text,
     read_darts_text,
     write_darts_text,
 )
@@ -48,11 +47,6 @@ def test_whitespace_line_breaks_and_order_of_the_fields_do_not_matter():
 )
 def test_a_concatenation_is_a_range_or_a_list(concat, states):
     assert read_darts_text(text_with(concat=concat))["normal"].concat == states
-
-
-def test_a_text_means_to_be_in_the_notation_by_its_first_word():
-    assert is_darts_text("  Genotype(normal")
-    assert not is_darts_text("genotype.json")
 
 
 TRAP = "__import__('pathlib').Path('trap').touch()"

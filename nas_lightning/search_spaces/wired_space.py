@@ -1,0 +1,112 @@
+"""What published spaces have in common: one plan builds the supernet and every child."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from torch import nn
+
+from nas_lightning.core.choices import Branch, Factor, may_run
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.graph import Edge
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.cell import Cell
+from nas_lightning.networks.elastic import Size
+from nas_lightning.networks.operations import Operation, build_operation
+from nas_lightning.networks.partial import BYPASS, Bypass, partial_channels
+
+__all__ = ["KINDS", "NUM_INPUTS", "Chosen", "WiredSpace", "build_cell", "drawn", "stride_of"]
+
+KINDS, NUM_INPUTS = ("normal", "reduction"), 2  # of cells that read the two cells before them
+Chosen = Mapping[str, str] | None  # option by decision; None leaves every choice to a mixture
+
+
+class WiredSpace(SearchSpace, ABC):
+    """A space that builds a network of some choices, or with none of them the supernet."""
+
+    @abstractmethod
+    def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
+        """Builds the network of a genotype's choices, or the supernet."""
+
+    def supernet(self, scale: Scale) -> nn.Module:
+        """Builds the network of all genotypes."""
+        return self.network(None, scale)
+
+    def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
+        """Builds the network of one genotype; with scale.flavour "child" the published one."""
+        return self.network(self.validate(genotype).mapping, scale)
+
+    def running(self, branches: Iterable[Branch], chosen: Chosen) -> list[Branch]:
+        """Returns those branches that run in a child, without factors; all in the supernet."""
+        if chosen is None:
+            return list(branches)
+        support = self.mixture(Genotype.of(self.name, chosen)).support
+        return [
+            Branch(b.source, b.target, b.op, (), b.stride)
+            for b in branches
+            if may_run(b.factors, support)
+        ]
+
+    def factor(self, choice: str, *options: str) -> Factor:
+        """Returns the factor that is 1 where a choice, by name, takes one of some options."""
+        row = self.rows[choice]
+        return Factor.taking(row, self.choices[row].options, *options)
+
+    def edge(
+        self, choice: str, source: int, target: int, scale: Scale, stride: int = 1
+    ) -> Iterator[Branch]:
+        """Yields a branch per operation of a choice, "none" apart.
+
+        With partial channels the way around them follows, weighted by the sum of the row.
+        """
+        options = self.choices[self.rows[choice]].options
+        for op in options:
+            if op != "none":
+                yield Branch(source, target, op, (self.factor(choice, op),), stride)
+        if scale.partial > 1:
+            yield Branch(source, target, BYPASS, (self.factor(choice, *options),), stride)
+
+    def size(self, name: str, chosen: Chosen, unit: float = 1) -> Size:
+        """Returns the size that a mixture chooses, or that was chosen.
+
+        Args:
+            name: name of the choice, whose options are numbers.
+            chosen: a genotype's choices; None for a supernet.
+            unit: what the numbers are multiplied by.
+        """
+        row = self.rows[name]
+        options = self.choices[row].options if chosen is None else (chosen[name],)
+        sizes = tuple(max(1, round(int(option) * unit)) for option in options)
+        return Size(sizes, row if chosen is None else None)
+
+
+def build_cell(
+    branches: Sequence[Branch],
+    preprocess: Sequence[Operation],
+    output: Sequence[int],
+    channels: int,
+    stride: int,
+    partial: int,
+    norm: Norm,
+) -> Cell:
+    """Builds a cell of operations by name; its arguments are those of `Cell`, and BatchNorm's."""
+    channels_read, _ = partial_channels(channels, partial)
+
+    def build(branch: Branch) -> Operation:
+        if branch.op == BYPASS:
+            return Bypass(branch.stride)
+        return build_operation(branch.op, channels_read, branch.stride, norm)
+
+    num_states = max(output) + 1
+    return Cell(branches, build, preprocess, num_states, output, channels, stride, partial)
+
+
+def drawn(branches: Iterable[Branch], names: Sequence[str]) -> list[Edge]:
+    """Returns branches as edges of a drawing between named states."""
+    return [Edge(names[b.source], names[b.target], b.op) for b in branches]
+
+
+def stride_of(kind: str, source: int) -> int:
+    """Returns the stride of operations on a state: 2 on the inputs of a reduction cell."""
+    return 2 if kind == "reduction" and source < NUM_INPUTS else 1
