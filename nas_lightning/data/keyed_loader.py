@@ -29,7 +29,7 @@ class KeyedLoader:
         key: (seed, purpose), to which the epoch is added.
         place: this process's device and rank.
         convert: makes targets as the task wants them.
-        num_batches: batches of an epoch, where more begin another round; None means its own.
+        num_batches: of an epoch, where more begin another round; None means the loader's own.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from nas_lightning.data.image_files import MODES, decode, pixels_of
+from nas_lightning.data.image_files import MODES, decode, fitted_pixels
 from nas_lightning.data.normalisation import Normalisation
 
 __all__ = ["Input", "Inputs"]
@@ -79,7 +79,7 @@ class Inputs:
             )
         channels, height, width = self.shape
         if isinstance(one, Image.Image):
-            return pixels_of(one, (height, width), channels)
+            return fitted_pixels(one, (height, width), channels)
         return decode(Path(one), (height, width), channels)
 
     def _channels_first(self, values: Tensor) -> Tensor:
