@@ -25,9 +25,9 @@ __all__ = [
     "Header",
     "decode",
     "file_images",
+    "fitted_pixels",
     "header",
     "headers",
-    "pixels_of",
 ]
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -145,15 +145,15 @@ def headers(files: Files, most: int) -> list[Header]:
     Raises:
         ValueError: none can be read.
     """
-    readable, faults = [], []
+    found, faults = [], []
     for index in range(0, len(files), -(-len(files) // most)):
         try:
-            readable.append(header(files[index]))
+            found.append(header(files[index]))
         except ValueError as error:
             faults.append(error)
-    if faults and not readable:
+    if faults and not found:
         raise faults[0]
-    return readable
+    return found
 
 
 def header(file: File) -> Header:
@@ -175,10 +175,10 @@ def decode(file: File, size: tuple[int, int], channels: int) -> Tensor:
         ValueError: the file is no readable image.
     """
     with _opened(file) as image:
-        return pixels_of(image, size, channels)
+        return fitted_pixels(image, size, channels)
 
 
-def pixels_of(image: Image.Image, size: tuple[int, int], channels: int) -> Tensor:
+def fitted_pixels(image: Image.Image, size: tuple[int, int], channels: int) -> Tensor:
     """Returns an opened image as `decode` does a file."""
     height, width = size
     upright = _in_mode(ImageOps.exif_transpose(image), MODES[channels])

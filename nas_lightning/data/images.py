@@ -134,6 +134,7 @@ class ImageArrays:
         test_labels: as the training labels, (M, ...).
         class_names: one name per class, or one for each of the K columns.
         standardisation: what made floats of raw numbers; None for pixels.
+        pixel_range: the raw numbers that became the pixels 0 and 255; None where pixels were given.
 
     Raises:
         ValueError: there are more or fewer labels than images.
@@ -145,6 +146,7 @@ class ImageArrays:
     test_labels: Tensor
     class_names: tuple[str, ...]
     standardisation: Standardisation | None = None
+    pixel_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         _check_number(self.train, self.train_labels, "training")

@@ -128,13 +128,16 @@ class ImageDataModule(View):
         """What a sample must go through before a network sees it, as plain data.
 
         Of images it has `channels`, and `image_size` [height, width] in pixels; then (pixel / 255 -
-        mean) / std with the training set's `mean` and `std`, one number per channel. Of signals and
-        tables it has `input_shape`; then (number - mean) / std, by channel or feature.
+        mean) / std with the training set's `mean` and `std`, one number per channel; `range` tells
+        which numbers of arrays became the pixels 0 and 255, where they were no pixels. Of signals
+        and tables it has `input_shape`; then (number - mean) / std, by channel or feature.
         """
         shape, store = list(self.input_shape), self._store
         size = {"channels": shape[0], "image_size": shape[1:]}
         if store.arrays.standardisation is not None:
             size = {"input_shape": shape}
+        if store.arrays.pixel_range is not None:
+            size["range"] = list(store.arrays.pixel_range)
         return {**size, "mean": store.mean, "std": store.std}
 
     @property

@@ -1,7 +1,7 @@
 """What a file holds before it is a data set: images and raw labels, with or without a test part."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from nas_lightning.data.images import (
     with_test_fifth,
 )
 from nas_lightning.data.labels import Raw, encode
-from nas_lightning.data.pixels import as_images, with_channels
+from nas_lightning.data.pixels import as_images, pixel_range, with_channels
 
 __all__ = ["RawSplit", "ReadOptions", "as_arrays"]
 
@@ -56,6 +56,7 @@ class RawSplit:
     test: Images | None = None
     test_labels: Raw | None = None
     names: Sequence[str] | None = None  # of the classes or columns, if the file tells them
+    pixel_range: tuple[float, float] | None = None  # see `ImageArrays`
 
     @classmethod
     def of_pixels(
@@ -69,7 +70,7 @@ class RawSplit:
     ) -> "RawSplit":
         """Returns a split whose images are arrays, of any layout and type; see `as_images`."""
         images, test_images = as_images(train, test, layout)
-        return cls(images, train_labels, test_images, test_labels, names)
+        return cls(images, train_labels, test_images, test_labels, names, pixel_range(train))
 
 
 def as_arrays(raw: RawSplit, options: ReadOptions) -> ImageArrays:
@@ -89,8 +90,10 @@ def as_arrays(raw: RawSplit, options: ReadOptions) -> ImageArrays:
         names = tuple(options.class_names)
     train = _fitted(raw.train, options)
     if raw.test is None:
-        return with_test_fifth(train, train_labels, names)
-    return ImageArrays(train, train_labels, _fitted(raw.test, options), test_labels, names)
+        arrays = with_test_fifth(train, train_labels, names)
+    else:
+        arrays = ImageArrays(train, train_labels, _fitted(raw.test, options), test_labels, names)
+    return replace(arrays, pixel_range=raw.pixel_range)
 
 
 def _fitted(images: Images, options: ReadOptions) -> Images:
