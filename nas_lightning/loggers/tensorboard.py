@@ -51,6 +51,6 @@ class TensorBoard(Dashboard, TensorBoardLogger):
     def log_summary(self, figures: Mapping[str, float | str]) -> None:
         """Shows what the run ended with: numbers beside its configuration, and text."""
         numbers = {n: float(v) for n, v in figures.items() if not isinstance(v, str)}
-        for name in figures.keys() - numbers.keys():
+        for name in (name for name in figures if name not in numbers):
             self.experiment.add_text(name, str(figures[name]), self._last)
         self.log_hyperparams(dict(self.hparams), numbers, self._last)

@@ -195,7 +195,7 @@ def test_a_data_set_that_needs_a_folder_says_how_to_name_it(error_of):
         (["genotype='Genotype(normal=[])'"], "Genotype(...) takes normal, normal_concat, reduce, "),
         (["genotype='|none~0|'"], "not a genotype in DARTS's notation: '|none~0|'"),
         (["genotype=darts_v2", "search_space.nodes=3"], "unknown decision 'normal/edge_0_5'; the "),
-        (["genotype=darts_v2", "child.lr=0"], "child.lr (0.0) must be > 0"),
+        (["genotype=darts_v2", "child.lr=0"], "child.lr (0.0) must be in (0, inf)"),
         (["genotype=darts_v2", "strategy=darts"], "unknown group 'strategy'; --help lists"),
     ],
 )
