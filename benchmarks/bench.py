@@ -14,24 +14,23 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from plain_darts import PlainSupernet, copy_params, plain_step  # noqa: E402
 
 from nas_lightning.core.optimizers import Adam  # noqa: E402
 from nas_lightning.core.scale import Scale  # noqa: E402
-from nas_lightning.data.arrays import ArrayImages  # noqa: E402
 from nas_lightning.data.augmentation import Augmentation  # noqa: E402
 from nas_lightning.data.batches import Place  # noqa: E402
+from nas_lightning.data.images import MemoryImages  # noqa: E402
 from nas_lightning.data.module import ImageDataModule  # noqa: E402
 from nas_lightning.search_spaces.darts import DartsSpace  # noqa: E402
 from nas_lightning.strategies.darts import Darts  # noqa: E402
-from nas_lightning.training.supernet import SupernetModule  # noqa: E402
+from nas_lightning.training.updates import SearchUpdates  # noqa: E402
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
@@ -57,26 +56,22 @@ def batch(
 
 def fast_step(
     order: str, batch_size: int, device: str = "cpu"
-) -> tuple[Callable[[], object], SupernetModule]:
-    """Returns our search step at 16 channels, 8 cells, and its module."""
+) -> tuple[Callable[[], object], SearchUpdates]:
+    """Returns our search step at 16 channels, 8 cells, and its updates."""
     space = DartsSpace(scale=Scale(channels=16, cells=8))
-    module = SupernetModule(
-        space, Darts(space, 0, epochs=50, order=order, alpha_optimizer=Adam()), (3, 32, 32), 10
-    )
-    module.to(device)
-    module._trainer = SimpleNamespace(world_size=1)  # a step needs nothing else of a Trainer
-    optimizers = module.configure_optimizers()
-    module.optimizers = lambda: optimizers
+    strategy = Darts(space, 0, epochs=50, order=order, alpha_optimizer=Adam()).to(device)
+    updates = SearchUpdates(space, strategy, (3, 32, 32), 10)
+    updates.supernet.to(device)
     generator = torch.Generator().manual_seed(0)
     train, val = batch(batch_size, generator, device), batch(batch_size, generator, device)
-    return lambda: module.strategy.search_step(train, val, module), module
+    return lambda: strategy.search_step(train, val, updates), updates
 
 
-def slow_step(module: SupernetModule, batch_size: int, device: str = "cpu") -> Callable[[], object]:
+def slow_step(updates: SearchUpdates, batch_size: int, device: str = "cpu") -> Callable[[], object]:
     """Returns the same first-order step in the papers' plain arrangement."""
     network = PlainSupernet(16, 8, 3, 10).to(device)
-    copy_params(network, module.supernet)
-    alpha = module.strategy.alpha.detach().clone().requires_grad_()
+    copy_params(network, updates.supernet)
+    alpha = updates.strategy.alpha.detach().clone().requires_grad_()
     optimizers = (
         torch.optim.SGD(network.parameters(), 0.025, 0.9, weight_decay=3e-4),
         torch.optim.Adam([alpha], 3e-4, (0.5, 0.999), weight_decay=1e-3),
@@ -88,10 +83,10 @@ def slow_step(module: SupernetModule, batch_size: int, device: str = "cpu") -> C
 
 def bench_steps(rounds: int, batch_size: int = 16) -> list[str]:
     """Returns the table of the DARTS search step."""
-    first, module = fast_step("first", batch_size)
+    first, updates = fast_step("first", batch_size)
     second, _ = fast_step("second", batch_size)
     contenders = {
-        "plain arrangement, first order": slow_step(module, batch_size),
+        "plain arrangement, first order": slow_step(updates, batch_size),
         "nas_lightning, first order": first,
         "nas_lightning, second order": second,
     }
@@ -118,13 +113,15 @@ def bench_steps(rounds: int, batch_size: int = 16) -> list[str]:
 
 def bench_data(rounds: int, num_images: int = 20_000, batch_size: int = 256) -> list[str]:
     """Returns the table of the data path: permutation, crop, flip, normalise."""
-    from nas_lightning.data.arrays import ImageArrays
+    from nas_lightning.data.images import ImageArrays
 
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (num_images, 3, 32, 32), generator=generator, dtype=torch.uint8)
     labels = torch.arange(num_images) % 10
     names = tuple(str(label) for label in range(10))
-    arrays = ImageArrays(ArrayImages(pixels), labels, ArrayImages(pixels[:10]), labels[:10], names)
+    arrays = ImageArrays(
+        MemoryImages(pixels), labels, MemoryImages(pixels[:10]), labels[:10], names
+    )
     data = ImageDataModule(
         lambda **_: arrays,
         seed=0,

@@ -26,9 +26,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--device", default="cuda")
     given = parser.parse_args()
-    first, module = fast_step("first", given.batch, given.device)
+    first, updates = fast_step("first", given.batch, given.device)
     steps = {
-        "plain arrangement, first order": slow_step(module, given.batch, given.device),
+        "plain arrangement, first order": slow_step(updates, given.batch, given.device),
         "nas_lightning, first order": first,
         "nas_lightning, second order": fast_step("second", given.batch, given.device)[0],
     }

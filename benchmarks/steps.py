@@ -9,38 +9,31 @@ for each strategy; rounds are interleaved, medians and ratios to DARTS's first o
 import argparse
 import statistics
 import time
-from types import SimpleNamespace
 
 import torch
-from lightning.pytorch.plugins import Precision
 from omegaconf import OmegaConf
 
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.darts import DartsSpace
-from nas_lightning.training.supernet import SupernetModule
+from nas_lightning.training.updates import SearchUpdates
 
 NAMES = ("darts", "gdas", "snas", "pc_darts", "drnas", "p_darts", "enas", "random_sharing",
          "proxyless")  # fmt: skip
 LAST = 5  # every strategy is past its warm-up in its last epoch
 
 
-def searching(name: str) -> SupernetModule:
-    """Returns a search module that can take steps."""
+def searching(name: str) -> SearchUpdates:
+    """Returns the updates of a search, ready for steps."""
     space = DartsSpace(scale=Scale(16, 8))
     node = OmegaConf.load(config_dir() / "strategy" / f"{name}.yaml")
     strategy = make(node, "strategy", space=space, seed=0)
-    module = SupernetModule(space, strategy, (3, 32, 32), 10)
-    module._trainer = SimpleNamespace(
-        world_size=1, estimated_stepping_batches=300, precision_plugin=Precision()
-    )
-    optimizers = module.configure_optimizers()
-    module.optimizers = lambda: optimizers
+    updates = SearchUpdates(space, strategy, (3, 32, 32), 10, steps=300)
     strategy.start_epoch(0 if name in ("p_darts", "drnas") else LAST)
     if hasattr(strategy, "is_warm"):
         strategy.is_warm = True  # the first stage with alphas moving: all candidates
-    return module
+    return updates
 
 
 def main() -> None:
@@ -51,12 +44,12 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     batch = torch.randn(16, 3, 32, 32), torch.randint(10, (16,))
-    modules = {name: searching(name) for name in NAMES}
+    searches = {name: searching(name) for name in NAMES}
     seconds: dict[str, list[float]] = {name: [] for name in NAMES}
     for number in range(arguments.rounds + 1):
-        for name, module in modules.items():
+        for name, updates in searches.items():
             start = time.process_time()
-            module.strategy.search_step(batch, batch, module)
+            updates.strategy.search_step(batch, batch, updates)
             if number:  # the first round warms up
                 seconds[name].append(time.process_time() - start)
     darts = statistics.median(seconds["darts"])

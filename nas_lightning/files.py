@@ -1,14 +1,24 @@
-"""Files that are never seen half-written, and disks that are full."""
+"""Files that are never seen half-written, full disks, and locks that end with their process."""
 
 import errno
 import os
 import shutil
+import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-__all__ = ["NoRoomError", "naming_full_disk", "replacing", "write_text"]
+from filelock import FileLock, Timeout
+
+__all__ = [
+    "LockedError",
+    "NoRoomError",
+    "ProcessLock",
+    "naming_full_disk",
+    "replacing",
+    "write_text",
+]
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -17,12 +27,13 @@ class NoRoomError(OSError):
     """A file that did not find room on its disk; the message names it."""
 
 
+class LockedError(Exception):
+    """Another process has the lock; the message names that process."""
+
+
 @contextmanager
 def naming_full_disk(path: Path) -> Iterator[None]:
-    """Names the file where what is done inside finds no room for it.
-
-    Args:
-        path: the file.
+    """Names the file that finds no room for what is written inside the block.
 
     Raises:
         NoRoomError: the disk is full, a quota is used up, or torch could not write a checkpoint.
@@ -46,31 +57,23 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-class replacing:  # noqa: N801 - a context manager used as a verb
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
     """Gives a path beside a file's own to write to; without an error it takes the file's place.
 
     Args:
         path: the file; its folder is made if missing.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.temporary = path.with_name(f".{path.name}.tmp")  # a kill leaves one, overwritten next
-
-    def __enter__(self) -> Path:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return self.temporary
-
-    def __exit__(self, kind: Any, error: Any, _: Any) -> None:
-        try:
-            with naming_full_disk(self.path):
-                if error is not None:
-                    raise error
-                _flush(self.temporary)
-                os.replace(self.temporary, self.path)
-                _flush(self.path.parent)
-        finally:
-            self.temporary.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")  # a kill leaves one, overwritten next
+    try:
+        with naming_full_disk(path):
+            yield temporary
+            _flush(temporary)
+            os.replace(temporary, path)
+            _flush(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
@@ -79,3 +82,56 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+class ProcessLock:
+    """A lock on a file that ends with its process, however that ends.
+
+    Forked children, such as a DataLoader's workers, do not hold it though they may outlive the
+    process: filelock closes the file in them (since 3.30). The file stays, and names the process
+    that had the lock last.
+
+    Args:
+        path: the file; it and its folder are made if missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path, thread_local=False)
+
+    def take(self) -> "ProcessLock":
+        """Takes the lock now, and returns it.
+
+        Raises:
+            LockedError: another process has the lock.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout as error:
+            owner = self.path.read_text(encoding="utf-8").strip()
+            raise LockedError(owner or "another process") from error
+        return self._signed()
+
+    def wait(self, message: str) -> "ProcessLock":
+        """Takes the lock once it is free, and returns it; prints the message if it has to wait."""
+        try:
+            return self.take()
+        except LockedError:
+            print(message, file=sys.stderr, flush=True)
+        self._lock.acquire(poll_interval=0.5)
+        return self._signed()
+
+    def release(self) -> None:
+        """Gives the lock up."""
+        self._lock.release(force=True)
+
+    def _signed(self) -> "ProcessLock":
+        self.path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
+        return self
+
+    def __enter__(self) -> "ProcessLock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()

@@ -140,7 +140,7 @@ def test_a_module_imports_only_what_its_part_may(path: Path) -> None:
         ("data.module", "import wandb"),
         ("reports.page", "import torch"),
         ("evaluation.full", "from nas_lightning.callbacks.cost_timer import CostTimer"),
-        ("callbacks.logs", "from nas_lightning.evaluation.journal import Journal"),
+        ("callbacks.epoch_logs", "from nas_lightning.evaluation.journal import Journal"),
         ("config.paths", "from nas_lightning.run.parts import Parts"),
         ("run.parts", "from nas_lightning.commands.search import job"),
         ("commands.search", "from nas_lightning.cli.command import run"),
@@ -158,7 +158,7 @@ def test_an_import_against_the_rules_is_found(module: str, line: str) -> None:
         ("core.cost", "import torch.nn.functional as F\nfrom math import prod"),
         ("core.cost", "from nas_lightning.core.choices import Mixture"),
         ("evaluation.full", "from nas_lightning.training.child import ChildModule"),
-        ("loggers.scores", "import wandb\nfrom nas_lightning.reports.drawing import draw"),
+        ("loggers.search_boards", "import wandb\nfrom nas_lightning.reports.drawing import draw"),
         (
             "config.making",
             "from hydra.utils import get_object\nimport nas_lightning.config.help",
@@ -181,3 +181,42 @@ def test_only_one_file_turns_a_configured_path_into_an_object() -> None:
 )
 def test_a_room_has_an_empty_init(path: Path) -> None:
     assert path.read_text() == ""
+
+
+def inner_imports(path: Path) -> list[tuple[int, bool]]:
+    """Returns the line of every import inside a function, and whether a comment gives a reason."""
+    source = path.read_text()
+    lines = source.splitlines()
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = {
+        node.lineno
+        for function in ast.walk(ast.parse(source))
+        if isinstance(function, functions)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    return [(n, "#" in lines[n - 1] or "#" in lines[n - 2]) for n in sorted(found)]
+
+
+def test_imports_inside_functions_are_few_and_have_a_reason() -> None:
+    found = {path: inner_imports(path) for path in FILES}
+    without = [f"{path}:{n}" for path, each in found.items() for n, reason in each if not reason]
+    assert without == []
+    assert sum(map(len, found.values())) <= 25
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    names = {module_of(path) for path in FILES}
+    graph = {module_of(path): names & set(imports_of_modules(path)) for path in FILES}
+    while free := {name for name, used in graph.items() if not used & graph.keys()}:
+        graph = {name: used for name, used in graph.items() if name not in free}
+    assert graph == {}
+
+
+def imports_of_modules(path: Path) -> list[str]:
+    """Returns the modules that a file imports from, and those that it imports by name."""
+    found = imports(path.read_text())
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return [name for name in found if name != PACKAGE]

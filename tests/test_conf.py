@@ -19,7 +19,9 @@ from nas_lightning.core.search_space import SearchSpace
 CONF = config_dir()
 PRIMARIES = sorted(CONF.glob("*.yaml"))
 SWEEPS = CONF / "sweep"  # definitions for Weights & Biases, no group
-LEAVES = sorted(path for path in CONF.glob("*/*.yaml") if path.parent != SWEEPS)
+GROUPED = sorted(path for path in CONF.glob("*/*.yaml") if path.parent != SWEEPS)
+BASES = [path for path in GROUPED if path.stem[0] == "_"]  # what several leaves are composed of
+LEAVES = [path for path in GROUPED if path not in BASES]
 
 # Given while a run is built, by no configuration: the search space, the run's seed, what children
 # are trained on and with, the task, the kind of its targets, and what loggers are told of the run.
@@ -34,8 +36,12 @@ def name_of(path: Path) -> str:
 
 
 def read(path: Path) -> Node:
-    """Returns the content of a file, interpolations as they are written."""
-    content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    """Returns the content of a file over its bases', interpolations as they are written."""
+    node = OmegaConf.load(path)
+    named = [name for name in node.get("defaults", ()) if isinstance(name, str)]
+    if bases := [base for base in BASES if base.parent == path.parent and base.stem in named]:
+        del node["defaults"]
+    content = OmegaConf.to_container(OmegaConf.merge(*map(read, bases), node), resolve=False)
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
 
@@ -150,7 +156,7 @@ def hydra_of_the_package() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("path", [*PRIMARIES, *LEAVES], ids=name_of)
+@pytest.mark.parametrize("path", [*PRIMARIES, *GROUPED], ids=name_of)
 def test_a_file_begins_with_a_line_that_says_what_it_is(path: Path) -> None:
     text = re.sub(r"\A# @package \S+\n", "", path.read_text())
     assert re.match(r"# \S.{10,}\n", text)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from command import TINY, run
 
+import nas_lightning as nl
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -64,12 +66,33 @@ def test_the_example_data_set_is_searched(plugins, tmp_path):
     assert (tmp_path / "run/child/last.ckpt").is_file()
 
 
-def test_the_readmes_lightning_example_runs_in_at_most_20_lines(tmp_path, monkeypatch, capsys):
+def test_the_lightning_example_runs_in_at_most_20_lines(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (example,) = [b for b in python_blocks("README.md") if "SupernetModule" in b]
+    (example,) = python_blocks("docs/by_hand.md")
     assert len([line for line in example.splitlines() if line.strip()]) <= 20
-    exec(compile(example, "README.md", "exec"), {})
+    exec(compile(example, "docs/by_hand.md", "exec"), {})
     assert "normal/node_2/inputs" in capsys.readouterr().out
+
+
+def test_the_readmes_ten_lines_search_in_python(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    search = nl.search
+    monkeypatch.setattr(
+        nl, "search", lambda **given: search(**given, overrides=TINY), raising=False
+    )
+    (example,) = [b for b in python_blocks("README.md") if "nl.search" in b]
+    assert len([line for line in example.splitlines() if line.strip()]) <= 10
+    exec(compile(example, "README.md", "exec"), {})
+    assert 0 < float(capsys.readouterr().out) <= 1
+
+
+@pytest.mark.parametrize("number", range(3), ids=["options", "table", "genotype"])
+def test_the_examples_in_python_run(tmp_path, monkeypatch, number):
+    monkeypatch.chdir(tmp_path)
+    example = python_blocks("docs/python.md")[number]
+    small = '"strategy.epochs=1", "child.epochs=1", "data.max_images=300"'
+    example = example.replace('"strategy.epochs=2", "child.epochs=2"', small)
+    exec(compile(example, "docs/python.md", "exec"), {})
 
 
 def test_the_readmes_five_lines_classify_an_image(tmp_path, monkeypatch, capsys):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from planted_problem.problem import PLANES, right_view, view_order
 
 from nas_lightning.core.checks import at_least, in_range
-from nas_lightning.data.arrays import ImageArrays, from_numpy
+from nas_lightning.data.images import ImageArrays, from_numpy
 
 __all__ = ["planted"]
 

@@ -1,4 +1,4 @@
-"""Two strategies compared, seed by seed: an interval of the difference, and a rank test.
+"""Two strategies compared seed by seed: an interval of the difference, and a rank test.
 
 Sources: Efron & Tibshirani, An Introduction to the Bootstrap, 1993 (percentile interval); Wilcoxon,
 Individual Comparisons by Ranking Methods, 1945, with the normal approximation, ties and zero
@@ -20,10 +20,10 @@ CHANCE = 0.05
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better a first strategy is than another, on the same seeds.
+    """How much better one strategy is than another on the same seeds.
 
     Attributes:
-        first: name of the strategy that is judged.
+        first: name of the first strategy.
         other: name of the strategy that it is compared with.
         pairs: number of seeds.
         difference: mean difference of the figures.
@@ -63,13 +63,7 @@ class Comparison:
 def compare(
     first: str, first_figures: Sequence[float], other: str, other_figures: Sequence[float]
 ) -> Comparison:
-    """Compares two strategies' figures, paired by seed.
-
-    Args:
-        first: name of the strategy that is judged.
-        first_figures: its figures, one a seed; higher is better.
-        other: name of the other strategy.
-        other_figures: its figures on the same seeds.
+    """Compares two strategies' figures, one per seed, paired by seed; higher is better.
 
     Raises:
         ValueError: there are fewer than two pairs, or the numbers of figures differ.

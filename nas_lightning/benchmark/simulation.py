@@ -1,44 +1,70 @@
-"""A search on a benchmark table, charged the time that its trainings took, for many seeds.
+"""Searches on a benchmark table, each charged the time that its trainings took.
 
 Source of the protocol: Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326), section 5, and the
 official code: the reward is the validation accuracy of the short schedule; a search ends before
-the child whose training would pass the budget. Deliberate difference: the official code also
+the child whose training would exceed the budget. Deliberate difference: the official code also
 charges one pass over the validation set, which the packaged table does not know.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.tabular import TabularEvaluation
-from nas_lightning.evaluation.trials import best_trial, check_fit, finished
+from nas_lightning.evaluation.trials import best_trial, check_fit, with_reward
 
-__all__ = ["Simulated", "simulate"]
+__all__ = ["Benchmark", "SimulatedSearch", "simulate"]
 
 
 @dataclass(frozen=True)
-class Simulated:
+class Benchmark:
+    """What is run: one strategy on one table, for many seeds.
+
+    Attributes:
+        strategy: name of the strategy.
+        make_strategy: makes it for a seed.
+        evaluation: looks genotypes up.
+        objective: makes rewards.
+        seeds: one per search.
+        budget_s: simulated seconds of each search; None sets no limit.
+    """
+
+    strategy: str
+    make_strategy: Callable[[int], BlackBoxStrategy]
+    evaluation: TabularEvaluation
+    objective: Objective
+    seeds: range
+    budget_s: float | None
+
+    def searches(self) -> Iterator["SimulatedSearch"]:
+        """Runs the search of each seed, one after another."""
+        for seed in self.seeds:
+            strategy = self.make_strategy(seed)
+            yield simulate(strategy, self.evaluation, self.objective, self.budget_s)
+
+
+@dataclass(frozen=True)
+class SimulatedSearch:
     """One search on a table.
 
     Attributes:
         seed: seed of the strategy.
-        trials: number of children that were looked up.
+        num_trials: number of children that were looked up.
         spent_s: simulated seconds that they took.
-        gains: (simulated seconds, genotype) whenever a better child was known; the last is what
-            the search found.
-        kept: all trials in order where the objective keeps several values apart, else none.
+        gains: (simulated seconds, genotype) each time that a better child was found.
+        trials: all trials in order where the objective keeps several values apart, else none.
     """
 
     seed: int
-    trials: int
+    num_trials: int
     spent_s: float
     gains: tuple[tuple[float, Genotype], ...]
-    kept: tuple[Trial, ...] = ()
+    trials: tuple[Trial, ...] = ()
 
     @property
-    def found(self) -> Genotype:
+    def best(self) -> Genotype:
         """The best genotype by its reward."""
         return self.gains[-1][1]
 
@@ -48,49 +74,42 @@ def simulate(
     evaluation: TabularEvaluation,
     objective: Objective,
     budget_s: float | None,
-) -> Simulated:
-    """Runs one search until its budget or its trials are used up.
-
-    Args:
-        strategy: proposes genotypes.
-        evaluation: looks them up.
-        objective: makes rewards of what is found.
-        budget_s: simulated seconds of training; None leaves the end to strategy.trials.
+) -> SimulatedSearch:
+    """Runs one search until its budget in simulated seconds or its trials are used up.
 
     Raises:
-        ValueError: the first child alone would pass the budget, or the three do not fit.
+        ValueError: the first child alone would exceed the budget, or the three do not fit.
     """
     check_fit(strategy, evaluation, objective)
-    spent, number, best = 0.0, 0, None
-    gains: list[tuple[float, Genotype]] = []
-    kept: list[Trial] = []
-    for trial in _trials(strategy, evaluation, objective):
+    spent_s, num_trials, best = 0.0, 0, None
+    gains, trials = list[tuple[float, Genotype]](), list[Trial]()
+    for trial in _asked(strategy, evaluation, objective):
         seconds = trial.measurements["train_time_s"]
-        if budget_s is not None and spent + seconds > budget_s:
+        if budget_s is not None and spent_s + seconds > budget_s:
             break
-        spent, number = spent + seconds, number + 1
+        spent_s, num_trials = spent_s + seconds, num_trials + 1
         strategy.tell(trial)
         if len(objective.names) > 1:
-            kept.append(trial)
-        if objective.is_met(trial.measurements) and (
-            best is None or best_trial([best, trial]) is trial
-        ):
+            trials.append(trial)
+        if not objective.is_met(trial.measurements):
+            continue
+        if best is None or best_trial([best, trial]) is trial:
             best = trial
-            gains.append((spent, trial.genotype))
+            gains.append((spent_s, trial.genotype))
     if not gains:
         raise ValueError(
             f"budget_s ({budget_s}) must allow a search to find a child that its objective "
-            f"({objective.requirement()}) allows; it ended after {number} trials: raise it, or "
+            f"({objective.requirement()}) allows; it ended after {num_trials} trials: raise it, or "
             "loosen the objective"
         )
-    return Simulated(strategy.seed, number, spent, tuple(gains), tuple(kept))
+    return SimulatedSearch(strategy.seed, num_trials, spent_s, tuple(gains), tuple(trials))
 
 
-def _trials(
+def _asked(
     strategy: BlackBoxStrategy, evaluation: TabularEvaluation, objective: Objective
 ) -> Iterator[Trial]:
-    """Yields what the strategy asks for, looked up; it has yet to be told."""
+    """Yields the trials that the strategy asks for, looked up but not yet told."""
     for number in range(strategy.trials):
         trial = strategy.ask(number)
         values, cost = evaluation.evaluate(trial, strategy.seed)
-        yield finished(trial, objective, values, cost.as_dict())
+        yield with_reward(trial, objective, values, cost.as_dict())

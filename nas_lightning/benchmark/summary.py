@@ -1,4 +1,4 @@
-"""The outcome of a benchmark as text for a terminal."""
+"""The result of a benchmark as text for a terminal."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,14 +17,7 @@ def benchmark_text(
     comparisons: Sequence[str],
     folder: Path,
 ) -> str:
-    """Returns a table of the found figures beside the published ones, and the comparisons.
-
-    Args:
-        result: the content of result.json.
-        published: published rows of the strategy by data set, or None.
-        comparisons: sentences on other strategies.
-        folder: the run's folder.
-    """
+    """Returns a table of a result's figures beside the published ones, and the comparisons."""
     budget = result["budget_s"]
     limit = "" if budget is None else f" of {budget:,.0f} simulated seconds"
     searches = "search" if result["seeds"] == 1 else "searches"
@@ -36,12 +29,11 @@ def benchmark_text(
         "",
         _row("accuracy in %", "validation", "test", *(PUBLISHED if published else ())),
     ]
-    every = {result["data"]: result, **result["transfer"]}
-    for data, own in every.items():
-        rows = (published or {}).get(data, {})
-        cells = [_figure(own[f"{part}_accuracy"]) for part in ("validation", "test")]
-        known = [_published(rows.get(part)) for part in ("validation", "test")]
-        lines.append(_row(data, *cells, *known))
+    for data, figures in {result["data"]: result, **result["transfer"]}.items():
+        row = (published or {}).get(data, {})
+        ours = [_figure(figures[f"{part}_accuracy"]) for part in ("validation", "test")]
+        theirs = [_published(row.get(part)) for part in ("validation", "test")]
+        lines.append(_row(data, *ours, *theirs))
     if any(UNCHECKED in line for line in lines):
         lines.append(CAVEAT)
     best = f"{100 * result['best_in_table']:.2f}"

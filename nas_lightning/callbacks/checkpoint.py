@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 class RunCheckpoint(Checkpoint):
     """Saves last.ckpt after every epoch and, given a metric, best.ckpt after the best one.
 
-    Lightning runs checkpoints after all other callbacks, so what those keep is in it.
+    Lightning runs checkpoints after all other callbacks, so that their state is in it.
 
     Args:
         folder: where the files go.
@@ -42,15 +42,16 @@ class RunCheckpoint(Checkpoint):
         trainer.save_checkpoint(self.folder / "last.ckpt")
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the best value so far, and the threads on which bits depend."""
+        """Returns the best value so far, and the number of threads, on which bits depend."""
         return {"best": self.best, "threads": torch.get_num_threads()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the best value so far; warns where bits cannot be the same."""
         self.best = state_dict["best"]
-        if state_dict["threads"] != torch.get_num_threads():
+        before, now = state_dict["threads"], torch.get_num_threads()
+        if before != now:
             log.warning(
                 "resumed on %d CPU threads instead of %d: the last bits of the result will differ",
-                torch.get_num_threads(),
-                state_dict["threads"],
+                now,
+                before,
             )

@@ -6,13 +6,17 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins import TorchCheckpointIO
 
-from nas_lightning.files import replacing, write_text
+from nas_lightning.files import replacing
 
-__all__ = ["AtomicCheckpointIO", "best_or_last", "resumable", "write_text"]
+__all__ = ["AtomicCheckpointIO", "best_or_last", "resumable"]
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place, flushes it, and moves it there in one step."""
+    """Writes a checkpoint beside its place, flushes it, and moves it there in one step.
+
+    Lightning's own writes its temporary file into the system's temporary folder and does not
+    flush: on another file system the move is a copy, which a kill leaves half-done.
+    """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
@@ -36,18 +40,21 @@ def resumable(folder: Path) -> Path | None:
 
 
 def best_or_last(folder: Path) -> dict[str, Any]:
-    """Returns the content of a folder's best.ckpt, or where there is none of its last.ckpt."""
+    """Returns the content of a folder's best.ckpt, or of its last.ckpt if there is none.
+
+    Raises:
+        ValueError: the checkpoint cannot be read.
+    """
     path = folder / "best.ckpt"
     return _load(path if path.exists() else folder / "last.ckpt")
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(
             f"checkpoint {path} cannot be read (truncated?): {error}; remove it to "
             "begin this part anew"
         ) from error
-    assert isinstance(content, dict)
     return content

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
+from nas_lightning.core.checks import in_range
 from nas_lightning.core.decisions import Decision
 from nas_lightning.strategies.relaxations import is_even
 from nas_lightning.training.supernet import SupernetModule
@@ -42,8 +43,7 @@ class CollapseSentinel(Callback):
     """
 
     def __init__(self, share: float = 0.6) -> None:
-        if not 0 < share <= 1:
-            raise ValueError(f"callbacks.collapse.share ({share}) must be in (0, 1]")
+        in_range("callbacks.collapse.share", share, "(0, 1]", use=0.6)
         self.share = share
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -51,13 +51,13 @@ class CollapseSentinel(Callback):
         if not isinstance(pl_module, SupernetModule):
             return
         scores = pl_module.strategy.scores()
-        if is_even(scores):  # uniform paths: what is found is told by its ranking alone
+        if is_even(scores):  # uniform paths: the genotype comes from their ranking alone
             return
         genotype = pl_module.space.discretize(scores)
-        found = parameter_free_share(pl_module.space.decisions, genotype.mapping)
-        if found > self.share:
+        share = parameter_free_share(pl_module.space.decisions, genotype.mapping)
+        if share > self.share:
             log.warning(
                 "%.0f %% of the preferred operations have no parameters (skips and pools): the "
                 "search has probably collapsed; try fewer epochs or a larger weight decay",
-                100 * found,
+                100 * share,
             )

@@ -12,11 +12,7 @@ __all__ = ["CostTimer"]
 
 
 class CostTimer(Callback):
-    """Adds seconds and epochs to the module's meter, and keeps the meter in checkpoints.
-
-    Args:
-        meter: the module's meter.
-    """
+    """Adds seconds and epochs to a module's meter, and keeps the meter in checkpoints."""
 
     def __init__(self, meter: CostMeter) -> None:
         self.meter = meter
@@ -37,5 +33,4 @@ class CostTimer(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the meter's figures."""
-        for name, value in state_dict.items():
-            setattr(self.meter, name, value)
+        vars(self.meter).update(state_dict)

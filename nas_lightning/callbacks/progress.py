@@ -1,6 +1,7 @@
-"""A progress bar over the whole training: epoch, time left, what is preferred now."""
+"""A progress bar over the whole training: epoch, time left, what a search prefers now."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from math import inf
 from typing import Any
@@ -19,19 +20,19 @@ __all__ = ["Progress"]
 
 
 class Bar(RichProgress):
-    """A bar with notes below it, which are cut off rather than the bar where space is short."""
+    """A bar with notes below it; where space is short, the notes are cut off."""
 
     notes: tuple[str, ...] = ()
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """Yields the bar, then the notes, a line each."""
+        """Yields the bar, then each note in a line."""
         yield from super().get_renderables()
         for note in self.notes:
             yield Text(f"  {note}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 class Progress(ProgressBar):
-    """Draws one bar on a terminal, or prints a line an epoch where there is none.
+    """Draws one bar on a terminal, or prints a line per epoch where there is none.
 
     Args:
         name: what is trained, e.g. "child".
@@ -45,7 +46,7 @@ class Progress(ProgressBar):
         self._enabled = True
 
     def disable(self) -> None:
-        """Shows nothing, as ranks other than the first do."""
+        """Shows nothing, as processes other than the first do."""
         self._enabled = False
 
     def enable(self) -> None:
@@ -105,10 +106,10 @@ class Progress(ProgressBar):
         main = getattr(getattr(module, "task", None), "metric", "accuracy")
         names = (f"validation_{main}", f"train_{main}", "train_loss")
         shown = [f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in names if n in metrics]
-        figures = "  ".join(shown[:2])
+        notes = ["  ".join(shown[:2])]
         if isinstance(module, SupernetModule):
-            return (figures, f"prefers {preferred(module)}")
-        return (figures,)
+            notes.append(f"prefers {preferred(module)}")
+        return tuple(notes)
 
 
 def is_drawable(console: Console) -> bool:
@@ -117,19 +118,18 @@ def is_drawable(console: Console) -> bool:
 
 
 def preferred(module: SupernetModule) -> str:
-    """Returns the options that the found genotype uses most, with how often.
+    """Returns the options that the preferred genotype uses most, and how often it uses them.
 
-    They are operations, or in a space without these sizes such as "with kernel 5"; "nothing" where
-    all weigh the same.
+    They are operations, or sizes such as "with kernel 5" in a space without operations; "nothing"
+    where all options weigh the same.
     """
     scores = module.strategy.scores()
     if is_even(scores):
         return "nothing"
     chosen = module.space.discretize(scores).mapping
     made = [(d, chosen[d.name]) for d in module.space.decisions if d.name in chosen]
-    ops = [op for d, option in made if d.kind == "op" for op in option.split("+")]
-    if not ops:
+    uses = [op for d, option in made if d.kind == "op" for op in option.split("+")]
+    if not uses:
         sizes = [(d.name.split("/")[-1], option) for d, option in made if d.kind == "size"]
-        ops = [f"with {name.replace('_', ' ')} {option}" for name, option in sizes]
-    counts = sorted({op: ops.count(op) for op in ops}.items(), key=lambda item: -item[1])
-    return ", ".join(f"{number} {op}" for op, number in counts[:3])
+        uses = [f"with {name.replace('_', ' ')} {option}" for name, option in sizes]
+    return ", ".join(f"{number} {use}" for use, number in Counter(uses).most_common(3))

@@ -1,11 +1,11 @@
-"""metrics.csv of a black-box search: a row a trial, under the name "epoch"."""
+"""metrics.csv of a black-box search: a row per trial, whose number stands under "epoch"."""
 
 import csv
 import io
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.callbacks.logs import csv_text
+from nas_lightning.callbacks.epoch_logs import csv_text
 from nas_lightning.core.strategy import Trial
 from nas_lightning.files import write_text
 
@@ -13,7 +13,7 @@ __all__ = ["TrialLog"]
 
 
 class TrialLog:
-    """Adds a row for every new trial; the file is written anew only for a new column.
+    """Adds a row for every new trial; a new column has the file written anew.
 
     Args:
         path: the file; what an interrupted search left there is replaced.

@@ -21,26 +21,23 @@ from nas_lightning import __version__
 from nas_lightning.cli import launch
 from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, interruption_of
 from nas_lightning.cli.lock import RunLock
-from nas_lightning.cli.resume import (
-    quoted,
-    resume_arguments,
-    sweep_arguments,
-    sweep_to_resume,
-    working_folder,
-)
+from nas_lightning.cli.resume import quoted, resume_arguments, resumed_folder, sweep_arguments
 from nas_lightning.config import schema
+from nas_lightning.config.composing import composed
 from nas_lightning.config.help import help_text
 from nas_lightning.config.messages import message_of
 from nas_lightning.config.paths import config_dir
-from nas_lightning.run.sweep import ERROR_FILE, SWEEP_FILE, Kept, failed_jobs, overrides_of_jobs
+from nas_lightning.run.folder import SWEEP_FILE, RunFolder
+from nas_lightning.run.sweep import ERROR_FILE, SweepJob, failed_jobs, overrides_of_jobs
 from nas_lightning.run.sweep_table import summarise_sweep
 
 __all__ = ["Job", "run"]
 
-Job = Callable[[DictConfig, Path], float | None]
+Job = launch.Job
 
 PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR = "HYDRA_FULL_ERROR"
+MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
 ANEW = ("benchmark",)  # commands that keep nothing on the way
 PROGRESS = ("result.json", "trials.jsonl", "proxies.csv", "*/last.ckpt")
 
@@ -51,7 +48,7 @@ def run(config_name: str, job: Job | None = None) -> None:
     A mistake ends in one message on standard error and exit status 1, without a traceback
     unless HYDRA_FULL_ERROR=1; an interruption (SIGINT, SIGTERM) of a run in exit status 75: it is
     to be resumed; before there is a run, in 128 + the signal's number. When a job of a sweep
-    fails, the others go on.
+    fails, the others run on.
 
     Args:
         config_name: the primary configuration, e.g. "search".
@@ -78,8 +75,8 @@ def _run(config_name: str, job: Job | None, arguments: list[str]) -> None:
     if "--version" in arguments:
         print(f"nas_lightning {__version__}")
         return
-    kept_argv, kept_setting = sys.argv, os.environ.get(FULL_ERROR)
-    command = _Command(config_name, job, kept_setting not in (None, "", "0"))
+    argv, full_error = sys.argv, os.environ.get(FULL_ERROR)
+    command = _Command(config_name, job, full_error not in (None, "", "0"))
     os.environ[FULL_ERROR] = "1"  # Hydra then raises, and leaves printing to us
     try:
         with interruptible():
@@ -88,10 +85,10 @@ def _run(config_name: str, job: Job | None, arguments: list[str]) -> None:
         command.stop(error)
     finally:
         command.lock.release()
-        sys.argv = kept_argv
+        sys.argv = argv
         del os.environ[FULL_ERROR]
-        if kept_setting is not None:
-            os.environ[FULL_ERROR] = kept_setting
+        if full_error is not None:
+            os.environ[FULL_ERROR] = full_error
 
 
 class _Command:
@@ -107,30 +104,30 @@ class _Command:
         self.name, self.job, self.wants_traceback = name, job, wants_traceback
         self.folder: Path | None = None
         self.failure: Exception | None = None
-        self.kept: dict[str, Kept] = {}
+        self.jobs: dict[str, SweepJob] = {}  # of a resumed sweep
         self.lock = RunLock()
 
     def run(self, arguments: list[str]) -> None:
         """Runs the job or, with -m, all of them and their summary."""
         schema.register()
         _check_groups(arguments)
-        if sweep := sweep_to_resume(arguments):
-            self.kept = Kept.by_jobs(sweep)
-            with chdir(working_folder(sweep / SWEEP_FILE)):
-                self._run_sweep(sweep_arguments(sweep, arguments, self.name), sweep)
+        resumed = resumed_folder(arguments)
+        if resumed is not None and resumed.is_sweep:
+            self.jobs = SweepJob.by_folder(resumed.path)
+            with chdir(resumed.started_in):
+                self._run_sweep(sweep_arguments(resumed, arguments, self.name), resumed.path)
             return
-        resumed = resume_arguments(arguments, self.name)
-        if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(resumed):
-            folder = self._new_sweep_folder(resumed)
+        if resumed is None and MULTIRUN & set(arguments):
+            folder = self._new_sweep_folder(arguments)
             override = f"hydra.sweep.dir={quoted(folder)}"
-            self._run_sweep(_with_override(resumed, override), folder)
+            self._run_sweep(_with_override(arguments, override), folder)
             return
-        if resumed is arguments:
+        if resumed is None:
             self._start(arguments, self._run_one, _typed_folder(self.name, arguments))
         else:
-            kept = Path(resumed[resumed.index("--config-path") + 1])
-            with chdir(working_folder(kept / "hydra.yaml")):
-                self._start(resumed, self._run_one, kept.parent)
+            again = resume_arguments(resumed, arguments, self.name)
+            with chdir(resumed.started_in):
+                self._start(again, self._run_one, resumed.path)
         if self.failure is not None:
             raise self.failure
 
@@ -146,7 +143,7 @@ class _Command:
         raise SystemExit(1)
 
     def _resume_hint(self) -> str:
-        does = "runs it anew" if self.name in ANEW else "goes on from there"
+        does = "runs it anew" if self.name in ANEW else "resumes it"
         return f"nas-{self.name} resume={shlex.quote(str(self.folder))} {does}"
 
     def _start(
@@ -219,8 +216,8 @@ class _Command:
         folder = _composed_folder(self.name, own, "hydra.sweep.dir")
         if (folder / SWEEP_FILE).exists():
             raise ValueError(
-                f"the folder {folder} must not hold a sweep already; choose another one, or go on "
-                f"with it: resume={folder}"
+                f"the folder {folder} must not hold a sweep already; choose another one, or "
+                f"resume it: resume={folder}"
             )
         return folder
 
@@ -229,8 +226,8 @@ class _Command:
         folder = Path(HydraConfig.get().runtime.output_dir)
         (folder / ERROR_FILE).unlink(missing_ok=True)
         try:
-            if kept := self.kept.get(os.path.relpath(folder, HydraConfig.get().sweep.dir)):
-                cfg = kept.restored(folder, list(HydraConfig.get().overrides.task))
+            if job := self.jobs.get(os.path.relpath(folder, HydraConfig.get().sweep.dir)):
+                cfg = job.restored(folder, list(HydraConfig.get().overrides.task))
             return self._do(cfg, folder)
         except (Exception, SystemExit) as error:
             if interruption := interruption_of(error):
@@ -246,6 +243,7 @@ class _Command:
         checked = schema.typed(cfg, self.name)
         if HydraConfig.get().output_subdir is not None:
             self.lock.take(folder)
+        RunFolder(folder).write_version()
         return launch.run(self.name, self.job or launch.job_of(self.name), checked, folder)
 
     def _say(self, error: BaseException, start: str) -> None:
@@ -285,9 +283,7 @@ def _typed_folder(name: str, arguments: list[str]) -> Path | None:
 
 def _composed_folder(name: str, overrides: list[str], key: str) -> Path:
     """Returns a folder that the composed configuration names, interpolations resolved."""
-    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = hydra.compose(name, overrides, return_hydra_config=True)
-    if not (folder := OmegaConf.select(cfg, key)):
+    if not (folder := OmegaConf.select(composed(name, overrides), key)):
         raise ValueError(f"{key} ({folder!r}) must be a folder; leave it out, or give {key}=FOLDER")
     return Path(str(folder))
 
@@ -296,6 +292,6 @@ def _check_unused(folder: Path) -> None:
     """Refuses a folder where a run got somewhere: a new one would mix up their files."""
     if any(path for pattern in PROGRESS for path in folder.glob(pattern)):
         raise ValueError(
-            f"the folder {folder} must not hold a run already; choose another one, or go on "
-            f"with it: resume={folder}"
+            f"the folder {folder} must not hold a run already; choose another one, or resume "
+            f"it: resume={folder}"
         )

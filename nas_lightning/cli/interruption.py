@@ -38,11 +38,11 @@ def interruptible() -> Iterator[None]:
         yield
         return
     signals = (signal.SIGINT, signal.SIGTERM)
-    kept = [signal.signal(each, interrupt) for each in signals]
+    handlers = [signal.signal(each, interrupt) for each in signals]
     try:
         yield
     finally:
-        for each, handler in zip(signals, kept, strict=True):
+        for each, handler in zip(signals, handlers, strict=True):
             signal.signal(each, handler)
 
 

@@ -18,10 +18,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nas_lightning.cli.interruption import RESUME, Interruption
+from nas_lightning.config.making import make
 
-__all__ = ["REPORT", "Job", "RankError", "Ranks", "job_of", "run"]
+__all__ = ["REPORT", "Job", "RankError", "Ranks", "job_of", "num_processes", "run"]
 
-Job = Callable[[DictConfig, Path], float | None]
+Job = Callable[..., float | None]  # of a configuration and the run's folder
 
 GRACE_S = 10.0  # for the ranks to end by themselves once one of them has ended badly
 POLL_S = 0.1
@@ -39,9 +40,7 @@ def job_of(command: str) -> Job:
     return job
 
 
-def run(
-    command: str, job: Callable[[DictConfig, Path], float | None], cfg: DictConfig, folder: Path
-) -> float | None:
+def run(command: str, job: Job, cfg: DictConfig, folder: Path) -> float | None:
     """Runs a job here, or in as many processes as its hardware asks for.
 
     Args:
@@ -57,7 +56,7 @@ def run(
         RankError: a rank has ended badly.
         ValueError: the job refuses a value.
     """
-    number = _num_processes(cfg)
+    number = num_processes(cfg)
     if number == 1 or (folder / "result.json").is_file():
         return job(cfg, folder)
     start = [sys.executable, "-m", "nas_lightning.cli.rank", command, str(folder)]
@@ -70,16 +69,15 @@ def run(
     return None if value is None else float(value)
 
 
-def _num_processes(cfg: DictConfig) -> int:
-    from nas_lightning.config.making import make
-
+def num_processes(cfg: DictConfig) -> int:
+    """Returns how many processes the hardware of a configuration asks for."""
     if "hardware" not in cfg or cfg.hardware.get("devices", 1) == 1:
         return 1
     return int(make(cfg.hardware, "hardware").num_processes)
 
 
 def _resume_hint(command: str, folder: Path) -> str:
-    return f"; nas-{command} resume={shlex.quote(str(folder))} goes on from its last checkpoint"
+    return f"; nas-{command} resume={shlex.quote(str(folder))} resumes it from its last checkpoint"
 
 
 class Ranks:

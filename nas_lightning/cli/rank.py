@@ -11,12 +11,13 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from nas_lightning.cli.interruption import RESUME, Interruption, interruptible
 from nas_lightning.cli.launch import REPORT, job_of
 from nas_lightning.config import schema
 from nas_lightning.config.messages import MISTAKES, message_of
+from nas_lightning.run.folder import RunFolder
 
 __all__ = ["main"]
 
@@ -51,13 +52,10 @@ def main(command: str, folder: Path) -> int:
 
 def _configuration(folder: Path, command: str) -> DictConfig:
     """Returns the configuration that the parent composed; Hydra's own answers as it does there."""
-    kept = folder / ".hydra"
+    run = RunFolder(folder)
     setup_globals()
-    settings = OmegaConf.load(kept / "hydra.yaml")
-    assert isinstance(settings, DictConfig)
-    HydraConfig.instance().cfg = settings  # type: ignore[assignment]
-    cfg = OmegaConf.load(kept / "config.yaml")
-    assert isinstance(cfg, DictConfig)
+    HydraConfig.instance().cfg = run.settings  # type: ignore[assignment]
+    cfg = run.config
     if os.environ["LOCAL_RANK"] != "0":
         cfg.logger = {}  # what a run shows is shown once
     return schema.typed(cfg, command)

@@ -1,4 +1,4 @@
-"""resume=DIR: the arguments that go on with a run or a sweep, from what it kept."""
+"""resume=DIR: the arguments that resume a run or a sweep, from what its folder holds."""
 
 import os
 import re
@@ -9,64 +9,63 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from nas_lightning.run.sweep import SWEEP_FILE
+from nas_lightning.config.versions import check_version
+from nas_lightning.run.folder import HYDRA, SWEEP_FILE, RunFolder
 
-__all__ = ["quoted", "resume_arguments", "sweep_arguments", "sweep_to_resume", "working_folder"]
+__all__ = ["quoted", "resume_arguments", "resumed_folder", "sweep_arguments"]
 
-KEPT = ".hydra"
 LAUNCH = ("hydra/launcher", "hydra.launcher.")  # how jobs are run, not what they compute
 RENEWED = ("hydra.sweep.dir=", "hydra.mode=")
 ABSENT = object()
 
 
-def resume_arguments(arguments: list[str], config_name: str) -> list[str]:
-    """Returns the arguments of a resumed run, or the arguments themselves without resume=.
+def resumed_folder(arguments: list[str]) -> RunFolder | None:
+    """Returns the folder that resume= names, None without one; quotes and ~ may be in its name."""
+    named = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
+    if not named:
+        return None
+    text = named[-1]
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    plain = Path(text[1:-1] if is_quoted else text)
+    return RunFolder((Path(text) if Path(text).is_dir() else plain.expanduser()).resolve())
+
+
+def resume_arguments(folder: RunFolder, arguments: list[str], command: str) -> list[str]:
+    """Returns the arguments of a resumed run.
 
     The whole configuration comes from the run's folder; an override beside resume= must equal
     the run's own.
 
     Args:
+        folder: the run's folder.
         arguments: what the user typed.
-        config_name: name of the command's primary configuration.
+        command: the command's name.
 
     Raises:
-        ValueError: there is no such run, it is of another command, or an override differs.
+        ValueError: there is no such run, it is of another command or version, or an override
+            differs.
     """
-    named = [a for a in arguments if a.startswith("resume=")]
-    if not named:
-        return arguments
-    folder = _folder(named[-1].removeprefix("resume="))
-    kept = folder / KEPT
     _check_run(folder)
-    settings = OmegaConf.load(kept / "hydra.yaml")
-    _check_command(settings, config_name, folder)
-    given = OmegaConf.select(settings, "hydra.overrides.hydra") or []  # e.g. hydra.run.dir=...
-    typed = [a for a in arguments if a not in named and a not in given]
+    _check_command(folder, command)
+    check_version(folder.version(), f"resume: the run in {folder.path}")
+    hydra = folder.setting("overrides.hydra") or []  # e.g. hydra.run.dir=...
+    typed = [a for a in arguments if not a.startswith("resume=") and a not in hydra]
     if flags := [a for a in typed if a.startswith("-")]:
         raise ValueError(f"resume: {flags[0]} cannot stand beside resume=; leave it out")
-    choices = OmegaConf.select(settings, "hydra.runtime.choices") or {}
-    config = OmegaConf.to_container(OmegaConf.load(kept / "config.yaml"), resolve=False)
-    _check_same(typed, config, choices, folder)
+    _check_same(typed, folder)
     return [
         "--config-path",
-        str(kept),
+        str(folder.hydra),
         "--config-name",
         "config",
-        f"hydra.run.dir={quoted(folder)}",
+        f"hydra.run.dir={quoted(folder.path)}",
         "hydra.output_subdir=null",
         "hydra/job_logging=none",
         "hydra/hydra_logging=none",
     ]
 
 
-def sweep_to_resume(arguments: list[str]) -> Path | None:
-    """Returns the folder of the sweep that resume= names, or None if it names none."""
-    named = [a for a in arguments if a.startswith("resume=")]
-    folder = _folder(named[-1].removeprefix("resume=")) if named else None
-    return folder if folder is not None and (folder / SWEEP_FILE).is_file() else None
-
-
-def sweep_arguments(folder: Path, arguments: list[str], config_name: str) -> list[str]:
+def sweep_arguments(folder: RunFolder, arguments: list[str], command: str) -> list[str]:
     """Returns the arguments that run what is missing of a sweep, all of its jobs in their places.
 
     What was typed for the sweep is typed again, so that every job gets its number back; an
@@ -75,35 +74,27 @@ def sweep_arguments(folder: Path, arguments: list[str], config_name: str) -> lis
     Args:
         folder: the sweep's folder.
         arguments: what the user typed.
-        config_name: name of the command's primary configuration.
+        command: the command's name.
 
     Raises:
         ValueError: the sweep is another command's, or an override is not the sweep's own.
     """
-    settings = OmegaConf.load(folder / SWEEP_FILE)
-    if OmegaConf.select(settings, "hydra.overrides.task") is None:
+    if folder.setting("overrides.task") is None:
         raise ValueError(f"resume: {folder / SWEEP_FILE} is not whole; start the sweep again")
-    _check_command(settings, config_name, folder)
-    task = [str(o) for o in OmegaConf.select(settings, "hydra.overrides.task")]
-    given = [str(o) for o in OmegaConf.select(settings, "hydra.overrides.hydra")]
+    _check_command(folder, command)
+    task, hydra = folder.overrides, [str(o) for o in folder.setting("overrides.hydra")]
     typed = [a for a in arguments if not a.startswith(("resume=", "-m", "--multirun"))]
     launch = [a for a in typed if a.lstrip("+").startswith(LAUNCH)]
-    if other := [a for a in typed if a not in (*task, *given, *launch)]:
+    if other := [a for a in typed if a not in (*task, *hydra, *launch)]:
         raise ValueError(
-            f"resume: not the sweep's own: {', '.join(other)}; the sweep in {folder} keeps what "
-            "was typed for it; leave them out, or start a new sweep"
+            f"resume: not the sweep's own: {', '.join(other)}; the sweep in {folder.path} keeps "
+            "what was typed for it; leave them out, or start a new sweep"
         )
     renewed = (*RENEWED, *LAUNCH) if launch else RENEWED
-    kept = [o for o in given if not o.startswith(renewed)]
-    sources = OmegaConf.select(settings, "hydra.runtime.config_sources") or ()
+    unchanged = [o for o in hydra if not o.startswith(renewed)]
+    sources = folder.setting("runtime.config_sources") or ()
     added = [f"--config-dir={s.path}" for s in sources if s.provider == "command-line"]
-    return ["-m", *task, *kept, *launch, f"hydra.sweep.dir={quoted(folder)}", *added]
-
-
-def _check_command(settings: Any, config_name: str, folder: Path) -> None:
-    own = OmegaConf.select(settings, "hydra.job.config_name")
-    if own != config_name:
-        raise ValueError(f"resume: {folder} is a run of nas-{own}; use nas-{own} resume={folder}")
+    return ["-m", *task, *unchanged, *launch, f"hydra.sweep.dir={quoted(folder.path)}", *added]
 
 
 def quoted(folder: Path) -> str:
@@ -113,51 +104,40 @@ def quoted(folder: Path) -> str:
     return f'"{text}"'
 
 
-def working_folder(kept: Path) -> Path:
-    """Returns the folder that a run or a sweep was started in, where its relative paths begin.
-
-    If that is gone, it is the present one.
-
-    Args:
-        kept: the file with what Hydra knew of it.
-    """
-    settings = OmegaConf.load(kept)
-    folder = Path(str(OmegaConf.select(settings, "hydra.runtime.cwd")))
-    return folder if folder.is_dir() else Path.cwd()
-
-
-def _check_run(folder: Path) -> None:
-    if "${" in str(folder):
-        raise ValueError(f"resume: the name of {folder} must not hold '${{'; rename it")
-    if not (folder / KEPT / "config.yaml").is_file():
+def _check_command(folder: RunFolder, command: str) -> None:
+    if folder.command != command:
+        name = f"nas-{folder.command}"
         raise ValueError(
-            f"resume: {folder} is no run: it has no {KEPT}/config.yaml; name the "
+            f"resume: {folder.path} is a run of {name}; use {name} resume={folder.path}"
+        )
+
+
+def _check_run(folder: RunFolder) -> None:
+    path = folder.path
+    if "${" in str(path):
+        raise ValueError(f"resume: the name of {path} must not hold '${{'; rename it")
+    if not folder.is_run:
+        raise ValueError(
+            f"resume: {path} is no run: it has no {HYDRA}/config.yaml; name the "
             "folder that the run printed"
         )
-    last = folder / KEPT / "overrides.yaml"  # Hydra writes it after the others
-    if not last.is_file() or not last.read_text():
+    if not folder.is_whole:
         raise ValueError(
-            f"resume: {folder} was stopped before its configuration was written; there is "
-            "nothing to go on with: start it again"
+            f"resume: {path} was stopped before its configuration was written; there is "
+            "nothing to resume: start it again"
         )
-    if not os.access(folder, os.W_OK) and not (folder / "result.json").is_file():
-        raise ValueError(f"resume: the run in {folder} must be writable; copy it to where you may")
+    if not os.access(path, os.W_OK) and not (path / "result.json").is_file():
+        raise ValueError(f"resume: the run in {path} must be writable; copy it to where you may")
 
 
-def _folder(text: str) -> Path:
-    """Returns the folder that was named; quotes and ~ may belong to its name."""
-    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
-    plain = Path(text[1:-1] if is_quoted else text)
-    return (Path(text) if Path(text).is_dir() else plain.expanduser()).resolve()
-
-
-def _check_same(typed: list[str], config: Any, choices: Any, folder: Path) -> None:
+def _check_same(typed: list[str], folder: RunFolder) -> None:
+    config = OmegaConf.to_container(folder.config, resolve=False)
+    choices = folder.setting("runtime.choices") or {}
     overrides = OverridesParser.create().parse_overrides(typed)
-    changed = [o for o in overrides if not _is_same(o, config, choices)]
-    if changed:
+    if changed := [o for o in overrides if not _is_same(o, config, choices)]:
         names = ", ".join(str(o.key_or_group) for o in changed)
         raise ValueError(
-            f"resume: not the run's own: {names}; the run in {folder} keeps its "
+            f"resume: not the run's own: {names}; the run in {folder.path} keeps its "
             "configuration; leave them out, or start a new run"
         )
 
@@ -166,9 +146,9 @@ def _is_same(override: Override, config: Any, choices: Any) -> bool:
     name, value = override.key_or_group, override.value()
     if name in choices and str(choices[name]) == str(value):
         return True
-    kept = config
+    present = config
     for key in name.split("."):
-        kept = kept.get(key, ABSENT) if isinstance(kept, dict) else ABSENT
+        present = present.get(key, ABSENT) if isinstance(present, dict) else ABSENT
     if override.is_delete():
-        return kept is ABSENT
-    return bool(kept == value) or (kept == {} and value == [])  # logger=[]
+        return present is ABSENT
+    return bool(present == value) or (present == {} and value == [])  # logger=[]

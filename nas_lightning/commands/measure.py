@@ -6,6 +6,16 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from nas_lightning.config.making import make
+from nas_lightning.core.checks import one_of
+from nas_lightning.evaluation.candidates import Candidates
+from nas_lightning.evaluation.proxy_study import correlations, study
+from nas_lightning.evaluation.tabular import TabularEvaluation
+from nas_lightning.files import write_text
+from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.parts import assemble
+from nas_lightning.run.versions import versions
+
 __all__ = ["job"]
 
 
@@ -14,59 +24,47 @@ def job(cfg: DictConfig, folder: Path) -> None:
 
     Args:
         cfg: the composed configuration.
-        folder: the run's folder; what an interrupted run left there is gone on with.
+        folder: the run's folder; what an interrupted run left there is resumed.
 
     Raises:
         ValueError: there is nothing of that name, or a value is impossible.
     """
-    from nas_lightning.run.outcome import finished
-
     kinds = {"proxies": _proxies}
-    if cfg.what not in kinds:
-        raise ValueError(f"unknown what '{cfg.what}'; choose from: {', '.join(kinds)}")
-    if finished(folder):
-        return
-    kinds[cfg.what](cfg, folder)
+    one_of("what", cfg.what, kinds)
+    if not RunFolder(folder).result():
+        kinds[cfg.what](cfg, folder)
 
 
 def _proxies(cfg: DictConfig, folder: Path) -> None:
     """Ranks random children by zero-cost proxies; writes proxies.csv and result.json."""
-    from nas_lightning.config.making import make
-    from nas_lightning.evaluation.candidates import Candidates
-    from nas_lightning.evaluation.proxy_study import correlations, study
-    from nas_lightning.evaluation.tabular import TabularEvaluation
-    from nas_lightning.files import write_text
-    from nas_lightning.run.outcome import choice_of, command_of, versions
-    from nas_lightning.run.parts import assemble
-
     parts = assemble(cfg)
     table = make(
         cfg.evaluation,
         "evaluation",
         kind=TabularEvaluation,
         space=parts.space,
-        data_name=choice_of(folder, "data"),
+        data_name=RunFolder(folder).choice("data"),
     )
     run = Candidates(parts.space, parts.data, parts.recipe, parts.task, parts.hardware.trainer)
 
-    def tell(number: int) -> None:
+    def progress(number: int) -> None:
         if number % max(1, cfg.children // 10) == 0:
             print(f"{number}/{cfg.children} children", file=sys.stderr, flush=True)
 
     path = folder / "proxies.csv"
-    rows = study(run, table, path, cfg.children, cfg.batch_size, cfg.seed, tell)
-    found = correlations(rows)
+    rows = study(run, table, path, cfg.children, cfg.batch_size, cfg.seed, progress)
+    spearman = correlations(rows)
     result = {
         "space": parts.space.name,
         "data": table.data,
         "children": len(rows),
         "batch_size": cfg.batch_size,
         "epochs": table.epochs,
-        "spearman": found,
+        "spearman": spearman,
         "versions": versions(),
-        "command": command_of(folder),
+        "command": RunFolder(folder).command_line,
     }
     write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
     print(f"Spearman with validation accuracy after {table.epochs} epochs, {len(rows)} children:")
-    for name, value in found.items():
+    for name, value in spearman.items():
         print(f"  {name:22} {value:6.3f}")

@@ -83,7 +83,7 @@ def _options(folders: Iterable[Path], group: str) -> dict[str, str]:
     """Returns the options of a group and what each means, in the order of the alphabet."""
     found = {}
     for folder in folders:
-        for path in (folder / group).glob("**/*.yaml"):
+        for path in (folder / group).glob("**/[!_]*.yaml"):  # _*.yaml is a base, no option
             option = path.relative_to(folder / group).with_suffix("").as_posix()
             found[option] = _first_comment(path.read_text())
     return dict(sorted(found.items()))

@@ -12,6 +12,8 @@ __all__ = [
     "SearchConfig",
     "ShowConfig",
     "TrainConfig",
+    "groups_of",
+    "keys_of",
     "register",
     "typed",
 ]
@@ -165,6 +167,17 @@ def register() -> None:
     store = ConfigStore.instance()
     for name, shell in SHELLS.items():
         store.store(name=name, group="schema", node=shell, package="_global_")
+
+
+def keys_of(command: str) -> list[str]:
+    """Returns the keys of a command's configuration, e.g. "search": seed, strategy, ..."""
+    return [each.name for each in fields(SHELLS[command])]
+
+
+def groups_of(command: str) -> list[str]:
+    """Returns the groups of a command's configuration, experiment among them."""
+    groups = [each.name for each in fields(SHELLS[command]) if "dict" in str(each.type)]
+    return [*groups, "experiment"]
 
 
 def typed(cfg: DictConfig, config_name: str) -> DictConfig:

@@ -1,4 +1,7 @@
-"""Checks of arguments: each words the rule, the value got and the cure."""
+"""Checks of arguments: each message words the rule, the value and the cure.
+
+A `key` is the argument as the user writes it, e.g. "strategy.trials"; `use` is a value to suggest.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,37 +12,19 @@ Number = float | None
 
 
 def at_least(key: str, value: Number, least: float, use: Any = None) -> None:
-    """Refuses a number below its least value; None passes.
-
-    Args:
-        key: the argument as the user writes it, e.g. "strategy.trials".
-        value: what was given.
-        least: the least value.
-        use: a value to suggest; None suggests the least.
-
-    Raises:
-        ValueError: the value is below, or NaN.
+    """Refuses NaN and a number below `least`, which is also the default of `use`; None passes.
 
     >>> at_least("strategy.trials", 0, 1, use=8)
     Traceback (most recent call last):
     ValueError: strategy.trials (0) must be at least 1; use e.g. 8
     """
     if value is not None and not value >= least:
-        raise ValueError(
-            f"{key} ({value}) must be at least {least}; use e.g. {least if use is None else use}"
-        )
+        suggested = least if use is None else use
+        raise ValueError(f"{key} ({value}) must be at least {least}; use e.g. {suggested}")
 
 
 def positive(key: str, value: Number, use: Any) -> None:
-    """Refuses a number that is not above 0; None passes.
-
-    Args:
-        key: the argument as the user writes it.
-        value: what was given.
-        use: a value to suggest.
-
-    Raises:
-        ValueError: the value is 0, below or NaN.
+    """Refuses NaN and a number that is not above 0; None passes.
 
     >>> positive("strategy.lr", 0, use=0.01)
     Traceback (most recent call last):
@@ -50,16 +35,13 @@ def positive(key: str, value: Number, use: Any) -> None:
 
 
 def in_range(key: str, value: Number | Sequence[float], interval: str, use: Any) -> None:
-    """Refuses a number, or any number of a sequence, outside an interval; None passes.
+    """Refuses NaN and a number, or any number of a sequence, outside an interval; None passes.
 
     Args:
-        key: the argument as the user writes it.
-        value: what was given.
-        interval: the interval as mathematicians write it, e.g. "[0, 1)".
+        key: the argument.
+        value: the number or numbers.
+        interval: in mathematical notation, e.g. "[0, 1)" or "(0, inf)".
         use: a value to suggest.
-
-    Raises:
-        ValueError: a number is outside, or NaN.
 
     >>> in_range("strategy.warmup", 1, "[0, 1)", use=0.3)
     Traceback (most recent call last):
@@ -77,14 +59,6 @@ def in_range(key: str, value: Number | Sequence[float], interval: str, use: Any)
 def one_of(key: str, value: str, options: Iterable[str]) -> None:
     """Refuses a name that is not among the options.
 
-    Args:
-        key: the argument as the user writes it, or what the name stands for, e.g. "op".
-        value: what was given.
-        options: the names that there are.
-
-    Raises:
-        ValueError: there is no such option.
-
     >>> one_of("strategy.order", "third", ("first", "second"))
     Traceback (most recent call last):
     ValueError: unknown strategy.order 'third'; choose from: first, second
@@ -95,14 +69,7 @@ def one_of(key: str, value: str, options: Iterable[str]) -> None:
 
 
 def equal_length(use: str, **values: Sequence[Any]) -> None:
-    """Refuses sequences that do not have one value per stage, all the same number of stages.
-
-    Args:
-        use: values to suggest.
-        values: the sequences by the strategy's argument.
-
-    Raises:
-        ValueError: one is empty, or they differ in length.
+    """Refuses arguments of a strategy that are empty or do not have one value per stage.
 
     >>> equal_length("[6,4] and [1.0,0.5]", partial=(6, 4), kept=(1.0,))
     Traceback (most recent call last):

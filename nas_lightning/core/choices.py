@@ -19,7 +19,7 @@ class Choice:
     Attributes:
         name: unique in the space, e.g. "normal/edge_0_2".
         options: what can be chosen, e.g. operation names; the row's columns in this order.
-        kind: one of "op", "input", "skip", "size", "combine".
+        kind: "op", "input", "skip", "size" or "combine".
         group: the node that the choice feeds, e.g. "normal/node_2".
     """
 
@@ -35,7 +35,7 @@ class Factor:
 
     Attributes:
         choice: index of the choice in the space's `choices`.
-        coefficients: one an option.
+        coefficients: one per option.
     """
 
     choice: int
@@ -43,12 +43,7 @@ class Factor:
 
     @classmethod
     def taking(cls, choice: int, options: Sequence[str], *taken: str) -> "Factor":
-        """Returns the factor that is 1 where one of the taken options is chosen, 0 elsewhere.
-
-        Args:
-            choice: index of the choice in the space's `choices`.
-            options: the choice's options.
-            taken: some of them.
+        """Returns the factor that is 1 where one of the `taken` options is chosen, else 0.
 
         >>> Factor.taking(4, ("no", "yes"), "yes")
         Factor(choice=4, coefficients=(0.0, 1.0))
@@ -61,11 +56,11 @@ class Branch:
     """One weighted operation of a cell: op(state[source]) * product(factors) enters state[target].
 
     Attributes:
-        source: index of the state that is read.
-        target: index of the state that is written; larger than `source`.
+        source: index of the state that the operation reads.
+        target: index of the state that its output enters; larger than `source`.
         op: name of the operation.
-        factors: factors whose product weighs the branch.
-        stride: spatial stride of the operation, 1 or 2.
+        factors: their product weighs the branch.
+        stride: 1 or 2.
     """
 
     source: int
@@ -76,7 +71,7 @@ class Branch:
 
     @cached_property
     def key(self) -> str:
-        """The name of the branch's module inside its cell, e.g. "0_2_sep_conv_3x3"."""
+        """The name of the operation inside its cell, e.g. "0_2_sep_conv_3x3"."""
         return f"{self.source}_{self.target}_{self.op}"
 
 
@@ -86,35 +81,37 @@ class Mixture:
 
     Attributes:
         weights: (choices, options), float, padded with zeros where a choice has fewer options.
-        support: for each choice the indices of the options that may run; () removes the edge.
-        added: numbers (choices,) that are added to the states of cells which the choices'
-            branches enter; None adds nothing.
+        support: per choice the indices of the options that may run; () removes the edge.
+        added: per choice a number (choices,) that is added to the states which its branches
+            enter; None adds nothing.
+        partial: the `Scale.partial` of the supernets that it is for; None is for all of them.
     """
 
     weights: Tensor
     support: tuple[tuple[int, ...], ...]
     added: Tensor | None = None
+    partial: int | None = None
 
     def detach(self) -> "Mixture":
         """Returns the same mixture without a gradient to its weights."""
         added = None if self.added is None else self.added.detach()
-        return Mixture(self.weights.detach(), self.support, added)
+        return Mixture(self.weights.detach(), self.support, added, self.partial)
 
     def to(self, other: Tensor) -> "Mixture":
-        """Returns the same mixture with the device and type of another tensor."""
+        """Returns the same mixture on the device and of the type of another tensor."""
         added = None if self.added is None else self.added.to(other)
-        return Mixture(self.weights.to(other), self.support, added)
+        return Mixture(self.weights.to(other), self.support, added, self.partial)
 
 
 def factors_value(
     factors: Sequence[Factor], rows: Sequence[Sequence[Tensor]], support: Sequence[Sequence[int]]
 ) -> Tensor | None:
-    """Returns the product of factors, one without factors, or None where nothing may run.
+    """Returns the product of factors, 1 for no factors, or None where nothing may run.
 
     Args:
-        factors: what is multiplied.
-        rows: the mixture's weights as scalars.
-        support: the mixture's support.
+        factors: the factors.
+        rows: a mixture's weights as scalars.
+        support: its support.
     """
     if not may_run(factors, support):
         return None
@@ -123,7 +120,7 @@ def factors_value(
 
 
 def may_run(factors: Sequence[Factor], support: Sequence[Sequence[int]]) -> bool:
-    """Returns whether every factor has an option in the support that it does not rule out."""
+    """Returns whether every factor has an option in the support with a coefficient not 0."""
     return all(
         any(factor.coefficients[option] != 0.0 for option in support[factor.choice])
         for factor in factors

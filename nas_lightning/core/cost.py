@@ -1,15 +1,14 @@
 """What networks cost: parameters and multiply-adds, traced once, for children and mixtures.
 
-Multiply-adds count convolutions, linear layers and the projections of attention, for one sample,
-without biases; BatchNorm, pooling and additions are free, as in the tables of the field. An
-auxiliary head, which only training runs, counts in neither. A module that runs several times, in
-one place or in several, has its params counted once.
+Multiply-adds are those of convolutions, linear layers and the projections of attention, for one
+sample, without biases; BatchNorm, pooling and additions are free, as in the tables of the field.
+An auxiliary head, which only training runs, is not counted. The params of a module that runs
+several times, in one place or in several, are counted once.
 
-What a mixture weighs is told by the network itself, in two ways. A container may have a method
-`weighted_modules()` that yields pairs (submodule, factors): what the submodule costs is weighted
-by the product of the factors; nested containers multiply. An elastic operation, whose size
-follows the mixture, may have a method `cost_terms(output)` that yields its own `Term`s; neither
-it nor its submodules are counted otherwise.
+The network itself tells what a mixture weighs. A container (`Weighted`) yields its weighted
+submodules with factors, whose product weighs what the submodule costs; nested containers
+multiply. An operation whose size follows the mixture (`Elastic`) yields its own terms; neither it
+nor its submodules are counted otherwise.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,11 +29,11 @@ Factors = tuple[Factor, ...]
 
 @dataclass(frozen=True)
 class Term:
-    """One share of a cost: amount * product(factors).
+    """One part of a cost: amount * product(factors).
 
     Attributes:
-        amount: by quantity.
-        factors: what weighs it; () is always there.
+        amount: one number per quantity.
+        factors: what weighs it; a term without factors always counts.
     """
 
     amount: tuple[int, ...]
@@ -48,10 +47,7 @@ class Cost:
     terms: tuple[Term, ...]
 
     def of(self, mixture: Mixture) -> dict[str, Tensor]:
-        """Returns the expected cost of a mixture by quantity, differentiable in its weights.
-
-        At the one-hot mixture of a genotype it is its child's.
-        """
+        """Returns the expected cost of a mixture by quantity, differentiable in its weights."""
         rows = [row.unbind() for row in mixture.weights.double().unbind()]
         totals = [torch.zeros((), dtype=torch.float64) for _ in QUANTITIES]
         for term in self.terms:
@@ -85,20 +81,16 @@ class Elastic(Protocol):
     """An operation whose size follows the mixture."""
 
     def cost_terms(self, output: Tensor) -> Iterable[Term]:
-        """Yields what one run costs, by what weighs it.
-
-        Args:
-            output: what the operation gave for one sample, on the meta device.
-        """
+        """Yields what one run costs that gave `output` for one sample, on the meta device."""
 
 
 def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | None) -> Cost:
     """Runs one sample through a network on the meta device and collects its terms.
 
     Args:
-        network: on the meta device; a supernet, or with mixture None a child.
+        network: a supernet, or with mixture None a child; on the meta device.
         shape: shape of one sample.
-        mixture: a mixture whose support is everything.
+        mixture: a mixture whose support is every option.
     """
     tally, training = _Tally(network), network.training
     hooks = [
@@ -120,14 +112,14 @@ def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | No
 
 
 def count_cost(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
-    """Returns the cost of a child that lies on the meta device, by quantity."""
+    """Returns the cost of a child on the meta device by quantity."""
     terms = trace_cost(network, shape, None).terms
     sums = [sum(term.amount[k] for term in terms) for k in range(len(QUANTITIES))]
     return dict(zip(QUANTITIES, sums, strict=True))
 
 
 class _Tally:
-    """Adds up what runs cost, by what weighs it."""
+    """Adds up the cost of all runs by their factors."""
 
     def __init__(self, network: nn.Module) -> None:
         self.places: dict[nn.Module, set[Factors]] = {}
@@ -138,19 +130,19 @@ class _Tally:
         self.uses: dict[nn.Module, dict[Factors, None]] = {}
 
     def enter(self, module: nn.Module, inputs: Any) -> None:
-        """Notes that a module begins to run, and what weighs it there; a hook."""
+        """Notes that a module begins to run, with the factors of its place; a hook."""
         factors = self.running[-1].factors if self.running else ()
         places = self.places.get(module, ())
         if len(places) == 1:
             (factors,) = places
-        else:  # shared: what runs it tells which of the places it is
+        else:  # shared: the modules that are running tell which place it is
             for depth, run in enumerate(self.running):
                 inner = any(other.module in run.parts for other in self.running[depth:])
                 factors += () if inner else run.parts.get(module, ())
         self.running.append(_Run(module, factors, _weighted(module)))
 
     def leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        """Counts one run of a module; a hook."""
+        """Counts the run that ends; a hook."""
         factors = self.running.pop().factors
         if any(isinstance(run.module, Elastic) for run in self.running):
             return
@@ -164,7 +156,7 @@ class _Tally:
         uses[factors] = None
 
     def terms(self) -> Iterable[Term]:
-        """Yields what all runs cost."""
+        """Yields the terms of all runs, params included."""
         for module, uses in self.uses.items():
             params = 0 if isinstance(module, Elastic) else _num_params(module)
             for factors, times in _union(uses).items() if params else ():
@@ -180,7 +172,7 @@ class _Tally:
 
 @dataclass(frozen=True)
 class _Run:
-    """A module that runs, what weighs it, and its parts that it weighs."""
+    """A running module, its factors, and the parts that it weighs."""
 
     module: nn.Module
     factors: Factors
@@ -188,7 +180,7 @@ class _Run:
 
 
 def _places(module: nn.Module, factors: Factors) -> Iterable[tuple[nn.Module, Factors]]:
-    """Yields each module in each of its places, with everything that weighs it there."""
+    """Yields each module in each of its places, with all its factors there."""
     yield module, factors
     if not isinstance(module, Elastic):
         inner = _weighted(module)
@@ -197,7 +189,7 @@ def _places(module: nn.Module, factors: Factors) -> Iterable[tuple[nn.Module, Fa
 
 
 def _parts(module: nn.Module, inner: dict[nn.Module, Factors]) -> Iterable[nn.Module]:
-    """Yields the submodules to look into: those that are weighted, and the others' outermost."""
+    """Yields the weighted submodules, and the outermost of those that hold no weighted one."""
     for child in module.children():
         if child in inner or not inner.keys() & set(child.modules()):
             yield child
@@ -210,7 +202,7 @@ def _weighted(module: nn.Module) -> dict[nn.Module, Factors]:
 
 
 def _union(uses: Iterable[Factors]) -> dict[Factors, int]:
-    """Returns the products of factors whose sum is 1 where any of some products is, else 0."""
+    """Returns signed products of factors whose sum is 1 where any of `uses` is 1, else 0."""
     union: dict[Factors, int] = {}
     for use in uses:
         both = [(_product(use + other), -times) for other, times in union.items()]
@@ -221,7 +213,7 @@ def _union(uses: Iterable[Factors]) -> dict[Factors, int]:
 
 
 def _product(factors: Factors) -> Factors:
-    """Returns the factors of coefficients 0 and 1, those of one choice multiplied."""
+    """Returns factors of coefficients 0 and 1 with those of one choice multiplied."""
     merged: dict[int, Factor] = {}
     for factor in factors:
         before = merged.get(factor.choice, factor).coefficients
@@ -237,9 +229,8 @@ def _num_params(module: nn.Module) -> int:
 
 def _multiply_adds(module: nn.Module, inputs: Any, output: Any) -> int:
     if isinstance(module, _CONVOLUTIONS):
-        return (
-            int(output.numel()) * (module.in_channels // module.groups) * prod(module.kernel_size)
-        )
+        taps = (module.in_channels // module.groups) * prod(module.kernel_size)
+        return int(output.numel()) * taps
     if isinstance(module, _TRANSPOSED):
         taps = (module.out_channels // module.groups) * prod(module.kernel_size)
         return int(inputs[0].numel()) * taps

@@ -1,8 +1,10 @@
-"""Conditional categorical decisions: count, draw, change and check what a genotype can be."""
+"""Conditional categorical decisions: counting, drawing, changing and checking genotypes."""
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from math import prod
 from random import Random
 
@@ -12,7 +14,6 @@ __all__ = [
     "canonical",
     "complete",
     "count",
-    "crossover",
     "decode",
     "encode",
     "is_active",
@@ -29,9 +30,9 @@ class Decision:
     Attributes:
         name: unique in the space, e.g. "normal/node_2/inputs".
         options: what can be chosen.
-        kind: one of "op", "input", "skip", "size", "combine".
+        kind: "op", "input", "skip", "size" or "combine".
         given: pairs (name of an earlier decision, options): the decision is active only where
-            each of those decisions is active and takes one of the options beside it.
+            each of those is active and takes one of its options.
     """
 
     name: str
@@ -41,12 +42,12 @@ class Decision:
 
 
 def is_active(decision: Decision, chosen: Mapping[str, str]) -> bool:
-    """Returns whether a decision has to be made, given the earlier ones."""
+    """Returns whether a decision must be made after the earlier ones."""
     return all(chosen.get(name) in options for name, options in decision.given)
 
 
 def active_choices(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[str, str]:
-    """Returns the choices without those that have no effect beside the earlier ones."""
+    """Returns the choices without those of inactive decisions."""
     result: dict[str, str] = {}
     for decision in decisions:
         if decision.name in chosen and is_active(decision, result):
@@ -55,7 +56,7 @@ def active_choices(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> 
 
 
 def canonical(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[str, str]:
-    """Returns the checked choices of the active decisions, in the order of `decisions`.
+    """Returns the checked choices in the order of `decisions`.
 
     Raises:
         ValueError: a decision is missing, unknown, inactive, or takes an unknown option.
@@ -93,7 +94,7 @@ def count(decisions: Sequence[Decision]) -> int:
 
 
 def sample(decisions: Sequence[Decision], rng: Random) -> dict[str, str]:
-    """Draws choices uniformly over all genotypes."""
+    """Draws the choices of one genotype uniformly over all genotypes."""
     drawn: dict[str, str] = {}
     for part in _components(tuple(decisions)):
         if len(part) == 1:  # nothing to count: every option completes one genotype
@@ -107,7 +108,9 @@ def sample(decisions: Sequence[Decision], rng: Random) -> dict[str, str]:
                     completions({**chosen, decision.name: option}, position + 1)
                     for option in decision.options
                 ]
-                chosen[decision.name] = decision.options[_draw(counts, rng)]
+                number = rng.randrange(sum(counts))
+                index = bisect(list(accumulate(counts)), number)
+                chosen[decision.name] = decision.options[index]
         drawn |= chosen
     return {d.name: drawn[d.name] for d in decisions if d.name in drawn}
 
@@ -115,7 +118,7 @@ def sample(decisions: Sequence[Decision], rng: Random) -> dict[str, str]:
 def complete(
     decisions: Sequence[Decision], proposals: Sequence[Mapping[str, str]], rng: Random
 ) -> dict[str, str]:
-    """Returns choices that take each active decision from a random one of the proposals.
+    """Returns choices that take each active decision from a random proposal that makes it.
 
     A decision that no proposal makes is drawn uniformly over its options.
     """
@@ -128,7 +131,7 @@ def complete(
 
 
 def mutate(decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random) -> dict[str, str]:
-    """Returns choices with one active decision changed; what hangs on it follows.
+    """Returns choices with one active decision changed; decisions that this activates are drawn.
 
     Raises:
         ValueError: every active decision has a single option.
@@ -144,7 +147,7 @@ def mutate(decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random
 def neighbours(
     decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random
 ) -> list[dict[str, str]]:
-    """Returns the choices that differ in one active decision; what hangs on it follows."""
+    """Returns all choices that differ in one active decision; what this activates is drawn."""
     changed = [
         {**chosen, decision.name: option}
         for decision in decisions
@@ -155,26 +158,16 @@ def neighbours(
     return [complete(decisions, [proposal], rng) for proposal in changed]
 
 
-def crossover(
-    decisions: Sequence[Decision],
-    first: Mapping[str, str],
-    second: Mapping[str, str],
-    rng: Random,
-) -> dict[str, str]:
-    """Returns choices that inherit each decision from one of two parents."""
-    return complete(decisions, [first, second], rng)
-
-
 def encode(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> tuple[int, ...]:
-    """Returns one option index a decision, -1 where the decision is inactive."""
+    """Returns one option index per decision, -1 where the decision is inactive."""
     return tuple(d.options.index(chosen[d.name]) if d.name in chosen else -1 for d in decisions)
 
 
 def decode(decisions: Sequence[Decision], code: Sequence[int]) -> dict[str, str]:
-    """Returns the choices that `encode` turned into `code`.
+    """Returns the choices of an encoding.
 
     Raises:
-        ValueError: `code` has another length, or is no encoding of a genotype.
+        ValueError: `code` has another length, or encodes no genotype.
     """
     if len(code) != len(decisions):
         raise ValueError(f"a code has {len(decisions)} entries here, got {len(code)}")
@@ -190,7 +183,7 @@ def decode(decisions: Sequence[Decision], code: Sequence[int]) -> dict[str, str]
 
 @lru_cache(maxsize=64)
 def _components(decisions: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], ...]:
-    """Divides decisions into parts that do not depend on each other."""
+    """Divides decisions into parts that are independent of each other."""
     root = {decision.name: decision.name for decision in decisions}
 
     def find(name: str) -> str:
@@ -208,7 +201,7 @@ def _components(decisions: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], 
 
 
 class _Counter:
-    """Counts the completions of one component, remembering what later decisions look at."""
+    """Counts the completions of one component by what later decisions depend on."""
 
     def __init__(self, part: tuple[Decision, ...]) -> None:
         self.part = part
@@ -241,15 +234,6 @@ class _Counter:
 @lru_cache(maxsize=256)
 def _counter(part: tuple[Decision, ...]) -> _Counter:
     return _Counter(part)
-
-
-def _draw(counts: Sequence[int], rng: Random) -> int:
-    left = rng.randrange(sum(counts))
-    for index, number in enumerate(counts):
-        left -= number
-        if left < 0:
-            return index
-    raise AssertionError("unreachable: the draw is below the sum")
 
 
 def _listing(names: Sequence[str]) -> str:

@@ -1,9 +1,9 @@
-"""A genotype: the choices that make one network, as data that can be kept and compared."""
+"""A genotype: the choices that make one network, as plain data."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,8 @@ class Genotype:
 
     Attributes:
         space: name of the search space, e.g. "darts".
-        choices: pairs (decision, option), sorted by decision; inactive decisions are left out.
+        choices: pairs (decision, option) of the active decisions, sorted by decision.
+        drawing: SVG that a notebook shows; None if the genotype was not drawn.
 
     >>> Genotype.of("toy", {"b": "skip", "a": "conv"}).choices
     (('a', 'conv'), ('b', 'skip'))
@@ -27,6 +28,7 @@ class Genotype:
 
     space: str
     choices: tuple[tuple[str, str], ...]
+    drawing: str | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, space: str, choices: Mapping[str, str]) -> "Genotype":
@@ -35,7 +37,7 @@ class Genotype:
 
     @cached_property
     def mapping(self) -> dict[str, str]:
-        """The choices as a dictionary from decision to option; not to be changed."""
+        """The option by decision; not to be changed."""
         return dict(self.choices)
 
     @cached_property
@@ -44,12 +46,11 @@ class Genotype:
         content = {"space": self.space, "choices": self.mapping}
         return hashlib.sha256(CANONICAL.encode(content).encode()).hexdigest()[:12]
 
-    def to_json(self, provenance: Mapping[str, Any] | None = None) -> str:
-        """Returns the text of a genotype file.
+    def _repr_svg_(self) -> str | None:
+        return self.drawing
 
-        Args:
-            provenance: where the genotype comes from; plain data, ignored on reading.
-        """
+    def to_json(self, provenance: Mapping[str, Any] | None = None) -> str:
+        """Returns the text of a genotype file; `provenance` is plain data, ignored on reading."""
         content = {
             "format": FORMAT,
             "version": VERSION,
@@ -62,13 +63,13 @@ class Genotype:
 
     @classmethod
     def from_json(cls, text: str) -> "Genotype":
-        """Reads a genotype file as data; nothing is evaluated.
+        """Reads the text of a genotype file; nothing in it is evaluated.
 
-        A search space checks the choices themselves (`SearchSpace.validate`).
+        Whether the choices are possible is checked by `SearchSpace.validate`.
 
         Raises:
-            ValueError: the text is not a genotype file of this version, or its id does not
-                belong to its choices.
+            ValueError: the text is not a genotype file of this version, or its id is not that
+                of its choices.
         """
         content = _parse(text)
         if content.get("format") != FORMAT:

@@ -1,4 +1,4 @@
-"""How a search space describes a genotype to whoever draws it: plain data."""
+"""How a search space describes a genotype to be drawn: plain data."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ __all__ = ["Edge", "Graph"]
 
 @dataclass(frozen=True)
 class Edge:
-    """One directed edge of a drawn graph.
+    """One directed edge of a graph.
 
     Attributes:
         source: name of the node that is read.
@@ -22,12 +22,12 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """One directed acyclic graph to draw, e.g. a cell of a genotype.
+    """One directed acyclic graph, e.g. a cell of a genotype.
 
     Attributes:
         title: what the graph is, e.g. "normal cell".
-        nodes: names in topological order; the first ones are inputs, the last is the output.
-        edges: the edges in any order; several may join the same two nodes.
+        nodes: names in topological order; the inputs come first, the output last.
+        edges: edges in any order; several may join the same two nodes.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""What a search is to maximise: a reward made of measurements, or values kept apart."""
+"""What a search maximises: a reward made of measurements, or values kept apart."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ __all__ = ["Judge", "Objective", "as_costs", "dominates"]
 
 
 class Judge(Protocol):
-    """What judges a child of its task: the main metric, and whether higher values are better."""
+    """What judges the children of a task: its main metric and which way is better."""
 
     @property
     def metric(self) -> str:
@@ -22,13 +22,13 @@ class Judge(Protocol):
 
 
 class Objective(ABC):
-    """Turns what was measured of a child into the reward that a search maximises.
+    """Turns the measurements of a child into the reward that a search maximises.
 
     A search for a Pareto front reads the values apart, in the order of `names`.
 
     Attributes:
         names: the measurements that are kept apart, e.g. ("validation_accuracy", "latency_ms").
-        directions: "max" or "min", one a name.
+        directions: "max" or "min" per name.
     """
 
     names: tuple[str, ...] = ("validation_accuracy",)
@@ -39,7 +39,7 @@ class Objective(ABC):
         """Returns the reward, higher is better."""
 
     def needs(self) -> frozenset[str]:
-        """Returns the measurements that an evaluation has to give; a hook."""
+        """Returns the measurements that an evaluation must give; a hook."""
         return frozenset(self.names)
 
     def known(self) -> frozenset[str]:
@@ -47,7 +47,7 @@ class Objective(ABC):
         return frozenset()
 
     def measure(self, genotype: Genotype) -> Mapping[str, float]:
-        """Returns what the objective knows of a genotype by itself, e.g. a latency; a hook."""
+        """Returns what the objective itself measures of a genotype, e.g. a latency; a hook."""
         return {}
 
     def is_met(self, measurements: Mapping[str, float]) -> bool:
@@ -55,16 +55,16 @@ class Objective(ABC):
         return True
 
     def requirement(self) -> str:
-        """Returns what `is_met` asks for, in words; a hook."""
+        """Returns what `is_met` requires, in words; a hook."""
         return "nothing"
 
     def values(self, measurements: Mapping[str, float]) -> tuple[float, ...]:
-        """Returns the values that are kept apart, one a name, as they were measured."""
+        """Returns the measured values of `names`, which are kept apart."""
         return tuple(measurements[name] for name in self.names)
 
 
 def as_costs(values: Sequence[float], directions: Sequence[str]) -> tuple[float, ...]:
-    """Returns values of which lower is better: those of direction "max" change their sign.
+    """Returns the values as costs, of which lower is better: those of "max" change their sign.
 
     >>> as_costs((0.9, 5.0), ("max", "min"))
     (-0.9, 5.0)
@@ -76,7 +76,7 @@ def as_costs(values: Sequence[float], directions: Sequence[str]) -> tuple[float,
 def dominates(
     first: tuple[float, ...], other: tuple[float, ...], directions: tuple[str, ...]
 ) -> bool:
-    """Returns whether one tuple of values is nowhere worse than another, and somewhere better.
+    """Returns whether the first values are nowhere worse than the others, and somewhere better.
 
     >>> dominates((0.9, 5.0), (0.9, 7.0), ("max", "min"))
     True

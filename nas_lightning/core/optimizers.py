@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import cos, inf, pi
+from math import cos, pi
 
 import torch
 from torch import Tensor
+
+from nas_lightning.core.checks import in_range, positive
 
 __all__ = ["TRAVEL", "Adam", "Sgd"]
 
@@ -14,15 +16,15 @@ TRAVEL = 12.0  # twice the paper's 3e-4 times its 19,500 steps on CIFAR-10
 
 @dataclass(frozen=True)
 class Sgd:
-    """Stochastic gradient descent with momentum; a cosine from `lr` to `lr_min` by epoch.
+    """Stochastic gradient descent with momentum, and a cosine from `lr` to `lr_min` over epochs.
 
-    A parameter without a gradient in a step stands still: neither decay nor momentum move it.
+    A parameter without a gradient stands still: neither decay nor momentum moves it.
 
     Attributes:
         lr: learning rate of the first epoch, above 0.
-        lr_min: learning rate that the cosine ends at, at least 0.
+        lr_min: learning rate at the end of the cosine, in [0, lr].
         momentum: share of the last update that is kept, in [0, 1).
-        weight_decay: added to the gradient, times the parameter.
+        weight_decay: factor of the parameter that is added to its gradient, at least 0.
         clip: largest norm of all gradients together, above 0.
         nesterov: whether momentum looks ahead (Sutskever et al., 2013); needs momentum.
 
@@ -38,21 +40,13 @@ class Sgd:
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.lr_min <= self.lr or not 0 < self.lr < inf:
-            raise ValueError(
-                f"params_optimizer.lr ({self.lr}) must be > 0 and lr_min "
-                f"({self.lr_min}) between 0 and it; use e.g. 0.025 and 0.001"
-            )
-        if not (0 <= self.momentum < 1 and 0 <= self.weight_decay < inf and self.clip > 0):
-            raise ValueError(
-                f"params_optimizer: momentum ({self.momentum}) must be in [0, 1), "
-                f"weight_decay ({self.weight_decay}) >= 0, clip ({self.clip}) > 0"
-            )
-        if self.nesterov and not self.momentum:
-            raise ValueError(
-                f"params_optimizer.nesterov needs a momentum above 0, got {self.momentum}; "
-                "use e.g. 0.9"
-            )
+        in_range("params_optimizer.lr", self.lr, "(0, inf)", use=0.025)
+        in_range("params_optimizer.lr_min", self.lr_min, f"[0, {self.lr}]", use=self.lr / 25)
+        in_range("params_optimizer.momentum", self.momentum, "[0, 1)", use=0.9)
+        in_range("params_optimizer.weight_decay", self.weight_decay, "[0, inf)", use=3e-4)
+        positive("params_optimizer.clip", self.clip, use=5.0)
+        if self.nesterov:
+            in_range("params_optimizer.momentum with nesterov", self.momentum, "(0, 1)", use=0.9)
 
     def build(self, params: Iterable[Tensor]) -> torch.optim.SGD:
         """Builds the optimiser at the first epoch's learning rate."""
@@ -69,14 +63,14 @@ class Sgd:
     def ahead(
         self, w: Tensor, grad: Tensor | None, state: Mapping[str, Tensor | None], lr: float
     ) -> Tensor:
-        """Returns what a parameter will be after its next step, without clipping or Nesterov.
+        """Returns a parameter after its next step, without clipping or Nesterov.
 
         Source: the official code of DARTS (2019, arXiv:1806.09055); a missing buffer is zero.
 
         Args:
             w: the parameter.
-            grad: its gradient, of its shape; None where it has none.
-            state: the optimiser's state of it.
+            grad: its gradient; None if it has none, and it then stands still.
+            state: its entry in the optimiser's state.
             lr: learning rate of the step.
         """
         if grad is None:
@@ -92,13 +86,13 @@ class Sgd:
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma & Ba, 2015, arXiv:1412.6980) with L2 decay, as DARTS moves its alphas.
+    """Adam (Kingma & Ba, 2015, arXiv:1412.6980) with L2 decay, as DARTS updates its alphas.
 
     Attributes:
-        lr: learning rate, above 0; None takes `TRAVEL` / (number of steps of the search), so that
-            alphas can move as far in a short search on few images as in a long one on many.
+        lr: learning rate, above 0; None is `TRAVEL` / (steps of the search), so that alphas can
+            move as far in a short search on few images as in a long one on many.
         betas: decay of the two moments, each in [0, 1).
-        weight_decay: added to the gradient, times the parameter.
+        weight_decay: factor of the parameter that is added to its gradient, at least 0.
         eps: added to the root of the second moment, above 0.
 
     Raises:
@@ -111,22 +105,21 @@ class Adam:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        if not (self.lr is None or 0 < self.lr < inf) or not 0 <= self.weight_decay < inf:
+        in_range("alpha_optimizer.lr", self.lr, "(0, inf)", use=3e-4)
+        in_range("alpha_optimizer.weight_decay", self.weight_decay, "[0, inf)", use=1e-3)
+        if len(self.betas) != 2:
             raise ValueError(
-                f"alpha_optimizer.lr ({self.lr}) must be > 0 and weight_decay "
-                f"({self.weight_decay}) >= 0; use e.g. 3e-4 and 1e-3"
+                f"alpha_optimizer.betas ({self.betas}) must be two numbers; use e.g. [0.5,0.999]"
             )
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"alpha_optimizer.betas ({self.betas}) must be two numbers in [0, 1)")
-        if not self.eps > 0:
-            raise ValueError(f"alpha_optimizer.eps ({self.eps}) must be > 0; use e.g. 1e-8")
+        in_range("alpha_optimizer.betas", self.betas, "[0, 1)", use="[0.5,0.999]")
+        positive("alpha_optimizer.eps", self.eps, use=1e-8)
 
     def build(self, params: Iterable[Tensor], steps: Callable[[], int | float]) -> torch.optim.Adam:
         """Builds the optimiser.
 
         Args:
-            params: what it moves.
-            steps: returns the number of steps of the whole search; asked only without `lr`.
+            params: what it updates.
+            steps: returns the number of steps of the whole search; called only without `lr`.
         """
         lr = TRAVEL / steps() if self.lr is None else self.lr
         return torch.optim.Adam(params, lr, self.betas, self.eps, self.weight_decay)

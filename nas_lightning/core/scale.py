@@ -1,6 +1,9 @@
-"""How big a network is built: everything about it that is no part of a genotype."""
+"""How big a network is built: everything about it that is not part of a genotype."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from nas_lightning.core.checks import at_least, one_of
 
 __all__ = ["Scale"]
 
@@ -10,19 +13,19 @@ class Scale:
     """Sizes and flavours of a supernet or child; the same genotype is built at any scale.
 
     Attributes:
-        channels: channels of the first cells; they double at each reduction. At least 2.
+        channels: channels of the first cells, at least 2; each reduction doubles them.
         cells: number of stacked cells, at least 3.
         stem: "cifar" (full resolution) or "imagenet" (an eighth of it).
         flavour: "search" (BatchNorm without affine parameters, and after pools as well) or
             "child" (affine BatchNorm, none after pools), as in DARTS.
-        batch_norm: "batch" (statistics of the batch while training) or "fixed" (the running
-            ones, which then stay 0 and 1).
+        batch_norm: "batch" (statistics of the batch while training) or "fixed" (always the
+            running statistics, which stay 0 and 1).
         auxiliary: whether a child has the auxiliary head of DARTS's evaluation network.
-        partial: a mixed operation runs on one of so many channels and the others go around it
-            (PC-DARTS's K); 1 runs it on all. Cells of edges alone take notice of it.
-        input_shape: input shape, of an image (channels, height, width); null takes it from the
+        partial: PC-DARTS's K: a mixed operation runs on one of K channels and the others bypass
+            it; 1 runs it on all. Only spaces whose cells have edges use it.
+        input_shape: shape of one input, e.g. (channels, height, width); None takes it from the
             data.
-        num_outputs: number of classes; null takes it from the data.
+        num_outputs: number of classes; None takes it from the data.
 
     Raises:
         ValueError: a value is out of its range.
@@ -39,31 +42,34 @@ class Scale:
     num_outputs: int | None = None
 
     def __post_init__(self) -> None:
-        if self.channels < 2:
-            raise ValueError(f"scale.channels ({self.channels}) must be at least 2; use e.g. 16")
-        if self.cells < 3:
-            raise ValueError(
-                f"scale.cells ({self.cells}) must be at least 3: one normal cell and "
-                "two reduction cells; use e.g. 5"
-            )
+        at_least("scale.channels", self.channels, 2, use=16)
+        at_least("scale.cells", self.cells, 3, use=5)  # a normal cell and two reduction cells
         if self.partial < 1 or self.channels % self.partial:
             raise ValueError(
                 f"scale.partial ({self.partial}; strategy.partial sets it) must be at least 1 and "
                 f"divide scale.channels ({self.channels}); PC-DARTS has 4 and 16"
             )
-        _check_name("stem", self.stem, ("cifar", "imagenet"))
-        _check_name("flavour", self.flavour, ("search", "child"))
-        _check_name("batch_norm", self.batch_norm, ("batch", "fixed"))
+        one_of("scale.stem", self.stem, ("cifar", "imagenet"))
+        one_of("scale.flavour", self.flavour, ("search", "child"))
+        one_of("scale.batch_norm", self.batch_norm, ("batch", "fixed"))
+
+    def of_data(self, input_shape: Sequence[int], num_outputs: int) -> "Scale":
+        """Returns this scale for data of an input shape and a number of outputs.
+
+        >>> Scale(channels=8).of_data((3, 32, 32), 10).input_shape
+        (3, 32, 32)
+        """
+        return replace(self, input_shape=tuple(input_shape), num_outputs=num_outputs)
 
     def check_extras(self, space: str, stems: tuple[str, ...] = ("cifar",)) -> None:
-        """Checks that nothing is wanted that a space without cells cannot build.
+        """Refuses what a space without cells cannot build.
 
         Args:
             space: name of the space.
             stems: the stems that it has.
 
         Raises:
-            ValueError: `auxiliary` is true, `partial` is above 1, or there is no such stem.
+            ValueError: `auxiliary` is true, `partial` is above 1, or the space lacks the stem.
         """
         if self.auxiliary:
             raise ValueError(
@@ -82,10 +88,10 @@ class Scale:
             )
 
     def sample_shape(self) -> tuple[int, ...]:
-        """Returns the shape of one input of any rank.
+        """Returns the shape of one input, of any rank.
 
         Raises:
-            ValueError: the shape is unknown, or no shape.
+            ValueError: the shape is unknown or invalid.
         """
         if not self.input_shape or min(self.input_shape) < 1:
             raise ValueError(
@@ -98,7 +104,7 @@ class Scale:
         """Returns the image shape (channels, height, width).
 
         Raises:
-            ValueError: the shape is unknown, or no shape of an image.
+            ValueError: the shape is unknown or not that of an image.
         """
         shape = self.input_shape
         if shape is None or len(shape) != 3 or min(shape) < 1:
@@ -120,8 +126,3 @@ class Scale:
                 "it usually comes from the data"
             )
         return self.num_outputs
-
-
-def _check_name(key: str, value: str, names: tuple[str, ...]) -> None:
-    if value not in names:
-        raise ValueError(f"unknown scale.{key} '{value}'; choose from: {', '.join(names)}")

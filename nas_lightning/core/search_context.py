@@ -1,4 +1,4 @@
-"""What a one-shot strategy may ask of the network that it searches and of the data."""
+"""What a one-shot strategy may ask of the supernet that it searches and of the data."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -13,7 +13,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class SearchContext(Protocol):
-    """What a one-shot strategy may do with the supernet and the data.
+    """The supernet and the data, as a one-shot strategy sees them.
 
     Attributes:
         lr: learning rate of the supernet's params in this epoch.
@@ -44,8 +44,7 @@ class SearchContext(Protocol):
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
         """Returns the gradient of a loss, averaged over processes; None where there is none.
 
-        A loss that depends on none of them has no gradient at all: where a single path runs, zero
-        operations may cut it.
+        A single path may depend on nothing in `wrt`, e.g. where zero operations cut it.
         """
 
     def lookahead(self, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
@@ -80,11 +79,7 @@ class SearchContext(Protocol):
 
 
 def listed(val: Iterable[Batch], strategy: str) -> list[Batch]:
-    """Returns the validation batches by which a strategy ranks genotypes.
-
-    Args:
-        val: the batches.
-        strategy: its name, for the message.
+    """Returns the validation batches by which a strategy, named in the message, ranks genotypes.
 
     Raises:
         ValueError: there are none.

@@ -1,8 +1,10 @@
 """A search space: the networks that can be found, and the supernet that holds them all."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from random import Random
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from nas_lightning.core.cost import Cost, count_cost, trace_cost
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Graph
+from nas_lightning.core.mixture_check import MixtureCheck
 from nas_lightning.core.scale import Scale
 
 __all__ = ["SearchSpace", "child_cost", "crop", "inherit", "one_hot", "uniform_mixture"]
@@ -21,17 +24,19 @@ __all__ = ["SearchSpace", "child_cost", "crop", "inherit", "one_hot", "uniform_m
 class SearchSpace(ABC):
     """What can be chosen and how it is wired; it knows networks, not algorithms.
 
+    Methods marked "a hook" may be overridden; wherever an `rng` is taken, a seed will do.
+
     Args:
         name: name that genotypes carry, e.g. "darts".
-        scale: the size at which it is searched, unless told otherwise.
+        scale: the size at which the space is searched by default.
         choices: the categorical choices that the supernet mixes.
-        decisions: what a genotype has to decide; None takes one a choice.
+        decisions: what a genotype must decide; None takes one decision per choice.
 
     Attributes:
         rows: row of the mixture's table by name of a choice.
-        has_partial_channels: whether its networks take notice of `Scale.partial`.
+        has_partial_channels: whether its networks use `Scale.partial`.
         has_edges: whether the choices of one group are edges, summed in one node.
-        has_cells: whether its networks have `Scale.cells` cells; else their depth is their own.
+        has_cells: whether its networks have `Scale.cells` cells.
     """
 
     has_partial_channels = False
@@ -52,18 +57,26 @@ class SearchSpace(ABC):
         self.decisions = tuple(decisions)
         self._costs: dict[Scale, Cost] = {}
 
-    def fitted(self, scale: Scale) -> "SearchSpace":
-        """Returns the space at a scale that knows input shape and outputs; a hook.
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Makes the supernets of a subclass check the mixtures that they are called with."""
+        super().__init_subclass__(**kwargs)
+        if "supernet" in vars(cls):
+            cls.supernet = _with_mixture_check(cls.supernet)  # type: ignore[method-assign, assignment]
 
-        A space whose choices depend on neither is itself.
-        """
+    def fitted(self, scale: Scale) -> "SearchSpace":
+        """Returns the space of these data, where its choices depend on the data; a hook."""
         return self
 
     def supernet(self, scale: Scale) -> nn.Module:
         """Builds the network of all genotypes: forward(x, mixture) -> logits; a hook.
 
+        It refuses what is no mixture of this space (see `MixtureCheck`).
+
+        Args:
+            scale: sizes and the data's shapes, e.g. space.scale.of_data((3, 32, 32), 10).
+
         Raises:
-            ValueError: the space has none, as by default.
+            ValueError: the space has no supernet, as by default.
         """
         raise ValueError(
             f"search space '{self.name}' has no supernet, which a one-shot strategy needs; choose "
@@ -76,20 +89,17 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
-        """Returns the genotype as graphs to draw."""
+        """Returns the graphs that draw a genotype."""
 
     def mixture(self, genotype: Genotype) -> Mixture:
         """Returns the one-hot weights with which the supernet is the genotype's child; a hook.
 
-        A choice that has no decision of its name, or an inactive one, gets no support.
+        A choice without an active decision of its name gets no support.
         """
         return one_hot(self.choices, self.validate(genotype).mapping)
 
     def discretize(self, scores: Mixture) -> Genotype:
-        """Returns the genotype of the best option of every choice; a hook.
-
-        A choice that has no effect beside the earlier ones is left out.
-        """
+        """Returns the genotype of the best option of every choice; a hook."""
         chosen = {}
         rows = zip(self.choices, scores.weights.tolist(), scores.support, strict=True)
         for choice, row, support in rows:
@@ -98,7 +108,7 @@ class SearchSpace(ABC):
         return self.genotype(rules.active_choices(self.decisions, chosen))
 
     def read_text(self, text: str) -> Genotype:
-        """Reads the space's own text notation; a hook, none by default.
+        """Reads the space's own text notation, if it has one; a hook.
 
         Raises:
             ValueError: the text is not in that notation.
@@ -106,7 +116,7 @@ class SearchSpace(ABC):
         raise ValueError(f"search space '{self.name}' has no text notation; give a JSON file")
 
     def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str | None:
-        """Returns the text that `read_text` reads; a hook, None where there is no notation.
+        """Returns the text that `read_text` reads, or None without a notation; a hook.
 
         Args:
             genotype: a genotype of this space.
@@ -123,7 +133,7 @@ class SearchSpace(ABC):
         """Returns the genotype if it is one of this space.
 
         Raises:
-            ValueError: it belongs to another space, or its choices are not possible here.
+            ValueError: it is of another space, or its choices are impossible here.
         """
         if genotype.space != self.name:
             raise ValueError(
@@ -134,7 +144,7 @@ class SearchSpace(ABC):
         return genotype
 
     def genotype(self, chosen: dict[str, str]) -> Genotype:
-        """Returns the genotype that makes these choices.
+        """Returns the genotype of these choices.
 
         Raises:
             ValueError: the choices are incomplete or impossible.
@@ -145,48 +155,43 @@ class SearchSpace(ABC):
         """Returns the exact number of genotypes, or infinity."""
         return rules.count(self.decisions)
 
-    def sample(self, rng: Random) -> Genotype:
+    def sample(self, rng: Random | int) -> Genotype:
         """Draws a genotype uniformly over all of them."""
-        return Genotype.of(self.name, rules.sample(self.decisions, rng))
+        return Genotype.of(self.name, rules.sample(self.decisions, _random(rng)))
 
-    def mutate(self, genotype: Genotype, rng: Random) -> Genotype:
-        """Returns a genotype that differs in one decision; what hangs on it follows."""
-        return Genotype.of(self.name, rules.mutate(self.decisions, genotype.mapping, rng))
+    def mutate(self, genotype: Genotype, rng: Random | int) -> Genotype:
+        """Returns a genotype that differs in one decision; what this activates is drawn."""
+        return Genotype.of(self.name, rules.mutate(self.decisions, genotype.mapping, _random(rng)))
 
-    def neighbours(self, genotype: Genotype, rng: Random) -> list[Genotype]:
-        """Returns the genotypes that differ in one decision; what hangs on it follows."""
-        around = rules.neighbours(self.decisions, genotype.mapping, rng)
+    def neighbours(self, genotype: Genotype, rng: Random | int) -> list[Genotype]:
+        """Returns all genotypes that differ in one decision; what this activates is drawn."""
+        around = rules.neighbours(self.decisions, genotype.mapping, _random(rng))
         return [Genotype.of(self.name, chosen) for chosen in around]
 
-    def crossover(self, first: Genotype, second: Genotype, rng: Random) -> Genotype:
-        """Returns a genotype that inherits each decision from one of two parents."""
-        chosen = rules.crossover(self.decisions, first.mapping, second.mapping, rng)
-        return Genotype.of(self.name, chosen)
+    def crossover(self, first: Genotype, second: Genotype, rng: Random | int) -> Genotype:
+        """Returns a genotype that takes each decision from a random one of two parents."""
+        parents = [first.mapping, second.mapping]
+        return Genotype.of(self.name, rules.complete(self.decisions, parents, _random(rng)))
 
     def grown(self, steps: int) -> dict[str, tuple[str, ...]]:
-        """Returns the options that are open after so many steps of growth; a hook.
+        """Returns by decision the options that are open after `steps` steps of growth; a hook.
 
-        By default a decision "depth", if there is one, gets one option more a step, in its order.
-
-        Args:
-            steps: steps of growth, 0 at the start of a search.
-
-        Returns:
-            Open options by decision; those of the other decisions are all open.
+        All options of the other decisions are open. By default a decision "depth" begins with its
+        first option, and each step opens the next one.
         """
         sizes = {d.name: d.options for d in self.decisions if d.name == "depth"}
         return {name: options[: steps + 1] for name, options in sizes.items()}
 
     def encode(self, genotype: Genotype) -> tuple[int, ...]:
-        """Returns one option index a decision, -1 where a decision is inactive."""
+        """Returns one option index per decision, -1 where the decision is inactive."""
         return rules.encode(self.decisions, genotype.mapping)
 
     def decode(self, code: Sequence[int]) -> Genotype:
-        """Returns the genotype that `encode` turned into `code`."""
+        """Returns the genotype of an encoding."""
         return Genotype.of(self.name, rules.decode(self.decisions, code))
 
     def cost(self, scale: Scale) -> Cost:
-        """Returns what the children of this space cost at a scale, traced on no real memory."""
+        """Returns the cost of the space's children at a scale, traced on the meta device."""
         if scale not in self._costs:
             with torch.device("meta"):
                 network = self.supernet(scale)
@@ -195,8 +200,25 @@ class SearchSpace(ABC):
         return self._costs[scale]
 
 
+def _random(rng: Random | int) -> Random:
+    return rng if isinstance(rng, Random) else Random(rng)
+
+
+def _with_mixture_check(
+    build: Callable[[SearchSpace, Scale], nn.Module],
+) -> Callable[[SearchSpace, Scale], nn.Module]:
+    @wraps(build)
+    def supernet(space: SearchSpace, scale: Scale) -> nn.Module:
+        network = build(space, scale)
+        check = MixtureCheck(space.name, space.choices, scale.partial)
+        network.register_forward_pre_hook(check, with_kwargs=True)
+        return network
+
+    return supernet
+
+
 def uniform_mixture(choices: Sequence[Choice]) -> Mixture:
-    """Returns the mixture in which every option of a choice weighs the same."""
+    """Returns the mixture in which all options of a choice weigh the same."""
     support = tuple(tuple(range(len(choice.options))) for choice in choices)
     weights = torch.zeros(len(choices), max(len(c.options) for c in choices))
     for row, options in zip(weights, support, strict=True):
@@ -205,11 +227,11 @@ def uniform_mixture(choices: Sequence[Choice]) -> Mixture:
 
 
 def one_hot(choices: Sequence[Choice], chosen: dict[str, str]) -> Mixture:
-    """Returns the mixture that gives each named choice its option, and the others nothing.
+    """Returns the mixture of one option per choice.
 
     Args:
         choices: the space's choices.
-        chosen: option by name of a choice; a choice that is not named has no support.
+        chosen: option by choice; a choice that is not named has no support.
     """
     weights = torch.zeros(len(choices), max(len(c.options) for c in choices))
     support: list[tuple[int, ...]] = []
@@ -221,17 +243,17 @@ def one_hot(choices: Sequence[Choice], chosen: dict[str, str]) -> Mixture:
 
 
 def child_cost(space: SearchSpace, genotype: Genotype, scale: Scale) -> dict[str, int]:
-    """Returns the cost of one child by quantity, counted on the meta device."""
+    """Returns the cost of a genotype's child by quantity, counted on the meta device."""
     with torch.device("meta"):
         network = space.child(genotype, scale)
     return count_cost(network, scale.sample_shape())
 
 
 def inherit(child: nn.Module, supernet: nn.Module) -> None:
-    """Copies a supernet's params and buffers into a child.
+    """Copies a supernet's params and buffers into a child, by the names that it has.
 
-    The child's state_dict keys are the supernet's restricted to its genotype; its tensors are
-    leading slices (channels) and centred crops (the last two axes of kernels).
+    The child's tensors are leading slices (channels) and centred crops (the last two axes of
+    kernels) of the supernet's.
 
     Raises:
         KeyError: the supernet lacks a tensor of the child.
@@ -243,7 +265,7 @@ def inherit(child: nn.Module, supernet: nn.Module) -> None:
 
 
 def crop(tensor: Tensor, shape: torch.Size) -> Tensor:
-    """Returns the part of a supernet's tensor that a child's of some shape inherits, as a view."""
+    """Returns the part of a supernet's tensor that a child's tensor of a shape inherits, a view."""
     for axis, size in enumerate(shape):
         is_kernel = tensor.dim() == 4 and axis >= 2
         start = (tensor.shape[axis] - size) // 2 if is_kernel else 0

@@ -1,4 +1,4 @@
-"""Seeds keyed on what they are for, so that no draw depends on how many came before."""
+"""Seeds keyed on their purpose, so that no draw depends on how many came before."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ __all__ = ["keyed_seed"]
 
 
 def keyed_seed(*key: int | str) -> int:
-    """Returns a seed in [0, 2**63) that depends on the whole key, on every machine alike.
+    """Returns a seed in [0, 2**63) of a whole key, the same on every machine.
 
     >>> keyed_seed(0, "order", 3) == keyed_seed(0, "order", 3) != keyed_seed(0, "order", 4)
     True

@@ -1,4 +1,4 @@
-"""The two kinds of strategy: one-shot ones own alphas, black-box ones ask and are told."""
+"""The two kinds of strategy: one-shot ones own alphas, black-box ones propose genotypes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
@@ -26,8 +27,8 @@ class Stage:
 
     Attributes:
         scale: values that replace those of the space's scale, e.g. {"cells": 11}.
-        keep_params: whether a rebuilt supernet keeps what it has in common with the one before.
-        number: tells stages of one scale apart, where each is to have a supernet of its own.
+        keep_params: whether a rebuilt supernet keeps what it shares with the one before.
+        number: tells stages of one scale apart that each need a supernet of their own.
     """
 
     scale: Mapping[str, Any] = field(default_factory=dict)
@@ -35,21 +36,22 @@ class Stage:
     number: int = 0
 
     def of(self, whole: Scale) -> Scale:
-        """Returns the scale of this stage of a search of scale `whole`."""
+        """Returns the scale of this stage in a search of scale `whole`."""
         return replace(whole, **self.scale)
 
 
 class OneShotStrategy(nn.Module, ABC):
     """A strategy that searches inside one supernet; it knows choices, not networks.
 
-    Its state is its state_dict: parameters, buffers, and the generator of its draws.
+    Its state is its state_dict: parameters, buffers, and the generator of its draws. Methods
+    marked "a hook" may be overridden; epochs are 0-based.
 
     Args:
         space: the search space.
         seed: seed of its draws.
         epochs: length of the search in epochs, at least 1.
-        params_optimizer: how the supernet's params are moved.
-        alpha_optimizer: how the strategy's own parameters are moved.
+        params_optimizer: updates the supernet's params.
+        alpha_optimizer: updates the strategy's own parameters.
 
     Attributes:
         allowed: bool (choices, options): options that may still be chosen.
@@ -70,8 +72,7 @@ class OneShotStrategy(nn.Module, ABC):
         alpha_optimizer: Adam,
     ) -> None:
         super().__init__()
-        if epochs < 1:
-            raise ValueError(f"strategy.epochs ({epochs}) must be at least 1; use e.g. 10")
+        at_least("strategy.epochs", epochs, 1, use=10)
         if not space.choices:
             raise ValueError(
                 f"search space '{space.name}' has no choices that a supernet could mix; choose a "
@@ -87,35 +88,40 @@ class OneShotStrategy(nn.Module, ABC):
 
     @abstractmethod
     def mixture(self, phase: str) -> Mixture:
-        """Returns the weights of one supernet forward; may draw.
+        """Returns the weights of one supernet forward in a phase, "params" or "alpha"; may draw.
 
-        Args:
-            phase: "params" (no gradient to the strategy is needed) or "alpha".
+        In phase "params" the strategy needs no gradient.
         """
 
     @abstractmethod
     def scores(self) -> Mixture:
-        """Returns the preference for each option: logged, drawn, discretized; never draws."""
+        """Returns the preference for each option, which is logged and discretized; never draws."""
+
+    def preferences(self) -> dict[str, dict[str, float]]:
+        """Returns the score of each allowed option by choice and option, as alphas.csv holds it."""
+        scores = self.scores()
+        rows = zip(self.space.choices, scores.weights.tolist(), scores.support, strict=True)
+        return {c.name: {c.options[i]: row[i] for i in support} for c, row, support in rows}
 
     def stage(self, epoch: int) -> Stage:
-        """Returns how the supernet is built in an epoch (0-based); depends on it alone; a hook.
+        """Returns how the supernet is built in an epoch, on which alone it depends; a hook.
 
-        Where it differs from the epoch before, the supernet and all optimisers are made anew.
+        Where it differs from the epoch before, the supernet and all optimisers are built anew.
         """
         return Stage()
 
     def first_epoch(self, epoch: int) -> int:
-        """Returns the epoch in which the stage of an epoch began."""
+        """Returns the epoch in which an epoch's stage began."""
         stage = self.stage(epoch)
         while epoch > 0 and self.stage(epoch - 1) == stage:
             epoch -= 1
         return epoch
 
     def lr_at(self, epoch: int) -> float:
-        """Returns the params' learning rate of an epoch (0-based): one cosine over their life.
+        """Returns the params' learning rate of an epoch: one cosine over their life.
 
-        Params live from the epoch that builds them anew, at the search's beginning or in a stage
-        that keeps none, until the next one that does, or the search's end.
+        Params live from the beginning of the search, or of a stage that keeps none, to the next
+        such stage or the end of the search.
         """
         begins = [0, *filter(self._starts_anew, range(1, self.epochs)), self.epochs]
         first = max(begin for begin in begins[:-1] if begin <= epoch)
@@ -127,19 +133,16 @@ class OneShotStrategy(nn.Module, ABC):
         return not stage.keep_params and stage != self.stage(epoch - 1)
 
     def start_epoch(self, epoch: int) -> None:
-        """Sets what depends on the epoch (0-based); idempotent; a hook."""
+        """Sets what depends on the epoch; idempotent; a hook."""
 
     def finish_epoch(self, epoch: int, context: SearchContext, val: Iterable[Batch]) -> None:
-        """Does what follows the last step of an epoch (0-based), before it is validated; a hook.
+        """Runs after the last step of an epoch, before it is validated; a hook.
 
-        Args:
-            epoch: the epoch.
-            context: the supernet and the data.
-            val: this process's validation batches, not augmented.
+        `val` are this process's validation batches, not augmented.
         """
 
     def search_step(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
-        """Moves alphas, then params; returns the loss of the training batch; a hook.
+        """Updates alphas, then params; returns the loss of the training batch; a hook.
 
         Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), algorithm 1.
         """
@@ -148,23 +151,25 @@ class OneShotStrategy(nn.Module, ABC):
         return context.minimise("params", lambda: context.loss(train, mixture, statistics=True))
 
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
-        """Moves the strategy's parameters by the validation loss; a hook."""
+        """Updates the strategy's parameters by the validation loss; a hook."""
         context.minimise("alpha", lambda: self.alpha_loss(val, self.mixture("alpha"), context))
 
     def alpha_loss(self, batch: Batch, mixture: Mixture, context: SearchContext) -> Tensor:
-        """Returns the loss of a mixture for an alpha step, params standing still; a hook.
-
-        Params are passed without gradient, so that none is computed for them.
-        """
+        """Returns the loss of a mixture for an alpha step, without gradient to params; a hook."""
         still = {name: param.detach() for name, param in context.params.items()}
         return context.loss(batch, mixture, still)
 
-    def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
-        """Returns the genotype that was found; a hook."""
+    def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
+        """Returns the genotype that the search ends with; a hook.
+
+        Args:
+            context: the supernet and the data; only for a strategy that ranks genotypes.
+            val: this process's validation batches, likewise.
+        """
         return self.space.discretize(self.scores())
 
     def support(self) -> tuple[tuple[int, ...], ...]:
-        """Returns the allowed options of each choice, known without asking the device again."""
+        """Returns the allowed options of each choice; asks the device only after a change."""
         version = self.allowed.data_ptr(), self.allowed._version
         if self._support[0] != version:
             rows = self.allowed.tolist()
@@ -173,7 +178,7 @@ class OneShotStrategy(nn.Module, ABC):
         return self._support[1]
 
     def random(self) -> Random:
-        """Returns a generator of Python's, seeded by a draw from the strategy's own."""
+        """Returns a Python generator, seeded by a draw from the strategy's own."""
         return Random(int(torch.randint(2**62, (), generator=self.rng)))
 
     def get_extra_state(self) -> dict[str, Tensor]:
@@ -187,19 +192,19 @@ class OneShotStrategy(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class Trial:
-    """One genotype to be evaluated, and later what came out.
+    """One genotype to be evaluated, and later its result.
 
     Attributes:
         number: 0-based.
         genotype: what to build.
-        budget: how long the child is trained, as a share in (0, 1] of a whole evaluation;
-            counted from its beginning, also where it goes on from a parent.
-        parent: number of the trial whose child is trained on; None begins anew.
-        start: budget that the parent's child has had already; 0 begins anew.
+        budget: how long the child is trained, as a share in (0, 1] of a whole evaluation, what
+            its parent had included.
+        parent: number of the trial whose child is trained further; None begins anew.
+        start: budget that the parent's child has had; 0 begins anew.
         reward: the objective's value, higher is better; None until told.
-        values: the objective's values where they are kept apart, as measured.
-        measurements: what was measured, by quantity.
-        cost: what the evaluation cost, by the six names of the cost meter.
+        values: the objective's values that are kept apart, as measured.
+        measurements: the measured value by quantity.
+        cost: cost of the evaluation by the six names of the cost meter.
     """
 
     number: int
@@ -222,8 +227,8 @@ class Trial:
 class BlackBoxStrategy(ABC):
     """A strategy that proposes genotypes and learns from their rewards.
 
-    Trial n draws from generators keyed on the seed and n (see `random`), so that a journal of
-    what was told restores the whole state: ask and tell again.
+    Trial n draws from generators keyed on the seed and n (see `random`), so that its state is
+    restored by asking and telling again from a journal.
 
     Args:
         space: the search space.
@@ -231,9 +236,9 @@ class BlackBoxStrategy(ABC):
         trials: number of children to evaluate, at least 1.
 
     Attributes:
-        needs_budgets: whether trials may have a budget below 1 or a parent; the evaluation
-            must then understand them.
-        budgets: those that its trials may have, shares of a whole evaluation in (0, 1].
+        needs_budgets: whether trials may have a budget below 1 or a parent, which the evaluation
+            must then support.
+        budgets: the budgets that trials may have, shares of a whole evaluation in (0, 1].
 
     Raises:
         ValueError: `trials` is below 1.
@@ -243,22 +248,21 @@ class BlackBoxStrategy(ABC):
     budgets: tuple[float, ...] = (1.0,)
 
     def __init__(self, space: SearchSpace, seed: int, trials: int) -> None:
-        if trials < 1:
-            raise ValueError(f"strategy.trials ({trials}) must be at least 1; use e.g. 8")
+        at_least("strategy.trials", trials, 1, use=8)
         self.space, self.seed, self.trials = space, seed, trials
 
     @abstractmethod
     def ask(self, number: int) -> Trial:
-        """Returns trial `number`; trials are asked in order, one maybe twice before it is told."""
+        """Returns trial `number`; called in order, maybe twice before the trial is told."""
 
     @abstractmethod
     def tell(self, trial: Trial) -> None:
-        """Takes note of a finished trial's reward."""
+        """Learns from a finished trial."""
 
     def random(self, purpose: str, number: int) -> Random:
-        """Returns a generator of Python's, keyed on the seed, a purpose and a trial's number."""
+        """Returns a Python generator keyed on the seed, a purpose and a trial's number."""
         return Random(keyed_seed(self.seed, purpose, number))
 
     def scores(self) -> Mixture | None:
-        """Returns the preference for each option, to be shown; None where there is none; a hook."""
+        """Returns the preference for each option, or None if there is none; a hook."""
         return None

@@ -7,17 +7,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nas_lightning.core.checks import at_least, in_range
+
+__all__ = ["NO_AUGMENTATION", "Augmentation", "Draws", "crop", "cut_hole_", "flip"]
+
 
 @dataclass(frozen=True)
 class Draws:
-    """What chance decided for each image of a batch.
+    """What was drawn for each image of a batch, (N,) each.
 
-    Args:
-        top: first row of the crop in the padded image, int64 (N,).
-        left: first column of the crop in the padded image, int64 (N,).
-        flipped: whether the image is mirrored, bool (N,).
-        hole_y: row of the centre of the hole, int64 (N,).
-        hole_x: column of the centre of the hole, int64 (N,).
+    Attributes:
+        top: first row of the crop in the padded image.
+        left: first column of the crop in the padded image.
+        flipped: whether the image is mirrored.
+        hole_y: row of the centre of the hole.
+        hole_x: column of the centre of the hole.
     """
 
     top: Tensor
@@ -27,8 +31,8 @@ class Draws:
     hole_x: Tensor
 
     def part(self, rank: int, world: int) -> "Draws":
-        """The draws of one process's part of the batch."""
-        return Draws(*(each.chunk(world)[rank] for each in vars(self).values()))
+        """Returns the draws of one process's part of the batch."""
+        return Draws(**{name: draw.chunk(world)[rank] for name, draw in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Augmentation:
             0 means no mixing.
 
     Raises:
-        ValueError: if a number is negative.
+        ValueError: a number is negative.
     """
 
     crop_padding: int
@@ -58,25 +62,19 @@ class Augmentation:
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse negative numbers."""
-        if not 0 <= self.mixup < float("inf"):
-            raise ValueError(f"augmentation.mixup ({self.mixup}) must be >= 0; 0 turns it off")
-        for name in ("crop_padding", "cutout"):
-            pixels = getattr(self, name)
-            if pixels < 0:
-                raise ValueError(
-                    f"augmentation.{name} ({pixels}) must be >= 0 pixels; 0 turns it off"
-                )
+        at_least("augmentation.crop_padding", self.crop_padding, 0)
+        at_least("augmentation.cutout", self.cutout, 0)
+        in_range("augmentation.mixup", self.mixup, "[0, inf)", use=0.2)
 
     def with_cutout(self, cutout: int) -> "Augmentation":
-        """The same, with a hole of this side in pixels where it exceeds its own."""
+        """Returns the same with a hole of this side in pixels where it exceeds its own."""
         return replace(self, cutout=max(cutout, self.cutout))
 
     def draw(self, num_images: int, size: Sequence[int], generator: torch.Generator) -> Draws:
-        """Draw for a whole batch; every kind is drawn, so that one does not shift another.
+        """Draws for a whole batch; every kind is drawn, so that one does not shift another.
 
         Args:
-            num_images: the batch's, over all processes.
+            num_images: of the batch, over all processes.
             size: (height, width) of an image.
             generator: on the CPU.
         """
@@ -91,15 +89,13 @@ class Augmentation:
         )
 
     def move(self, images: Tensor, draws: Draws) -> Tensor:
-        """Images (N, C, H, W), of any type, cropped and flipped."""
+        """Returns images (N, C, H, W), of any type, cropped and flipped."""
         if self.crop_padding:
             images = crop(images, self.crop_padding, draws.top, draws.left)
-        if self.flip:
-            images = flip(images, draws.flipped)
-        return images
+        return flip(images, draws.flipped) if self.flip else images
 
     def cut(self, images: Tensor, draws: Draws) -> Tensor:
-        """Normalised images (N, C, H, W) with a hole of zeros, made in place."""
+        """Returns normalised images (N, C, H, W) with a hole of zeros, made in place."""
         if self.cutout:
             cut_hole_(images, self.cutout, draws.hole_y, draws.hole_x)
         return images
@@ -107,10 +103,10 @@ class Augmentation:
     def mix(
         self, images: Tensor, targets: Tensor, num_outputs: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """A whole batch mixed with a permutation of itself, the targets by the same share.
+        """Returns a batch mixed with a permutation of itself, the targets by the same share.
 
         Args:
-            images: normalised (N, C, H, W).
+            images: normalised (N, C, H, W), of the whole batch.
             targets: classes, int64 (N,), or columns, float (N, K).
             num_outputs: number of classes, or K.
             generator: on the CPU.
@@ -132,7 +128,7 @@ NO_AUGMENTATION = Augmentation(crop_padding=0, flip=False)
 
 
 def crop(images: Tensor, padding: int, top: Tensor, left: Tensor) -> Tensor:
-    """Each image (N, C, H, W) padded by zeros, cropped to its old size at (top, left) (N,)."""
+    """Returns images (N, C, H, W) padded by zeros, cropped to their size at (top, left) (N,)."""
     height, width = images.shape[-2:]
     padded = functional.pad(images, (padding, padding, padding, padding))
     # A view of every crop of every image: choosing one copies whole rows, not single pixels.
@@ -142,18 +138,18 @@ def crop(images: Tensor, padding: int, top: Tensor, left: Tensor) -> Tensor:
 
 
 def flip(images: Tensor, flipped: Tensor) -> Tensor:
-    """Images (N, C, H, W), those that are flipped (N,) mirrored left to right."""
+    """Returns images (N, C, H, W), those that are flipped (N,) mirrored left to right."""
     return torch.where(flipped.to(images.device)[:, None, None, None], images.flip(-1), images)
 
 
 def cut_hole_(images: Tensor, side: int, hole_y: Tensor, hole_x: Tensor) -> Tensor:
-    """Set a square of each image (N, C, H, W) to zero, in place; centres are (N,)."""
+    """Sets a square of each image (N, C, H, W) to zero, in place; centres are (N,)."""
     rows = _near(hole_y.to(images.device), images.shape[-2], side)
     columns = _near(hole_x.to(images.device), images.shape[-1], side)
     return images.masked_fill_(rows[:, None, :, None] & columns[:, None, None, :], 0.0)
 
 
 def _near(centre: Tensor, length: int, side: int) -> Tensor:
-    """Whether each place (N, length) is within the side's span around its centre (N,)."""
+    """Returns whether each place (N, length) is within the side's span around its centre (N,)."""
     distance = torch.arange(length, device=centre.device) - (centre - side // 2)[:, None]
     return (distance >= 0) & (distance < side)

@@ -1,4 +1,4 @@
-"""From pixels to the floats that a network sees, by the statistics of the training set."""
+"""From pixels or other numbers to the floats that a network sees, by training statistics."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,21 +6,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+__all__ = ["Normalisation", "Standardisation", "standardisation_of", "statistics"]
+
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Pixels to floats: (pixel / 255 - mean) / std, channel by channel.
-
-    Args:
-        mean: of each channel of the training set, in [0, 1].
-        std: of each channel of the training set.
-    """
+    """Pixels to floats: (pixel / 255 - mean) / std, channel by channel."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W), uint8, as normalised float32."""
+        """Returns images, uint8 (N, C, H, W), as normalised float32."""
         mean = torch.tensor(self.mean, device=images.device) * 255
         scale = 1 / (torch.tensor(self.std, device=images.device) * 255)
         floats = images.to(torch.float32)
@@ -28,15 +25,14 @@ class Normalisation:
 
 
 def statistics(images: Iterable[Tensor]) -> Normalisation:
-    """Mean and standard deviation of each channel of uint8 batches (n, C, H, W), exact.
+    """Returns mean and deviation of each channel of uint8 batches (n, C, H, W), exact.
 
     A channel that is the same everywhere gets the standard deviation 1.
     """
-    counts: Tensor | int = 0
+    counts = torch.zeros((), dtype=torch.int64)
     for batch in images:
         channels = batch.cpu().transpose(0, 1).flatten(1)
         counts = counts + torch.stack([torch.bincount(each, minlength=256) for each in channels])
-    assert isinstance(counts, Tensor)
     share = counts.double() / counts.sum(1, keepdim=True)
     levels = torch.arange(256, dtype=torch.float64) / 255
     mean = share @ levels
@@ -44,3 +40,25 @@ def statistics(images: Iterable[Tensor]) -> Normalisation:
     is_constant = (share == 1).any(1)
     std = torch.where(is_constant, torch.ones_like(std), std)
     return Normalisation(tuple(mean.tolist()), tuple(std.tolist()))
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Numbers to floats: (x - mean) / std, by channel of signals or feature of a table."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Returns signals (N, C, L) or a table (N, features), of any type, as float32."""
+        shape = (-1, *[1] * (x.ndim - 2))
+        mean, std = (torch.tensor(each, dtype=torch.float64) for each in (self.mean, self.std))
+        return ((x.double() - mean.view(shape)) / std.view(shape)).float()
+
+
+def standardisation_of(x: Tensor) -> Standardisation:
+    """Returns the mean and deviation of each channel or feature; a constant has deviation 1."""
+    columns = x.double().transpose(0, 1).flatten(1)
+    std, mean = torch.std_mean(columns, dim=1, correction=0)
+    std = torch.where(columns.amax(1) > columns.amin(1), std, torch.ones_like(std))
+    return Standardisation(tuple(mean.tolist()), tuple(std.tolist()))

@@ -7,7 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nas_lightning.data.arrays import ArrayImages
+from nas_lightning.data.images import MemoryImages
+
+__all__ = ["as_images", "check_finite", "with_channels"]
 
 LAYOUTS = ("NCHW", "NHWC")
 USUAL_CHANNELS = (1, 3, 4)
@@ -18,8 +20,8 @@ Array = NDArray[Any]
 
 def as_images(
     train: Array, test: Array | None, layout: str | None = None
-) -> tuple[ArrayImages, ArrayImages | None]:
-    """Images of the training and the test set from arrays.
+) -> tuple[MemoryImages, MemoryImages | None]:
+    """Returns images of the training and the test set from arrays.
 
     Integers and floats in 0..255 are rounded, floats in 0..1 and booleans multiplied by 255.
     Anything else is scaled linearly, from the lowest to the highest number of the training
@@ -28,67 +30,71 @@ def as_images(
     Args:
         train: (N, H, W), (N, H, W, C) or (N, C, H, W), of any real type.
         test: alike; None without a test division.
-        layout: "NCHW" or "NHWC"; None finds it out: 1, 3 or 4 channels, or the side that differs
-            from two equal ones.
+        layout: "NCHW" or "NHWC"; None finds it: 1, 3 or 4 channels, or the side that differs from
+            two equal ones.
 
     Raises:
-        ValueError: if the arrays are no images, or it is not clear where the channels are.
+        ValueError: the arrays are no images, or it is not clear where the channels are.
     """
-    _check_finite(train, "training")
-    if test is not None:
-        _check_finite(test, "test")
+    parts = {"training": train} if test is None else {"training": train, "test": test}
+    for name, part in parts.items():
+        check_finite(part, name)
     low, scale = _range(train)
-    images = [
-        None
-        if each is None
-        else ArrayImages(torch.from_numpy(_scaled(_channels_first(each, layout), low, scale)))
-        for each in (train, test)
+    made = [
+        MemoryImages(torch.from_numpy(_scaled(_channels_first(part, layout), low, scale)))
+        for part in parts.values()
     ]
-    assert images[0] is not None
-    return images[0], images[1]
+    return made[0], None if test is None else made[1]
 
 
 def with_channels(pixels: Tensor, channels: int | None) -> Tensor:
-    """Images (N, C, H, W), uint8, with another number of channels.
+    """Returns images, uint8 (N, C, H, W), with another number of channels.
 
     Grey is repeated; colour (red, green, blue, perhaps opacity) becomes grey by its brightness,
     and opacity is dropped or added as 255.
 
     Raises:
-        ValueError: if there is no way from the one number to the other.
+        ValueError: there is no way from the one number to the other.
     """
-    found = pixels.shape[1]
-    if channels in (None, found):
+    present = pixels.shape[1]
+    if channels in (None, present):
         return pixels
-    if found == 1 and channels is not None and channels > 0:
+    if present == 1 and channels is not None and channels > 0:
         return pixels.expand(-1, channels, -1, -1).contiguous()
-    if found in (3, 4) and channels == 1:
-        grey = sum(w * pixels[:, i : i + 1].float() for i, w in enumerate(WEIGHTS))
-        assert isinstance(grey, Tensor)
+    if present in (3, 4) and channels == 1:
+        grey = torch.zeros_like(pixels[:, :1], dtype=torch.float32)
+        for channel, weight in enumerate(WEIGHTS):
+            grey += weight * pixels[:, channel : channel + 1].float()
         return grey.round().to(torch.uint8)
-    if found == 4 and channels == 3:
+    if present == 4 and channels == 3:
         return pixels[:, :3].contiguous()
-    if found == 3 and channels == 4:
+    if present == 3 and channels == 4:
         return torch.cat([pixels, torch.full_like(pixels[:, :1], 255)], dim=1)
     raise ValueError(
-        f"data.channels ({channels}) cannot be made of images with {found} channels; leave it null"
+        f"data.channels ({channels}) cannot be made of images with {present} channels; leave it"
+        " null"
     )
 
 
-def _check_finite(images: Array, division: str) -> None:
-    if images.dtype.kind != "f" or not images.size:
+def check_finite(values: Array, part: str, kind: str = "image") -> None:
+    """Refuses NaN and infinity, and names the first image that has one.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if values.dtype.kind != "f" or not values.size:
         return
-    if np.isfinite([images.min(), images.max()]).all():
+    if np.isfinite([values.min(), values.max()]).all():
         return
-    first = next(row for row, image in enumerate(images) if not np.isfinite(image).all())
+    first = next(row for row, each in enumerate(values) if not np.isfinite(each).all())
     raise ValueError(
-        f"images must hold finite numbers, got nan or inf in {division} image {first} (the first "
-        "is 0); replace those"
+        f"{kind}s must hold finite numbers, got nan or inf in {part} {kind} {first} (the first is"
+        " 0); replace those"
     )
 
 
 def _range(train: Array) -> tuple[float, float]:
-    """The number that becomes 0, and what each number is multiplied by."""
+    """Returns the number that becomes 0, and what each number is multiplied by."""
     if train.dtype.kind not in "buif":
         raise ValueError(f"images must be arrays of numbers, got {train.dtype}")
     if train.size == 0:
@@ -113,7 +119,7 @@ def _scaled(images: Array, low: float, scale: float) -> NDArray[np.uint8]:
 def _channels_first(images: Array, layout: str | None) -> Array:
     if layout not in (None, *LAYOUTS):
         raise ValueError(
-            f"data.source.layout ({layout}) must be NCHW, NHWC or null, which finds it out"
+            f"data.source.layout ({layout}) must be NCHW, NHWC or null, which finds it"
         )
     if images.ndim == 3:
         return images[:, None]
@@ -133,6 +139,6 @@ def _layout(shape: tuple[int, ...]) -> str:
     if (first == middle) != (middle == last):
         return LAYOUTS[first == middle]
     raise ValueError(
-        f"it is not clear which axis of images {shape} is the channels; say it by"
+        f"it is not clear which axis of images {shape} is the channels; choose"
         " data.source.layout=NCHW or NHWC"
     )

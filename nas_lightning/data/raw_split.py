@@ -1,27 +1,59 @@
-"""What a file holds before it is a data set: images and raw labels, in one part or two."""
+"""What a file holds before it is a data set: images and raw labels, with or without a test part."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from nas_lightning.data.arrays import (
-    ArrayImages,
+from numpy.typing import NDArray
+
+from nas_lightning.data.images import (
     ImageArrays,
     Images,
+    MemoryImages,
     ResizedImages,
     as_size,
     with_test_fifth,
 )
 from nas_lightning.data.labels import Raw, encode
-from nas_lightning.data.pixels import with_channels
+from nas_lightning.data.pixels import as_images, with_channels
+
+__all__ = ["RawSplit", "ReadOptions", "as_arrays"]
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a user may say of a data set where its files do not.
+
+    Attributes:
+        image_size: one side or (height, width) in pixels; None keeps that of arrays, and of image
+            files takes the most common one, see `file_images`.
+        channels: of an image; None keeps those of arrays, and of image files takes 1 or 3.
+        image_column: the column of a table that holds the images; None finds it.
+        label_column: the column that holds the labels, or several of numbers; None finds it.
+        train_split: name of a table's training split, or several joined by "+"; None means train,
+            and validation where there is a test split.
+        test_split: name of the test split; None means test, or else validation.
+        layout: of arrays: "NCHW" or "NHWC"; None finds it.
+        class_names: names of the classes, in order, where the files only number them.
+    """
+
+    image_size: int | Sequence[int] | None = None
+    channels: int | None = None
+    image_column: str | None = None
+    label_column: str | Sequence[str] | None = None
+    train_split: str | None = None
+    test_split: str | None = None
+    layout: str | None = None
+    class_names: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
-    """Images and labels as a file tells them.
+class RawSplit:
+    """Images and labels as a file holds them.
 
-    Args:
+    Attributes:
         train: the training images.
-        train_labels: as `encode` takes them.
+        train_labels: of any kind that `encode` takes.
         test: the test images; None without a test division.
         test_labels: as the training labels.
         names: of the classes or columns, if the file tells them.
@@ -33,44 +65,48 @@ class Parts:
     test_labels: Raw | None = None
     names: Sequence[str] | None = None
 
+    @classmethod
+    def of_pixels(
+        cls,
+        train: NDArray[Any],
+        train_labels: Raw,
+        test: NDArray[Any] | None = None,
+        test_labels: Raw | None = None,
+        names: Sequence[str] | None = None,
+        layout: str | None = None,
+    ) -> "RawSplit":
+        """Returns a split whose images are arrays, of any layout and type; see `as_images`."""
+        images, test_images = as_images(train, test, layout)
+        return cls(images, train_labels, test_images, test_labels, names)
 
-def as_arrays(
-    parts: Parts,
-    image_size: int | Sequence[int] | None,
-    channels: int | None,
-    class_names: Sequence[str] | None = None,
-) -> ImageArrays:
-    """The data set; without a test division a fixed, stratified fifth becomes the test set.
 
-    Args:
-        parts: what the file told.
-        image_size: one side or (height, width) in pixels; None leaves it.
-        channels: of an image; None leaves them.
-        class_names: names of the classes, in order, where the file only numbers them.
+def as_arrays(raw: RawSplit, options: ReadOptions) -> ImageArrays:
+    """Returns the data set; without a test division a fixed, stratified fifth is the test set.
 
     Raises:
-        ValueError: if labels or sizes are impossible.
+        ValueError: images, labels or sizes are impossible.
     """
-    train_labels, test_labels, names = encode(parts.train_labels, parts.test_labels, parts.names)
-    if class_names is not None and all(name.isdigit() for name in names):
-        names = _named(names, class_names)
-    train = _fitted(parts.train, image_size, channels)
-    if parts.test is None or test_labels is None:
+    train_labels, test_labels, names = encode(raw.train_labels, raw.test_labels, raw.names)
+    if options.class_names is not None and all(name.isdigit() for name in names):
+        names = _named(names, options.class_names)
+    train = _fitted(raw.train, options)
+    if raw.test is None:
         return with_test_fifth(train, train_labels, names)
-    test = _fitted(parts.test, image_size, channels)
-    return ImageArrays(train, train_labels, test, test_labels, names)
+    return ImageArrays(train, train_labels, _fitted(raw.test, options), test_labels, names)
 
 
-def _named(found: Sequence[str], class_names: Sequence[str]) -> tuple[str, ...]:
-    if len(found) != len(class_names):
+def _named(numbers: Sequence[str], class_names: Sequence[str]) -> tuple[str, ...]:
+    if len(numbers) != len(class_names):
         raise ValueError(
-            f"data.source.class_names ({len(class_names)} names) must name the {len(found)} classes"
-            f" found ({', '.join(found[:10])}); correct them or leave them null"
+            f"data.source.class_names ({len(class_names)} names) must name the {len(numbers)}"
+            f" classes found ({', '.join(numbers[:10])}); correct them or leave them null"
         )
     return tuple(class_names)
 
 
-def _fitted(images: Images, image_size: int | Sequence[int] | None, channels: int | None) -> Images:
-    if isinstance(images, ArrayImages):
-        images = ArrayImages(with_channels(images.pixels, channels))
-    return images if image_size is None else ResizedImages(images, as_size(image_size))
+def _fitted(images: Images, options: ReadOptions) -> Images:
+    if isinstance(images, MemoryImages):
+        images = MemoryImages(with_channels(images.pixels, options.channels))
+    if options.image_size is None:
+        return images
+    return ResizedImages(images, as_size(options.image_size))

@@ -1,28 +1,19 @@
-"""Where images come from: each source is a function that returns ImageArrays."""
+"""What reads a data set, by the name that a file of conf/data/ gives it: digits, folder, hub."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from nas_lightning.data.arrays import (
-    ImageArrays,
-    ResizedImages,
-    as_size,
-    from_numpy,
-    with_test_fifth,
-)
-from nas_lightning.data.files import (
-    FileImages,
-    headers,
-    most_common_channels,
-    most_common_size,
-)
-from nas_lightning.data.folders import ImagePaths, find_images
-from nas_lightning.data.found import read_found
-from nas_lightning.data.tables import TableOptions
+from nas_lightning.core.checks import at_least
+from nas_lightning.data.formats.detect import read_path
+from nas_lightning.data.formats.hub import read_hub
+from nas_lightning.data.formats.image_folder import read_image_folder
+from nas_lightning.data.images import ImageArrays
+from nas_lightning.data.raw_split import RawSplit, ReadOptions, as_arrays
+
+__all__ = ["digits", "folder", "hub"]
 
 
 def digits(
@@ -30,7 +21,7 @@ def digits(
     image_size: int | Sequence[int] | None = None,
     channels: int | None = None,
 ) -> ImageArrays:
-    """Handwritten digits: 1,797 grey images, 8x8, that come with scikit-learn.
+    """Returns scikit-learn's handwritten digits: 1,797 grey images, 8x8.
 
     The test set of UCI's Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998).
     Its 17 levels of grey are scaled to 0..255; a fixed, stratified fifth is the test set.
@@ -41,23 +32,22 @@ def digits(
         channels: copies of the grey channel; None means 1.
 
     Raises:
-        ValueError: if a path is given, or channels is not positive.
+        ValueError: a path is given, or channels is not positive.
     """
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # takes a second, which other data need not wait for
 
     if path is not None:
         raise ValueError(
             f"data.path ({path}) has no meaning for data=digits, which comes with scikit-learn;"
             " use data=folder for images of your own"
         )
-    channels = 1 if channels is None else channels
-    if channels < 1:
-        raise ValueError(f"data.channels ({channels}) must be >= 1; use 1 for grey images")
-    found = load_digits()
-    grey = np.rint(found.images * (255 / 16)).astype(np.uint8)[:, None]
-    names = [str(name) for name in found.target_names]
-    arrays = from_numpy(np.repeat(grey, channels, axis=1), found.target, names)
-    return arrays if image_size is None else _resized(arrays, as_size(image_size))
+    at_least("data.channels", channels, 1)
+    content = load_digits()
+    grey = np.rint(content.images * (255 / 16)).astype(np.uint8)
+    names = [str(name) for name in content.target_names]
+    return as_arrays(
+        RawSplit.of_pixels(grey, content.target, names=names), ReadOptions(image_size, channels)
+    )
 
 
 def folder(
@@ -72,71 +62,92 @@ def folder(
     layout: str | None = None,
     class_names: Sequence[str] | None = None,
 ) -> ImageArrays:
-    """Images of your own, in whatever form a folder or file has them.
+    """Returns images of your own, in whatever form a folder or file has them.
 
-    It finds out what it was given: PNG and JPEG images in one sub-folder a class, or in train/ and
-    test/ of such sub-folders; parquet files; a folder saved by `datasets`; an .npz file of arrays;
-    the python batches of CIFAR-10 and CIFAR-100; idx files; SVHN's MATLAB files. Without a test
-    division a fixed, stratified fifth is the test set. Images of other sizes and modes are scaled
-    and cropped to one, see `decode`.
+    It finds out what the path holds: PNG and JPEG images in one sub-folder per class, or in train/
+    and test/ of such sub-folders; parquet files; a folder saved by `datasets`; an .npz file of
+    arrays; the python batches of CIFAR-10 and CIFAR-100; idx files; SVHN's MATLAB files. Without a
+    test division a fixed, stratified fifth is the test set. Image files of other sizes and modes
+    are scaled and cropped to one, see `decode`.
 
     Args:
         path: the folder or file.
-        image_size: one side or (height, width) in pixels; None means what arrays have, and of
-            encoded images the most common size of the training images (the larger of equals),
-            scaled down to a shorter side of 64.
-        channels: of an image; None means what arrays have, and of encoded images the more common
-            one of grey (1) and colour (3, also if equal).
-        image_column: of tables: which column holds the images; None finds it.
-        label_column: of tables: which holds the labels, or several of numbers; None finds it.
-        train_split: of tables: see TableOptions.
-        test_split: of tables: see TableOptions.
-        layout: of arrays: "NCHW" or "NHWC"; None finds it out.
-        class_names: names of the classes, in order, where the files only number them.
+        image_size: see ReadOptions, as for all that follow.
+        channels: of an image.
+        image_column: of tables.
+        label_column: of tables; of CIFAR-100 "fine_labels" (None) or "coarse_labels".
+        train_split: of tables.
+        test_split: of tables.
+        layout: of arrays.
+        class_names: of the classes, in order.
 
     Raises:
-        ValueError: if the folder or what is in it is missing or wrong; the message names it.
+        ValueError: the folder or what is in it is missing or wrong; the message names it.
     """
-    options = TableOptions(image_column, label_column, train_split, test_split, layout)
-    root = Path(path or "").expanduser()
-    if path is not None and root.exists():
-        found = read_found(root, image_size, channels, options, class_names)
-        if found is not None:
-            return found
-    return _by_class(path, image_size, channels)
-
-
-def _by_class(
-    path: str | None, image_size: int | Sequence[int] | None, channels: int | None
-) -> ImageArrays:
-    """Images by class, named after their folders and sorted by name."""
-    train, test = find_images(path)
-    class_names = sorted(train)
-    files = [file for name in class_names for file in train[name]]
-    found = [] if image_size and channels else headers(files, len(files))
-    size = as_size(image_size) if image_size else most_common_size(found)
-    channels = channels or most_common_channels(found)
-    images, labels = _labelled(train, class_names, size, channels)
-    if test is None:
-        return with_test_fifth(images, labels, class_names)
-    test_images, test_labels = _labelled(test, class_names, size, channels)
-    return ImageArrays(images, labels, test_images, test_labels, tuple(class_names))
-
-
-def _labelled(
-    files: ImagePaths, class_names: Sequence[str], size: tuple[int, int], channels: int
-) -> tuple[FileImages, Tensor]:
-    paths = tuple(file for name in class_names for file in files.get(name, ()))
-    counts = torch.tensor([len(files.get(name, ())) for name in class_names])
-    labels = torch.arange(len(class_names)).repeat_interleave(counts)
-    return FileImages(paths, size, channels), labels
-
-
-def _resized(arrays: ImageArrays, size: tuple[int, int]) -> ImageArrays:
-    return ImageArrays(
-        ResizedImages(arrays.train, size),
-        arrays.train_labels,
-        ResizedImages(arrays.test, size),
-        arrays.test_labels,
-        arrays.class_names,
+    options = ReadOptions(
+        image_size,
+        channels,
+        image_column,
+        label_column,
+        train_split,
+        test_split,
+        layout,
+        class_names,
     )
+    return _read(path, options)
+
+
+def hub(
+    path: str | None = None,
+    image_size: int | Sequence[int] | None = None,
+    channels: int | None = None,
+    *,
+    name: str | None = None,
+    config: str | None = None,
+    image_column: str | None = None,
+    label_column: str | Sequence[str] | None = None,
+    train_split: str | None = None,
+    test_split: str | None = None,
+    layout: str | None = None,
+    class_names: Sequence[str] | None = None,
+) -> ImageArrays:
+    """Returns a data set of the Hugging Face hub, fetched once and then read from a cache.
+
+    Args:
+        path: a copy on this machine, in any form that `folder` reads; nothing is fetched then.
+        image_size: see ReadOptions, as for all that follow but two.
+        channels: of an image.
+        name: OWNER/NAME on the hub.
+        config: which of its configurations; None where it has one.
+        image_column: of the table.
+        label_column: of the table.
+        train_split: of the table.
+        test_split: of the table.
+        layout: of arrays.
+        class_names: of the classes, in order.
+
+    Raises:
+        ValueError: the data set cannot be fetched, or does not fit.
+    """
+    options = ReadOptions(
+        image_size,
+        channels,
+        image_column,
+        label_column,
+        train_split,
+        test_split,
+        layout,
+        class_names,
+    )
+    if path is not None:
+        return _read(path, options)
+    return as_arrays(read_hub(name, config, options), options)
+
+
+def _read(path: str | None, options: ReadOptions) -> ImageArrays:
+    root = Path(path or "").expanduser()
+    raw = read_path(root, options) if path is not None and root.exists() else None
+    if raw is None:  # images by class: their folders name the classes
+        options = replace(options, class_names=None)
+        raw = read_image_folder(path, options)
+    return as_arrays(raw, options)

@@ -1,4 +1,4 @@
-"""Seeded, stratified splits of a set of labels, and the generators keyed on what they are for."""
+"""Seeded, stratified splits of a set of labels, and generators keyed on their purpose."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,9 +6,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import in_range
+
+__all__ = [
+    "apportion",
+    "keyed_generator",
+    "split_hash",
+    "strata",
+    "stratified_split",
+    "stratified_subset",
+]
+
 
 def keyed_generator(*key: int | str) -> torch.Generator:
-    """A CPU generator whose draws depend on the key alone.
+    """Returns a CPU generator whose draws depend on the key alone.
 
     >>> draws = [torch.rand(1, generator=keyed_generator(7, "train", epoch)) for epoch in (0, 0, 1)]
     >>> bool(draws[0] == draws[1]), bool(draws[0] == draws[2])
@@ -19,12 +30,11 @@ def keyed_generator(*key: int | str) -> torch.Generator:
 
 
 def strata(labels: Tensor) -> Tensor:
-    """What a split keeps the shares of, int64 (N,), from targets of any kind.
+    """Returns the groups whose shares a split keeps, int64 (N,), from targets of any kind.
 
-    Args:
-        labels: classes, int64 (N,), which are their own strata; several labels an image, float
-            (N, K) of 0 and 1, where the rarest label of an image is; or numbers, float (N, K),
-            where it is the tenth that the first number belongs to.
+    Classes, int64 (N,), are their own strata. Of several labels per image, float (N, K) of 0 and
+    1, the rarest is the image's stratum; of numbers, float (N, K), the tenth that the first
+    number belongs to.
     """
     if not labels.is_floating_point():
         return labels
@@ -38,23 +48,19 @@ def strata(labels: Tensor) -> Tensor:
 def stratified_split(
     labels: Tensor, share: float, key: Sequence[int | str], keep: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Two disjoint, sorted index arrays that together hold every label: the rest, and the share.
+    """Returns two disjoint, sorted index arrays that together hold all: the rest, and the share.
 
     Args:
-        labels: int64 (N,).
+        labels: classes or strata, int64 (N,).
         share: of each class that the second part holds, in (0, 1).
         key: what the draw depends on, e.g. (seed, "split").
         keep: images of each class that the first part has at least, if there are so many; the
             second part then has at least one of each class that has more.
 
-    Returns:
-        int64 (N - K,) and int64 (K,), where K is close to share * N.
-
     Raises:
-        ValueError: if the share is not in (0, 1).
+        ValueError: the share is not in (0, 1).
     """
-    if not 0 < share < 1:
-        raise ValueError(f"validation_share ({share}) must be in (0, 1); use e.g. 0.5")
+    in_range("validation_share", share, "(0, 1)", use=0.5)
     totals = torch.bincount(labels).tolist()
     wanted = apportion(totals, round(share * len(labels)))
     counts = [
@@ -68,18 +74,12 @@ def stratified_split(
 
 
 def stratified_subset(labels: Tensor, size: int, key: Sequence[int | str]) -> Tensor:
-    """Sorted indices (size,) of a subset with the classes' shares of the whole.
-
-    Args:
-        labels: int64 (N,).
-        size: number of indices, in [1, N].
-        key: what the draw depends on.
-    """
+    """Returns sorted indices (size,), size in [1, N], that keep the shares of classes (N,)."""
     return _draw(labels, apportion(torch.bincount(labels).tolist(), size), key)
 
 
 def apportion(totals: Sequence[int], size: int) -> list[int]:
-    """The size divided among classes by their totals: largest remainder, the first of equals.
+    """Returns the size divided among classes by their totals: largest remainder, first of equals.
 
     >>> apportion([10, 5, 5], 6)
     [3, 2, 1]
@@ -93,7 +93,7 @@ def apportion(totals: Sequence[int], size: int) -> list[int]:
 
 
 def split_hash(parts: Sequence[Tensor]) -> str:
-    """The first 16 hex digits of the SHA-256 of index arrays, their lengths included."""
+    """Returns the first 16 hex digits of the SHA-256 of index arrays and their lengths."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "little"))
@@ -102,7 +102,7 @@ def split_hash(parts: Sequence[Tensor]) -> str:
 
 
 def _draw(labels: Tensor, counts: Sequence[int], key: Sequence[int | str]) -> Tensor:
-    """Sorted indices of counts[c] randomly chosen labels of each class c."""
+    """Returns sorted indices of counts[c] randomly chosen labels of each class c."""
     generator = keyed_generator(*key)
     chosen = []
     for label, count in enumerate(counts):

@@ -1,31 +1,46 @@
-"""What a network learns of an image: one class, any number of labels, or numbers."""
+"""What a network learns of an image: one class, any number of labels, or values."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ImageArrays
+from nas_lightning.data.images import ImageArrays
 
-KINDS = {"classes": "classification", "labels": "multilabel", "values": "regression"}
+__all__ = ["fit", "statistics_of"]
+
+TASKS = {"classes": "classification", "labels": "multilabel", "values": "regression"}
+WANTED = {
+    "classes": "one class per image",
+    "labels": "columns of 0 and 1, one per label",
+    "values": "one or several numbers per image",
+}
 
 
 def fit(arrays: ImageArrays, kind: str) -> ImageArrays:
-    """The data set with targets as a task wants them.
+    """Returns the data set with targets as a task wants them.
 
-    Classes are what they are; whole numbers, and columns of which exactly one is 1, become
+    Classes stay what they are; whole numbers, and columns of which exactly one is 1, become
     classes. Labels are columns of 0 and 1. Values are columns of numbers; classes become values
     where their names are numbers.
 
     Args:
-        arrays: the data set as its source gave it.
+        arrays: the data set as its source returned it.
         kind: "classes", "labels" or "values".
 
     Raises:
-        ValueError: if the targets are of another kind.
+        ValueError: the targets are of another kind.
     """
     makers = {"classes": _as_classes, "labels": _as_labels, "values": _as_values}
     return makers[kind](arrays)
+
+
+def statistics_of(targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns mean and standard deviation (K,) of values (N, K); a constant has deviation 1."""
+    std = targets.std(0, correction=0)
+    return targets.mean(0), torch.where(std > 0, std, torch.ones_like(std))
 
 
 def _as_classes(arrays: ImageArrays) -> ImageArrays:
@@ -43,13 +58,12 @@ def _as_classes(arrays: ImageArrays) -> ImageArrays:
 
 def _from_whole_numbers(arrays: ImageArrays) -> ImageArrays:
     train, test = arrays.train_labels[:, 0], arrays.test_labels[:, 0]
-    numbers = _distinct(train)
+    numbers = torch.from_numpy(np.unique(train.numpy()))
     if not bool((numbers == numbers.round()).all()):
         raise _misfit("classes", f"numbers such as {float(train[0]):g}", "regression")
-    unknown = [float(each) for each in _distinct(test) if each not in numbers]
-    if unknown:
+    if unknown := {*test.tolist()} - {*numbers.tolist()}:
         raise ValueError(
-            f"every test class needs training images; class {unknown[0]:g} has none; add some"
+            f"every test class needs training images; class {min(unknown):g} has none; add some"
         )
     return replace(
         arrays,
@@ -59,13 +73,16 @@ def _from_whole_numbers(arrays: ImageArrays) -> ImageArrays:
     )
 
 
+def _is_one_hot(labels: Tensor) -> bool:
+    return bool(((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all())
+
+
 def _as_labels(arrays: ImageArrays) -> ImageArrays:
-    train, test = arrays.train_labels, arrays.test_labels
-    if not train.is_floating_point():
+    if not arrays.train_labels.is_floating_point():
         raise _misfit(
-            "labels", f"one class an image ({_listed(arrays.class_names)})", "classification"
+            "labels", f"one class per image ({_listed(arrays.class_names)})", "classification"
         )
-    for each in (train, test):
+    for each in (arrays.train_labels, arrays.test_labels):
         if not bool(((each == 0) | (each == 1)).all()):
             raise _misfit("labels", f"numbers from {each.min():g} to {each.max():g}", "regression")
     return arrays
@@ -92,23 +109,9 @@ def _as_values(arrays: ImageArrays) -> ImageArrays:
     return arrays
 
 
-def _distinct(values: Tensor) -> Tensor:
-    found = values.sort().values
-    return found[torch.cat([torch.ones(1, dtype=torch.bool), found[1:] != found[:-1]])]
+def _misfit(kind: str, present: str, better: str) -> ValueError:
+    return ValueError(f"task={TASKS[kind]} needs {WANTED[kind]}, got {present}; use task={better}")
 
 
-def _is_one_hot(labels: Tensor) -> bool:
-    return bool(((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all())
-
-
-def _misfit(kind: str, found: str, better: str) -> ValueError:
-    wants = {
-        "classes": "one class an image",
-        "labels": "columns of 0 and 1, one a label",
-        "values": "one or several numbers an image",
-    }
-    return ValueError(f"task={KINDS[kind]} needs {wants[kind]}, got {found}; use task={better}")
-
-
-def _listed(names: tuple[str, ...]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

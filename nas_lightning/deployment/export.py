@@ -7,53 +7,47 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
+import torch
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nas_lightning.core.search_space import SearchSpace
-    from nas_lightning.deployment.load import LoadedChild
+from nas_lightning.core.checks import one_of
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.deployment.load import LoadedChild, load_child
 
 __all__ = ["FORMATS", "check_export", "export_child"]
 
 FORMATS = {"onnx": ("onnx", "onnxruntime", "onnxscript"), "pt2": ()}  # and what each needs
 TOLERANCE = 1e-5  # of the largest output, or of 1 where all are smaller
-BATCHES = (1, 3)  # the file must take any; it is written from a batch of 2
+BATCHES = (1, 3)  # that are tried; the file must take any and is written from a batch of 2
 INPUT, OUTPUT = "images", "outputs"
 
-Run = Callable[["Tensor"], "Tensor"]
+Runner = Callable[[Tensor], Tensor]
 
 
-def check_export(cfg: DictConfig) -> None:
+def check_export(formats: Sequence[str], retrain: bool = True) -> None:
     """Refuses an export that cannot be, before any work is done for it.
 
-    Args:
-        cfg: the configuration, with `export` and, of a search, `retrain`.
-
     Raises:
-        ValueError: a format is unknown, a package for it lacks, or no child is to be trained.
+        ValueError: a format is unknown, it needs a missing package, or no child is to be trained.
     """
-    for name in cfg.export:
-        if name not in FORMATS:
-            raise ValueError(f"unknown export '{name}'; choose from: {', '.join(FORMATS)}")
-        if lacking := [package for package in FORMATS[name] if find_spec(package) is None]:
+    for name in formats:
+        one_of("export", name, FORMATS)
+        if missing := [package for package in FORMATS[name] if find_spec(package) is None]:
             raise ValueError(
-                f"export=[{name}] needs {', '.join(lacking)}; install nas-lightning[onnx]"
+                f"export=[{name}] needs {', '.join(missing)}; install nas-lightning[onnx]"
             )
-    if cfg.export and not cfg.get("retrain", True):
+    if formats and not retrain:
         raise ValueError(
-            f"export=[{','.join(cfg.export)}] needs a trained child, but retrain=false; leave one "
+            f"export=[{','.join(formats)}] needs a trained child, but retrain=false; leave one "
             "of them out"
         )
 
 
 def export_child(
-    run_dir: str | Path, formats: Sequence[str], space: "SearchSpace | None" = None
+    run_dir: str | Path, formats: Sequence[str], space: SearchSpace | None = None
 ) -> list[Path]:
-    """Writes the trained child of a run into its folder child/, in every format that is named.
+    """Writes the trained child of a run into its folder child/, in each of the formats.
 
     A file holds class names, preprocessing and task (see `LoadedChild`) as JSON texts under these
     names, takes batches of any size, and gives the child's outputs to 1e-5.
@@ -69,8 +63,6 @@ def export_child(
     Raises:
         ValueError: the folder holds no trained child, or a file gives other outputs.
     """
-    from nas_lightning.deployment.load import load_child
-
     if not formats:
         return []
     child = load_child(run_dir, space)
@@ -88,15 +80,14 @@ def export_child(
     return written
 
 
-def _write_onnx(child: "LoadedChild", facts: dict[str, str], path: Path) -> Run:
+def _write_onnx(child: LoadedChild, facts: dict[str, str], path: Path) -> Runner:
     """Writes an ONNX file; returns what runs it with ONNX Runtime."""
-    import onnxruntime
-    import torch
+    import onnxruntime  # of the extra nas-lightning[onnx]
 
     with _quiet_exporter():
         program = torch.onnx.export(
             child,
-            (_images(child, 2),),
+            (_inputs(child, 2),),
             dynamo=True,
             input_names=[INPUT],
             output_names=[OUTPUT],
@@ -112,7 +103,7 @@ def _write_onnx(child: "LoadedChild", facts: dict[str, str], path: Path) -> Run:
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Keeps what the ONNX exporter says about its own insides off the terminal."""
+    """Silences what the ONNX exporter says about its own insides."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -124,27 +115,27 @@ def _quiet_exporter() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _write_pt2(child: "LoadedChild", facts: dict[str, str], path: Path) -> Run:
+def _write_pt2(child: LoadedChild, facts: dict[str, str], path: Path) -> Runner:
     """Writes a file of torch.export; returns what runs it, read back."""
-    import torch
-
     shapes = {"x": {0: torch.export.Dim("batch")}}
-    program = torch.export.export(child, (_images(child, 2),), dynamic_shapes=shapes)
+    program = torch.export.export(child, (_inputs(child, 2),), dynamic_shapes=shapes)
     torch.export.save(program, path, extra_files=facts)
-    module: Run = torch.export.load(path).module()
+    module: Runner = torch.export.load(path).module()
     return module
 
 
-def _check_outputs(child: "LoadedChild", run: Run, path: Path) -> None:
-    """Removes a file, and says so, that does not give the child's outputs."""
-    import torch
+def _check_outputs(child: LoadedChild, run: Runner, path: Path) -> None:
+    """Checks that a file gives the child's outputs; removes it if it does not.
 
+    Raises:
+        ValueError: it does not.
+    """
     for size in BATCHES:
-        images = _images(child, size)
+        inputs = _inputs(child, size)
         with torch.no_grad():
-            wanted, found = child(images), run(images)
-        difference = float((found - wanted).abs().max())
-        if not difference <= TOLERANCE * max(1.0, float(wanted.abs().max())):
+            expected, outputs = child(inputs), run(inputs)
+        difference = float((outputs - expected).abs().max())
+        if not difference <= TOLERANCE * max(1.0, float(expected.abs().max())):
             path.unlink()
             raise ValueError(
                 f"{path} must give the child's outputs to {TOLERANCE}, but differs by "
@@ -153,11 +144,9 @@ def _check_outputs(child: "LoadedChild", run: Run, path: Path) -> None:
             )
 
 
-def _images(child: "LoadedChild", number: int) -> "Tensor":
-    """Returns normalised images of noise (number, C, H, W), always the same ones."""
-    import torch
-
-    height, width = child.preprocessing["image_size"]
-    shape = (number, child.preprocessing["channels"], height, width)
-    rng = torch.Generator().manual_seed(number)
+def _inputs(child: LoadedChild, number: int) -> Tensor:
+    """Returns inputs of noise (number, *input_shape), of images normalised, always the same."""
+    shape, rng = (number, *child.input_shape), torch.Generator().manual_seed(number)
+    if not child.inputs.takes_pixels:
+        return torch.randn(shape, generator=rng)
     return child.normalise(torch.randint(0, 256, shape, generator=rng, dtype=torch.uint8))

@@ -9,23 +9,32 @@ from torch import Tensor, nn
 
 from nas_lightning.callbacks.checkpoint_io import best_or_last
 from nas_lightning.config.making import make
+from nas_lightning.config.trust import trusted_space
+from nas_lightning.config.versions import check_version
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.data.files import decode
-from nas_lightning.data.normalisation import Normalisation
+from nas_lightning.deployment.inputs import Input, Inputs
 
-__all__ = ["LoadedChild", "load_child", "trusted_space"]
+__all__ = ["LoadedChild", "load_child"]
+
+BATCH_SIZE = 256  # inputs that predict and classify compute at once
 
 
 class LoadedChild(nn.Module):
-    """A trained child: images in, logits out.
+    """A trained child: inputs, e.g. images, in; logits out.
+
+    `predict` and `classify` take image files, PIL images, numpy arrays and tensors, or lists of
+    them; an array is one input or a batch of them. They return a list with an answer per input,
+    also for one. What an array must hold: `nas_lightning.deployment.inputs.Inputs`.
 
     Attributes:
         network: the child.
         genotype: what it was built from.
         class_names: names of the classes (labels, values), in the order of the outputs.
-        preprocessing: plain data: channels, image_size [height, width], mean and std.
+        input_shape: shape of one input, (channels, height, width) of an image.
+        preprocessing: plain data: channels, image_size [height, width], mean and std of images.
+        inputs: makes batches of what the user has.
         task: plain data: targets ("classes", "labels" or "values"), and of values the mean and
             std by which outputs become values: output * std + mean.
     """
@@ -35,71 +44,73 @@ class LoadedChild(nn.Module):
         network: nn.Module,
         genotype: Genotype,
         class_names: Sequence[str],
+        input_shape: Sequence[int],
         preprocessing: dict[str, Any],
         task: dict[str, Any],
     ) -> None:
         super().__init__()
         self.network, self.genotype = network, genotype
-        self.class_names, self.preprocessing = tuple(class_names), preprocessing
-        self.task = task
+        self.class_names, self.input_shape = tuple(class_names), tuple(input_shape)
+        self.preprocessing, self.task = preprocessing, task
+        self.inputs = Inputs(self.input_shape, preprocessing)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns the outputs (N, classes), e.g. logits, of preprocessed images (N, C, H, W)."""
+        """Returns the outputs (N, classes), e.g. logits, of preprocessed inputs (N, ...)."""
         out: Tensor = self.network(x)
         return out
 
-    def preprocess(self, paths: str | Path | Sequence[str | Path]) -> Tensor:
-        """Returns image files as the network wants them: (N, C, H, W), normalised.
+    def preprocess(self, inputs: Input | Sequence[Any]) -> Tensor:
+        """Returns inputs as the network wants them: (N, *input_shape), of images normalised.
 
         Raises:
-            ValueError: a file is no readable image.
+            ValueError: a file is no readable image, there is no input, or an array does not fit.
+            TypeError: an input is no file, image, array or tensor.
         """
-        paths = [paths] if isinstance(paths, str | Path) else paths
-        if not paths:
-            raise ValueError("preprocess and classify need at least one image file, got none")
-        size, channels = self.preprocessing["image_size"], self.preprocessing["channels"]
-        images = [decode(Path(path), (size[0], size[1]), channels) for path in paths]
-        return self.normalise(torch.stack(images))
+        return self.inputs.batch(inputs)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Returns images (N, C, H, W), uint8, of the right size, as normalised floats."""
-        mean, std = self.preprocessing["mean"], self.preprocessing["std"]
-        return Normalisation(tuple(mean), tuple(std))(images)
+        return self.inputs.normalise(images)
 
-    def classify(self, *paths: str | Path) -> list[str]:
-        """Returns the class names of image files.
+    def classify(self, *inputs: Input | Sequence[Any]) -> list[str]:
+        """Returns the class name of each input.
 
         Raises:
-            ValueError: a file is no readable image, or the network knows no classes.
+            ValueError: an input cannot be used (see `preprocess`), or the network knows no classes.
+            TypeError: an input is no file, image, array or tensor.
         """
         if self.task["targets"] != "classes":
             raise ValueError(
                 f"classify needs a network of classes, this one gives {self.task['targets']}; "
                 "use predict"
             )
-        return [self.class_names[index] for index in self._outputs(paths).argmax(dim=1).tolist()]
+        return [self.class_names[index] for index in self._outputs(inputs).argmax(dim=1).tolist()]
 
-    def predict(self, *paths: str | Path) -> list[dict[str, float]]:
-        """Returns what is told of each image file, by the name of the class, label or value.
+    def predict(self, *inputs: Input | Sequence[Any]) -> list[dict[str, float]]:
+        """Returns a dict per input, by the name of the class, label or value.
 
-        That is the probability of each class or label, or the value in the units of the targets.
+        It holds the probability of each class or label, or the value in the units of the targets.
 
         Raises:
-            ValueError: a file is no readable image.
+            ValueError: an input cannot be used (see `preprocess`).
+            TypeError: an input is no file, image, array or tensor.
         """
-        outputs = self._outputs(paths)
+        outputs = self._outputs(inputs)
         if self.task["targets"] == "classes":
-            told = outputs.softmax(dim=1)
+            answers = outputs.softmax(dim=1)
         elif self.task["targets"] == "labels":
-            told = outputs.sigmoid()
+            answers = outputs.sigmoid()
         else:
-            told = outputs * torch.tensor(self.task["std"]) + torch.tensor(self.task["mean"])
-        return [dict(zip(self.class_names, row, strict=True)) for row in told.tolist()]
+            answers = outputs * torch.tensor(self.task["std"]) + torch.tensor(self.task["mean"])
+        return [dict(zip(self.class_names, row, strict=True)) for row in answers.tolist()]
 
     @torch.inference_mode()
-    def _outputs(self, paths: Sequence[str | Path]) -> Tensor:
-        out: Tensor = self(self.preprocess(paths))
-        return out
+    def _outputs(self, inputs: Sequence[Any]) -> Tensor:
+        """Returns the outputs (N, classes), on the CPU, computed in parts that fit the memory."""
+        like = next(self.parameters())
+        batch = self.preprocess(inputs)
+        parts = [batch[start : start + BATCH_SIZE] for start in range(0, len(batch), BATCH_SIZE)]
+        return torch.cat([self(part.to(like)).cpu() for part in parts])
 
 
 def load_child(run_dir: str | Path, space: SearchSpace | None = None) -> LoadedChild:
@@ -111,7 +122,7 @@ def load_child(run_dir: str | Path, space: SearchSpace | None = None) -> LoadedC
             checkpoint names is not run. None takes the one of the checkpoint.
 
     Raises:
-        ValueError: the folder holds no trained child.
+        ValueError: the folder holds no trained child, or one of another minor version.
     """
     folder = Path(run_dir).expanduser() / "child"
     if not (folder / "last.ckpt").is_file():
@@ -122,6 +133,7 @@ def load_child(run_dir: str | Path, space: SearchSpace | None = None) -> LoadedC
         )
     content = best_or_last(folder)
     card = content["child"]
+    check_version(card.get("version"), f"the child in '{run_dir}'")
     if space is None:
         node = trusted_space(card["space"], "the checkpoint")
         space = make(node, "search_space", kind=SearchSpace)
@@ -129,31 +141,10 @@ def load_child(run_dir: str | Path, space: SearchSpace | None = None) -> LoadedC
     space = space.fitted(scale)
     genotype = space.validate(Genotype.from_json(card["genotype"]))
     network = space.child(genotype, scale)
-    prefix = "network."
-    state = {
-        k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)
-    }
-    network.load_state_dict(state)
-    names, preprocessing = card["class_names"], card["preprocessing"]
-    return LoadedChild(network, genotype, names, preprocessing, card["task"]).eval()
-
-
-def trusted_space(node: dict[str, Any], source: str) -> dict[str, Any]:
-    """Returns the node of a search space that was read from a file.
-
-    Args:
-        node: the configuration of the space.
-        source: what it was read from, for the message.
-
-    Raises:
-        ValueError: it holds more than a `Scale` and plain data.
-    """
-    scale = f"{Scale.__module__}.{Scale.__qualname__}"
-    for name, value in node.items():
-        if isinstance(value, dict) and value.get("_target_", scale) != scale:
-            raise ValueError(
-                f"{source}: search_space.{name} names {value['_target_']!r}; a space that is read "
-                "from a file may hold a Scale and plain data only; name the space yourself: "
-                "load_child(RUN_DIR, space), or search_space=... on a command line"
-            )
-    return node
+    names = card["class_names"]
+    child = LoadedChild(
+        network, genotype, names, scale.sample_shape(), card["preprocessing"], card["task"]
+    )
+    params = {k: v for k, v in content["state_dict"].items() if k.startswith("network.")}
+    child.load_state_dict(params)
+    return child.eval()

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from nas_lightning.core.strategy import Trial
 from nas_lightning.training.cost_meter import CostMeter
 
-__all__ = ["Evaluation"]
+__all__ = ["Evaluation", "trained_epochs"]
 
 
 class Evaluation(ABC):
@@ -23,7 +23,7 @@ class Evaluation(ABC):
 
     @abstractmethod
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
-        """Returns what was measured of a trial's genotype, and the cost of it.
+        """Returns the measurements of a trial's genotype, and their cost.
 
         Args:
             trial: what to measure; with a budget and a parent if `takes_budgets`.
@@ -43,4 +43,13 @@ class Evaluation(ABC):
         Raises:
             ValueError: it cannot.
         """
-        assert budget == 1 or self.takes_budgets, "check_fit has refused others"
+        assert budget == 1 or self.takes_budgets, "check_fit refuses the others"
+
+
+def trained_epochs(budget: float, epochs: int) -> int:
+    """Returns the epochs that a budget buys of a recipe's: at least 1, or 0 for no budget.
+
+    >>> [trained_epochs(budget, 12) for budget in (0, 0.01, 1 / 3, 1)]
+    [0, 1, 4, 12]
+    """
+    return max(1, round(budget * epochs)) if budget > 0 else 0

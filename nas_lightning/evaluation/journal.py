@@ -1,11 +1,11 @@
-"""The journal of a black-box search: one line an event, safe against kill -9."""
+"""The journal of a black-box search: one line per event, safe against kill -9."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Journal", "drop_torn_line"]
+__all__ = ["Journal", "prepare_lines"]
 
 ASKED = b'{"event": "asked"'  # as json writes it
 
@@ -13,11 +13,11 @@ ASKED = b'{"event": "asked"'  # as json writes it
 class Journal:
     """trials.jsonl: what was asked and told, handed to the operating system line by line.
 
-    A last line that an interruption cut short is dropped on opening. Of the events only the
-    numbers that were asked stay in memory, so that an event costs the same at any length.
+    Only the numbers of the asked trials stay in memory, so that an event costs the same at any
+    length.
 
     Args:
-        path: the file; it is created if missing.
+        path: the file (see `prepare_lines`).
 
     Raises:
         ValueError: a line is no event.
@@ -25,9 +25,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        drop_torn_line(path)
+        prepare_lines(path)
         self._asked = {e["trial"] for e in self.events() if e["event"] == "asked"}
 
     def append(self, event: dict[str, Any]) -> None:
@@ -42,21 +40,20 @@ class Journal:
         return number in self._asked
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Reads the events in order."""
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                yield self._parse(line, number)
+        """Yields the events in order."""
+        return self._read()
 
     def told(self) -> Iterator[dict[str, Any]]:
-        """Reads the events that tell a result, in order; others are not parsed again."""
+        """Yields the events that tell a result, in order; the others are not parsed again."""
+        return (event for event in self._read(skipped=ASKED) if event["event"] == "told")
+
+    def _read(self, skipped: bytes | None = None) -> Iterator[dict[str, Any]]:
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                if not line.startswith(ASKED):
-                    event = self._parse(line, number)
-                    if event["event"] == "told":
-                        yield event
+                if skipped is None or not line.startswith(skipped):
+                    yield self._parsed(line, number)
 
-    def _parse(self, line: bytes, number: int) -> dict[str, Any]:
+    def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
         try:
             event = json.loads(line)
             if event["event"] in ("asked", "told") and type(event["trial"]) is int:
@@ -69,11 +66,11 @@ class Journal:
         )
 
 
-def drop_torn_line(path: Path) -> None:
-    """Takes off a file's last line if an interruption cut it short."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
+def prepare_lines(path: Path) -> None:
+    """Makes a file that grows line by line, or drops its last line if that was cut short."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with path.open("rb+") as file:
         torn = sum(len(line) for line in file if not line.endswith(b"\n"))
-    if torn:
-        with path.open("r+b") as file:
-            file.truncate(size - torn)
+        if torn:
+            file.truncate(path.stat().st_size - torn)

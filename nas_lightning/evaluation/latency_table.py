@@ -1,8 +1,7 @@
-"""Latencies of a space's children on many devices, from a packaged table or one's own.
+"""Latencies of a space's children on many devices, from a packaged table or a user's own.
 
-The rows are laid out as in a benchmark table (`table.py`). A CSV file has a column for every
-device, in milliseconds; so has a .npz file, or else `devices` (names) and `latency_ms`
-(rows, devices).
+Rows are as in a benchmark table (`table_file.py`), and each device has a column in milliseconds.
+A .npz file may have `devices` (names) and `latency_ms` (rows, devices) instead.
 """
 
 from collections.abc import Callable
@@ -18,12 +17,9 @@ ROWS = {"arch", "ops", "op_names", "devices", "latency_ms"}
 
 
 def read_latencies(name: str, device: str, space: SearchSpace) -> Callable[[Genotype], float]:
-    """Returns a function that tells the latency of a genotype in milliseconds.
+    """Returns a function that looks up a genotype's latency on a device, in milliseconds.
 
-    Args:
-        name: a packaged table, or the path of a .npz or CSV file.
-        device: which of its devices.
-        space: the space whose children are the rows.
+    The table is a packaged one, or the path of a .npz or CSV file.
 
     Raises:
         ValueError: the table cannot be read, or has no such device.
@@ -32,10 +28,10 @@ def read_latencies(name: str, device: str, space: SearchSpace) -> Callable[[Geno
     columns = {n: c for n, c in table.columns.items() if n not in ROWS and c.dtype.kind in "fiu"}
     if "devices" in table.columns:
         latencies, names = table.column("latency_ms"), texts_of(table.columns["devices"])
-        if latencies.shape != (wanted := (len(table.rows), len(names))):
+        if latencies.shape != (expected := (len(table.rows), len(names))):
             raise ValueError(
-                f"table '{name}': latency_ms {latencies.shape} must be {wanted}, a row a child and "
-                "a column for each of the devices"
+                f"table '{name}': latency_ms {latencies.shape} must be {expected}, a row per child "
+                "and a column per device"
             )
         columns |= {n: latencies[:, i] for i, n in enumerate(names)}
     if device not in columns:
@@ -43,5 +39,5 @@ def read_latencies(name: str, device: str, space: SearchSpace) -> Callable[[Geno
             f"objective.device ('{device}') must be a device of table '{name}': "
             f"{', '.join(sorted(columns)) or '(it has none)'}"
         )
-    figures = replace(table, columns=columns).numbers(device).tolist()
-    return lambda genotype: float(figures[table.row(genotype)])
+    latency_ms = replace(table, columns=columns).numbers(device).tolist()
+    return lambda genotype: float(latency_ms[table.row(genotype)])

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from math import log
 
+from nas_lightning.core.checks import at_least, in_range, one_of, positive
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.objective import Judge, Objective
+from nas_lightning.core.objective import Judge, Objective, as_costs
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.evaluation.latency_table import read_latencies
 
@@ -17,44 +18,42 @@ __all__ = [
 ]
 
 FORMS = ("soft", "hard", "limit")
-WORST_LOSS = 20.0  # nats a label, of a child that diverged
+WORST_LOSS = 20.0  # nats per label, of a child that diverged
 
 
 class Accuracy(Objective):
-    """The reward is the task's main metric on validation images: of classes the accuracy.
+    """The reward is the task's main metric on validation data, e.g. the accuracy.
 
-    It is made negative where lower values are better, as of an error.
+    It is made negative where lower values are better, e.g. for an error.
 
     Args:
         task: names the metric and its direction; None means accuracy.
     """
 
     def __init__(self, task: Judge | None = None) -> None:
-        self.is_higher_better = task is None or task.higher_is_better
-        self.names = (f"validation_{'accuracy' if task is None else task.metric}",)
-        self.directions = ("max" if self.is_higher_better else "min",)
+        self.names = (_main_metric(task),)
+        self.directions = ("max" if task is None or task.higher_is_better else "min",)
 
     def reward(self, measurements: Mapping[str, float]) -> float:
-        """Returns the reward of one child's measurements; higher is better."""
-        value = measurements[self.names[0]]
-        return value if self.is_higher_better else -value
+        """Returns the main metric; higher is better."""
+        return _only_value(self, measurements)
 
 
 class Measurement(Objective):
     """The reward is one measurement alone, e.g. a zero-cost proxy.
 
     Args:
-        name: what the evaluation measures.
+        name: the measurement.
         higher_is_better: whether higher values are better; else it is made negative.
     """
 
     def __init__(self, name: str = "synflow", higher_is_better: bool = True) -> None:
-        self.names, self.sign = (name,), 1.0 if higher_is_better else -1.0
+        self.names = (name,)
         self.directions = ("max" if higher_is_better else "min",)
 
     def reward(self, measurements: Mapping[str, float]) -> float:
         """Returns the measurement; higher is better."""
-        return self.sign * measurements[self.names[0]]
+        return _only_value(self, measurements)
 
 
 class WeightedProduct(Objective):
@@ -63,13 +62,12 @@ class WeightedProduct(Objective):
     Source: Tan et al., MnasNet, 2019 (arXiv:1807.11626), equations 2 and 3. "soft" has one
     exponent on both sides of the target, by default the paper's; "hard" is the accuracy up to the
     target and falls with exponent -1 beyond. "limit" is a constraint: a child beyond the target
-    cannot be chosen and has a negative reward, the more it exceeds, the lower; where no child
-    meets it, the search says so.
+    cannot be chosen and has a negative reward, the lower the more it exceeds the target.
 
     Args:
         task: names the metric, of which higher values must be better; None means accuracy.
         quantity: what is charged: "parameters", "multiply_adds", or another measurement.
-        target: the wanted size of it, above 0.
+        target: its wanted size, above 0.
         form: "soft", "hard" or "limit".
         exponent: of the soft form, below 0.
 
@@ -85,25 +83,19 @@ class WeightedProduct(Objective):
         form: str = "soft",
         exponent: float = -0.07,
     ) -> None:
-        if not target > 0:
-            raise ValueError(
-                f"objective.target ({target}) must be above 0; give the {quantity} that you want"
-            )
-        if form not in FORMS:
-            raise ValueError(f"objective.form ('{form}') must be one of: {', '.join(FORMS)}")
-        if not exponent < 0:
-            raise ValueError(f"objective.exponent ({exponent}) must be below 0; use e.g. -0.07")
+        positive("objective.target", target, use=f"the {quantity} that you want")
+        one_of("objective.form", form, FORMS)
+        in_range("objective.exponent", exponent, "(-inf, 0)", use=-0.07)
         if task is not None and not task.higher_is_better:
             raise ValueError(
                 f"objective.quantity ('{quantity}') weighs a metric of which higher values are "
                 f"better, not {task.metric}; choose task.metric=r2, or objective=accuracy"
             )
-        accuracy = f"validation_{'accuracy' if task is None else task.metric}"
-        self.names, self.directions = (accuracy, quantity), ("max", "min")
+        self.names, self.directions = (_main_metric(task), quantity), ("max", "min")
         self.target, self.form, self.exponent = target, form, exponent
 
     def reward(self, measurements: Mapping[str, float]) -> float:
-        """Returns the weighed accuracy, or below 0 where a limit is not kept."""
+        """Returns the weighed accuracy; below 0 where a limit is exceeded."""
         accuracy, cost = self.values(measurements)
         ratio = cost / self.target
         if self.form == "limit":
@@ -113,7 +105,7 @@ class WeightedProduct(Objective):
         return accuracy * float(max(ratio, 1e-9) ** self.exponent)
 
     def is_met(self, measurements: Mapping[str, float]) -> bool:
-        """Returns whether a child keeps the limit; the other forms have none."""
+        """Returns whether a child keeps to the limit; the other forms have none."""
         return self.form != "limit" or measurements[self.names[1]] <= self.target
 
     def requirement(self) -> str:
@@ -122,13 +114,13 @@ class WeightedProduct(Objective):
 
 
 class LatencyProduct(WeightedProduct):
-    """MnasNet's product with a latency that a table tells.
+    """MnasNet's product with a latency from a table.
 
     Args:
         space: the search space.
         task: names the metric, of which higher values must be better; None means accuracy.
         device: column of the table.
-        table: a packaged table, the path of a .npz or CSV file of your own, or null where the
+        table: a packaged table, the path of your own .npz or CSV file, or null where the
             evaluation measures "latency_ms".
         target: the wanted latency in milliseconds, above 0.
         form: "soft", "hard" or "limit".
@@ -152,7 +144,7 @@ class LatencyProduct(WeightedProduct):
         self.latencies = None if table is None else read_latencies(table, device, space)
 
     def known(self) -> frozenset[str]:
-        """Returns "latency_ms" where a table tells it."""
+        """Returns "latency_ms" where there is a table."""
         return frozenset() if self.latencies is None else frozenset({"latency_ms"})
 
     def measure(self, genotype: Genotype) -> Mapping[str, float]:
@@ -165,7 +157,7 @@ class LatencyProduct(WeightedProduct):
 
 
 class MinimumDescriptionLength(Objective):
-    """The negative length in nats, a label, of the labels given the network and of the network.
+    """The negative length, in nats per label, of the labels given the network and of the network.
 
     reward = -(loss + weight * parameters / 2 * ln(samples) / samples). Sources: Rissanen,
     Modeling by shortest data description, 1978; Tenorio & Lee, Self-Organizing Neural Networks for
@@ -174,7 +166,7 @@ class MinimumDescriptionLength(Objective):
     networks carry far less than that each, so that their weight is a setting; 1 is the criterion.
 
     Args:
-        samples: labels to be described, at least 2.
+        samples: number of labels to describe, at least 2.
         weight: share of the criterion's charge for size, at least 0.
 
     Raises:
@@ -185,14 +177,12 @@ class MinimumDescriptionLength(Objective):
     directions = ("min", "min")
 
     def __init__(self, samples: int = 1000, weight: float = 0.001) -> None:
-        if samples < 2:
-            raise ValueError(f"objective.samples ({samples}) must be at least 2; use e.g. 1000")
-        if not weight >= 0:
-            raise ValueError(f"objective.weight ({weight}) must be at least 0; use e.g. 0.001")
+        at_least("objective.samples", samples, 2, use=1000)
+        at_least("objective.weight", weight, 0, use=0.001)
         self.samples, self.weight = samples, weight
 
     def reward(self, measurements: Mapping[str, float]) -> float:
-        """Returns the negative description length in nats a label."""
+        """Returns the negative description length in nats per label."""
         loss, parameters = self.values(measurements)
         size = self.weight * parameters / 2 * log(self.samples)
         return -(loss + size / self.samples)
@@ -201,3 +191,12 @@ class MinimumDescriptionLength(Objective):
         """Returns loss and parameters; a child that diverged has the worst loss."""
         loss = measurements.get("validation_loss", WORST_LOSS)
         return (min(loss, WORST_LOSS), measurements["parameters"])
+
+
+def _only_value(objective: Objective, measurements: Mapping[str, float]) -> float:
+    """Returns an objective's only value, made negative where lower values are better."""
+    return float(-as_costs(objective.values(measurements), objective.directions)[0])
+
+
+def _main_metric(task: Judge | None) -> str:
+    return f"validation_{'accuracy' if task is None else task.metric}"

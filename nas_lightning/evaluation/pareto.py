@@ -1,4 +1,4 @@
-"""The Pareto front of a search: the trials that no other one beats in every value."""
+"""The Pareto front of a search: the trials that no other one dominates."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +12,8 @@ __all__ = ["non_dominated", "pareto_front"]
 def non_dominated(points: Sequence[tuple[float, ...]], directions: tuple[str, ...]) -> list[int]:
     """Returns the indices of the points that no other one dominates, of equal ones the first.
 
-    The points are sorted once; each is compared with the front so far only.
-
-    Args:
-        points: one tuple of values a point.
-        directions: "max" or "min", one a value.
+    The points are sorted once, so that each is compared with the front so far only. Directions
+    are "max" or "min", one per value.
 
     >>> non_dominated([(0.9, 7.0), (0.8, 5.0), (0.7, 6.0)], ("max", "min"))
     [0, 1]

@@ -1,9 +1,9 @@
-"""Zero-cost proxies: what one batch of images tells of a network that was never trained.
+"""Zero-cost proxies: what one batch of images says about an untrained network.
 
-All of them are higher for networks that are expected to be better. Params are those with more than
-one axis, of convolutions and linear layers. As in Abdelfattah et al., Zero-Cost Proxies, 2021
-(arXiv:2101.08134), those that need gradients normalise by the statistics of the batch; synflow
-alone does not normalise at all.
+Each is higher for networks that are expected to be better. Params are those with more than one
+axis, of convolutions and linear layers. As in Abdelfattah et al., Zero-Cost Proxies, 2021
+(arXiv:2101.08134), the proxies that need gradients normalise by the statistics of the batch;
+synflow does not normalise at all.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 Proxy = Callable[[nn.Module, Tensor, Tensor, Loss], float]
 RELUS = ("relu", "relu_", "relu6", "hardtanh", "hardtanh_")
 JITTER = 1e-5  # of Jacobian covariance's eigenvalues, as in its source
-WORST = -1e6  # of networks that tell nothing, e.g. because no path is open
+WORST = -1e6  # of networks without information, e.g. because no path is open
 
 
 def synflow(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
@@ -37,9 +37,7 @@ def synflow(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float
     params = _params(network)
     outputs = network(torch.ones_like(x[:1], dtype=torch.double))
     grads = _gradient(outputs.sum(), params)
-    return log1p(
-        sum(float((w.detach() * g).abs().sum()) for w, g in zip(params, grads, strict=True))
-    )
+    return log1p(sum(float(product.abs().sum()) for product in _products(params, grads)))
 
 
 def snip(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
@@ -49,7 +47,7 @@ def snip(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
     """
     params = _params(network.train())
     grads = _gradient(loss(network(x), targets), params)
-    return sum(float((w.detach() * g).abs().sum()) for w, g in zip(params, grads, strict=True))
+    return sum(float(product.abs().sum()) for product in _products(params, grads))
 
 
 def grasp(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
@@ -59,15 +57,15 @@ def grasp(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
     """
     params = _params(network.train())
     grads = _gradient(loss(network(x), targets), params, create_graph=True)
-    product = torch.stack([(g.detach() * g).sum() for g in grads]).sum()
-    if not product.requires_grad:
+    squared = torch.stack([(g.detach() * g).sum() for g in grads]).sum()
+    if not squared.requires_grad:
         return WORST
-    curved = _gradient(product, params)
-    return -sum(float((w.detach() * h).sum()) for w, h in zip(params, curved, strict=True))
+    curved = _gradient(squared, params)
+    return -sum(float(product.sum()) for product in _products(params, curved))
 
 
 def gradient_norm(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
-    """Returns the sum of the Euclidean norms of the loss's gradient in each param.
+    """Returns the sum over the params of the Euclidean norm of the loss's gradient.
 
     Source: Abdelfattah et al., 2021 (arXiv:2101.08134), section 3.1.
     """
@@ -76,7 +74,7 @@ def gradient_norm(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) ->
 
 
 def naswot(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
-    """Returns log |det K|, where K_ij counts the ReLUs that images i and j open or close alike.
+    """Returns log |det K|, where K_ij counts the ReLUs that are alike for images i and j.
 
     Source: Mellor et al., Neural Architecture Search without Training, 2021 (arXiv:2006.04647),
     equation 2. ReLUs are seen wherever they are called.
@@ -115,7 +113,7 @@ PROXIES: dict[str, Proxy] = {
 
 
 class _Codes(TorchFunctionMode):
-    """Notes which ReLUs are open, image by image."""
+    """Records which ReLUs are open, image by image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,7 +132,11 @@ def _params(network: nn.Module) -> list[Tensor]:
     return [param for param in network.parameters() if param.dim() > 1]
 
 
+def _products(params: Sequence[Tensor], factors: Sequence[Tensor]) -> list[Tensor]:
+    return [w.detach() * factor for w, factor in zip(params, factors, strict=True)]
+
+
 def _gradient(value: Tensor, wrt: Sequence[Tensor], create_graph: bool = False) -> list[Tensor]:
-    """Returns gradients; zeros where the value does not depend on a tensor."""
+    """Returns the gradients; zeros where the value does not depend on a tensor."""
     grads = torch.autograd.grad(value, wrt, create_graph=create_graph, allow_unused=True)
     return [torch.zeros_like(w) if g is None else g for w, g in zip(wrt, grads, strict=True)]

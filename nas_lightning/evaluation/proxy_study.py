@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
+from scipy.stats import spearmanr
+
+from nas_lightning.core.checks import at_least, in_range
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
@@ -26,56 +29,41 @@ def study(
     children: int,
     batch_size: int,
     seed: int,
-    tell: Callable[[int], None] = lambda number: None,
+    progress: Callable[[int], None] = lambda number: None,
 ) -> list[Row]:
     """Returns proxies and tabular validation accuracy of different random children.
 
-    Rows that the file has by now are an interrupted study's: their children are not judged again.
-
-    Args:
-        run: what to judge on and with.
-        table: tells the accuracy.
-        path: CSV file that takes every row before the next child is judged.
-        children: how many, at least 2.
-        batch_size: images that a proxy sees, at least 2; all children see the same.
-        seed: seed of the draws and of the children's params.
-        tell: is told how many are done, those of the file included.
+    All children see one batch of `batch_size` images. A CSV file takes each row before the next
+    child is judged; rows that it already has are an interrupted study's, whose children are not
+    judged again. `progress` is called with the number of rows so far.
 
     Raises:
         ValueError: a number is out of its range, or the file's rows are of other children.
     """
-    most = run.space.count()
-    if not 2 <= children <= most or batch_size < 2:
-        raise ValueError(
-            f"children ({children}) must be between 2 and the space's {most}, batch_size "
-            f"({batch_size}) at least 2; use e.g. 200 and 64"
-        )
+    in_range("children", children, f"[2, {run.space.count()}]", use=min(200, run.space.count()))
+    at_least("batch_size", batch_size, 2, use=64)
     file = RowFile(path, ("genotype_id", "accuracy", *NAMES))
     drawn = _drawn(run.space, children, seed)
     _check_rows(file, drawn)
     batch = first_batch(run, batch_size)
     if file.rows:
-        tell(len(file.rows))
+        progress(len(file.rows))
     for genotype in drawn[len(file.rows) :]:
         figures, _ = table.evaluate(Trial(0, genotype), seed)
-        own = keyed_seed(seed, genotype.id)
+        child_seed = keyed_seed(seed, genotype.id)
         row: Row = {"genotype_id": genotype.id, "accuracy": figures["validation_accuracy"]}
-        row |= {name: proxy_value(run, genotype, name, batch, own) for name in NAMES}
+        row |= {name: proxy_value(run, genotype, name, batch, child_seed) for name in NAMES}
         file.append(row)
-        tell(len(file.rows))
+        progress(len(file.rows))
     return file.rows
 
 
 def correlations(rows: Sequence[Row]) -> dict[str, float]:
-    """Returns Spearman's rank correlation of every proxy with the accuracy, the highest first."""
-    from scipy.stats import spearmanr
-
+    """Returns each proxy's rank correlation (Spearman) with the accuracy, the highest first."""
     accuracy = [row["accuracy"] for row in rows]
     names = [name for name in rows[0] if name not in ("genotype_id", "accuracy")]
-    found = {
-        name: float(spearmanr([row[name] for row in rows], accuracy).statistic) for name in names
-    }
-    return dict(sorted(found.items(), key=lambda pair: -pair[1]))
+    ranks = {n: float(spearmanr([row[n] for row in rows], accuracy).statistic) for n in names}
+    return dict(sorted(ranks.items(), key=lambda pair: -pair[1]))
 
 
 def _drawn(space: SearchSpace, children: int, seed: int) -> list[Genotype]:
@@ -88,11 +76,10 @@ def _drawn(space: SearchSpace, children: int, seed: int) -> list[Genotype]:
 
 
 def _check_rows(file: RowFile, drawn: Sequence[Genotype]) -> None:
-    ids = [genotype.id for genotype in drawn]
-    for number, row in enumerate(file.rows):
-        if number >= len(ids) or row["genotype_id"] != ids[number]:
-            wanted = ids[number] if number < len(ids) else "no more"
+    ids = [*(genotype.id for genotype in drawn), "no more"]
+    for number, (row, expected) in enumerate(zip(file.rows, ids, strict=False), 1):
+        if row["genotype_id"] != expected:
             raise ValueError(
-                f"{file.path} tells of genotype {row['genotype_id']} in row {number + 1}, this "
-                f"study judges {wanted}: it belongs to another study; use a new folder"
+                f"{file.path} has genotype {row['genotype_id']} in row {number}, this study judges "
+                f"{expected}: it belongs to another study; use a new folder"
             )

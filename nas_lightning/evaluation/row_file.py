@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nas_lightning.evaluation.journal import drop_torn_line
+from nas_lightning.evaluation.journal import prepare_lines
 
 __all__ = ["Row", "RowFile"]
 
@@ -14,11 +14,10 @@ Row = dict[str, float | str]
 class RowFile:
     """Rows of a name and numbers, handed to the operating system one by one.
 
-    What an earlier call left there is read first; a last row that an interruption cut short is
-    dropped. Numbers are written in full, so that they are read again to the bit.
+    Numbers are written in full, so that they are read again to the bit.
 
     Args:
-        path: the file; it is created if missing.
+        path: the file (see `prepare_lines`); its rows are read first.
         columns: the column of the names, then those of the numbers.
 
     Raises:
@@ -27,9 +26,7 @@ class RowFile:
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self.path, self.columns = path, tuple(columns)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        drop_torn_line(path)
+        prepare_lines(path)
         self.rows = self._read()
         if path.stat().st_size == 0:
             self._write(self.columns)
@@ -52,9 +49,9 @@ class RowFile:
                 f"{self.path} must have the columns {', '.join(self.columns)}, it has "
                 f"{', '.join(lines[0])}: remove the file to begin anew"
             )
-        return [self._parse(line, number) for number, line in enumerate(lines[1:], 2)]
+        return [self._parsed(line, number) for number, line in enumerate(lines[1:], 2)]
 
-    def _parse(self, line: list[str], number: int) -> Row:
+    def _parsed(self, line: list[str], number: int) -> Row:
         try:
             values = [float(value) for value in line[1:]]
             return dict(zip(self.columns, [line[0], *values], strict=True))

@@ -1,4 +1,4 @@
-"""A made-up benchmark table, deterministic and of any small space: for tests and trying out."""
+"""A made-up benchmark table of any small space, deterministic: for tests and for trying out."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,15 +18,11 @@ NOISE = {12: 2.0, 200: 0.3}  # standard deviation of a figure in points, by sche
 
 
 def synthetic_table(space: SearchSpace, seed: int = 0) -> Table:
-    """Returns a table in which every option has a worth of its own, and pairs a small one more.
+    """Returns a table in which each option, and to a lesser degree each pair of them, has a worth.
 
     A child's quality is the sum of the worths; accuracies saturate in it, short schedules are
-    noisier and lower, and better options take longer. Data sets are named as in NAS-Bench-201,
-    though nothing of them is in it.
-
-    Args:
-        space: the space whose children are the rows.
-        seed: another seed makes another table.
+    noisier and lower, and better options take longer. The data sets have NAS-Bench-201's names,
+    but none of its figures.
 
     Raises:
         ValueError: the space has more than 100,000 genotypes.
@@ -71,7 +67,7 @@ def _codes(decisions: Sequence[Decision], chosen: dict[str, str]) -> Iterator[Co
 def _worth(
     codes: NDArray[np.int64], widths: Sequence[int], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Returns one sum a row: a worth for each option, and one for each pair of neighbours."""
+    """Returns a sum per row: of a worth per option, and a smaller one per neighbouring pair."""
     total = np.zeros(len(codes))
     for column, width in enumerate(widths):
         total += np.append(rng.standard_normal(width), 0.0)[codes[:, column]]

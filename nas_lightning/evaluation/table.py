@@ -1,7 +1,7 @@
 """Benchmark tables: what was measured of every child of a space.
 
 A row is a child. Columns are DATA_val_EPOCHS and DATA_test_EPOCHS (accuracies in per cent),
-DATA_train_seconds_EPOCHS, DATA_params and DATA_flops. The files: `table_file.py`.
+DATA_train_seconds_EPOCHS, DATA_params and DATA_flops. `table_file.py` reads them from files.
 """
 
 import re
@@ -32,8 +32,8 @@ class Table:
     Attributes:
         name: what the user called it.
         space: the space whose children are the rows.
-        rows: row by the encoding of a genotype.
-        columns: (rows, ...) by name.
+        rows: number of the row by the encoding of its genotype.
+        columns: arrays (rows, ...) by name.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Table:
 
     @cached_property
     def schedules(self) -> dict[str, tuple[int, ...]]:
-        """The lengths in epochs that were trained, by data set."""
-        found: dict[str, set[int]] = {}
+        """The trained lengths in epochs, ascending, by data set."""
+        lengths: dict[str, set[int]] = {}
         for column in self.columns:
             if match := SCHEDULE.fullmatch(column):
-                found.setdefault(match[1], set()).add(int(match[2]))
-        return {data: tuple(sorted(lengths)) for data, lengths in found.items()}
+                lengths.setdefault(match[1], set()).add(int(match[2]))
+        return {data: tuple(sorted(epochs)) for data, epochs in lengths.items()}
 
     def row(self, genotype: Genotype) -> int:
         """Returns the row of a genotype.
@@ -56,14 +56,14 @@ class Table:
         Raises:
             ValueError: the table has none.
         """
-        found = self.rows.get(self.space.encode(genotype))
-        if found is None:
+        row = self.rows.get(self.space.encode(genotype))
+        if row is None:
             raise ValueError(
                 f"table '{self.name}' has {len(self.rows)} of the {self.space.count()} children "
                 f"of search space '{self.space.name}', and not {genotype.id}: "
                 f"{genotype.mapping}; complete the table, or restrict the space"
             )
-        return found
+        return row
 
     def column(self, name: str) -> NDArray[Any]:
         """Returns a column.
@@ -79,7 +79,7 @@ class Table:
         return self.columns[name]
 
     def numbers(self, name: str, highest: float = LARGEST) -> NDArray[np.float64]:
-        """Returns a column of numbers (rows,), each from 0 to the highest one.
+        """Returns a column of numbers (rows,), each from 0 to the highest allowed one.
 
         Raises:
             ValueError: the table has no such column, or a row of it has no such number.
@@ -101,7 +101,7 @@ class Table:
         return numbers
 
     def accuracies(self, name: str) -> NDArray[np.float64]:
-        """Returns a column of accuracies (rows,) as shares in [0, 1]; the table's are in per cent.
+        """Returns a column of accuracies (rows,), in per cent in the table, as shares in [0, 1].
 
         Raises:
             ValueError: the table has no such column, or it is not in per cent.
@@ -127,15 +127,15 @@ class Table:
             )
         if data not in self.schedules:
             raise ValueError(
-                f"table '{self.name}' knows nothing of data '{data}'; choose one that it knows: "
-                f"{', '.join(f'evaluation.data={known}' for known in self.schedules)}"
+                f"table '{self.name}' has no data '{data}'; choose from: "
+                f"{', '.join(f'evaluation.data={name}' for name in self.schedules)}"
             )
         return self.schedules[data]
 
     def seconds(self, data: str, epochs: int) -> NDArray[np.float64]:
-        """Returns the training seconds of every row; where they were not measured, a share.
+        """Returns the training seconds of every row.
 
-        A schedule without a column of its own takes its share of the longest that has one.
+        A schedule without its own column takes its share of the longest that has one.
 
         Raises:
             ValueError: the table has no seconds of this data set.
@@ -147,7 +147,7 @@ class Table:
 
 
 def _number(value: Any) -> float:
-    """Returns a value as a number, nan if it is none."""
+    """Returns a value as a number, NaN where it cannot be read as one."""
     try:
         return float(value)
     except (TypeError, ValueError):

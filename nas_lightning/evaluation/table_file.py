@@ -1,24 +1,26 @@
 """Files of benchmark tables: packaged, or a user's own .npz or CSV.
 
-A row is a child. `arch` holds it in the space's text notation; or else there is a column for every
-decision of the space, with its option (empty where the decision is inactive). A .npz file may give
-`ops` (rows, decisions) instead, indices into `op_names`. The other columns: `table.py`.
+A row is a child. Column `arch` holds it in the space's text notation; or each decision of the
+space has a column with its option (empty where the decision is inactive). A .npz file may give
+`ops` (rows, decisions) instead, indices into `op_names`. `table.py` lists the other columns.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.evaluation.table import Code, Columns, Table
 
 __all__ = ["FOLDER", "packaged", "read_table", "texts_of"]
 
+Child = TypeVar("Child")  # a row's child as the file has it
 FOLDER = Path(__file__).resolve().parent.parent / "tables"
 
 
@@ -28,11 +30,7 @@ def packaged() -> tuple[str, ...]:
 
 
 def read_table(name: str, space: SearchSpace) -> Table:
-    """Returns a packaged table, or one of the user's own.
-
-    Args:
-        name: a packaged name, or the path of a .npz or CSV file.
-        space: the space whose children are the rows.
+    """Returns a table by its packaged name, or by the path of a user's own .npz or CSV file.
 
     Raises:
         ValueError: there is no such table, or its rows are no children of the space.
@@ -44,14 +42,13 @@ def read_table(name: str, space: SearchSpace) -> Table:
             f"{', '.join(packaged())}"
         )
     columns = _read_npz(path) if path.suffix == ".npz" else _read_csv(path, space)
-    codes = _codes(columns, space, name)
-    rows = {code: index for index, code in enumerate(codes)}
-    if len(rows) < len(codes):
-        first = next(i for i, code in enumerate(codes) if rows[code] != i)
-        raise ValueError(
-            f"table '{name}': row {first + 1} tells of the same child as row "
-            f"{rows[codes[first]] + 1}; leave one of them out"
-        )
+    rows: dict[Code, int] = {}
+    for row, code in enumerate(_codes(columns, space, name)):
+        if rows.setdefault(code, row) != row:
+            raise ValueError(
+                f"table '{name}': row {rows[code] + 1} is the same child as row {row + 1}; "
+                "leave one of them out"
+            )
     return Table(name, space, rows, columns)
 
 
@@ -66,7 +63,7 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _read_csv(path: Path, space: SearchSpace) -> dict[str, NDArray[Any]]:
-    """Returns the columns; options of the space stay the texts that they are."""
+    """Returns the columns; options of decisions stay texts, even if they look like numbers."""
     with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a mark first
         try:
             lines = list(csv.reader(file, strict=True))
@@ -74,7 +71,9 @@ def _read_csv(path: Path, space: SearchSpace) -> dict[str, NDArray[Any]]:
             raise ValueError(f"table '{path}' cannot be read as CSV: {error}") from error
     names, rows = (lines[0], lines[1:]) if lines else ([], [])
     if not rows or any(len(row) != len(names) for row in rows):
-        raise ValueError(f"table '{path}' must have a header, and a row of its length a child")
+        raise ValueError(
+            f"table '{path}' must have a header, and rows of its length; add what is missing"
+        )
     if twice := [name for i, name in enumerate(names) if name in names[:i]]:
         raise ValueError(f"table '{path}' has two columns '{twice[0]}'; leave one of them out")
     decisions = {decision.name for decision in space.decisions}
@@ -95,48 +94,42 @@ def _codes(columns: Columns, space: SearchSpace, name: str) -> list[Code]:
         return _codes_of_indices(columns, space, name)
     if "arch" in columns:
         texts = texts_of(columns["arch"])
-        return [_code(space, name, i, text=text) for i, text in enumerate(texts)]
-    lacking = [d.name for d in space.decisions if d.name not in columns]
-    if lacking:
+        return [_code(space, name, row, space.read_text, text) for row, text in enumerate(texts)]
+    if missing := [d.name for d in space.decisions if d.name not in columns]:
         raise ValueError(
             f"table '{name}' must have a column 'arch', or one for every decision of search space "
-            f"'{space.name}'; it lacks '{lacking[0]}'"
+            f"'{space.name}'; it lacks '{missing[0]}'"
         )
-    parts = {d.name: texts_of(columns[d.name]) for d in space.decisions}
-    if len({len(part) for part in parts.values()}) > 1:
+    options = {d.name: texts_of(columns[d.name]) for d in space.decisions}
+    if len({len(column) for column in options.values()}) > 1:
         raise ValueError(f"table '{name}' must have an option in every row of every decision")
-    rows = [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
-    return [
-        _code(space, name, i, chosen={k: v for k, v in row.items() if v})
-        for i, row in enumerate(rows)
+    children = [
+        {decision: option for decision, option in zip(options, row, strict=True) if option}
+        for row in zip(*options.values(), strict=True)
     ]
+    return [_code(space, name, row, space.genotype, child) for row, child in enumerate(children)]
 
 
 def _code(
-    space: SearchSpace,
-    name: str,
-    index: int,
-    text: str = "",
-    chosen: dict[str, str] | None = None,
+    space: SearchSpace, name: str, row: int, read: Callable[[Child], Genotype], child: Child
 ) -> Code:
     try:
-        found = space.read_text(text) if chosen is None else space.genotype(chosen)
+        return space.encode(read(child))
     except ValueError as error:
         raise ValueError(
-            f"table '{name}', row {index + 1}: {error}; choose a table of search space "
+            f"table '{name}', row {row + 1}: {error}; choose a table of search space "
             f"'{space.name}', or the table's own space"
         ) from error
-    return space.encode(found)
 
 
 def _codes_of_indices(columns: Columns, space: SearchSpace, name: str) -> list[Code]:
-    """Returns the rows of `ops`, its indices turned into those of the space's options."""
+    """Returns the rows of `ops`, indices into `op_names` turned into indices of options."""
     names, ops = texts_of(columns["op_names"]), columns["ops"]
     fits = ops.dtype.kind in "iu" and ops.ndim == 2 and ops.shape[1] == len(space.decisions)
-    if not fits or not _are_within(ops, len(names)):
+    if not (fits and ops.size and 0 <= ops.min() <= ops.max() < len(names)):
         raise ValueError(
             f"table '{name}': ops {ops.shape} must be whole numbers (rows, {len(space.decisions)}),"
-            f" each from 0 to {len(names) - 1}: one of the {len(names)} op_names a decision of "
+            f" each from 0 to {len(names) - 1}: one of the {len(names)} op_names per decision of "
             f"search space '{space.name}'"
         )
     for decision in space.decisions:
@@ -148,10 +141,6 @@ def _codes_of_indices(columns: Columns, space: SearchSpace, name: str) -> list[C
     tables = [np.array([d.options.index(n) for n in names]) for d in space.decisions]
     codes = np.stack([table[ops[:, i]] for i, table in enumerate(tables)], axis=1)
     return [tuple(row) for row in codes.tolist()]
-
-
-def _are_within(indices: NDArray[Any], length: int) -> bool:
-    return indices.size > 0 and 0 <= indices.min() <= indices.max() < length
 
 
 def texts_of(names: NDArray[Any]) -> list[str]:

@@ -3,35 +3,35 @@
 Source: Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326), section 3.
 """
 
-from functools import cached_property
-
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Trial
-from nas_lightning.evaluation.budgets import trained_epochs
-from nas_lightning.evaluation.evaluation import Evaluation
+from nas_lightning.evaluation.evaluation import Evaluation, trained_epochs
 from nas_lightning.evaluation.synthetic import SYNTHETIC, synthetic_table
 from nas_lightning.evaluation.table_file import read_table
 from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["TabularEvaluation"]
 
-SIZES = {"parameters": "params", "multiply_adds": "flops"}
+SIZE_COLUMNS = {"parameters": "params", "multiply_adds": "flops"}
+FINAL = {"validation_accuracy": "val", "test_accuracy": "test"}
+
+Columns = dict[str, list[float]]  # lists, of which single values are read faster than of arrays
 
 
 class TabularEvaluation(Evaluation):
     """Looks a child up in a benchmark table; a trial takes no time worth counting.
 
-    The time that its training took is measured as "train_time_s"; where a trial goes on from a
-    parent, the time since. A budget buys its share of `epochs`, which must be a schedule of the
-    table. The test columns are read by nas-benchmark alone, after a search.
+    The time that its training took is measured as "train_time_s"; of a trial with a parent, the
+    time since the parent's end. A budget buys its share of `epochs`, which must be a schedule of
+    the table. Only nas-benchmark reads the test columns, after a search.
 
     Args:
         space: the search space.
         data_name: the data set of the run.
         table: a packaged table, "synthetic", or the path of a .npz or CSV file.
         data: data set in the table's columns; null takes the run's.
-        epochs: schedule whose validation accuracy is looked up; that of a whole budget.
+        epochs: the schedule of a whole budget, whose validation accuracy is looked up.
 
     Raises:
         ValueError: the table cannot be read, does not fit the space, or lacks the data set or
@@ -57,8 +57,12 @@ class TabularEvaluation(Evaluation):
                 f"evaluation.epochs ({epochs}) must be a schedule of table '{table}' for "
                 f"{self.data}: {', '.join(map(str, lengths))}"
             )
-        self._columns: dict[int, dict[str, list[float]]] = {}
-        self._finals: dict[str, dict[str, list[float]]] = {}
+        named = {name: f"{self.data}_{column}" for name, column in SIZE_COLUMNS.items()}
+        self._sizes = {
+            name: column for name, column in named.items() if column in self.table.columns
+        }
+        self._schedules: dict[int, Columns] = {}
+        self._finals: dict[str, Columns] = {}
         self._schedule(1.0)
 
     def measures(self) -> frozenset[str]:
@@ -72,8 +76,7 @@ class TabularEvaluation(Evaluation):
             ValueError: the table has no such child, or no schedule of the trial's budget.
         """
         row = self.table.row(trial.genotype)
-        columns = self._schedule(trial.budget)
-        values = {name: column[row] for name, column in columns.items()}
+        values = {name: column[row] for name, column in self._schedule(trial.budget).items()}
         if trial.start > 0:
             values["train_time_s"] -= self._schedule(trial.start)["train_time_s"][row]
         return values, CostMeter()
@@ -82,8 +85,16 @@ class TabularEvaluation(Evaluation):
         """Returns 0: nothing is trained."""
         return 0
 
+    def check_budget(self, budget: float) -> None:
+        """Refuses a budget for which the table has no schedule.
+
+        Raises:
+            ValueError: it has none.
+        """
+        self._schedule(budget)
+
     def final(self, genotype: Genotype, data: str) -> dict[str, float]:
-        """Returns what a genotype is worth in the end: the longest schedule's figures.
+        """Returns a genotype's figures after the longest schedule.
 
         Returns:
             "validation_accuracy" and "test_accuracy", shares in [0, 1].
@@ -102,50 +113,40 @@ class TabularEvaluation(Evaluation):
         """
         return max(self._final(data)["test_accuracy"])
 
-    def check_budget(self, budget: float) -> None:
-        """Refuses a budget of which the table has no schedule.
-
-        Raises:
-            ValueError: it has none.
-        """
-        self._schedule(budget)
-
-    def _final(self, data: str) -> dict[str, list[float]]:
+    def _final(self, data: str) -> Columns:
         if data not in self._finals:
             epochs = self.table.lengths(data)[-1]
-            parts = {"validation_accuracy": "val", "test_accuracy": "test"}
-            columns = {n: self.table.accuracies(f"{data}_{p}_{epochs}") for n, p in parts.items()}
-            self._finals[data] = {name: column.tolist() for name, column in columns.items()}
+            self._finals[data] = {
+                name: self.table.accuracies(f"{data}_{part}_{epochs}").tolist()
+                for name, part in FINAL.items()
+            }
         return self._finals[data]
 
-    @cached_property
-    def _sizes(self) -> dict[str, str]:
-        named = {name: f"{self.data}_{column}" for name, column in SIZES.items()}
-        return {name: column for name, column in named.items() if column in self.table.columns}
-
-    def _schedule(self, budget: float) -> dict[str, list[float]]:
-        """The columns that a budget buys, as lists, which are read faster one by one."""
+    def _schedule(self, budget: float) -> Columns:
+        """Returns the columns of the schedule that a budget buys."""
         epochs = trained_epochs(budget, self.epochs)
-        if epochs not in self._columns:
-            self._columns[epochs] = self._read(epochs, budget)
-        return self._columns[epochs]
+        if epochs not in self._schedules:
+            self._check_schedule(epochs, budget)
+            table, data = self.table, self.data
+            self._schedules[epochs] = {
+                "validation_accuracy": table.accuracies(f"{data}_val_{epochs}").tolist(),
+                "train_time_s": table.seconds(data, epochs).tolist(),
+                **{name: table.numbers(column).tolist() for name, column in self._sizes.items()},
+            }
+        return self._schedules[epochs]
 
-    def _read(self, epochs: int, budget: float) -> dict[str, list[float]]:
+    def _check_schedule(self, epochs: int, budget: float) -> None:
         lengths = self.table.lengths(self.data)
-        if epochs not in lengths:
-            short, long = lengths[0], lengths[-1]
-            cure = (
-                f"choose budgets that meet them, e.g. evaluation.epochs={long} "
-                f"strategy.eta={round(long / short)} strategy.rungs=2"
-            )
-            raise ValueError(
-                f"a trial's budget ({budget:.4g} of evaluation.epochs={self.epochs}) buys {epochs} "
-                f"epoch{'' if epochs == 1 else 's'}, and table '{self.table.name}' has only "
-                f"{', '.join(map(str, lengths))} for {self.data}: "
-                f"{cure if long > short else 'choose a strategy without budgets'}"
-            )
-        accuracy = self.table.accuracies(f"{self.data}_val_{epochs}")
-        sizes = {name: self.table.numbers(column) for name, column in self._sizes.items()}
-        seconds = self.table.seconds(self.data, epochs)
-        every = {"validation_accuracy": accuracy, "train_time_s": seconds, **sizes}
-        return {name: values.tolist() for name, values in every.items()}
+        if epochs in lengths:
+            return
+        short, long = lengths[0], lengths[-1]
+        cure = (
+            f"choose budgets that meet them, e.g. evaluation.epochs={long} "
+            f"strategy.eta={round(long / short)} strategy.rungs=2"
+        )
+        raise ValueError(
+            f"a trial's budget ({budget:.4g} of evaluation.epochs={self.epochs}) buys {epochs} "
+            f"epoch{'' if epochs == 1 else 's'}, and table '{self.table.name}' has only "
+            f"{', '.join(map(str, lengths))} for {self.data}: "
+            f"{cure if long > short else 'choose a strategy without budgets'}"
+        )

@@ -1,4 +1,4 @@
-"""The loop of a black-box search: ask, evaluate, tell; interrupted, it goes on where it was."""
+"""The loop of a black-box search: ask, evaluate, tell; it resumes where it was interrupted."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.training.cost_meter import CostMeter
 
-__all__ = ["best_trial", "check_fit", "chosen_trial", "finished", "run_trials"]
+__all__ = ["best_trial", "check_fit", "chosen_trial", "run_trials", "with_reward"]
 
 EVENT_KEYS = ("event", "trial", "genotype_id", "reward", "cost")
 
@@ -30,13 +30,8 @@ def run_trials(
     and nothing is evaluated twice. A trial that was asked but not told starts anew. Apart from
     the strategy, a trial costs the same whatever its number.
 
-    Args:
-        strategy: proposes genotypes.
-        evaluation: measures them.
-        objective: makes rewards of measurements.
-        journal: takes every event before the search goes on.
-        max_samples: no trial begins that would pass this many training samples.
-        watch: is given the trials so far after each one.
+    The journal takes every event before the search continues; no trial begins that would exceed
+    `max_samples` training samples; `watch` is called with the trials so far after each one.
 
     Returns:
         The finished trials in order, and the cost of all of them.
@@ -46,8 +41,7 @@ def run_trials(
             or `max_samples` is less than the first trial needs.
     """
     check_fit(strategy, evaluation, objective)
-    trials: list[Trial] = []
-    cost = CostMeter()
+    trials, cost = list[Trial](), CostMeter()
     for trial in _replayed(strategy, objective, journal):
         trials.append(trial)
         cost.add(trial.cost)
@@ -57,8 +51,13 @@ def run_trials(
         trial = strategy.ask(len(trials))
         if not _is_affordable(trial, evaluation, cost, max_samples):
             break
+        if not journal.asked(trial.number):
+            journal.append(_asked(trial))
         seed = keyed_seed(strategy.seed, "trial", _origin(trial, trials))
-        trial, spent = _run(trial, seed, strategy, evaluation, objective, journal)
+        measurements, spent = evaluation.evaluate(trial, seed)
+        trial = with_reward(trial, objective, measurements, spent.as_dict())
+        journal.append(_told(trial))
+        strategy.tell(trial)
         trials.append(trial)
         cost.add(spent)
         watch(trials)
@@ -66,17 +65,17 @@ def run_trials(
 
 
 def check_fit(strategy: BlackBoxStrategy, evaluation: Evaluation, objective: Objective) -> None:
-    """Finds out before any work whether the three can work together.
+    """Checks before any work that the three can work together.
 
     Raises:
-        ValueError: the objective needs what the evaluation does not measure, or the strategy
-            trains children step by step and the evaluation cannot, or not by its budgets.
+        ValueError: the objective needs what the evaluation does not measure, or the evaluation
+            cannot train children step by step by the strategy's budgets.
     """
-    known = evaluation.measures() | set(objective.known())
-    if lacking := sorted(objective.needs() - known):
+    names = evaluation.measures() | set(objective.known())
+    if missing := sorted(objective.needs() - names):
         raise ValueError(
-            f"objective {type(objective).__name__} needs '{lacking[0]}', which evaluation "
-            f"{type(evaluation).__name__} does not measure; it has: {', '.join(sorted(known))}; "
+            f"objective {type(objective).__name__} needs '{missing[0]}', which evaluation "
+            f"{type(evaluation).__name__} does not measure; it has: {', '.join(sorted(names))}; "
             "choose another evaluation, or e.g. objective=measurement objective.name=NAME with one "
             "of them"
         )
@@ -89,11 +88,11 @@ def check_fit(strategy: BlackBoxStrategy, evaluation: Evaluation, objective: Obj
         evaluation.check_budget(budget)
 
 
-def finished(
-    trial: Trial, objective: Objective, values: Mapping[str, float], cost: Mapping[str, float]
+def with_reward(
+    trial: Trial, objective: Objective, measurements: Mapping[str, float], cost: Mapping[str, float]
 ) -> Trial:
-    """Returns a trial with what was measured of it, and the reward of that."""
-    measurements = {**values, **objective.measure(trial.genotype)}
+    """Returns a trial with its measurements, the objective's own included, and their reward."""
+    measurements = {**measurements, **objective.measure(trial.genotype)}
     return replace(
         trial,
         reward=objective.reward(measurements),
@@ -104,57 +103,33 @@ def finished(
 
 
 def _origin(trial: Trial, trials: Sequence[Trial]) -> int:
-    """Returns the number of the trial whose child a trial's goes back to."""
+    """Returns the number of the trial in which a trial's child was first trained."""
     while trial.parent is not None:
         trial = trials[trial.parent]
     return trial.number
 
 
-def _run(
-    trial: Trial,
-    seed: int,
-    strategy: BlackBoxStrategy,
-    evaluation: Evaluation,
-    objective: Objective,
-    journal: Journal,
-) -> tuple[Trial, CostMeter]:
-    """Evaluates a trial and tells what came out."""
-    if not journal.asked(trial.number):
-        journal.append(_event("asked", trial))
-    values, spent = evaluation.evaluate(trial, seed)
-    trial = finished(trial, objective, values, spent.as_dict())
-    journal.append(_event("told", trial))
-    strategy.tell(trial)
-    return trial, spent
-
-
 def best_trial(trials: list[Trial]) -> Trial:
-    """Returns the trial with the highest reward, the first of equal ones.
-
-    Only those of the largest budget are compared: a child that was trained less says little.
-    """
+    """Returns the trial of the largest budget with the highest reward, the first of equal ones."""
     return max(trials, key=lambda trial: (trial.budget, trial.told_reward, -trial.number))
 
 
 def chosen_trial(trials: list[Trial], objective: Objective) -> Trial:
-    """Returns the best of the trials that the objective allows to be chosen.
+    """Returns the best trial that the objective allows to be chosen.
 
     Raises:
         ValueError: it allows none of them.
     """
     met = [trial for trial in trials if objective.is_met(trial.measurements)]
     if not met:
-        nearest = best_trial(trials)
+        nearest = zip(objective.names, best_trial(trials).values, strict=True)
         raise ValueError(
             f"none of the {len(trials)} children meets objective {type(objective).__name__} "
             f"({objective.requirement()}); the nearest has "
-            f"{_listed(objective.names, nearest.values)}: loosen it, or give the search more trials"
+            f"{', '.join(f'{name} {value:g}' for name, value in nearest)}: loosen it, or give the "
+            "search more trials"
         )
     return best_trial(met)
-
-
-def _listed(names: tuple[str, ...], values: tuple[float, ...]) -> str:
-    return ", ".join(f"{name} {value:g}" for name, value in zip(names, values, strict=True))
 
 
 def _is_affordable(
@@ -182,6 +157,7 @@ def _is_affordable(
 def _replayed(
     strategy: BlackBoxStrategy, objective: Objective, journal: Journal
 ) -> Iterator[Trial]:
+    """Asks and tells the strategy what the journal holds; yields the finished trials."""
     for event in journal.told():
         trial = strategy.ask(event["trial"])
         if trial.genotype.id != event["genotype_id"]:
@@ -202,14 +178,16 @@ def _replayed(
         yield trial
 
 
+def _asked(trial: Trial) -> dict[str, Any]:
+    budget = {} if trial.budget == 1 else {"budget": trial.budget}
+    parent = {} if trial.parent is None else {"parent": trial.parent}
+    return _event("asked", trial) | budget | parent | {"choices": trial.genotype.mapping}
+
+
+def _told(trial: Trial) -> dict[str, Any]:
+    event = _event("told", trial)
+    return {**event, "reward": trial.reward, **trial.measurements, "cost": dict(trial.cost)}
+
+
 def _event(kind: str, trial: Trial) -> dict[str, Any]:
-    event: dict[str, Any] = {
-        "event": kind,
-        "trial": trial.number,
-        "genotype_id": trial.genotype.id,
-    }
-    if kind == "asked":
-        fidelity = {} if trial.budget == 1 else {"budget": trial.budget}
-        line = {} if trial.parent is None else {"parent": trial.parent}
-        return event | fidelity | line | {"choices": trial.genotype.mapping}
-    return event | {"reward": trial.reward, **trial.measurements, "cost": dict(trial.cost)}
+    return {"event": kind, "trial": trial.number, "genotype_id": trial.genotype.id}

@@ -1,4 +1,4 @@
-"""Zero-cost evaluation: children are judged untrained, alone or before another evaluation."""
+"""Zero-cost evaluation: a proxy judges untrained children, alone or as a filter."""
 
 from collections.abc import Callable
 from random import Random
@@ -6,6 +6,7 @@ from random import Random
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import at_least, in_range, one_of
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import child_cost
@@ -17,7 +18,7 @@ from nas_lightning.evaluation.proxies import PROXIES
 from nas_lightning.training.child import build_child
 from nas_lightning.training.cost_meter import CostMeter
 
-__all__ = ["ZeroCost", "first_batch", "proxy_value"]
+__all__ = ["SIZES", "ZeroCost", "first_batch", "proxy_value"]
 
 SIZES = ("parameters", "multiply_adds")
 
@@ -26,9 +27,9 @@ class ZeroCost(Evaluation):
     """Measures a proxy of every child on one batch, without training it.
 
     Alone, the proxy is the only measurement beside the sizes: `objective=measurement` makes a
-    reward of it. With `then` it is a filter before another evaluation, whatever the strategy:
-    children among the worse part of all random ones are not trained, and have the task's worst
-    figure. Sources of the proxies: `nas_lightning.evaluation.proxies`.
+    reward of it. With `then` it is a filter before another evaluation: a child that is worse than
+    the best share of random ones is not trained, and gets the task's worst figure. Sources of the
+    proxies: `nas_lightning.evaluation.proxies`.
 
     Args:
         run: what to judge on and with.
@@ -37,7 +38,7 @@ class ZeroCost(Evaluation):
         batch_size: images of the batch, at least 2.
         then: makes the evaluation of the children that pass; None trains none.
         keep: share of random children that would pass, in (0, 1].
-        reference: random children of which that share is learned, at least 1.
+        reference: number of random children that the threshold is taken from, at least 1.
 
     Raises:
         ValueError: a value is out of its range.
@@ -52,14 +53,10 @@ class ZeroCost(Evaluation):
         keep: float = 0.5,
         reference: int = 32,
     ) -> None:
-        known = (*PROXIES, *SIZES)
-        if proxy not in known:
-            raise ValueError(f"unknown evaluation.proxy '{proxy}'; choose from: {', '.join(known)}")
-        if batch_size < 2 or reference < 1 or not 0 < keep <= 1:
-            raise ValueError(
-                f"evaluation.batch_size ({batch_size}) must be at least 2, reference ({reference}) "
-                f"at least 1 and keep ({keep}) in (0, 1]; use e.g. 64, 32 and 0.5"
-            )
+        one_of("evaluation.proxy", proxy, (*PROXIES, *SIZES))
+        at_least("evaluation.batch_size", batch_size, 2, use=64)
+        at_least("evaluation.reference", reference, 1, use=32)
+        in_range("evaluation.keep", keep, "(0, 1]", use=0.5)
         self.run, self.proxy = run, proxy
         self.keep, self.reference = keep, reference
         self.batch = first_batch(run, batch_size)
@@ -69,22 +66,20 @@ class ZeroCost(Evaluation):
 
     def measures(self) -> frozenset[str]:
         """Returns the proxy and the sizes, and what the following evaluation measures."""
-        own = frozenset({self.proxy, *SIZES})
-        if self.then is None:
-            return own
-        return own | self.then.measures()
+        names = frozenset({self.proxy, *SIZES})
+        return names if self.then is None else names | self.then.measures()
 
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
-        """Returns the proxy and sizes, and where a child passes what its training gives."""
+        """Returns the proxy and the sizes, and the training's measurements if a child passes."""
         sizes = child_cost(self.run.space, trial.genotype, self.run.recipe.scale)
         values = {self.proxy: self._value(trial.genotype, seed), **sizes}
         if self.then is None:
             return values, CostMeter()
-        if values[self.proxy] >= self._least():
-            trained, cost = self.then.evaluate(trial, seed)
-            return values | trained, cost
-        worst = {f"validation_{self.run.task.metric}": self.run.task.worst, "filtered": 1.0}
-        return values | worst, CostMeter()
+        if values[self.proxy] < self._least():
+            metric = f"validation_{self.run.task.metric}"
+            return {**values, metric: self.run.task.worst, "filtered": 1.0}, CostMeter()
+        measurements, cost = self.then.evaluate(trial, seed)
+        return values | measurements, cost
 
     def samples(self, budget: float = 1.0) -> int:
         """Returns the training samples of a child that passes; 0 where none is trained."""
@@ -100,7 +95,7 @@ class ZeroCost(Evaluation):
             self.then.check_budget(budget)
 
     def _least(self) -> float:
-        """Returns the proxy that the wanted share of random children has."""
+        """Returns the proxy value that the wanted share of random children reaches."""
         if self._threshold is None:
             rng = Random(keyed_seed(0, "reference"))
             drawn = [self.run.space.sample(rng) for _ in range(self.reference)]
@@ -113,7 +108,7 @@ class ZeroCost(Evaluation):
 
 
 def first_batch(run: Candidates, batch_size: int) -> Batch:
-    """Returns the first training batch of so many images that a candidate sees."""
+    """Returns a candidate's first training batch, of so many images."""
     x, targets = next(iter(run.data.candidate(batch_size=batch_size).train_dataloader()))
     assert isinstance(x, Tensor)
     assert isinstance(targets, Tensor)
@@ -121,14 +116,9 @@ def first_batch(run: Candidates, batch_size: int) -> Batch:
 
 
 def proxy_value(run: Candidates, genotype: Genotype, proxy: str, batch: Batch, seed: int) -> float:
-    """Returns a proxy of a genotype's child at the child's scale; the global generator stays.
+    """Returns a proxy, by its name, of a genotype's child at the child's scale.
 
-    Args:
-        run: what to judge with.
-        genotype: what to build.
-        proxy: its name.
-        batch: images and targets.
-        seed: seed of the child's first params.
+    The child's first params depend on the seed alone; the global generator stays as it is.
     """
     if proxy in SIZES:
         return float(child_cost(run.space, genotype, run.recipe.scale)[proxy])

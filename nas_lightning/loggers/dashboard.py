@@ -1,4 +1,4 @@
-"""What a dashboard is told of its run, and what it can show beside numbers."""
+"""What a dashboard knows of its run, and what it can show beside numbers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ __all__ = ["Artifact", "Dashboard", "RunFacts"]
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a dashboard is told of the run that it shows.
+    """What a dashboard knows of the run that it shows.
 
     Attributes:
         folder: the run's folder; a dashboard's files go into it.
@@ -36,13 +36,11 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class Artifact:
-    """Files that a run made, with what is known of them.
+    """Files that a run made, with plain data about them.
 
     Attributes:
         name: unique for its content, e.g. "genotype-0123456789ab".
         kind: "genotype" or "model".
-        files: the files.
-        facts: plain data about them.
     """
 
     name: str
@@ -69,7 +67,7 @@ class Dashboard(Logger, ABC):
         """Shows what the run ended with."""
 
     def log_artifact(self, artifact: Artifact) -> None:
-        """Keeps files; a hook, for dashboards that can."""
+        """Keeps files; a hook."""
 
     def close(self, is_failed: bool) -> None:
         """Ends the run; a hook, called once or more."""

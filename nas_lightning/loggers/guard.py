@@ -1,8 +1,8 @@
 """Keeps a search alive when a logger fails, and hands results to several loggers at once."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
@@ -11,11 +11,20 @@ from nas_lightning.loggers.dashboard import Artifact, Dashboard
 __all__ = ["Dashboards", "Guarded"]
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
+
+
+def _of_logger(attribute: str, otherwise: Any = None) -> property:
+    """Returns a property of `Guarded` that reads its logger's, which may fail too."""
+
+    def read(guarded: "Guarded") -> Any:
+        value = guarded.get(attribute)
+        return otherwise if value is None else value
+
+    return property(read)
 
 
 class Guarded(Dashboard):
-    """A logger whose first failure is told and drops it, while the run goes on without it.
+    """A logger that is dropped at its first failure with a warning, while the run continues.
 
     Args:
         logger: any Lightning logger.
@@ -32,117 +41,86 @@ class Guarded(Dashboard):
         """Whether it has failed."""
         return self._logger is None
 
-    @property
-    def name(self) -> str | None:
-        """The logger's name."""
-        return self._safely(lambda logger: logger.name)
-
-    @property
-    def version(self) -> int | str | None:
-        """The logger's version."""
-        return self._safely(lambda logger: logger.version)
-
-    @property
-    def root_dir(self) -> str | None:
-        """The logger's root folder."""
-        return self._safely(lambda logger: logger.root_dir)
-
-    @property
-    def log_dir(self) -> str | None:
-        """The logger's folder of this run."""
-        return self._safely(lambda logger: logger.log_dir)
-
-    @property
-    def save_dir(self) -> str | None:
-        """The logger's folder."""
-        return self._safely(lambda logger: logger.save_dir)
-
-    @property
-    def group_separator(self) -> str:
-        """What stands between the parts of a metric's name."""
-        return self._safely(lambda logger: logger.group_separator) or "/"
-
-    @property
-    def experiment(self) -> Any:
-        """The logger's own object, e.g. a run of Weights & Biases; None where it has none."""
-        return self._safely(lambda logger: getattr(logger, "experiment", None))
+    name: Any = _of_logger("name")
+    version: Any = _of_logger("version")
+    root_dir: Any = _of_logger("root_dir")
+    log_dir: Any = _of_logger("log_dir")
+    save_dir: Any = _of_logger("save_dir")
+    experiment: Any = _of_logger("experiment")
+    group_separator: Any = _of_logger("group_separator", otherwise="/")
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Logs numbers."""
-        self._safely(lambda logger: logger.log_metrics(metrics, step))
+        self._call("log_metrics", metrics, step)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Logs the configuration."""
-        self._safely(lambda logger: logger.log_hyperparams(params, *args, **kwargs))
+        self._call("log_hyperparams", params, *args, **kwargs)
 
     def log_graph(self, model: Any, input_array: Any = None) -> None:
         """Logs the network's graph, where the logger does."""
-        self._safely(lambda logger: logger.log_graph(model, input_array))
+        self._call("log_graph", model, input_array)
 
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
         """Tells the logger of a checkpoint."""
-        self._safely(lambda logger: logger.after_save_checkpoint(checkpoint_callback))
+        self._call("after_save_checkpoint", checkpoint_callback)
 
     def save(self) -> None:
         """Lets the logger write."""
-        self._safely(lambda logger: logger.save())
+        self._call("save")
 
     def finalize(self, status: str) -> None:
         """Tells the logger that a training ended."""
-        self._safely(lambda logger: logger.finalize(status))
+        self._call("finalize", status)
 
     def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
         """Shows a picture, where the logger is a dashboard."""
-        self._safely(
-            lambda logger: (
-                logger.log_picture(name, svg, moment) if isinstance(logger, Dashboard) else None
-            )
-        )
+        if isinstance(self._logger, Dashboard):
+            self._call("log_picture", name, svg, moment)
 
     def log_summary(self, figures: Mapping[str, float | str]) -> None:
         """Shows what the run ended with; a logger that is no dashboard gets the numbers."""
-        numbers = {n: float(v) for n, v in figures.items() if not isinstance(v, str)}
-        self._safely(
-            lambda logger: (
-                logger.log_summary(figures)
-                if isinstance(logger, Dashboard)
-                else logger.log_metrics(numbers)
-            )
-        )
+        if isinstance(self._logger, Dashboard):
+            self._call("log_summary", figures)
+        else:
+            numbers = {n: float(v) for n, v in figures.items() if not isinstance(v, str)}
+            self._call("log_metrics", numbers)
 
     def log_artifact(self, artifact: Artifact) -> None:
         """Keeps files, where the logger is a dashboard."""
-        self._safely(
-            lambda logger: logger.log_artifact(artifact) if isinstance(logger, Dashboard) else None
-        )
+        if isinstance(self._logger, Dashboard):
+            self._call("log_artifact", artifact)
 
     def close(self, is_failed: bool) -> None:
         """Ends the run."""
-        status = "failed" if is_failed else "success"
-        self._safely(
-            lambda logger: (
-                logger.close(is_failed)
-                if isinstance(logger, Dashboard)
-                else logger.finalize(status)
-            )
-        )
+        if isinstance(self._logger, Dashboard):
+            self._call("close", is_failed)
+        else:
+            self._call("finalize", "failed" if is_failed else "success")
 
-    def _safely(self, act: Callable[[Logger], T]) -> T | None:
-        if self._logger is None:
-            return None
+    def get(self, attribute: str) -> Any:
+        """Returns an attribute of the logger; None where it has none, or has failed."""
         try:
-            return act(self._logger)
+            return getattr(self._logger, attribute, None)
         except Exception as error:  # whatever a logger raises, a search is worth more
-            self._logger = None
-            log.warning("logger.%s failed; the run goes on without it: %s", self.label, _why(error))
+            self._drop(error)
             return None
 
+    def _call(self, method: str, *args: Any, **kwargs: Any) -> None:
+        """Calls a method of the logger, unless it has failed."""
+        if self._logger is None:
+            return
+        try:
+            getattr(self._logger, method)(*args, **kwargs)
+        except Exception as error:
+            self._drop(error)
 
-def _why(error: BaseException) -> str:
-    """Returns the first cause of an error, in one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    def _drop(self, error: BaseException) -> None:
+        self._logger = None
+        while error.__cause__ is not None:
+            error = error.__cause__
+        why = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+        log.warning("logger.%s failed; the run goes on without it: %s", self.label, why)
 
 
 class Dashboards:
@@ -159,13 +137,11 @@ class Dashboards:
         self.loggers, self.config = tuple(loggers), dict(config or {})
 
     def __enter__(self) -> "Dashboards":
-        """Begins the loggers."""
         for logger in self.loggers:
             logger.log_hyperparams(dict(self.config))
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
-        """Ends the loggers."""
         for logger in self.loggers:
             logger.close(is_failed=kind is not None)
 

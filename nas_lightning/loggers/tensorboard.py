@@ -15,10 +15,7 @@ __all__ = ["TensorBoard"]
 class TensorBoard(Dashboard, TensorBoardLogger):
     """Writes events to tensorboard/JOB/ of the run's folder; steps are epochs, or trials.
 
-    A resumed run adds a further file of events there, which TensorBoard shows as one run.
-
-    Args:
-        facts: what it shows.
+    A resumed run adds a file of events there; TensorBoard shows all of them as one run.
 
     Raises:
         ValueError: the package tensorboard is not installed.
@@ -48,14 +45,12 @@ class TensorBoard(Dashboard, TensorBoardLogger):
     def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
         """Shows a picture."""
         (step,) = moment.values()
-        pixels = np.asarray(rasterise(svg))
-        self.experiment.add_image(name, pixels, step, dataformats="HWC")
+        self.experiment.add_image(name, np.asarray(rasterise(svg)), step, dataformats="HWC")
 
     @rank_zero_only
     def log_summary(self, figures: Mapping[str, float | str]) -> None:
-        """Shows what the run ended with, as numbers beside its configuration and as text."""
+        """Shows what the run ended with: numbers beside its configuration, and text."""
         numbers = {n: float(v) for n, v in figures.items() if not isinstance(v, str)}
-        for name, value in figures.items():
-            if isinstance(value, str):
-                self.experiment.add_text(name, value, self._last)
+        for name in figures.keys() - numbers.keys():
+            self.experiment.add_text(name, str(figures[name]), self._last)
         self.log_hyperparams(dict(self.hparams), numbers, self._last)

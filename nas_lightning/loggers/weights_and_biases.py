@@ -1,8 +1,9 @@
 """Weights & Biases: a run's numbers, pictures and artifacts, online or in files to be sent later.
 
-The modes go to `wandb.init(mode=...)`: the offline flag of Lightning's own logger would set
-WANDB_MODE for the whole process. Runs are made by `reinit="create_new"`, so that no logger
-takes over a run that another one began.
+Lightning's own logger keeps the run. It differs in three ways: the mode goes to `wandb.init`,
+since Lightning's offline flag sets WANDB_MODE for the whole process; runs are made by
+`reinit="create_new"`, so that no logger takes over a run that another one began; and numbers are
+shown over epochs or trials instead of optimiser steps.
 """
 
 import os
@@ -10,9 +11,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import wandb
 from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from nas_lightning.core.checks import one_of
 from nas_lightning.files import write_text
 from nas_lightning.loggers.dashboard import Artifact, Dashboard, RunFacts
 from nas_lightning.reports.raster import rasterise
@@ -23,7 +27,7 @@ MODES = ("online", "offline", "disabled")
 PROJECT = "nas_lightning"
 
 
-class WeightsAndBiases(Dashboard):
+class WeightsAndBiases(Dashboard, WandbLogger):
     """One run of Weights & Biases; its files lie in the run's folder, under wandb/.
 
     A resumed run goes on under the id that wandb/JOB.id keeps. Metrics are shown over
@@ -56,40 +60,33 @@ class WeightsAndBiases(Dashboard):
         tags: tuple[str, ...] = (),
         upload_timeout_s: float = 600.0,
     ) -> None:
-        super().__init__()
-        if mode not in (None, *MODES):
-            raise ValueError(
-                f"logger.wandb.mode ('{mode}') must be one of {', '.join(MODES)}, or null"
-            )
-        self.facts, self.mode = facts, mode
-        self.given = {"project": project, "entity": entity, "name": name, "group": group}
-        self.tags, self.upload_timeout_s = tags, upload_timeout_s
-        self._run: Any = None
+        if mode is not None:
+            one_of("logger.wandb.mode", mode, MODES)
+        _check_login(mode)
+        self.facts = facts
         self._axis: str | None = None
-        self._check_login()
-
-    @property
-    def name(self) -> str | None:
-        """The run's name."""
-        return self._name(self.given["name"])
-
-    @property
-    def version(self) -> str | None:
-        """The run's id, None before it began."""
-        return None if self._run is None else str(self._run.id)
-
-    @property
-    def save_dir(self) -> str:
-        """The run's folder."""
-        return str(self.facts.folder)
+        settings = wandb.setup().settings
+        WandbLogger.__init__(
+            self,
+            self._name_of(name or settings.run_name),
+            facts.folder,
+            project=project or settings.project or PROJECT,
+            entity=entity,
+            mode=mode,
+            group=group or settings.run_group or _agents_sweep() or facts.group,
+            job_type=facts.job,
+            tags=[*facts.tags, *tags],
+            reinit="create_new",
+            settings=wandb.Settings(silent=True, console="off", finish_timeout=upload_timeout_s),
+        )
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The run, begun at the first use; a dummy in other processes than the first."""
-        if self._run is None:
-            self._run = self._begin()
-        return self._run
+        if self._experiment is None:
+            self._experiment = self._begin()
+        return self._experiment
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
@@ -98,16 +95,19 @@ class WeightsAndBiases(Dashboard):
         config.update({k: v for k, v in params.items() if k not in config})
 
     @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Logs numbers over the epoch or trial that is among them."""
-        self._log(metrics)
+        run, axis = self.experiment, "trial" if "trial" in metrics else "epoch"
+        if axis != self._axis:
+            run.define_metric(axis)
+            run.define_metric("*", step_metric=axis)
+            self._axis = axis
+        run.log(dict(metrics))
 
     @rank_zero_only
     def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
         """Shows a picture."""
-        import wandb
-
-        self._log({name: wandb.Image(rasterise(svg)), **moment})
+        self.log_metrics({name: wandb.Image(rasterise(svg)), **moment})
 
     @rank_zero_only
     def log_summary(self, figures: Mapping[str, float | str]) -> None:
@@ -117,13 +117,10 @@ class WeightsAndBiases(Dashboard):
     @rank_zero_only
     def log_artifact(self, artifact: Artifact) -> None:
         """Keeps files as an artifact; the alias tells which run made it."""
-        import wandb
-
         made = wandb.Artifact(artifact.name, artifact.kind, metadata=dict(artifact.facts))
         for file in artifact.files:
             made.add_file(str(file), policy="immutable")  # else it is copied into the home folder
-        run = self.experiment
-        run.log_artifact(made, aliases=["latest", run.id])
+        self.experiment.log_artifact(made, aliases=["latest", self.experiment.id])
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -134,59 +131,16 @@ class WeightsAndBiases(Dashboard):
     @rank_zero_only
     def close(self, is_failed: bool) -> None:
         """Ends the run."""
-        if self._run is not None:
-            run, self._run = self._run, None
+        if self._experiment is not None:
+            run, self._experiment = self._experiment, None
             run.finish(exit_code=int(is_failed))
 
-    def _log(self, values: Mapping[str, Any]) -> None:
-        run, axis = self.experiment, "trial" if "trial" in values else "epoch"
-        if axis != self._axis:
-            run.define_metric(axis)
-            run.define_metric("*", step_metric=axis)
-            self._axis = axis
-        run.log(dict(values))
-
-    def _check_login(self) -> None:
-        """Refuses an online run without a login, in all processes alike."""
-        import wandb
-
-        if (self.mode or os.environ.get("WANDB_MODE")) in ("offline", "disabled"):
-            return
-        general = wandb.setup().settings.mode
-        if {self.mode or general, general} != {"online"}:  # a login fails where WANDB_MODE is not
-            return
-        try:
-            is_logged_in, reason = wandb.login(prompt=False, verify=False), ""
-        except wandb.Error as error:
-            is_logged_in, reason = False, f" ({error})"
-        if not is_logged_in:
-            raise ValueError(
-                "logger.wandb.mode (online) needs a login: run `wandb login` or set "
-                f"WANDB_API_KEY, or choose logger.wandb.mode=offline{reason}"
-            )
-
     def _begin(self) -> Any:
-        import wandb
-
         facts, settings = self.facts, wandb.setup().settings
-        self._leave_sweep(settings)
+        if settings.sweep_id and settings.run_id == self._id_of("search"):
+            settings.sweep_id = settings.run_id = None  # the sweep's agent waits for the search
         kept = self._id_of(facts.job)
-        run = wandb.init(
-            dir=facts.folder,
-            id=kept,
-            resume="allow" if kept else None,
-            mode=self.mode,  # type: ignore[arg-type]
-            entity=self.given["entity"],
-            project=self.given["project"] or settings.project or PROJECT,
-            name=self._name(self.given["name"] or settings.run_name),
-            group=self.given["group"] or settings.run_group or _agents_sweep() or facts.group,
-            job_type=facts.job,
-            tags=[*facts.tags, *self.tags],
-            reinit="create_new",
-            settings=wandb.Settings(
-                silent=True, console="off", finish_timeout=self.upload_timeout_s
-            ),
-        )
+        run = wandb.init(**self._wandb_init | {"id": kept, "resume": "allow" if kept else None})
         if not run.disabled:
             write_text(facts.folder / "wandb" / f"{facts.job}.id", run.id)
             self._use_source(run)
@@ -194,18 +148,13 @@ class WeightsAndBiases(Dashboard):
             print(f"wandb: {facts.job} run {run.name}: {where}", file=sys.stderr, flush=True)
         return run
 
-    def _name(self, given: str | None) -> str:
-        if given is None:
+    def _name_of(self, name: str | None) -> str:
+        if name is None:
             return self.facts.name
-        return given if self.facts.job == "search" else f"{given} {self.facts.job}"
-
-    def _leave_sweep(self, settings: Any) -> None:
-        """Makes a run of its own after the one that a sweep's agent waits for."""
-        if settings.sweep_id and settings.run_id == self._id_of("search"):
-            settings.sweep_id = settings.run_id = None
+        return name if self.facts.job == "search" else f"{name} {self.facts.job}"
 
     def _use_source(self, run: Any) -> None:
-        """Draws the line from the artifact that the run begins with, which needs a server."""
+        """Links the run to the artifact that it begins with, which needs a server."""
         maker = self._id_of("search")
         if self.facts.source and maker and not run.offline:
             run.use_artifact(f"{self.facts.source}:{maker}")
@@ -213,6 +162,24 @@ class WeightsAndBiases(Dashboard):
     def _id_of(self, job: str) -> str | None:
         path = self.facts.folder / "wandb" / f"{job}.id"
         return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+
+def _check_login(mode: str | None) -> None:
+    """Refuses an online run without a login, in all processes alike."""
+    if (mode or os.environ.get("WANDB_MODE")) in ("offline", "disabled"):
+        return
+    general = wandb.setup().settings.mode
+    if {mode or general, general} != {"online"}:  # a login fails where WANDB_MODE is not online
+        return
+    try:
+        is_logged_in, reason = wandb.login(prompt=False, verify=False), ""
+    except wandb.Error as error:
+        is_logged_in, reason = False, f" ({error})"
+    if not is_logged_in:
+        raise ValueError(
+            "logger.wandb.mode (online) needs a login: run `wandb login` or set "
+            f"WANDB_API_KEY, or choose logger.wandb.mode=offline{reason}"
+        )
 
 
 def _agents_sweep() -> str | None:

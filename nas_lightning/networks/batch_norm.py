@@ -35,13 +35,13 @@ SETTLED = 10  # steps after which the momentum stays
 class BatchNorm(nn.BatchNorm2d):
     """BatchNorm (Ioffe & Szegedy, 2015, arXiv:1502.03167) with eps 1e-5 and momentum 0.1.
 
-    It differs from torch's in three ways: `fixed` always normalises by the running statistics,
+    It differs from torch's: `fixed` always normalises by the running statistics,
     `still_statistics` keeps a training forward from moving them, and while `synchronised` is true
     the statistics come from the batches of all processes. Batches are not counted.
 
     Args:
-        channels: number of channels of the images (N, channels, H, W); of images with fewer it
-            normalises these by the leading statistics.
+        channels: channels of the images (N, channels, H, W); images with fewer are normalised by
+            the leading statistics.
         affine: whether there are learned scales and shifts.
         fixed: whether statistics never come from the batch.
     """
@@ -53,8 +53,8 @@ class BatchNorm(nn.BatchNorm2d):
         self.synchronised = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns x (N, channels, H, W) normalised a channel."""
-        if x.is_meta:  # costs are traced there, and torch takes its time for nothing
+        """Returns x (N, channels, H, W) normalised per channel."""
+        if x.is_meta:  # costs are traced there, and torch's kernel only takes time
             return x
         from_batch = self.training and not self.fixed
         keep = not from_batch or self.moves
@@ -86,38 +86,37 @@ class Norm:
 
     @classmethod
     def of(cls, scale: Scale) -> "Norm":
-        """Returns the flavour that a scale names."""
+        """Returns the BatchNorm of a scale."""
         is_search = scale.flavour == "search"
         return cls(not is_search, is_search, scale.batch_norm == "fixed")
 
     def __call__(self, channels: int) -> BatchNorm:
-        """Builds the BatchNorm of an operation inside a cell."""
+        """Returns a BatchNorm for inside a cell."""
         return BatchNorm(channels, self.affine, self.fixed)
 
     def always_affine(self, channels: int) -> BatchNorm:
-        """Builds a BatchNorm outside cells, affine in both flavours."""
+        """Returns a BatchNorm for outside cells, affine in both flavours."""
         return BatchNorm(channels, True, self.fixed)
 
 
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:
     """Returns the BatchNorms of a network that have running statistics, torch's own too."""
-    found = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    return [norm for norm in found if norm.track_running_stats]
+    norms = (module for module in network.modules() if isinstance(module, _BatchNorm))
+    return [norm for norm in norms if norm.track_running_stats]
 
 
 def settle(norms: Iterable[_BatchNorm], step: int) -> None:
     """Sets the momentum of running statistics for a training step (0-based).
 
-    Over the first steps they are the mean of all batches so far, then the usual moving average:
-    so they never lean on the values that they were initialised with. A BatchNorm of torch's own,
-    in a user's module, keeps the momentum that it was given.
+    Over the first steps they are the mean of all batches so far, then the usual moving average, so
+    that their initial values never count. torch's own BatchNorms keep their momentum.
     """
     ours = (norm for norm in norms if isinstance(norm, BatchNorm))
     set_momentum(ours, max(MOMENTUM, 1.0 / (step + 1)))
 
 
 def set_mode(network: nn.Module, training: bool) -> None:
-    """Puts a network into training mode or out of it, which takes its time, if it is not there."""
+    """Sets a network's mode if it is in the other one: setting it anew takes time."""
     if network.training != training:
         network.train(training)
 
@@ -131,7 +130,7 @@ def set_momentum(norms: Iterable[_BatchNorm], momentum: float) -> None:
 def recalibrated(
     network: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], Tensor]
 ) -> None:
-    """Sets a network's running statistics to their means over batches, which it is trained on.
+    """Sets a network's running statistics to their means over batches.
 
     Args:
         network: the network; it is left in training mode.
@@ -146,7 +145,7 @@ def recalibrated(
 
 
 def synchronise(norms: Iterable[_BatchNorm], synchronised: bool) -> None:
-    """Has BatchNorms take their statistics from the batches of all processes, or not.
+    """Sets whether BatchNorms take their statistics from the batches of all processes.
 
     Raises:
         ValueError: they are to be synchronised, and one is torch's own, in a user's module.
@@ -168,7 +167,7 @@ def is_synchronised(norms: Iterable[_BatchNorm]) -> bool:
 
 @contextmanager
 def still_statistics(norms: Iterable[_BatchNorm]) -> Iterator[None]:
-    """Keeps running statistics as they are during training forwards inside the block."""
+    """Keeps training forwards inside the block from moving running statistics."""
     _set_moving(norms, False)
     try:
         yield
@@ -186,15 +185,15 @@ def _set_moving(norms: Iterable[_BatchNorm], moves: bool) -> None:
 
 @contextmanager
 def kept_state(network: nn.Module, still: Sequence[_BatchNorm] = ()) -> Iterator[None]:
-    """Restores a network's buffers, mode and BatchNorm momenta after the block, come what may.
+    """Restores a network's buffers, mode and BatchNorm momenta after the block.
 
     Args:
         network: the network.
-        still: BatchNorms that do not move inside the block, where nothing but training forwards
-            could move them: that takes less time than to restore them.
+        still: BatchNorms that training forwards inside the block do not move: where nothing else
+            moves them, that takes less time than to restore them.
     """
-    apart = set(still)
-    modules = [module for module in network.modules() if module not in apart]
+    still_ones = set(still)
+    modules = [module for module in network.modules() if module not in still_ones]
     buffers = [(b, b.clone()) for module in modules for b in module.buffers(recurse=False)]
     momenta = [(module, module.momentum) for module in modules if isinstance(module, _BatchNorm)]
     was_training = network.training

@@ -1,4 +1,4 @@
-"""The one generic cell: a weighted directed acyclic graph, and its weights."""
+"""The one generic cell: a weighted directed acyclic graph of operations."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,50 +7,55 @@ import torch
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Branch, Factor, Mixture, factors_value
+from nas_lightning.networks.kernels import weighted_sum
 from nas_lightning.networks.operations import Operation, State
 from nas_lightning.networks.partial import BYPASS, partial_channels, shuffled
-from nas_lightning.networks.weighted_sum import weighted_sum
 
 __all__ = ["Cell", "DropPath", "branch_weights"]
 
 
 @dataclass(frozen=True)
 class DropPath:
-    """Drops an operation's output for some samples of a batch while training.
+    """Drops an operation's output for some samples of a training batch.
 
     Source: Larsson et al., FractalNet, 2017 (arXiv:1605.07648), as in NASNet and DARTS.
 
     Attributes:
         probability: share of samples dropped, in [0, 1).
-        generator: source of the draws, on the images' device; None uses the global one.
+        generator: source of the draws, on the images' device; None is the global one.
     """
 
     probability: float
     generator: torch.Generator | None = None
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Returns x (N, C, H, W) with whole samples zeroed and the others scaled up."""
+    def __call__(self, x: Tensor, training: bool) -> Tensor:
+        """Returns x (N, C, H, W) with whole samples zeroed and the others scaled up.
+
+        Outside training x is returned unchanged.
+        """
+        if not training:
+            return x
         keep = 1.0 - self.probability
         mask = torch.empty((x.shape[0], 1, 1, 1), dtype=x.dtype, device=x.device)
         return x * mask.bernoulli_(keep, generator=self.generator) / keep
 
 
 class Cell(nn.Module):
-    """A weighted directed acyclic graph of operations; without weights it is the child's.
+    """A weighted directed acyclic graph of operations.
 
     state[t] is the sum over the branches into t of weight * op(state[source]); a state that
     nothing enters is zero. Branches run in the order of their table.
 
     Args:
         branches: the table of branches.
-        build: makes the operation of a branch.
-        preprocess: one operation an input.
+        build: builds the operation of a branch.
+        preprocess: one operation per input.
         num_states: number of inputs and nodes together.
         output: the states whose concatenation is the cell's output.
         channels: channels of every state.
         stride: by how much nodes are smaller than the inputs, 1 or 2.
-        partial: operations run on the first of so many parts of a state's channels; the branches
-            of operation "bypass" carry the others, and a shuffle mixes both (PC-DARTS, 2020,
+        partial: operations run on the first of so many parts of a state's channels; branches with
+            operation "bypass" carry the others, and a shuffle mixes both (PC-DARTS, 2020,
             arXiv:1907.05737, equation 2). 1 runs operations on all channels.
     """
 
@@ -81,16 +86,13 @@ class Cell(nn.Module):
         weights: Mapping[str, Tensor] | None = None,
         drop_path: DropPath | None = None,
     ) -> State:
-        """Runs the cell.
+        """Returns the concatenated output states (N, len(output) * channels, H', W').
 
         Args:
-            inputs: one state an input.
-            weights: scalar tensor by a branch's key; a branch that is not named does not run.
-                None runs every branch with weight one. What is added to a state has its key too.
+            inputs: the input states.
+            weights: what `branch_weights` returns; a branch that is not named does not run. None
+                runs every branch with weight one.
             drop_path: applied to every operation but the identity.
-
-        Returns:
-            The concatenation of the output states (N, len(output) * channels, H', W').
         """
         states = self.states(inputs, weights, drop_path)
         return State(torch.cat([states[index].x for index in self.output], dim=1))
@@ -101,7 +103,7 @@ class Cell(nn.Module):
         weights: Mapping[str, Tensor] | None = None,
         drop_path: DropPath | None = None,
     ) -> list[State]:
-        """Runs the cell and returns all its states, the preprocessed inputs first."""
+        """Returns all states of the cell, the preprocessed inputs first."""
         states = [State(op(x)) for op, x in zip(self.preprocess, inputs, strict=True)]
         for branches in self.incoming:
             run = [b for b in branches if weights is None or b.key in weights]
@@ -111,7 +113,7 @@ class Cell(nn.Module):
         return states
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
-        """Yields each branch's operation and the factors that weigh it (see `core.cost`)."""
+        """Yields each branch's operation with its factors (see `core.cost`)."""
         for branch in (b for branches in self.incoming for b in branches):
             yield self.ops[branch.key], branch.factors
 
@@ -136,7 +138,7 @@ class Cell(nn.Module):
     def _run(self, branch: Branch, state: State, drop_path: DropPath | None) -> Tensor:
         op = self.ops[branch.key]
         out: Tensor = op(state)
-        return out if drop_path is None or op.is_identity else drop_path(out)
+        return out if drop_path is None or op.is_identity else drop_path(out, self.training)
 
     def _sum(
         self,
@@ -158,17 +160,17 @@ class Cell(nn.Module):
 def branch_weights(branches: Sequence[Branch], mixture: Mixture) -> dict[str, Tensor]:
     """Returns by key the scalar weight of each branch that the mixture's support lets run.
 
-    With them comes, by a key of the state, what the mixture adds to a state.
+    What the mixture adds to a state stands under a key of the state.
     """
     rows = [row.unbind() for row in mixture.weights.unbind()]
-    weights = {b.key: factors_value(b.factors, rows, mixture.support) for b in branches}
-    found = {key: weight for key, weight in weights.items() if weight is not None}
+    values = {b.key: factors_value(b.factors, rows, mixture.support) for b in branches}
+    weights = {key: value for key, value in values.items() if value is not None}
     if mixture.added is not None:
         entered = dict.fromkeys((f.choice, b.target) for b in branches for f in b.factors)
         for choice, state in entered:
             key = _added_key(state)
-            found[key] = found.get(key, 0.0) + mixture.added[choice]
-    return found
+            weights[key] = weights.get(key, 0.0) + mixture.added[choice]
+    return weights
 
 
 def _added_key(state: int) -> str:

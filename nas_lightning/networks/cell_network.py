@@ -1,12 +1,11 @@
 """A stack of cells between a stem and a classifier: supernets and children of cell spaces.
 
 Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), search and evaluation networks. Deliberate
-differences: odd image sizes work (see `FactorizedReduction`), and the auxiliary head averages
-what is left of the map, so that it fits maps other than 8x8.
+differences: odd image sizes work (see `FactorizedReduction`), and the auxiliary head ends with a
+mean over the map, so that it fits maps other than 8x8.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -23,6 +22,7 @@ __all__ = [
     "MakeCell",
     "auxiliary_head",
     "build_stem",
+    "check_auxiliary",
     "check_side",
     "stem_states",
 ]
@@ -31,29 +31,17 @@ STEM_MULTIPLIER = 3
 MIN_SIDE = {"cifar": 8, "imagenet": 32}
 MIN_AUXILIARY_SIDE = {"cifar": 8, "imagenet": 7}
 
-
-class MakeCell(Protocol):
-    """Builds one cell of a stack."""
-
-    def __call__(
-        self, kind: str, channels: int, preprocess: Sequence[Operation], norm: Norm
-    ) -> Cell:
-        """Returns the cell.
-
-        Args:
-            kind: "normal" or "reduction".
-            channels: channels of its states.
-            preprocess: what brings the two previous outputs to that many channels.
-            norm: flavour of BatchNorm.
-        """
+# Builds a cell of a kind ("normal" or "reduction") and so many channels, with operations that give
+# its two inputs that many, and a flavour of BatchNorm.
+MakeCell = Callable[[str, int, Sequence[Operation], Norm], Cell]
 
 
 class CellNetwork(nn.Module):
     """Stem, cells with two reductions at the thirds, global pooling, classifier.
 
     Args:
-        make_cell: builds the cells.
-        branches: by kind of cell, the tables whose weights the mixture gives; for a child {}.
+        make_cell: builds a cell.
+        branches: a supernet's tables of branches by kind of cell; {} for a child.
         scale: sizes and flavours.
 
     Raises:
@@ -97,7 +85,7 @@ class CellNetwork(nn.Module):
         Args:
             x: images (N, C, H, W), normalised.
             mixture: the mixing weights of a supernet; None for a child.
-            drop_path: drops operations of a child while it trains.
+            drop_path: drops operations of a child in training.
         """
         logits, _ = self._run(x, mixture, drop_path)
         return logits
@@ -105,7 +93,12 @@ class CellNetwork(nn.Module):
     def forward_auxiliary(
         self, x: Tensor, drop_path: DropPath | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Returns a child's logits (N, num_outputs) and those of its auxiliary head."""
+        """Returns a child's logits (N, num_outputs) and those of its auxiliary head.
+
+        Raises:
+            ValueError: the network was built without an auxiliary head.
+        """
+        check_auxiliary(self)
         logits, at_two_thirds = self._run(x, None, drop_path)
         return logits, self.auxiliary(at_two_thirds)
 
@@ -124,8 +117,21 @@ class CellNetwork(nn.Module):
         return self.classifier(last.x.mean(dim=(2, 3))), at_two_thirds
 
 
+def check_auxiliary(network: nn.Module) -> None:
+    """Refuses a network without auxiliary head, a child `auxiliary`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not hasattr(network, "auxiliary"):
+        raise ValueError(
+            "the network has no auxiliary head (scale.auxiliary is false); build it with "
+            "scale.auxiliary=true, or call it as network(x)"
+        )
+
+
 def stem_states(stem: nn.ModuleList, x: Tensor) -> tuple[State, State]:
-    """Returns both inputs of the first cell, one and the same behind a stem of one part."""
+    """Returns both inputs of the first cell: the same state twice if the stem has one part."""
     first = stem[0](x)
     if len(stem) == 1:
         state = State(first)
@@ -134,20 +140,16 @@ def stem_states(stem: nn.ModuleList, x: Tensor) -> tuple[State, State]:
 
 
 def check_side(side: int, scale: Scale) -> None:
-    """Refuses images that are too small.
-
-    Args:
-        side: of the image, in pixels.
-        scale: sizes and flavours.
+    """Refuses images whose smaller side, in pixels, is too small.
 
     Raises:
-        ValueError: the image is too small for the reductions or the auxiliary head.
+        ValueError: it is too small for the reductions or the auxiliary head.
     """
     least = MIN_SIDE[scale.stem]
     if side < least:
         raise ValueError(
             f"images of {side} pixels are too small for the reductions; with "
-            f"scale.stem={scale.stem} they need at least {least} pixels a side: set "
+            f"scale.stem={scale.stem} they need at least {least} pixels per side: set "
             f"data.image_size={least} or more"
         )
     if scale.auxiliary:
@@ -155,7 +157,7 @@ def check_side(side: int, scale: Scale) -> None:
         least = MIN_AUXILIARY_SIDE[scale.stem]
         if side < least:
             raise ValueError(
-                f"the map at two thirds of the cells has {side} pixels a side, and "
+                f"the map at two thirds of the cells has {side} pixels per side, and "
                 f"the auxiliary head needs {least}: set scale.auxiliary=false, or "
                 "use larger images"
             )
@@ -166,7 +168,7 @@ def _conv(channels_in: int, channels_out: int, stride: int) -> nn.Conv2d:
 
 
 def build_stem(scale: Scale, norm: Norm) -> nn.ModuleList:
-    """Builds what comes before the cells: one part, or two that give an input each."""
+    """Returns the layers before the cells: one part, or two parts of one input each."""
     channels, colours = scale.channels, scale.image()[0]
     if scale.stem == "cifar":
         wide = STEM_MULTIPLIER * channels
@@ -180,15 +182,15 @@ def build_stem(scale: Scale, norm: Norm) -> nn.ModuleList:
 
 
 class GlobalMean(nn.Module):
-    """The mean over all places."""
+    """The mean over height and width."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns (N, C) of x (N, C, H, W)."""
+        """Returns the means (N, C) of x (N, C, H, W)."""
         return x.mean(dim=(2, 3))
 
 
 def auxiliary_head(channels: int, scale: Scale, norm: Norm) -> nn.Sequential:
-    """Builds DARTS's auxiliary head; its first three layers end with a 1x1 convolution.
+    """Returns DARTS's auxiliary head, whose third layer is a 1x1 convolution.
 
     Args:
         channels: channels of the map that it reads.

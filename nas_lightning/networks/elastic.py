@@ -1,9 +1,9 @@
 """Sizes that a mixture chooses: one convolution serves every kernel and number of channels.
 
-Convolution is linear in its kernel, so a mixture of kernel sizes is one convolution whose taps
-carry the sum of the weights of the sizes that reach them; a mixture of channel counts weighs each
-channel by the sizes that have it. Where one size alone may run, everything is cropped to it: the
-leading channels, the centre of the kernel. So a supernet at a one-hot mixture computes its child.
+Convolution is linear in its kernel, so a mixture of kernel sizes is one convolution whose taps are
+weighted by the sum over the sizes that reach them; a mixture of channel counts weighs each channel
+by the sizes that have it. Everything is cropped to the largest size that may run: the leading
+channels, the centre of the kernel. So a supernet at a one-hot mixture computes its child.
 
 Sources: Stamoulis et al., Single-Path NAS, 2019 (arXiv:1904.02877) for kernels; Wan et al.,
 FBNetV2, 2020 (arXiv:2004.05565) for channels; Cai et al., Once-for-All, 2020 (arXiv:1908.09791)
@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from nas_lightning.core.choices import Factor, Mixture
 from nas_lightning.core.cost import Term
 from nas_lightning.networks.batch_norm import BatchNorm, Norm
-from nas_lightning.networks.depthwise import DepthwiseConv, depthwise_conv
-from nas_lightning.networks.pointwise import pointwise_conv
+from nas_lightning.networks.kernels import DepthwiseConv, depthwise_conv, pointwise_conv
 
 __all__ = ["ElasticConv", "ElasticDepthwise", "ElasticNorm", "Size", "total_weight"]
 
@@ -39,7 +38,7 @@ class Size:
 
     @property
     def largest(self) -> int:
-        """The largest possible size, with which modules are built."""
+        """The largest option, with which modules are built."""
         return max(self.options)
 
     def running(self, mixture: Mixture | None) -> int:
@@ -61,11 +60,9 @@ class Size:
         return _sum(F.pad(w.expand(n), (0, last - n)) for n, w in self.weights(mixture))
 
     def centred(self, mixture: Mixture | None, axes: int) -> Tensor | None:
-        """Returns the weight of each running tap of a kernel, or None for a fixed size.
+        """Returns the weight of each running tap, or None for a fixed size.
 
-        Args:
-            mixture: the mixing weights.
-            axes: 1 for one side of the kernel (k,), 2 for a square one (k, k).
+        `axes` is 1 for one side of a kernel (k,), and 2 for a square one (k, k).
         """
         last = self.running(mixture)
         return _sum(
@@ -75,11 +72,10 @@ class Size:
 
 
 def total_weight(mixture: Mixture | None, *sizes: Size) -> Tensor | None:
-    """Returns the product over sizes of the sum of their weights, or None for fixed ones.
+    """Returns the product over sizes of the sum of their weights, or None for fixed sizes.
 
-    It is one for weights that sum to one. An operation's output is multiplied by it, so that the
-    weight of a size that was sampled alone has a gradient: BatchNorm hides the scale of what it
-    normalises.
+    An operation's output is multiplied by it. It is 1 for weights that sum to 1, but gives a
+    gradient to the weight of a size that was sampled alone: BatchNorm hides its input's scale.
     """
     total = None
     for size in sizes:
@@ -94,8 +90,8 @@ class ElasticConv(nn.Conv2d):
     It is padded to keep the size of maps at stride 1.
 
     Args:
-        channels_in: channels of its input.
-        channels_out: channels of its output.
+        channels_in: channels in.
+        channels_out: channels out.
         height: height of the kernel.
         width: width of the kernel; None for a square one.
         stride: vertical and horizontal stride.
@@ -119,9 +115,9 @@ class ElasticConv(nn.Conv2d):
         """Returns the convolved images (N, C', ceil(H / stride), ceil(W / stride)).
 
         Args:
-            x: images (N, C, H, W) of as many channels as the producer ran.
+            x: images (N, C, H, W), cropped to the channels that run.
             mixture: the mixing weights; None for a child.
-            share: weight of each of these channels (C,); None for one.
+            share: weight of each channel of x (C,); None is 1.
         """
         height, width = self.sides
         sides = [height.running(mixture), (width or height).running(mixture)]
@@ -145,25 +141,14 @@ class ElasticConv(nn.Conv2d):
 
 
 class ElasticDepthwise(DepthwiseConv):
-    """A convolution a channel whose kernel and channels may follow a mixture.
-
-    Args:
-        channels: channels in and out.
-        kernel: side of the kernel.
-        stride: 1 or 2.
-    """
+    """A depthwise convolution whose kernel and channels may follow a mixture."""
 
     def __init__(self, channels: Size, kernel: Size, stride: int) -> None:
         super().__init__(channels.largest, kernel.largest, stride, 1)
         self.channels, self.kernel = channels, kernel
 
     def forward(self, x: Tensor, mixture: Mixture | None = None) -> Tensor:
-        """Returns the convolved images (N, C, ceil(H / stride), ceil(W / stride)).
-
-        Args:
-            x: images (N, C, H, W) of as many channels as the producer ran.
-            mixture: the mixing weights; None for a child.
-        """
+        """Returns the convolved images (N, C, ceil(H / stride), ceil(W / stride))."""
         side = self.kernel.running(mixture)
         weight = _centre(self.weight[: x.shape[1]], [side, side])
         weight = _times(weight, self.kernel.centred(mixture, 2))
@@ -175,12 +160,7 @@ class ElasticDepthwise(DepthwiseConv):
 
 
 class ElasticNorm(BatchNorm):
-    """BatchNorm of the leading channels that run, whose cost follows the mixture.
-
-    Args:
-        channels: channels of its input.
-        norm: flavour of BatchNorm.
-    """
+    """BatchNorm of the leading channels, as many as run; its cost follows the mixture."""
 
     def __init__(self, channels: Size, norm: Norm) -> None:
         super().__init__(channels.largest, norm.affine, norm.fixed)
@@ -194,7 +174,7 @@ class ElasticNorm(BatchNorm):
 
 
 def _term(output: Tensor, *sizes: tuple[Size, int]) -> Term:
-    """Returns the cost of as many params as the product of sizes ** powers, used a pixel each."""
+    """Returns the cost of prod(size ** power) params that each pixel of the output uses once."""
     amount, factors = 1, []
     for size, power in sizes:
         if size.choice is None:

@@ -1,7 +1,7 @@
-"""Marks that make a search space of any module: what is one of several, optional, or repeated.
+"""Marks that make a search space of any module: one of several, optional, or repeated modules.
 
-A module that holds them is called as before. Inside `mixing` a mark weighs its options by the
-mixture's row of its name; outside it stands for the only option that is left, as in a child.
+Inside `mixing` a mark weighs its options by its row of the mixture; outside, as in a child, it
+runs the only option that is left.
 """
 
 import copy
@@ -24,10 +24,7 @@ _current: ContextVar[Rows | None] = ContextVar("mixture", default=None)
 
 @contextmanager
 def mixing(mixture: Mixture | None) -> Iterator[None]:
-    """Lets the marks that are called inside the block weigh their options by a mixture.
-
-    With None they stand for the only option that is left.
-    """
+    """Lets marks inside the block weigh their options by a mixture; None as outside the block."""
     rows: Rows | None = None
     if mixture is not None:
         rows = tuple(row.unbind() for row in mixture.weights.unbind()), mixture.support
@@ -47,7 +44,7 @@ class Mark(nn.Module, ABC):
         kind: "op", "skip" or "size".
 
     Attributes:
-        row: the choice's row in the mixture; set once by the space.
+        row: the choice's row in the mixture, which the space sets.
 
     Raises:
         ValueError: there is no option, or two of one name.
@@ -66,14 +63,14 @@ class Mark(nn.Module, ABC):
         """Returns the weighted sum of the options' outputs, or the only option's.
 
         Raises:
-            ValueError: the outputs differ in shape.
+            ValueError: the outputs differ in shape, or the choice is undecided.
         """
         current = _current.get()
         if current is None:
-            return self.alone(x)
+            return self._alone(x)
         rows, support = current
         chosen = support[self.row]
-        terms = self.outputs(x, chosen)
+        terms = self._outputs(x, chosen)
         if len({terms[i].shape for i in chosen}) > 1:
             shapes = ", ".join(f"{self.options[i]}: {list(terms[i].shape)}" for i in chosen)
             raise ValueError(f"options of choice '{self.name}' must give one shape, got {shapes}")
@@ -82,19 +79,19 @@ class Mark(nn.Module, ABC):
         return sum(weighted[1:], start=weighted[0])
 
     @abstractmethod
-    def outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
+    def _outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
         """Returns the output of each chosen option by its index."""
 
     @abstractmethod
-    def alone(self, x: Tensor) -> Tensor:
+    def _alone(self, x: Tensor) -> Tensor:
         """Returns the output of the only option that is left."""
 
     @abstractmethod
     def keep(self, option: str) -> None:
-        """Removes every part that an option does not use; builds a child, once."""
+        """Removes the parts that an option does not use, as in its child; called once."""
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
-        """Yields each part and the factor that weighs it (see `core.cost`)."""
+        """Yields each part with its factor (see `core.cost`)."""
         for part, users in self.scopes():
             yield part, (Factor.taking(self.row, self.options, *users),)
 
@@ -104,14 +101,14 @@ class Mark(nn.Module, ABC):
 
 
 class OneOf(Mark):
-    """One of several modules, all of which take the same input and give the same shape.
+    """One of several modules that take the same input and give the same shape.
 
     Args:
         name: name of the choice.
         options: modules by the names of the options.
 
     Raises:
-        ValueError: a name is none that torch's ModuleDict can hold, or a module is given twice.
+        ValueError: torch's ModuleDict cannot hold a name, or a module is given twice.
 
     Example:
         >>> block = OneOf("activation", {"relu": nn.ReLU(), "tanh": nn.Tanh()})
@@ -135,12 +132,15 @@ class OneOf(Mark):
                 )
             self.parts[option] = module
 
-    def outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
-        """Returns the output of each chosen option by its index."""
+    def _outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
         return {index: self.parts[self.options[index]](x) for index in chosen}
 
-    def alone(self, x: Tensor) -> Tensor:
-        """Returns the output of the only option that is left."""
+    def _alone(self, x: Tensor) -> Tensor:
+        if len(self.parts) > 1:
+            raise ValueError(
+                f"choice '{self.name}' must be decided before it runs, got the options "
+                f"{list(self.parts)}; build a supernet or child by nas_lightning's CustomSpace"
+            )
         (part,) = self.parts.values()
         out: Tensor = part(x)
         return out
@@ -157,14 +157,7 @@ class OneOf(Mark):
 
 
 class _Counted(Mark):
-    """A chain of modules of which the first ones run, as many as is chosen.
-
-    Args:
-        name: name of the choice.
-        options: what can be chosen.
-        kind: "skip" or "size".
-        counts: how many modules each option runs; 0 passes the input unchanged.
-    """
+    """A chain of modules of which each option runs the first ones, as many as its count."""
 
     parts: nn.ModuleList
 
@@ -172,15 +165,13 @@ class _Counted(Mark):
         super().__init__(name, options, kind)
         self.counts = tuple(counts)
 
-    def outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
-        """Returns the output of each chosen option by its index."""
+    def _outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
         after = [x]
         for part in self.parts[: max(self.counts[index] for index in chosen)]:
             after.append(part(after[-1]))
         return {index: after[self.counts[index]] for index in chosen}
 
-    def alone(self, x: Tensor) -> Tensor:
-        """Returns the output of all modules that are left; the input where none is."""
+    def _alone(self, x: Tensor) -> Tensor:
         for part in self.parts:
             x = part(x)
         return x
@@ -197,11 +188,11 @@ class _Counted(Mark):
 
 
 class Optional(_Counted):
-    """A module that may be left out; then its input passes unchanged.
+    """A module that may be left out, so that its input passes unchanged.
 
     Args:
         name: name of the choice, whose options are "no" and "yes".
-        module: gives the shape that it takes.
+        module: a module whose output has the shape of its input.
     """
 
     def __init__(self, name: str, module: nn.Module) -> None:
@@ -214,8 +205,8 @@ class Repeat(_Counted):
 
     Args:
         name: name of the choice, whose options are the counts.
-        module: gives the shape that it takes. A module is copied, its params drawn anew where
-            its parts have `reset_parameters`; a function without arguments is called each time.
+        module: a module whose output has the shape of its input, which is copied, with new params
+            where its parts have `reset_parameters`; or a function that builds one per repetition.
         counts: how often it may be repeated; 0 passes the input unchanged.
 
     Raises:
@@ -237,11 +228,9 @@ class Repeat(_Counted):
 
 
 def marks(module: nn.Module, given: Given = ()) -> Iterator[tuple[Mark, Given]]:
-    """Yields the marks of a module, outer ones first, and when each of them counts.
+    """Yields the marks of a module, outer ones first, each with its conditions.
 
-    Args:
-        module: where to look.
-        given: pairs (name of a choice, options) under which the module itself counts.
+    `given` are the module's own: pairs (name of a choice, options) under which it runs at all.
     """
     if not isinstance(module, Mark):
         for child in module.children():

@@ -1,4 +1,4 @@
-"""Noise as an operation: it reads nothing but the size of its input.
+"""Noise as an operation, which uses nothing but the size of its input.
 
 Source: Zela et al., Understanding and Robustifying Differentiable Architecture Search, 2020
 (arXiv:1909.09656), search space S4.
@@ -12,23 +12,22 @@ from torch import Tensor, nn
 __all__ = ["NormalDraws"]
 
 # Steele, Lea & Flood, Fast Splittable Pseudorandom Number Generators, 2014: SplitMix64, with its
-# constants as signed numbers of 64 bits, since torch multiplies those and lets them overflow.
+# constants as signed 64-bit numbers, which torch multiplies and lets overflow.
 STEP = 0x9E3779B97F4A7C15 - 2**64
 FIRST = 0xBF58476D1CE4E5B9 - 2**64
 SECOND = 0x94D049BB133111EB - 2**64
 
 
 class NormalDraws(nn.Module):
-    """A stream of standard normal draws whose place in the stream is a buffer.
+    """A stream of standard normal draws whose position is a buffer.
 
-    The k-th draw is a function of k alone, on every device alike but for the rounding of
-    logarithm and cosine. So a checkpoint holds all there is to go on with the same draws, a child
-    that inherits the buffer draws what its supernet draws, and there is no generator to copy to a
-    device or to leave out of an exported child. The first place is drawn where params are
-    initialised, from the same generator; processes that start from one seed draw the same.
+    The k-th draw is a function of k alone, the same on every device up to the rounding of
+    logarithm and cosine. So a checkpoint is all that resuming needs, a child that inherits the
+    buffer draws what its supernet draws, and an exported child needs no generator. The first
+    position is drawn like initial params: processes of one seed draw the same.
 
-    In training every call goes on from where the last one ended. In evaluation every call starts
-    at the same place and leaves the buffer as it is, so that a trained child is a function.
+    In training every call starts where the last one ended. In evaluation every call starts at the
+    same position, so that a trained child is a function.
     """
 
     position: Tensor
@@ -38,7 +37,7 @@ class NormalDraws(nn.Module):
         self.register_buffer("position", torch.randint(2**62, ()))
 
     def forward(self, like: Tensor, *size: int) -> Tensor:
-        """Returns draws of a size, with the type and on the device of another tensor."""
+        """Returns draws of a size, of the type and on the device of another tensor."""
         places = self.position + torch.arange(prod(size), device=like.device)
         if self.training:
             self.position.add_(prod(size))
@@ -50,7 +49,7 @@ class NormalDraws(nn.Module):
 
 
 def _mixed(places: Tensor) -> Tensor:
-    """Returns 64 bits, as good as independent, for each number of 64 bits."""
+    """Returns 64 practically independent bits for each 64-bit number."""
     z = places * STEP
     z = (z ^ _shifted(z, 30)) * FIRST
     z = (z ^ _shifted(z, 27)) * SECOND
@@ -58,6 +57,6 @@ def _mixed(places: Tensor) -> Tensor:
 
 
 def _shifted(z: Tensor, bits: int) -> Tensor:
-    """Returns z shifted to the right, zeros coming in; torch's own shift keeps the sign."""
+    """Returns z shifted right with zeros coming in; torch's own shift keeps the sign."""
     shifted: Tensor = (z >> bits) & (2 ** (64 - bits) - 1)
     return shifted

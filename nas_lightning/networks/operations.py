@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.depthwise import DepthwiseConv
+from nas_lightning.networks.kernels import DepthwiseConv, PointwiseConv
 from nas_lightning.networks.noise import NormalDraws
-from nas_lightning.networks.pointwise import PointwiseConv
 
 __all__ = [
     "OPERATIONS",
@@ -32,11 +31,7 @@ __all__ = [
 
 
 class State:
-    """One state of a cell with what several operations compute from it, computed once.
-
-    Args:
-        x: images (N, C, H, W).
-    """
+    """One state of a cell, images x (N, C, H, W), with what several operations share of it."""
 
     def __init__(self, x: Tensor) -> None:
         self.x = x
@@ -49,20 +44,16 @@ class State:
 
     def max_pool(self, stride: int, kernel: int = 3) -> Tensor:
         """Returns x under max pooling, padded to keep the size at stride 1."""
-        return self._once(
-            (f"max_{kernel}", stride),
-            lambda: F.max_pool2d(self.x, kernel, stride, kernel // 2),
-        )
+        key = f"max_{kernel}", stride
+        return self._once(key, lambda: F.max_pool2d(self.x, kernel, stride, kernel // 2))
 
     def average_pool(self, stride: int) -> Tensor:
         """Returns x under 3x3 average pooling; padding is never counted."""
-        return self._once(
-            ("average", stride),
-            lambda: F.avg_pool2d(self.x, 3, stride, 1, count_include_pad=False),
-        )
+        key = "average", stride
+        return self._once(key, lambda: F.avg_pool2d(self.x, 3, stride, 1, count_include_pad=False))
 
     def parts(self, partial: int) -> tuple["State", "State"]:
-        """Returns the first of `partial` parts of the channels, and the others together."""
+        """Returns the first of `partial` parts of the channels, and all others as one state."""
         if self._parts is None:
             head = self.x.shape[1] // partial
             self._parts = State(self.x[:, :head]), State(self.x[:, head:])
@@ -95,11 +86,7 @@ class Skip(Operation):
 
 
 class Noise(Operation):
-    """Replaces every value by a standard normal draw (RobustDARTS, 2020, arXiv:1909.09656).
-
-    Args:
-        stride: 1 or 2.
-    """
+    """Replaces every value by a standard normal draw (RobustDARTS, 2020, arXiv:1909.09656)."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -120,7 +107,7 @@ class Pool(Operation):
         channels: channels in and out.
         stride: 1 or 2.
         norm: flavour of BatchNorm.
-        kernel: side of the window, 3, 5 or 7; averages have 3.
+        kernel: side of the window, 3, 5 or 7; 3 for averages.
     """
 
     def __init__(self, kind: str, channels: int, stride: int, norm: Norm, kernel: int = 3) -> None:
@@ -139,10 +126,10 @@ class Pool(Operation):
 
 
 class ReluConvNorm(Operation):
-    """ReLU, then pairs or triples of convolutions with BatchNorm, ReLU between them.
+    """Stages of ReLU, convolutions and BatchNorm.
 
     Args:
-        stages: the convolutions before each BatchNorm, stage by stage.
+        stages: per BatchNorm the convolutions before it.
         norm: flavour of BatchNorm; None leaves it out.
     """
 
@@ -162,13 +149,8 @@ class ReluConvNorm(Operation):
 class FactorizedReduction(Operation):
     """Halves height and width by two shifted 1x1 convolutions of half the channels each.
 
-    Odd sizes get a zero row and column at the end before the shift, so that both halves have
-    ceil(H / 2) rows.
-
-    Args:
-        channels_in: channels in.
-        channels_out: channels out.
-        norm: flavour of BatchNorm; None leaves it out.
+    Odd sizes are padded by a zero row and column at the end before the shift, so that both halves
+    have ceil(H / 2) rows. Without a flavour of it there is no BatchNorm.
     """
 
     def __init__(self, channels_in: int, channels_out: int, norm: Norm | None) -> None:
@@ -188,33 +170,33 @@ class FactorizedReduction(Operation):
 
 
 def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm | None) -> ReluConvNorm:
-    """Builds ReLU, 1x1 convolution, BatchNorm where a flavour of it is given."""
+    """Returns ReLU, 1x1 convolution and, with a flavour of it, BatchNorm."""
     return ReluConvNorm([[nn.Conv2d(channels_in, channels_out, 1, bias=False)]], norm)
 
 
-def _skip(channels: int, stride: int, norm: Norm) -> Operation:
+def _skip(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
     return Skip() if stride == 1 else FactorizedReduction(channels, channels, norm)
 
 
-def _noise(channels: int, stride: int, norm: Norm) -> Operation:
+def _noise(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
     return Noise(stride)
 
 
-def _pool(kind: str, kernel: int = 3) -> Callable[[int, int, Norm], Operation]:
-    return lambda channels, stride, norm: Pool(kind, channels, stride, norm, kernel)
+def _max_pool(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
+    return Pool("max", channels, stride, norm, kernel)
 
 
-def _plain(kernel: int) -> Callable[[int, int, Norm], Operation]:
-    return lambda channels, stride, norm: ReluConvNorm(
-        [[_square(channels, kernel, stride, bias=False)]], norm
-    )
+def _average_pool(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
+    return Pool("average", channels, stride, norm)
 
 
-def _normal(kernel: int) -> Callable[[int, int, Norm], Operation]:
+def _plain(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
+    return ReluConvNorm([[_square(channels, kernel, stride, bias=False)]], norm)
+
+
+def _normal(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
     """A plain convolution with a bias exactly where BatchNorm is not affine."""
-    return lambda channels, stride, norm: ReluConvNorm(
-        [[_square(channels, kernel, stride, bias=not norm.affine)]], norm
-    )
+    return ReluConvNorm([[_square(channels, kernel, stride, bias=not norm.affine)]], norm)
 
 
 def _square(channels: int, kernel: int, stride: int, bias: bool) -> nn.Conv2d:
@@ -223,18 +205,21 @@ def _square(channels: int, kernel: int, stride: int, bias: bool) -> nn.Conv2d:
     return nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=bias)
 
 
-def _asymmetric(kernel: int) -> Callable[[int, int, Norm], Operation]:
+def _asymmetric(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
     """A row of taps, then a column of them, each with its half of the stride."""
     reach = kernel // 2
-    return lambda channels, stride, norm: ReluConvNorm(
-        [
-            [
-                nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, reach), bias=False),
-                nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (reach, 0), bias=False),
-            ]
-        ],
-        norm,
-    )
+    row = nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, reach), bias=False)
+    column = nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (reach, 0), bias=False)
+    return ReluConvNorm([[row, column]], norm)
+
+
+def _separable(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
+    stages = [_depthwise(channels, kernel, s, dilation=1) for s in (stride, 1)]
+    return ReluConvNorm(stages, norm)
+
+
+def _dilated(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
+    return ReluConvNorm([_depthwise(channels, kernel, stride, dilation=2)], norm)
 
 
 def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> list[nn.Conv2d]:
@@ -242,47 +227,36 @@ def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> list[n
     return [wide, nn.Conv2d(channels, channels, 1, bias=False)]
 
 
-def _separable(kernel: int) -> Callable[[int, int, Norm], Operation]:
-    return lambda channels, stride, norm: ReluConvNorm(
-        [_depthwise(channels, kernel, stride, 1), _depthwise(channels, kernel, 1, 1)], norm
-    )
-
-
-def _dilated(kernel: int) -> Callable[[int, int, Norm], Operation]:
-    return lambda channels, stride, norm: ReluConvNorm(
-        [_depthwise(channels, kernel, stride, 2)], norm
-    )
-
-
-OPERATIONS: dict[str, Callable[[int, int, Norm], Operation]] = {
-    "max_pool_3x3": _pool("max"),
-    "avg_pool_3x3": _pool("average"),
-    "skip_connect": _skip,
-    "sep_conv_3x3": _separable(3),
-    "sep_conv_5x5": _separable(5),
-    "sep_conv_7x7": _separable(7),
-    "dil_conv_3x3": _dilated(3),
-    "dil_conv_5x5": _dilated(5),
-    "max_pool_5x5": _pool("max", 5),
-    "max_pool_7x7": _pool("max", 7),
-    "conv_1x1": _plain(1),
-    "conv_3x3": _plain(3),
-    "conv_3x1_1x3": _asymmetric(3),
-    "conv_7x1_1x7": _asymmetric(7),
-    "nor_conv_1x1": _normal(1),
-    "nor_conv_3x3": _normal(3),
-    "noise": _noise,
-}
+OPERATIONS: dict[str, tuple[Callable[[int, int, int, Norm], Operation], int]] = {
+    "max_pool_3x3": (_max_pool, 3),
+    "avg_pool_3x3": (_average_pool, 3),
+    "skip_connect": (_skip, 1),
+    "sep_conv_3x3": (_separable, 3),
+    "sep_conv_5x5": (_separable, 5),
+    "sep_conv_7x7": (_separable, 7),
+    "dil_conv_3x3": (_dilated, 3),
+    "dil_conv_5x5": (_dilated, 5),
+    "max_pool_5x5": (_max_pool, 5),
+    "max_pool_7x7": (_max_pool, 7),
+    "conv_1x1": (_plain, 1),
+    "conv_3x3": (_plain, 3),
+    "conv_3x1_1x3": (_asymmetric, 3),
+    "conv_7x1_1x7": (_asymmetric, 7),
+    "nor_conv_1x1": (_normal, 1),
+    "nor_conv_3x3": (_normal, 3),
+    "noise": (_noise, 1),
+}  # what builds an operation, and its kernel
 
 
 def build_operation(name: str, channels: int, stride: int, norm: Norm) -> Operation:
-    """Builds an operation with as many channels out as in.
+    """Returns an operation with as many channels out as in.
 
-    "none" is no operation: a branch that carries nothing is left out.
+    "none" is no operation: its branch is left out.
 
     Raises:
         ValueError: there is no operation of that name.
     """
     if name not in OPERATIONS:
         raise ValueError(f"unknown op '{name}'; choose from: none, {', '.join(OPERATIONS)}")
-    return OPERATIONS[name](channels, stride, norm)
+    build, kernel = OPERATIONS[name]
+    return build(channels, kernel, stride, norm)

@@ -1,4 +1,4 @@
-"""Partial channels: a mixed operation runs on a part of the channels, the others go around it.
+"""Partial channels: a mixed operation runs on a part of the channels, the others bypass it.
 
 Source: Xu et al., PC-DARTS, 2020 (arXiv:1907.05737), section 3.2, and the official code.
 """
@@ -17,7 +17,7 @@ class Bypass(Operation):
     """Carries the channels that no operation reads: the identity, or 2x2 max pooling.
 
     Args:
-        stride: 1 or 2. Odd sizes round up, as operations of stride 2 do.
+        stride: 1 or 2; odd sizes round up, as with operations of stride 2.
     """
 
     is_identity = True
@@ -27,12 +27,12 @@ class Bypass(Operation):
         self.stride = stride
 
     def forward(self, state: State) -> Tensor:
-        """Returns the state's images (N, C, ceil(H / stride), ceil(W / stride))."""
+        """Returns the images (N, C, ceil(H / stride), ceil(W / stride))."""
         return state.x if self.stride == 1 else F.max_pool2d(state.x, 2, 2, ceil_mode=True)
 
 
 def partial_channels(channels: int, partial: int) -> tuple[int, int]:
-    """Returns how many channels operations read, and how many go around them."""
+    """Returns how many channels operations read, and how many bypass them."""
     return channels // partial, channels - channels // partial
 
 

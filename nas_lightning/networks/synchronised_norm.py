@@ -17,19 +17,19 @@ def synchronised_norm(
     momentum: float,
     eps: float,
 ) -> Tensor:
-    """Returns x normalised a channel by the statistics of every process's batch together.
+    """Returns x normalised per channel by the statistics of all processes' batches together.
 
     Means and variances are exchanged in one collective operation, and their gradients in another
     one; torch's own SyncBatchNorm runs on accelerators only. All processes must have equally
-    large batches, as the processes of one run do.
+    large batches, as the processes of one run have.
 
     Args:
         x: this process's images (N, channels, H, W).
-        running_mean: (channels,), moved towards the mean; None where it is to stay.
-        running_var: (channels,), moved towards the unbiased variance; None likewise.
+        running_mean: (channels,), moved towards the mean, unless None.
+        running_var: (channels,), moved towards the unbiased variance, unless None.
         weight: scales (channels,), or None.
         bias: shifts (channels,), or None.
-        momentum: share of the way that the running statistics move, in [0, 1].
+        momentum: share of the batch in the moved statistics, in [0, 1].
         eps: added to the variance.
     """
     wide = x if x.dtype == torch.float64 else x.float()
@@ -44,7 +44,8 @@ def synchronised_norm(
     shift = -mean * scale
     if weight is not None and bias is not None:
         scale, shift = scale * weight, shift * weight + bias
-    return (wide * _by_channel(scale) + _by_channel(shift)).to(x.dtype)
+    scale, shift = (values[None, :, None, None] for values in (scale, shift))
+    return (wide * scale + shift).to(x.dtype)
 
 
 @torch.no_grad()
@@ -53,12 +54,8 @@ def _move(running: Tensor | None, value: Tensor, momentum: float) -> None:
         running.lerp_(value.to(running.dtype), momentum)
 
 
-def _by_channel(values: Tensor) -> Tensor:
-    return values[None, :, None, None]
-
-
 class _Gathered(torch.autograd.Function):
-    """The tensors of all processes, stacked; a gradient goes back to the process it is for."""
+    """The tensors of all processes, stacked; each gradient returns to its process."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor) -> Tensor:

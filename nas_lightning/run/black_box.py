@@ -3,137 +3,118 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
-from omegaconf import DictConfig
+import lightning as L
 
-if TYPE_CHECKING:
-    from nas_lightning.core.genotype import Genotype
-    from nas_lightning.core.objective import Objective
-    from nas_lightning.core.strategy import BlackBoxStrategy, Trial
-    from nas_lightning.evaluation.evaluation import Evaluation
-    from nas_lightning.loggers.guard import Dashboards
-    from nas_lightning.run.parts import Parts
-    from nas_lightning.training.cost_meter import CostMeter
+from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
+from nas_lightning.callbacks.trial_log import TrialLog
+from nas_lightning.config.making import make
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.objective import Objective
+from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+from nas_lightning.evaluation.candidates import Candidates
+from nas_lightning.evaluation.evaluation import Evaluation
+from nas_lightning.evaluation.full import FullTraining
+from nas_lightning.evaluation.journal import Journal
+from nas_lightning.evaluation.pareto import pareto_front
+from nas_lightning.evaluation.trials import best_trial, check_fit, chosen_trial, run_trials
+from nas_lightning.files import write_text
+from nas_lightning.loggers.search_boards import TrialBoard
+from nas_lightning.run.run import Run
 
-__all__ = ["prepare_black_box"]
+__all__ = ["BlackBoxSearch", "TrialPrinter"]
 
-Found = tuple["Genotype", dict[str, Any]]
-CHILDREN = "children"  # checkpoints of those that may be trained on, while the search runs
+CHILDREN = "children"  # checkpoints of children that may be trained further, while it runs
 
 
-def prepare_black_box(
-    strategy: "BlackBoxStrategy",
-    objective: "Objective",
-    parts: "Parts",
-    cfg: DictConfig,
-    folder: Path,
-    dashboards: "Dashboards",
-) -> Callable[[], Found]:
-    """Returns the search, everything about it checked.
+@dataclass(frozen=True)
+class BlackBoxSearch:
+    """A search whose strategy asks and is told.
 
-    Raises:
-        ValueError: strategy, evaluation and objective do not fit, or a value is impossible.
+    Attributes:
+        run: the run.
+        strategy: proposes genotypes.
+        objective: turns measurements into rewards.
+        evaluation: measures a genotype.
+        candidates: trains children.
     """
-    from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
-    from nas_lightning.config.making import make
-    from nas_lightning.evaluation.candidates import Candidates
-    from nas_lightning.evaluation.evaluation import Evaluation
-    from nas_lightning.evaluation.full import FullTraining
-    from nas_lightning.evaluation.trials import check_fit
-    from nas_lightning.run.outcome import choice_of
 
-    if (number := parts.hardware.num_processes) > 1:
-        raise ValueError(
-            f"hardware.devices ({number}) must be 1 for strategy {type(strategy).__name__}, which "
-            "trains small children one after another: use hardware=cpu or hardware=gpu with "
-            "retrain=false, then nas-train genotype=RUN_DIR with this hardware"
+    run: Run
+    strategy: BlackBoxStrategy
+    objective: Objective
+    evaluation: Evaluation
+    candidates: Candidates
+
+    @classmethod
+    def of(cls, run: Run, strategy: BlackBoxStrategy, objective: Objective) -> "BlackBoxSearch":
+        """Returns the search, everything about it checked.
+
+        Raises:
+            ValueError: strategy, evaluation and objective do not fit, or a value is impossible.
+        """
+        parts, folder = run.parts, run.folder
+        if (number := parts.hardware.num_processes) > 1:
+            raise ValueError(
+                f"hardware.devices ({number}) must be 1 for strategy {type(strategy).__name__}, "
+                "which trains small children one after another: use hardware=cpu or hardware=gpu "
+                "with retrain=false, then nas-train genotype=RUN_DIR with this hardware"
+            )
+
+        def make_trainer(epochs: int) -> L.Trainer:
+            io = AtomicCheckpointIO()
+            return parts.hardware.trainer(epochs, folder=folder.path, plugins=[io])
+
+        candidates = Candidates(
+            parts.space, parts.data, parts.recipe, parts.task, make_trainer, folder / CHILDREN
         )
+        runtime = {"run": candidates, "space": parts.space, "data_name": folder.choice("data")}
+        evaluation = make(run.cfg.evaluation, "evaluation", kind=Evaluation, **runtime)
+        check_fit(strategy, evaluation, objective)
+        return cls(run, strategy, objective, evaluation, candidates)
 
-    def make_trainer(epochs: int) -> Any:
-        return parts.hardware.trainer(epochs, folder=folder, plugins=[AtomicCheckpointIO()])
+    def search(self) -> tuple[Genotype, dict[str, Any]]:
+        """Evaluates what the strategy asks for; returns the best genotype and the figures.
 
-    run = Candidates(
-        parts.space, parts.data, parts.recipe, parts.task, make_trainer, folder / CHILDREN
-    )
-    evaluation = make(
-        cfg.evaluation,
-        "evaluation",
-        kind=Evaluation,
-        run=run,
-        space=parts.space,
-        data_name=choice_of(folder, "data"),
-    )
-    check_fit(strategy, evaluation, objective)
-    metric = f"validation_{parts.task.metric}"
-    confirm = partial(FullTraining(run).evaluate, seed=parts.seed)
-    return partial(
-        _search,
-        strategy,
-        evaluation,
-        objective,
-        cfg.max_samples,
-        folder,
-        metric,
-        dashboards,
-        confirm,
-    )
+        Where the search has not trained children, the best one is trained to measure it.
+        """
+        folder, strategy, max_samples = self.run.folder, self.strategy, self.run.cfg.max_samples
+        journal = Journal(folder / "trials.jsonl")
+        log, printer = TrialLog(folder / "metrics.csv"), TrialPrinter(strategy.trials, max_samples)
+        told = sum(1 for _ in journal.told())
+        board = TrialBoard(self.run.loggers, strategy, shown=told)
 
+        def watch(trials: list[Trial]) -> None:
+            log.write(trials)
+            printer.show(trials)
+            board.show(trials)
 
-def _search(
-    strategy: "BlackBoxStrategy",
-    evaluation: "Evaluation",
-    objective: "Objective",
-    max_samples: int | None,
-    folder: Path,
-    metric: str,
-    dashboards: "Dashboards",
-    confirm: "Callable[[Trial], tuple[dict[str, float], CostMeter]]",
-) -> Found:
-    """Evaluates what the strategy asks for; returns the best genotype and the figures.
-
-    Where the search has not trained children, `confirm` trains the best one.
-    """
-    from nas_lightning.callbacks.trial_log import TrialLog
-    from nas_lightning.evaluation.journal import Journal
-    from nas_lightning.evaluation.pareto import pareto_front
-    from nas_lightning.evaluation.trials import chosen_trial, run_trials
-    from nas_lightning.files import write_text
-    from nas_lightning.loggers.scores import TrialBoard
-
-    journal = Journal(folder / "trials.jsonl")
-    log, voice = TrialLog(folder / "metrics.csv"), _Voice(strategy.trials, max_samples)
-    board = TrialBoard(dashboards, strategy, shown=sum(1 for _ in journal.told()))
-
-    def watch(trials: list["Trial"]) -> None:
-        log.write(trials)
-        voice.say(trials)
-        board.show(trials)
-
-    trials, cost = run_trials(strategy, evaluation, objective, journal, max_samples, watch)
-    if len(objective.names) > 1:
-        front = pareto_front(trials, objective)
-        write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")
-    best = chosen_trial(trials, objective)
-    measured = best.measurements
-    if metric not in measured:
-        measured, spent = confirm(replace(best, budget=1.0, parent=None))
-        cost.add(spent)
-    shutil.rmtree(folder / CHILDREN, ignore_errors=True)
-    return best.genotype, {
-        metric: measured[metric],
-        "reward": best.reward,
-        "trials": len(trials),
-        "cost": cost.as_dict(),
-    }
+        trials, cost = run_trials(
+            strategy, self.evaluation, self.objective, journal, max_samples, watch
+        )
+        if len(self.objective.names) > 1:
+            front = pareto_front(trials, self.objective)
+            write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")
+        best = chosen_trial(trials, self.objective)
+        metric = f"validation_{self.run.parts.task.metric}"
+        measured = best.measurements
+        if metric not in measured:
+            whole = replace(best, budget=1.0, parent=None)
+            training = FullTraining(self.candidates)
+            measured, spent = training.evaluate(whole, seed=self.run.parts.seed)
+            cost.add(spent)
+        shutil.rmtree(folder / CHILDREN, ignore_errors=True)
+        return best.genotype, {
+            metric: measured[metric],
+            "reward": best.reward,
+            "trials": len(trials),
+            "cost": cost.as_dict(),
+        }
 
 
-class _Voice:
-    """Prints a line a trial, with the time that is left.
+class TrialPrinter:
+    """Prints a line per trial, with the time that is left.
 
     Args:
         total: number of trials of the whole search.
@@ -142,21 +123,22 @@ class _Voice:
 
     def __init__(self, total: int, max_samples: int | None) -> None:
         self.total, self.max_samples = total, max_samples
-        self.heard, self.seconds, self.samples = 0, 0.0, 0.0
+        self.shown, self.seconds, self.samples = 0, 0.0, 0.0
         self.best: Trial | None = None
 
-    def say(self, trials: list["Trial"]) -> None:
-        """Takes note of what is new, and tells of the last trial."""
-        from nas_lightning.evaluation.trials import best_trial
+    def show(self, trials: list[Trial]) -> None:
+        """Prints the last trial, and counts all that are new.
 
-        for trial in trials[self.heard :]:
+        Args:
+            trials: all trials so far, at least one.
+        """
+        for trial in trials[self.shown :]:
             self.best = trial if self.best is None else best_trial([self.best, trial])
             self.seconds += trial.cost["wall_s"]
             self.samples += trial.cost["training_samples"]
-        self.heard, last, best = len(trials), trials[-1], self.best
-        assert best is not None
+        self.shown, last, best = len(trials), trials[-1], self.best or trials[-1]
         print(
-            f"trial {self.heard}/{self.total}  reward {last.reward:.4f}  best {best.reward:.4f} "
+            f"trial {self.shown}/{self.total}  reward {last.reward:.4f}  best {best.reward:.4f} "
             f"({best.genotype.id})  {self._left():.0f} s left",
             file=sys.stderr,
             flush=True,
@@ -164,7 +146,7 @@ class _Voice:
 
     def _left(self) -> float:
         """Returns the seconds to the last trial or to the cap of samples, whichever is sooner."""
-        left = self.seconds / self.heard * (self.total - self.heard)
+        left = self.seconds / self.shown * (self.total - self.shown)
         if self.max_samples is None or not self.samples:
             return left
         missing = max(0.0, self.max_samples - self.samples)

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from nas_lightning.config.paths import config_dir
+from nas_lightning.config.trust import trusted_space
+from nas_lightning.run.folder import CONFIG, HYDRA
+from nas_lightning.zoo.reader import needed_overrides
 
 __all__ = ["with_own_space"]
 
@@ -37,21 +39,17 @@ def with_own_space(cfg: DictConfig, typed: Sequence[str]) -> DictConfig:
 
 def _own_space(genotype: str) -> dict[str, Any] | None:
     """Returns the space of a published genotype or of a run; None where neither is named."""
-    from nas_lightning.zoo.reader import needed_overrides
-
     if needed := [override.split("=") for override in needed_overrides(genotype)]:
         (_, name), *values = needed
         file = OmegaConf.load(config_dir() / "search_space" / f"{name}.yaml")
         typed = OmegaConf.from_dotlist([f"{key}={value}" for key, value in values])
         return _plain(OmegaConf.merge(file, typed.get("search_space", {})))
-    kept = os.path.join(os.path.expanduser(genotype), ".hydra", "config.yaml")
-    if not os.path.isfile(kept):  # a notation may be no path at all
+    config = os.path.join(os.path.expanduser(genotype), HYDRA, CONFIG)
+    if not os.path.isfile(config):  # a notation may be no path at all
         return None
-    own = OmegaConf.select(OmegaConf.load(Path(kept)), "search_space")
+    own = OmegaConf.select(OmegaConf.load(config), "search_space")
     if own is None:
         return None
-    from nas_lightning.deployment.load import trusted_space
-
     return trusted_space(_plain(own), f"the run {genotype}")
 
 

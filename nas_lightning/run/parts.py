@@ -1,5 +1,6 @@
 """What searching and training have in common, made from a configuration and checked."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -10,9 +11,8 @@ from omegaconf import DictConfig
 from nas_lightning.config.making import make, parameters_of, plain_node, target_of
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.data.contract import RunData
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.data.user_data import as_run_data
+from nas_lightning.data.run_data import RunData, as_run_data
 from nas_lightning.training.child import ChildRecipe
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.task import Task
@@ -41,8 +41,13 @@ class Parts:
     recipe: ChildRecipe
 
 
-def assemble(cfg: DictConfig) -> Parts:
+def assemble(cfg: DictConfig, objects: Mapping[str, Any] | None = None) -> Parts:
     """Returns the parts that a configuration describes, checked against each other.
+
+    Args:
+        cfg: the configuration.
+        objects: in place of a group's configuration a search space, or what makes a data set from
+            seed and targets.
 
     Raises:
         ValueError: a value is impossible, or parts do not fit each other or the data.
@@ -51,11 +56,11 @@ def assemble(cfg: DictConfig) -> Parts:
         raise ValueError(f"seed ({cfg.seed}) must be a number of 64 bits; use e.g. 0")
     hardware = make(cfg.hardware, "hardware")
     hardware.prepare()
-    space = make(cfg.search_space, "search_space", kind=SearchSpace)
+    given = objects or {}
+    space = given.get("search_space") or make(cfg.search_space, "search_space", kind=SearchSpace)
     task = make(cfg.task, "task", kind=Task)
     recipe = make(cfg.child, "child")
-    made = make(_of_target(cfg.data), "data", seed=cfg.seed, targets=task.targets)
-    data = as_run_data(made, cfg.seed, task.targets)
+    data = as_run_data(_data(cfg, given.get("data"), task.targets), cfg.seed, task.targets)
     data.load()
     task = task.fitted(*data.target_statistics)
     task.check(data.num_outputs, recipe.label_smoothing)
@@ -68,6 +73,13 @@ def assemble(cfg: DictConfig) -> Parts:
     check_child(space, recipe.scale)
     check_child(space, search_scale)
     return Parts(cfg.seed, hardware, space, task, data, recipe)
+
+
+def _data(cfg: DictConfig, given: Callable[[int, str], Any] | None, targets: str) -> Any:
+    """Returns the data set that was given, made from seed and targets, else the configured one."""
+    if given is not None:
+        return given(cfg.seed, targets)
+    return make(_of_target(cfg.data), "data", seed=cfg.seed, targets=targets)
 
 
 def _of_target(node: DictConfig) -> dict[str, Any]:

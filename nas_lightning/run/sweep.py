@@ -3,48 +3,36 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-__all__ = [
-    "ERROR_FILE",
-    "SWEEP_FILE",
-    "Kept",
-    "failed_jobs",
-    "named",
-    "overrides_of_jobs",
-    "sweep_of",
-    "varied_keys",
-]
+from nas_lightning.run.folder import HYDRA, OVERRIDES, RunFolder
+
+__all__ = ["ERROR_FILE", "SweepJob", "failed_jobs", "named", "overrides_of_jobs", "varied_keys"]
 
 ERROR_FILE = "error.txt"
-SWEEP_FILE = "multirun.yaml"  # Hydra writes it before the first job
-KEPT = ".hydra"
 
-Runs = dict[Path, dict[str, str]]
+Jobs = dict[Path, dict[str, str]]
 
 
 @dataclass(frozen=True)
-class Kept:
+class SweepJob:
     """What a job of a sweep was started with.
 
     Attributes:
         overrides: what was typed for it, the choice of the sweep included.
-        config: its configuration, interpolations as they were written, as YAML.
+        config: its configuration as YAML, interpolations unresolved.
     """
 
-    overrides: tuple[str, ...]
+    overrides: list[str]
     config: str
 
-    @staticmethod
-    def by_jobs(folder: Path) -> dict[str, "Kept"]:
-        """Returns what every job was started with, by its folder within the sweep's."""
+    @classmethod
+    def by_folder(cls, sweep: Path) -> dict[str, "SweepJob"]:
+        """Returns the jobs of a sweep by their folders within it."""
         return {
-            str(job.relative_to(folder)): Kept(
-                _typed_for(job), (job / KEPT / "config.yaml").read_text(encoding="utf-8")
-            )
-            for job in _jobs(folder)
+            str(job.path.relative_to(sweep)): cls(job.overrides, job.config_file.read_text("utf-8"))
+            for job in _jobs(sweep)
         }
 
     def restored(self, job: Path, overrides: list[str]) -> DictConfig:
@@ -57,68 +45,52 @@ class Kept:
         Raises:
             ValueError: the folder belongs to another job.
         """
-        if list(self.overrides) != overrides:
+        if self.overrides != overrides:
             raise ValueError(
                 f"job {job.name} of the sweep was {' '.join(self.overrides)}, and now would be "
-                f"{' '.join(overrides)}; go on with it alone: resume={job}"
+                f"{' '.join(overrides)}; resume it alone: resume={job}"
             )
-        (job / KEPT / "config.yaml").write_text(self.config, encoding="utf-8")
+        RunFolder(job).config_file.write_text(self.config, encoding="utf-8")
         config = OmegaConf.create(self.config)
         assert isinstance(config, DictConfig)
         return config
 
 
-def sweep_of(run: Path) -> Path | None:
-    """Returns the folder of the sweep that a run is a job of, or None if it is none."""
-    settings = OmegaConf.load(run / KEPT / "hydra.yaml")
-    if str(OmegaConf.select(settings, "hydra.mode")) != "MULTIRUN":
-        return None
-    depth = len(Path(str(OmegaConf.select(settings, "hydra.sweep.subdir"))).parts)
-    return run.resolve().parents[depth - 1]
-
-
-def failed_jobs(folder: Path) -> list[str]:
+def failed_jobs(sweep: Path) -> list[str]:
     """Returns the jobs of a sweep that failed, each with what sets it apart."""
-    runs = overrides_of_jobs(folder)
-    return [named(run.name, own, runs) for run, own in runs.items() if (run / ERROR_FILE).is_file()]
+    jobs = overrides_of_jobs(sweep)
+    failed = [job for job in jobs if (job / ERROR_FILE).is_file()]
+    return [named(job.name, jobs[job], jobs) for job in failed]
 
 
-def overrides_of_jobs(folder: Path) -> Runs:
+def overrides_of_jobs(sweep: Path) -> Jobs:
     """Returns the jobs of a sweep in their order, and the values typed for each by key."""
-    return {run: _by_key(_typed_for(run)) for run in _jobs(folder)}
+    return {job.path: _by_key(job.overrides) for job in _jobs(sweep)}
 
 
-def varied_keys(runs: Runs) -> list[str]:
+def varied_keys(jobs: Jobs) -> list[str]:
     """Returns the keys whose value is not the same in all jobs."""
-    keys = dict.fromkeys(key for own in runs.values() for key in own)
-    return [key for key in keys if len({own.get(key) for own in runs.values()}) > 1]
+    keys = dict.fromkeys(key for own in jobs.values() for key in own)
+    return [key for key in keys if len({own.get(key) for own in jobs.values()}) > 1]
 
 
-def named(name: str, own: Mapping[str, str], runs: Runs) -> str:
+def named(name: str, own: Mapping[str, str], jobs: Jobs) -> str:
     """Returns a job's name with what sets it apart from the others of its sweep."""
-    keys = varied_keys(runs) or own
+    keys = varied_keys(jobs) or own
     return f"{name} ({' '.join(f'{key}={own[key]}' for key in keys if key in own)})"
 
 
-def _jobs(folder: Path) -> list[Path]:
-    found = [path.parent.parent for path in folder.glob(f"**/{KEPT}/overrides.yaml")]
-    return sorted((job for job in found if _is_whole(job)), key=_order)
+def _jobs(sweep: Path) -> list[RunFolder]:
+    """Returns the folders of the jobs whose configuration is whole, in their order."""
+    found = [RunFolder(path.parent.parent) for path in sweep.glob(f"**/{HYDRA}/{OVERRIDES}")]
+    return sorted((job for job in found if job.is_whole), key=_order)
 
 
-def _is_whole(job: Path) -> bool:
-    """Returns whether all of a job's configuration was written; Hydra ends with the overrides."""
-    return bool((job / KEPT / "overrides.yaml").read_text(encoding="utf-8"))
+def _order(job: RunFolder) -> tuple[int, str]:
+    name = job.path.name
+    return (int(name), "") if name.isdigit() else (1 << 30, str(job.path))
 
 
-def _order(run: Path) -> tuple[int, str]:
-    return (int(run.name), "") if run.name.isdigit() else (1 << 30, str(run))
-
-
-def _typed_for(run: Path) -> tuple[str, ...]:
-    listed: Any = OmegaConf.to_container(OmegaConf.load(run / KEPT / "overrides.yaml"))
-    return tuple(str(override) for override in listed or ())
-
-
-def _by_key(overrides: tuple[str, ...]) -> dict[str, str]:
+def _by_key(overrides: list[str]) -> dict[str, str]:
     pairs = [override.partition("=") for override in overrides]
     return {key.lstrip("+~"): value for key, _, value in pairs}

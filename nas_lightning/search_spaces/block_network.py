@@ -27,6 +27,7 @@ from nas_lightning.networks.cell_network import (
     GlobalMean,
     auxiliary_head,
     build_stem,
+    check_auxiliary,
     check_side,
     stem_states,
 )
@@ -148,7 +149,12 @@ class BlockNetwork(nn.Module):
     def forward_auxiliary(
         self, x: Tensor, drop_path: DropPath | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Returns a child's logits (N, num_outputs) and those of its auxiliary head."""
+        """Returns a child's logits (N, num_outputs) and those of its auxiliary head.
+
+        Raises:
+            ValueError: the network was built without an auxiliary head.
+        """
+        check_auxiliary(self)
         outputs = self._outputs(x, None, drop_path)
         return self.classifier(outputs[-1]), self.auxiliary(outputs[self.auxiliary_place])
 

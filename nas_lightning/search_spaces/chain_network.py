@@ -127,7 +127,9 @@ class _Layer(nn.Module):
             source = maps[branch.source]
             conv, share = self.convs[str(branch.source)], _share(source, [branch], weights)
             term = conv(_padded(source.x, size), mixture, share)
-            terms.append(term if drop_path is None or len(reads) == 1 else drop_path(term))
+            if drop_path is not None and len(reads) > 1:
+                term = drop_path(term, self.training)
+            terms.append(term)
         x = F.relu(self.norm(sum(terms[1:], start=terms[0])))
         share = self.sizes.filters.leading(mixture)
         total = total_weight(mixture, self.sizes.height, self.sizes.width)

@@ -15,7 +15,7 @@ from nas_lightning.core.cost import Term
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import DropPath, branch_weights
-from nas_lightning.networks.depthwise import DepthwiseConv
+from nas_lightning.networks.kernels import DepthwiseConv, weighted_sum
 from nas_lightning.networks.operations import (
     FactorizedReduction,
     Operation,
@@ -24,7 +24,6 @@ from nas_lightning.networks.operations import (
     State,
     relu_conv_norm,
 )
-from nas_lightning.networks.weighted_sum import weighted_sum
 
 __all__ = ["SKIP", "MacroNetwork", "thirds"]
 
@@ -120,7 +119,8 @@ class _Layer(nn.Module):
         """Returns the layer's state (N, C, H, W), of the branches that run and what they read."""
         ops, skips = _apart(run)
         outs = [self.ops[b.op](read[b.source]) for b in ops]
-        out = _sum(ops, outs if drop_path is None else list(map(drop_path, outs)), weights)
+        outs = outs if drop_path is None else [drop_path(out, self.training) for out in outs]
+        out = _sum(ops, outs, weights)
         if self.is_first:
             return out
         joined = self.own(F.relu(out))

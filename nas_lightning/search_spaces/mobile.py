@@ -185,7 +185,7 @@ class _InvertedResidual(nn.Module):
             out = out * weight
         if not self.block.is_residual:
             return out
-        return x + (out if drop_path is None else drop_path(out))
+        return x + (out if drop_path is None else drop_path(out, self.training))
 
     def _weight(self, mixture: Mixture | None) -> Tensor | None:
         """Returns what the block's output is multiplied by, or None for a child."""

@@ -1,7 +1,7 @@
-"""What the strategies that own a table of alphas share: their start, softmax, and schedules."""
+"""The base of strategies with alphas: a table of logits, one per option of each choice."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,9 @@ from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import OneShotStrategy
-from nas_lightning.strategies.relaxations import gumbel, masked_softmax
+from nas_lightning.strategies.relaxations import concrete, gumbel_noise, masked_softmax
 
-__all__ = ["AlphaStrategy", "linear", "restricted", "share_of"]
+__all__ = ["AlphaStrategy", "share_of"]
 
 log = logging.getLogger(__name__)
 
@@ -22,17 +22,10 @@ INITIAL_SCALE = 1e-3
 
 
 class AlphaStrategy(OneShotStrategy):
-    """A strategy with one logit, alpha, an option; its scores are their softmax.
-
-    Args:
-        space: the search space.
-        seed: seed of the initial alphas and of every draw.
-        epochs: length of the search in epochs.
-        params_optimizer: how the supernet's params are moved.
-        alpha_optimizer: how alphas are moved.
+    """A strategy with one logit, alpha, per option; its scores are their softmax.
 
     Attributes:
-        alpha: logits (choices, options), drawn from a normal of standard deviation 1e-3.
+        alpha: logits (choices, options), first drawn from a normal of standard deviation 1e-3.
         is_warm: whether alphas move; a strategy with a warm-up sets it in `start_epoch`.
     """
 
@@ -50,7 +43,7 @@ class AlphaStrategy(OneShotStrategy):
         self.reset()
 
     def reset(self) -> None:
-        """Draws the alphas of a search's beginning."""
+        """Draws initial alphas."""
         noise = torch.randn(self.alpha.shape, generator=self.rng)
         with torch.no_grad():
             self.alpha.copy_(INITIAL_SCALE * noise)
@@ -59,73 +52,43 @@ class AlphaStrategy(OneShotStrategy):
         """Returns the softmax of alpha over the allowed options."""
         return Mixture(masked_softmax(self.alpha, self.allowed), self.support())
 
+    def mixture(self, phase: str) -> Mixture:
+        """Returns the scores, without gradient in phase "params"."""
+        scores = self.scores()
+        return scores.detach() if phase == "params" else scores
+
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
-        """Moves alphas by the validation loss, once the params are warm."""
+        """Moves alphas by the validation loss, unless the search warms up."""
         if self.is_warm:
             super().alpha_step(train, val, context)
 
-    def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
+    def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the genotype of the best scores; warns where alphas have not moved."""
-        self.warn_of_still_alphas()
+        self.warn_of_warmup()
         return super().derive(context, val)
 
-    def warn_of_still_alphas(self) -> None:
-        """Warns of a search that ended in a warm-up, by its cap of samples."""
+    def warn_of_warmup(self) -> None:
+        """Warns where the cap of samples ended the search within a warm-up."""
         if not self.is_warm:
             log.warning(
                 "the search ended in a warm-up (strategy.warmup), in which alphas do not move: the "
                 "genotype knows nothing of it; let the search process more samples"
             )
 
-    def draw_concrete(self, phase: str, tau: float) -> Tensor:
+    def draw_concrete(self, phase: str, tau: float, noise: Tensor | None = None) -> Tensor:
         """Returns a draw (choices, options) from the concrete distribution of alpha, on the CPU.
 
         Args:
-            phase: with "params" the draw carries no gradient.
+            phase: in "params" the draw carries no gradient.
             tau: temperature, above 0.
+            noise: Gumbel noise (choices, options); None draws it.
         """
-        logits = self.alpha.cpu().masked_fill(~self.allowed.cpu(), float("-inf"))
-        return gumbel(logits if phase == "alpha" else logits.detach(), tau, self.rng)
-
-
-def linear(start: float, end: float, epoch: int, epochs: int) -> float:
-    """Returns the value of an epoch (0-based) on a line from the first epoch to the last."""
-    return start + (end - start) * epoch / max(1, epochs - 1)
+        alpha = self.alpha if phase == "alpha" else self.alpha.detach()
+        logits = alpha.cpu().masked_fill(~self.allowed.cpu(), float("-inf"))
+        noise = gumbel_noise(logits, self.rng) if noise is None else noise.to(logits)
+        return concrete(logits, noise, tau)
 
 
 def share_of(share: float, epochs: int) -> int:
-    """Returns a share of a search in whole epochs, so that at least one epoch is left.
-
-    Args:
-        share: share of the search, in [0, 1).
-        epochs: its length.
-    """
+    """Returns a share, in [0, 1), of a search in whole epochs; at least one epoch is left."""
     return min(round(share * epochs), epochs - 1)
-
-
-def restricted(
-    strategy: OneShotStrategy, where: Callable[[str], bool], option: str, setting: str
-) -> None:
-    """Leaves the named option alone to every choice whose name fits.
-
-    Args:
-        strategy: the strategy whose `allowed` is narrowed.
-        where: says whether a choice's name fits.
-        option: the option that stays.
-        setting: the user's key that names it, for messages.
-
-    Raises:
-        ValueError: no choice fits, or one of them lacks the option.
-    """
-    rows = [i for i, choice in enumerate(strategy.space.choices) if where(choice.name)]
-    if not rows:
-        raise ValueError(
-            f"search space '{strategy.space.name}' has no choices to hold at '{option}'; set "
-            f"{setting}=null"
-        )
-    for row in rows:
-        options = strategy.space.choices[row].options
-        if option not in options:
-            raise ValueError(f"unknown {setting} '{option}'; choose from: {', '.join(options)}")
-        strategy.allowed[row] = False
-        strategy.allowed[row, options.index(option)] = True

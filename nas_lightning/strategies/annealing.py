@@ -3,14 +3,15 @@
 Sources: Tenorio & Lee, Self Organizing Neural Networks for the Identification Problem, 1988
 (structures grow and are accepted by a criterion that pays for fit and charges for size, under
 simulated annealing; `objective=mdl` is that criterion); Kirkpatrick et al., 1983, for the
-acceptance. Deliberate difference: a change is a change of one decision, called growth where the
-child gets more params, shrinkage where it gets fewer, and a swap where neither.
+acceptance. Deliberate difference: a step changes one decision; it is growth where the child gets
+more params, shrinkage where it gets fewer, and a swap otherwise.
 """
 
 from dataclasses import replace
 from math import exp
 from random import Random
 
+from nas_lightning.core.checks import at_least, positive
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
@@ -18,26 +19,26 @@ from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 __all__ = ["Annealing"]
 
 CHANGES = ("grow", "shrink", "swap")
-SHAPE, OUTPUTS, TRIES = (3, 32, 32), 10, 16
-CELLS = 5  # sizes are compared on few cells, however many the search has
+TRIES = 16  # mutations among which one of the drawn kind is looked for
+SHAPE, OUTPUTS = (3, 32, 32), 10  # of the networks whose sizes are compared, unless known
+CELLS = 5  # of these networks at most
 
 
 class Annealing(BlackBoxStrategy):
     """Walks from child to child; a worse one is accepted with probability exp(difference / T).
 
     The first trial is the smallest of `start` random genotypes. Every other one changes one
-    decision of the accepted genotype; whether it shall grow, shrink or swap is drawn first.
+    decision of the accepted genotype; it is drawn first whether to grow, shrink or swap.
 
     Args:
-        space: the search space.
-        seed: seed of its draws.
-        trials: number of children to evaluate.
         start: random genotypes of which the smallest one begins, at least 1.
         temperature: T of the first change, in units of the reward, above 0.
         final_temperature: T of the last change, above 0; a geometric series leads to it.
 
-    Raises:
-        ValueError: a value is out of its range.
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> annealing = Annealing(NasBench201Space(), seed=0, trials=9)
+    >>> [round(annealing.temperature(number), 4) for number in (1, 4, 8)]
+    [0.05, 0.0094, 0.001]
     """
 
     def __init__(
@@ -50,13 +51,9 @@ class Annealing(BlackBoxStrategy):
         final_temperature: float = 0.001,
     ) -> None:
         super().__init__(space, seed, trials)
-        if start < 1:
-            raise ValueError(f"strategy.start ({start}) must be at least 1; use e.g. 16")
-        if not (temperature > 0 and final_temperature > 0):
-            raise ValueError(
-                f"strategy.temperature ({temperature}) and final_temperature "
-                f"({final_temperature}) must be above 0; use e.g. 0.05 and 0.001"
-            )
+        at_least("strategy.start", start, 1, use=16)
+        positive("strategy.temperature", temperature, use=0.05)
+        positive("strategy.final_temperature", final_temperature, use=0.001)
         self.start, self.first, self.last = start, temperature, final_temperature
         self.accepted: Trial | None = None
         scale = space.scale
@@ -68,7 +65,7 @@ class Annealing(BlackBoxStrategy):
         )
 
     def ask(self, number: int) -> Trial:
-        """Returns the smallest of some random genotypes, then a changed one."""
+        """Returns the smallest of some random genotypes at first, then changed ones."""
         rng = self.random("annealing", number)
         if self.accepted is None:
             drawn = [self.space.sample(rng) for _ in range(self.start)]
@@ -81,7 +78,7 @@ class Annealing(BlackBoxStrategy):
             self.accepted = trial
 
     def accepts(self, trial: Trial) -> bool:
-        """Returns whether a child is accepted after the one that is."""
+        """Returns whether a child replaces the accepted one."""
         assert self.accepted is not None
         gain = trial.told_reward - self.accepted.told_reward
         if gain >= 0:
@@ -95,13 +92,13 @@ class Annealing(BlackBoxStrategy):
         return float(self.first * (self.last / self.first) ** min(1.0, max(0.0, share)))
 
     def size(self, genotype: Genotype) -> int:
-        """Returns the params of a genotype's child, of few cells at the search's scale."""
+        """Returns the number of params of a genotype's child with few cells."""
         if not self.space.choices:  # no supernet to trace
             return child_cost(self.space, genotype, self._scale)["parameters"]
         return self.space.cost(self._scale).of_child(self.space.mixture(genotype))["parameters"]
 
     def _changed(self, genotype: Genotype, rng: Random) -> Genotype:
-        """Returns a changed genotype of the drawn kind, or the last of some tries."""
+        """Returns a mutation of a drawn kind, or the last of some tries."""
         change, size = rng.choice(CHANGES), self.size(genotype)
         for _ in range(TRIES):
             proposal = self.space.mutate(genotype, rng)

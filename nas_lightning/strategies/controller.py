@@ -1,16 +1,16 @@
-"""The recurrent controller that emits a network token by token.
+"""The recurrent controller: an LSTM that emits a network token by token.
 
 Source: Zoph & Le, Neural Architecture Search with Reinforcement Learning, 2017
-(arXiv:1611.01578), sections 3.1 and 3.3: an LSTM makes one decision a step, and what it chose is
+(arXiv:1611.01578), sections 3.1 and 3.3: the LSTM makes one decision per step, and its choice is
 its next input; at a layer's anchor point, P(layer j feeds layer i) = sigmoid(v^T tanh(W_prev h_j +
 W_curr h_i)). A tanh constant and a temperature limit the logits as in Pham et al., ENAS, 2018
 (arXiv:1802.03268). Deliberate choices where the papers are silent: decisions of the same role and
-options share softmax and embedding, whatever their layer (`shared_heads` parts the softmaxes, as
-in Zoph et al., NASNet, 2018, arXiv:1707.07012, section 3); after an anchor point the next input is
-the mean of the hidden states of the chosen layers; a layer without skips has its anchor at its
-last token, and what comes before the first layer has a learned one. `enas_skips` takes what ENAS's
-code has for a skip: logits [-q, q], so that tanh constant c lets its log-odds reach 2c instead of
-c, and a next input whose sum is divided by one more than the number of chosen layers.
+options share softmax and embedding, whatever their layer (`shared_heads=False` parts the softmaxes,
+as in Zoph et al., NASNet, 2018, arXiv:1707.07012, section 3); after an anchor point the next input
+is the mean of the hidden states of the chosen layers; a layer without skips has its anchor at its
+last token, and the input of the first layer has a learned one. `enas_skips` decides skips as
+ENAS's code does: logits [-q, q], so that tanh constant c lets the log-odds reach 2c instead of c,
+and a next input whose sum is divided by one more than the number of chosen layers.
 """
 
 import re
@@ -22,13 +22,15 @@ from random import Random
 import torch
 from torch import Tensor, nn
 
+from nas_lightning.core.checks import at_least, positive
 from nas_lightning.core.decisions import Decision
-from nas_lightning.strategies.policy import Allowed, Chosen, Drawn, Given
+from nas_lightning.strategies.policy import Allowed, Chosen, FixedDecisions, SampledDecisions
 
 __all__ = ["Controller", "skipping_layer"]
 
 SKIP = re.compile(r"(.*?)(\d+)/skip_(\d+)")
 State = list[tuple[Tensor, Tensor]]
+Decisions = FixedDecisions | SampledDecisions
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ class _Step:
     """One step of the LSTM.
 
     Attributes:
-        decisions: one token, or the skips of a layer.
-        group: the layer that it belongs to.
-        sources: of a layer's skips the layers that they come from; () of a token.
+        decisions: one token, or the skips into a layer.
+        group: the layer of the step.
+        sources: the layers that the skips come from; () for a token.
     """
 
     decisions: tuple[Decision, ...]
@@ -47,28 +49,24 @@ class _Step:
 
 
 class Controller(nn.Module):
-    """An LSTM with a token a decision, and attention to anchor points for skips.
+    """A policy with one token per decision, and attention to anchor points for skips.
 
-    A decision is a skip of layer i from layer j where its kind is "skip", its name ends in
+    A decision is a skip into layer i from layer j where its kind is "skip", its name ends in
     "i/skip_j", and it has two options, the second of which is to skip. Every other one is a token.
     An inactive decision takes no step.
 
     Args:
-        decisions: what is decided, in the order of the steps.
+        decisions: the decisions of the space, in the order of the steps.
         seed: seed of the first parameters.
-        hidden: units of a layer of the LSTM.
+        hidden: units per layer of the LSTM.
         layers: layers of the LSTM.
         init_range: first parameters are uniform in [-init_range, init_range].
         tanh_constant: logits become constant * tanh(logits / temperature); None leaves them.
-        temperature: what logits are divided by, above 0.
-        shared_heads: whether decisions of the same role and options share a softmax; else each
-            has its own.
+        temperature: divisor of the logits, above 0.
+        shared_heads: whether decisions of the same role and options share a softmax.
         enas_skips: whether skips are decided as in ENAS's code (see above), instead of by Zoph &
             Le's sigmoid.
-        op_tanh_constant: the tanh constant of operations, where it is another; None has the same.
-
-    Raises:
-        ValueError: a value is out of its range.
+        op_tanh_constant: the tanh constant of operations; None takes `tanh_constant`.
     """
 
     def __init__(
@@ -85,13 +83,15 @@ class Controller(nn.Module):
         op_tanh_constant: float | None = None,
     ) -> None:
         super().__init__()
-        positive = {"hidden": hidden, "layers": layers, "init_range": init_range}
-        for name, value in (positive | {"temperature": temperature}).items():
-            if not value > 0:
-                raise ValueError(f"{name} ({value}) of the controller must be above 0")
+        at_least("strategy.hidden", hidden, 1, use=35)
+        at_least("strategy.layers", layers, 1, use=2)
+        positive("strategy.init_range", init_range, use=0.1)
+        positive("strategy.tanh_constant", tanh_constant, use=2.5)
+        positive("strategy.op_tanh_constant", op_tanh_constant, use=2.5)
+        positive("strategy.temperature", temperature, use=1.0)
         self.tanh_constant, self.temperature = tanh_constant, temperature
         self.op_tanh_constant = tanh_constant if op_tanh_constant is None else op_tanh_constant
-        self._head = _role if shared_heads else _own
+        self._head = _role if shared_heads else _name
         self.enas_skips = enas_skips
         self.steps = _steps(decisions)
         self.cells = nn.ModuleList(nn.LSTMCell(hidden, hidden) for _ in range(layers))
@@ -112,67 +112,57 @@ class Controller(nn.Module):
 
     @torch.no_grad()
     def sample(self, rng: Random, allowed: Allowed) -> dict[str, str]:
-        """Draws the choices of one genotype; without gradient.
-
-        Args:
-            rng: source of the draws.
-            allowed: options that are open, by decision; {} leaves all open.
-        """
-        drawn = Drawn(rng, allowed)
-        self(drawn)
-        return drawn.chosen
+        """Returns the sampled choices of one genotype."""
+        sampled = SampledDecisions(rng, allowed)
+        self(sampled)
+        return sampled.chosen
 
     def log_prob(
         self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]
     ) -> tuple[Tensor, Tensor]:
-        """Returns log-probability and entropy (N,) of genotypes, in one batch.
-
-        Args:
-            chosen: the choices of N genotypes.
-            allowed: what was open when each of them was drawn.
-        """
-        log_prob, entropy = self(Given(chosen, allowed))
+        """Returns log-probability and entropy (N,) of genotypes, drawn when `allowed` was open."""
+        log_prob, entropy = self(FixedDecisions(chosen, allowed))
         return log_prob, entropy
 
-    def forward(self, made: Drawn | Given) -> tuple[Tensor, Tensor]:
+    def forward(self, decisions: Decisions) -> tuple[Tensor, Tensor]:
         """Walks through the decisions; returns log-probability and entropy (N,)."""
-        x = self.start.expand(made.size, -1)
+        x = self.start.expand(decisions.size, -1)
         zero = torch.zeros_like(x)
         state: State = [(zero, zero) for _ in self.cells]
         anchors: dict[str, Tensor] = {}
-        log_prob = entropy = x.new_zeros(made.size)
+        log_prob = entropy = x.new_zeros(decisions.size)
         for step in self.steps:
-            active = torch.stack([made.active(d) for d in step.decisions], dim=1).to(x.device)
+            active = torch.stack([decisions.active(d) for d in step.decisions], dim=1).to(x.device)
             moves = active.any(dim=1, keepdim=True)
             state = self._advanced(x, state, moves)
             top = anchors[step.group] = state[-1][0]
             take = self._attend if step.sources else self._choose
-            following, logs, entropies = take(step, top, anchors, made)
+            following, logs, entropies = take(step, top, anchors, decisions)
             x = torch.where(moves, following, x)
             log_prob = log_prob + (logs * active).sum(dim=1)
             entropy = entropy + (entropies * active).sum(dim=1)
         return log_prob, entropy
 
     def _advanced(self, x: Tensor, state: State, moves: Tensor) -> State:
-        """Returns the next state of the LSTM; genotypes that skip the step keep theirs."""
-        found: State = []
+        """Returns the next state of the LSTM; genotypes without the step keep theirs."""
+        advanced: State = []
         for cell, old in zip(self.cells, state, strict=True):
             hidden, memory = cell(x, old)
-            found.append((torch.where(moves, hidden, old[0]), torch.where(moves, memory, old[1])))
-            x = found[-1][0]
-        return found
+            x = torch.where(moves, hidden, old[0])
+            advanced.append((x, torch.where(moves, memory, old[1])))
+        return advanced
 
     def _choose(
-        self, step: _Step, top: Tensor, anchors: dict[str, Tensor], made: Drawn | Given
+        self, step: _Step, top: Tensor, anchors: dict[str, Tensor], decisions: Decisions
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Makes the one decision of a token's step."""
         (decision,) = step.decisions
         logits = self.heads[self._head(decision)](top)
-        picked, log, entropy = self._pick(decision, logits, made)
+        picked, log, entropy = self._pick(decision, logits, decisions)
         return self.embeddings[_role(decision)](picked), log[:, None], entropy[:, None]
 
     def _attend(
-        self, step: _Step, top: Tensor, anchors: dict[str, Tensor], made: Drawn | Given
+        self, step: _Step, top: Tensor, anchors: dict[str, Tensor], decisions: Decisions
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Makes the skip decisions of a layer by attention to the anchors of others."""
         first = self.first_anchor.expand_as(top)
@@ -181,7 +171,7 @@ class Controller(nn.Module):
         scores = self.score(hidden)
         no = -scores if self.enas_skips else torch.zeros_like(scores)
         logits = torch.cat([no, scores], dim=2)
-        picks = [self._pick(d, logits[:, i], made) for i, d in enumerate(step.decisions)]
+        picks = [self._pick(d, logits[:, i], decisions) for i, d in enumerate(step.decisions)]
         chosen, logs, entropies = (torch.stack(part, dim=1) for part in zip(*picks, strict=True))
         weights = chosen[..., None].to(states)
         number = weights.sum(dim=1)
@@ -189,50 +179,50 @@ class Controller(nn.Module):
         return (weights * states).sum(dim=1) / number, logs, entropies
 
     def _pick(
-        self, decision: Decision, logits: Tensor, made: Drawn | Given
+        self, decision: Decision, logits: Tensor, decisions: Decisions
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns index, log-probability and entropy (N,) of one decision."""
         logits = logits / self.temperature
         limit = self.op_tanh_constant if decision.kind == "op" else self.tanh_constant
         if limit is not None:
             logits = limit * torch.tanh(logits)
-        if (is_open := made.open(decision)) is not None:
+        if (is_open := decisions.open(decision)) is not None:
             logits = logits.masked_fill(~is_open.to(logits.device), -torch.inf)
         logs = logits.log_softmax(dim=1)
-        picked = made.pick(decision, logs).to(logs.device)
+        picked = decisions.pick(decision, logs).to(logs.device)
         entropy = -(logs.exp() * logs.clamp(min=-1e4)).sum(dim=1)
         return picked, logs.gather(1, picked[:, None])[:, 0].clamp(min=-1e4), entropy
 
 
 def _steps(decisions: Sequence[Decision]) -> tuple[_Step, ...]:
-    """Returns the steps: consecutive skips of a layer make one, every other decision its own."""
+    """Returns the steps: consecutive skips into a layer share one."""
     steps: list[_Step] = []
     keyed = [(skipping_layer(decision), decision) for decision in decisions]
     for group, members in groupby(keyed, key=lambda pair: pair[0]):
-        found = tuple(decision for _, decision in members)
+        together = tuple(decision for _, decision in members)
         if group is None:
-            steps += [_Step((d,), d.name.rpartition("/")[0]) for d in found]
+            steps += [_Step((d,), d.name.rpartition("/")[0]) for d in together]
         else:
-            sources = [SKIP.fullmatch(d.name) for d in found]
-            names = tuple(f"{m[1]}{m[3]}" for m in sources if m is not None)
-            steps.append(_Step(found, group, names))
+            matches = [SKIP.fullmatch(d.name) for d in together]
+            sources = tuple(f"{m[1]}{m[3]}" for m in matches if m is not None)
+            steps.append(_Step(together, group, sources))
     return tuple(steps)
 
 
 def skipping_layer(decision: Decision) -> str | None:
-    """Returns the layer that a decision lets an earlier one skip into, or None of a token."""
+    """Returns the layer that a skip decision leads into, or None for a token."""
     match = SKIP.fullmatch(decision.name)
     if decision.kind != "skip" or len(decision.options) != 2 or match is None:
         return None
     return f"{match[1]}{match[2]}"
 
 
-def _own(decision: Decision) -> str:
-    """Returns a decision's name, as a module's name."""
+def _name(decision: Decision) -> str:
+    """Returns the name of a decision, as a module's name."""
     return re.sub(r"\W", "_", decision.name)
 
 
 def _role(decision: Decision) -> str:
-    """Returns what decisions that share a softmax have in common, as a module's name."""
+    """Returns the role and options of a decision, as a module's name."""
     name = re.sub(r"\d+", "", decision.name.rpartition("/")[2])
     return re.sub(r"\W", "_", "-".join([name, *decision.options]))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import one_of, positive
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
@@ -27,17 +28,15 @@ class Darts(AlphaStrategy):
     """Differentiable architecture search of first or second order.
 
     Args:
-        space: the search space.
-        seed: seed of the initial alphas.
         epochs: length of the search; the paper has 50.
         order: "first" (alphas descend on the validation loss at the current params) or
             "second" (at the params after the next weight step, by finite differences).
         radius: radius of the finite differences, divided by the gradient's norm (equation 8).
-        params_optimizer: how the supernet's params are moved.
-        alpha_optimizer: how alphas are moved.
 
-    Raises:
-        ValueError: a value is out of its range.
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> darts = Darts(NasBench201Space(), seed=0)
+    >>> round(darts.preferences()["edge_0_1"]["skip_connect"], 2)
+    0.2
     """
 
     def __init__(
@@ -51,16 +50,13 @@ class Darts(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if order not in ORDERS:
-            raise ValueError(f"unknown strategy.order '{order}'; choose from: {', '.join(ORDERS)}")
-        if not radius > 0:
-            raise ValueError(f"strategy.radius ({radius}) must be > 0; the paper has 0.01")
+        one_of("strategy.order", order, ORDERS)
+        positive("strategy.radius", radius, use=0.01)
         self.order, self.radius = order, radius
 
     def mixture(self, phase: str) -> Mixture:
-        """Returns the softmax of alpha (equation 2); without gradient for the weight step."""
-        mixture = self.scores()
-        return mixture.detach() if phase == "params" else mixture
+        """Returns the softmax of alpha (equation 2), without gradient for the weight step."""
+        return super().mixture(phase)
 
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
         """Moves alphas by the gradient of either order."""
@@ -94,6 +90,7 @@ class Darts(AlphaStrategy):
     def _gradient_at(
         self, train: Batch, names: Sequence[str], params: list[Tensor], context: SearchContext
     ) -> Tensor:
+        """Returns the gradient of alpha of the training loss at some params."""
         at = dict(zip(names, params, strict=True))
         loss = context.loss(train, self.mixture("alpha"), at)
         (gradient,) = context.gradient(loss, [self.alpha])
@@ -101,6 +98,7 @@ class Darts(AlphaStrategy):
         return gradient
 
     def _surrogate(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
+        """Returns the loss, with the second-order gradient for alpha."""
         gradient, loss = self.hypergradient(train, val, context)
         return loss + ((self.alpha - self.alpha.detach()) * gradient).sum()
 

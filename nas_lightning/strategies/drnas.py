@@ -4,7 +4,7 @@ Source: Chen et al., DrNAS, 2021 (arXiv:2006.10355), sections 2 and 3, and the o
 Deliberate differences: params that a wider stage keeps are the leading slices of its tensors
 (the authors' code copies channels at random); where `partial` changes, the momentum of params and
 the moments of alphas' Adam begin anew (theirs survive). The L2 regulariser is the weight decay of
-alphas' Adam, as in the authors' code, which has it or the divergence, not both.
+alphas' Adam, as in the authors' code, which has either it or the divergence.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import at_least, equal_length, in_range
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
@@ -28,24 +29,29 @@ class DrNas(AlphaStrategy):
     """Dirichlet neural architecture search, with progressive stages.
 
     Args:
-        space: the search space.
-        seed: seed of the initial alphas and of every draw.
         epochs: length of the search; the paper has 50 on DARTS's space.
-        partial: a stage's number of parts of which one is run (see PC-DARTS); the paper has
-            6 and 4 for 36 channels. (1,) is one stage on all channels.
+        partial: parts of the channels of which one is run (see PC-DARTS), per stage; the paper
+            has 6 and 4 for 36 channels. (1,) is one stage on all channels.
         kept: share of the options that each stage begins with, as many as `partial`.
         warmup: share of a stage in which alphas stand still, in [0, 1); the paper has 0.4.
-        kl: weight of the divergence from the flat Dirichlet, at least 0. It takes the place of the
-            L2 regulariser, the paper's default: above 0, `alpha_optimizer.weight_decay` must be 0.
-        params_optimizer: how the supernet's params are moved.
-        alpha_optimizer: how alphas are moved.
+        kl: weight of the divergence from the flat Dirichlet, at least 0. It replaces the L2
+            regulariser, the paper's default: above 0, `alpha_optimizer.weight_decay` must be 0.
 
     Attributes:
+        number: stage of the epoch (0-based).
         done: int buffer (): the stages whose options have been dropped.
 
     Raises:
-        ValueError: a value is out of its range, both regularisers are wanted, or the space knows
-            no partial channels.
+        ValueError: a value is out of range, both regularisers are wanted, or the space has no
+            partial channels.
+
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> drnas = DrNas(NasBench201Space(), seed=0, epochs=4)
+    >>> round(drnas.mixture("alpha").weights.sum().item(), 3)  # 1 per edge, drawn
+    6.0
+    >>> drnas.start_epoch(2)
+    >>> drnas.allowed.sum(dim=1).tolist()  # the second stage keeps half of 5, rounded up
+    [3, 3, 3, 3, 3, 3]
     """
 
     done: Tensor
@@ -63,21 +69,14 @@ class DrNas(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not partial or len(partial) != len(kept):
-            raise ValueError(
-                f"strategy.partial ({list(partial)}) and kept ({list(kept)}) must have one value "
-                "a stage; use e.g. [6,4] and [1.0,0.5]"
-            )
+        equal_length("[6,4] and [1.0,0.5]", partial=partial, kept=kept)
         check_kept(kept)
+        in_range("strategy.warmup", warmup, "[0, 1)", use=0.4)
+        at_least("strategy.kl", kl, 0)
         if max(partial) > 1 and not space.has_partial_channels:
             raise ValueError(
                 f"search space '{space.name}' has no partial channels, strategy.partial is "
                 f"{list(partial)}; set strategy.partial=[{','.join('1' * len(partial))}]"
-            )
-        if not 0 <= warmup < 1 or not kl >= 0:
-            raise ValueError(
-                f"strategy.warmup ({warmup}) must be in [0, 1) and kl ({kl}) at least 0; the "
-                "paper has 0.4 and 0"
             )
         if kl and alpha_optimizer.weight_decay:
             raise ValueError(
@@ -85,6 +84,7 @@ class DrNas(AlphaStrategy):
                 f"({alpha_optimizer.weight_decay}); set strategy.alpha_optimizer.weight_decay=0"
             )
         self.partial, self.kept, self.warmup, self.kl = tuple(partial), tuple(kept), warmup, kl
+        self.number = 0
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
 
     def stage(self, epoch: int) -> Stage:
@@ -95,28 +95,28 @@ class DrNas(AlphaStrategy):
 
     def start_epoch(self, epoch: int) -> None:
         """Drops the least likely options where a stage begins, and ends its warm-up in time."""
-        number, within, length = stage_of(epoch, self.epochs, len(self.partial))
+        self.number, within, length = stage_of(epoch, self.epochs, len(self.partial))
         self.is_warm = within >= share_of(self.warmup, length)
-        if number > int(self.done):
-            keep_best(self, self.kept[number])
-            self.done.fill_(number)
+        if self.number > int(self.done):
+            keep_best(self, self.kept[self.number])
+            self.done.fill_(self.number)
 
     def mixture(self, phase: str) -> Mixture:
-        """Draws the weights of one forward (section 2.2)."""
+        """Returns drawn weights (section 2.2)."""
         concentration = self.concentration().cpu()
         if phase == "params":
             concentration = concentration.detach()
         weights = dirichlet(concentration, self.allowed.cpu(), self.rng)
-        return Mixture(weights.to(self.alpha.device), self.support())
+        return self._mixture(weights.to(self.alpha.device))
 
     def scores(self) -> Mixture:
         """Returns the mean of the Dirichlet over the allowed options."""
         concentration = self.concentration() * self.allowed
-        return Mixture(concentration / concentration.sum(dim=-1, keepdim=True), self.support())
+        return self._mixture(concentration / concentration.sum(dim=-1, keepdim=True))
 
     def concentration(self) -> Tensor:
         """Returns the concentration elu(alpha) + 1 (choices, options)."""
-        # the sum loses small ones: it is exactly 0, and its gradient none, from -17 on
+        # as a sum it would be exactly 0, without gradient, from alpha = -17 downwards
         return torch.where(self.alpha > 0, self.alpha + 1.0, self.alpha.clamp(max=0).exp())
 
     def alpha_loss(self, batch: Batch, mixture: Mixture, context: SearchContext) -> Tensor:
@@ -125,3 +125,7 @@ class DrNas(AlphaStrategy):
         if not self.kl:
             return loss
         return loss + self.kl * divergence_from_flat(self.concentration(), self.allowed).sum()
+
+    def _mixture(self, weights: Tensor) -> Mixture:
+        partial = self.partial[self.number] if self.space.has_partial_channels else None
+        return Mixture(weights, self.support(), partial=partial)

@@ -1,19 +1,19 @@
 """ENAS: a controller samples subgraphs of one supernet, which all share its params.
 
 Source: Pham et al., ENAS, 2018 (arXiv:1802.03268), section 2, and the official code for what the
-paper leaves open: the entropy is added to the reward, the baseline moves before it is used, skips
-are drawn towards a share by a divergence (its sum over a layer, its mean over layers), the reward
-is the accuracy on one validation batch with that batch's statistics.
+paper leaves open: the entropy is added to the reward, the baseline moves before it is used, a
+divergence draws skips towards a share (its sum over a layer, its mean over layers), the reward is
+the accuracy on one validation batch with that batch's statistics.
 
 Deliberate differences. The controller is that of `strategies.controller`: softmaxes start even (the
 code leans towards the first two operations) and an earlier state is chosen by a plain softmax (the
 code's cells attend to anchors). The baseline begins at the first reward, not at 0. The entropy is
-that of each decision's whole softmax (so in the code for cells; the one for the macro space has the
-term of the drawn option only). The divergence is that of the skip's own probability, as in the
+that of each decision's whole softmax (as in the code for cells; the one for the macro space has
+only the term of the drawn option). The divergence is that of the skip's own probability, as in the
 paper; the code takes the sigmoid of q where its policy is the softmax of [-q, q]. Samples of one
-update share a validation batch; the batches have a fixed order, which every epoch goes on with
-where the last one left it (the code draws a batch a sample from a shuffled queue). The final
-ranking takes the whole validation part, not one batch. Steps of the controller are fewer by
+update share a validation batch; the batches have a fixed order, in which every epoch continues
+where the last one stopped (the code draws a batch per sample from a shuffled queue). The final
+ranking takes the whole validation part, not one batch. The controller takes fewer steps by
 default, as short searches have few epochs.
 """
 
@@ -23,6 +23,7 @@ from itertools import cycle, islice
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import at_least, in_range
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
@@ -31,7 +32,8 @@ from nas_lightning.core.search_context import Batch, SearchContext, listed
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.strategies.controller import Controller, skipping_layer
-from nas_lightning.strategies.policy import Given
+from nas_lightning.strategies.policy import FixedDecisions
+from nas_lightning.strategies.ranking import ranking_data
 
 __all__ = ["Enas"]
 
@@ -40,34 +42,32 @@ class Enas(OneShotStrategy):
     """Efficient neural architecture search.
 
     Args:
-        space: the search space.
-        seed: seed of the controller and of every sample.
         epochs: length of the search; the paper has 150 on cells, 310 on the macro space.
         steps: updates of the controller after each epoch, at least 1; the paper has 30 and 50.
-        aggregate: samples of an update, at least 1; the paper has 10 and 20.
-        hidden: units of a layer of the controller's LSTM.
-        layers: layers of it; 2 in NAS-Bench-201's code.
-        temperature: what its logits are divided by, above 0.
-        tanh_constant: limit of its logits, above 0; None leaves them.
+        aggregate: samples per update, at least 1; the paper has 10 and 20.
+        hidden: units per layer of the controller's LSTM.
+        layers: layers of the LSTM; 2 in NAS-Bench-201's code.
+        temperature: divisor of the logits, above 0.
+        tanh_constant: limit of the logits, above 0; None leaves them.
         op_tanh_constant: limit of the logits of operations, above 0; None takes `tanh_constant`.
             The code for cells has 0.44, and 1.1 for inputs.
         shared_heads: whether decisions of the same kind share a softmax, as in the code; with
             their own, they part sooner (see `strategies.controller`).
         entropy_weight: weight of the entropy in the reward, at least 0.
         baseline_decay: share of the moving baseline that is kept, in [0, 1).
-        skip_target: wanted share of skips from earlier layers that are taken, in (0, 1); like its
-            weight without effect on a space that has none (see `strategies.controller`).
+        skip_target: wanted share of skips from earlier layers, in (0, 1); like its weight without
+            effect on a space that has none (see `strategies.controller`).
         skip_weight: weight of the divergence from it, at least 0.
         samples: genotypes drawn and measured at the end, at least 1; the best one counts.
-        params_optimizer: how the supernet's params are moved.
-        alpha_optimizer: how the controller is moved.
 
     Attributes:
         baseline: moving mean of the rewards, double (); NaN before the first one.
         policy: share of each option among the last samples (choices, options).
 
-    Raises:
-        ValueError: a value is out of its range.
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> enas = Enas(NasBench201Space(), seed=0)
+    >>> [len(options) for options in enas.mixture("params").support]  # one subgraph
+    [1, 1, 1, 1, 1, 1]
     """
 
     baseline: Tensor
@@ -95,26 +95,13 @@ class Enas(OneShotStrategy):
         alpha_optimizer: Adam = Adam(0.0035, (0.0, 0.999), 0.0, 1e-3),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if min(steps, aggregate, samples) < 1:
-            raise ValueError(
-                f"strategy.steps ({steps}), aggregate ({aggregate}) and samples ({samples}) must "
-                "be at least 1; use e.g. 30, 10 and 50"
-            )
-        if not (0 <= baseline_decay < 1 and 0 < skip_target < 1):
-            raise ValueError(
-                f"strategy.baseline_decay ({baseline_decay}) must be in [0, 1), skip_target "
-                f"({skip_target}) in (0, 1); the paper has 0.99 and 0.4"
-            )
-        if not (entropy_weight >= 0 and skip_weight >= 0):
-            raise ValueError(
-                f"strategy.entropy_weight ({entropy_weight}) and skip_weight ({skip_weight}) must "
-                "be at least 0; the paper has 0.0001 and 0.8"
-            )
-        if not all(limit is None or limit > 0 for limit in (tanh_constant, op_tanh_constant)):
-            raise ValueError(
-                f"strategy.tanh_constant ({tanh_constant}) and op_tanh_constant "
-                f"({op_tanh_constant}) must be above 0, or null; the paper's code has 2.5"
-            )
+        at_least("strategy.steps", steps, 1, use=30)
+        at_least("strategy.aggregate", aggregate, 1, use=10)
+        at_least("strategy.samples", samples, 1, use=50)
+        in_range("strategy.baseline_decay", baseline_decay, "[0, 1)", use=0.99)
+        in_range("strategy.skip_target", skip_target, "(0, 1)", use=0.4)
+        at_least("strategy.entropy_weight", entropy_weight, 0, use=1e-4)
+        at_least("strategy.skip_weight", skip_weight, 0, use=0.8)
         self.controller = Controller(
             space.decisions,
             seed,
@@ -142,23 +129,28 @@ class Enas(OneShotStrategy):
         return Mixture(self.policy, self.support())
 
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
-        """Does nothing: a step moves the params of one sample (section 2.2, the first phase)."""
+        """Does nothing: a step only moves the params of one sample (section 2.2, first phase)."""
 
     def finish_epoch(self, epoch: int, context: SearchContext, val: Iterable[Batch]) -> None:
-        """Moves the controller (section 2.2, the second phase).
+        """Moves the controller (section 2.2, second phase).
 
         Raises:
             ValueError: there are no validation batches.
         """
-        shares = []
         batches = listed(val, "enas")
         first = epoch * self.steps % len(batches)
+        shares = []
         for batch in islice(cycle(batches), first, first + self.steps):
-            drawn = [self._draw() for _ in range(self.aggregate)]
-            rewards = [self._reward(context, genotype, [batch]) for genotype in drawn]
-            context.minimise("alpha", lambda d=drawn, r=rewards: self.loss(d, r))  # type: ignore[misc]
+            drawn = self._update(context, batch)
             shares += [self.space.mixture(genotype).weights for genotype in drawn]
         self.policy.copy_(torch.stack(shares).mean(dim=0))
+
+    def _update(self, context: SearchContext, batch: Batch) -> list[Genotype]:
+        """Takes one step of the controller and returns the samples that it learned from."""
+        drawn = [self._draw() for _ in range(self.aggregate)]
+        rewards = [self._reward(context, genotype, [batch]) for genotype in drawn]
+        context.minimise("alpha", lambda: self.loss(drawn, rewards))
+        return drawn
 
     def loss(self, drawn: Sequence[Genotype], rewards: Sequence[float]) -> Tensor:
         """Returns the surrogate loss of samples, and moves the baseline.
@@ -168,10 +160,10 @@ class Enas(OneShotStrategy):
 
         Args:
             drawn: genotypes drawn from the controller.
-            rewards: one a genotype.
+            rewards: one per genotype.
         """
-        made = _Recorded([genotype.mapping for genotype in drawn])
-        log_prob, entropy = self.controller(made)
+        decisions = _RecordedSkips([genotype.mapping for genotype in drawn])
+        log_prob, entropy = self.controller(decisions)
         gains = torch.zeros_like(log_prob)
         for index, reward in enumerate(rewards):
             whole = reward + self.entropy_weight * float(entropy[index].detach())
@@ -179,24 +171,25 @@ class Enas(OneShotStrategy):
                 self.baseline.fill_(whole)
             self.baseline -= (1.0 - self.baseline_decay) * (self.baseline - whole)
             gains[index] = whole - float(self.baseline)
-        loss: Tensor = -(log_prob * gains).mean() + self.skip_weight * self._divergence(made)
+        divergence = self._divergence(decisions)
+        loss: Tensor = -(log_prob * gains).mean() + self.skip_weight * divergence
         return loss
 
-    def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
+    def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the best of many samples on the validation part, the first of equal ones.
 
         Raises:
-            ValueError: there are no validation batches.
+            ValueError: there is no context or no validation batch.
         """
-        batches = listed(val, "enas")
+        context, batches = ranking_data("enas", context, val)
         drawn = dict.fromkeys(self._draw() for _ in range(self.samples))
         return max(drawn, key=lambda genotype: self._reward(context, genotype, batches))
 
-    def _divergence(self, made: "_Recorded") -> Tensor:
+    def _divergence(self, decisions: "_RecordedSkips") -> Tensor:
         """Returns the skips' divergence: summed in a layer, mean over layers and samples."""
         wanted = torch.tensor([1.0 - self.skip_target, self.skip_target]).log()
-        total = number = self.policy.new_zeros(made.size)
-        for skips in made.skips.values():
+        total = number = self.policy.new_zeros(decisions.size)
+        for skips in decisions.skips.values():
             for logs, is_made in skips:
                 terms = (logs.exp() * (logs - wanted.to(logs))).sum(dim=1)
                 total = total + terms * is_made.to(logs)
@@ -212,19 +205,15 @@ class Enas(OneShotStrategy):
         return self.space.genotype(self.controller.sample(self.random(), {}))
 
 
-class _Recorded(Given):
-    """Genotypes that were drawn; notes the log-probabilities of their skips, by layer.
-
-    Args:
-        chosen: the choices of each.
-    """
+class _RecordedSkips(FixedDecisions):
+    """The decisions of sampled genotypes; notes the log-probabilities of their skips by layer."""
 
     def __init__(self, chosen: Sequence[dict[str, str]]) -> None:
         super().__init__(chosen, [{}] * len(chosen))
         self.skips: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
     def pick(self, decision: Decision, log_probs: Tensor) -> Tensor:
-        """Returns the index (N,) of what was chosen."""
+        """Returns the index (N,) of the chosen option."""
         if (layer := skipping_layer(decision)) is not None:
             self.skips.setdefault(layer, []).append((log_probs, self.active(decision)))
         return super().pick(decision, log_probs)

@@ -1,10 +1,11 @@
 """Evolution: the best of a few members of a population has a mutated child.
 
 Source: Real et al., Regularized Evolution for Image Classifier Architecture Search, 2019
-(arXiv:1802.01548), algorithm 1. Deliberate difference: what a mutation is, the search space says;
+(arXiv:1802.01548), algorithm 1. Deliberate difference: the search space says what a mutation is;
 by default one active decision is changed, each as likely.
 """
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
@@ -15,19 +16,23 @@ class Evolution(BlackBoxStrategy):
     """Tournament selection with mutation, regularized by age or not.
 
     The first `population` trials are drawn uniformly. Every other one mutates the best of
-    `sample` members, drawn with replacement, and takes the place of the oldest member (aging) or
-    of the worst. A trial costs the same whatever its number.
+    `sample` members, drawn with replacement, and replaces the oldest member (aging) or the worst.
 
     Args:
-        space: the search space.
-        seed: seed of its draws.
-        trials: number of children to evaluate.
         population: members that may have children; the paper has 100.
         sample: members in a tournament; the paper has 25.
         aging: whether the oldest member dies, not the worst.
 
     Raises:
-        ValueError: a number is below 1, or the population leaves no trial to evolve.
+        ValueError: a value is out of range, or the population leaves no trial to evolve.
+
+    >>> from dataclasses import replace
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> strategy = Evolution(NasBench201Space(), seed=0, trials=3, population=1, sample=1)
+    >>> for number, reward in enumerate((0.2, 0.9)):
+    ...     strategy.tell(replace(strategy.ask(number), reward=reward))
+    >>> [member.number for member in strategy.members]  # the oldest one died
+    [1]
     """
 
     def __init__(
@@ -40,9 +45,8 @@ class Evolution(BlackBoxStrategy):
         aging: bool = True,
     ) -> None:
         super().__init__(space, seed, trials)
-        for name, value in {"population": population, "sample": sample}.items():
-            if value < 1:
-                raise ValueError(f"strategy.{name} ({value}) must be at least 1; use e.g. 4")
+        at_least("strategy.population", population, 1, use=4)
+        at_least("strategy.sample", sample, 1, use=2)
         if population >= trials:
             raise ValueError(
                 f"strategy.population ({population}) must be below strategy.trials ({trials}), or "
@@ -65,7 +69,7 @@ class Evolution(BlackBoxStrategy):
         if len(self.members) < self.population:
             self.members.append(trial)
         elif self.aging:
-            self.members[self._told % self.population] = trial
+            self.members[self._told % self.population] = trial  # in constant time
         else:
             self.members.append(trial)
             self.members.remove(min(self.members, key=lambda trial: trial.told_reward))

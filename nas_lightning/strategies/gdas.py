@@ -1,24 +1,27 @@
-"""GDAS: one operation an edge is sampled, differentiably, and only that one runs.
+"""GDAS: one option per choice is sampled, differentiably, and only that one runs.
 
 Source: Dong & Yang, GDAS, 2019 (arXiv:1910.04465), equations 3 to 6, and the official code.
 Deliberate differences: alphas move before params, as in DARTS; the fixed reduction cell carries
 one named operation on every edge instead of the paper's hand-made cell.
 
-What the gradient of a hard sample is, paper and codes see differently (`gradient`). An edge gives
-sum_i h_i * op_i(x), h being one-hot in the sampled option c, and the gradient of h goes straight
-to the soft weights p, and from there to all logits. Where only what ran takes part, on which the
-paper's speed rests, and in the authors' code for the NASNet-like space, h has a gradient in c
-alone, g_c = <dL/dout, op_c(x)>: "sampled". The authors' code for NAS-Bench-201 adds the weights
+The paper and the codes disagree on the gradient of a hard sample (`gradient`). An edge gives
+sum_i h_i * op_i(x), where h is one-hot in the sampled option c; the gradient of h goes straight
+to the soft weights p, and from there to all logits. "sampled": only what ran takes part, as the
+paper's speed requires and as in the authors' code for the NASNet-like space; h has a gradient in
+c alone, g_c = <dL/dout, op_c(x)>. "added": the authors' code for NAS-Bench-201 adds the weights
 of the other options, zeros, to the edge as plain numbers, so that each of them has the gradient
-s = sum(dL/dout): "added". Since the softmax takes no notice of a constant, the logits' gradient
-becomes (g_c - s) / g_c times the other one, edge by edge: a sample is compared with one that
-gives ones everywhere, instead of zeros. It also moves the logits of an edge that drew "none".
+s = sum(dL/dout). Since the softmax ignores a constant, the gradient of an edge's logits becomes
+(g_c - s) / g_c times the other one: a sample is compared with one that gives ones everywhere,
+instead of zeros. This also moves the logits of an edge that drew "none".
 """
 
+from torch import Tensor
+
+from nas_lightning.core.checks import one_of, positive
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.strategies.alphas import AlphaStrategy, linear, restricted
+from nas_lightning.strategies.alphas import AlphaStrategy
 from nas_lightning.strategies.relaxations import hard_weights
 
 __all__ = ["Gdas"]
@@ -30,19 +33,23 @@ class Gdas(AlphaStrategy):
     """Gradient-based search using a differentiable architecture sampler.
 
     Args:
-        space: the search space.
-        seed: seed of the initial alphas and of every sample.
         epochs: length of the search; the paper has 250.
-        tau_start: temperature of the first epoch.
+        tau_start: temperature of the first epoch, above 0.
         tau_end: temperature of the last epoch, above 0; a line leads to it.
-        gradient: "sampled" or "added" (see above); the latter for cells of edges alone.
+        gradient: "sampled" or "added" (see above); the latter only for cells of edges.
         fixed_reduction: operation that every edge of reduction cells keeps (the paper's FRC);
             None searches them too.
-        params_optimizer: how the supernet's params are moved.
-        alpha_optimizer: how alphas are moved.
 
     Raises:
-        ValueError: a value is out of its range, or there is no such operation.
+        ValueError: a value is out of range, or there is no such operation.
+
+    >>> import torch
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> gdas = Gdas(NasBench201Space(), seed=0)
+    >>> noise = torch.zeros(6, 5)
+    >>> noise[:, 3] = 9.0  # to check a sample by hand; by default it is drawn
+    >>> gdas.mixture("alpha", noise).support
+    ((3,), (3,), (3,), (3,), (3,), (3,))
     """
 
     def __init__(
@@ -58,37 +65,63 @@ class Gdas(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not (tau_start > 0 and tau_end > 0):
-            raise ValueError(
-                f"strategy.tau_start ({tau_start}) and tau_end ({tau_end}) must be > 0; the "
-                "paper has 10 and 0.1"
-            )
-        if gradient not in GRADIENTS:
-            raise ValueError(
-                f"unknown strategy.gradient '{gradient}'; choose from: {', '.join(GRADIENTS)}"
-            )
+        positive("strategy.tau_start", tau_start, use=10.0)
+        positive("strategy.tau_end", tau_end, use=0.1)
+        one_of("strategy.gradient", gradient, GRADIENTS)
         if gradient == "added" and not space.has_edges:
             raise ValueError(
                 f"search space '{space.name}' has no cells of edges, on which "
                 "strategy.gradient=added is defined; set strategy.gradient=sampled"
             )
         if fixed_reduction is not None:
-            key = "strategy.fixed_reduction"
-            restricted(self, lambda name: name.startswith("reduction/"), fixed_reduction, key)
+            self._fix_reduction(fixed_reduction)
         self.tau_start, self.tau_end, self.tau = tau_start, tau_end, tau_start
         self.gradient = gradient
 
     def start_epoch(self, epoch: int) -> None:
-        """Lowers the temperature."""
-        self.tau = linear(self.tau_start, self.tau_end, epoch, self.epochs)
+        """Lowers the temperature on a line."""
+        fall = (self.tau_end - self.tau_start) * epoch / max(1, self.epochs - 1)
+        self.tau = self.tau_start + fall
 
-    def mixture(self, phase: str) -> Mixture:
-        """Samples one option a choice; the gradient reaches all its logits (equation 6)."""
-        soft = self.draw_concrete(phase, self.tau)
-        index = soft.argmax(dim=-1)
-        weights = hard_weights(soft, index).to(self.alpha.device)
-        support = tuple((option,) for option in index.tolist())
+    def mixture(self, phase: str, noise: Tensor | None = None) -> Mixture:
+        """Returns the one-hot mixture of a sample; the gradient reaches all logits (equation 6).
+
+        Args:
+            phase: "params" (no gradient to alpha) or "alpha".
+            noise: Gumbel noise (choices, options) of the sample; None draws it.
+        """
+        soft, option = self.sample(phase, noise)
+        weights = hard_weights(soft, option).to(self.alpha.device)
+        support = tuple((index,) for index in option.tolist())
         if self.gradient == "sampled" or phase == "params":
             return Mixture(weights, support)
-        sampled = weights.gather(1, index[:, None].to(weights.device))
+        sampled = weights.gather(1, option[:, None].to(weights.device))
         return Mixture(weights, support, added=(weights.sum(dim=1, keepdim=True) - sampled)[:, 0])
+
+    def sample(self, phase: str, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Samples one option per choice by the Gumbel-max trick (equations 3 and 4).
+
+        Args:
+            phase: "params" (no gradient to alpha) or "alpha".
+            noise: Gumbel noise (choices, options) of the sample; None draws it.
+
+        Returns:
+            The soft weights (choices, options) at the temperature of the epoch, and the option
+            (choices,) of the largest one, both on the CPU.
+        """
+        soft = self.draw_concrete(phase, self.tau, noise)
+        return soft, soft.argmax(dim=-1)
+
+    def _fix_reduction(self, op: str) -> None:
+        """Leaves the named operation alone to each choice of reduction cells."""
+        rows = [i for i, c in enumerate(self.space.choices) if c.name.startswith("reduction/")]
+        if not rows:
+            raise ValueError(
+                f"search space '{self.space.name}' has no choices to hold at '{op}'; set "
+                "strategy.fixed_reduction=null"
+            )
+        for row in rows:
+            options = self.space.choices[row].options
+            one_of("strategy.fixed_reduction", op, options)
+            self.allowed[row] = False
+            self.allowed[row, options.index(op)] = True

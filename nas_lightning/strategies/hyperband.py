@@ -16,16 +16,17 @@ class Hyperband(Brackets):
     """Brackets from the most aggressive one (all rungs) to plain search (one rung), in turn.
 
     Args:
-        space: the search space.
-        seed: seed of the proposer.
-        trials: number of trainings, those that go on from an earlier one included.
-        proposer: makes the strategy that proposes children: random search, evolution, ...
-        eta: by how much budgets grow and rungs shrink, at least 2.
+        trials: number of trainings, including those that continue an earlier one.
+        proposer: makes the strategy that proposes children, see `Brackets`.
+        eta: factor by which budgets grow and rungs shrink, at least 2.
         rungs: rungs of the most aggressive bracket, at least 1 (the paper's s_max + 1).
-        objective: what makes rewards, for a proposer that wants to know it.
+        objective: makes the rewards, for a proposer that takes it.
 
-    Raises:
-        ValueError: a value is out of its range, or the proposer is no strategy to be asked so.
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> from nas_lightning.strategies.random_search import RandomSearch
+    >>> hyperband = Hyperband(NasBench201Space(), seed=0, proposer=RandomSearch)
+    >>> hyperband.brackets  # children of the first rung, and rungs
+    ((9, 3), (5, 2), (3, 1))
     """
 
     def __init__(

@@ -1,9 +1,10 @@
-"""Local search: climb from neighbour to neighbour, and begin anew at the top.
+"""Local search: climb from neighbour to neighbour, and restart at the top.
 
 Source: White et al., Local Search is State of the Art for NAS Benchmarks, 2020 (arXiv:2005.02960).
-Deliberate difference: at the top a new climb begins, so that any number of trials can be used.
+Deliberate difference: a new climb begins at the top, so that any number of trials can be used.
 """
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
@@ -14,26 +15,26 @@ __all__ = ["LocalSearch"]
 class LocalSearch(BlackBoxStrategy):
     """Hill climbing over genotypes that differ in one decision, with random restarts.
 
-    The neighbours of a genotype come in random order, those already evaluated left out. Where
-    none is better, the search begins anew from a random genotype. A plateau is not walked.
+    The neighbours of a genotype come in random order, without those already evaluated. Where
+    none is better, the search restarts from a random genotype. A plateau is not walked.
 
     Args:
-        space: the search space.
-        seed: seed of its draws.
-        trials: number of children to evaluate.
-        start: random genotypes of which the best one is climbed from, at least 1.
+        start: random genotypes, at least 1; the climb begins at the best one.
         greedy: whether to move to the first better neighbour, not to the best of all.
 
-    Raises:
-        ValueError: `start` is below 1.
+    >>> from dataclasses import replace
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> strategy = LocalSearch(NasBench201Space(), seed=0)
+    >>> strategy.tell(replace(strategy.ask(0), reward=0.5))
+    >>> len(strategy.queue)  # 6 edges with 4 other operations each
+    24
     """
 
     def __init__(
         self, space: SearchSpace, seed: int, trials: int = 8, start: int = 1, greedy: bool = True
     ) -> None:
         super().__init__(space, seed, trials)
-        if start < 1:
-            raise ValueError(f"strategy.start ({start}) must be at least 1; use e.g. 1")
+        at_least("strategy.start", start, 1)
         self.start, self.greedy = start, greedy
         self.left_to_draw = start
         self.best: Trial | None = None
@@ -48,7 +49,7 @@ class LocalSearch(BlackBoxStrategy):
         return Trial(number, self.queue[-1])
 
     def tell(self, trial: Trial) -> None:
-        """Notes a genotype's reward, and moves or begins anew where it is time to."""
+        """Notes a genotype's reward, and moves or restarts where it is time to."""
         self._seen.add(trial.genotype)
         is_better = self.best is None or trial.told_reward > self.best.told_reward
         self.best = trial if is_better else self.best
@@ -62,7 +63,7 @@ class LocalSearch(BlackBoxStrategy):
             self._move(trial.number)
 
     def _move(self, number: int) -> None:
-        """Makes the best genotype of this climb the centre; at the top, begins anew."""
+        """Makes the best genotype of this climb the centre; restarts at the top."""
         if self.best is not self.centre and self.best is not None:
             self.centre = self.best
             rng = self.random("neighbours", number)

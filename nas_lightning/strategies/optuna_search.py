@@ -2,13 +2,15 @@
 
 Sources: Akiba et al., Optuna, 2019 (arXiv:1907.10902); Bergstra et al., TPE, 2011; Deb et al.,
 NSGA-II, 2002; Deb & Jain, NSGA-III, 2014. Every decision is a categorical parameter of its name,
-asked for where it is active. Needs the extra `optuna`.
+suggested where it is active. Needs the extra `optuna`.
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nas_lightning.core import decisions as rules
+from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
@@ -18,23 +20,26 @@ if TYPE_CHECKING:
 
 __all__ = ["OptunaSearch"]
 
-SAMPLERS = ("tpe", "gp", "nsga2", "nsga3", "random")
+SAMPLERS = {
+    "tpe": "TPESampler",
+    "gp": "GPSampler",
+    "nsga2": "NSGAIISampler",
+    "nsga3": "NSGAIIISampler",
+    "random": "RandomSampler",
+}
 
 
 class OptunaSearch(BlackBoxStrategy):
     """Asks one of Optuna's samplers, in a study in memory; a replay restores it.
 
     Args:
-        space: the search space.
-        seed: seed of the sampler.
         objective: what is maximised, or the values that are kept apart.
-        trials: number of children to evaluate.
         sampler: "tpe", "gp", "nsga2", "nsga3" or "random".
-        population: members of a generation of NSGA, at least 2.
+        population: members per generation of NSGA, at least 2.
         startup: trials that TPE and the Gaussian process draw at random first, at least 0.
 
     Raises:
-        ValueError: a value is out of its range, or Optuna is not installed.
+        ValueError: a value is out of range, or Optuna is not installed.
     """
 
     def __init__(
@@ -48,24 +53,16 @@ class OptunaSearch(BlackBoxStrategy):
         startup: int = 10,
     ) -> None:
         super().__init__(space, seed, trials)
-        if sampler not in SAMPLERS:
-            raise ValueError(
-                f"unknown strategy.sampler '{sampler}'; choose from: {', '.join(SAMPLERS)}"
-            )
-        if population < 2 or startup < 0:
-            raise ValueError(
-                f"strategy.population ({population}) must be at least 2, startup ({startup}) at "
-                "least 0; use e.g. 50 and 10"
-            )
+        one_of("strategy.sampler", sampler, SAMPLERS)
+        at_least("strategy.population", population, 2, use=50)
+        at_least("strategy.startup", startup, 0, use=10)
         self.is_multiple = len(objective.names) > 1
-        self.study = _study(
-            _sampler(sampler, seed % 2**32, population, startup),
-            objective.directions if self.is_multiple else ("max",),
-        )
+        directions = objective.directions if self.is_multiple else ("max",)
+        self.study = _build_study(sampler, seed % 2**32, population, startup, directions)
         self._asked: dict[int, tuple[Trial, Any]] = {}
 
     def ask(self, number: int) -> Trial:
-        """Returns the genotype that the sampler suggests; the same if asked twice."""
+        """Returns the genotype that the sampler suggests, the same if asked twice."""
         if number not in self._asked:
             asked, chosen = self.study.ask(), dict[str, str]()
             for decision in self.space.decisions:
@@ -82,30 +79,26 @@ class OptunaSearch(BlackBoxStrategy):
         self.study.tell(asked, list(trial.values) if self.is_multiple else trial.reward)
 
 
-def _study(sampler: Any, directions: tuple[str, ...]) -> "optuna.Study":
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    known = optuna.study.StudyDirection
-    wanted = [known.MAXIMIZE if direction == "max" else known.MINIMIZE for direction in directions]
-    return optuna.create_study(sampler=sampler, directions=wanted)
-
-
-def _sampler(name: str, seed: int, population: int, startup: int) -> Any:
+def _build_study(
+    sampler: str, seed: int, population: int, startup: int, directions: Sequence[str]
+) -> "optuna.Study":
     try:
-        from optuna import samplers
+        import optuna  # an extra that may not be installed
     except ImportError as error:
         raise ValueError(
             "strategy=optuna needs Optuna; pip install 'nas-lightning[optuna]'"
         ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    settings = {"seed": seed}
+    if sampler in ("tpe", "gp"):
+        settings["n_startup_trials"] = startup
+    elif sampler in ("nsga2", "nsga3"):
+        settings["population_size"] = population
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some samplers are called experimental
-        if name == "tpe":
-            return samplers.TPESampler(seed=seed, n_startup_trials=startup)
-        if name == "gp":
-            return samplers.GPSampler(seed=seed, n_startup_trials=startup)
-        if name == "nsga2":
-            return samplers.NSGAIISampler(seed=seed, population_size=population)
-        if name == "nsga3":
-            return samplers.NSGAIIISampler(seed=seed, population_size=population)
-        return samplers.RandomSampler(seed=seed)
+        built = getattr(optuna.samplers, SAMPLERS[sampler])(**settings)
+    ways = {
+        "max": optuna.study.StudyDirection.MAXIMIZE,
+        "min": optuna.study.StudyDirection.MINIMIZE,
+    }
+    return optuna.create_study(sampler=built, directions=[ways[d] for d in directions])

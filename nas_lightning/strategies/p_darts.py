@@ -2,23 +2,24 @@
 
 Source: Chen et al., Progressive DARTS, 2019 (arXiv:1904.12760), section 3, and the official code.
 Deliberate differences: skip dropout drops whole operations of an edge (the code drops elements
-of their output), those of stride 2 too; its rate falls by shares of a stage, so that one of 25
-epochs has the code's values; the alphas' gradients are not clipped (there to 5); depth is given
+of their output), also those of stride 2; its rate falls by shares of a stage, so that a stage of
+25 epochs has the code's values; the alphas' gradients are not clipped (there to 5); depth is given
 as cells beyond the space's own.
 """
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import at_least, equal_length, in_range
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.search_context import SearchContext
+from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Stage
 from nas_lightning.strategies.alphas import AlphaStrategy, share_of
@@ -29,7 +30,7 @@ __all__ = ["PDarts", "dropout_at"]
 log = logging.getLogger(__name__)
 
 SKIP = "skip_connect"
-DECAY = 5.0  # of the dropout, a stage: 0.2 in each of the code's 25 epochs
+DECAY = 5.0  # of the dropout per stage: 0.2 in each of the code's 25 epochs
 
 
 class PDarts(AlphaStrategy):
@@ -37,26 +38,29 @@ class PDarts(AlphaStrategy):
 
     Args:
         space: the search space; its scale has the cells of the first stage (the paper: 5).
-        seed: seed of the initial alphas and of the dropout.
         epochs: length of all stages together; the paper has 75.
         growth: cells that each stage has beyond the first one's; the paper has 0, 6, 12. Zeros
-            alone leave the depth as it is, which a space needs whose networks have no cells, or
-            other choices where they have more. Each stage begins with new params.
+            leave the depth as it is: for a space whose networks have no cells, or other choices
+            where they have more. Each stage begins with new params.
         kept: share of the options that each stage begins with; the paper has 8, 5, 3 of 8.
         dropout: probability with which a skip is dropped in each stage when its alphas begin to
             move (see `dropout_at`). The paper has 0, 0.4, 0.7.
         warmup: share of a stage in which alphas stand still, in [0, 1); the paper has 0.4.
         max_skips: most skips outside reduction cells in the genotype; the paper has 2. A warning
-            says so where no choice has a "skip_connect", which dropout looks for, too.
-        params_optimizer: how the supernet's params are moved.
-        alpha_optimizer: how alphas are moved.
+            says so where no choice has a "skip_connect", which the dropout needs too.
 
     Attributes:
         done: int buffer (): the stages that have begun, less one.
 
     Raises:
-        ValueError: a value is out of its range, or the networks have no cells to grow by, or
-            other choices with more of them.
+        ValueError: a value is out of range, or the networks have no cells to grow by, or other
+            choices with more of them.
+
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> space = NasBench201Space()
+    >>> p_darts = PDarts(space, seed=0, epochs=3)
+    >>> [p_darts.stage(epoch).of(space.scale).cells for epoch in range(3)]
+    [5, 6, 7]
     """
 
     done: Tensor
@@ -75,22 +79,13 @@ class PDarts(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not growth or not len(growth) == len(kept) == len(dropout):
-            raise ValueError(
-                f"strategy.growth ({list(growth)}), kept ({list(kept)}) and dropout "
-                f"({list(dropout)}) must have one value a stage; use e.g. [0,1,2], "
-                "[1.0,0.625,0.375] and [0.0,0.4,0.7]"
-            )
+        use = "[0,1,2], [1.0,0.625,0.375] and [0.0,0.4,0.7]"
+        equal_length(use, growth=growth, kept=kept, dropout=dropout)
         check_kept(kept)
-        if min(growth) < 0:
-            raise ValueError(
-                f"strategy.growth ({list(growth)}) must be at least 0; use e.g. [0,1,2]"
-            )
-        if not all(0 <= p < 1 for p in (*dropout, warmup)) or max_skips < 0:
-            raise ValueError(
-                f"strategy.dropout ({list(dropout)}) and warmup ({warmup}) must be in [0, 1), "
-                f"max_skips ({max_skips}) at least 0; use e.g. [0.0,0.4,0.7], 0.4 and 2"
-            )
+        in_range("strategy.growth", growth, "[0, inf)", use="[0,1,2]")
+        in_range("strategy.dropout", dropout, "[0, 1)", use="[0.0,0.4,0.7]")
+        in_range("strategy.warmup", warmup, "[0, 1)", use=0.4)
+        at_least("strategy.max_skips", max_skips, 0, use=2)
         _check_growth(space, growth)
         self.growth, self.kept, self.dropout = tuple(growth), tuple(kept), tuple(dropout)
         self.warmup, self.max_skips = warmup, max_skips
@@ -99,7 +94,7 @@ class PDarts(AlphaStrategy):
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
 
     def stage(self, epoch: int) -> Stage:
-        """Returns the depth of an epoch; each stage has a supernet of its own."""
+        """Returns the depth of an epoch; each stage has its own supernet."""
         number, _, _ = stage_of(epoch, self.epochs, len(self.growth))
         cells = self.space.scale.cells + self.growth[number]
         return Stage({"cells": cells}, keep_params=False, number=number)
@@ -117,23 +112,23 @@ class PDarts(AlphaStrategy):
 
     def mixture(self, phase: str) -> Mixture:
         """Returns the softmax of alpha; some skips are dropped, the others scaled up."""
-        mixture = self.scores()
-        weights = mixture.weights.detach() if phase == "params" else mixture.weights
+        mixture = super().mixture(phase)
         if not self.drop or not self._skips:
-            return Mixture(weights, mixture.support)
-        keep = torch.ones(weights.shape)
+            return mixture
+        weights = mixture.weights
+        factors = torch.ones(weights.shape)
         rows, columns = zip(*self._skips, strict=True)
-        drawn = torch.rand(len(rows), generator=self.rng) >= self.drop
-        keep[list(rows), list(columns)] = drawn / (1.0 - self.drop)
-        return Mixture(weights * keep.to(weights), mixture.support)
+        stays = torch.rand(len(rows), generator=self.rng) >= self.drop
+        factors[list(rows), list(columns)] = stays / (1.0 - self.drop)
+        return Mixture(weights * factors.to(weights), mixture.support)
 
-    def derive(self, context: SearchContext, val: object) -> Genotype:
+    def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the space's genotype with at most `max_skips` skips outside reduction cells.
 
-        The weakest skip is taken away until so many are left, and the rest chosen anew; a
-        warning tells of skips that nothing is left to take the place of.
+        The weakest skip is taken away and the rest chosen anew until so few are left; a warning
+        tells of skips that nothing can replace.
         """
-        self.warn_of_still_alphas()
+        self.warn_of_warmup()
         scores = self.scores()
         weights = scores.weights.detach().cpu().clone()
         while True:
@@ -156,14 +151,14 @@ class PDarts(AlphaStrategy):
     def _taken(self, genotype: Genotype, mixture: Mixture) -> list[tuple[int, int]]:
         """Returns row and column of each skip of a genotype outside reduction cells."""
         chosen, taken = genotype.mapping, list[tuple[int, int]]()
-        made = self.space.mixture(genotype).support
+        runs = self.space.mixture(genotype).support
         for row, column in self._skips:
             name = self.space.choices[row].name
             if self.space.has_edges:
                 is_skip = chosen.get(name) == SKIP
-            else:  # a block's halves may have changed places, and names
+            else:  # the halves of a block may have changed places, and names
                 best = max(mixture.support[row], key=mixture.weights[row].__getitem__)
-                is_skip = best == column and bool(made[row])
+                is_skip = best == column and bool(runs[row])
             if is_skip and not name.startswith("reduction/"):
                 taken.append((row, column))
         return taken
@@ -172,11 +167,11 @@ class PDarts(AlphaStrategy):
 def dropout_at(rate: float, epoch: int, warm: int, epochs: int) -> float:
     """Returns the probability with which skips are dropped in an epoch of a stage.
 
-    It falls on a line while alphas stand still, and from `rate` again, exponentially, while they
-    move, as in the official code; the paper says no more than that it decays in each stage.
+    It falls linearly while alphas stand still, and exponentially, again from `rate`, while they
+    move, as in the official code; the paper only says that it decays in each stage.
 
     Args:
-        rate: probability of the stage.
+        rate: probability that the stage begins with.
         epoch: epoch within the stage (0-based).
         warm: epochs in which alphas stand still.
         epochs: length of the stage.
@@ -200,14 +195,14 @@ def _check_growth(space: SearchSpace, growth: Sequence[int]) -> None:
 
 def _skips_of(space: SearchSpace) -> list[tuple[int, int]]:
     """Returns row and column of each skip; warns where there are none."""
-    found = [
+    skips = [
         (row, choice.options.index(SKIP))
         for row, choice in enumerate(space.choices)
         if SKIP in choice.options
     ]
-    if not found:
+    if not skips:
         log.warning(
             "search space '%s' has no skip_connect: strategy.dropout and max_skips do nothing",
             space.name,
         )
-    return found
+    return skips

@@ -1,14 +1,15 @@
 """PC-DARTS: operations run on a part of the channels, and edges are weighed against each other.
 
 Source: Xu et al., PC-DARTS, 2020 (arXiv:1907.05737), equations 2 and 3, and the official code.
-Deliberate difference: the channels that are sampled are always the first ones (as in the official
-code); the shuffle after each node deals them out anew. A space whose nodes sum no edges has only
-the warm-up of it.
+Deliberate differences: a space whose nodes do not sum edges only gets the warm-up. The sampled
+channels are always the first ones, as in the official code; the shuffle after each node deals
+them out anew.
 """
 
 import torch
 from torch import Tensor, nn
 
+from nas_lightning.core.checks import in_range
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_space import SearchSpace
@@ -23,20 +24,22 @@ class PcDarts(AlphaStrategy):
     """Partially connected differentiable architecture search.
 
     Args:
-        space: the search space.
-        seed: seed of the initial alphas.
         epochs: length of the search; the paper has 50.
         partial: operations run on one of so many channels (the paper's K, 4); 1 turns it off.
         warmup: share of the epochs in which alphas stand still, in [0, 1); the paper has 0.3.
-        params_optimizer: how the supernet's params are moved.
-        alpha_optimizer: how alphas and betas are moved.
 
     Attributes:
-        beta: logits of the edges (choices,), zero at first up to the alphas' noise.
+        beta: logits of the edges (choices,), at first normal draws of deviation 1e-3.
         together: bool buffer (choices, choices): which choices are edges into one node.
 
     Raises:
-        ValueError: a value is out of its range, or the space knows no partial channels.
+        ValueError: a value is out of range, or the space has no partial channels.
+
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> space = NasBench201Space()
+    >>> pc_darts = PcDarts(space, seed=0)
+    >>> pc_darts.stage(epoch=0).of(space.scale).partial  # a supernet of another scale is refused
+    4
     """
 
     together: Tensor
@@ -52,8 +55,7 @@ class PcDarts(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not 0 <= warmup < 1:
-            raise ValueError(f"strategy.warmup ({warmup}) must be in [0, 1); the paper has 0.3")
+        in_range("strategy.warmup", warmup, "[0, 1)", use=0.3)
         if partial > 1 and not space.has_partial_channels:
             raise ValueError(
                 f"search space '{space.name}' has no partial channels, strategy.partial is "
@@ -67,20 +69,16 @@ class PcDarts(AlphaStrategy):
         self.beta = nn.Parameter(1e-3 * noise)
 
     def stage(self, epoch: int) -> Stage:
-        """Returns the one stage, with partial channels."""
+        """Returns the one stage, with partial channels (equation 2)."""
         return Stage({"partial": self.partial} if self.space.has_partial_channels else {})
 
     def start_epoch(self, epoch: int) -> None:
         """Ends the warm-up in time."""
         self.is_warm = epoch >= self.warmup
 
-    def mixture(self, phase: str) -> Mixture:
-        """Returns the softmax of alpha times the softmax of beta over a node's edges."""
-        mixture = self.scores()
-        return mixture.detach() if phase == "params" else mixture
-
     def scores(self) -> Mixture:
-        """Returns the softmax of alpha times the softmax of beta over a node's edges."""
+        """Returns the softmax of alpha times that of beta over a node's edges (equation 3)."""
         edges = normalised_edges(self.beta, self.together)
         weights = masked_softmax(self.alpha, self.allowed) * edges[:, None]
-        return Mixture(weights, self.support())
+        partial = self.partial if self.space.has_partial_channels else None
+        return Mixture(weights, self.support(), partial=partial)

@@ -1,4 +1,4 @@
-"""Policies: distributions over the genotypes of a space, drawn from and differentiated."""
+"""Policies: distributions over the genotypes of a space, to sample from and to differentiate."""
 
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -8,48 +8,38 @@ from torch import Tensor, nn
 
 from nas_lightning.core.decisions import Decision, encode, is_active
 
-__all__ = ["Allowed", "Drawn", "Given", "IndependentPolicy"]
+__all__ = ["Allowed", "Chosen", "FixedDecisions", "IndependentPolicy", "SampledDecisions"]
 
-Allowed = Mapping[str, tuple[str, ...]]  # options that are open, by decision; all of the others
-Chosen = Mapping[str, str]
+Allowed = Mapping[str, tuple[str, ...]]  # options by decision; others may take any of theirs
+Chosen = Mapping[str, str]  # chosen option by decision
 
 
-class Given:
-    """Tells what N genotypes have decided.
-
-    Args:
-        chosen: the choices of each.
-        allowed: what was open for each.
-    """
+class FixedDecisions:
+    """What N genotypes have decided, and the options that were allowed for each."""
 
     def __init__(self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]) -> None:
         self.chosen, self.allowed, self.size = chosen, allowed, len(chosen)
 
     def active(self, decision: Decision) -> Tensor:
-        """Returns which genotypes make a decision: bool (N,)."""
+        """Returns which genotypes make a decision, bool (N,)."""
         return torch.tensor([decision.name in each for each in self.chosen])
 
     def open(self, decision: Decision) -> Tensor | None:
-        """Returns which options are open: bool (N, options), or None where all are."""
+        """Returns which options are allowed, bool (N, options), or None where all are."""
         if not any(decision.name in each for each in self.allowed):
             return None
         rows = [each.get(decision.name, decision.options) for each in self.allowed]
         return torch.tensor([[option in row for option in decision.options] for row in rows])
 
     def pick(self, decision: Decision, log_probs: Tensor) -> Tensor:
-        """Returns the index (N,) of what was chosen; 0 where the decision is inactive."""
+        """Returns the index (N,) of the chosen option; 0 where the decision is inactive."""
         first = decision.options[0]
         names = [each.get(decision.name, first) for each in self.chosen]
         return torch.tensor([decision.options.index(name) for name in names])
 
 
-class Drawn:
-    """Decides for one genotype by drawing.
-
-    Args:
-        rng: source of the draws.
-        allowed: what is open.
-    """
+class SampledDecisions:
+    """The decisions of one genotype, sampled one after the other; `chosen` collects them."""
 
     size = 1
 
@@ -58,29 +48,27 @@ class Drawn:
         self.chosen: dict[str, str] = {}
 
     def active(self, decision: Decision) -> Tensor:
-        """Returns whether a decision has to be made, given the ones made so far: bool (1,)."""
+        """Returns whether a decision has to be made after the ones so far, bool (1,)."""
         return torch.tensor([is_active(decision, self.chosen)])
 
     def open(self, decision: Decision) -> Tensor | None:
-        """Returns which options are open: bool (1, options), or None where all are."""
-        return Given([self.chosen], [self.allowed]).open(decision)
+        """Returns which options are allowed, bool (1, options), or None where all are."""
+        return FixedDecisions([self.chosen], [self.allowed]).open(decision)
 
     def pick(self, decision: Decision, log_probs: Tensor) -> Tensor:
-        """Draws an option and notes it; returns its index (1,), 0 where there is none to draw.
+        """Samples an option by log-probabilities (1, options); returns its index (1,).
 
-        Args:
-            decision: what is decided.
-            log_probs: (1, options).
+        An inactive decision gives 0, and nothing is drawn.
         """
         if not is_active(decision, self.chosen):
             return torch.zeros(1, dtype=torch.long)
-        index = draw(log_probs[0].exp().tolist(), self.rng)
+        index = _draw(log_probs[0].exp().tolist(), self.rng)
         self.chosen[decision.name] = decision.options[index]
         return torch.tensor([index])
 
 
-def draw(weights: Sequence[float], rng: Random) -> int:
-    """Returns an index, each as likely as its weight; the last one that has any, on rounding."""
+def _draw(weights: Sequence[float], rng: Random) -> int:
+    """Returns an index, as likely as its weight; never one without weight, also on rounding."""
     left = rng.random() * sum(weights)
     last = 0
     for index, weight in enumerate(weights):
@@ -92,13 +80,13 @@ def draw(weights: Sequence[float], rng: Random) -> int:
 
 
 class IndependentPolicy(nn.Module):
-    """One softmax a decision, independent of the others.
+    """One softmax per decision, independent of the others.
 
     Source: Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326), the policy of its REINFORCE;
     logits begin at normal draws of deviation 1e-3, as in the official code.
 
     Args:
-        decisions: what is decided.
+        decisions: the decisions of the space.
         seed: seed of the first logits.
     """
 
@@ -115,38 +103,28 @@ class IndependentPolicy(nn.Module):
         self.logits = nn.Parameter(1e-3 * first)
 
     def sample(self, rng: Random, allowed: Allowed) -> dict[str, str]:
-        """Draws the choices of one genotype; without gradient.
-
-        Args:
-            rng: source of the draws.
-            allowed: options that are open, by decision; {} leaves all open.
-        """
+        """Returns the sampled choices of one genotype."""
         chosen: dict[str, str] = {}
         rows = self._log_probs().detach().exp().tolist()
         for decision, row in zip(self.decisions, rows, strict=True):
             if is_active(decision, chosen):
                 options = allowed.get(decision.name, decision.options)
                 weights = [w if o in options else 0.0 for o, w in zip(decision.options, row)]  # noqa: B905 - padded
-                chosen[decision.name] = decision.options[draw(weights, rng)]
+                chosen[decision.name] = decision.options[_draw(weights, rng)]
         return chosen
 
     def log_prob(
         self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]
     ) -> tuple[Tensor, Tensor]:
-        """Returns log-probability and entropy (N,) of genotypes.
+        """Returns log-probability and entropy (N,) of genotypes, drawn when `allowed` was open.
 
-        The entropy is the sum of those of the decisions that were made on the way.
-
-        Args:
-            chosen: the choices of N genotypes.
-            allowed: what was open when each of them was drawn.
+        The entropy is the sum over the decisions that a genotype makes.
         """
-        codes = [encode(self.decisions, each) for each in chosen]
-        code = torch.tensor(codes)
+        code = torch.tensor([encode(self.decisions, each) for each in chosen])
         active, picked = code >= 0, code.clamp(min=0)
         logs = self._log_probs()[None].expand(len(chosen), -1, -1)
         if any(allowed):
-            logs = self._restricted(logs, Given(chosen, allowed))
+            logs = self._restricted(logs, FixedDecisions(chosen, allowed))
         own = logs.gather(2, picked[..., None])[..., 0]
         entropies = -(logs.exp() * logs.clamp(min=-1e4)).sum(dim=2)
         zero = torch.zeros(())
@@ -156,11 +134,11 @@ class IndependentPolicy(nn.Module):
         logits = self.logits.masked_fill(~self.exists, -torch.inf)
         return logits.log_softmax(dim=1)
 
-    def _restricted(self, logs: Tensor, given: Given) -> Tensor:
-        """Returns the log-probabilities (N, decisions, options) of what was open."""
+    def _restricted(self, logs: Tensor, fixed: FixedDecisions) -> Tensor:
+        """Returns the log-probabilities (N, decisions, options) of the allowed options."""
         rows = []
         for index, decision in enumerate(self.decisions):
-            row, is_open = logs[:, index], given.open(decision)
+            row, is_open = logs[:, index], fixed.open(decision)
             if is_open is not None:
                 missing = row.shape[1] - is_open.shape[1]
                 closed = ~nn.functional.pad(is_open, (0, missing))

@@ -2,7 +2,7 @@
 
 Source: White et al., BANANAS, 2021 (arXiv:1910.11858): path encoding, an ensemble of small
 networks, independent Thompson sampling, candidates that mutate the best children so far.
-Deliberate differences: where a drawing of a genotype has more paths than `MAX_PATHS`, its edges
+Deliberate differences: where the drawing of a genotype has more paths than `MAX_PATHS`, its edges
 are encoded instead; the ensemble is fitted on standardised rewards by the squared error.
 """
 
@@ -12,6 +12,7 @@ from random import Random
 import torch
 from torch import Tensor, nn
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Graph
 from nas_lightning.core.search_space import SearchSpace
@@ -28,18 +29,18 @@ class Predictor(BlackBoxStrategy):
     """Bayesian optimisation with an ensemble of networks over path encodings.
 
     Args:
-        space: the search space.
-        seed: seed of its draws and of the ensemble.
-        trials: number of children to evaluate.
         start: random children that the ensemble first learns from, at least 2.
-        batch: children that are chosen at once, between two fits, at least 1.
-        candidates: mutated genotypes that are judged for a choice, at least 1.
+        batch: children chosen between two fits, at least 1.
+        candidates: mutated genotypes to choose from, at least 1.
         ensemble: networks, at least 2; the paper has 5.
         hidden: units of each of their two hidden layers.
-        fit_steps: steps of Adam of a fit, on all children so far.
+        fit_steps: steps of Adam per fit, on all children so far.
 
-    Raises:
-        ValueError: a value is out of its range.
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> space = NasBench201Space()
+    >>> genotype = Predictor(space, seed=0).ask(0).genotype
+    >>> len(features(space.graphs(genotype)))  # paths through the cell that are not cut
+    3
     """
 
     def __init__(
@@ -55,19 +56,20 @@ class Predictor(BlackBoxStrategy):
         fit_steps: int = 100,
     ) -> None:
         super().__init__(space, seed, trials)
-        least = {"start": (start, 2), "batch": (batch, 1), "candidates": (candidates, 1)}
-        least |= {"ensemble": (ensemble, 2), "hidden": (hidden, 1), "fit_steps": (fit_steps, 1)}
-        for name, (value, minimum) in least.items():
-            if value < minimum:
-                raise ValueError(f"strategy.{name} ({value}) must be at least {minimum}")
+        at_least("strategy.start", start, 2, use=4)
+        at_least("strategy.batch", batch, 1, use=2)
+        at_least("strategy.candidates", candidates, 1, use=100)
+        at_least("strategy.ensemble", ensemble, 2, use=5)
+        at_least("strategy.hidden", hidden, 1, use=32)
+        at_least("strategy.fit_steps", fit_steps, 1, use=100)
         self.start, self.batch, self.candidates = start, batch, candidates
         self.ensemble, self.hidden, self.fit_steps = ensemble, hidden, fit_steps
         self.told: list[Trial] = []
         self.queue: list[Genotype] = []
-        self._known: dict[Genotype, frozenset[str]] = {}
+        self._encodings: dict[Genotype, frozenset[str]] = {}
 
     def ask(self, number: int) -> Trial:
-        """Returns a random genotype at the start, else the next of the chosen ones."""
+        """Returns a random genotype at the start, then the next of the chosen ones."""
         if len(self.told) < self.start:
             return Trial(number, self.space.sample(Random(self._key("start", number))))
         if not self.queue:
@@ -81,7 +83,7 @@ class Predictor(BlackBoxStrategy):
         self.told.append(trial)
 
     def _chosen(self, number: int) -> list[Genotype]:
-        """Returns the candidates that a drawn prediction likes best, the best one last."""
+        """Returns the candidates with the highest drawn predictions, the best one last."""
         rng = Random(self._key("candidates", number))
         best = sorted(self.told, key=lambda trial: trial.told_reward)[-BEST:]
         seen = {trial.genotype for trial in self.told}
@@ -98,7 +100,7 @@ class Predictor(BlackBoxStrategy):
 
         Args:
             genotypes: what to judge.
-            number: trial for which the ensemble is fitted; seeds its networks.
+            number: trial for which the ensemble is fitted and seeded.
         """
         learned = [trial.genotype for trial in self.told]
         names = sorted(set().union(*(self._features(g) for g in [*learned, *genotypes])))
@@ -120,9 +122,9 @@ class Predictor(BlackBoxStrategy):
         return genotype
 
     def _features(self, genotype: Genotype) -> frozenset[str]:
-        if genotype not in self._known:
-            self._known[genotype] = features(self.space.graphs(genotype))
-        return self._known[genotype]
+        if genotype not in self._encodings:
+            self._encodings[genotype] = features(self.space.graphs(genotype))
+        return self._encodings[genotype]
 
     def _encoded(self, genotypes: Sequence[Genotype], column: dict[str, int]) -> Tensor:
         x = torch.zeros(len(genotypes), len(column))
@@ -135,21 +137,17 @@ class Predictor(BlackBoxStrategy):
 
 
 def features(graphs: Sequence[Graph]) -> frozenset[str]:
-    """Returns the path encoding of a drawing: the labels along each way from a source to a sink.
-
-    Args:
-        graphs: the genotype's graphs.
-    """
-    found: set[str] = set()
+    """Returns the path encoding of a genotype's graphs: the labels along each path."""
+    encoding: set[str] = set()
     for graph in graphs:
         paths = _paths(graph)
         edges = (f"{e.source}>{e.label}>{e.target}" for e in graph.edges)
-        found |= {f"{graph.title}:{text}" for text in (edges if paths is None else paths)}
-    return frozenset(found)
+        encoding |= {f"{graph.title}:{text}" for text in (edges if paths is None else paths)}
+    return frozenset(encoding)
 
 
 def _paths(graph: Graph) -> set[str] | None:
-    """Returns the paths of a graph, or None where there are too many."""
+    """Returns the paths of a graph from sources to sinks, or None where there are too many."""
     targets = {edge.target for edge in graph.edges}
     ways: dict[str, set[str]] = {n: {n} if n not in targets else set() for n in graph.nodes}
     for node in graph.nodes:
@@ -162,14 +160,7 @@ def _paths(graph: Graph) -> set[str] | None:
 
 
 class _Ensemble(nn.Module):
-    """Networks of two hidden layers that run together; each one's own first params are its own.
-
-    Args:
-        number: networks.
-        width: inputs of each.
-        hidden: units of each of its hidden layers.
-        generator: of the first params, which are as nn.Linear's.
-    """
+    """Networks of two hidden layers that run together; first params are drawn as nn.Linear's."""
 
     def __init__(self, number: int, width: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -177,12 +168,12 @@ class _Ensemble(nn.Module):
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for inputs, outputs in sizes:
             bound = max(1, inputs) ** -0.5
-            for shape, kept in (((inputs, outputs), self.weights), ((1, outputs), self.biases)):
+            for shape, table in (((inputs, outputs), self.weights), ((1, outputs), self.biases)):
                 drawn = torch.rand(number, *shape, generator=generator)
-                kept.append(nn.Parameter(bound * (2 * drawn - 1)))
+                table.append(nn.Parameter(bound * (2 * drawn - 1)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns each network's output (networks, N) of features (N, width)."""
+        """Returns the outputs (networks, N) for features (N, width)."""
         out = x.expand(len(self.weights[0]), *x.shape)
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             out = torch.baddbmm(bias, out if index == 0 else out.relu(), weight)

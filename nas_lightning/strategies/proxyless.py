@@ -2,13 +2,13 @@
 
 Source: Cai, Zhu & Han, ProxylessNAS, 2019 (arXiv:1812.00332), sections 3.2 and 3.3.1 and the
 official code's two-path mode. Deliberate differences: the latency term is not part of it; warm-up
-and search share one cosine of the params' learning rate, which by default is the one of short
-searches.
+and search share one cosine of the params' learning rate, by default that of short searches.
 """
 
 import torch
 from torch import Tensor
 
+from nas_lightning.core.checks import at_least, in_range
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
@@ -23,21 +23,20 @@ class Proxyless(AlphaStrategy):
     """Binarised paths: memory for one path, or for two while alphas move.
 
     Args:
-        space: the search space.
-        seed: seed of the initial alphas and of every sample.
         epochs: length of the search; the paper has 40 of warm-up and 120 more.
         warmup: share of the epochs in which paths are uniform and alphas stand still, in [0, 1);
             the paper has 0.25.
-        interval: weight steps for each alpha step, at least 1; the paper has 5.
-        params_optimizer: how the supernet's params are moved.
-        alpha_optimizer: how alphas are moved; without momentum (the first beta is 0), an alpha
-            that was not sampled stands still.
+        interval: weight steps per alpha step, at least 1; the paper has 5.
+        alpha_optimizer: its first beta and its decay must be 0, so that an alpha that was not
+            sampled stands still.
 
     Attributes:
         steps: int buffer (): weight steps taken.
 
-    Raises:
-        ValueError: a value is out of its range.
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> proxyless = Proxyless(NasBench201Space(), seed=0)
+    >>> [len(proxyless.mixture(phase).support[0]) for phase in ("params", "alpha")]
+    [1, 2]
     """
 
     steps: Tensor
@@ -53,11 +52,8 @@ class Proxyless(AlphaStrategy):
         alpha_optimizer: Adam = Adam(None, (0.0, 0.999), 0.0),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not 0 <= warmup < 1 or interval < 1:
-            raise ValueError(
-                f"strategy.warmup ({warmup}) must be in [0, 1) and interval ({interval}) at least "
-                "1; the paper has 0.25 and 5"
-            )
+        in_range("strategy.warmup", warmup, "[0, 1)", use=0.25)
+        at_least("strategy.interval", interval, 1)
         if alpha_optimizer.betas[0] or alpha_optimizer.weight_decay:
             raise ValueError(
                 f"strategy.alpha_optimizer.betas[0] ({alpha_optimizer.betas[0]}) and weight_decay "
@@ -72,13 +68,13 @@ class Proxyless(AlphaStrategy):
         self.is_warm = epoch >= self.warmup
 
     def mixture(self, phase: str) -> Mixture:
-        """Samples one path, or for alphas two, of which one weighs one and the other nothing."""
+        """Returns one sampled path, or for alphas two, of which one weighs 1 and the other 0."""
         return self._pairs()[0] if phase == "alpha" else self._path()
 
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
-        """Moves the alphas of two sampled options a choice (equation 4).
+        """Moves the alphas of two sampled options per choice (equation 4).
 
-        Their total probability stays as it was, so that the others' does too.
+        Their total probability stays as it was, and so does the others'.
         """
         self.steps += 1
         if not self.is_warm or (self.interval > 1 and int(self.steps) % self.interval):
@@ -94,6 +90,7 @@ class Proxyless(AlphaStrategy):
             self.alpha.scatter_(1, pairs, moved)
 
     def _path(self) -> Mixture:
+        """Returns one sampled option per choice, uniformly during the warm-up."""
         shares = self.allowed.cpu().float()
         if self.is_warm:
             shares = masked_softmax(self.alpha.detach().cpu(), shares > 0).float()
@@ -103,11 +100,11 @@ class Proxyless(AlphaStrategy):
         return Mixture(weights.to(self.alpha), support)
 
     def _pairs(self) -> tuple[Mixture, Tensor]:
-        """Returns the binarised mixture of two options a choice, and the options (choices, 2).
+        """Returns the binarised mixture of two options per choice, and the options (choices, 2).
 
-        A choice with one allowed option gets it twice, and at half the weight each time.
+        A choice with one allowed option gets it twice, at half the weight each time.
         """
-        alpha = self.alpha.cpu()  # one copy, for everything is drawn on the CPU
+        alpha = self.alpha.cpu()  # one copy, since everything is drawn on the CPU
         shares = masked_softmax(alpha.detach(), self.allowed.cpu()).float()
         first = torch.multinomial(shares, 1, generator=self.rng)
         others = shares.scatter(1, first, 0.0)

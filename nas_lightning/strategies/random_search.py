@@ -12,10 +12,10 @@ __all__ = ["RandomSearch"]
 class RandomSearch(BlackBoxStrategy):
     """Draws every genotype uniformly over the space; the best one counts.
 
-    Args:
-        space: the search space.
-        seed: seed of its draws.
-        trials: number of children to evaluate.
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> strategy = RandomSearch(NasBench201Space(), seed=0, trials=2)
+    >>> strategy.ask(1).genotype == strategy.ask(0).genotype
+    False
     """
 
     def __init__(self, space: SearchSpace, seed: int, trials: int = 8) -> None:

@@ -2,7 +2,7 @@
 
 Source: Li & Talwalkar, RSPS, 2019 (arXiv:1902.07638), section 4; Guo et al., Single Path One-Shot
 (SPOS), 2020 (arXiv:1904.00420), for the evolution over the trained supernet and the recalibrated
-statistics. What BatchNorm's statistics a candidate is measured with decides the ranking
+statistics. The BatchNorm statistics that a candidate is measured with decide the ranking
 (`statistics`): "batch" takes each validation batch's own, as RSPS's code does; "recalibrated"
 takes them anew for each candidate from a few batches, as SPOS does; "running" takes those of the
 supernet's training, which belong to no candidate. Deliberate differences from SPOS: those batches
@@ -13,37 +13,37 @@ one in ten); no candidate is refused for its cost.
 from collections.abc import Iterable, Sequence, Set
 from random import Random
 
+from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.search_context import Batch, SearchContext, listed
+from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.strategy import OneShotStrategy
+from nas_lightning.strategies.ranking import ranking_data
 
 __all__ = ["RandomSharing"]
 
 STATISTICS = ("batch", "recalibrated", "running")
-TRIES = 10  # draws for each child that is to be new
+TRIES = 10  # draws per child that is to be new
 
 
 class RandomSharing(OneShotStrategy):
     """Uniform single paths train the supernet; the best of many measured genotypes is found.
 
     Args:
-        space: the search space.
-        seed: seed of every draw.
         epochs: length of the search; RSPS has 50, and 250 on NAS-Bench-201.
         samples: genotypes drawn and measured at the end; RSPS has 1000, 100 on NAS-Bench-201.
             With evolution they are its first population.
         generations: generations of evolution that follow; 0 is random search, SPOS has 20. Each
-            measures as many new ones, crossed and mutated in turn, from the best fifth of
-            all so far.
+            measures as many new genotypes, crossed and mutated in turn, from the best fifth so far.
         statistics: "batch", "recalibrated" or "running" (see above).
         recalibration: batches that recalibration takes, at least 1.
-        params_optimizer: how the supernet's params are moved.
 
-    Raises:
-        ValueError: a value is out of its range.
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> sharing = RandomSharing(NasBench201Space(), seed=0)
+    >>> [len(options) for options in sharing.mixture("params").support]  # one path
+    [1, 1, 1, 1, 1, 1]
     """
 
     def __init__(
@@ -58,15 +58,10 @@ class RandomSharing(OneShotStrategy):
         params_optimizer: Sgd = Sgd(),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, Adam())
-        if samples < 1 or generations < 0 or recalibration < 1:
-            raise ValueError(
-                f"strategy.samples ({samples}) and recalibration ({recalibration}) must be at "
-                f"least 1, generations ({generations}) at least 0; use e.g. 100, 10 and 0"
-            )
-        if statistics not in STATISTICS:
-            raise ValueError(
-                f"unknown strategy.statistics '{statistics}'; choose from: {', '.join(STATISTICS)}"
-            )
+        at_least("strategy.samples", samples, 1, use=100)
+        at_least("strategy.generations", generations, 0)
+        at_least("strategy.recalibration", recalibration, 1, use=4)
+        one_of("strategy.statistics", statistics, STATISTICS)
         self.samples, self.generations = samples, generations
         self.statistics, self.recalibration = statistics, recalibration
 
@@ -80,30 +75,31 @@ class RandomSharing(OneShotStrategy):
         return Mixture(weights, self.support())
 
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
-        """Does nothing: a step moves the params of one path alone."""
+        """Does nothing: a step only moves the params of one path."""
 
-    def derive(self, context: SearchContext, val: Iterable[Batch]) -> Genotype:
+    def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the genotype that the supernet measures best, the first of equal ones.
 
         Raises:
-            ValueError: there are no validation batches.
+            ValueError: there is no context or no validation batch.
         """
-        rng, batches = self.random(), listed(val, "random_sharing")
-        found: dict[Genotype, float] = {}
+        context, batches = ranking_data("random_sharing", context, val)
+        rng = self.random()
+        measured: dict[Genotype, float] = {}
         population = [self.space.sample(rng) for _ in range(self.samples)]
         for generation in range(self.generations + 1):
             for genotype in population:
-                if genotype not in found:
-                    found[genotype] = self._measure(context, genotype, batches)
-            best = sorted(found, key=lambda g: -found[g])[: max(2, self.samples // 5)]
+                if genotype not in measured:
+                    measured[genotype] = self._measure(context, genotype, batches)
+            best = sorted(measured, key=lambda g: -measured[g])[: max(2, self.samples // 5)]
             if generation < self.generations:
-                population = self._offspring(best, found.keys(), rng)
+                population = self._offspring(best, measured.keys(), rng)
         return best[0]
 
     def _offspring(
-        self, best: Sequence[Genotype], known: Set[Genotype], rng: Random
+        self, best: Sequence[Genotype], measured: Set[Genotype], rng: Random
     ) -> list[Genotype]:
-        """Returns as many children as there are samples; fewer where hardly one is new."""
+        """Returns as many new children as there are samples; fewer where few are new."""
         children: dict[Genotype, None] = {}
         for attempt in range(TRIES * self.samples):
             if len(children) == self.samples:
@@ -112,7 +108,7 @@ class RandomSharing(OneShotStrategy):
                 child = self.space.mutate(rng.choice(best), rng)
             else:
                 child = self.space.crossover(rng.choice(best), rng.choice(best), rng)
-            if child not in known:
+            if child not in measured:
                 children[child] = None
         return list(children)
 

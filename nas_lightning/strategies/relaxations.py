@@ -1,4 +1,8 @@
-"""Relaxations of categorical choices, and what is measured on them: pure functions."""
+"""Relaxations of categorical choices, and measures of their weights: pure functions.
+
+Tables are (choices, options): logits or weights, and `allowed`, bool, with at least one true per
+row. What is drawn is drawn on the CPU.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +13,10 @@ from torch import Tensor
 from nas_lightning.core.choices import Choice, Mixture
 
 __all__ = [
+    "concrete",
     "dirichlet",
     "divergence_from_flat",
-    "gumbel",
+    "gumbel_noise",
     "hard_weights",
     "is_even",
     "masked_softmax",
@@ -23,35 +28,33 @@ __all__ = [
 
 
 def masked_softmax(alpha: Tensor, allowed: Tensor) -> Tensor:
-    """Returns the softmax of each row over its allowed options; the others weigh zero.
+    """Returns the softmax of each row of logits over its allowed options; the others weigh zero.
 
-    Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), equation 2.
-
-    Args:
-        alpha: logits (..., choices, options).
-        allowed: bool (choices, options), at least one true a row.
+    Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), equation 2. Leading axes of alpha are free.
     """
     return alpha.masked_fill(~allowed, float("-inf")).softmax(dim=-1)
 
 
-def gumbel(logits: Tensor, tau: float, rng: torch.Generator) -> Tensor:
-    """Returns a draw from the concrete distribution: softmax((log softmax(logits) + G) / tau).
-
-    A draw that holds anything but finite numbers is repeated. The draw is made on the CPU.
-
-    Source: Maddison et al. 2017 (arXiv:1611.00712); GDAS, 2019 (arXiv:1910.04465), equation 3.
-
-    Args:
-        logits: (choices, options) on the CPU, -inf where an option is not allowed.
-        tau: temperature, above 0.
-        rng: generator of the draw.
-    """
-    log_shares = logits.log_softmax(dim=-1)
+def gumbel_noise(logits: Tensor, rng: torch.Generator) -> Tensor:
+    """Returns standard Gumbel noise of the shape of logits, drawn again until it is finite."""
     while True:
         uniform = torch.rand(logits.shape, generator=rng, dtype=logits.dtype)
         noise = -(-uniform.log()).log()
         if torch.isfinite(noise).all():
-            return ((log_shares + noise) / tau).softmax(dim=-1)
+            return noise
+
+
+def concrete(logits: Tensor, noise: Tensor, tau: float) -> Tensor:
+    """Returns a draw from the concrete distribution: softmax((log softmax(logits) + noise) / tau).
+
+    Source: Maddison et al., 2017 (arXiv:1611.00712); GDAS, 2019 (arXiv:1910.04465), equation 3.
+
+    Args:
+        logits: -inf where an option is not allowed.
+        noise: Gumbel noise, see `gumbel_noise`.
+        tau: temperature, above 0.
+    """
+    return ((logits.log_softmax(dim=-1) + noise) / tau).softmax(dim=-1)
 
 
 class _Hard(torch.autograd.Function):
@@ -65,11 +68,9 @@ class _Hard(torch.autograd.Function):
 
 
 def hard_weights(soft: Tensor, index: Tensor) -> Tensor:
-    """Returns one-hot rows, exactly 0 and 1, whose gradient goes straight to the soft weights.
+    """Returns rows that are one-hot in an index (choices,); their gradient goes to soft weights.
 
-    Args:
-        soft: weights (choices, options).
-        index: option of each choice (choices,).
+    The values are exactly 0 and 1.
     """
     hard: Tensor = _Hard.apply(soft, index)  # type: ignore[no-untyped-call]
     return hard
@@ -78,12 +79,8 @@ def hard_weights(soft: Tensor, index: Tensor) -> Tensor:
 def dirichlet(concentration: Tensor, allowed: Tensor, rng: torch.Generator) -> Tensor:
     """Returns a draw of each row from a Dirichlet, with the reparameterised gradient.
 
-    Source: DrNAS, 2021 (arXiv:2006.10355), section 2.2, by normalised gamma variates.
-
-    Args:
-        concentration: (choices, options) on the CPU, above 0.
-        allowed: bool (choices, options) on the CPU; the others weigh zero.
-        rng: generator of the draw.
+    Source: DrNAS, 2021 (arXiv:2006.10355), section 2.2, by normalised gamma variates. Options that
+    are not allowed weigh zero.
     """
     gammas = torch._standard_gamma(concentration, generator=rng)
     gammas = gammas.clamp_min(torch.finfo(gammas.dtype).tiny) * allowed
@@ -91,14 +88,10 @@ def dirichlet(concentration: Tensor, allowed: Tensor, rng: torch.Generator) -> T
 
 
 def divergence_from_flat(concentration: Tensor, allowed: Tensor) -> Tensor:
-    """Returns how far each row's Dirichlet is from the flat one, Dirichlet(1, ..., 1) (choices,).
+    """Returns the divergence of each row's Dirichlet from Dirichlet(1, ..., 1) (choices,).
 
-    Source: DrNAS, 2021 (arXiv:2006.10355), equation 3; the Kullback-Leibler divergence in closed
-    form, of the allowed options alone, computed without asking the device which they are.
-
-    Args:
-        concentration: (choices, options), above 0 where allowed.
-        allowed: bool (choices, options), at least one true a row.
+    Source: DrNAS, 2021 (arXiv:2006.10355), equation 3. This is the Kullback-Leibler divergence in
+    closed form over the allowed options, computed without asking the device which they are.
     """
     own = torch.where(allowed, concentration, 1.0)  # a 1 adds nothing to the sums below
     total = (own * allowed).sum(dim=-1)
@@ -113,26 +106,19 @@ def same_group(groups: Sequence[str]) -> Tensor:
 
 
 def normalised_edges(beta: Tensor, together: Tensor) -> Tensor:
-    """Returns the softmax of beta within each group of choices (choices,).
+    """Returns the softmax of logits beta (choices,) within each group of choices.
 
     Source: PC-DARTS, 2020 (arXiv:1907.05737), equation 3: a node's incoming edges are a group.
-
-    Args:
-        beta: logits (choices,).
-        together: which choices are of one group, bool (choices, choices) (see `same_group`).
+    `together` says which choices are of one group (see `same_group`).
     """
     return (beta - beta[None, :].masked_fill(~together, float("-inf")).logsumexp(dim=-1)).exp()
 
 
 def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
-    """Returns the mean over choices of the entropy of their weights, as a share of its largest.
+    """Returns the mean entropy of the choices' weights, as a share of the largest possible one.
 
-    Rows are normalised first; 1 means that no option is preferred, 0 that every choice is made.
-    Choices with a single allowed option are left out; without any other it is 0.
-
-    Args:
-        weights: non-negative (choices, options).
-        allowed: bool (choices, options).
+    Rows are normalised first. It is 1 where no option is preferred and 0 where every choice is
+    made. Choices with a single allowed option are left out; without any other it is 0.
     """
     shares = weights / weights.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
     entropy = -torch.special.xlogy(shares, shares).sum(dim=-1)
@@ -143,9 +129,9 @@ def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
 
 
 def is_even(mixture: Mixture) -> bool:
-    """Returns whether nothing is preferred: each choice's options that may run weigh the same.
+    """Returns whether nothing is preferred: the options that may run weigh the same per choice.
 
-    A choice that has one such option left is decided, and says nothing; where all are, it is False.
+    A choice with one such option is made and does not count; where all are made, it is False.
     """
     rows = zip(mixture.weights.tolist(), mixture.support, strict=True)
     numbers = [len({row[o] for o in options}) for row, options in rows if len(options) > 1]
@@ -153,13 +139,7 @@ def is_even(mixture: Mixture) -> bool:
 
 
 def mean_share(weights: Tensor, choices: Sequence[Choice], option: str) -> float:
-    """Returns the mean share of an option over the choices that have it, 0 without any.
-
-    Args:
-        weights: non-negative (choices, options).
-        choices: what the rows are.
-        option: name of the option.
-    """
+    """Returns the mean share of the named option over the choices that have it, 0 without any."""
     table: list[list[float]] = weights.tolist()
     having = [
         row[choice.options.index(option)] / max(sum(row), 1e-12)

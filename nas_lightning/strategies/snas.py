@@ -7,6 +7,7 @@ the temperature falls on an exponential curve between two given values.
 
 from torch import Tensor
 
+from nas_lightning.core.checks import at_least, one_of, positive
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.cost import QUANTITIES
 from nas_lightning.core.optimizers import Adam, Sgd
@@ -21,20 +22,18 @@ class Snas(AlphaStrategy):
     """Stochastic neural architecture search.
 
     Args:
-        space: the search space.
-        seed: seed of the initial alphas and of every draw.
         epochs: length of the search; the paper has 150.
         bilevel: whether alphas descend on the validation batch, in steps of their own; else
             params and alphas descend together on the training batch, as in the paper.
-        tau_start: temperature of the first epoch.
+        tau_start: temperature of the first epoch, above 0.
         tau_end: temperature of the last epoch, above 0.
         cost_weight: weight of the expected cost in the loss of alphas, at least 0.
         cost: what is charged: "parameters" or "multiply_adds".
-        params_optimizer: how the supernet's params are moved.
-        alpha_optimizer: how alphas are moved.
 
-    Raises:
-        ValueError: a value is out of its range.
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> snas = Snas(NasBench201Space(), seed=0)
+    >>> round(snas.mixture("alpha").weights.sum().item(), 3)  # 1 per edge
+    6.0
     """
 
     def __init__(
@@ -51,31 +50,27 @@ class Snas(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        if not (tau_start > 0 and tau_end > 0):
-            raise ValueError(
-                f"strategy.tau_start ({tau_start}) and tau_end ({tau_end}) must be > 0; use e.g. "
-                "1.0 and 0.1"
-            )
-        if not cost_weight >= 0:
-            raise ValueError(
-                f"strategy.cost_weight ({cost_weight}) must be at least 0; 0 charges nothing"
-            )
-        if cost not in QUANTITIES:
-            raise ValueError(
-                f"unknown strategy.cost '{cost}'; choose from: {', '.join(QUANTITIES)}"
-            )
+        positive("strategy.tau_start", tau_start, use=1.0)
+        positive("strategy.tau_end", tau_end, use=0.1)
+        at_least("strategy.cost_weight", cost_weight, 0)
+        one_of("strategy.cost", cost, QUANTITIES)
         self.bilevel, self.cost_weight, self.cost = bilevel, cost_weight, cost
         self.tau_start, self.tau_end, self.tau = tau_start, tau_end, tau_start
-        self._whole: float | None = None
+        self._uniform_cost: float | None = None
 
     def start_epoch(self, epoch: int) -> None:
         """Lowers the temperature."""
         share = epoch / max(1, self.epochs - 1)
         self.tau = self.tau_start * (self.tau_end / self.tau_start) ** share
 
-    def mixture(self, phase: str) -> Mixture:
-        """Draws the weights of one forward (equation 5)."""
-        soft = self.draw_concrete(phase, self.tau)
+    def mixture(self, phase: str, noise: Tensor | None = None) -> Mixture:
+        """Returns drawn weights (equation 5).
+
+        Args:
+            phase: "params" (no gradient to alpha) or "alpha".
+            noise: Gumbel noise (choices, options) of the draw; None draws it.
+        """
+        soft = self.draw_concrete(phase, self.tau, noise)
         return Mixture(soft.to(self.alpha.device), self.support())
 
     def search_step(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
@@ -92,10 +87,11 @@ class Snas(AlphaStrategy):
         return self._charged(super().alpha_loss(batch, mixture, context), context)
 
     def _charged(self, loss: Tensor, context: SearchContext) -> Tensor:
-        """Returns a loss with the weighted expected cost, as a share of a uniform mixture's."""
+        """Returns a loss plus the weighted expected cost, as a share of a uniform mixture's."""
         if not self.cost_weight:
             return loss
-        if self._whole is None:  # the supernet has one scale all the search, so this is a constant
-            self._whole = float(context.cost(uniform_mixture(self.space.choices))[self.cost])
-        share = context.cost(self.scores())[self.cost] / self._whole
+        if self._uniform_cost is None:  # constant, as the supernet has one scale
+            uniform = uniform_mixture(self.space.choices)
+            self._uniform_cost = float(context.cost(uniform)[self.cost])
+        share = context.cost(self.scores())[self.cost] / self._uniform_cost
         return loss + self.cost_weight * share.to(loss)

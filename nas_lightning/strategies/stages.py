@@ -12,10 +12,7 @@ __all__ = ["check_kept", "keep_best", "stage_of"]
 
 
 def check_kept(kept: Sequence[float]) -> None:
-    """Checks the shares of the options that the stages of a search begin with.
-
-    Args:
-        kept: a share a stage, at least one.
+    """Refuses impossible shares of the options that the stages begin with.
 
     Raises:
         ValueError: the first is not 1, a later one is above the one before it, or one is not
@@ -37,6 +34,9 @@ def stage_of(epoch: int, epochs: int, stages: int) -> tuple[int, int, int]:
         epoch: the epoch (0-based).
         epochs: length of the search.
         stages: number of stages, of lengths that differ by one epoch at most.
+
+    >>> [stage_of(epoch, 4, 2) for epoch in range(4)]
+    [(0, 0, 2), (0, 1, 2), (1, 0, 2), (1, 1, 2)]
     """
     stages, epoch = min(stages, epochs), min(epoch, epochs - 1)
     bounds = [epochs * number // stages for number in range(stages + 1)]
@@ -45,16 +45,16 @@ def stage_of(epoch: int, epochs: int, stages: int) -> tuple[int, int, int]:
 
 
 def keep_best(strategy: AlphaStrategy, share: float) -> None:
-    """Leaves to every choice its options of highest alpha; ties go to the earlier one.
+    """Narrows a strategy's `allowed` to the options of highest alpha; ties keep the earlier one.
 
     Args:
-        strategy: the strategy whose `allowed` is narrowed.
-        share: share of a choice's options that stay, rounded up, at least one.
+        strategy: the strategy.
+        share: share of each choice's options that stay, rounded up, at least one.
     """
     scores = strategy.alpha.detach().masked_fill(~strategy.allowed, float("-inf"))
     for row, choice in enumerate(strategy.space.choices):
         number = max(1, math.ceil(share * len(choice.options) - 1e-9))
         best = scores[row].argsort(descending=True, stable=True)[:number]
-        kept = torch.zeros_like(strategy.allowed[row])
-        kept[best] = True
-        strategy.allowed[row] &= kept
+        stays = torch.zeros_like(strategy.allowed[row])
+        stays[best] = True
+        strategy.allowed[row] &= stays

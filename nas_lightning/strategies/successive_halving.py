@@ -1,4 +1,4 @@
-"""Successive halving: many children are trained a little, the better ones of them on.
+"""Successive halving: many children are trained a little, the better ones continue.
 
 Source: Jamieson & Talwalkar, 2016 (arXiv:1502.07943); Li et al., Hyperband, 2018
 (arXiv:1603.06560), algorithm 1. Deliberate difference: brackets follow one another until the
@@ -9,29 +9,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from inspect import signature
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
-__all__ = ["Brackets", "SuccessiveHalving"]
+__all__ = ["Brackets", "Proposer", "SuccessiveHalving", "check_rungs"]
 
 Proposer = Callable[..., BlackBoxStrategy]
 
 
 class Brackets(BlackBoxStrategy):
-    """Brackets of rungs: of each rung the best children are trained on with `eta` times the budget.
+    """Brackets of rungs: the best children of each rung continue with `eta` times the budget.
 
     Args:
-        space: the search space.
-        seed: seed of the proposer.
-        trials: number of trainings, those that go on from an earlier one included.
-        brackets: the brackets, which take turns: children of the first rung, and number of rungs.
-        eta: by how much budgets grow and rungs shrink, at least 2.
-        proposer: makes the strategy that proposes the first rungs' children, and is told of them.
-        objective: what makes rewards, for a proposer that wants to know it.
+        trials: number of trainings, including those that continue an earlier one.
+        brackets: children of the first rung and number of rungs of each bracket; they take turns.
+        eta: factor by which budgets grow and rungs shrink, at least 2.
+        proposer: makes the strategy that proposes the children of first rungs, and is told their
+            rewards: random search, evolution, ...
+        objective: makes the rewards, for a proposer that takes it.
 
     Raises:
-        ValueError: a value is out of its range, or the proposer is no strategy to be asked so.
+        ValueError: the proposer is not a black-box strategy, or has budgets of its own.
     """
 
     needs_budgets = True
@@ -51,8 +51,8 @@ class Brackets(BlackBoxStrategy):
         most = max(rungs for _, rungs in self.brackets)
         self.budgets = tuple(float(eta**-rung) for rung in reversed(range(most)))
         runtime = {"space": space, "seed": seed, "objective": objective}
-        known = signature(proposer).parameters
-        self.proposer = proposer(**{name: v for name, v in runtime.items() if name in known})
+        taken = signature(proposer).parameters
+        self.proposer = proposer(**{name: v for name, v in runtime.items() if name in taken})
         if not isinstance(self.proposer, BlackBoxStrategy) or self.proposer.needs_budgets:
             raise ValueError(
                 f"strategy.proposer ({type(self.proposer).__name__}) must be a black-box strategy "
@@ -61,7 +61,7 @@ class Brackets(BlackBoxStrategy):
             )
         self._bracket, self._rung = 0, 0
         self._proposed = 0
-        self._waiting: list[Trial] = []  # promoted, and not yet trained on
+        self._waiting: list[Trial] = []  # promoted, to be continued
         self._told: list[Trial] = []  # of this rung
 
     def ask(self, number: int) -> Trial:
@@ -73,7 +73,7 @@ class Brackets(BlackBoxStrategy):
         return Trial(number, before.genotype, self.budget(), before.number, before.budget)
 
     def tell(self, trial: Trial) -> None:
-        """Notes a child; where its rung is full, promotes the best ones or ends the bracket."""
+        """Notes a child; a full rung promotes its best ones or ends the bracket."""
         if self._rung == 0:
             self.proposer.tell(replace(trial, number=self._proposed, budget=1.0))
             self._proposed += 1
@@ -100,17 +100,18 @@ class SuccessiveHalving(Brackets):
     """One kind of bracket, again and again.
 
     Args:
-        space: the search space.
-        seed: seed of the proposer.
-        trials: number of trainings, those that go on from an earlier one included.
-        proposer: makes the strategy that proposes children: random search, evolution, ...
-        eta: by how much budgets grow and rungs shrink, at least 2.
+        trials: number of trainings, including those that continue an earlier one.
+        proposer: makes the strategy that proposes children, see `Brackets`.
+        eta: factor by which budgets grow and rungs shrink, at least 2.
         rungs: rungs of a bracket, at least 1; the first one has eta^(rungs - 1) children, each
             trained for one eta^(rungs - 1)-th of a whole training.
-        objective: what makes rewards, for a proposer that wants to know it.
+        objective: makes the rewards, for a proposer that takes it.
 
-    Raises:
-        ValueError: a value is out of its range, or the proposer is no strategy to be asked so.
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> from nas_lightning.strategies.random_search import RandomSearch
+    >>> halving = SuccessiveHalving(NasBench201Space(), seed=0, proposer=RandomSearch)
+    >>> halving.brackets, [round(budget, 3) for budget in halving.budgets]
+    (((9, 3),), [0.111, 0.333, 1.0])
     """
 
     def __init__(
@@ -129,13 +130,6 @@ class SuccessiveHalving(Brackets):
 
 
 def check_rungs(eta: int, rungs: int) -> None:
-    """Refuses impossible brackets.
-
-    Raises:
-        ValueError: `eta` is below 2 or `rungs` below 1.
-    """
-    if eta < 2 or rungs < 1:
-        raise ValueError(
-            f"strategy.eta ({eta}) must be at least 2 and rungs ({rungs}) at least 1; use e.g. 3 "
-            "and 3"
-        )
+    """Refuses impossible brackets."""
+    at_least("strategy.eta", eta, 2, use=3)
+    at_least("strategy.rungs", rungs, 1, use=3)

@@ -17,9 +17,9 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.networks.batch_norm import SETTLED, batch_norms, settle
 from nas_lightning.networks.cell import DropPath
-from nas_lightning.training.agreement import average_statistics
+from nas_lightning.training.agreement import average_statistics, mean_of
 from nas_lightning.training.cost_meter import CostMeter
-from nas_lightning.training.health import DATA_CURE, IMAGES, NumberWatch, check_finite
+from nas_lightning.training.finite_watch import DATA_CURE, IMAGES, FiniteWatch, check_finite
 from nas_lightning.training.task import Classification, Task
 
 __all__ = ["ChildModule", "ChildRecipe", "build_child"]
@@ -117,7 +117,7 @@ class ChildModule(L.LightningModule):
         self.recipe, self.seed = recipe or ChildRecipe(), seed
         self.task: Task = task or Classification()
         self.card = dict(card or {})
-        self.meter, self.watch = CostMeter(), NumberWatch()
+        self.meter, self.watch = CostMeter(), FiniteWatch()
         self.train_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.validation_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.test_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
@@ -233,14 +233,14 @@ class ChildModule(L.LightningModule):
         Raises:
             FloatingPointError: one is infinite or NaN.
         """
-        average_statistics(self.network, self.trainer)
+        average_statistics(self.network, mean_of(self.trainer))
         cure, epoch = f"lower child.lr ({self.recipe.lr})", self.current_epoch
         self.watch.check(epoch, {IMAGES["train"]: DATA_CURE, LOSS: cure})
-        check_finite("the child's params", self.network.named_parameters(), epoch, cure)
+        check_finite("the child's params", dict(self.network.named_parameters()), epoch, cure)
 
     def on_validation_epoch_start(self) -> None:
         """Has all processes validate one network."""
-        average_statistics(self.network, self.trainer)
+        average_statistics(self.network, mean_of(self.trainer))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes the precision of the training, which Lightning does after loading the params."""

@@ -1,58 +1,298 @@
-"""One gradient and one optimiser step of a search, in plain torch."""
+"""The bilevel updates of a one-shot search, in plain torch: no Trainer is needed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.optim import Optimizer
 
-__all__ = ["gradient_of", "take_step"]
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.search_context import Batch
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.core.strategy import OneShotStrategy
+from nas_lightning.networks.batch_norm import (
+    SETTLED,
+    batch_norms,
+    is_synchronised,
+    kept_state,
+    recalibrated,
+    set_mode,
+    settle,
+    still_statistics,
+    synchronise,
+)
+from nas_lightning.training.agreement import Mean, average_statistics, check_agreement
+from nas_lightning.training.building import build_supernet, channels_last, keep_params
+from nas_lightning.training.cost_meter import CostMeter
+from nas_lightning.training.finite_watch import LOSSES, FiniteWatch, check_search
+from nas_lightning.training.task import Classification, Task
+
+__all__ = ["SearchUpdates"]
 
 
-def gradient_of(
-    loss: Tensor, wrt: Sequence[Tensor], mean: Callable[[Tensor], Tensor] | None = None
-) -> tuple[Tensor | None, ...]:
-    """Returns the gradient of a loss, averaged over processes in one flat reduction.
+class SearchUpdates:
+    """The supernet of a search and the updates that a strategy asks for: a `SearchContext`.
 
-    Where it is none, it is none on every process: they all mix the supernet alike. Zero operations
-    may cut every path from what is moved.
+    Each gradient is taken by `torch.autograd.grad` for just the tensors that a step moves,
+    averaged over processes in one flat reduction, and assigned: the same code serves one process
+    and many. `SupernetModule` runs it under a Lightning Trainer; your own loop needs none:
+
+    >>> from nas_lightning.core.scale import Scale
+    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+    >>> from nas_lightning.strategies.darts import Darts
+    >>> space = NasBench201Space(scale=Scale(channels=2, cells=3))
+    >>> strategy = Darts(space, seed=0, epochs=2)
+    >>> updates = SearchUpdates(space, strategy, input_shape=(1, 8, 8), num_outputs=10, steps=2)
+    >>> train = val = torch.zeros(4, 1, 8, 8), torch.arange(4)
+    >>> for epoch in range(strategy.epochs):
+    ...     updates.start_epoch(epoch)
+    ...     loss = strategy.search_step(train, val, updates)
+    ...     strategy.finish_epoch(epoch, updates, [val])
+    >>> strategy.derive(updates, [val]).space
+    'nasbench201'
 
     Args:
-        loss: this process's.
-        wrt: what it is taken by.
-        mean: gives a tensor's mean over processes; None where there is one process.
+        space: the search space.
+        strategy: moves alphas and says how the supernet is mixed.
+        input_shape: shape of one input, e.g. an image's (channels, height, width).
+        num_outputs: number of classes.
+        task: loss and metrics; None takes `Classification`.
+        seed: seed of the supernet's initial params.
+        steps: number of steps of the whole search; needed where the strategy's
+            `alpha_optimizer.lr` is None, which sets it by them.
+        mean: returns a tensor's mean over processes; None where there is one process.
+        num_processes: number of processes, each of which sees a part of every batch.
+        forward_context: what every forward runs in, e.g. `torch.autocast`.
+
+    Attributes:
+        supernet: the network; it and the strategy may be moved to a device or another dtype.
+        scale: the scale of this stage's supernet.
+        params: the supernet's params by name, in the order of their optimiser.
+        lr: learning rate of the params in this epoch.
+        meter: what the search has cost.
+        watch: the epoch's losses, of which `end_epoch` finds the first that is not finite.
+
+    Raises:
+        ValueError: the space cannot be built for such inputs, or a stage has no such scale.
     """
-    if not loss.requires_grad:
-        return (None,) * len(wrt)
-    grads = torch.autograd.grad(loss, list(wrt), allow_unused=True)
-    present = [g for g in grads if g is not None]
-    if mean is None or not present:
-        return grads
-    flat = torch.cat([g.reshape(-1) for g in present])
-    parts = iter(mean(flat).split([g.numel() for g in present]))
-    return tuple(None if g is None else next(parts).view(g.shape) for g in grads)
 
+    supernet: nn.Module
+    params: Mapping[str, Tensor]
 
-def take_step(
-    optimizers: Sequence[torch.optim.Optimizer],
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor | None],
-    clipped: Sequence[Tensor],
-    clip: float,
-) -> None:
-    """Moves params by one step of their optimisers and leaves no gradient behind.
+    def __init__(
+        self,
+        space: SearchSpace,
+        strategy: OneShotStrategy,
+        input_shape: Sequence[int],
+        num_outputs: int,
+        task: Task | None = None,
+        seed: int = 0,
+        steps: int | None = None,
+        mean: Mean | None = None,
+        num_processes: int = 1,
+        forward_context: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self.space, self.strategy, self.seed, self.steps = space, strategy, seed, steps
+        self.task: Task = task or Classification()
+        self.mean, self.num_processes, self.forward_context = mean, num_processes, forward_context
+        shape = tuple(input_shape)
+        self._whole = replace(space.scale, input_shape=shape, num_outputs=num_outputs)
+        scales = [strategy.stage(epoch).of(self._whole) for epoch in range(strategy.epochs)]
+        self._stage, self.scale = strategy.stage(0), scales[0]
+        self._norms: list[nn.modules.batchnorm._BatchNorm] = []
+        self._install(build_supernet(space, self.scale, keyed_seed(seed, "supernet")))
+        self.meter, self.watch = CostMeter(), FiniteWatch()
+        self.lr = strategy.params_optimizer.lr
 
-    Args:
-        optimizers: what moves them.
-        params: everything that moves.
-        grads: their gradients; None where there is none.
-        clipped: those of them whose gradients together are clipped.
-        clip: largest norm of these.
-    """
-    for param, grad in zip(params, grads, strict=True):
-        param.grad = grad
-    if clipped:
-        nn.utils.clip_grad_norm_(clipped, clip, foreach=True)
-    for optimizer in optimizers:
-        optimizer.step()
-    for param in params:
-        param.grad = None
+    @property
+    def device(self) -> torch.device:
+        """The supernet's device."""
+        return next(iter(self.params.values())).device
+
+    @cached_property
+    def optimizers(self) -> dict[str, Optimizer]:
+        """The optimisers by what they move: "params", and "alpha" if the strategy has parameters.
+
+        Raises:
+            ValueError: the strategy's `alpha_optimizer.lr` is None, and so is `steps`.
+        """
+        return self.build_optimizers(self._num_steps)
+
+    def build_optimizers(self, steps: Callable[[], float]) -> dict[str, Optimizer]:
+        """Returns new optimisers (see `optimizers`).
+
+        Args:
+            steps: returns the number of steps of the whole search; asked only if it is needed.
+        """
+        settings = self.strategy.params_optimizer
+        optimizers: dict[str, Optimizer] = {"params": settings.build(self.params.values())}
+        if alphas := list(self.strategy.parameters()):
+            optimizers["alpha"] = self.strategy.alpha_optimizer.build(alphas, steps)
+        return optimizers
+
+    def start_epoch(self, epoch: int) -> None:
+        """Builds the epoch's (0-based) stage, sets its learning rate and tells the strategy."""
+        self.rebuild(epoch)
+        self.lr = self.strategy.lr_at(epoch)
+        for group in self.optimizers["params"].param_groups:
+            group["lr"] = self.lr
+        self.strategy.start_epoch(epoch)
+        self.watch.start_epoch()
+
+    def rebuild(self, epoch: int) -> bool:
+        """Builds the supernet of an epoch's stage, if it is another one; returns whether it was."""
+        stage = self.strategy.stage(epoch)
+        if stage == self._stage:
+            return False
+        old, device = self.supernet, self.device
+        self._stage, self.scale = stage, stage.of(self._whole)
+        seed = keyed_seed(self.seed, "supernet", self.strategy.first_epoch(epoch))
+        self._install(build_supernet(self.space, self.scale, seed).to(device))
+        if stage.keep_params:
+            keep_params(self.supernet, old)
+        self.__dict__.pop("optimizers", None)  # built anew when they are next asked for
+        return True
+
+    def settle(self, step: int) -> None:
+        """Lets BatchNorm's statistics settle in the first steps (0-based) of a stage."""
+        if step <= SETTLED:
+            settle(self._norms, step)
+
+    def end_epoch(self, epoch: int) -> None:
+        """Averages BatchNorm's statistics over processes, and checks the epoch's numbers.
+
+        Raises:
+            FloatingPointError: an input, a loss, a param or an alpha is infinite or NaN.
+            ArithmeticError: the processes do not hold the same search.
+        """
+        self.average_statistics()
+        check_search(self.watch, self.strategy, self.params, epoch)
+        if self.num_processes > 1:
+            check_agreement(self.strategy, self.params.values(), epoch)
+
+    def average_statistics(self) -> None:
+        """Has all processes hold the same BatchNorm statistics: their mean."""
+        average_statistics(self.supernet, self.mean)
+
+    def loss(
+        self,
+        batch: Batch,
+        mixture: Mixture,
+        params: Mapping[str, Tensor] | None = None,
+        statistics: bool = False,
+    ) -> Tensor:
+        """Returns the mean loss of a batch under a mixture (see `SearchContext`)."""
+        x, targets = batch
+        self.meter.training_samples += len(targets) * self.num_processes
+        still = nullcontext() if statistics else still_statistics(self._norms)
+        with self.forward_context(), still:
+            return self.task.loss(self.logits(x, mixture, params), targets.to(self.device))
+
+    def logits(
+        self, x: Tensor, mixture: Mixture, params: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """Returns the supernet's outputs (N, ...) of inputs, both in the type of its params.
+
+        Args:
+            x: inputs (N, ...).
+            mixture: the mixing weights.
+            params: used in place of the supernet's own.
+        """
+        like = next(iter(self.params.values()))
+        x = x.to(like.device, like.dtype if x.is_floating_point() else x.dtype)
+        inputs = channels_last(x), mixture.to(like)
+        if params is None:
+            out: Tensor = self.supernet(*inputs)
+        else:
+            out = functional_call(self.supernet, dict(params), inputs)
+        return out
+
+    def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+        """Returns the gradient of a loss, averaged over processes (see `SearchContext`).
+
+        Where it is None it is so on every process, since they all mix the supernet alike.
+        """
+        if not loss.requires_grad:
+            return (None,) * len(wrt)
+        grads = torch.autograd.grad(loss, list(wrt), allow_unused=True)
+        present = [g for g in grads if g is not None]
+        if self.mean is None or not present:
+            return grads
+        flat = torch.cat([g.reshape(-1) for g in present])
+        parts = iter(torch.split(self.mean(flat), [g.numel() for g in present]))
+        return tuple(None if g is None else next(parts).view(g.shape) for g in grads)
+
+    def lookahead(self, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
+        """Returns the params after the next weight step, not taken (see `SearchContext`)."""
+        settings, state = self.strategy.params_optimizer, self.optimizers["params"].state
+        pairs = zip(self.params.items(), grads, strict=True)
+        return {n: settings.ahead(w, g, state.get(w, {}), self.lr) for (n, w), g in pairs}
+
+    def minimise(self, which: str, closure: Callable[[], Tensor]) -> Tensor:
+        """Takes one optimiser step and leaves no gradient behind (see `SearchContext`)."""
+        names = ("params", "alpha") if which == "both" else (which,)
+        optimizers = [self.optimizers[name] for name in names]
+        moved = [p for each in optimizers for group in each.param_groups for p in group["params"]]
+        loss = closure()
+        for param, grad in zip(moved, self.gradient(loss, moved), strict=True):
+            param.grad = grad
+        if "params" in names:  # alphas are not clipped
+            clip = self.strategy.params_optimizer.clip
+            nn.utils.clip_grad_norm_(self.params.values(), clip, foreach=True)
+        for optimizer in optimizers:
+            optimizer.step()
+        for param in moved:
+            param.grad = None
+        self.meter.gradient_steps += 1
+        self.watch.note(LOSSES[which], loss)
+        return loss.detach()
+
+    @torch.no_grad()
+    def validate(
+        self,
+        mixture: Mixture,
+        batches: Iterable[Batch],
+        recalibrate: Iterable[Batch] | None = None,
+        batch_statistics: bool = False,
+    ) -> float:
+        """Returns the main metric of a mixture; buffers stay (see `SearchContext`)."""
+        metric = self.task.metrics(self.scale.outputs())[self.task.metric].to(self.device)
+
+        def forward(x: Tensor) -> Tensor:
+            with self.forward_context():
+                return self.logits(x, mixture)
+
+        still = recalibrate is None and (batch_statistics or self.num_processes == 1)
+        with kept_state(self.supernet, self._norms if still else ()):
+            if recalibrate is not None:
+                recalibrated(self.supernet, (x for x, _ in recalibrate), forward)
+            if not still:
+                self.average_statistics()
+            set_mode(self.supernet, batch_statistics)
+            for x, targets in batches:
+                self.task.update(metric, forward(x), targets.to(self.device))
+        return float(metric.compute())
+
+    def cost(self, mixture: Mixture) -> dict[str, Tensor]:
+        """Returns the expected cost of a mixture (see `SearchContext`)."""
+        return self.space.cost(self.scale).of(mixture)
+
+    def _install(self, supernet: nn.Module) -> None:
+        norms = batch_norms(supernet)
+        synchronise(norms, is_synchronised(self._norms))
+        self.supernet, self._norms = supernet, norms
+        self.params = dict(supernet.named_parameters())
+
+    def _num_steps(self) -> int:
+        if self.steps is None:
+            raise ValueError(
+                "steps (None) must be the number of steps of the whole search, by which a "
+                "strategy whose alpha_optimizer.lr is None sets it; give SearchUpdates steps="
+                "epochs * batches, or the strategy e.g. alpha_optimizer=Adam(lr=3e-4)"
+            )
+        return self.steps

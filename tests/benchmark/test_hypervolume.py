@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from nas_lightning.benchmark.hypervolume import Yardstick, hypervolume, hypervolume_curve
-from nas_lightning.benchmark.simulation import Simulated
+from nas_lightning.benchmark.hypervolume import ReferenceFront, hypervolume, hypervolume_curve
+from nas_lightning.benchmark.simulation import SimulatedSearch
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.objectives import Accuracy, LatencyProduct
 from nas_lightning.evaluation.tabular import TabularEvaluation
@@ -21,8 +21,8 @@ def table():
 
 
 @pytest.fixture(scope="module")
-def yardstick(table):
-    return Yardstick(table, LatencyProduct(SPACE), [0.8, None])
+def reference(table):
+    return ReferenceFront(table, LatencyProduct(SPACE), [0.8, None])
 
 
 def test_a_hypervolume_is_the_area_that_points_cover_together():
@@ -37,19 +37,21 @@ def test_points_beyond_the_reference_cover_nothing():
     assert hypervolume([(0.4, 0.1), (0.9, 6.0)], DIRECTIONS, (0.5, 5.0)) == 0
 
 
-def test_the_tables_own_front_is_all_of_it(table, yardstick):
-    trials = [Trial(n, None, values=values) for n, values in enumerate(yardstick.front)]
-    shares = yardstick.shares(trials)
+def test_the_tables_own_front_is_all_of_it(table, reference):
+    trials = [Trial(n, None, values=values) for n, values in enumerate(reference.front)]
+    shares = reference.shares(trials)
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
-    assert yardstick.reference[0] == 0.8
-    assert yardstick.reference[1] > max(latency for _, latency in yardstick.front)
+    assert reference.point[0] == 0.8
+    assert reference.point[1] > max(latency for _, latency in reference.front)
 
 
-def test_a_curve_is_of_quartiles_over_searches(yardstick):
-    whole = [Trial(n, None, values=values) for n, values in enumerate(yardstick.front)]
-    searches = [Simulated(seed, 9, 1.0, (), tuple(whole[seed : seed + 9])) for seed in range(3)]
-    curve, last = hypervolume_curve(searches, yardstick)
+def test_a_curve_is_of_quartiles_over_searches(reference):
+    whole = [Trial(n, None, values=values) for n, values in enumerate(reference.front)]
+    searches = [
+        SimulatedSearch(seed, 9, 1.0, (), tuple(whole[seed : seed + 9])) for seed in range(3)
+    ]
+    curve, last = hypervolume_curve(searches, reference)
     assert curve["evaluations"] == list(range(1, 10))
     assert sorted(last)[1] == pytest.approx(curve["median"][-1])
 
@@ -64,4 +66,4 @@ def test_a_curve_is_of_quartiles_over_searches(yardstick):
 )
 def test_impossible_reference_points_are_refused(table, objective, reference, message):
     with pytest.raises(ValueError, match=message):
-        Yardstick(table, objective, reference)
+        ReferenceFront(table, objective, reference)

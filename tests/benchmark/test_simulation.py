@@ -24,7 +24,8 @@ def test_a_search_ends_before_the_child_that_would_pass_the_budget(evaluation):
     found = run(evaluation, 5000.0)
     random = RandomSearch(SPACE, 0)
     seconds = [
-        evaluation.evaluate(random.ask(n), 0)[0]["train_time_s"] for n in range(found.trials + 1)
+        evaluation.evaluate(random.ask(n), 0)[0]["train_time_s"]
+        for n in range(found.num_trials + 1)
     ]
     assert found.spent_s == pytest.approx(sum(seconds[:-1]))
     assert found.spent_s <= 5000 < sum(seconds)
@@ -35,7 +36,7 @@ def test_what_is_found_has_the_best_reward_of_all(evaluation):
     random = RandomSearch(SPACE, 0)
     trials = [random.ask(n) for n in range(50)]
     best = max(trials, key=lambda t: evaluation.evaluate(t, 0)[0]["validation_accuracy"])
-    assert (found.trials, found.found) == (50, best.genotype)
+    assert (found.num_trials, found.best) == (50, best.genotype)
 
 
 def test_gains_are_in_the_order_of_time(evaluation):

@@ -33,7 +33,10 @@ SEARCHES = {
     "zero trials": (["strategy=random", "strategy.trials=0"], "strategy.trials (0) must be at lea"),
     "unknown order": (["strategy.order=third"], "'third'; choose from: first, second"),
     "bad learning rate": (["strategy.params_optimizer.lr=-1"], "params_optimizer.lr (-1.0) must"),
-    "unknown op": (["search_space.ops=[conv9]"], "unknown search_space.ops 'conv9'; choose from: none, max_"),
+    "unknown op": (
+        ["search_space.ops=[conv9]"],
+        "unknown search_space.ops 'conv9'; choose from: none, max_",
+    ),
     "batch beyond the split": (["data.batch_size=5000"], "(5000) must not exceed the 719 images"),
     "batch beyond the child's": (["child.batch_size=1500"], "(1500) must not exceed the 1438 ima"),
     "image too small": (["data.image_size=4"], "image_size (4) must be one side or [height, wid"),
@@ -43,7 +46,7 @@ SEARCHES = {
     ),
     "auxiliary head on small maps": (
         ["child.scale.auxiliary=true"],
-        "has 2 pixels a side, and the auxiliary head needs 8: set scale.auxiliary=false",
+        "has 2 pixels per side, and the auxiliary head needs 8: set scale.auxiliary=false",
     ),
     "more classes than found": (
         ["data.num_classes=12"],
@@ -258,9 +261,12 @@ def test_a_drawing_in_a_folder_that_may_not_be_written_is_refused(error_of, tmp_
     assert error.startswith("output (genotype.svg) cannot be written: Permission denied; ")
 
 
+VERSION = ".hydra/nas_lightning.txt"
+
+
 def test_a_damaged_checkpoint_is_named(finished, error_of, tmp_path):
     checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    for part in (".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"):
+    for part in (".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", VERSION):
         (tmp_path / "run" / part).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "run" / part).write_bytes((finished / part).read_bytes())
     checkpoint.parent.mkdir()

@@ -118,20 +118,20 @@ SEARCH_POINTS = {
     "in an epoch": in_epoch(SupernetModule, 1),
     "while a checkpoint is written": while_saving,
     "after a checkpoint": after_saving,
-    "before the genotype is written": at("nas_lightning.run.outcome.write_genotype"),
+    "before the genotype is written": at("nas_lightning.commands.search.write_genotype"),
 }
 CHILD_POINTS = {
     "between search and retraining": at("nas_lightning.training.child.ChildModule.__init__"),
     "in the retraining": in_epoch(ChildModule, 1),
     "in the test of the child": at("nas_lightning.training.child.ChildModule.test_step"),
     "in the baseline": in_epoch(ChildModule, 1, training=1),
-    "before the result is written": at("nas_lightning.reports.page.write_report"),
+    "before the result is written": at("nas_lightning.run.outcome.write_report"),
 }
 TRIAL_POINTS = {
     "in the first trial": in_trial(0),
     "in a later trial": in_trial(2),
-    "after the last trial": at("nas_lightning.commands.search._say"),
-    "between search and retraining": at("nas_lightning.commands.train.train_child"),
+    "after the last trial": at("nas_lightning.run.black_box.chosen_trial"),
+    "between search and retraining": at("nas_lightning.run.children.train_child"),
 }
 
 
@@ -195,7 +195,7 @@ def test_a_torn_line_of_the_journal_is_dropped(finished_random, killed):
 def test_a_search_that_reached_its_cap_does_not_go_on_when_resumed(tmp_path, killed):
     arguments = ("max_samples=600", "retrain=false")
     search_into(tmp_path / "whole", *arguments)
-    folder = killed(at("nas_lightning.run.outcome.write_genotype"), "search", *TINY, *arguments)
+    folder = killed(at("nas_lightning.commands.search.write_genotype"), "search", *TINY, *arguments)
     run("search", f"resume={folder}")
     assert bits(folder) == bits(tmp_path / "whole")
 
@@ -284,3 +284,18 @@ def test_a_process_killed_again_and_again_ends_with_the_same_bits(unbroken, tmp_
         else:
             shutil.rmtree(folder, ignore_errors=True)
     assert bits(folder) == bits(whole)
+
+
+@pytest.mark.parametrize(("text", "version"), [(None, "0.1"), ("0.1.3", "0.1"), ("7.0.0", "7.0")])
+def test_a_run_of_another_minor_version_is_not_resumed(searched, tmp_path, capsys, text, version):
+    folder = tmp_path / "run"
+    shutil.copytree(searched / ".hydra", folder / ".hydra")
+    (folder / ".hydra" / "nas_lightning.txt").unlink()
+    if text is not None:
+        (folder / ".hydra" / "nas_lightning.txt").write_text(text)
+    with pytest.raises(SystemExit):
+        run("search", f"resume={folder}")
+    assert (
+        f"the run in {folder} is of nas_lightning {version}, this is 0.2; start it anew, or "
+        f'install what wrote it: pip install "nas-lightning=={version}.*"'
+    ) in capsys.readouterr().err

@@ -14,7 +14,8 @@ import pytest
 from command import PLANTED, TINY, bits, rows
 from plain_context import ONE_SHOT
 
-from nas_lightning.run.black_box import prepare_black_box
+from nas_lightning.run.black_box import BlackBoxSearch
+from nas_lightning.run.run import Run
 from nas_lightning.strategies.random_search import RandomSearch
 
 LONG = tuple("strategy.epochs=6" if o.startswith("strategy") else o for o in TINY)
@@ -97,7 +98,7 @@ def test_a_killed_rank_ends_the_run_with_its_name_and_the_run_resumes(running, w
     status, said = end_of(process)
     assert status == 1
     assert said.startswith("error: rank 1 of 2 (process ")
-    assert said.endswith(f"nas-search resume={folder} goes on from its last checkpoint")
+    assert said.endswith(f"nas-search resume={folder} resumes it from its last checkpoint")
     assert end_of(start(f"resume={folder}"))[0] == 0
     assert bits(folder) == bits(whole)
 
@@ -111,7 +112,7 @@ def test_an_interrupted_run_says_resume_and_resumes(running, whole, number):
     process.send_signal(number)
     status, said = end_of(process)
     assert status == 75
-    assert said.endswith(f"ed; nas-search resume={folder} goes on from there")
+    assert said.endswith(f"ed; nas-search resume={folder} resumes it")
     assert not any(map(is_alive, ranks))
     assert end_of(start(f"resume={folder}"))[0] == 0
     assert bits(folder) == bits(whole)
@@ -203,4 +204,4 @@ def test_a_black_box_search_in_several_processes_is_refused_with_the_cure():
         r"children one after another: use hardware=cpu or hardware=gpu with retrain=false, then "
     )
     with pytest.raises(ValueError, match=message):
-        prepare_black_box(strategy, None, parts, None, None, None)
+        BlackBoxSearch.of(Run({}, None, parts), strategy, None)

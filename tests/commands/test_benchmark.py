@@ -93,9 +93,12 @@ def test_values_kept_apart_leave_a_front(tmp_path):
     ("arguments", "message"),
     [
         (["seeds=0"], r"seeds \(0\) must be at least 1"),
-        (["budget_s=0"], r"budget_s \(0\.0\) must be above 0 seconds"),
+        (
+            ["budget_s=0"],
+            r"budget_s \(0\.0\) must be above 0; use e\.g\. 12000 simulated seconds, or null",
+        ),
         (["data.batch_size=3"], r"data\.batch_size=3 has no effect: a benchmark loads no data"),
-        (["data=digits"], r"knows nothing of data 'digits'; .*: evaluation\.data=cifar10, ev"),
+        (["data=digits"], r"has no data 'digits'; choose from: evaluation\.data=cifar10, ev"),
         (["strategy=darts"], r"strategy\._target_ must be a BlackBoxStrategy"),
         (
             ["evaluation._target_=nas_lightning.evaluation.full.FullTraining"],
@@ -129,10 +132,10 @@ def test_benchmarks_of_other_seeds_are_not_compared(finished, tmp_path, capsys):
 
 
 def test_a_stopped_benchmark_says_that_it_runs_anew(tmp_path, capsys, monkeypatch):
-    def stopped(bench):
+    def stopped(*arguments):
         raise Interruption(signal.SIGTERM)
 
-    monkeypatch.setattr("nas_lightning.commands.benchmark._searched", stopped)
+    monkeypatch.setattr("nas_lightning.benchmark.simulation.simulate", stopped)
     with pytest.raises(SystemExit) as stop:
         run("benchmark", *QUICK, f"hydra.run.dir={tmp_path}")
     assert stop.value.code == 75

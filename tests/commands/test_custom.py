@@ -18,7 +18,7 @@ SHORT = ("child.epochs=1", "child.scale.channels=4", "search_space.scale.channel
 
 @pytest.fixture
 def net(tmp_path, monkeypatch):
-    example = named_files("README.md")["my_net.py"]
+    example = named_files("docs/custom.md")["my_net.py"]
     assert len([line for line in example.splitlines() if line.strip()]) <= 30
     (tmp_path / "my_net.py").write_text(example)
     monkeypatch.syspath_prepend(tmp_path)
@@ -44,7 +44,7 @@ def test_every_kind_of_strategy_searches_the_readmes_network(net, tmp_path, stra
     assert (tmp_path / "run/child/model.pt2").is_file() == (strategy == "random")
 
 
-@pytest.mark.parametrize(("number", "choice"), [(0, "view"), (1, "activation")])
+@pytest.mark.parametrize(("number", "choice"), [(1, "view"), (2, "activation")])
 def test_the_examples_of_other_data_run(tmp_path, monkeypatch, capsys, number, choice):
     monkeypatch.chdir(tmp_path)
     example = python_blocks("docs/custom.md")[number]

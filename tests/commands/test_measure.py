@@ -88,7 +88,7 @@ def test_an_interrupted_study_judges_only_what_is_missing(study, judged, tmp_pat
     with pytest.raises(SystemExit) as stop:
         run("measure", f"hydra.run.dir={folder}", *PROXIES)
     assert stop.value.code == 75
-    assert f"nas-measure resume={folder} goes on from there" in capsys.readouterr().err
+    assert f"nas-measure resume={folder} resumes it" in capsys.readouterr().err
     with (folder / "proxies.csv").open("a") as file:
         file.write("0123456789abcdef,0.9,1")
     first, judged.ids = judged.ids[:2], []
@@ -107,7 +107,7 @@ def test_a_finished_study_is_told_and_left_as_it_is(study, judged, capsys):
 def test_an_impossible_study_leaves_no_rows(tmp_path, capsys):
     with pytest.raises(SystemExit):
         run("measure", f"hydra.run.dir={tmp_path}", *PROXIES, "children=1")
-    assert "children (1) must be between 2 and the space's 15625" in capsys.readouterr().err
+    assert "children (1) must be in [2, 15625]" in capsys.readouterr().err
     assert not (tmp_path / "proxies.csv").exists()
 
 
@@ -120,7 +120,7 @@ def test_the_rows_of_other_children_are_refused(study, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run("measure", f"resume={folder}")
     found, wanted = second.split(",")[0], first.split(",")[0]
-    message = f"tells of genotype {found} in row 1, this study judges {wanted}: it belongs"
+    message = f"has genotype {found} in row 1, this study judges {wanted}: it belongs"
     assert message in capsys.readouterr().err
 
 

@@ -15,8 +15,8 @@ from plain_context import ONE_SHOT
 from planted_search import EPOCHS, search
 
 from nas_lightning.loggers.guard import Dashboards, Guarded
-from nas_lightning.loggers.scores import ScoreLog
-from nas_lightning.training.supernet import SupernetModule
+from nas_lightning.loggers.search_boards import EpochBoard
+from nas_lightning.training.updates import SearchUpdates
 
 
 class Kill(BaseException):
@@ -31,8 +31,8 @@ class Updates:
     """
 
     def __init__(self, patch):
-        self.original, self.numbers, self.last = SupernetModule.minimise, {}, None
-        patch.setattr(SupernetModule, "minimise", lambda *arguments: self(*arguments))
+        self.original, self.numbers, self.last = SearchUpdates.minimise, {}, None
+        patch.setattr(SearchUpdates, "minimise", lambda *arguments: self(*arguments))
 
     def __call__(self, module, which, closure):
         epoch = module.current_epoch
@@ -45,7 +45,7 @@ class Updates:
 def watched_search(name, folder):
     """Searches before a dashboard; returns the finished module and what the dashboard was told."""
     listener = Listener()
-    shown = ScoreLog(Dashboards([Guarded(listener, "listener")]))
+    shown = EpochBoard(Dashboards([Guarded(listener, "listener")]))
     return search(name, folder, [shown]), listener
 
 

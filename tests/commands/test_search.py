@@ -21,7 +21,7 @@ from command import (
 )
 
 from nas_lightning.search_spaces.darts import DartsSpace
-from nas_lightning.training.health import NumberWatch
+from nas_lightning.training.finite_watch import FiniteWatch
 from nas_lightning.zoo.reader import read_genotype
 
 PATH = "discretized_validation_accuracy"
@@ -215,7 +215,7 @@ def test_random_search_keeps_a_journal_and_returns_the_best(finished_random):
     ],
 )
 def test_only_a_one_shot_search_may_have_collapsed(tmp_path, monkeypatch, kind, notes):
-    monkeypatch.setattr("nas_lightning.callbacks.collapse.parameter_free_share", lambda *_: 1.0)
+    monkeypatch.setattr("nas_lightning.run.one_shot.parameter_free_share", lambda *_: 1.0)
     run("search", f"hydra.run.dir={tmp_path}", *kind, "child.epochs=1", "retrain=false")
     found = result(tmp_path)["notes"]
     assert [note.partition(":")[0] for note in found] == notes
@@ -280,7 +280,7 @@ def test_a_search_that_breaks_down_later_names_the_last_good_checkpoint(
         if epoch == 1:
             raise FloatingPointError("the training loss became nan")
 
-    monkeypatch.setattr(NumberWatch, "check", check)
+    monkeypatch.setattr(FiniteWatch, "check", check)
     with pytest.raises(SystemExit):
         search_into(tmp_path)
     good = tmp_path / "checkpoints" / "last.ckpt"

@@ -12,7 +12,6 @@ from nas_lightning.core.decisions import (
     canonical,
     complete,
     count,
-    crossover,
     decode,
     encode,
     mutate,
@@ -145,7 +144,7 @@ def test_mutation_of_a_space_without_alternatives_is_refused():
 def test_crossover_inherits_every_decision_that_a_parent_makes(decisions, seed):
     rng = Random(seed)
     first, second = sample(decisions, rng), sample(decisions, rng)
-    child = crossover(decisions, first, second, rng)
+    child = complete(decisions, [first, second], rng)
     assert child == canonical(decisions, child)
     for name in set(child) & (set(first) | set(second)):
         assert child[name] in {first.get(name), second.get(name)}
@@ -155,7 +154,7 @@ def test_crossover_mixes_parents_and_draws_what_neither_decided():
     first = {"root": "a", "free": "y", "apart": "only"}
     second = {"root": "c", "free": "x", "apart": "only"}
     rng = Random(0)
-    children = [crossover(TREE, first, second, rng) for _ in range(300)]
+    children = [complete(TREE, [first, second], rng) for _ in range(300)]
     pairs = {(child["root"], child["free"]) for child in children}
     assert pairs == {("a", "x"), ("a", "y"), ("c", "x"), ("c", "y")}
     drawn = {child["deep"] for child in children if (child["root"], child["free"]) == ("a", "x")}

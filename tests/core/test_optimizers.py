@@ -74,15 +74,19 @@ def test_alphas_travel_as_far_in_a_short_search_as_in_a_long_one():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lr": 0.0}, r"params_optimizer.lr \(0.0\) must be > 0 and lr_min \(0.001\) between 0"),
-        ({"lr": -1.0}, r"params_optimizer.lr \(-1.0\) must be > 0"),
-        ({"lr_min": -0.1}, r"lr_min \(-0.1\) between 0 and it; use e.g. 0.025 and 0.001"),
-        ({"lr_min": 0.5}, r"params_optimizer.lr \(0.025\) must be > 0 and lr_min \(0.5\)"),
-        ({"momentum": 1.0}, r"params_optimizer: momentum \(1.0\) must be in \[0, 1\)"),
-        ({"momentum": -0.1}, r"momentum \(-0.1\) must be in \[0, 1\)"),
-        ({"weight_decay": -1e-3}, r"weight_decay \(-0.001\) >= 0"),
-        ({"clip": 0.0}, r"clip \(0.0\) > 0"),
-        ({"clip": float("nan")}, r"clip \(nan\) > 0"),
+        ({"lr": 0.0}, r"params_optimizer.lr \(0.0\) must be in \(0, inf\); use e.g. 0.025"),
+        ({"lr": -1.0}, r"params_optimizer.lr \(-1.0\) must be in \(0, inf\)"),
+        ({"lr_min": -0.1}, r"params_optimizer.lr_min \(-0.1\) must be in \[0, 0.025\]"),
+        ({"lr_min": 0.5}, r"lr_min \(0.5\) must be in \[0, 0.025\]; use e.g. 0.001"),
+        ({"momentum": 1.0}, r"params_optimizer.momentum \(1.0\) must be in \[0, 1\)"),
+        ({"momentum": -0.1}, r"momentum \(-0.1\) must be in \[0, 1\); use e.g. 0.9"),
+        ({"weight_decay": -1e-3}, r"params_optimizer.weight_decay \(-0.001\) must be in \[0, inf"),
+        ({"clip": 0.0}, r"params_optimizer.clip \(0.0\) must be above 0; use e.g. 5.0"),
+        ({"clip": float("nan")}, r"clip \(nan\) must be above 0"),
+        (
+            {"nesterov": True, "momentum": 0.0},
+            r"params_optimizer.momentum with nesterov \(0.0\) must be in \(0, 1\); use e.g. 0.9",
+        ),
     ],
 )
 def test_impossible_settings_of_sgd_are_refused(settings, message):
@@ -93,10 +97,11 @@ def test_impossible_settings_of_sgd_are_refused(settings, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lr": 0.0}, r"alpha_optimizer.lr \(0.0\) must be > 0 and weight_decay \(0.001\) >= 0"),
-        ({"weight_decay": -1.0}, r"weight_decay \(-1.0\) >= 0; use e.g. 3e-4 and 1e-3"),
-        ({"betas": (0.5, 1.0)}, r"alpha_optimizer.betas \(\(0.5, 1.0\)\) must be two numbers in"),
-        ({"betas": (0.5,)}, r"alpha_optimizer.betas \(\(0.5,\)\) must be two numbers in \[0, 1\)"),
+        ({"lr": 0.0}, r"alpha_optimizer.lr \(0.0\) must be in \(0, inf\); use e.g. 0.0003"),
+        ({"weight_decay": -1.0}, r"alpha_optimizer.weight_decay \(-1.0\) must be in \[0, inf\)"),
+        ({"betas": (0.5, 1.0)}, r"alpha_optimizer.betas \(\[0.5, 1.0\]\) must be in \[0, 1\)"),
+        ({"betas": (0.5,)}, r"alpha_optimizer.betas \(\(0.5,\)\) must be two numbers; use e.g."),
+        ({"eps": 0.0}, r"alpha_optimizer.eps \(0.0\) must be above 0; use e.g. 1e-08"),
     ],
 )
 def test_impossible_settings_of_adam_are_refused(settings, message):

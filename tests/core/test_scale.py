@@ -7,7 +7,7 @@ from nas_lightning.core.scale import Scale
     ("values", "message"),
     [
         ({"channels": 1}, r"scale.channels \(1\) must be at least 2; use e.g. 16"),
-        ({"cells": 2}, r"scale.cells \(2\) must be at least 3: one normal cell and two"),
+        ({"cells": 2}, r"scale.cells \(2\) must be at least 3; use e.g. 5"),
         ({"stem": "big"}, "unknown scale.stem 'big'; choose from: cifar, imagenet"),
         ({"flavour": "sweet"}, "unknown scale.flavour 'sweet'; choose from: search, child"),
         ({"batch_norm": "none"}, "unknown scale.batch_norm 'none'; choose from: batch, fixed"),
@@ -33,3 +33,8 @@ def test_a_number_of_outputs_is_refused_where_it_is_needed(number):
 def test_sizes_that_the_data_gave_are_returned():
     scale = Scale(input_shape=[1, 8, 9], num_outputs=10)
     assert (scale.image(), scale.outputs()) == ((1, 8, 9), 10)
+
+
+def test_a_scale_of_data_changes_nothing_else():
+    wanted = Scale(6, 4, partial=2, input_shape=(1, 8, 9), num_outputs=10)
+    assert Scale(6, 4, partial=2).of_data([1, 8, 9], 10) == wanted

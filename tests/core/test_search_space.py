@@ -64,6 +64,17 @@ def test_every_genotype_survives_its_mixture_and_its_code():
         assert TOY.decode(TOY.encode(genotype)) == genotype
 
 
+def test_a_seed_draws_what_a_generator_of_that_seed_draws():
+    other = Genotype.of("toy", {"first": "c", "second": "y"})
+    for draw in (
+        TOY.sample,
+        lambda rng: TOY.mutate(BEST, rng),
+        lambda rng: TOY.neighbours(BEST, rng),
+        lambda rng: TOY.crossover(BEST, other, rng),
+    ):
+        assert draw(3) == draw(Random(3))
+
+
 def test_a_text_is_refused_where_a_space_has_no_notation():
     with pytest.raises(ValueError, match="search space 'toy' has no text notation; give a JSON"):
         TOY.read_text("Genotype()")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nas_lightning.data.arrays import ArrayImages, ImageArrays
+from nas_lightning.data.images import ImageArrays, MemoryImages
 
 NUM_TRAIN, NUM_TEST, NUM_CLASSES = 60, 12, 3
 
@@ -23,9 +23,9 @@ def noise() -> Callable[..., ImageArrays]:
         pixels = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
         labels = torch.arange(NUM_TRAIN + NUM_TEST) % NUM_CLASSES
         return ImageArrays(
-            ArrayImages(pixels[:NUM_TRAIN]),
+            MemoryImages(pixels[:NUM_TRAIN]),
             labels[:NUM_TRAIN],
-            ArrayImages(pixels[NUM_TRAIN:]),
+            MemoryImages(pixels[NUM_TRAIN:]),
             labels[NUM_TRAIN:],
             ("ant", "bee", "cat"),
         )

@@ -4,11 +4,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ArrayImages
 from nas_lightning.data.augmentation import Augmentation
-from nas_lightning.data.batches import OrderedBatches, PairedBatches, Place, ShuffledBatches
+from nas_lightning.data.batches import (
+    LabelledImages,
+    OrderedBatches,
+    PairedBatches,
+    Place,
+    Reader,
+    ShuffledBatches,
+)
+from nas_lightning.data.image_store import MemoryReader, WorkerReader
+from nas_lightning.data.images import MemoryImages
 from nas_lightning.data.normalisation import Normalisation
-from nas_lightning.data.readers import MemoryReader, Reader, WorkerReader
 
 CPU = torch.device("cpu")
 NUM = 50
@@ -38,22 +45,19 @@ def shuffled(
     mixup: float = 0.0,
 ) -> ShuffledBatches:
     return ShuffledBatches(
-        read,
-        LABELS,
+        LabelledImages(read, LABELS, NORMALISE, NUM),
         torch.arange(5, 45),
+        Place(CPU, rank, world),
         key=(seed, "train"),
         batch_size=batch_size,
         augmentation=Augmentation(crop_padding=2, flip=True, cutout=3, mixup=mixup),
-        num_outputs=NUM,
-        normalise=NORMALISE,
-        place=Place(CPU, rank, world),
         num_batches=num_batches,
     )
 
 
 def ordered(read: Reader, *, rank: int = 0, world: int = 1) -> OrderedBatches:
-    place = Place(CPU, rank, world)
-    return OrderedBatches(read, LABELS, LABELS, batch_size=16, normalise=NORMALISE, place=place)
+    images = LabelledImages(read, LABELS, NORMALISE, NUM)
+    return OrderedBatches(images, LABELS, Place(CPU, rank, world), batch_size=16)
 
 
 def epoch(batches: ShuffledBatches, number: int) -> tuple[Tensor, Tensor]:
@@ -146,7 +150,7 @@ def test_mixing_goes_on_at_an_epoch_with_the_same_bits(read: Reader) -> None:
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_workers_give_the_bits_of_memory(pixels: Tensor, read: Reader, num_workers: int) -> None:
     images, labels = epoch(shuffled(read), 1)
-    by_workers = shuffled(WorkerReader(ArrayImages(pixels), CPU, num_workers))
+    by_workers = shuffled(WorkerReader(MemoryImages(pixels), CPU, num_workers))
     worker_images, worker_labels = epoch(by_workers, 1)
     assert torch.equal(images, worker_images)
     assert torch.equal(labels, worker_labels)
@@ -156,7 +160,7 @@ def test_workers_give_the_bits_of_memory(pixels: Tensor, read: Reader, num_worke
 def test_no_reader_draws_from_the_global_generator(pixels: Tensor, num_workers: int) -> None:
     before = torch.random.get_rng_state()
     epoch(shuffled(MemoryReader(pixels)), 0)
-    epoch(shuffled(WorkerReader(ArrayImages(pixels), CPU, num_workers)), 0)
+    epoch(shuffled(WorkerReader(MemoryImages(pixels), CPU, num_workers)), 0)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 

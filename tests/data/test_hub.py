@@ -12,7 +12,7 @@ from hydra.utils import get_object
 
 from nas_lightning.config import schema
 from nas_lightning.config.paths import config_dir
-from nas_lightning.data.hub import hub
+from nas_lightning.data.sources import hub
 
 NAMED = ("cifar10", "cifar100", "fashion_mnist", "svhn")
 

@@ -69,7 +69,7 @@ def test_a_label_that_training_lacks_is_refused(test: Any) -> None:
     ("labels", "message"),
     [
         ([1, None], r"every image needs a label, got none \(null\)"),
-        (np.zeros((2, 3, 3)), r"one an image, or a row an image; got \(2, 3, 3\)"),
+        (np.zeros((2, 3, 3)), r"one per image, or a row per image; got \(2, 3, 3\)"),
     ],
 )
 def test_labels_of_no_kind_are_refused(labels: Any, message: str) -> None:

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ImageArrays
 from nas_lightning.data.augmentation import Augmentation
 from nas_lightning.data.batches import PairedBatches, ShuffledBatches
-from nas_lightning.data.module import ImageDataModule, Stage
+from nas_lightning.data.images import ImageArrays
+from nas_lightning.data.module import ImageDataModule, View
 from nas_lightning.data.sources import folder
 
 Source = Callable[..., ImageArrays]
@@ -52,7 +52,7 @@ def steps(loader: PairedBatches, epoch: int) -> Tensor:
     return torch.cat([step[part][0] for step in loader for part in ("train", "val")])
 
 
-def epoch_of(stage: Stage, epoch: int = 0) -> tuple[Tensor, Tensor]:
+def epoch_of(stage: View, epoch: int = 0) -> tuple[Tensor, Tensor]:
     loader = stage.train_dataloader()
     assert isinstance(loader, ShuffledBatches)
     loader.set_epoch(epoch)
@@ -241,9 +241,9 @@ def test_a_batch_larger_than_the_split_is_refused_before_images_are_read(noise: 
     ("view", "options", "message"),
     [
         ("candidate", {"max_samples": 6}, r"batch_size \(8\) must not exceed the 6 images"),
-        ("candidate", {"max_samples": 0}, r"max_samples \(0\) must be >= 1"),
+        ("candidate", {"max_samples": 0}, r"max_samples \(0\) must be at least 1"),
         ("candidate", {"image_size": 7}, r"image_size \(7\) must be .* at least 8"),
-        ("candidate", {"batch_size": 0}, r"batch_size \(0\) must be >= 1"),
+        ("candidate", {"batch_size": 0}, r"batch_size \(0\) must be at least 1"),
         ("final", {"batch_size": 61}, r"batch_size \(61\) must not exceed the 60 images"),
         ("final", {"validation_share": 1.5}, r"validation_share \(1.5\) must be in \(0, 1\)"),
     ],
@@ -258,9 +258,9 @@ def test_an_impossible_view_is_refused(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, r"data.batch_size \(0\) must be >= 1"),
-        ({"num_workers": -1}, r"data.num_workers \(-1\) must be >= 0"),
-        ({"memory_limit_gib": -2.0}, r"data.memory_limit_gib \(-2.0\) must be >= 0"),
+        ({"batch_size": 0}, r"data.batch_size \(0\) must be at least 1"),
+        ({"num_workers": -1}, r"data.num_workers \(-1\) must be at least 0"),
+        ({"memory_limit_gib": -2.0}, r"data.memory_limit_gib \(-2.0\) must be at least 0"),
         ({"image_size": 4}, r"image_size \(4\) must be .* at least 8"),
     ],
 )

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.data.arrays import ImageArrays
 from nas_lightning.data.augmentation import Augmentation
 from nas_lightning.data.batches import PairedBatches
+from nas_lightning.data.images import ImageArrays
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.sources import digits
 

@@ -49,7 +49,7 @@ def test_digits_refuse_a_path() -> None:
 
 
 def test_digits_refuse_no_channels() -> None:
-    with pytest.raises(ValueError, match=r"data.channels \(0\) must be >= 1"):
+    with pytest.raises(ValueError, match=r"data.channels \(0\) must be at least 1"):
         digits(channels=0)
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas_lightning.data.arrays import ImageArrays
-from nas_lightning.data.check import check
+from nas_lightning.data.dataset_checks import check
+from nas_lightning.data.images import ImageArrays
 from nas_lightning.data.targets import fit
 
 Source = Callable[..., ImageArrays]
@@ -61,7 +61,7 @@ def test_labels_and_values_pass_the_check(with_columns: Callable[..., ImageArray
 @pytest.mark.parametrize(
     ("columns", "kind", "message"),
     [
-        (SEVERAL, "classes", r"needs one class an image, got 3 columns .*; use task=multilabel"),
+        (SEVERAL, "classes", r"needs one class per image, got 3 columns .*; use task=multilabel"),
         (SEVERAL[:, :1] / 3, "classes", r"got numbers such as 0; use task=regression"),
         (SEVERAL * 5, "labels", r"columns of 0 and 1, .* from 0 to 5; use task=regression"),
         (SEVERAL / (SEVERAL < 1), "values", r"got inf for training image 1 \(the first is 0\)"),
@@ -75,7 +75,7 @@ def test_columns_that_do_not_fit_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("kind", "found"), [("labels", r"one class an image \(ant, bee"), ("values", r"classes: ant")]
+    ("kind", "found"), [("labels", r"one class per image \(ant, bee"), ("values", r"classes: ant")]
 )
 def test_classes_that_do_not_fit_are_refused(noise: Source, kind: str, found: str) -> None:
     with pytest.raises(ValueError, match=rf"got {found}.*; use task=classification"):

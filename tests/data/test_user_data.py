@@ -12,12 +12,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nas_lightning.data.batches import Place
-from nas_lightning.data.loaders import KeyedLoader, TrainingLoader
-from nas_lightning.data.user_data import OwnData, as_run_data, no_module
+from nas_lightning.data.keyed_loader import KeyedLoader, TrainingLoader
+from nas_lightning.data.run_data import as_run_data
+from nas_lightning.data.user_data import UserData, no_module
 
 
-def made(module: object | None = None, targets: str = "classes") -> OwnData:
-    return OwnData(Digits() if module is None else module, 0, targets)
+def made(module: object | None = None, targets: str = "classes") -> UserData:
+    return UserData(Digits() if module is None else module, 0, targets)
 
 
 def epoch_of(loader: Any, epoch: int) -> Tensor:
@@ -159,7 +160,7 @@ class Endless(Digits):
         (Flat(), r"train_dataloader\(\) must hold images, .* got torch.float32 \(4, 64\)"),
         (Bright(), r"has values from 3 to 3: .* need an attribute `preprocessing`"),
         (Odd(), r"class indices \(N,\) in \[0, 10\) for its 4 images, got \(4,\), 0 to 10"),
-        (Unpaired(), r"train_dataloader\(\) must give batches \(images, targets\) of tensors"),
+        (Unpaired(), r"train_dataloader\(\) must give batches \(samples, targets\) of tensors"),
         (Endless(), r"must return one loader with a length, got tuple_iterator"),
     ],
 )

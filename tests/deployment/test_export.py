@@ -16,7 +16,7 @@ from PIL import Image
 import nas_lightning
 from nas_lightning.deployment import export
 
-README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "deployment.md"
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +68,8 @@ def test_the_pt2_file_holds_class_names_and_preprocessing(exported, child):
 
 
 @pytest.mark.parametrize("file", ["colour", "16-bit grey"])
-def test_the_readmes_15_lines_classify_an_image_without_nas_lightning(
-    exported, child, tmp_path, file
-):
-    blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.M | re.S)
+def test_15_lines_classify_an_image_without_nas_lightning(exported, child, tmp_path, file):
+    blocks = re.findall(r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.M | re.S)
     (example,) = [block for block in blocks if "model.onnx" in block]
     assert len([line for line in example.splitlines() if line.strip()]) <= 15
     pixels = np.random.default_rng(0).integers(0, 256, (21, 30, 3), dtype=np.uint8)

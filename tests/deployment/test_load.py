@@ -23,7 +23,7 @@ def child(finished):
 def test_set():
     """The test images as they are (N, C, H, W), uint8, and their labels (N,)."""
     arrays = digits()
-    images = torch.stack([arrays.test[index] for index in range(len(arrays.test))])
+    images = arrays.test.read(torch.arange(len(arrays.test)))
     return images, arrays.test_labels
 
 
@@ -73,11 +73,40 @@ def test_an_image_of_another_size_and_mode_is_brought_to_the_childs(child, tmp_p
 
 
 def test_no_image_and_an_unreadable_one_are_refused(child, tmp_path):
-    with pytest.raises(ValueError, match=r"need at least one image file, got none"):
+    with pytest.raises(ValueError, match=r"need at least one input, got none"):
         child.classify()
     (tmp_path / "no.png").write_text("no image")
     with pytest.raises(ValueError, match=rf"cannot read the image '{tmp_path}/no\.png'"):
         child.classify(tmp_path / "no.png")
+
+
+def test_files_images_and_arrays_of_the_same_pixels_have_the_same_answers(
+    child, test_set, tmp_path
+):
+    pixels = test_set[0][:3]
+    images = [Image.fromarray(image[0].numpy()) for image in pixels]
+    paths = [tmp_path / f"{index}.png" for index in range(3)]
+    for path, image in zip(paths, images, strict=True):
+        image.save(path)
+    answers = child.predict(pixels)
+    assert child.predict(*paths) == child.predict(images) == child.predict(pixels.numpy())
+    assert child.predict([paths[0], images[1:2]], pixels[2, 0]) == answers
+    assert child.classify(pixels) == [max(answer, key=answer.get) for answer in answers]
+
+
+def test_an_answer_does_not_depend_on_how_many_inputs_there_are(child, test_set, monkeypatch):
+    monkeypatch.setattr("nas_lightning.deployment.load.BATCH_SIZE", 100)
+    pixels, labels = test_set
+    names = child.classify(pixels)
+    assert len(names) == len(labels)
+    assert names[:5] == child.classify(pixels[:5])
+
+
+def test_a_child_of_another_minor_version_is_refused(changed):
+    folder = changed(lambda card: card.update(version="99.1.0"))
+    message = rf"the child in '{folder}' is of nas_lightning 99\.1\.0, and this is .*: train again"
+    with pytest.raises(ValueError, match=message):
+        nas_lightning.load_child(folder)
 
 
 def test_a_folder_without_a_child_is_refused(tmp_path):

@@ -69,7 +69,7 @@ def test_a_budget_that_buys_no_further_epoch_costs_nothing(run):
     middle, cost = evaluation.evaluate(replace(ON, budget=0.4, start=0.1), seed=3)
     assert accuracies(middle) == pytest.approx(accuracies(part))
     assert (cost.training_samples, cost.epochs_trained) == (0, 0)
-    assert run.kept(1) is not None
+    assert run.checkpoint(1) is not None
 
 
 def test_a_child_whose_parent_diverged_begins_anew_and_is_worth_nothing_again(run):

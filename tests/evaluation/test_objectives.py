@@ -104,8 +104,16 @@ def test_a_child_that_diverged_has_the_worst_description():
     ("kind", "values", "message"),
     [
         (WeightedProduct, {"target": 0.0}, r"objective\.target \(0\.0\) must be above 0"),
-        (WeightedProduct, {"form": "firm"}, r"objective\.form \('firm'\) must be one of: soft, h"),
-        (WeightedProduct, {"exponent": 0.1}, r"objective\.exponent \(0\.1\) must be below 0"),
+        (
+            WeightedProduct,
+            {"form": "firm"},
+            r"unknown objective\.form 'firm'; choose from: soft, hard",
+        ),
+        (
+            WeightedProduct,
+            {"exponent": 0.1},
+            r"objective\.exponent \(0\.1\) must be in \(-inf, 0\); use",
+        ),
         (WeightedProduct, {"task": Regression()}, r"higher values are better, not rmse; choose"),
         (MinimumDescriptionLength, {"samples": 1}, r"objective\.samples \(1\) must be at least 2"),
         (MinimumDescriptionLength, {"weight": -1.0}, r"objective\.weight \(-1\.0\) must be at le"),

@@ -66,7 +66,7 @@ def test_the_final_figures_are_those_of_the_longest_schedule(evaluation):
     [
         (
             {"data": "svhn"},
-            r"'nasbench201' knows nothing of data 'svhn'; .* knows: evaluation\.data=cifar10, ev",
+            r"'nasbench201' has no data 'svhn'; choose from: evaluation\.data=cifar10, ev",
         ),
         ({"epochs": 50}, r"evaluation\.epochs \(50\) must be a schedule .* for cifar10: 12, 200"),
         (
@@ -115,7 +115,7 @@ def own_npz(folder, **columns):
     [
         ({}, r"must have a column 'arch', or one for every decision .* lacks 'edge_0_1'"),
         ({"arch": [ARCH, "|x|"]}, r"own\.npz', row 2: NAS-Bench-201's notation is"),
-        ({"arch": [ARCH, ARCH]}, r"row 1 tells of the same child as row 2"),
+        ({"arch": [ARCH, ARCH]}, r"row 1 is the same child as row 2; leave"),
         (
             {"ops": np.zeros((2, 6), int), "op_names": [b"conv9"]},
             r"has the operation 'conv9', sear",
@@ -229,7 +229,7 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path):
 
 def test_a_table_of_latencies_has_a_column_a_device(tmp_path):
     np.savez(tmp_path / "l.npz", arch=[ARCH], devices=["a", "b"], latency_ms=[[1.0], [2.0]])
-    with pytest.raises(ValueError, match=r"latency_ms \(2, 1\) must be \(1, 2\), a row a child"):
+    with pytest.raises(ValueError, match=r"latency_ms \(2, 1\) must be \(1, 2\), a row per child"):
         read_latencies(str(tmp_path / "l.npz"), "a", SPACE)
 
 

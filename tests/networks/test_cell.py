@@ -121,7 +121,7 @@ def test_states_are_preprocessed_once_each_by_their_own_operation():
 
 def test_drop_path_drops_whole_samples_and_keeps_the_mean():
     x = torch.ones(4000, 2, 2, 2)
-    out = DropPath(0.3, torch.Generator().manual_seed(0))(x)
+    out = DropPath(0.3, torch.Generator().manual_seed(0))(x, True)
     per_sample = out.flatten(1)
     assert (per_sample == per_sample[:, :1]).all()
     assert out.unique().tolist() == pytest.approx([0.0, 1 / 0.7])
@@ -130,7 +130,7 @@ def test_drop_path_drops_whole_samples_and_keeps_the_mean():
 
 def test_drop_path_draws_from_its_generator_alone():
     x, before = torch.ones(50, 1, 1, 1), torch.get_rng_state()
-    draws = [DropPath(0.5, torch.Generator().manual_seed(seed))(x) for seed in (1, 1, 2)]
+    draws = [DropPath(0.5, torch.Generator().manual_seed(seed))(x, True) for seed in (1, 1, 2)]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
     assert torch.equal(torch.get_rng_state(), before)
@@ -138,7 +138,7 @@ def test_drop_path_draws_from_its_generator_alone():
 
 def test_drop_path_meets_every_operation_but_the_identity():
     met = []
-    cell_of(TABLE)(inputs(), drop_path=lambda x: met.append(x) or x)
+    cell_of(TABLE)(inputs(), drop_path=lambda x, training: met.append(x) or x)
     assert len(met) == 4
 
 
@@ -147,6 +147,11 @@ def test_drop_path_drops_each_operations_samples_apart():
     out = cell_of(table)(inputs(samples=64), None, DropPath(0.5, torch.Generator().manual_seed(0)))
     dropped = (out.x.flatten(2) == 0).all(2)
     assert not torch.equal(dropped[:, 0], dropped[:, 2])
+
+
+def test_drop_path_drops_nothing_outside_training():
+    cell, drop_path = cell_of(TABLE).eval(), DropPath(0.9)
+    assert torch.equal(cell(inputs(), drop_path=drop_path).x, cell(inputs()).x)
 
 
 CHOICES = (

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_lightning.networks.depthwise import DepthwiseConv
+from nas_lightning.networks.kernels import DepthwiseConv
 
 CHANNELS = 3
 SIZES = [(1, 1), (2, 3), (4, 4), (1, 7), (9, 8), (10, 12)]

@@ -156,3 +156,11 @@ def test_a_module_has_cells_where_its_builder_takes_their_number():
     scale = Scale(input_shape=(6, 8), num_outputs=2)
     assert CustomSpace(deep, scale=scale).has_cells
     assert not CustomSpace(SharesALayer, scale=scale).has_cells
+
+
+def test_an_undecided_choice_does_not_run():
+    message = (
+        r"choice 'act' must be decided before it runs, got the options \['relu', 'tanh'\]; build"
+    )
+    with pytest.raises(ValueError, match=message):
+        OneOf("act", {"relu": nn.ReLU(), "tanh": nn.Tanh()})(torch.ones(1))

@@ -4,8 +4,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.operations import OPERATIONS, FactorizedReduction
-from nas_lightning.networks.pointwise import PointwiseConv
+from nas_lightning.networks.kernels import PointwiseConv
+from nas_lightning.networks.operations import OPERATIONS, FactorizedReduction, build_operation
 
 
 @pytest.mark.parametrize(("side", "stride", "bias"), [(8, 2, False), (7, 2, True), (5, 1, True)])
@@ -25,7 +25,7 @@ def test_function_and_gradients_are_those_of_torchs_own(side, stride, bias):
 def test_no_operation_holds_a_strided_pointwise_convolution_of_torchs_own():
     """Its gradient writes outside its memory on some CPUs."""
     norm = Norm(affine=False, after_pools=True, fixed=False)
-    built = [make(4, 2, norm) for make in OPERATIONS.values()]
+    built = [build_operation(name, 4, 2, norm) for name in OPERATIONS]
     found = [
         conv
         for module in [*built, FactorizedReduction(4, 4, None)]

@@ -1,6 +1,6 @@
 import torch
 
-from nas_lightning.networks.weighted_sum import weighted_sum
+from nas_lightning.networks.kernels import weighted_sum
 
 
 def draw(number, needs_weights=True, needs_terms=True):

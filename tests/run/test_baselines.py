@@ -9,11 +9,12 @@ from command import TINY_CHILD
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from nas_lightning.commands import train
 from nas_lightning.config import schema
 from nas_lightning.config.paths import config_dir
 from nas_lightning.run import baselines
+from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.parts import assemble
+from nas_lightning.run.run import Run
 
 FIGURES = {"random_genotype": {"test_accuracy": 0.5}}
 
@@ -26,7 +27,7 @@ def composed(*overrides):
 
 def key(*overrides):
     cfg = composed(*overrides)
-    return baselines.same_baselines(assemble(cfg), cfg)
+    return baselines.same_baselines(Run(cfg, None, assemble(cfg)))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def job(tmp_path, monkeypatch):
     cfg, trainings = composed(), []
     parts = assemble(cfg)
 
-    def trained(_parts, _cfg, folder):
+    def trained(_run, folder):
         trainings.append(folder)
         return FIGURES
 
@@ -66,9 +67,9 @@ def job(tmp_path, monkeypatch):
         kept.parent.mkdir(parents=True)
         subdir = {"mode": mode, "job": {"num": number}, "sweep": {"subdir": "${hydra.job.num}"}}
         kept.write_text(OmegaConf.to_yaml({"hydra": subdir}))
-        return baselines.baselines_of(parts, cfg, tmp_path / str(number))
+        return baselines.baselines_of(Run(cfg, RunFolder(tmp_path / str(number)), parts))
 
-    monkeypatch.setattr(train, "train_baselines", trained)
+    monkeypatch.setattr(baselines, "_trained", trained)
     job.trainings, job.kept = trainings, tmp_path / "baselines" / key()
     return job
 

@@ -14,6 +14,7 @@ from PIL import Image
 from wandb_log import read_run
 
 from nas_lightning.run import dashboards
+from nas_lightning.run.folder import RunFolder
 
 BOTH = ("logger=[wandb,tensorboard]", "logger.wandb.tags=[quick]")
 COST = (
@@ -219,7 +220,7 @@ def weights_of(folder):
 
 def test_a_sweeps_folder_is_the_group_of_its_runs(call, capsys):
     def job(cfg, folder):
-        print("group", dashboards._facts(cfg, folder, "search", None).group)
+        print("group", dashboards._facts(cfg, RunFolder(folder), "search", None).group)
         return quick_job.job(cfg, folder)
 
     assert call("-m", "hydra.sweep.dir=rates", "seed=5,6", job=job) == 0

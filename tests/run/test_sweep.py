@@ -51,7 +51,7 @@ def test_a_failing_job_is_named_and_the_others_go_on(sweep, tmp_path):
     assert "error in sweep/1: seed (13) must be lucky" in err.replace(f"{tmp_path}/", "")
     assert err.endswith(
         "error: 2 of the sweep's jobs failed: 1 (seed=13), 2 (seed=14); "
-        "nas-search resume=sweep goes on from there\n"
+        "nas-search resume=sweep resumes it\n"
     )
     assert "no result: sweep/1 (seed=13)" in out
     assert (tmp_path / "sweep" / "3" / "result.json").is_file()
@@ -73,9 +73,7 @@ def test_a_sweep_whose_launcher_fails_tells_how_to_go_on(sweep, monkeypatch):
     monkeypatch.setattr(cli._Command, "_run_job", fail)
     status, out, err = sweep("seed=0")
     assert status == 1
-    wanted = (
-        "the sweep ended early: a worker was killed; nas-search resume=sweep goes on from there"
-    )
+    wanted = "the sweep ended early: a worker was killed; nas-search resume=sweep resumes it"
     assert err.endswith(f"error: {wanted}\n")
     assert "no result: sweep/0 (seed=0)" in out
 
@@ -100,7 +98,7 @@ def test_an_interruption_ends_the_whole_sweep(sweep, tmp_path):
 def test_a_termination_ends_the_whole_sweep(sweep, tmp_path):
     status, _, err = sweep("seed=0,16,1")
     assert status == 75
-    assert err == "error: terminated; nas-search resume=sweep goes on from there\n"
+    assert err == "error: terminated; nas-search resume=sweep resumes it\n"
     assert not (tmp_path / "sweep" / "2").exists()
 
 

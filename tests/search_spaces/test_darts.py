@@ -228,7 +228,7 @@ def test_small_images_and_small_auxiliary_maps_are_refused():
     genotype = SPACE.sample(Random(0))
     with pytest.raises(ValueError, match="images of 7 pixels are too small for the reductions"):
         SPACE.child(genotype, replace(CIFAR, input_shape=(3, 7, 9)))
-    with pytest.raises(ValueError, match="map at two thirds of the cells has 4 pixels a side"):
+    with pytest.raises(ValueError, match="map at two thirds of the cells has 4 pixels per side"):
         SPACE.child(genotype, replace(CIFAR, input_shape=(3, 16, 16), auxiliary=True))
 
 
@@ -237,7 +237,7 @@ def test_the_smallest_images_that_are_allowed_work():
     scale = replace(CIFAR, channels=4, cells=3)
     small = SPACE.child(genotype, replace(scale, input_shape=(3, 8, 8)))
     assert small(torch.randn(2, 3, 8, 8)).shape == (2, 10)
-    with pytest.raises(ValueError, match="has 7 pixels a side, and the auxiliary head needs 8"):
+    with pytest.raises(ValueError, match="has 7 pixels per side, and the auxiliary head needs 8"):
         SPACE.child(genotype, replace(scale, input_shape=(3, 28, 40), auxiliary=True))
     child = SPACE.child(genotype, replace(scale, input_shape=(3, 29, 40), auxiliary=True))
     assert child.forward_auxiliary(torch.randn(2, 3, 29, 40))[1].shape == (2, 10)

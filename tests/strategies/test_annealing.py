@@ -92,7 +92,7 @@ def test_a_space_without_a_supernet_is_walked_alike():
     ("values", "message"),
     [
         ({"start": 0}, r"strategy\.start \(0\) must be at least 1"),
-        ({"temperature": 0.0}, r"strategy\.temperature \(0\.0\) and final_temperature \(0\.001\)"),
+        ({"temperature": 0.0}, r"strategy\.temperature \(0\.0\) must be above 0; use e\.g\. 0\.05"),
         ({"final_temperature": 0.0}, r"final_temperature \(0\.0\) must be above 0"),
     ],
 )

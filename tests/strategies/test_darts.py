@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from plain_darts import PlainSupernet, copy_params, plain_step
-from search_step import CELLS, CHANNELS, CLASSES, batches, module_of
+from search_step import CELLS, CHANNELS, CLASSES, batches, updates_of
 from torch import Tensor
 
 from nas_lightning.core.choices import Choice, Mixture
@@ -27,7 +27,7 @@ def assert_close(found: Tensor, wanted: Tensor) -> None:
 
 
 def test_first_order_steps_equal_the_plain_arrangement():
-    module = module_of()
+    module = updates_of()
     network, alpha = plain_of(module)
     optimizers = (
         torch.optim.SGD(network.parameters(), 0.025, 0.9, weight_decay=3e-4),
@@ -67,12 +67,12 @@ def papers_hypergradient(network, alpha, buffers, train, val, lr, radius):
 
 @pytest.mark.parametrize("steps_before", [0, 2])
 def test_second_order_is_the_papers_formula(steps_before):
-    module = module_of("second")
+    module = updates_of("second")
     train, val = batches()
     for _ in range(steps_before):
         module.strategy.search_step(train, val, module)
     network, alpha = plain_of(module)
-    state = module.optimizers()[0].state
+    state = module.optimizers["params"].state
     buffers = [
         state[p]["momentum_buffer"] if steps_before else torch.zeros_like(p)
         for p in module.supernet.parameters()
@@ -83,7 +83,7 @@ def test_second_order_is_the_papers_formula(steps_before):
 
 
 def test_first_order_gradient_is_that_of_the_plain_network():
-    module = module_of()
+    module = updates_of()
     _, val = batches()
     network, alpha = plain_of(module)
     loss = F.cross_entropy(network(val[0], alpha), val[1])
@@ -175,7 +175,7 @@ def test_finite_differences_are_the_exact_hypergradient_on_the_smooth_network(
     radius, error, monkeypatch
 ):
     smooth(monkeypatch)
-    module = module_of("second", radius)
+    module = updates_of("second", radius)
     network, alpha = plain_of(module)
     (x, y), (x_val, y_val) = batches()
     params = dict(network.named_parameters())
@@ -215,7 +215,7 @@ def test_second_order_is_the_closed_form_of_a_quadratic_problem():
 
 @pytest.mark.parametrize("order", ["first", "second"])
 def test_an_alpha_step_moves_neither_params_nor_statistics(order):
-    module = module_of(order)
+    module = updates_of(order)
     train, val = batches()
     before = {k: v.clone() for k, v in module.supernet.state_dict().items()}
     alpha = module.strategy.alpha.detach().clone()
@@ -226,8 +226,8 @@ def test_an_alpha_step_moves_neither_params_nor_statistics(order):
 
 
 def test_alphas_are_not_in_the_optimiser_of_the_params_and_order_is_the_networks():
-    module = module_of()
-    params, alphas = module.optimizers()
+    module = updates_of()
+    params, alphas = module.optimizers.values()
     assert [id(p) for p in params.param_groups[0]["params"]] == [
         id(p) for p in module.supernet.parameters()
     ]
@@ -247,8 +247,8 @@ def test_scores_are_the_softmax_and_draw_nothing():
     ("arguments", "message"),
     [
         ({"order": "third"}, "unknown strategy.order 'third'; choose from: first, second"),
-        ({"radius": 0.0}, r"strategy.radius \(0.0\) must be > 0"),
-        ({"radius": float("nan")}, r"strategy.radius \(nan\) must be > 0"),
+        ({"radius": 0.0}, r"strategy.radius \(0.0\) must be above 0; use e.g. 0.01"),
+        ({"radius": float("nan")}, r"strategy.radius \(nan\) must be above 0"),
         ({"epochs": 0}, r"strategy.epochs \(0\) must be at least 1"),
     ],
 )
@@ -261,9 +261,9 @@ def test_a_first_order_alpha_step_computes_no_gradient_of_params(monkeypatch):
     def refuse(*_):
         raise AssertionError("a gradient of a depthwise kernel was computed")
 
-    module = module_of()
+    module = updates_of()
     train, val = batches()
-    monkeypatch.setattr("nas_lightning.networks.depthwise.conv2d_weight", refuse)
+    monkeypatch.setattr("nas_lightning.networks.kernels.conv2d_weight", refuse)
     module.strategy.alpha_step(train, val, module)
     with pytest.raises(AssertionError, match="depthwise kernel"):
         module.strategy.search_step(train, val, module)

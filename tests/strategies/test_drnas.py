@@ -6,6 +6,7 @@ from plain_context import PlainContext, batch, one_shot
 from torch.distributions import Dirichlet, kl_divergence
 
 from nas_lightning.config.paths import config_dir
+from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.relaxations import dirichlet
 
@@ -90,6 +91,17 @@ def test_the_second_stage_drops_the_options_of_lowest_alpha_and_widens_the_chann
     assert [strategy.stage(epoch).scale["partial"] for epoch in range(4)] == [4, 4, 2, 2]
 
 
+def test_a_supernet_of_another_stage_is_refused():
+    space = DartsSpace(nodes=1)
+    strategy = one_shot("drnas", space, epochs=4, partial=[4, 2])
+    scale = Scale(4, 3, input_shape=(6, 8, 8), num_outputs=4)
+    supernet = space.supernet(strategy.stage(0).of(scale))
+    assert supernet(batch()[0], strategy.mixture("alpha")).isfinite().all()
+    strategy.start_epoch(2)
+    with pytest.raises(ValueError, match=r"a supernet of scale.partial=2, got one of 4; build it"):
+        supernet(batch()[0], strategy.mixture("alpha"))
+
+
 def test_the_recipe_on_cifar10_keeps_seven_then_four_options_and_knows_no_none():
     recipe = OmegaConf.load(config_dir() / "experiment" / "drnas_cifar.yaml")
     space = DartsSpace(ops=recipe.search_space.ops)
@@ -122,7 +134,7 @@ def test_alphas_stand_still_at_the_beginning_of_each_stage():
             {"partial": [6, 4, 2], "kept": [1.0, 0.6, 0.3]},
             r"set strategy.partial=\[1,1,1\]",
         ),
-        ({"kl": -1.0}, r"kl \(-1.0\) at least 0; the paper has 0.4 and 0"),
+        ({"kl": -1.0}, r"strategy.kl \(-1.0\) must be at least 0; use e.g. 0"),
         (
             {"kl": 0.5},
             r"kl \(0.5\) takes the place of alpha_optimizer.weight_decay \(0.001\); set "

@@ -238,11 +238,11 @@ def test_the_best_of_the_last_samples_is_found():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"steps": 0}, r"strategy.steps \(0\), aggregate \(3\)"),
-        ({"skip_target": 1.0}, r"skip_target \(1.0\) in \(0, 1\)"),
-        ({"entropy_weight": -1.0}, r"entropy_weight \(-1.0\)"),
-        ({"op_tanh_constant": 0.0}, r"op_tanh_constant \(0.0\) must be above 0, or null"),
-        ({"tanh_constant": -1.0}, r"strategy.tanh_constant \(-1.0\) and .* be above 0, or null"),
+        ({"steps": 0}, r"strategy.steps \(0\) must be at least 1; use e.g. 30"),
+        ({"skip_target": 1.0}, r"skip_target \(1.0\) must be in \(0, 1\); use e.g. 0.4"),
+        ({"entropy_weight": -1.0}, r"entropy_weight \(-1.0\) must be at least 0"),
+        ({"op_tanh_constant": 0.0}, r"op_tanh_constant \(0.0\) must be above 0; use e.g. 2.5"),
+        ({"tanh_constant": -1.0}, r"strategy.tanh_constant \(-1.0\) must be above 0; use e.g. 2.5"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):

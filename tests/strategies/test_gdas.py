@@ -1,9 +1,11 @@
+import math
+
 import pytest
 import torch
 from plain_context import SPACE, PlainContext, batch, one_shot
 
 from nas_lightning.search_spaces.darts import DartsSpace
-from nas_lightning.strategies.relaxations import gumbel, hard_weights
+from nas_lightning.strategies.relaxations import gumbel_noise, hard_weights
 
 
 def noise_of(state, shape):
@@ -57,8 +59,22 @@ def test_the_temperature_falls_on_a_line():
 def test_a_draw_that_is_not_finite_is_repeated(monkeypatch):
     draws = iter([torch.zeros(2, 3), torch.full((2, 3), 0.5)])
     monkeypatch.setattr(torch, "rand", lambda *_, **__: next(draws))
-    soft = gumbel(torch.zeros(2, 3), 1.0, torch.Generator())
-    torch.testing.assert_close(soft, torch.full((2, 3), 1 / 3))
+    noise = gumbel_noise(torch.zeros(2, 3), torch.Generator())
+    torch.testing.assert_close(noise, torch.full((2, 3), -math.log(math.log(2))))
+
+
+@pytest.mark.parametrize("name", ["gdas", "snas"])
+def test_noise_that_is_handed_over_decides_the_sample_and_nothing_is_drawn(name):
+    strategy = one_shot(name, tau_start=2.0)
+    state = strategy.rng.get_state()
+    noise = torch.arange(24.0).view(6, 4).sin()
+    soft = ((strategy.alpha.log_softmax(-1) + noise) / 2.0).softmax(-1)
+    weights = strategy.mixture("alpha", noise).weights
+    if name == "gdas":
+        soft = torch.nn.functional.one_hot(soft.argmax(1), 4).float()
+    torch.testing.assert_close(weights, soft)
+    assert torch.equal(strategy.rng.get_state(), state)
+    assert not strategy.mixture("params", noise).weights.requires_grad
 
 
 def test_hard_weights_pass_a_gradient_on_as_it_comes():
@@ -78,7 +94,7 @@ def test_a_fixed_reduction_cell_keeps_its_operation_everywhere():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"tau_end": 0.0}, r"tau_start \(10.0\) and tau_end \(0.0\) must be > 0"),
+        ({"tau_end": 0.0}, r"strategy.tau_end \(0.0\) must be above 0; use e.g. 0.1"),
         (
             {"fixed_reduction": "skip"},
             "'planted_cells' has no choices to hold at 'skip'; set strategy.fixed_reduction=null",

@@ -103,7 +103,7 @@ def test_hyperbands_brackets_take_turns():
     ("values", "message"),
     [
         ({"eta": 1}, r"strategy\.eta \(1\) must be at least 2"),
-        ({"rungs": 0}, r"rungs \(0\) at least 1"),
+        ({"rungs": 0}, r"strategy\.rungs \(0\) must be at least 1; use e\.g\. 3"),
     ],
 )
 def test_impossible_brackets_are_refused(kind, values, message):

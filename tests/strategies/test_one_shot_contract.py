@@ -8,6 +8,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.strategies.alphas import AlphaStrategy
 
+RANKING = ("enas", "random_sharing")
 OF_ALPHAS = [name for name in ONE_SHOT if isinstance(one_shot(name), AlphaStrategy)]
 
 
@@ -24,6 +25,28 @@ def test_a_search_moves_params_and_ends_with_a_genotype_of_the_space(name):
     assert any(not torch.equal(before[n], p) for n, p in context.params.items())
     genotype = strategy.derive(context, [batch()])
     assert SPACE.validate(genotype) == genotype
+
+
+def test_a_genotype_needs_a_context_only_where_genotypes_are_ranked(name):
+    strategy = one_shot(name, epochs=3)
+    if name in RANKING:
+        message = f"strategy={name} measures genotypes in its supernet, .* got None; use derive of"
+        for arguments in ((), (None, []), (None, [batch()])):
+            with pytest.raises(ValueError, match=message):
+                strategy.derive(*arguments)
+    else:
+        assert strategy.derive() == strategy.derive(None, []) == SPACE.discretize(strategy.scores())
+
+
+def test_preferences_are_the_scores_of_allowed_options_by_name(name):
+    strategy = one_shot(name, epochs=3)
+    strategy.allowed[0, 0] = False
+    scores, preferences = strategy.scores(), strategy.preferences()
+    assert list(preferences) == [choice.name for choice in SPACE.choices]
+    assert list(preferences[SPACE.choices[0].name]) == list(SPACE.choices[0].options[1:])
+    for row, choice in zip(scores.weights, SPACE.choices, strict=True):
+        for option, weight in preferences[choice.name].items():
+            assert weight == row[choice.options.index(option)].item()
 
 
 def test_alphas_move_in_a_search_of_one_epoch_too(name):

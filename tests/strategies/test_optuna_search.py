@@ -94,7 +94,7 @@ def test_without_optuna_the_extra_is_named(monkeypatch):
     [
         ({"sampler": "grid"}, r"unknown strategy\.sampler 'grid'; choose from: tpe, gp, nsga2"),
         ({"population": 1}, r"strategy\.population \(1\) must be at least 2"),
-        ({"startup": -1}, r"startup \(-1\) at least 0"),
+        ({"startup": -1}, r"strategy\.startup \(-1\) must be at least 0; use e\.g\. 10"),
     ],
 )
 def test_impossible_settings_are_refused(values, message):

@@ -218,14 +218,17 @@ def test_stages_are_of_equal_length_and_short_searches_have_the_first_ones():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"growth": [0, 1]}, r"growth \(\[0, 1\]\), kept .* one value a stage; use e.g. \[0,1,2\]"),
+        (
+            {"growth": [0, 1]},
+            r"growth \(\[0, 1\]\), kept .* one value per stage; use e.g. \[0,1,2\]",
+        ),
         (
             {"growth": [0, -1, 2]},
-            r"growth \(\[0, -1, 2\]\) must be at least 0; use e.g. \[0,1,2",
+            r"growth \(\[0, -1, 2\]\) must be in \[0, inf\); use e.g. \[0,1,2",
         ),
         ({"kept": [1.0, 0.4, 0.5]}, r"kept \(\[1.0, 0.4, 0.5\]\) .* must not grow"),
-        ({"dropout": [0.0, 0.4, 1.0]}, r"dropout \(\[0.0, 0.4, 1.0\]\)"),
-        ({"max_skips": -1}, r"max_skips \(-1\) at least 0; use e.g. .* and 2"),
+        ({"dropout": [0.0, 0.4, 1.0]}, r"dropout \(\[0.0, 0.4, 1.0\]\) must be in \[0, 1\)"),
+        ({"max_skips": -1}, r"max_skips \(-1\) must be at least 0; use e.g. 2"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -91,6 +93,19 @@ def test_alphas_stand_still_while_the_params_get_warm():
 
 def test_the_supernet_is_built_with_partial_channels():
     assert one_shot("pc_darts", SPACE).stage(3).of(SCALE).partial == 4
+
+
+@pytest.mark.parametrize("phase", ["params", "alpha"])
+@pytest.mark.parametrize("partial", [1, 2])
+def test_a_supernet_of_other_partial_channels_is_refused(partial, phase):
+    strategy = one_shot("pc_darts", SPACE)
+    supernet = SPACE.supernet(replace(SCALE, partial=partial))
+    message = (
+        rf"is for a supernet of scale.partial=4, got one of {partial}; build it with "
+        r"space.supernet\(strategy.stage\(epoch\).of\(scale\)\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        supernet(batch()[0], strategy.mixture(phase))
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,15 @@ def test_logits_of_operations_have_a_limit_of_their_own():
     assert found == pytest.approx(math.prod(sure), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["hidden", "layers", "init_range", "temperature"])
-def test_a_controller_without_size_is_refused(name):
-    with pytest.raises(ValueError, match=rf"{name} \(0\) of the controller must be above 0"):
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("hidden", "at least 1; use e.g. 35"),
+        ("layers", "at least 1; use e.g. 2"),
+        ("init_range", "above 0; use e.g. 0.1"),
+        ("temperature", "above 0; use e.g. 1.0"),
+    ],
+)
+def test_a_controller_without_size_is_refused(name, rule):
+    with pytest.raises(ValueError, match=rf"strategy.{name} \(0\) must be {rule}"):
         Controller(CHAIN, 0, **{name: 0})

@@ -56,8 +56,8 @@ def test_a_planted_option_becomes_likely():
     ("values", "message"),
     [
         ({"passes": 0}, r"strategy\.passes \(0\) must be at least 1"),
-        ({"clip": 0.0}, r"clip \(0\.0\) above 0"),
-        ({"entropy": -1.0}, r"entropy \(-1\.0\) at least 0"),
+        ({"clip": 0.0}, r"strategy\.clip \(0\.0\) must be above 0; use e\.g\. 0\.2"),
+        ({"entropy": -1.0}, r"strategy\.entropy \(-1\.0\) must be at least 0"),
     ],
 )
 def test_impossible_settings_are_refused(values, message):

@@ -86,7 +86,7 @@ def test_alphas_move_every_so_many_steps():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"interval": 0}, r"interval \(0\) at least 1"),
+        ({"interval": 0}, r"strategy.interval \(0\) must be at least 1"),
         ({"alpha_optimizer": {"betas": [0.5, 0.999]}}, r"betas\[0\] \(0.5\) and weight_decay"),
     ],
 )

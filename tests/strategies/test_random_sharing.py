@@ -112,7 +112,7 @@ def test_training_prefers_nothing():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"samples": 0}, r"strategy.samples \(0\)"),
+        ({"samples": 0}, r"strategy.samples \(0\) must be at least 1"),
         ({"statistics": "own"}, "unknown strategy.statistics 'own'; choose from: batch, recal"),
     ],
 )

@@ -82,13 +82,16 @@ def test_a_planted_option_becomes_likely(policy):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"policy": "random"}, r"strategy\.policy \('random'\) must be one of: controller, indepe"),
+        (
+            {"policy": "random"},
+            r"unknown strategy\.policy 'random'; choose from: controller, indepe",
+        ),
         ({"children": 0}, r"strategy\.children \(0\) must be at least 1"),
         ({"lr": 0.0}, r"strategy\.lr \(0\.0\) must be above 0"),
         ({"baseline_decay": 1.0}, r"strategy\.baseline_decay \(1\.0\) must be in \[0, 1\)"),
         ({"reward_power": 0.0}, r"strategy\.reward_power \(0\.0\) must be above 0"),
         ({"entropy": -1.0}, r"strategy\.entropy \(-1\.0\) must be at least 0"),
-        ({"grow_every": 0}, r"strategy\.grow_every \(0\) must be at least 1, or null"),
+        ({"grow_every": 0}, r"strategy\.grow_every \(0\) must be at least 1; use e\.g\. null"),
     ],
 )
 def test_impossible_settings_are_refused(values, message):

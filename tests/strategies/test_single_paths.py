@@ -23,7 +23,7 @@ def test_a_single_path_is_the_plain_networks_with_all_other_weights_zero(name):
     weights = mixture.weights.double()
     assert max(map(len, mixture.support)) == 1
     x, targets = batch()[0].double(), batch()[1]
-    found = F.cross_entropy(mine(x, mixture), targets)
+    found = F.cross_entropy(mine(x, mixture.to(x)), targets)
     wanted = F.cross_entropy(plain.run(x, weights), targets)
     torch.testing.assert_close(found, wanted, **ROUNDING)
     theirs = torch.autograd.grad(wanted, list(plain.parameters()), allow_unused=True)

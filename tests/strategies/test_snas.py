@@ -57,8 +57,8 @@ def test_the_cost_of_the_uniform_mixture_is_counted_once_a_search():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"tau_start": -1.0}, r"tau_start \(-1.0\) and tau_end \(0.1\) must be > 0"),
-        ({"cost_weight": -1.0}, r"cost_weight \(-1.0\) must be at least 0; 0 charges"),
+        ({"tau_start": -1.0}, r"strategy.tau_start \(-1.0\) must be above 0; use e.g. 1.0"),
+        ({"cost_weight": -1.0}, r"cost_weight \(-1.0\) must be at least 0; use e.g. 0"),
         ({"cost": "flops"}, "unknown strategy.cost 'flops'; choose from: parameters, multiply"),
     ],
 )

@@ -1,15 +1,16 @@
-"""A search context without Lightning: what tests of one-shot strategies share."""
+"""A search without a Trainer: what tests of one-shot strategies share."""
 
+from copy import copy
 from types import SimpleNamespace
 
 import torch
 from omegaconf import OmegaConf
 from planted_problem.spaces import PlantedCells
-from torch.func import functional_call
 
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
 from nas_lightning.core.scale import Scale
+from nas_lightning.training.updates import SearchUpdates
 
 SPACE = PlantedCells()
 SCALE = Scale(2, 3, input_shape=(6, 8, 8), num_outputs=4)
@@ -30,57 +31,43 @@ def one_shot(name, space=SPACE, seed=0, **more):
     return make(OmegaConf.merge(node, more), "strategy", space=space, seed=seed)
 
 
-class PlainContext:
-    """A supernet and plain optimisers; notes what was minimised and what was validated."""
+class PlainContext(SearchUpdates):
+    """Plain optimisers; notes what was minimised and what was validated."""
+
+    worth = torch.zeros(())  # validates a mixture as the sum of its weights times this
 
     def __init__(self, strategy, space=SPACE, scale=SCALE, seed=0):
         torch.manual_seed(seed)
-        self.space, self.scale, self.lr = space, scale, 0.05
-        self.supernet = space.supernet(strategy.stage(0).of(scale))
-        self.params = dict(self.supernet.named_parameters())
-        self.taken, self.validated, self.mixture = [], [], None
-        alphas = list(strategy.parameters())
-        self.groups = {"params": list(self.params.values()), "alpha": alphas}
-        self.groups["both"] = self.groups["params"] + alphas
-        self.optimizers = {
-            "params": torch.optim.SGD(self.groups["params"], self.lr),
+        sized = copy(space)
+        sized.scale = scale
+        super().__init__(sized, strategy, scale.input_shape, scale.num_outputs, seed=seed)
+        self.lr = 0.05
+        self.taken, self.validated, self.mixture, self.grads = [], [], None, None
+
+    def build_optimizers(self, steps):
+        alphas = list(self.strategy.parameters())
+        return {
+            "params": torch.optim.SGD(self.params.values(), self.lr),
             "alpha": torch.optim.Adam(alphas, 0.05, (0.0, 0.999)) if alphas else None,
         }
 
     def loss(self, batch, mixture, params=None, statistics=False):
         self.mixture = mixture
-        logits = functional_call(self.supernet, dict(params or {}), (batch[0], mixture))
-        return torch.nn.functional.cross_entropy(logits, batch[1])
+        return super().loss(batch, mixture, params, statistics)
 
     def gradient(self, loss, wrt):
-        if not loss.requires_grad:
-            return (None,) * len(wrt)
-        return torch.autograd.grad(loss, list(wrt), allow_unused=True)
-
-    def lookahead(self, grads):
-        pairs = zip(self.params.items(), grads, strict=True)
-        return {n: w.detach() - (0 if g is None else self.lr * g) for (n, w), g in pairs}
+        self.grads = super().gradient(loss, wrt)
+        return self.grads
 
     def minimise(self, which, closure):
-        loss = closure()
-        grads = self.gradient(loss, self.groups[which])
-        self.taken.append((which, self.mixture, grads))
-        for param, grad in zip(self.groups[which], grads, strict=True):
-            param.grad = grad
-        for name in ("params", "alpha"):
-            if which in (name, "both"):
-                self.optimizers[name].step()
-        return loss.detach()
+        value = super().minimise(which, closure)
+        self.taken.append((which, self.mixture, self.grads))
+        return value
 
     def validate(self, mixture, batches, recalibrate=None, batch_statistics=False):
         how = SimpleNamespace(recalibrate=recalibrate, batch_statistics=batch_statistics)
         self.validated.append((mixture, how))
         return float((mixture.weights * self.worth).sum())
-
-    worth = torch.zeros(())
-
-    def cost(self, mixture):
-        return self.space.cost(self.scale).of(mixture)
 
 
 def batch(size=6, seed=1, space_shape=(6, 8, 8), classes=4):

@@ -11,7 +11,7 @@ from planted_problem.spaces import PlantedCells
 from nas_lightning.callbacks.checkpoint import RunCheckpoint
 from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
 from nas_lightning.callbacks.cost_timer import CostTimer
-from nas_lightning.callbacks.logs import AlphaLog, GenotypeLog
+from nas_lightning.callbacks.epoch_logs import AlphaLog, GenotypeLog
 from nas_lightning.core.scale import Scale
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space

@@ -12,10 +12,10 @@ from lightning.pytorch.callbacks import Callback
 
 from nas_lightning.callbacks.checkpoint import RunCheckpoint
 from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
-from nas_lightning.callbacks.logs import AlphaLog
+from nas_lightning.callbacks.epoch_logs import AlphaLog
 from nas_lightning.core.scale import Scale
-from nas_lightning.data.arrays import from_numpy
 from nas_lightning.data.augmentation import Augmentation
+from nas_lightning.data.images import from_numpy
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.networks.synchronised_norm import synchronised_norm
 from nas_lightning.search_spaces.darts import DartsSpace
@@ -23,6 +23,7 @@ from nas_lightning.strategies.darts import Darts
 from nas_lightning.training.child import ChildModule, ChildRecipe, build_child
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.supernet import SupernetModule
+from nas_lightning.training.updates import SearchUpdates
 
 SHAPE, CLASSES = (1, 8, 8), 4
 
@@ -84,14 +85,14 @@ def search(folder, order="first", batch_norm="fixed", callbacks=(), resume=None,
 
 def planted(name, folder, **options):
     """Searches with a strategy; returns all that it holds, its rewards, and what it found."""
-    rewards, validate = [], SupernetModule.validate
+    rewards, validate = [], SearchUpdates.validate
 
     def noted(*arguments, **more):
         rewards.append(validate(*arguments, **more))
         return rewards[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SupernetModule, "validate", noted)
+        patch.setattr(SearchUpdates, "validate", noted)
         module = planted_search.search(name, folder, epochs=2, **options)
     state = dict(module.strategy.state_dict())
     draws = state.pop("_extra_state")["rng"]

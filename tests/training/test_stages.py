@@ -51,12 +51,12 @@ class Watch(L.Callback):
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         if batch_idx == 0:
             self.lrs.append(module.optimizers()[0].param_groups[0]["lr"])
-            first = next(iter(module.params.values())).detach().clone()
-            self.seen.append((module.scale.cells, first))
+            first = next(iter(module.updates.params.values())).detach().clone()
+            self.seen.append((module.updates.scale.cells, first))
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
-        self.momenta.append(module._norms[0].momentum)
-        self.last.append(next(iter(module.params.values())).detach().clone())
+        self.momenta.append(module.updates._norms[0].momentum)
+        self.last.append(next(iter(module.updates.params.values())).detach().clone())
 
 
 def batches(num):

@@ -1,0 +1,226 @@
+"""The commands as calls in Python: the same files and the same result as on the command line."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from nas_lightning.cli import launch
+from nas_lightning.cli.given import read_given
+from nas_lightning.cli.interruption import interruption_of
+from nas_lightning.cli.lock import RunLock
+from nas_lightning.config import schema
+from nas_lightning.config.composing import composed, split
+from nas_lightning.config.making import make
+from nas_lightning.config.messages import message_of
+from nas_lightning.config.versions import check_version
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.run.finished import FinishedRun
+from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.origin import with_own_space
+from nas_lightning.run.shown import ShownGenotype, shown
+
+__all__ = ["load_genotype", "search", "show", "train"]
+
+
+def search(
+    data: Any = None,
+    *,
+    search_space: Any = None,
+    strategy: Any = None,
+    overrides: Sequence[str] = (),
+    folder: str | Path | None = None,
+    resume: bool = False,
+    **settings: Any,
+) -> FinishedRun:
+    """Searches a network for a data set, trains and tests it; `nas-search` as a call.
+
+    Args:
+        data: the name of an option such as "digits", a path of images, a LightningDataModule, or
+            arrays (x, y) or (x, y, x_test, y_test): images (N, H, W), (N, H, W, C) or
+            (N, C, H, W), signals (N, C, L), or tables of numbers (N, features).
+        search_space: the name of an option, a `SearchSpace`, or a class or function that builds a
+            module with `OneOf`, `Optional` or `Repeat`.
+        strategy: the name of an option, or what makes a strategy from a space and a seed, e.g.
+            `functools.partial(nl.Darts, epochs=3)`.
+        overrides: further settings as on the command line, e.g. ["child.epochs=3"].
+        folder: where the run's files go; None takes a new folder under outputs/.
+        resume: whether an interrupted run in `folder` is resumed, with the same arguments.
+        settings: groups by the name of an option (evaluation, objective, task, child, hardware,
+            callbacks, logger, experiment) and scalars (seed, retrain, max_samples, export).
+
+    Returns:
+        The finished run: genotype, alphas, trials, figures, trained child.
+
+    Raises:
+        ValueError: a value is impossible, or the run cannot be resumed.
+    """
+    groups = {"data": data, "search_space": search_space, "strategy": strategy}
+    return _called("search", groups, settings, overrides, folder, resume)
+
+
+def train(
+    genotype: str | Path,
+    data: Any = None,
+    *,
+    search_space: Any = None,
+    overrides: Sequence[str] = (),
+    folder: str | Path | None = None,
+    resume: bool = False,
+    **settings: Any,
+) -> FinishedRun:
+    """Trains and tests the child of a genotype; `nas-train` as a call.
+
+    Args:
+        genotype: a published name such as "darts_v2", a genotype file, a run's folder, or text.
+        data: as for `search`.
+        search_space: as for `search`; a published name and a run's folder bring their own.
+        overrides: as for `search`.
+        folder: as for `search`.
+        resume: as for `search`.
+        settings: groups (task, child, hardware, callbacks, logger) and scalars (seed, baselines,
+            export).
+
+    Raises:
+        ValueError: a value is impossible, or the run cannot be resumed.
+    """
+    groups = {"data": data, "search_space": search_space}
+    settings = {**settings, "genotype": str(genotype)}
+    return _called("train", groups, settings, overrides, folder, resume)
+
+
+def show(genotype: str | Path | Genotype, search_space: Any = None, **scale: Any) -> ShownGenotype:
+    """Returns a genotype drawn and measured; `nas-show` as a call.
+
+    Args:
+        genotype: a genotype, a published name such as "darts_v2", a file, a run's folder, or text.
+        search_space: the name of an option, or a `SearchSpace`; None takes the genotype's own.
+        scale: size of the child where it is not the published one: channels, cells, stem,
+            input_shape, num_outputs.
+
+    Raises:
+        ValueError: there is no such genotype, or it is of another space.
+    """
+    if search_space is None and isinstance(genotype, Genotype):
+        search_space = genotype.space
+    text = genotype if isinstance(genotype, Genotype) else str(genotype)
+    if isinstance(search_space, SearchSpace):
+        return shown(text, search_space, scale)
+    typed = [] if search_space is None else [f"search_space={search_space}"]
+    name = "" if isinstance(genotype, Genotype) else text
+    cfg, _ = split(_composed("show", [*typed, f"genotype={_text(name)}"]))
+    if isinstance(text, str):
+        cfg = with_own_space(cfg, typed)
+    return shown(text, make(cfg.search_space, "search_space", kind=SearchSpace), scale)
+
+
+def load_genotype(genotype: str | Path, search_space: Any = None) -> Genotype:
+    """Returns a genotype, which a notebook draws.
+
+    Args:
+        genotype: a published name such as "darts_v2", a file, a run's folder, or text.
+        search_space: the name of an option, or a `SearchSpace`; None takes the genotype's own.
+
+    Raises:
+        ValueError: there is no such genotype, or it is of another space.
+    """
+    found = show(genotype, search_space)
+    return replace(found.genotype, drawing=found.drawing)
+
+
+def _called(
+    command: str,
+    groups: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    overrides: Sequence[str],
+    folder: str | Path | None,
+    resume: bool,
+) -> FinishedRun:
+    """Returns what a command leaves that is called with these arguments."""
+    if resume and folder is None:
+        raise ValueError("resume=True needs the run's folder; give folder=RUN_DIR")
+    known = schema.keys_of(command)
+    if unknown := [key for key in settings if key not in (*known, "experiment")]:
+        raise TypeError(f"unknown argument '{unknown[0]}'; choose from: {', '.join(known)}")
+    named = {key: value for key, value in settings.items() if key in schema.groups_of(command)}
+    scalars = [f"{key}={_text(settings[key])}" for key in settings if key not in named]
+    given = read_given({**groups, **named})
+    given.check(overrides)
+    whole = _composed(command, [*given.overrides, *scalars, *overrides])
+    path = OmegaConf.select(whole, "hydra.run.dir") if folder is None else folder
+    home = RunFolder(Path(str(path)).expanduser().resolve())
+    cfg, hydra = split(whole)
+    given.put_into(cfg, hydra)
+    _write_configuration(home, cfg, hydra, resume)
+    job = launch.job_of(command)
+    if given.objects:
+        if (number := launch.num_processes(cfg)) > 1:
+            raise ValueError(
+                f"hardware.devices ({number}) must be 1 where {', '.join(given.objects)} are "
+                "objects, which other processes cannot be given; name an option instead"
+            )
+        job = partial(job, objects=given.objects)
+    lock = RunLock()
+    lock.take(home.path)
+    home.write_version()
+    try:
+        launch.run(command, job, schema.typed(cfg, command), home.path)
+    except SystemExit as error:  # Lightning's answer to Control-C
+        if interruption_of(error):
+            raise KeyboardInterrupt(f"resume it: folder={str(home.path)!r}, resume=True") from None
+        raise
+    finally:
+        lock.release()
+    return FinishedRun(home, given.objects.get("search_space"))
+
+
+def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
+    try:
+        return composed(command, overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(message_of(error)) from error
+
+
+def _write_configuration(home: RunFolder, cfg: DictConfig, hydra: DictConfig, resume: bool) -> None:
+    """Writes the configuration of a new run; checks that of one to be resumed."""
+    if resume:
+        _check_resumable(home, cfg)
+        return
+    if home.is_run:
+        raise ValueError(
+            f"the folder {home.path} must not hold a run already; choose another one, or resume "
+            "it: resume=True"
+        )
+    with open_dict(hydra):
+        OmegaConf.update(hydra, "hydra.mode", "RUN")
+        OmegaConf.update(hydra, "hydra.runtime.output_dir", str(home.path))
+        OmegaConf.update(hydra, "hydra.run.dir", str(home.path))
+    home.write_configuration(cfg, hydra)
+
+
+def _check_resumable(home: RunFolder, cfg: DictConfig) -> None:
+    if not home.is_run or not home.is_whole:
+        raise ValueError(f"resume: {home.path} holds no run; give the folder of one")
+    check_version(home.version(), f"resume: the run in {home.path}")
+    if changed := [key for key in cfg if cfg[key] != home.config.get(key)]:
+        raise ValueError(
+            f"resume: not the run's own: {', '.join(map(str, changed))}; the run in {home.path} "
+            "keeps its configuration; give what it was started with, or start a new run"
+        )
+
+
+def _text(value: Any) -> str:
+    """Returns a value as it would be typed."""
+    if value is None:
+        return "null"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_text, value))}]"
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,141 @@
+"""What a data set must be like before it is split and trained on."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nas_lightning.data.images import ImageArrays, as_size
+
+__all__ = ["check", "check_samples", "check_targets"]
+
+
+def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
+    """Refuses a data set that cannot be split and trained on.
+
+    Args:
+        arrays: the data set.
+        num_classes: the number of classes that it must have; None takes any.
+
+    Raises:
+        ValueError: there are other classes than told, an image is too small, there are fewer
+            than two classes, a class has fewer than two training images, or a label is on none of
+            them.
+    """
+    names = arrays.class_names
+    if num_classes not in (None, len(names)):
+        raise ValueError(
+            f"data.num_classes ({num_classes}) must be the number of classes found, {len(names)}: "
+            f"{', '.join(names[:10])}; correct it or leave it null"
+        )
+    if len(arrays.train.shape) == 3:
+        as_size(arrays.train.shape[1:])
+    _check_labels(arrays.train_labels, names, "training")
+    _check_labels(arrays.test_labels, names, "test")
+    if arrays.test.shape != arrays.train.shape:
+        raise ValueError(
+            f"test images must have the shape of the training images {arrays.train.shape},"
+            f" got {arrays.test.shape}; set data.image_size and data.channels"
+        )
+    if arrays.train_labels.is_floating_point():
+        _check_columns(arrays.train_labels, names)
+    else:
+        _check_counts(arrays.train_labels, names)
+
+
+def _check_counts(labels: Tensor, class_names: Sequence[str]) -> None:
+    counts = torch.bincount(labels, minlength=len(class_names)).tolist()
+    for name, count in zip(class_names, counts, strict=True):
+        if count < 2:
+            raise ValueError(
+                f"every class needs at least 2 training images, one to train on and one to"
+                f" validate on; class '{name}' has {count}: add images or remove the class"
+            )
+
+
+def _check_columns(labels: Tensor, names: Sequence[str]) -> None:
+    if len(labels) < 2:
+        raise ValueError(
+            f"a data set needs at least 2 training images, got {len(labels)}; add some"
+        )
+    for name, column in zip(names, labels.T, strict=True):
+        if bool((column == column[0]).all()):
+            raise ValueError(
+                f"every column of targets must vary over the training images; '{name}' is always"
+                f" {float(column[0]):g}: remove it"
+            )
+
+
+def _check_labels(labels: Tensor, class_names: Sequence[str], part: str) -> None:
+    number = len(class_names)
+    if number < 2 and not labels.is_floating_point():
+        raise ValueError(
+            f"a data set needs at least 2 classes, got {number} ({', '.join(class_names)});"
+            " classification has nothing to decide"
+        )
+    if len(labels) == 0:
+        raise ValueError(f"the {part} set must hold images, got 0; add some")
+    if labels.is_floating_point():
+        if labels.shape[1] != number:
+            raise ValueError(
+                f"{part} targets need one name per column, got {labels.shape[1]} columns and"
+                f" {number} names ({', '.join(class_names[:10])}); correct the names"
+            )
+        return
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= number:
+        raise ValueError(
+            f"{part} labels must be in [0, {number}), got {low}..{high}; name every class or"
+            " renumber the labels"
+        )
+
+
+def check_samples(samples: Tensor, where: str, is_plain: bool) -> None:
+    """Refuses a batch of a user's own loader that networks cannot take.
+
+    Args:
+        samples: must be images, float (N, C, H, W); or, unless plain, signals or a table.
+        where: the batch's place, for messages.
+        is_plain: whether nothing tells how they were made of pixels but dividing by 255.
+
+    Raises:
+        ValueError: they are of another type or shape, or are not in [0, 1] and must be.
+    """
+    if not samples.is_floating_point() or samples.dim() not in ((4,) if is_plain else (2, 3, 4)):
+        raise ValueError(
+            f"{where} must hold images, float (N, C, H, W), got {samples.dtype}"
+            f" {tuple(samples.shape)}; signals (N, C, L) and tables (N, features) of floats need an"
+            " attribute `preprocessing` of the module"
+        )
+    low, high = float(samples.min()), float(samples.max())
+    if is_plain and not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"{where} has values from {low:.3g} to {high:.3g}: images that are not pixels / 255"
+            " need an attribute `preprocessing` of the module, with the lists mean and std, one"
+            " number per channel"
+        )
+
+
+def check_targets(targets: Tensor, where: str, num_samples: int, num_outputs: int) -> None:
+    """Refuses targets of a user's own loader that the task cannot learn.
+
+    Args:
+        targets: int64 must be classes (N,), float columns (N, K).
+        where: the batch's place, for messages.
+        num_samples: N.
+        num_outputs: number of classes, or K.
+
+    Raises:
+        ValueError: their shape or range is another.
+    """
+    if targets.is_floating_point():
+        is_good, wanted = targets.shape == (num_samples, num_outputs), "columns (N, K)"
+    else:
+        is_good = targets.shape == (num_samples,)
+        is_good = is_good and int(targets.min()) >= 0 and int(targets.max()) < num_outputs
+        wanted = f"class indices (N,) in [0, {num_outputs})"
+    if not is_good:
+        raise ValueError(
+            f"{where} must hold {wanted} for its {num_samples} images, got {tuple(targets.shape)},"
+            f" {targets.min():g} to {targets.max():g}"
+        )

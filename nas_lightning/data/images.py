@@ -1,0 +1,226 @@
+"""Images and their labels as the sources return them: uint8, read by index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from nas_lightning.data.split import strata, stratified_split, stratified_subset
+
+__all__ = [
+    "ImageArrays",
+    "Images",
+    "MemoryImages",
+    "ResizedImages",
+    "Subset",
+    "as_size",
+    "from_numpy",
+    "resize",
+    "with_fewer",
+    "with_test_fifth",
+]
+
+SMALLEST_SIDE = 8
+TEST_SHARE = 0.2
+
+
+class Images(Protocol):
+    """Images of one shape, read by index."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one image (channels, height, width)."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Returns the images of some indices (N,): uint8 (N, C, H, W)."""
+
+    def unreadable(self, whole: bool = True) -> dict[int, str]:
+        """Returns what is wrong with each image that cannot be read, by its index.
+
+        Args:
+            whole: whether images are decoded; otherwise only their headers are read.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryImages:
+    """Images in memory: uint8 (N, C, H, W), on any device."""
+
+    pixels: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one image (channels, height, width)."""
+        return tuple(self.pixels.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Returns the images of some indices (N,), on their device."""
+        return self.pixels.index_select(0, indices.to(self.pixels.device))
+
+    def unreadable(self, whole: bool = True) -> dict[int, str]:
+        """Returns nothing: what is in memory can be read."""
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class ResizedImages:
+    """Other images at another size (height, width) in pixels."""
+
+    images: Images
+    size: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one image (channels, height, width)."""
+        return (self.images.shape[0], *self.size)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Returns the images of some indices (N,): uint8 (N, C, H, W)."""
+        return resize(self.images.read(indices), self.size)
+
+    def unreadable(self, whole: bool = True) -> dict[int, str]:
+        """Returns what is wrong with each image that cannot be read, by its index."""
+        return self.images.unreadable(whole)
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """Some of other images, by their indices, int64 (N,), in order."""
+
+    images: Images
+    indices: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one image (channels, height, width)."""
+        return self.images.shape
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Returns the images of some indices (N,) into this subset: uint8 (N, C, H, W)."""
+        return self.images.read(self.indices[indices])
+
+    def unreadable(self, whole: bool = True) -> dict[int, str]:
+        """Returns what is wrong with each image that cannot be read, by its index."""
+        faults = self.images.unreadable(whole)
+        places = enumerate(self.indices.tolist())
+        return {place: faults[index] for place, index in places if index in faults}
+
+
+@dataclass(frozen=True)
+class ImageArrays:
+    """A data set: what a source returns.
+
+    Attributes:
+        train: the training images.
+        train_labels: classes, int64 (N,), in [0, number of classes); or float32 (N, K): 0 or 1
+            for each of K labels, or K values.
+        test: the test images, of the same shape.
+        test_labels: as the training labels, (M, ...).
+        class_names: one name per class, or one for each of the K columns.
+
+    Raises:
+        ValueError: there are more or fewer labels than images.
+    """
+
+    train: Images
+    train_labels: Tensor
+    test: Images
+    test_labels: Tensor
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_number(self.train, self.train_labels, "training")
+        _check_number(self.test, self.test_labels, "test")
+
+
+def _check_number(images: Images, labels: Tensor, part: str) -> None:
+    if len(images) != len(labels):
+        raise ValueError(
+            f"the {part} set must have one label per image, got {len(images)} images and"
+            f" {len(labels)} labels; correct the data"
+        )
+
+
+def with_test_fifth(images: Images, labels: Tensor, class_names: Sequence[str]) -> ImageArrays:
+    """Returns a data set whose test set is a stratified fifth, the same whatever a run's seed.
+
+    Raises:
+        ValueError: there are more or fewer labels than images.
+    """
+    _check_number(images, labels, "training")
+    train, test = stratified_split(strata(labels), TEST_SHARE, ("test set",), keep=2)
+    return ImageArrays(
+        Subset(images, train), labels[train], Subset(images, test), labels[test], tuple(class_names)
+    )
+
+
+def with_fewer(arrays: ImageArrays, most: int) -> ImageArrays:
+    """Returns the data set with at most so many training images, always the same ones."""
+    if len(arrays.train_labels) <= most:
+        return arrays
+    chosen = stratified_subset(strata(arrays.train_labels), most, ("fewer images",))
+    images, labels = Subset(arrays.train, chosen), arrays.train_labels[chosen]
+    return replace(arrays, train=images, train_labels=labels)
+
+
+def from_numpy(
+    images: NDArray[np.uint8], labels: NDArray[np.number], class_names: Sequence[str]
+) -> ImageArrays:
+    """Returns a data set of arrays; a stratified fifth, always the same, is the test set.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        labels: integers (N,), in [0, number of classes); or 0 and 1, or values, (N, K).
+        class_names: one name per class, or one for each of the K columns.
+
+    Raises:
+        ValueError: the images are not uint8 of four dimensions.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(
+            f"images must be uint8 (N, C, H, W), got {images.dtype} {images.shape};"
+            " scale them to 0..255 and add the missing axis"
+        )
+    pixels = MemoryImages(torch.from_numpy(np.ascontiguousarray(images)))
+    kind = np.int64 if labels.ndim == 1 else np.float32
+    return with_test_fifth(pixels, torch.from_numpy(labels.astype(kind)), class_names)
+
+
+def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Returns images, uint8 (N, C, H, W), at another size: bilinear, antialiased."""
+    if tuple(images.shape[-2:]) == size:
+        return images
+    scaled = functional.interpolate(images.float(), size, mode="bilinear", antialias=True)
+    return scaled.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def as_size(image_size: int | Sequence[int]) -> tuple[int, int]:
+    """Returns an image size as (height, width); one number means a square.
+
+    Raises:
+        ValueError: it is not one or two whole numbers, or a side is too small.
+    """
+    sides = [image_size, image_size] if isinstance(image_size, int) else list(image_size)
+    is_whole = all(type(side) is int for side in sides)
+    if len(sides) != 2 or not is_whole or min(sides) < SMALLEST_SIDE:
+        raise ValueError(
+            f"image_size ({image_size}) must be one side or [height, width],"
+            f" each at least {SMALLEST_SIDE} pixels; use e.g. 32"
+        )
+    return sides[0], sides[1]

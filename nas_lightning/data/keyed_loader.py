@@ -1,0 +1,127 @@
+"""A user's own loader as an iterable whose batches depend on a key alone."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nas_lightning.data.batches import Batch, Place
+from nas_lightning.data.split import keyed_generator
+
+__all__ = ["KeyedLoader", "TrainingLoader"]
+
+Key = tuple[int | str, ...]
+
+
+class KeyedLoader:
+    """A loader's batches, on the device, the same ones whenever an epoch is asked for.
+
+    What a loader draws from the global generators of torch, Python and NumPy, or from its own
+    torch generator, depends on the key and the epoch, and leaves the training's draws alone.
+    Every process iterates over the whole batches and takes its part of each.
+
+    Args:
+        loader: gives batches (samples, targets), and has a length.
+        key: (seed, purpose), to which the epoch is added.
+        place: this process's device and rank.
+        convert: makes targets as the task wants them.
+        num_batches: batches of an epoch, where more begin another round; None means its own.
+    """
+
+    def __init__(
+        self,
+        loader: Any,
+        key: Key,
+        place: Place,
+        convert: Callable[[Tensor], Tensor],
+        num_batches: int | None = None,
+    ) -> None:
+        self.loader, self.key, self.place, self.convert = loader, key, place, convert
+        self.num_batches = len(loader) if num_batches is None else num_batches
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the epoch (0-based) that the next iteration gives."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        draws = _Draws((*self.key, self.epoch))  # when the first batch is asked for: see set_epoch
+        own = [self.loader, getattr(self.loader, "sampler", None)]
+        for turn in range(-(-self.num_batches // max(1, len(self.loader)))):
+            for each in own:
+                if isinstance(generator := getattr(each, "generator", None), torch.Generator):
+                    generator.manual_seed(_seed((*self.key, self.epoch, turn)))
+                if each is not self and hasattr(each, "set_epoch"):
+                    each.set_epoch(self.epoch)
+            yield from self._round(draws, self.num_batches - turn * len(self.loader))
+
+    def _round(self, draws: "_Draws", most: int) -> Iterator[Batch]:
+        with draws.apart():
+            batches = iter(self.loader)
+        for _ in range(min(most, len(self.loader))):
+            with draws.apart():
+                samples, targets = next(batches)
+            x, y = self._part(samples), self._part(self.convert(targets))
+            yield x.to(self.place.device), y.to(self.place.device)
+
+    def _part(self, whole: Tensor) -> Tensor:
+        """Returns this process's part of a batch; all parts together are the batch."""
+        return whole.tensor_split(self.place.world)[self.place.rank]
+
+
+class TrainingLoader(KeyedLoader):
+    """The same, as Lightning wants what it trains on."""
+
+    @property
+    def sampler(self) -> "TrainingLoader":
+        """Itself: Lightning calls set_epoch of a loader's sampler."""
+        return self
+
+    def _part(self, whole: Tensor) -> Tensor:
+        """Returns parts of equal size, a rest is dropped; of too small a batch all of it."""
+        size = len(whole) // self.place.world
+        return whole[self.place.rank * size :][:size] if size else whole
+
+
+class _Draws:
+    """A state of the global generators, apart from everybody else's, that depends on a key."""
+
+    def __init__(self, key: Key) -> None:
+        seed = _seed(key)
+        self.states = (
+            torch.Generator().manual_seed(seed).get_state(),
+            random.Random(seed).getstate(),
+            np.random.RandomState(seed % 2**32).get_state(),
+        )
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Within, the global generators continue from this state; then they are as before."""
+        before = _states()
+        _set(self.states)
+        try:
+            yield
+        finally:
+            self.states = _states()
+            _set(before)
+
+
+def _seed(key: Key) -> int:
+    return keyed_generator(*key).initial_seed()
+
+
+def _states() -> tuple[Any, Any, Any]:
+    return torch.get_rng_state(), random.getstate(), np.random.get_state()
+
+
+def _set(states: tuple[Any, Any, Any]) -> None:
+    torch.set_rng_state(states[0])
+    random.setstate(states[1])
+    np.random.set_state(states[2])

@@ -1,0 +1,162 @@
+"""From files, images, arrays and tensors to the batch that a loaded child takes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from nas_lightning.data.image_files import MODES, decode, pixels_of
+from nas_lightning.data.normalisation import Normalisation
+
+__all__ = ["Input", "Inputs"]
+
+Input = str | Path | Image.Image | NDArray[Any] | Tensor
+AXES = {2: ("HW",), 3: ("CHW", "HWC", "NHW"), 4: ("NCHW", "NHWC")}
+
+
+class Inputs:
+    """Makes batches of what a user has, by what a child's card says of its input.
+
+    A child of images whose card has `mean` and `std` was trained on pixels: it takes image files,
+    PIL images, and arrays of pixels. Integers are pixels in [0, 255]; floats are pixels only if
+    the card's `range` says which numbers stand for 0 and 255. Every other child (signals, tables
+    of numbers, images that a user normalised) takes arrays of the numbers that it was trained on.
+
+    Args:
+        shape: of one input, e.g. (channels, height, width).
+        card: the preprocessing of the training set: mean, std, perhaps range [low, high]; or {}.
+    """
+
+    def __init__(self, shape: Sequence[int], card: Mapping[str, Any]) -> None:
+        self.shape, self.card = tuple(shape), card
+        self.takes_pixels = len(self.shape) == 3 and {"mean", "std"} <= set(card)
+
+    def batch(self, inputs: Any) -> Tensor:
+        """Returns inputs as a batch (N, *shape), float32, as the network was trained on.
+
+        Args:
+            inputs: an `Input`, or a list of them, nested as you like; an array or tensor is one
+                input or a batch.
+
+        Raises:
+            ValueError: a file is no readable image, there is none, or an array does not fit.
+            TypeError: something is none of these.
+        """
+        parts = [self._prepared(one) for one in _flat(inputs)]
+        if not parts:
+            raise ValueError("predict and classify need at least one input, got none")
+        return torch.cat(parts)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Returns pixels (N, C, H, W), uint8, as normalised floats."""
+        return Normalisation(tuple(self.card["mean"]), tuple(self.card["std"]))(images)
+
+    def _prepared(self, one: Any) -> Tensor:
+        if isinstance(one, str | Path | Image.Image):
+            return self.normalise(self._decoded(one)[None])
+        if not isinstance(one, np.ndarray | Tensor):
+            raise TypeError(
+                f"an input ({one!r:.60}) must be an image file, PIL image, array or tensor, or a "
+                f"list of them, got {type(one).__name__}; make numbers an array: numpy.array(...)"
+            )
+        values = one.detach().cpu() if isinstance(one, Tensor) else _tensor(one)
+        if self.takes_pixels:
+            return self.normalise(self._pixels(self._channels_first(values)))
+        return self._numbers(values)
+
+    def _decoded(self, one: str | Path | Image.Image) -> Tensor:
+        """Returns the pixels (C, H, W) of an image file or a PIL image, scaled and cut to size."""
+        if not self.takes_pixels or self.shape[0] not in MODES:
+            raise ValueError(
+                f"an image ({one}) cannot become an input of shape {self.shape} by what this child "
+                "knows of its training data; give an array of the numbers that it was trained on"
+            )
+        channels, height, width = self.shape
+        if isinstance(one, Image.Image):
+            return pixels_of(one, (height, width), channels)
+        return decode(Path(one), (height, width), channels)
+
+    def _channels_first(self, values: Tensor) -> Tensor:
+        """Returns an image or a batch of images of any layout as (N, C, H, W)."""
+        axes = [axes for axes in AXES.get(values.dim(), ()) if self._fits(axes, values.shape)]
+        if len(axes) != 1:
+            channels, height, width = self.shape
+            raise ValueError(
+                f"an array of pixels {tuple(values.shape)} must be (H, W, C), (C, H, W), or a "
+                f"batch of these with N first, with one meaning only: here C={channels} (of 1, "
+                f"it may be left out), H={height}, W={width}; resize it, or give PIL images or "
+                "files, which are resized"
+            )
+        if axes[0].endswith("C"):
+            values = values.movedim(-1, -3)
+        elif "C" not in axes[0]:
+            values = values.unsqueeze(-3)
+        return values if values.dim() == 4 else values[None]
+
+    def _fits(self, axes: str, shape: Sequence[int]) -> bool:
+        sizes = dict(zip("CHW", self.shape, strict=True))
+        if sizes["C"] == 1 and axes == "CHW":
+            return False  # as a batch of one: NHW
+        has_channels = "C" in axes or sizes["C"] == 1
+        return has_channels and all(
+            sizes.get(axis, size) == size for axis, size in zip(axes, shape, strict=True)
+        )
+
+    def _pixels(self, values: Tensor) -> Tensor:
+        """Returns raw numbers as pixels, uint8, as those of the training set became pixels."""
+        is_float, has_range = values.is_floating_point(), "range" in self.card
+        if values.dtype == torch.uint8 and not has_range:
+            return values
+        if values.dtype == torch.bool:
+            return values.to(torch.uint8) * 255
+        if is_float and not has_range:
+            raise ValueError(
+                "an array of floats may hold pixels of any range, or normalised ones; give pixels "
+                "in [0, 255] as uint8, or call child(x) with normalised images (N, C, H, W)"
+            )
+        low, high = self.card.get("range", (0, 255))
+        numbers = values.double()
+        lowest, highest = float(numbers.min()), float(numbers.max())
+        if not (isfinite(lowest + highest) if is_float else low <= lowest <= highest <= high):
+            raise ValueError(
+                f"an array of pixels must be in [{low:g}, {high:g}], got {lowest:g} to "
+                f"{highest:g}; scale it as the training data were"
+            )
+        pixels: Tensor = ((numbers - low) * (255 / (high - low))).round().clamp(0, 255)
+        return pixels.to(torch.uint8)
+
+    def _numbers(self, values: Tensor) -> Tensor:
+        """Returns an array of the network's own numbers as a batch."""
+        batch = values[None] if tuple(values.shape) == self.shape else values
+        if tuple(batch.shape[1:]) != self.shape:
+            raise ValueError(
+                f"an array {tuple(values.shape)} must be one input {self.shape}, or a batch of "
+                f"them (N, {', '.join(map(str, self.shape))}); reshape it"
+            )
+        if len(self.shape) == 3 and not batch.is_floating_point():
+            raise ValueError(
+                f"images of {batch.dtype} must be floats as this child was trained on, since "
+                "nothing is known of how pixels became floats; normalise them yourself"
+            )
+        return batch.to(torch.float32)
+
+
+def _flat(inputs: Any) -> Iterator[Any]:
+    """Yields what lists and tuples hold, in order."""
+    if not isinstance(inputs, list | tuple):
+        yield inputs
+        return
+    for part in inputs:
+        yield from _flat(part)
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"an array must hold numbers, got {array.dtype}; give e.g. float32")
+    return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("=")))

@@ -1,0 +1,167 @@
+"""What dashboards show of a search after each epoch or trial: lines, a heat map, the genotype."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+from nas_lightning.loggers.guard import Dashboards
+from nas_lightning.reports.drawing import draw
+from nas_lightning.reports.heat_map import draw_heat_map
+from nas_lightning.reports.records import AlphaCurve
+from nas_lightning.strategies.relaxations import mean_entropy, mean_share
+from nas_lightning.training.supernet import SupernetModule
+
+__all__ = ["EpochBoard", "TrialBoard"]
+
+
+class EpochBoard(Callback):
+    """Shows a one-shot search at its start and after every epoch."""
+
+    def __init__(self, dashboards: Dashboards) -> None:
+        self.dashboards = dashboards
+        self.history = _History()
+        self._drawn: str | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Shows where the search starts, as epoch -1."""
+        if not self.history.points:
+            self._show(trainer, pl_module, -1)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Shows what the epoch gave."""
+        self._show(trainer, pl_module, trainer.current_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what was shown so far."""
+        return {"points": self.history.as_rows()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores what was shown so far."""
+        self.history.restore(state_dict["points"])
+
+    def _show(self, trainer: L.Trainer, module: L.LightningModule, epoch: int) -> None:
+        assert isinstance(module, SupernetModule)
+        if not (trainer.is_global_zero and self.dashboards.are_watched):
+            return
+        scores, moment = module.strategy.scores(), {"epoch": epoch}
+        show_scores(self.dashboards, module.space, self.history, scores, moment)
+        for optimizer in trainer.optimizers[1:]:  # the params' own is logged as search/lr
+            self.dashboards.log({"search/alpha_lr": optimizer.param_groups[0]["lr"]}, moment)
+        genotype = module.space.discretize(scores)
+        if genotype.id != self._drawn:
+            self._drawn = genotype.id
+            show_genotype(self.dashboards, module.space, genotype, moment)
+
+
+class TrialBoard:
+    """Shows a black-box search after every trial, and what its strategy prefers, if anything.
+
+    Args:
+        dashboards: where it is shown.
+        strategy: what proposes the trials.
+        shown: number of trials that an interrupted search has shown already.
+    """
+
+    def __init__(self, dashboards: Dashboards, strategy: BlackBoxStrategy, shown: int = 0) -> None:
+        self.dashboards, self.strategy, self.shown = dashboards, strategy, shown
+        self.history = _History()
+        self._seen, self._best = 0, float("-inf")
+
+    def show(self, trials: Sequence[Trial]) -> None:
+        """Shows the trials that are new."""
+        new, self._seen = trials[self._seen :], len(trials)
+        if not self.dashboards.are_watched:
+            return
+        for trial in new:
+            self._show(trial)
+        scores = self.strategy.scores()
+        if self._seen > self.shown and scores is not None:
+            self._show_scores(scores, {"trial": trials[-1].number})
+
+    def _show_scores(self, scores: Mixture, moment: Mapping[str, int]) -> None:
+        """Shows what the strategy prefers, as a one-shot search does."""
+        space, weights = self.strategy.space, scores.weights.detach()
+        allowed = torch.zeros_like(weights, dtype=torch.bool)
+        for row, options in zip(allowed, scores.support, strict=True):
+            row[list(options)] = True
+        values = {
+            "search/alpha_entropy": float(mean_entropy(weights, allowed)),
+            "search/skip_share": mean_share(weights, space.choices, "skip_connect"),
+        }
+        self.dashboards.log(values, moment)
+        show_scores(self.dashboards, space, self.history, scores, moment)
+
+    def _show(self, trial: Trial) -> None:
+        is_better, moment = trial.told_reward > self._best, {"trial": trial.number}
+        self._best = max(self._best, trial.told_reward)
+        if trial.number < self.shown:
+            return
+        values = {"search/reward": trial.told_reward}
+        values |= {f"search/{name}": value for name, value in trial.measurements.items()}
+        values |= {f"search/trial_{name}": value for name, value in trial.cost.items()}
+        if is_better:
+            show_genotype(self.dashboards, self.strategy.space, trial.genotype, moment)
+        self.dashboards.log(values | {"search/best_reward": self._best}, moment)
+
+
+class _History:
+    """The weights of every option so far, by the indices of choice and option."""
+
+    def __init__(self) -> None:
+        self.points: dict[tuple[int, int], list[tuple[float, float]]] = {}
+
+    def add(self, scores: Mixture, done: float) -> list[tuple[int, int, float]]:
+        """Adds the weights after so many epochs or trials; returns (choice, option, weight)."""
+        table = scores.weights.detach().cpu().tolist()
+        rows = [(c, o, table[c][o]) for c, options in enumerate(scores.support) for o in options]
+        for choice, option, weight in rows:
+            self.points.setdefault((choice, option), []).append((done, weight))
+        return rows
+
+    def as_rows(self) -> list[list[Any]]:
+        """Returns everything as plain data."""
+        return [[*key, [list(point) for point in points]] for key, points in self.points.items()]
+
+    def restore(self, rows: list[list[Any]]) -> None:
+        """Restores what `as_rows` returned."""
+        self.points = {(c, o): [(x, y) for x, y in points] for c, o, points in rows}
+
+    def curves(self, space: SearchSpace) -> tuple[AlphaCurve, ...]:
+        """Returns the curves under the names of a space."""
+        curves = []
+        for (index, option), points in sorted(self.points.items()):
+            choice = space.choices[index]
+            name = choice.options[option]
+            curves.append(AlphaCurve(choice.group, choice.name, name, tuple(points)))
+        return tuple(curves)
+
+
+def show_scores(
+    dashboards: Dashboards,
+    space: SearchSpace,
+    history: _History,
+    scores: Mixture,
+    moment: Mapping[str, int],
+) -> None:
+    """Shows the weights of all options as numbers, and their history as a heat map."""
+    (number,) = moment.values()
+    values = {}
+    for index, option, weight in history.add(scores, number + 1.0):
+        choice = space.choices[index]
+        values[f"alpha/{choice.group}/{choice.name}/{choice.options[option]}"] = weight
+    dashboards.log(values, moment)
+    dashboards.log_picture("search/alphas", draw_heat_map(history.curves(space)), moment)
+
+
+def show_genotype(
+    dashboards: Dashboards, space: SearchSpace, genotype: Genotype, moment: Mapping[str, int]
+) -> None:
+    """Shows the drawing of a genotype."""
+    dashboards.log_picture("search/genotype", draw(space.graphs(genotype)), moment)

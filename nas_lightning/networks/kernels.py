@@ -1,0 +1,186 @@
+"""Kernels that are faster or safer than torch's own, whose functions they equal up to rounding.
+
+- `DepthwiseConv`: depthwise convolutions whose gradients are fast on a CPU, where the library's
+  are slow for large, dilated or strided kernels;
+- `PointwiseConv`: 1x1 convolutions that read every other row and column before they multiply;
+- `weighted_sum`: the sum of weights times branch outputs, which keeps no products.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
+
+__all__ = ["DepthwiseConv", "PointwiseConv", "depthwise_conv", "pointwise_conv", "weighted_sum"]
+
+
+class DepthwiseConv(nn.Conv2d):
+    """A convolution per channel, without bias, padded to keep the size at stride 1.
+
+    Args:
+        channels: channels in and out.
+        kernel: side of the kernel, odd.
+        stride: 1 or 2.
+        dilation: distance of the kernel's taps, 1 or 2.
+    """
+
+    def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
+        padding = dilation * (kernel - 1) // 2
+        super().__init__(
+            channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the convolved images (N, C, ceil(H / stride), ceil(W / stride))."""
+        return depthwise_conv(x, self.weight, self.stride[0], self.dilation[0])
+
+
+class PointwiseConv(nn.Conv2d):
+    """A 1x1 convolution; of a stride above 1 it reads before it multiplies (`pointwise_conv`)."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int, bias: bool) -> None:
+        super().__init__(channels_in, channels_out, 1, stride, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the convolved images (N, C', ceil(H / stride), ceil(W / stride))."""
+        return pointwise_conv(x, self.weight, self.bias, self.stride)
+
+
+def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+    """Returns images (N, C, ceil(H / stride), ceil(W / stride)) convolved per channel.
+
+    Taps that can only meet padding (large kernels on small maps) are not computed. At stride 2
+    and dilation 2 only every other row and column is read: a plain convolution of those.
+
+    Args:
+        x: images (N, C, H, W).
+        weight: kernels (C, 1, k, k), k odd.
+        stride: 1 or 2.
+        dilation: distance of the kernel's taps, 1 or 2.
+    """
+    if stride == dilation == 2:
+        x, stride, dilation = x[:, :, ::2, ::2], 1, 1
+    unused = [_unused(weight.shape[-1], side, dilation) for side in x.shape[2:]]
+    weight = weight[:, :, *(slice(n, weight.shape[-1] - n) for n in unused)]
+    padding = [dilation * (side - 1) // 2 for side in weight.shape[2:]]
+    is_plain = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
+    if x.requires_grad and not is_plain:
+        out: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
+            x, weight, stride, padding, dilation
+        )
+        return out
+    return F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
+
+
+def pointwise_conv(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]
+) -> Tensor:
+    """Returns images (N, C', ceil(H / stride), ceil(W / stride)) convolved by 1x1 kernels.
+
+    At stride 2 and fewer than eight channels the gradient of torch's own, on a CPU with AVX2 but
+    without AVX-512, writes outside its memory (oneDNN in torch 2.13) and ends the process at some
+    later time; at stride 1 it does not.
+
+    Args:
+        x: images (N, C, H, W).
+        weight: kernels (C', C, 1, 1).
+        bias: one number per channel (C',), or None.
+        stride: of rows and of columns.
+    """
+    if max(stride) > 1:  # a pool of one pixel: what slices give, with a gradient in one pass
+        x = F.avg_pool2d(x, 1, stride)
+    return F.conv2d(x, weight, bias)
+
+
+def weighted_sum(weights: Sequence[Tensor], terms: Sequence[Tensor]) -> Tensor:
+    """Returns the sum of weights[k] * terms[k], differentiable in both to any order.
+
+    Args:
+        weights: one scalar per term.
+        terms: tensors of one shape.
+    """
+    out: Tensor = _WeightedSum.apply(*weights, *terms)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Depthwise(torch.autograd.Function):
+    """The convolution with gradients that are forward convolutions.
+
+    That of the images takes the flipped kernel, at stride 2 on a gradient with zeros between its
+    entries, and that of the kernel uses the same entries. A dilated kernel sees four interleaved
+    images apart from each other, and so does its gradient.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: list[int], dilation: int
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.stride, ctx.padding, ctx.dilation = stride, padding, dilation
+        return F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        padding, dilation, channels = ctx.padding, ctx.dilation, x.shape[1]
+        if ctx.stride == 2:
+            spread = torch.zeros_like(x)
+            spread[:, :, ::2, ::2] = grad
+            grad = spread
+        to_x = to_weight = None
+        if ctx.needs_input_grad[0]:
+            to_x = F.conv2d(grad, weight.flip(2, 3), None, 1, padding, dilation, channels)
+        if ctx.needs_input_grad[1]:
+            if dilation == 2 and all(side % 2 == 0 for side in x.shape[2:]):
+                x, grad, dilation = _four_images(x), _four_images(grad), 1
+                padding = [side // 2 for side in padding]
+            to_weight = conv2d_weight(  # type: ignore[no-untyped-call]
+                x, weight.shape, grad, 1, padding, dilation, channels
+            )
+        return to_x, to_weight, None, None, None
+
+
+class _WeightedSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+        weights, terms = inputs[: len(inputs) // 2], inputs[len(inputs) // 2 :]
+        needs_terms = any(weight.requires_grad for weight in weights)
+        ctx.save_for_backward(*weights, *(terms if needs_terms else ()))
+        out = terms[0] * weights[0]
+        for weight, term in zip(weights[1:], terms[1:], strict=True):
+            out.addcmul_(term, weight)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        num = len(ctx.needs_input_grad) // 2
+        weights, terms = ctx.saved_tensors[:num], ctx.saved_tensors[num:]
+        needs_weight, needs_term = ctx.needs_input_grad[:num], ctx.needs_input_grad[num:]
+        to_weights = [
+            _inner(grad, terms[k]) if needs else None for k, needs in enumerate(needs_weight)
+        ]
+        to_terms = [grad * weights[k] if needs else None for k, needs in enumerate(needs_term)]
+        return (*to_weights, *to_terms)
+
+
+def _unused(kernel: int, side: int, dilation: int) -> int:
+    """Returns how many taps at each end of an axis reach beyond every pixel."""
+    return max(0, (kernel - 1) // 2 - (side - 1) // dilation)
+
+
+def _four_images(x: Tensor) -> Tensor:
+    """Returns x (N, C, 2 h, 2 w) as its four interleaved images (4 N, C, h, w)."""
+    batch, channels, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(batch, height // 2, 2, width // 2, 2, channels)
+    apart = rows.permute(2, 4, 0, 1, 3, 5).reshape(-1, height // 2, width // 2, channels)
+    return apart.permute(0, 3, 1, 2)
+
+
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    """Returns the sum of a * b, without the product where both lie channels last."""
+    if a.dim() == 4:
+        a, b = a.permute(0, 2, 3, 1), b.permute(0, 2, 3, 1)
+    return torch.dot(a.reshape(-1), b.reshape(-1))

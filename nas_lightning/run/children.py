@@ -1,0 +1,85 @@
+"""The child of a run: trained, tested, shown."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from nas_lightning import __version__
+from nas_lightning.callbacks.checkpoint import RunCheckpoint
+from nas_lightning.callbacks.checkpoint_io import best_or_last
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import child_cost
+from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.run.dashboards import open_dashboards, show_child
+from nas_lightning.run.fitting import fit
+from nas_lightning.run.outcome import write_confusion
+from nas_lightning.run.run import Run
+from nas_lightning.training.child import ChildModule, build_child
+
+__all__ = ["train_child", "train_shown"]
+
+
+def train_shown(
+    run: Run, genotype: Genotype, search: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Trains and tests the child of a run, as `train_child` does, and shows it to the loggers.
+
+    Args:
+        run: the run.
+        genotype: what to build.
+        search: the figures of the search that found the genotype, None without one.
+    """
+    with open_dashboards(run.cfg, run.folder, "child", genotype) as dashboards:
+        run = run.seen_by(dashboards)
+        child = train_child(run, genotype, run.folder / "child", "child")
+        show_child(run, genotype, child, search)
+    return child
+
+
+def train_child(run: Run, genotype: Genotype, folder: Path, name: str) -> dict[str, Any]:
+    """Trains a child on the whole training set and tests it; resumes where it was stopped.
+
+    Args:
+        run: the run.
+        genotype: what to build.
+        folder: where checkpoint and metrics go.
+        name: what is trained, for the progress bar and the seed.
+
+    Returns:
+        Test figures, size and cost.
+    """
+    parts, recipe = run.parts, run.parts.recipe
+    seed = keyed_seed(parts.seed, name)
+    network = build_child(parts.space, genotype, recipe.scale, seed)
+    card = _card(run, genotype)
+    module = ChildModule(network, parts.data.num_outputs, recipe, parts.task, seed, card)
+    view = parts.data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
+    monitor = f"child/validation_{parts.task.metric}" if recipe.validation_share else None
+    keeper = RunCheckpoint(folder, monitor, parts.task.higher_is_better)
+    options = {} if monitor else {"limit_val_batches": 0}
+    trainer = fit(run, module, view, recipe.epochs, folder, name, [keeper], **options)
+    module.load_state_dict(best_or_last(folder)["state_dict"])
+    module.meter.children_trained = 1
+    (figures,) = trainer.test(module, datamodule=view, verbose=False)
+    write_confusion(run, folder, module)
+    return {
+        f"validation_{parts.task.metric}": keeper.best if monitor else None,
+        **{metric.removeprefix("child/"): float(value) for metric, value in figures.items()},
+        **child_cost(parts.space, genotype, recipe.scale),
+        "cost": module.meter.as_dict(),
+    }
+
+
+def _card(run: Run, genotype: Genotype) -> dict[str, Any]:
+    """Returns what `load_child` needs to build the network again, as plain data."""
+    return {
+        "version": __version__,
+        "space": OmegaConf.to_container(run.cfg.search_space, resolve=True),
+        "genotype": genotype.to_json(),
+        "scale": asdict(run.parts.recipe.scale),
+        "task": run.parts.task.card(),
+        "class_names": list(run.parts.data.class_names),
+        "preprocessing": run.parts.data.preprocessing,
+    }

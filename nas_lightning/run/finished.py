@@ -1,0 +1,87 @@
+"""A finished run as an object: what was found, the trained child, tables and figures."""
+
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import altair
+import pandas
+
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.deployment.load import LoadedChild, load_child
+from nas_lightning.reports.charts import figures
+from nas_lightning.run.folder import RunFolder
+
+__all__ = ["FinishedRun"]
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a run left; a notebook shows its report.
+
+    Attributes:
+        home: the run's folder and configuration.
+        space: the search space, where it was given as an object.
+    """
+
+    home: RunFolder
+    space: SearchSpace | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.home.path
+
+    @cached_property
+    def result(self) -> dict[str, Any]:
+        """The content of result.json: figures, cost, versions."""
+        content: dict[str, Any] = json.loads((self.folder / "result.json").read_text("utf-8"))
+        return content
+
+    @cached_property
+    def genotype(self) -> Genotype:
+        """What was found or trained; a notebook draws it."""
+        genotype = Genotype.from_json((self.folder / "genotype.json").read_text("utf-8"))
+        drawing = (self.folder / "genotype.svg").read_text("utf-8")
+        return replace(genotype, drawing=drawing)
+
+    @cached_property
+    def child(self) -> LoadedChild:
+        """The trained child, a torch module in eval mode with `predict` and `classify`.
+
+        Raises:
+            ValueError: the run has trained none.
+        """
+        return load_child(self.folder, self.space)
+
+    @property
+    def alphas(self) -> pandas.DataFrame:
+        """Weights by epoch, group, choice and option; empty for a black-box search."""
+        path = self.folder / "alphas.csv"
+        return pandas.read_csv(path) if path.is_file() else pandas.DataFrame()
+
+    @property
+    def trials(self) -> pandas.DataFrame:
+        """A row per trial of a black-box search: reward, measurements, cost; else empty."""
+        path = self.folder / "trials.jsonl"
+        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+        told = [event for event in map(json.loads, lines) if event["event"] == "told"]
+        return pandas.json_normalize(told).drop(columns="event", errors="ignore")
+
+    @property
+    def metrics(self) -> pandas.DataFrame:
+        """Every logged metric of the search, a row per epoch or trial."""
+        return pandas.read_csv(self.folder / "metrics.csv")
+
+    @property
+    def figures(self) -> dict[str, altair.Chart]:
+        """The report's charts by name."""
+        return figures(self.folder)
+
+    def _repr_html_(self) -> str:
+        report = escape((self.folder / "report.html").read_text("utf-8"), quote=True)
+        return f'<iframe srcdoc="{report}" width="100%" height="700"></iframe>'

@@ -1,0 +1,159 @@
+"""The folders of runs and sweeps; nothing else reads what Hydra left in them."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nas_lightning import __version__
+
+__all__ = ["CONFIG", "HYDRA", "OVERRIDES", "SWEEP_FILE", "RunFolder"]
+
+HYDRA = ".hydra"
+CONFIG, SETTINGS, OVERRIDES = "config.yaml", "hydra.yaml", "overrides.yaml"  # in this order
+SWEEP_FILE = "multirun.yaml"  # a sweep's settings, written before its first job
+VERSION = "nas_lightning.txt"  # the version that started the run
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run, or of a sweep.
+
+    Attributes:
+        path: where it is.
+    """
+
+    path: Path
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it holds a run's configuration."""
+        return self.config_file.is_file()
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether it holds a sweep."""
+        return (self.path / SWEEP_FILE).is_file()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of a run's configuration was written."""
+        last = self.hydra / OVERRIDES
+        return last.is_file() and bool(last.read_text(encoding="utf-8"))
+
+    def __truediv__(self, name: str) -> Path:
+        """Returns the path of a file in the folder."""
+        return self.path / name
+
+    @property
+    def hydra(self) -> Path:
+        """Where the configuration lies."""
+        return self.path / HYDRA
+
+    @cached_property
+    def settings(self) -> DictConfig:
+        """Hydra's own configuration of the run or the sweep."""
+        return _loaded(self / SWEEP_FILE if self.is_sweep else self.hydra / SETTINGS)
+
+    @property
+    def config(self) -> DictConfig:
+        """The run's configuration, as it was composed."""
+        return _loaded(self.config_file)
+
+    @property
+    def config_file(self) -> Path:
+        """The file of the run's configuration."""
+        return self.hydra / CONFIG
+
+    @property
+    def overrides(self) -> list[str]:
+        """What was typed for the run or the sweep."""
+        if self.is_sweep:
+            return [str(override) for override in self.setting("overrides.task") or ()]
+        return [str(override) for override in OmegaConf.load(self.hydra / OVERRIDES)]
+
+    @property
+    def command(self) -> str:
+        """The command's name, e.g. "search"."""
+        return str(self.setting("job.config_name"))
+
+    @property
+    def command_line(self) -> str:
+        """The command line that the run was started with."""
+        return " ".join([f"nas-{self.command}", *self.overrides])
+
+    @property
+    def is_of_sweep(self) -> bool:
+        """Whether the run was started as a job of a sweep."""
+        return str(self.setting("mode")) == "MULTIRUN"
+
+    @property
+    def sweep(self) -> Path | None:
+        """The folder of the sweep that the run is a job of; None if it is none."""
+        if not self.is_of_sweep:
+            return None
+        depth = len(Path(str(self.setting("sweep.subdir"))).parts)
+        return self.path.resolve().parents[depth - 1]
+
+    @property
+    def started_in(self) -> Path:
+        """The folder in which relative paths begin: where it was started, else the present one."""
+        folder = Path(str(self.setting("runtime.cwd")))
+        return folder if folder.is_dir() else Path.cwd()
+
+    def choice(self, group: str) -> str | None:
+        """Returns the option of a group that the run was started with."""
+        choice = self.setting(f"runtime.choices.{group}")
+        return None if choice is None else str(choice)
+
+    def setting(self, key: str) -> Any:
+        """Returns one of Hydra's settings, e.g. "job.config_name"; None where it is unset."""
+        return OmegaConf.select(self.settings, f"hydra.{key}")
+
+    def result(self) -> dict[str, Any] | None:
+        """Returns the content of result.json, after saying so; None while there is none.
+
+        Raises:
+            ValueError: the folder holds no configuration.
+        """
+        if not (self.hydra / SETTINGS).is_file():
+            raise ValueError(
+                "a run keeps its configuration in .hydra: leave out hydra.output_subdir"
+            )
+        if not (path := self / "result.json").is_file():
+            return None
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        print(f"this run is complete; its result is in {path}")
+        return result
+
+    def write_configuration(self, cfg: DictConfig, settings: DictConfig) -> None:
+        """Writes what Hydra would have written of a run that is started without it.
+
+        Args:
+            cfg: the configuration.
+            settings: Hydra's own.
+        """
+        self.hydra.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(cfg, self.hydra / CONFIG)
+        OmegaConf.save(settings, self.hydra / SETTINGS)
+        OmegaConf.save(settings.hydra.overrides.task, self.hydra / OVERRIDES)
+
+    def write_version(self) -> None:
+        """Notes which version runs here, where none is noted; a run has one from its start."""
+        path = self.hydra / VERSION
+        if self.hydra.is_dir() and not path.exists():
+            path.write_text(f"{__version__}\n", encoding="utf-8")
+
+    def version(self) -> str | None:
+        """Returns the version that started the run; None if that was before 0.2."""
+        path = self.hydra / VERSION
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+
+def _loaded(path: Path) -> DictConfig:
+    content = OmegaConf.load(path)
+    assert isinstance(content, DictConfig)
+    return content

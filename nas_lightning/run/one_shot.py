@@ -1,0 +1,103 @@
+"""The one-shot half of nas-search: a supernet trained with its strategy."""
+
+from typing import Any
+
+from nas_lightning.callbacks.checkpoint import RunCheckpoint
+from nas_lightning.callbacks.collapse import parameter_free_share
+from nas_lightning.callbacks.epoch_logs import AlphaLog, GenotypeLog
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.objective import Objective
+from nas_lightning.core.strategy import OneShotStrategy
+from nas_lightning.data.view import View
+from nas_lightning.evaluation.objectives import Accuracy
+from nas_lightning.loggers.search_boards import EpochBoard
+from nas_lightning.run.fitting import fit
+from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.run import Run
+from nas_lightning.strategies.relaxations import mean_entropy
+from nas_lightning.training.supernet import SupernetModule
+
+__all__ = ["check_one_shot", "collapse_notes", "search_one_shot"]
+
+COLLAPSED = 0.6  # share of operations without parameters
+
+
+def check_one_shot(strategy: OneShotStrategy, objective: Objective, folder: RunFolder) -> None:
+    """Refuses what a one-shot strategy would ignore.
+
+    Raises:
+        ValueError: an evaluation was typed, or an objective other than the accuracy.
+    """
+    typed = [
+        override
+        for override in folder.overrides
+        if override.lstrip("+~").startswith(("evaluation", "objective"))
+        and override != "objective=accuracy"
+    ]
+    if typed and not folder.is_of_sweep:  # a sweep may mix both kinds
+        raise ValueError(
+            f"{typed[0]} has no effect: strategy {type(strategy).__name__} is "
+            "one-shot and evaluates in its supernet; leave it out, or choose a "
+            "black-box strategy such as strategy=random"
+        )
+    if not isinstance(objective, Accuracy):
+        raise ValueError(
+            f"objective ({type(objective).__name__}) must be Accuracy beside the one-shot "
+            f"strategy {type(strategy).__name__}, which descends on the validation loss; "
+            "choose objective=accuracy, or a black-box strategy such as strategy=random"
+        )
+
+
+def search_one_shot(run: Run, strategy: OneShotStrategy) -> tuple[Genotype, dict[str, Any]]:
+    """Trains the supernet with its strategy; returns the genotype and the search's figures."""
+    parts, folder = run.parts, run.folder
+    view = parts.data.search()
+    module = SupernetModule(
+        parts.space,
+        strategy,
+        parts.data.input_shape,
+        parts.data.num_outputs,
+        parts.task,
+        parts.seed,
+        run.cfg.max_samples,
+    )
+    start_entropy = _entropy(strategy)
+    callbacks = [
+        AlphaLog(folder / "alphas.csv"),
+        GenotypeLog(folder / "genotypes"),
+        RunCheckpoint(folder / "checkpoints"),
+        *([EpochBoard(run.loggers)] if run.loggers.loggers else []),
+    ]
+    trainer = fit(run, module, view, strategy.epochs, folder.path, "search", callbacks)
+    module.to(trainer.strategy.root_device)
+    genotype = module.derive(list(view.val_dataloader()))
+    return genotype, {
+        **_accuracies(module, view, genotype),
+        "alpha_entropy_start": start_entropy,
+        "alpha_entropy_end": _entropy(strategy),
+        "cost": module.meter.as_dict(),
+    }
+
+
+def collapse_notes(run: Run, genotype: Genotype) -> list[str]:
+    """Returns a note if most of the operations that were found have no parameters."""
+    share = parameter_free_share(run.parts.space.decisions, genotype.mapping)
+    if share <= COLLAPSED:
+        return []
+    return [f"{share:.0%} of the found operations have no parameters: it may have collapsed"]
+
+
+def _accuracies(module: SupernetModule, view: View, genotype: Genotype) -> dict[str, float]:
+    """Returns the validation figure of the mixture and, recalibrated, of the genotype's path."""
+    scores, val = module.strategy.scores(), list(view.val_dataloader())
+    train = [pair["train"] for pair in view.train_dataloader() if isinstance(pair, dict)]
+    path = module.space.mixture(genotype).to(scores.weights)
+    metric = module.task.metric
+    return {
+        f"validation_{metric}": module.validate(scores, val),
+        f"discretized_validation_{metric}": module.validate(path, val, train),
+    }
+
+
+def _entropy(strategy: OneShotStrategy) -> float:
+    return float(mean_entropy(strategy.scores().weights.detach(), strategy.allowed))

@@ -1,0 +1,90 @@
+"""A genotype shown: its drawing, its text, the size of its child."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace, child_cost
+from nas_lightning.reports.drawing import describe, draw
+from nas_lightning.zoo.reader import read_genotype
+
+__all__ = ["ShownGenotype", "shown"]
+
+DEFAULT_SHAPE, DEFAULT_OUTPUTS = (3, 32, 32), 10
+
+
+@dataclass(frozen=True)
+class ShownGenotype:
+    """A genotype at the size of a child; a notebook draws it, `print` tells it.
+
+    Attributes:
+        genotype: what is shown.
+        space: its search space.
+        scale: the child's size.
+    """
+
+    genotype: Genotype
+    space: SearchSpace
+    scale: Scale
+
+    @cached_property
+    def size(self) -> dict[str, int]:
+        """Parameters and multiply-adds of the child."""
+        return child_cost(self.space, self.genotype, self.scale)
+
+    @property
+    def text(self) -> str | None:
+        """The genotype in its space's text notation, None where there is none."""
+        return self.space.write_text(self.genotype)
+
+    @property
+    def drawing(self) -> str:
+        """The genotype as SVG."""
+        return draw(self.space.graphs(self.genotype))
+
+    def _repr_svg_(self) -> str:
+        return self.drawing
+
+    def __str__(self) -> str:
+        """Returns what nas-show prints."""
+        lines = [
+            f"genotype {self.genotype.id} of space {self.genotype.space}",
+            f"{describe(self.space.graphs(self.genotype))}\n",
+        ]
+        if self.text is not None:
+            lines.append(f"{self.text}\n")
+        return "\n".join(
+            [
+                *lines,
+                f"at {self.scale.channels} channels, {self.scale.cells} cells, images "
+                f"{self.scale.image()}, {self.scale.num_outputs} classes:",
+                f"{'parameters':24} {self.size['parameters']:,}",
+                f"{'multiply-adds':24} {self.size['multiply_adds']:,}",
+            ]
+        )
+
+
+def shown(
+    genotype: str | Genotype, space: SearchSpace, changes: Mapping[str, Any]
+) -> ShownGenotype:
+    """Returns a genotype at its published child's size, but for what is changed of it.
+
+    Args:
+        genotype: a genotype, or what `read_genotype` takes.
+        space: its search space.
+        changes: values of `Scale`; None leaves one as it is.
+
+    Raises:
+        ValueError: there is no such genotype, it is of another space, or the size is impossible.
+    """
+    published = space.published_scale()
+    default: dict[str, Any] = {"input_shape": DEFAULT_SHAPE, "num_outputs": DEFAULT_OUTPUTS}
+    unset = {key: value for key, value in default.items() if getattr(published, key) is None}
+    scale = replace(published, **unset | {k: v for k, v in changes.items() if v is not None})
+    space = space.fitted(scale)
+    if isinstance(genotype, Genotype):
+        return ShownGenotype(space.validate(genotype), space, scale)
+    return ShownGenotype(read_genotype(genotype, space), space, scale)

@@ -1,0 +1,100 @@
+"""Images by class are found, and folders that hold none are named."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nas_lightning.data.formats.image_folder import find_images
+
+Paint = Callable[..., Path]
+
+
+def test_images_are_found_by_class_in_order_of_their_names(tmp_path: Path, paint: Paint) -> None:
+    paint(tmp_path / "bee" / "deeper", 2)
+    paint(tmp_path / "bee", 1, suffix=".JPEG")
+    paint(tmp_path / "ant", 1)
+    paint(tmp_path / "ant" / ".hidden", 1)
+    (tmp_path / "ant" / "notes.txt").write_text("no image")
+    train, test = find_images(str(tmp_path))
+    names = {name: [path.name for path in paths] for name, paths in train.items()}
+    assert names == {"ant": ["L-10-0.png"], "bee": ["L-10-0.JPEG", "L-10-0.png", "L-10-1.png"]}
+    assert test is None
+
+
+def test_a_class_may_be_called_train(tmp_path: Path, paint: Paint) -> None:
+    paint(tmp_path / "train")
+    paint(tmp_path / "ship")
+    assert sorted(find_images(str(tmp_path))[0]) == ["ship", "train"]
+
+
+def test_a_training_folder_needs_no_test_folder(tmp_path: Path, paint: Paint) -> None:
+    paint(tmp_path / "train" / "ant")
+    train, test = find_images(str(tmp_path))
+    assert (sorted(train), test) == (["ant"], None)
+
+
+def test_no_folder_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"got data.path=null; add data.path=DIR"):
+        find_images(None)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"but '.*nowhere' does not exist"):
+        find_images(str(tmp_path / "nowhere"))
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    path = tmp_path / "file.png"
+    path.touch()
+    with pytest.raises(ValueError, match=r"but '.*file.png' is a file"):
+        find_images(str(path))
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"but '{tmp_path}' is empty"):
+        find_images(str(tmp_path))
+
+
+def test_a_folder_without_classes_is_named(tmp_path: Path, paint: Paint) -> None:
+    paint(tmp_path)
+    with pytest.raises(ValueError, match=f"but '{tmp_path}' holds only files"):
+        find_images(str(tmp_path))
+
+
+def test_classes_without_images_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "ant").mkdir()
+    with pytest.raises(ValueError, match=f"no PNG or JPEG image in the 1 .* '{tmp_path}'"):
+        find_images(str(tmp_path))
+
+
+def test_a_test_class_that_training_lacks_is_named(tmp_path: Path, paint: Paint) -> None:
+    paint(tmp_path / "train" / "ant")
+    paint(tmp_path / "test" / "wasp")
+    with pytest.raises(ValueError, match=r"'.*wasp' has none in '.*train'; known classes: ant"):
+        find_images(str(tmp_path))
+
+
+def test_a_validation_folder_is_the_test_set_where_there_is_none(
+    tmp_path: Path, paint: Paint
+) -> None:
+    paint(tmp_path / "train" / "ant")
+    paint(tmp_path / "val" / "ant", 2)
+    _, test = find_images(str(tmp_path))
+    assert {name: len(paths) for name, paths in (test or {}).items()} == {"ant": 2}
+
+
+def test_a_validation_folder_beside_a_test_folder_is_trained_on(
+    tmp_path: Path, paint: Paint
+) -> None:
+    for part, number in (("train", 4), ("valid", 2), ("test", 1)):
+        paint(tmp_path / part / "ant", number)
+    train, test = find_images(str(tmp_path))
+    assert (len(train["ant"]), len((test or {})["ant"])) == (6, 1)
+
+
+def test_another_folder_beside_train_is_refused(tmp_path: Path, paint: Paint) -> None:
+    paint(tmp_path / "train" / "ant")
+    paint(tmp_path / "extra" / "ant")
+    with pytest.raises(ValueError, match=r"only 'test' and one valid.*may stand, got 'extra'"):
+        find_images(str(tmp_path))

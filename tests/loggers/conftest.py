@@ -1,0 +1,3 @@
+"""What is observed here."""
+
+from observed import module, trainer  # noqa: F401 - fixtures

@@ -1,0 +1,110 @@
+"""Files appear whole or not at all; locks end with their process, however it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from nas_lightning.files import LockedError, ProcessLock, replacing, write_text
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from nas_lightning.files import ProcessLock
+
+lock = ProcessLock(Path(sys.argv[1])).take()
+child = os.fork() if "fork" in sys.argv else os.getpid()
+if child:
+    print(child, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def hold():
+    """Starts a process that holds the lock of a path; gives it and the line that it printed."""
+    processes = []
+
+    def hold(path, *arguments):
+        command = [sys.executable, "-c", HOLD, str(path), *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        processes.append(process)
+        return process, process.stdout.readline().strip()
+
+    yield hold
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_a_text_is_written_with_its_folders(tmp_path):
+    write_text(tmp_path / "a" / "b.txt", "gr\u00fcn")
+    assert (tmp_path / "a" / "b.txt").read_text(encoding="utf-8") == "gr\u00fcn"
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.txt"]
+
+
+def test_a_file_that_may_not_be_written_is_no_full_disk(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        write_text(tmp_path, "text")
+
+
+def test_an_error_while_a_file_is_written_leaves_the_old_one_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(TypeError), replacing(path) as temporary:
+        temporary.write_bytes("half")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_lock_that_another_process_has_names_it(hold, tmp_path):
+    path = tmp_path / "folder" / "lock"
+    process, _ = hold(path)
+    with pytest.raises(LockedError, match=rf"^process {process.pid} on \S+$"):
+        ProcessLock(path).take()
+
+
+def test_a_lock_may_be_taken_again_once_it_is_released(tmp_path):
+    path = tmp_path / "lock"
+    with ProcessLock(path).take(), pytest.raises(LockedError, match=rf"process {os.getpid()} on"):
+        ProcessLock(path).take()
+    with ProcessLock(path).take():
+        assert path.read_text().startswith(f"process {os.getpid()} on ")
+
+
+def test_a_killed_process_gives_its_lock_up_though_a_fork_of_it_lives(hold, tmp_path):
+    process, child = hold(tmp_path / "lock", "fork")
+    process.kill()
+    process.wait()
+    try:
+        os.kill(int(child), 0)  # it lives
+        ProcessLock(tmp_path / "lock").take().release()
+    finally:
+        os.kill(int(child), signal.SIGKILL)
+
+
+def test_a_fork_that_ends_does_not_release_the_lock_of_its_process(hold, tmp_path):
+    process, child = hold(tmp_path / "lock", "fork")
+    os.kill(int(child), signal.SIGKILL)
+    time.sleep(0.2)
+    with pytest.raises(LockedError, match=rf"process {process.pid} on"):
+        ProcessLock(tmp_path / "lock").take()
+
+
+def test_waiting_for_a_lock_says_so_once_and_ends_when_it_is_free(hold, tmp_path, capsys):
+    process, _ = hold(tmp_path / "lock")
+    threading.Timer(0.3, process.kill).start()
+    started = time.monotonic()
+    with ProcessLock(tmp_path / "lock").wait("waiting for the other"):
+        assert time.monotonic() - started > 0.2
+    assert capsys.readouterr().err == "waiting for the other\n"
+
+
+def test_a_free_lock_is_taken_without_a_word(tmp_path, capsys):
+    ProcessLock(tmp_path / "lock").wait("waiting").release()
+    assert capsys.readouterr().err == ""
