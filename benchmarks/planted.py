@@ -19,13 +19,14 @@ from pathlib import Path
 from unittest.mock import patch
 
 from omegaconf import OmegaConf
+from planted_problem.spaces import PlantedCells, PlantedLayers
 
 from nas_lightning.cli.entry import main as command
-from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
 from nas_lightning.training.hardware import Hardware
 
-SPACES = ("planted_cells", "planted_layers")
+SPACES = {"planted_cells": PlantedCells, "planted_layers": PlantedLayers}
+CONF = Path(__file__).resolve().parent / "planted_problem" / "conf"
 # They train on one batch a step, of 4,096 images an epoch.
 SINGLE = ("enas", "random_sharing", "snas")
 LR = "strategy.params_optimizer.lr=0.05"  # children of this size learn fast
@@ -41,13 +42,6 @@ MORE = {  # of a strategy, or of a space and a strategy
     ],
     "random_sharing": ["strategy.samples=30", "strategy.generations=10"],
 }
-
-
-def best_id(space: str) -> str:
-    """Returns the id of the best genotype of a planted space."""
-    node = OmegaConf.load(config_dir() / "search_space" / f"{space}.yaml")
-    best = make(node, "search_space").best()
-    return str(best.id)
 
 
 def is_black_box(strategy: str) -> bool:
@@ -71,6 +65,7 @@ def run(space: str, strategy: str, seed: int, samples: int, root: Path) -> dict:
         sys.argv = [
             "nas-search",
             "experiment=planted",
+            f"hydra.searchpath=[file://{CONF}]",
             f"search_space={space}",
             f"seed={seed}",
             f"max_samples={samples}",
@@ -92,7 +87,7 @@ def main() -> None:
     known = sorted(path.stem for path in (config_dir() / "strategy").glob("*.yaml"))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("strategies", nargs="*", default=known)
-    parser.add_argument("--spaces", nargs="+", default=SPACES, choices=SPACES)
+    parser.add_argument("--spaces", nargs="+", default=list(SPACES), choices=SPACES)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--samples", type=int, default=81920)
     parser.add_argument("--folder", type=Path, default=Path("outputs/planted"))
@@ -100,7 +95,7 @@ def main() -> None:
     print("| space | strategy | best found | median samples | median seconds |")
     print("| --- | --- | --- | --- | --- |")
     for space in arguments.spaces:
-        best = best_id(space)
+        best = SPACES[space]().best().id
         for strategy in arguments.strategies:
             results = [
                 run(space, strategy, seed, arguments.samples, arguments.folder)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from planted_problem.problem import PLANES, right_view, view_order
 
+from nas_lightning.core.checks import at_least, in_range
 from nas_lightning.data.images import ImageArrays, from_numpy
 
 __all__ = ["planted"]
@@ -22,7 +23,7 @@ def planted(
     reliability: float = 0.45,
     brightness: float = 0.7,
 ) -> ImageArrays:
-    """Images (6, 8, 8) of four classes, whose best genotype is known (see `core.planted`).
+    """Returns images (6, 8, 8) of four classes of the planted problem (see `problem.py`).
 
     A plane's texture is one of four gratings, of random phase. It is the class's own with
     probability `reliability`, plane by plane, and any of the four otherwise. A plane is bright or
@@ -37,17 +38,15 @@ def planted(
         brightness: share of the planes whose brightness is the class's own, in [0, 1].
 
     Raises:
-        ValueError: a value is out of its range.
+        ValueError: a value is out of range.
     """
     given = {"path": path, "image_size": image_size, "channels": channels}
     for name, value in given.items():
         if value is not None:
             raise ValueError(f"data.{name} ({value}) must be null: planted images are made here")
-    if images < 40 or not (0 <= reliability <= 1 and 0 <= brightness <= 1):
-        raise ValueError(
-            f"data.source: images ({images}) must be at least 40, reliability ({reliability}) and "
-            f"brightness ({brightness}) in [0, 1]"
-        )
+    at_least("data.source.images", images, 40, use=10240)
+    in_range("data.source.reliability", reliability, "[0, 1]", use=0.45)
+    in_range("data.source.brightness", brightness, "[0, 1]", use=0.7)
     rng = np.random.default_rng(20180624)
     labels = np.arange(images) % CLASSES
     own = rng.random((images, PLANES)) < reliability

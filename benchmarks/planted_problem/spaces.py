@@ -1,26 +1,28 @@
 """Two spaces for the planted problem, whose best genotype is known by construction.
 
-Both look at each plane of an image by one of four operations (see `core.planted`). In the cell
-space, cells of two kinds look at three planes each, and all cells of a kind share their choices.
-In the macro space, every layer looks at one plane, and a skip may hand on what it found.
+Both look at each plane of an image by one of four operations (see `planted_problem.problem`).
+In the cell space, cells of two kinds look at three planes each, and all cells of a kind share
+their choices. In the macro space, every layer looks at one plane, and a skip may hand on what it
+found. With `benchmarks` on PYTHONPATH, `hydra.searchpath=[file://.../planted_problem/conf]` finds
+both.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from planted_problem.problem import BRIGHTNESS, PLANES, VIEWS, right_view, view_order
 from torch import Tensor, nn
 
-from nas_lightning.core.choices import NO, YES, Branch, Choice, Factor, Mixture
+from nas_lightning.core.choices import NO, YES, Branch, Choice, Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, branch_weights
 from nas_lightning.networks.operations import Operation, Skip, State
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, drawn
 
 __all__ = ["PlantedCells", "PlantedLayers"]
 
@@ -114,31 +116,12 @@ class PlantedNetwork(nn.Module):
         return out
 
 
-class Planted(SearchSpace):
+class Planted(WiredSpace):
     """What both spaces share; abstract."""
-
-    @abstractmethod
-    def tables(self, chosen: Mapping[str, str] | None) -> dict[str, tuple[Branch, ...]]:
-        """Returns the branches of each kind of cell: all of them, or those that were chosen."""
-
-    @abstractmethod
-    def network(self, tables: Mapping[str, Sequence[Branch]], scale: Scale) -> PlantedNetwork:
-        """Builds a network of these branches."""
 
     @abstractmethod
     def best(self) -> Genotype:
         """Returns the best genotype."""
-
-    def supernet(self, scale: Scale) -> nn.Module:
-        """Builds the network of all genotypes."""
-        return self.network(self.tables(None), scale)
-
-    def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
-        """Builds the network of one genotype."""
-        return self.network(self.tables(self.validate(genotype).mapping), scale)
-
-    @abstractmethod
-    def _planes(self) -> dict[str, tuple[int, ...]]: ...
 
 
 class PlantedCells(Planted):
@@ -150,10 +133,7 @@ class PlantedCells(Planted):
 
     has_edges = has_cells = True
 
-    def __init__(
-        self,
-        scale: Scale = Scale(channels=8, cells=3),
-    ) -> None:
+    def __init__(self, scale: Scale = Scale(channels=8, cells=3)) -> None:
         choices = [
             Choice(f"{kind}/edge_{edge}", OPS, "op", f"{kind}/node")
             for kind in KINDS
@@ -161,33 +141,28 @@ class PlantedCells(Planted):
         ]
         super().__init__("planted_cells", scale, choices)
 
-    def tables(self, chosen: Mapping[str, str] | None) -> dict[str, tuple[Branch, ...]]:
-        """Returns the branches of each kind of cell."""
-        found: dict[str, list[Branch]] = {kind: [] for kind in KINDS}
-        for index, choice in enumerate(self.choices):
-            for op in OPS if chosen is None else (chosen[choice.name],):
-                factor = Factor.taking(index, OPS, op)
-                kind, edge = KINDS[index // EDGES], index % EDGES
-                found[kind].append(Branch(edge, EDGES, op, (factor,)))
-        return {kind: tuple(table) for kind, table in found.items()}
+    def network(self, chosen: Chosen, scale: Scale) -> PlantedNetwork:
+        """Builds cells of all operations, or of a genotype's."""
+        tables = {kind: self.running(self._branches(kind), chosen) for kind in KINDS}
+        return PlantedNetwork(tables, self._planes(), scale.cells, scale)
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns each kind of cell: planes, and what looks at them."""
-        graphs = []
-        for kind, table in self.tables(self.validate(genotype).mapping).items():
-            names = [*(f"plane {plane}" for plane in self._planes()[kind]), OUTPUT]
-            edges = tuple(Edge(names[b.source], names[b.target], b.op) for b in table)
-            graphs.append(Graph(kind, tuple(names), edges))
+        chosen, graphs = self.validate(genotype).mapping, []
+        for kind in KINDS:
+            names = (*(f"plane {plane}" for plane in self._planes()[kind]), OUTPUT)
+            edges = drawn(self.running(self._branches(kind), chosen), names)
+            graphs.append(Graph(kind, names, tuple(edges)))
         return tuple(graphs)
-
-    def network(self, tables: Mapping[str, Sequence[Branch]], scale: Scale) -> PlantedNetwork:
-        """Builds a network of these branches."""
-        return PlantedNetwork(tables, self._planes(), scale.cells, scale)
 
     def best(self) -> Genotype:
         """Returns the genotype that undoes each plane's scrambling."""
         views = {c.name: right_view(index) for index, c in enumerate(self.choices)}
         return self.genotype(views)
+
+    def _branches(self, kind: str) -> Iterator[Branch]:
+        for edge in range(EDGES):
+            yield from self.edge(f"{kind}/edge_{edge}", edge, EDGES, Scale())
 
     def _planes(self) -> dict[str, tuple[int, ...]]:
         return {kind: tuple(range(k * EDGES, (k + 1) * EDGES)) for k, kind in enumerate(KINDS)}
@@ -196,17 +171,14 @@ class PlantedCells(Planted):
 class PlantedLayers(Planted):
     """Six layers, each looking at one plane; skips to the output hand on five: 4^6 * 2^5.
 
-    What the first layer found always reaches the output. scale.cells is taken no notice of: the
-    depth is the number of planes.
+    What the first layer found always reaches the output. scale.cells is ignored: the depth
+    is the number of planes.
 
     Args:
         scale: size at which the space is searched.
     """
 
-    def __init__(
-        self,
-        scale: Scale = Scale(channels=8),
-    ) -> None:
+    def __init__(self, scale: Scale = Scale(channels=8)) -> None:
         choices = []
         for layer in range(PLANES):
             choices.append(Choice(f"layer_{layer}/op", OPS, "op", f"layer_{layer}"))
@@ -214,19 +186,10 @@ class PlantedLayers(Planted):
                 choices.append(Choice(f"layer_{layer}/skip", (NO, YES), "skip", f"layer_{layer}"))
         super().__init__("planted_layers", scale, choices)
 
-    def tables(self, chosen: Mapping[str, str] | None) -> dict[str, tuple[Branch, ...]]:
-        """Returns the branches of the layers: each weighs as much as its skip."""
-        index = {choice.name: number for number, choice in enumerate(self.choices)}
-        found = []
-        for layer in range(PLANES):
-            op_name, skip_name = f"layer_{layer}/op", f"layer_{layer}/skip"
-            if chosen is not None and chosen.get(skip_name) == NO:
-                continue
-            skip = (Factor(index[skip_name], (0.0, 1.0)),) if layer else ()
-            for op in OPS if chosen is None else (chosen[op_name],):
-                own = Factor.taking(index[op_name], OPS, op)
-                found.append(Branch(layer, PLANES, op, (own, *skip)))
-        return {"layers": tuple(found)}
+    def network(self, chosen: Chosen, scale: Scale) -> PlantedNetwork:
+        """Builds layers of all operations, or of a genotype's."""
+        tables = {"layers": self.running(self._branches(), chosen)}
+        return PlantedNetwork(tables, {"layers": range(PLANES)}, 1, scale)
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns the layers, and what reaches the output."""
@@ -241,14 +204,14 @@ class PlantedLayers(Planted):
         ]
         return (Graph("layers", (*planes, *layers, OUTPUT), (*looks, *skips)),)
 
-    def network(self, tables: Mapping[str, Sequence[Branch]], scale: Scale) -> PlantedNetwork:
-        """Builds a network of these branches."""
-        return PlantedNetwork(tables, self._planes(), 1, scale)
-
     def best(self) -> Genotype:
         """Returns the genotype that undoes each plane's scrambling and hands every layer on."""
         views = {f"layer_{layer}/op": right_view(layer) for layer in range(PLANES)}
         return self.genotype(views | {f"layer_{n}/skip": YES for n in range(1, PLANES)})
 
-    def _planes(self) -> dict[str, tuple[int, ...]]:
-        return {"layers": tuple(range(PLANES))}
+    def _branches(self) -> Iterator[Branch]:
+        """Yields the operations of the layers: each weighs as much as its skip."""
+        for layer in range(PLANES):
+            skip = (self.factor(f"layer_{layer}/skip", YES),) if layer else ()
+            for op in OPS:
+                yield Branch(layer, PLANES, op, (self.factor(f"layer_{layer}/op", op), *skip))

@@ -162,11 +162,13 @@ class BlockSpace(WiredSpace, ABC):
         chosen = {"inputs": f"{i}+{j}", **ops} | ({"combine": combine} if combine else {})
         return {f"{name}/{decision}": option for decision, option in chosen.items()}
 
-    def cell(self, kind: str, halves: Sequence[Half], combine: str = "") -> dict[str, str]:
-        """Returns the choices of one cell, two halves per block (see `block`)."""
+    def cell(
+        self, kind: str, blocks: Sequence[Sequence[Half]], combine: str = ""
+    ) -> dict[str, str]:
+        """Returns the choices of one cell by the halves of its blocks (see `block`)."""
         chosen: dict[str, str] = {}
-        for index, number in enumerate(self._numbers):
-            chosen |= self.block(kind, number, halves[2 * index : 2 * index + 2], combine)
+        for number, halves in zip(self._numbers, blocks, strict=True):
+            chosen |= self.block(kind, number, halves, combine)
         return chosen
 
     def halves(self, chosen: Mapping[str, str], kind: str) -> dict[int, tuple[Half, Half]]:

@@ -23,7 +23,7 @@ from nas_lightning.networks.operations import OPERATIONS, Operation
 from nas_lightning.search_spaces.notation import (
     FIELDS,
     CellText,
-    inputs_of_nodes,
+    nodes_of,
     read_darts_text,
     write_darts_text,
 )
@@ -146,10 +146,7 @@ class DartsSpace(WiredSpace):
         """
         cells, chosen = read_darts_text(text), dict[str, str]()
         for kind, field in FIELDS.items():
-            nodes = inputs_of_nodes(cells[field], kind, self._nodes, EDGES_PER_NODE)
-            for node, inputs in nodes.items():
-                chosen[_inputs(kind, node)] = _subset(sorted(inputs))
-                chosen |= {_edge(kind, source, node): op for source, op in inputs.items()}
+            chosen |= self._read_cell(kind, cells[field])
         return self.genotype(chosen)
 
     def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str | None:
@@ -175,6 +172,25 @@ class DartsSpace(WiredSpace):
     def published_scale(self) -> Scale:
         """Returns the scale of DARTS's CIFAR-10 children: 36 channels, 20 cells."""
         return Scale(36, 20, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
+
+    def _read_cell(self, kind: str, cell: CellText) -> dict[str, str]:
+        if sorted(cell.concat) != list(self._nodes):
+            raise ValueError(
+                f"this space concatenates states {list(self._nodes)}, the text's {kind} cell "
+                f"{list(cell.concat)}"
+            )
+        chosen: dict[str, str] = {}
+        pairs = nodes_of(cell, kind, "nodes", self.nodes)
+        for node, edges in zip(self._nodes, pairs, strict=True):
+            sources = [source for source, _ in edges]
+            if len(set(sources)) < EDGES_PER_NODE or not set(sources) <= set(range(node)):
+                raise ValueError(
+                    f"node {node} of the {kind} cell must read {EDGES_PER_NODE} different "
+                    f"states below {node}, got {sources}"
+                )
+            chosen[_inputs(kind, node)] = _subset(sorted(sources))
+            chosen |= {_edge(kind, source, node): op for source, op in edges}
+        return chosen
 
     def _chosen(self, kind: str, genotype: Genotype) -> list[Branch]:
         return self.running(self._cell(kind, Scale()), self.validate(genotype).mapping)

@@ -105,5 +105,5 @@ class EnasMicroSpace(BlockSpace):
         numbers = [int(word[:9]) for word in words]
         if (largest := max(numbers[1::2])) >= len(self.ops):
             raise ValueError(f"operation {largest} of the {kind} arc must be below {len(self.ops)}")
-        halves = zip(numbers[::2], (self.ops[number] for number in numbers[1::2]), strict=True)
-        return self.cell(kind, list(halves))
+        halves = list(zip(numbers[::2], (self.ops[n] for n in numbers[1::2]), strict=True))
+        return self.cell(kind, list(zip(halves[::2], halves[1::2], strict=True)))

@@ -90,11 +90,8 @@ class MobileSpace(WiredSpace):
                 f"search_space.depths ({listed(depths)}) must be {len(STAGES)} numbers >= 1, one "
                 f"per stage; use e.g. {listed(DEPTHS)}"
             )
-        self.kernels, self.expansions, self.depths = (
-            tuple(kernels),
-            tuple(expansions),
-            tuple(depths),
-        )
+        self.kernels, self.expansions = tuple(kernels), tuple(expansions)
+        self.depths = tuple(depths)
         blocks = [(stage, block) for stage, depth in enumerate(depths) for block in range(depth)]
         decisions = [decision for place in blocks for decision in self._decide(*place)]
         choices = [Choice(d.name, d.options, d.kind, d.name.rpartition("/")[0]) for d in decisions]

@@ -24,7 +24,13 @@ from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.blocks import BlockSpace
-from nas_lightning.search_spaces.notation import FIELDS, CellText, read_darts_text, write_darts_text
+from nas_lightning.search_spaces.notation import (
+    FIELDS,
+    CellText,
+    nodes_of,
+    read_darts_text,
+    write_darts_text,
+)
 
 __all__ = ["NASNET_OPS", "NasnetSpace"]
 
@@ -111,13 +117,9 @@ class NasnetSpace(BlockSpace):
                 "blocks of DARTS's notation add, those of this space cannot; "
                 "set search_space.combines=[add]"
             )
-        if len(cell.edges) != 2 * self.blocks:
-            raise ValueError(
-                f"{self.blocks} blocks have {2 * self.blocks} edges, the text's {kind} cell has "
-                f"{len(cell.edges)}"
-            )
         combine = "add" if len(self.combines) > 1 else ""
-        chosen = self.cell(kind, [(source, op) for op, source in cell.edges], combine)
+        blocks = nodes_of(cell, kind, "blocks", self.blocks)
+        chosen = self.cell(kind, blocks, combine)
         if sorted(cell.concat) != (ends := self.ends(chosen, kind)):
             what = "all blocks" if self.output == "blocks" else "the states that nothing reads"
             raise ValueError(

@@ -5,17 +5,9 @@ input), ...], normal_concat=..., reduce=[...], reduce_concat=...)`.
 """
 
 import ast
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = [
-    "FIELDS",
-    "CellText",
-    "inputs_of_nodes",
-    "read_darts_text",
-    "shortened",
-    "write_darts_text",
-]
+__all__ = ["FIELDS", "CellText", "nodes_of", "read_darts_text", "shortened", "write_darts_text"]
 
 FIELDS = {"normal": "normal", "reduction": "reduce"}  # name of a kind of cell in the notation
 NOT_LITERAL = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
@@ -26,7 +18,7 @@ class CellText:
     """One cell in DARTS's notation.
 
     Attributes:
-        edges: pairs (operation, input state), in the order of the text, two per node.
+        edges: pairs (operation, input state), two per node.
         concat: the states that make the cell's output.
     """
 
@@ -62,40 +54,18 @@ def read_darts_text(text: str) -> dict[str, CellText]:
     }
 
 
-def inputs_of_nodes(
-    cell: CellText, kind: str, nodes: Sequence[int], num_edges: int
-) -> dict[int, dict[int, str]]:
-    """Returns the operations into each node by the state that they read.
-
-    Args:
-        cell: the cell, whose output is all its nodes.
-        kind: what messages call the cell.
-        nodes: the states that are nodes.
-        num_edges: edges per node, which read different states below it.
+def nodes_of(cell: CellText, kind: str, what: str, number: int) -> list[list[tuple[int, str]]]:
+    """Returns per node or block, as `what` calls it, its two pairs (input state, operation).
 
     Raises:
-        ValueError: the cell has other nodes, or other edges.
+        ValueError: the text has another number of edges.
     """
-    if sorted(cell.concat) != list(nodes):
+    if len(cell.edges) != 2 * number:
         raise ValueError(
-            f"this space concatenates states {list(nodes)}, the text's {kind} "
-            f"cell {list(cell.concat)}"
+            f"{number} {what} have {2 * number} edges, the text's {kind} cell has {len(cell.edges)}"
         )
-    if len(cell.edges) != num_edges * len(nodes):
-        raise ValueError(
-            f"{len(nodes)} nodes have {num_edges * len(nodes)} edges, the "
-            f"text's {kind} cell has {len(cell.edges)}"
-        )
-    inputs = {}
-    for position, node in enumerate(nodes):
-        pairs = cell.edges[num_edges * position : num_edges * (position + 1)]
-        inputs[node] = {source: op for op, source in pairs}
-        if len(inputs[node]) < num_edges or not all(0 <= s < node for s in inputs[node]):
-            raise ValueError(
-                f"node {node} of the {kind} cell must read {num_edges} different states "
-                f"below {node}, got {[source for _, source in pairs]}"
-            )
-    return inputs
+    pairs = [(source, op) for op, source in cell.edges]
+    return [pairs[position : position + 2] for position in range(0, len(pairs), 2)]
 
 
 def write_darts_text(cells: dict[str, CellText]) -> str:

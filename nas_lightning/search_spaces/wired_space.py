@@ -68,13 +68,7 @@ class WiredSpace(SearchSpace, ABC):
             yield Branch(source, target, BYPASS, (self.factor(choice, *options),), stride)
 
     def size(self, name: str, chosen: Chosen, unit: float = 1) -> Size:
-        """Returns the size that a mixture chooses, or that was chosen.
-
-        Args:
-            name: name of the choice, whose options are numbers.
-            chosen: a genotype's choices; None for a supernet.
-            unit: what the numbers are multiplied by.
-        """
+        """Returns the size that a choice, by name, is about, times a unit."""
         row = self.rows[name]
         options = self.choices[row].options if chosen is None else (chosen[name],)
         sizes = tuple(max(1, round(int(option) * unit)) for option in options)

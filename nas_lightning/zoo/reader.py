@@ -1,4 +1,4 @@
-"""Genotypes by whatever a user names them with: a file, a published name, a text notation."""
+"""Reads a genotype that a user names: a file, a published name or a text notation."""
 
 import json
 import os
@@ -24,10 +24,10 @@ def published_names(space: str | None = None) -> list[str]:
 
 
 def needed_overrides(name: str) -> list[str]:
-    """Returns what a command has to be told so that its space holds a published genotype.
+    """Returns the overrides with which a command's space holds a published genotype.
 
     Returns:
-        Overrides, search_space=... first; nothing where no published genotype has the name.
+        search_space=... first; nothing where no published genotype has the name.
     """
     if name.lower() not in published_names():
         return []

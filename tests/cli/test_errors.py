@@ -33,7 +33,10 @@ SEARCHES = {
     "zero trials": (["strategy=random", "strategy.trials=0"], "strategy.trials (0) must be at lea"),
     "unknown order": (["strategy.order=third"], "'third'; choose from: first, second"),
     "bad learning rate": (["strategy.params_optimizer.lr=-1"], "params_optimizer.lr (-1.0) must"),
-    "unknown op": (["search_space.ops=[conv9]"], "unknown op 'conv9'; choose from: none, max_"),
+    "unknown op": (
+        ["search_space.ops=[conv9]"],
+        "unknown search_space.ops 'conv9'; choose from: none, max_",
+    ),
     "batch beyond the split": (["data.batch_size=5000"], "(5000) must not exceed the 719 images"),
     "batch beyond the child's": (["child.batch_size=1500"], "(1500) must not exceed the 1438 ima"),
     "image too small": (["data.image_size=4"], "image_size (4) must be one side or [height, wid"),
