@@ -200,12 +200,13 @@ def _write_regret(
     from nas_lightning.benchmark.figures import regret_csv, regret_curve
     from nas_lightning.benchmark.regret import draw_regret
     from nas_lightning.files import replacing, write_text
+    from nas_lightning.reports.rendering import chart_png
 
     curve = regret_curve(searches, bench.evaluation)
     write_text(folder / "regret.csv", regret_csv(curve))
     curves = {bench.strategy: curve} | {o["strategy"]: o["regret"] for o in others}
     with replacing(folder / "regret.png") as path:
-        draw_regret(path, curves, bench.data, len(searches))
+        path.write_bytes(chart_png(draw_regret(curves, bench.data, len(searches))))
 
 
 def _write_front(folder: Path, bench: _Benchmark, searches: "list[Simulated]") -> dict[str, Any]:
@@ -215,6 +216,7 @@ def _write_front(folder: Path, bench: _Benchmark, searches: "list[Simulated]") -
     from nas_lightning.benchmark.hypervolume import hypervolume_curve
     from nas_lightning.evaluation.pareto import pareto_front
     from nas_lightning.files import replacing, write_text
+    from nas_lightning.reports.rendering import chart_png
 
     assert bench.yardstick is not None
     front = pareto_front(searches[0].kept, bench.objective)
@@ -224,7 +226,8 @@ def _write_front(folder: Path, bench: _Benchmark, searches: "list[Simulated]") -
     found = [tuple(child["values"].values()) for child in front["front"]]
     with replacing(folder / "front.png") as path:
         mine, best = (bench.yardstick.counted(each) for each in (found, bench.yardstick.front))
-        draw_front(path, bench.objective.names, mine, best, curve, len(searches))
+        chart = draw_front(bench.objective.names, mine, best, curve, len(searches))
+        path.write_bytes(chart_png(chart))
     figures = summarised({"share": shares})["share"]
     median = statistics.median(shares)
     reference = list(bench.yardstick.reference)

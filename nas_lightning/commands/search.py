@@ -34,14 +34,14 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     """
     from nas_lightning.commands import train
     from nas_lightning.deployment.export import check_export, export_child
-    from nas_lightning.reports.measure import measure_of
+    from nas_lightning.reports.metric import metric_of
     from nas_lightning.run.baselines import baselines_of
     from nas_lightning.run.dashboards import open_dashboards, show_search
     from nas_lightning.run.outcome import finish, finished, write_genotype
     from nas_lightning.run.parts import assemble
 
     if done := finished(folder):
-        return float(done["search"][f"validation_{measure_of(done).name}"])
+        return float(done["search"][f"validation_{metric_of(done).name}"])
     check_export(cfg)
     dashboards = open_dashboards(cfg, folder, "search")
     parts = assemble(cfg)

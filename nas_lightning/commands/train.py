@@ -28,7 +28,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
         child.validation_share.
     """
     from nas_lightning.deployment.export import check_export, export_child
-    from nas_lightning.reports.measure import measure_of
+    from nas_lightning.reports.metric import metric_of
     from nas_lightning.run.baselines import baselines_of
     from nas_lightning.run.origin import with_own_space
     from nas_lightning.run.outcome import finish, finished, kept_overrides
@@ -36,7 +36,7 @@ def job(cfg: DictConfig, folder: Path) -> float | None:
     from nas_lightning.zoo.reader import read_genotype
 
     if done := finished(folder):
-        return _validated(done["child"], measure_of(done).name)
+        return _validated(done["child"], metric_of(done).name)
     check_export(cfg)
     cfg = with_own_space(cfg, kept_overrides(folder))
     parts = assemble(cfg)

@@ -8,14 +8,16 @@ takes over a run that another one began.
 import os
 import sys
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
 
 from nas_lightning.files import write_text
 from nas_lightning.loggers.dashboard import Artifact, Dashboard, RunFacts
-from nas_lightning.reports.raster import rasterise
+from nas_lightning.reports.png import svg_to_png
 
 __all__ = ["WeightsAndBiases"]
 
@@ -107,7 +109,7 @@ class WeightsAndBiases(Dashboard):
         """Shows a picture."""
         import wandb
 
-        self._log({name: wandb.Image(rasterise(svg)), **moment})
+        self._log({name: wandb.Image(Image.open(BytesIO(svg_to_png(svg)))), **moment})
 
     @rank_zero_only
     def log_summary(self, figures: Mapping[str, float | str]) -> None:

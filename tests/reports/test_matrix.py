@@ -8,7 +8,6 @@ import pytest
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.reports.drawing import draw
 from nas_lightning.reports.matrix import is_dense
-from nas_lightning.reports.pictures import network_section
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAMES = tuple(str(number) for number in range(9))
