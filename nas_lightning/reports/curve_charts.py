@@ -125,11 +125,7 @@ def _draw_scores(
 
 
 def _draw_costs(
-    trials: Sequence[TrialRecord],
-    score: str,
-    cost: str,
-    metric: MainMetric,
-    front: Collection[int],
+    trials: Sequence[TrialRecord], score: str, cost: str, metric: MainMetric, front: Collection[int]
 ) -> list[alt.Chart]:
     rows: list[dict[str, Any]] = [
         {
