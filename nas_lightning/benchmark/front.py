@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import altair as alt
+from altair.typing import ChartType
 
 from nas_lightning.reports.colours import CYCLE
-from nas_lightning.reports.rendering import beside, quantity
+from nas_lightning.reports.rendering import beside, plot, quantity
 
 __all__ = ["draw_front"]
 
@@ -20,7 +21,7 @@ def draw_front(
     true: Sequence[Sequence[float]],
     curve: Mapping[str, Sequence[float]],
     seeds: int,
-) -> alt.ConcatChart:
+) -> ChartType:
     """Returns both charts; a front is the best first value within reach of the second one.
 
     Args:
@@ -36,7 +37,7 @@ def draw_front(
 
 def _draw_fronts(
     names: Sequence[str], fronts: Mapping[str, Sequence[Sequence[float]]]
-) -> alt.Chart:
+) -> ChartType:
     first, second = (name.replace("_", " ") for name in names)
     rows = [
         {"front": front, "first": point[0], "second": point[1]}
@@ -44,8 +45,8 @@ def _draw_fronts(
         for point in points
     ]
     colour = alt.Color("front:N", legend=alt.Legend(orient="bottom", title=None))
-    return (
-        alt.Chart(alt.Data(values=rows))
+    chart: ChartType = (
+        plot(rows)
         .mark_line(interpolate="step-after", strokeWidth=1, point={"size": 22})
         .encode(
             x=alt.X("second:Q", title=second).scale(zero=False),
@@ -54,15 +55,16 @@ def _draw_fronts(
         )
         .properties(title="Pareto fronts, beyond the reference point", **SIZE)
     )
+    return chart
 
 
-def _draw_volume(curve: Mapping[str, Sequence[float]], seeds: int) -> alt.LayerChart:
+def _draw_volume(curve: Mapping[str, Sequence[float]], seeds: int) -> ChartType:
     rows = [dict(zip(curve, row, strict=True)) for row in zip(*curve.values(), strict=True)]
-    base = alt.Chart(alt.Data(values=rows)).encode(x=alt.X("evaluations:Q"))
+    base = plot(rows).encode(x=alt.X("evaluations:Q"))
     title = "hypervolume (share of the table's)"
     band = base.mark_area(color=BLUE, opacity=0.18).encode(y=quantity("low", title), y2="high:Q")
     line = base.mark_line(color=BLUE).encode(y=quantity("median", title))
-    whole = alt.Chart(alt.Data(values=[{}])).mark_rule(color=ORANGE, strokeDash=[5, 3])
+    whole = plot([{}]).mark_rule(color=ORANGE, strokeDash=[5, 3])
     whole = whole.encode(y=alt.YDatum(1.0))
     words = f"median and quartiles of {seeds} {'search' if seeds == 1 else 'searches'}"
     return alt.layer(band, line, whole).properties(title=f"{words}; dashed: the table", **SIZE)

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import altair as alt
+from altair.typing import ChartType
 
 from nas_lightning.reports.colours import CYCLE
-from nas_lightning.reports.rendering import styled
+from nas_lightning.reports.rendering import plot, styled
 
 __all__ = ["draw_regret"]
 
@@ -14,7 +15,7 @@ FLOOR = 0.01  # points of regret at which the axis ends; an optimum lies on it
 
 def draw_regret(
     curves: Mapping[str, Mapping[str, Sequence[float]]], data: str, seeds: int
-) -> alt.LayerChart:
+) -> ChartType:
     """Returns the median and the quartiles of every strategy.
 
     Args:
@@ -32,7 +33,7 @@ def draw_regret(
         for i, seconds in enumerate(curve["seconds"])
     ]
     colour = alt.Color("strategy:N").scale(domain=list(curves), range=list(CYCLE))
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = plot(rows).encode(
         x=alt.X("seconds:Q", title="simulated seconds of training"), color=colour
     )
     title = "test accuracy below the best child (points)"
@@ -40,5 +41,4 @@ def draw_regret(
     line = base.mark_line().encode(y=axis)
     band = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
     chart = alt.layer(band, line).properties(width=620, height=360)
-    drawn: alt.LayerChart = styled(chart, f"{data}: median and quartiles of {seeds} searches")
-    return drawn
+    return styled(chart, f"{data}: median and quartiles of {seeds} searches")

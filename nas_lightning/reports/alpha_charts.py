@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
+from altair.typing import ChartType
 
 from nas_lightning.reports.colours import paints_of
 from nas_lightning.reports.records import AlphaCurve, thin
@@ -19,7 +20,7 @@ COLUMNS = 6
 Rows = list[dict[str, Any]]
 
 
-def draw_alphas(alphas: Sequence[AlphaCurve]) -> alt.VConcatChart:
+def draw_alphas(alphas: Sequence[AlphaCurve]) -> ChartType:
     """Returns the weight of every option over the epochs, all on the same axes.
 
     Below the name of a choice stands the option that leads at the end, if one does.
@@ -36,7 +37,7 @@ def draw_alphas(alphas: Sequence[AlphaCurve]) -> alt.VConcatChart:
     moment = alt.X("moment:Q", title="epochs done")
     moment = moment.axis(values=whole_ticks(last, 5), grid=False, format="d")
     weight = alt.Y("weight:Q").axis(tickCount=2).scale(domain=[min(0.0, low), high], nice=2)
-    widths = {"domain": [False, True], "range": [1.3, 2.6]}
+    widths = alt.Scale(domain=[False, True], range=[1.3, 2.6])
     lines = (
         alt.Chart()
         .mark_line(point=all(len(curve.points) == 1 for curve in alphas))
@@ -45,7 +46,7 @@ def draw_alphas(alphas: Sequence[AlphaCurve]) -> alt.VConcatChart:
             y=weight,
             color=alt.Color("option:N", legend=legend).scale(domain=[*paints], range=shades),
             strokeDash=alt.StrokeDash("option:N").scale(domain=[*paints], range=dashes),
-            strokeWidth=alt.StrokeWidth("leads:O", legend=None).scale(**widths),
+            strokeWidth=alt.StrokeWidth("leads:O", legend=None, scale=widths),
         )
     )
     all_options = (
@@ -57,7 +58,7 @@ def draw_alphas(alphas: Sequence[AlphaCurve]) -> alt.VConcatChart:
     return _panels(alt.layer(lines, all_options).properties(width=132, height=88), cells)
 
 
-def draw_heat_map(alphas: Sequence[AlphaCurve]) -> alt.VConcatChart:
+def draw_heat_map(alphas: Sequence[AlphaCurve]) -> ChartType:
     """Returns the weight of every option over time as shades, a row per option.
 
     All shades are of one scale, from 0 (white) to the largest weight. Long searches are thinned;
@@ -71,7 +72,7 @@ def draw_heat_map(alphas: Sequence[AlphaCurve]) -> alt.VConcatChart:
         domain=[0.0, max(highest, 1e-9)], range=["#ffffff", "#00365a"], interpolate="rgb"
     )
     # a legend of a gradient would be numbered by all that the process has drawn before
-    legend = alt.Legend(type="symbol", symbolType="square", symbolSize=120, tickCount=5)
+    legend = alt.Legend(type="symbol", symbolType="square", symbolSize=120, format=".2f")
     rows = max(Counter(curve.choice for curve in alphas).values())
     fields = (
         alt.Chart()
@@ -120,9 +121,10 @@ def _leader(curves: Sequence[AlphaCurve]) -> AlphaCurve | None:
     return None if others else first
 
 
-def _panels(chart: Any, cells: Mapping[str, Rows], is_shared: bool = True) -> alt.VConcatChart:
+def _panels(chart: Any, cells: Mapping[str, Rows], is_shared: bool = True) -> ChartType:
     """Returns a chart for each choice, cell by cell; their axes are shared or each choice's own."""
-    header = alt.Header(title=None, labelExpr="split(datum.label, '\\n')")
+    two_lines = "slice(split(datum.label + '\\n ', '\\n'), 0, 2)"  # so that all are equally high
+    header = alt.Header(title=None, labelExpr=two_lines)
     axes: Any = "shared" if is_shared else "independent"
     parts, leaders = [], []
     for cell, rows in cells.items():
@@ -130,14 +132,11 @@ def _panels(chart: Any, cells: Mapping[str, Rows], is_shared: bool = True) -> al
         leaders += [choice.replace("\n", ": ") for choice in choices]
         facet = alt.Facet("choice:N", header=header, sort=choices)
         columns = min(COLUMNS, len(choices))
-        part = chart.facet(facet, data=alt.Data(values=rows), columns=columns, title=cell)
+        part = chart.facet(facet, data=alt.InlineData(values=rows), columns=columns, title=cell)
         part = part.transform_flatten(["moment", "weight"]).resolve_scale(x=axes, y=axes)
         parts.append(part)
     title = "Weight of every option over the search"
-    drawn: alt.VConcatChart = styled(
-        alt.vconcat(*parts), title, f"{title}. At the end: {'; '.join(leaders)}"
-    )
-    return drawn
+    return styled(alt.vconcat(*parts), title, f"{title}. At the end: {'; '.join(leaders)}")
 
 
 def _readable(choice: str) -> str:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
+from altair.typing import ChartType
 
 from nas_lightning.reports.alpha_charts import draw_alphas
 from nas_lightning.reports.colours import CYCLE, INK, PALE
 from nas_lightning.reports.curve_charts import draw_curves, draw_trials
 from nas_lightning.reports.metric import MainMetric, metric_of, rewards_differ
 from nas_lightning.reports.records import read_alphas, read_confusion, read_metrics, read_trials
-from nas_lightning.reports.rendering import hover, styled
+from nas_lightning.reports.rendering import hover, plot, styled, value_axis
 
 __all__ = ["draw_comparison", "draw_confusion", "figures", "figures_of"]
 
@@ -27,7 +28,7 @@ BASELINES = {
 }
 
 
-def figures(folder: Path) -> dict[str, Any]:
+def figures(folder: Path) -> dict[str, ChartType]:
     """Returns the charts of a run's folder by name; what the run did not leave is left out.
 
     Each is a chart of Altair: "alphas" (the weight of every option), "trials" (the scores of a
@@ -41,11 +42,11 @@ def figures(folder: Path) -> dict[str, Any]:
     return figures_of(folder, json.loads(path.read_text("utf-8")) if path.exists() else {})
 
 
-def figures_of(folder: Path, result: Mapping[str, Any]) -> dict[str, Any]:
+def figures_of(folder: Path, result: Mapping[str, Any]) -> dict[str, ChartType]:
     """Returns the charts of `figures` for a result that is not written yet."""
     metric = metric_of(result)
     objective = str(result["objective"]) if rewards_differ(result) else ""
-    charts: dict[str, Any] = {}
+    charts: dict[str, ChartType | None] = {}
     if alphas := read_alphas(folder / "alphas.csv"):
         charts["alphas"] = draw_alphas(alphas)
     trials = read_trials(folder / "trials.jsonl")
@@ -65,7 +66,7 @@ def _front(path: Path) -> dict[str, set[int]]:
     return {name: {child["trial"] for child in content["front"]} for name in content["names"]}
 
 
-def draw_comparison(result: Mapping[str, Any], metric: MainMetric) -> alt.LayerChart | None:
+def draw_comparison(result: Mapping[str, Any], metric: MainMetric) -> ChartType | None:
     """Returns the child's test metric beside the baselines'; None where there is one value only."""
     parts = {FOUND: result.get("child"), **(result.get("baselines") or {})}
     rows = [
@@ -77,10 +78,10 @@ def draw_comparison(result: Mapping[str, Any], metric: MainMetric) -> alt.LayerC
     if len(rows) < 2:
         return None
     title = f"test {metric.words}{'' if metric.is_higher_better else ' (lower is better)'}"
-    base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("value:Q", title=title)
-        .scale(zero=False, padding=40)
-        .axis(tickCount=5, **({"format": ".3~%"} if metric.is_share else {})),
+    base = plot(rows).encode(
+        x=alt.X("value:Q", title=title, axis=value_axis(metric.is_share)).scale(
+            zero=False, padding=40
+        ),
         y=alt.Y("network:N", title=None, sort=None).axis(
             grid=True, labelLimit=260, labelColor=INK, domain=False
         ),
@@ -91,11 +92,10 @@ def draw_comparison(result: Mapping[str, Any], metric: MainMetric) -> alt.LayerC
     texts = base.mark_text(dy=-13, fontSize=11, fontWeight="bold").encode(text="text:N")
     words = "; ".join(f"{row['network']}: {row['text']}" for row in rows)
     chart = alt.layer(dots, texts).properties(width=360, height=40 * len(rows))
-    drawn: alt.LayerChart = styled(chart, title, words)
-    return drawn
+    return styled(chart, title, words)
 
 
-def draw_confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Any:
+def draw_confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> ChartType | None:
     """Returns how many of each class (row) are taken for which (column); None of many classes."""
     if not 0 < len(names) <= MOST_CLASSES:
         return None
@@ -108,14 +108,14 @@ def draw_confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Any
                 {"class": true, "guess": guess, "count": count, "share": share, "shade": shade}
             )
     side = 26 * len(names)
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = plot(rows).encode(
         x=alt.X("guess:N", title="taken for", sort=None).axis(orient="top", labelAngle=-45),
         y=alt.Y("class:N", title="class of the image", sort=None),
         tooltip=["class:N", "guess:N", "count:Q", hover("share", "share of the class", True)],
     )
-    scale = {"domain": [-1, 0, 1], "range": [ORANGE, "#ffffff", BLUE], "interpolate": "rgb"}
+    scale = alt.Scale(domain=[-1, 0, 1], range=[ORANGE, "#ffffff", BLUE], interpolate="rgb")
     fields = base.mark_rect(stroke="#d9dfe6", strokeWidth=0.5, opacity=0.8).encode(
-        color=alt.Color("shade:Q", legend=None).scale(**scale)
+        color=alt.Color("shade:Q", legend=None, scale=scale)
     )
     texts = base.mark_text(fontSize=11, color=INK).encode(text="count:Q")
     chart = alt.layer(fields, texts.transform_filter("datum.count > 0"))

@@ -6,11 +6,12 @@ from itertools import accumulate
 from typing import Any
 
 import altair as alt
+from altair.typing import ChartType
 
 from nas_lightning.reports.colours import CYCLE
 from nas_lightning.reports.metric import MainMetric
 from nas_lightning.reports.records import Points, TrialRecord, thin
-from nas_lightning.reports.rendering import beside, hover, quantity, whole_ticks
+from nas_lightning.reports.rendering import beside, hover, plot, quantity, whole_ticks
 
 __all__ = ["draw_curves", "draw_trials"]
 
@@ -26,7 +27,7 @@ COSTS = {
 }
 
 
-def draw_curves(metrics: Mapping[str, Points], title: str) -> alt.ConcatChart | None:
+def draw_curves(metrics: Mapping[str, Points], title: str) -> ChartType | None:
     """Returns a chart for each kind of metric, those whose names end alike; None of no metric.
 
     Args:
@@ -46,7 +47,7 @@ def draw_curves(metrics: Mapping[str, Points], title: str) -> alt.ConcatChart | 
     return beside(charts, title, f"{title}. Last values: {'; '.join(last)}") if charts else None
 
 
-def _draw_kind(kind: str, curves: Mapping[str, Points]) -> alt.Chart:
+def _draw_kind(kind: str, curves: Mapping[str, Points]) -> ChartType:
     rows = []
     for name, points in curves.items():
         x, y = zip(*thin(points, MOST_POINTS), strict=True)
@@ -54,8 +55,8 @@ def _draw_kind(kind: str, curves: Mapping[str, Points]) -> alt.Chart:
     end = max(points[-1][0] for points in curves.values())
     legend = alt.Legend(orient="bottom", title=None, columns=2) if len(curves) > 1 else None
     colour = alt.Color("curve:N", legend=legend)
-    return (
-        alt.Chart(alt.Data(values=rows))
+    chart: ChartType = (
+        plot(rows)
         .transform_flatten(["epoch", "value"])
         .mark_line(point={"size": 14})
         .encode(
@@ -72,6 +73,7 @@ def _draw_kind(kind: str, curves: Mapping[str, Points]) -> alt.Chart:
         )
         .properties(title=kind if len(curves) > 1 else next(iter(curves)), **SIZE)
     )
+    return chart
 
 
 def draw_trials(
@@ -79,7 +81,7 @@ def draw_trials(
     metric: MainMetric,
     objective: str,
     front: Mapping[str, Collection[int]],
-) -> alt.ConcatChart | None:
+) -> ChartType | None:
     """Returns the score of each trial over time and against each cost; None where none has one.
 
     Args:
@@ -90,7 +92,7 @@ def draw_trials(
             apart.
     """
     score = f"validation_{metric.name}"
-    charts = []
+    charts: list[ChartType] = []
     if objective:
         reward = MainMetric("reward", is_share=False)
         charts += _draw_scores(trials, "reward", f"{objective} reward", reward)
@@ -102,7 +104,7 @@ def draw_trials(
 
 def _draw_scores(
     trials: Sequence[TrialRecord], name: str, words: str, metric: MainMetric
-) -> list[alt.LayerChart]:
+) -> list[ChartType]:
     """Returns the score of each trial, and the best so far; nothing of no score."""
     scored = [trial for trial in trials if name in trial.values]
     best = accumulate((t.values[name] for t in scored), max if metric.is_higher_better else min)
@@ -112,7 +114,7 @@ def _draw_scores(
         rows.append(told | {"kind": "trial", "score": trial.values[name]})
         rows.append(told | {"kind": "best so far", "score": so_far})
     colour = alt.Color("kind:N", legend=alt.Legend(orient="bottom", title=None))
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = plot(rows).encode(
         x=alt.X("trial:Q").axis(grid=False, tickMinStep=1, format="d"),
         y=quantity("score", words, metric.is_share),
         color=colour.scale(domain=["trial", "best so far"], range=[BLUE, ORANGE]),
@@ -126,7 +128,7 @@ def _draw_scores(
 
 def _draw_costs(
     trials: Sequence[TrialRecord], score: str, cost: str, metric: MainMetric, front: Collection[int]
-) -> list[alt.Chart]:
+) -> list[ChartType]:
     rows: list[dict[str, Any]] = [
         {
             "trial": t.number + 1,
@@ -142,7 +144,7 @@ def _draw_costs(
     key = alt.Legend(orient="bottom", title=None) if front else None
     colour = alt.Color("kind:N", legend=key)
     chart = (
-        alt.Chart(alt.Data(values=rows))
+        plot(rows)
         .mark_circle(size=40, opacity=0.7)
         .encode(
             x=alt.X("cost:Q", title=COSTS[cost]).scale(zero=False).axis(format="~s", tickCount=5),

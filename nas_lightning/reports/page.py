@@ -65,10 +65,11 @@ def _verdict(result: Mapping[str, Any], metric: MainMetric) -> str:
     """Returns how the child compares with the random genotype's, "" without one of them."""
     other = _part(_part(result, "baselines"), "random_genotype")
     name = f"test_{metric.name}"
-    values = (_part(result, "child").get(name), other.get(name))
-    if not all(isinstance(value, int | float) and isfinite(value) for value in values):
+    values = [part.get(name) for part in (_part(result, "child"), other)]
+    numbers = [value for value in values if isinstance(value, int | float) and isfinite(value)]
+    if len(numbers) < 2:
         return ""
-    difference = values[0] - values[1]
+    difference = numbers[0] - numbers[1]
     points = f"{100 * abs(difference):.2f} percentage points"
     much = points if metric.is_share else f"{abs(difference):.3g}"
     words = f"{much} {'above' if difference > 0 else 'below'}" if difference else "equal to"

@@ -1,11 +1,12 @@
 """The look that all charts share, and what they are turned into: SVG, PNG, JavaScript."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import altair as alt
 import vl_convert
+from altair.typing import ChartType
 
 from nas_lightning.reports.colours import INK, PALE
 from nas_lightning.reports.png import svg_to_png
@@ -16,16 +17,27 @@ __all__ = [
     "chart_svg",
     "hover",
     "javascript",
+    "plot",
     "quantity",
     "styled",
+    "value_axis",
     "whole_ticks",
 ]
 
-FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
-GRID = "#e4e8ee"
+TEXT = {"labelColor": PALE, "titleColor": PALE, "labelFontSize": 11, "titleFontWeight": "normal"}
+LOOK: dict[str, Any] = {
+    "font": "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif",
+    "background": "white",
+    "padding": 8,
+    "view": {"stroke": None},
+    "axis": {**TEXT, "gridColor": "#e4e8ee", "domainColor": "#c3cad3", "ticks": False},
+    "legend": {**TEXT, "labelColor": INK, "labelLimit": 220, "symbolStrokeWidth": 2.4},
+    "header": {"labelColor": INK, "labelFontWeight": "bold", "labelAnchor": "start"},
+    "title": {"color": INK, "fontSize": 13, "anchor": "start", "offset": 8},
+}
 
 
-def styled(chart: Any, title: str, words: str = "") -> Any:
+def styled(chart: ChartType, title: str, words: str = "") -> ChartType:
     """Returns a whole chart with its title and the common look, on white.
 
     Args:
@@ -33,45 +45,30 @@ def styled(chart: Any, title: str, words: str = "") -> Any:
         title: what it shows.
         words: the same and its last values, for those who cannot see it.
     """
-    text = {"labelFont": FONT, "titleFont": FONT, "labelFontSize": 11, "titleFontSize": 11}
-    colours = {"labelColor": PALE, "titleColor": PALE, "titleFontWeight": "normal"}
-    return (
-        chart.properties(title=title, background="white", description=words or title)
-        .configure(font=FONT, padding=8)
-        .configure_view(stroke=None)
-        .configure_axis(**text, **colours, gridColor=GRID, domainColor="#c3cad3", ticks=False)
-        .configure_legend(
-            **text,
-            labelColor=INK,
-            titleColor=PALE,
-            titleFontWeight="normal",
-            labelLimit=220,
-            symbolStrokeWidth=2.4,
-        )
-        .configure_title(font=FONT, color=INK, fontSize=13, anchor="start", offset=8)
-        .configure_header(
-            labelFont=FONT,
-            titleFont=FONT,
-            labelColor=INK,
-            labelFontSize=11,
-            labelFontWeight="bold",
-            labelAnchor="start",
-        )
-    )
+    whole: ChartType = chart.properties(title=title, description=words or title).configure(**LOOK)
+    return whole
 
 
-def beside(charts: Sequence[Any], title: str, words: str = "") -> alt.ConcatChart:
+def beside(charts: Sequence[ChartType], title: str, words: str = "") -> ChartType:
     """Returns charts beside each other as one, three in a row, each with colours of its own."""
     columns = min(3, len(charts))
     joined = alt.concat(*charts, columns=columns, spacing=30).resolve_scale(color="independent")
-    chart: alt.ConcatChart = styled(joined, title, words)
-    return chart
+    return styled(joined, title, words)
+
+
+def plot(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
+    """Returns a chart of rows of data that is still to be given marks and axes."""
+    return alt.Chart(alt.InlineData(values=rows))
 
 
 def quantity(field: str, title: str, is_share: bool = False) -> alt.Y:
-    """Returns an axis of values, which need not show 0; shares are written in percent."""
-    axis = {"format": ".3~%"} if is_share else {}
-    return alt.Y(f"{field}:Q", title=title).scale(zero=False).axis(tickCount=4, **axis)
+    """Returns a vertical axis of values, which need not show 0."""
+    return alt.Y(f"{field}:Q", title=title, axis=value_axis(is_share)).scale(zero=False)
+
+
+def value_axis(is_share: bool) -> alt.Axis:
+    """Returns the marks of an axis; shares are written in percent."""
+    return alt.Axis(tickCount=4, format=".3~%") if is_share else alt.Axis(tickCount=4)
 
 
 def hover(field: str, title: str, is_share: bool = False) -> alt.Tooltip:
@@ -88,12 +85,12 @@ def whole_ticks(last: float, most: int) -> list[int]:
     return list(range(0, int(last) + 1, 1 + int(last) // most))
 
 
-def chart_svg(chart: Any) -> str:
+def chart_svg(chart: ChartType) -> str:
     """Returns a chart as an SVG document; equal charts give equal bytes."""
     return vl_convert.vegalite_to_svg(chart.to_dict())
 
 
-def chart_png(chart: Any, zoom: float = 1.5) -> bytes:
+def chart_png(chart: ChartType, zoom: float = 1.5) -> bytes:
     """Returns a chart as PNG."""
     return svg_to_png(chart_svg(chart), zoom)
 
@@ -101,4 +98,4 @@ def chart_png(chart: Any, zoom: float = 1.5) -> bytes:
 @cache  # takes a second and is always the same
 def javascript() -> str:
     """Returns Vega, Vega-Lite and Vega-Embed as one script, which needs no network."""
-    return vl_convert.javascript_bundle()
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
