@@ -31,14 +31,9 @@ TRIALS = tuple(
 every_alpha_chart = pytest.mark.parametrize("draw", [draw_alphas, draw_heat_map])
 
 
-def rows(part) -> list[dict]:
-    """Returns the data of all parts of a chart or of its specification."""
-    if isinstance(part, list):
-        return [row for each in part for row in rows(each)]
-    if not isinstance(part, dict):
-        return rows(part.to_dict()) if hasattr(part, "to_dict") else []
-    own = part.get("data", {}).get("values", [])
-    return own + [row for name, each in part.items() if name != "data" for row in rows(each)]
+def rows(chart) -> list[dict]:
+    """Returns the data of all parts of a chart."""
+    return [row for data in chart.to_dict()["datasets"].values() for row in data]
 
 
 def texts(chart) -> list[str]:
