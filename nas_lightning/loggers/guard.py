@@ -13,14 +13,23 @@ __all__ = ["Dashboards", "Guarded"]
 log = logging.getLogger(__name__)
 
 
-def _of_logger(attribute: str, otherwise: Any = None) -> property:
-    """Returns a property of `Guarded` that reads its logger's, which may fail too."""
+def _attribute(name: str, otherwise: Any = None) -> Any:
+    """Returns a property of `Guarded` that reads its logger's; reading may fail too."""
 
     def read(guarded: "Guarded") -> Any:
-        value = guarded.get(attribute)
+        value = guarded.get(name)
         return otherwise if value is None else value
 
     return property(read)
+
+
+def _method(name: str) -> Any:
+    """Returns a method of `Guarded` that calls its logger's and returns nothing."""
+
+    def call(guarded: "Guarded", *args: Any, **kwargs: Any) -> None:
+        guarded.call(name, *args, **kwargs)
+
+    return call
 
 
 class Guarded(Dashboard):
@@ -41,62 +50,38 @@ class Guarded(Dashboard):
         """Whether it has failed."""
         return self._logger is None
 
-    name: Any = _of_logger("name")
-    version: Any = _of_logger("version")
-    root_dir: Any = _of_logger("root_dir")
-    log_dir: Any = _of_logger("log_dir")
-    save_dir: Any = _of_logger("save_dir")
-    experiment: Any = _of_logger("experiment")
-    group_separator: Any = _of_logger("group_separator", otherwise="/")
-
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Logs numbers."""
-        self._call("log_metrics", metrics, step)
-
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Logs the configuration."""
-        self._call("log_hyperparams", params, *args, **kwargs)
-
-    def log_graph(self, model: Any, input_array: Any = None) -> None:
-        """Logs the network's graph, where the logger does."""
-        self._call("log_graph", model, input_array)
-
-    def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
-        """Tells the logger of a checkpoint."""
-        self._call("after_save_checkpoint", checkpoint_callback)
-
-    def save(self) -> None:
-        """Lets the logger write."""
-        self._call("save")
-
-    def finalize(self, status: str) -> None:
-        """Tells the logger that a training ended."""
-        self._call("finalize", status)
+    name, version = _attribute("name"), _attribute("version")
+    save_dir, root_dir = _attribute("save_dir"), _attribute("root_dir")
+    log_dir, experiment = _attribute("log_dir"), _attribute("experiment")
+    group_separator = _attribute("group_separator", otherwise="/")
+    log_metrics, log_hyperparams = _method("log_metrics"), _method("log_hyperparams")
+    log_graph, after_save_checkpoint = _method("log_graph"), _method("after_save_checkpoint")
+    save, finalize = _method("save"), _method("finalize")
 
     def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
         """Shows a picture, where the logger is a dashboard."""
         if isinstance(self._logger, Dashboard):
-            self._call("log_picture", name, svg, moment)
+            self.call("log_picture", name, svg, moment)
 
     def log_summary(self, figures: Mapping[str, float | str]) -> None:
         """Shows what the run ended with; a logger that is no dashboard gets the numbers."""
         if isinstance(self._logger, Dashboard):
-            self._call("log_summary", figures)
+            self.call("log_summary", figures)
         else:
             numbers = {n: float(v) for n, v in figures.items() if not isinstance(v, str)}
-            self._call("log_metrics", numbers)
+            self.call("log_metrics", numbers)
 
     def log_artifact(self, artifact: Artifact) -> None:
         """Keeps files, where the logger is a dashboard."""
         if isinstance(self._logger, Dashboard):
-            self._call("log_artifact", artifact)
+            self.call("log_artifact", artifact)
 
     def close(self, is_failed: bool) -> None:
         """Ends the run."""
         if isinstance(self._logger, Dashboard):
-            self._call("close", is_failed)
+            self.call("close", is_failed)
         else:
-            self._call("finalize", "failed" if is_failed else "success")
+            self.call("finalize", "failed" if is_failed else "success")
 
     def get(self, attribute: str) -> Any:
         """Returns an attribute of the logger; None where it has none, or has failed."""
@@ -106,7 +91,7 @@ class Guarded(Dashboard):
             self._drop(error)
             return None
 
-    def _call(self, method: str, *args: Any, **kwargs: Any) -> None:
+    def call(self, method: str, *args: Any, **kwargs: Any) -> None:
         """Calls a method of the logger, unless it has failed."""
         if self._logger is None:
             return

@@ -1,6 +1,7 @@
 """The LightningModule of a one-shot search: it runs a strategy's updates under a Trainer."""
 
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Any
 
 import lightning as L
@@ -78,7 +79,8 @@ class SupernetModule(L.LightningModule):
         """Checks the Trainer; stops a resumed search that had reached its cap of samples.
 
         Raises:
-            ValueError: the Trainer's epochs are not the strategy's, or it scales losses.
+            ValueError: the Trainer's epochs are not the strategy's, it scales losses, or it does
+                not know the number of steps.
         """
         epochs = self.trainer.max_epochs
         if epochs != self.strategy.epochs:
@@ -90,6 +92,11 @@ class SupernetModule(L.LightningModule):
             raise ValueError(
                 f"Trainer(precision='{self.trainer.precision}') scales losses, but a search takes "
                 "its gradients itself; use precision='bf16-mixed' or '32-true'"
+            )
+        if self.trainer.num_training_batches == inf:
+            raise ValueError(
+                "train_dataloader() must have a length: schedules follow the number of steps; set "
+                "e.g. Trainer(limit_train_batches=100)"
             )
         self._stop_at_cap()
 
@@ -103,18 +110,14 @@ class SupernetModule(L.LightningModule):
         self.updates.optimizers = dict(zip(("params", "alpha"), listed, strict=False))
         torch.manual_seed(keyed_seed(self.seed, "search", epoch, self.global_rank))
         self.updates.start_epoch(epoch)
-        self._stage_epoch = epoch - self.strategy.first_epoch(epoch)
+        stage_epoch = epoch - self.strategy.first_epoch(epoch)
+        self.updates.stage_steps = stage_epoch * int(self.trainer.num_training_batches)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Builds for the epoch just finished, and tells the strategy, before its state loads."""
         self._rebuild(checkpoint["epoch"])
         self.trainer.precision_plugin.convert_module(self)  # Lightning does so after the loading
         self.strategy.start_epoch(checkpoint["epoch"])
-
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Lets BatchNorm's statistics settle in the first steps."""
-        step = self._stage_epoch * int(self.trainer.num_training_batches) + batch_idx
-        self.updates.settle(step)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Lets the strategy finish the epoch after its last step, or one that the cap makes so."""

@@ -65,17 +65,18 @@ class SearchUpdates:
         seed: seed of the supernet's initial params.
         steps: number of steps of the whole search; needed where the strategy's
             `alpha_optimizer.lr` is None, which sets it by them.
-        mean: returns a tensor's mean over processes; None where there is one process.
-        num_processes: number of processes, each of which sees a part of every batch.
-        forward_context: what every forward runs in, e.g. `torch.autocast`.
 
     Attributes:
         supernet: the network; it and the strategy may be moved to a device or another dtype.
         scale: the scale of this stage's supernet.
         params: the supernet's params by name, in the order of their optimiser.
         lr: learning rate of the params in this epoch.
+        stage_steps: number of weight steps since this stage began.
         meter: what the search has cost.
         watch: the epoch's losses, of which `end_epoch` finds the first that is not finite.
+        mean: returns a tensor's mean over processes; to be set where there are several.
+        num_processes: number of processes, each of which sees a part of every batch.
+        forward_context: what every forward runs in, e.g. a function that returns an autocast.
 
     Raises:
         ValueError: the space cannot be built for such inputs, or a stage has no such scale.
@@ -93,13 +94,12 @@ class SearchUpdates:
         task: Task | None = None,
         seed: int = 0,
         steps: int | None = None,
-        mean: Mean | None = None,
-        num_processes: int = 1,
-        forward_context: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.space, self.strategy, self.seed, self.steps = space, strategy, seed, steps
         self.task: Task = task or Classification()
-        self.mean, self.num_processes, self.forward_context = mean, num_processes, forward_context
+        self.mean: Mean | None = None
+        self.num_processes = 1
+        self.forward_context: Callable[[], AbstractContextManager[object]] = nullcontext
         shape = tuple(input_shape)
         self._whole = replace(space.scale, input_shape=shape, num_outputs=num_outputs)
         scales = [strategy.stage(epoch).of(self._whole) for epoch in range(strategy.epochs)]
@@ -157,11 +157,6 @@ class SearchUpdates:
             keep_params(self.supernet, old)
         self.__dict__.pop("optimizers", None)  # built anew when they are next asked for
         return True
-
-    def settle(self, step: int) -> None:
-        """Lets BatchNorm's statistics settle in the first steps (0-based) of a stage."""
-        if step <= SETTLED:
-            settle(self._norms, step)
 
     def end_epoch(self, epoch: int) -> None:
         """Averages BatchNorm's statistics over processes, and checks the epoch's numbers.
@@ -238,6 +233,10 @@ class SearchUpdates:
         names = ("params", "alpha") if which == "both" else (which,)
         optimizers = [self.optimizers[name] for name in names]
         moved = [p for each in optimizers for group in each.param_groups for p in group["params"]]
+        if "params" in names:
+            if self.stage_steps <= SETTLED:  # so long BatchNorm's statistics are plain means
+                settle(self._norms, self.stage_steps)
+            self.stage_steps += 1
         loss = closure()
         for param, grad in zip(moved, self.gradient(loss, moved), strict=True):
             param.grad = grad
@@ -285,7 +284,7 @@ class SearchUpdates:
     def _install(self, supernet: nn.Module) -> None:
         norms = batch_norms(supernet)
         synchronise(norms, is_synchronised(self._norms))
-        self.supernet, self._norms = supernet, norms
+        self.supernet, self._norms, self.stage_steps = supernet, norms, 0
         self.params = dict(supernet.named_parameters())
 
     def _num_steps(self) -> int:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins import MixedPrecision
+from torch.utils.data import DataLoader, IterableDataset
 
 from nas_lightning.core.optimizers import Adam
 from nas_lightning.core.scale import Scale
@@ -125,6 +126,17 @@ def test_a_trainer_that_scales_losses_is_refused():
     )
     with pytest.raises(ValueError, match=r"precision='16-mixed'\) scales losses.*use precision="):
         trainer.fit(module, {"train": batches(), "val": batches()}, batches())
+
+
+def test_a_loader_without_a_length_is_refused():
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter([(torch.zeros(1, 8, 8), 0)] * 6)
+
+    loaders = {part: DataLoader(Stream(), 2) for part in ("train", "val")}
+    with pytest.raises(ValueError, match=r"must have a length: .*Trainer\(limit_train_batches=100"):
+        fit(module_of(), train=loaders)
+    assert fit(module_of(), train=loaders, limit_train_batches=2).global_step == 8
 
 
 @pytest.mark.parametrize(

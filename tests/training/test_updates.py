@@ -199,15 +199,10 @@ def test_gradients_and_statistics_are_means_over_processes():
     assert updates.meter.training_samples == 12
 
 
-def test_a_forward_runs_in_the_context_that_it_is_given():
+def test_a_forward_runs_in_the_context_that_is_set():
     space = DartsSpace(scale=Scale(CHANNELS, CELLS))
-    updates = SearchUpdates(
-        space,
-        Darts(space, 0),
-        (3, SIDE, SIDE),
-        CLASSES,
-        forward_context=lambda: torch.autocast("cpu", torch.bfloat16),
-    )
+    updates = SearchUpdates(space, Darts(space, 0), (3, SIDE, SIDE), CLASSES)
+    updates.forward_context = lambda: torch.autocast("cpu", torch.bfloat16)
     seen = []
     updates.supernet.classifier.register_forward_hook(lambda _, __, out: seen.append(out.dtype))
     updates.loss(batches()[0], updates.strategy.scores())
