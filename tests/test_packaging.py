@@ -61,6 +61,7 @@ def files_of(folder: Path, pattern: str) -> dict[str, str]:
         ("conf", "conf", "**/*.yaml"),
         ("zoo", "nas_lightning/zoo", "*.json"),
         ("reports", "nas_lightning/reports", "*.css"),
+        ("reports", "nas_lightning/reports", "*.jinja"),
         ("tables", "nas_lightning/tables", "**/*.[jmt]*"),
         (".", "nas_lightning", "**/*.py"),
     ],

@@ -17,6 +17,7 @@ from nas_lightning.core.objective import Objective
 from nas_lightning.evaluation.pareto import pareto_front
 from nas_lightning.evaluation.table_file import FOLDER
 from nas_lightning.files import replacing, write_text
+from nas_lightning.reports.rendering import chart_png
 
 __all__ = ["read_benchmark", "read_published", "write_front", "write_regret", "write_runs"]
 
@@ -36,7 +37,7 @@ def write_regret(folder: Path, curves: Mapping[str, Curve], data: str, num_searc
     """Writes the first strategy's regret.csv, and regret.png of all strategies."""
     _write_curve(folder / "regret.csv", next(iter(curves.values())))
     with replacing(folder / "regret.png") as path:
-        draw_regret(path, curves, data, num_searches)
+        path.write_bytes(chart_png(draw_regret(curves, data, num_searches)))
 
 
 def write_front(
@@ -53,7 +54,8 @@ def write_front(
     points = reference.counted([tuple(child["values"].values()) for child in front["front"]])
     best = reference.counted(reference.front)
     with replacing(folder / "front.png") as path:
-        draw_front(path, objective.names, points, best, curve, len(searches))
+        chart = draw_front(objective.names, points, best, curve, len(searches))
+        path.write_bytes(chart_png(chart))
     median = statistics.median(shares)
     return {"median": median, **mean_and_std(shares), "reference": list(reference.point)}
 

@@ -38,12 +38,6 @@ class Benchmark:
     seeds: range
     budget_s: float | None
 
-    def searches(self) -> Iterator["SimulatedSearch"]:
-        """Runs the search of each seed, one after another."""
-        for seed in self.seeds:
-            strategy = self.make_strategy(seed)
-            yield simulate(strategy, self.evaluation, self.objective, self.budget_s)
-
 
 @dataclass(frozen=True)
 class SimulatedSearch:

@@ -25,7 +25,7 @@ from nas_lightning.benchmark.files import (
     write_runs,
 )
 from nas_lightning.benchmark.hypervolume import ReferenceFront
-from nas_lightning.benchmark.simulation import Benchmark, SimulatedSearch
+from nas_lightning.benchmark.simulation import Benchmark, SimulatedSearch, simulate
 from nas_lightning.benchmark.summary import benchmark_text
 from nas_lightning.config.making import make
 from nas_lightning.core.checks import at_least, positive
@@ -157,8 +157,9 @@ def _earlier(cfg: DictConfig, bench: Benchmark) -> list[dict[str, Any]]:
 def _searches(bench: Benchmark) -> list[SimulatedSearch]:
     """Runs all searches, and prints the progress ten times."""
     searches, total = list[SimulatedSearch](), len(bench.seeds)
-    for number, search in enumerate(bench.searches(), 1):
-        searches.append(search)
+    for number, seed in enumerate(bench.seeds, 1):
+        strategy = bench.make_strategy(seed)
+        searches.append(simulate(strategy, bench.evaluation, bench.objective, bench.budget_s))
         if number % max(total // 10, 1) == 0:
             print(f"{number}/{total} searches", file=sys.stderr, flush=True)
     return searches

@@ -13,7 +13,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
 from nas_lightning.deployment.export import check_export, export_child
-from nas_lightning.reports.measure import measure_of
+from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.black_box import BlackBoxSearch
 from nas_lightning.run.children import train_shown
@@ -41,7 +41,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
         The search's main metric on validation images, e.g. its accuracy, for sweepers.
     """
     if done := RunFolder(folder).result():
-        return float(done["search"][f"validation_{measure_of(done).name}"])
+        return float(done["search"][f"validation_{metric_of(done).name}"])
     check_export(cfg.export, cfg.retrain)
     at_least("max_samples", cfg.max_samples, 1)
     dashboards = open_dashboards(cfg, RunFolder(folder), "search")

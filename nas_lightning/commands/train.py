@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nas_lightning.deployment.export import check_export, export_child
-from nas_lightning.reports.measure import measure_of
+from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.children import train_shown
 from nas_lightning.run.folder import RunFolder
@@ -32,7 +32,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
         child.validation_share.
     """
     if done := RunFolder(folder).result():
-        return _validated(done["child"], measure_of(done).name)
+        return _validated(done["child"], metric_of(done).name)
     check_export(cfg.export)
     run = Run.of(with_own_space(cfg, RunFolder(folder).overrides), folder, objects)
     genotype = read_genotype(cfg.genotype, run.parts.space)

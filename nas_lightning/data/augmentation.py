@@ -14,20 +14,12 @@ __all__ = ["NO_AUGMENTATION", "Augmentation", "Draws", "crop", "cut_hole_", "fli
 
 @dataclass(frozen=True)
 class Draws:
-    """What was drawn for each image of a batch, (N,) each.
+    """What was drawn for each image of a batch, (N,) each."""
 
-    Attributes:
-        top: first row of the crop in the padded image.
-        left: first column of the crop in the padded image.
-        flipped: whether the image is mirrored.
-        hole_y: row of the centre of the hole.
-        hole_x: column of the centre of the hole.
-    """
-
-    top: Tensor
+    top: Tensor  # first row of the crop in the padded image
     left: Tensor
     flipped: Tensor
-    hole_y: Tensor
+    hole_y: Tensor  # row of the centre of the hole
     hole_x: Tensor
 
     def part(self, rank: int, world: int) -> "Draws":
@@ -71,22 +63,14 @@ class Augmentation:
         return replace(self, cutout=max(cutout, self.cutout))
 
     def draw(self, num_images: int, size: Sequence[int], generator: torch.Generator) -> Draws:
-        """Draws for a whole batch; every kind is drawn, so that one does not shift another.
+        """Draws for a whole batch of images of a size, by a generator on the CPU.
 
-        Args:
-            num_images: of the batch, over all processes.
-            size: (height, width) of an image.
-            generator: on the CPU.
+        Every kind is drawn, used or not, so that one does not shift another.
         """
         places = 2 * self.crop_padding + 1
-        shape = (num_images,)
-        return Draws(
-            torch.randint(places, shape, generator=generator),
-            torch.randint(places, shape, generator=generator),
-            torch.randint(2, shape, generator=generator).bool(),
-            torch.randint(size[0], shape, generator=generator),
-            torch.randint(size[1], shape, generator=generator),
-        )
+        highs = (places, places, 2, size[0], size[1])
+        draws = [torch.randint(high, (num_images,), generator=generator) for high in highs]
+        return Draws(draws[0], draws[1], draws[2].bool(), draws[3], draws[4])
 
     def move(self, images: Tensor, draws: Draws) -> Tensor:
         """Returns images (N, C, H, W), of any type, cropped and flipped."""
@@ -103,16 +87,13 @@ class Augmentation:
     def mix(
         self, images: Tensor, targets: Tensor, num_outputs: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Returns a batch mixed with a permutation of itself, the targets by the same share.
+        """Returns a whole batch mixed with a permutation of itself, the targets by the same share.
 
         Args:
-            images: normalised (N, C, H, W), of the whole batch.
-            targets: classes, int64 (N,), or columns, float (N, K).
+            images: normalised (N, C, H, W).
+            targets: classes, int64 (N,), which become shares (N, num_outputs), or columns (N, K).
             num_outputs: number of classes, or K.
             generator: on the CPU.
-
-        Returns:
-            Images (N, C, H, W), and targets (N, num_outputs), of classes their shares.
         """
         both = torch.full((2,), self.mixup, dtype=torch.float64)
         first, other = torch._standard_gamma(both, generator=generator).tolist()

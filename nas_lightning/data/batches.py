@@ -11,7 +11,6 @@ from torch import Tensor
 
 from nas_lightning.core.checks import at_least
 from nas_lightning.data.augmentation import Augmentation
-from nas_lightning.data.normalisation import Normalisation
 from nas_lightning.data.split import keyed_generator
 
 __all__ = [
@@ -43,19 +42,12 @@ class Place:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images on a device, of which batches are made.
-
-    Attributes:
-        read: reads images by their indices.
-        labels: (N, ...), of all images that `read` can read.
-        normalise: makes floats of pixels.
-        num_outputs: number of classes or columns.
-    """
+    """Images on a device, of which batches are made."""
 
     read: Reader
-    labels: Tensor
-    normalise: Normalisation
-    num_outputs: int
+    labels: Tensor  # (N, ...), of all images that `read` can read
+    normalise: Callable[[Tensor], Tensor]  # makes floats of pixels
+    num_outputs: int  # classes or columns
 
     def labels_of(self, indices: Tensor) -> Tensor:
         """Returns the labels of some images, on the device."""
@@ -160,12 +152,7 @@ class ShuffledBatches:
 
 
 class PairedBatches:
-    """Steps of a search: {"train": a batch to train on, "val": a batch to validate on}.
-
-    Args:
-        train: decides the number of steps.
-        val: has as many batches.
-    """
+    """Steps of a search, {"train": batch, "val": batch}, of as many batches of both."""
 
     def __init__(self, train: EpochBatches, val: EpochBatches) -> None:
         self.train, self.val = train, val
@@ -213,10 +200,10 @@ class OrderedBatches:
 
 
 def batch_for(part: Tensor, batch_size: int) -> int:
-    """Returns the batch size, if there are so many images to train on: part is int64 (N,).
+    """Returns the batch size.
 
     Raises:
-        ValueError: it is not in [1, N].
+        ValueError: it is not in [1, N], the number of images to train on.
     """
     at_least("batch_size", batch_size, 1, use=64)
     if batch_size > len(part):

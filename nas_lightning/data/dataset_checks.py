@@ -7,28 +7,18 @@ from torch import Tensor
 
 from nas_lightning.data.images import ImageArrays, as_size
 
-__all__ = ["check", "check_samples", "check_targets"]
+__all__ = ["check", "check_images_only", "check_samples", "check_targets"]
 
 
 def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
-    """Refuses a data set that cannot be split and trained on.
-
-    Args:
-        arrays: the data set.
-        num_classes: the number of classes that it must have; None takes any.
-
-    Raises:
-        ValueError: there are other classes than told, an image is too small, there are fewer
-            than two classes, a class has fewer than two training images, or a label is on none of
-            them.
-    """
+    """Refuses a data set that cannot be split and trained on, or has other classes than told."""
     names = arrays.class_names
     if num_classes not in (None, len(names)):
         raise ValueError(
             f"data.num_classes ({num_classes}) must be the number of classes found, {len(names)}: "
             f"{', '.join(names[:10])}; correct it or leave it null"
         )
-    if len(arrays.train.shape) == 3:
+    if arrays.standardisation is None:
         as_size(arrays.train.shape[1:])
     _check_labels(arrays.train_labels, names, "training")
     _check_labels(arrays.test_labels, names, "test")
@@ -41,6 +31,16 @@ def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
         _check_columns(arrays.train_labels, names)
     else:
         _check_counts(arrays.train_labels, names)
+
+
+def check_images_only(arrays: ImageArrays, **settings: object) -> None:
+    """Refuses settings that only images can have, where the data are signals or a table."""
+    for key, value in settings.items():
+        if value and arrays.standardisation is not None:
+            raise ValueError(
+                f"{key} ({value}) needs images, the data have the shape {arrays.train.shape}; leave"
+                " it out"
+            )
 
 
 def _check_counts(labels: Tensor, class_names: Sequence[str]) -> None:
@@ -93,13 +93,7 @@ def _check_labels(labels: Tensor, class_names: Sequence[str], part: str) -> None
 def check_samples(samples: Tensor, where: str, is_plain: bool) -> None:
     """Refuses a batch of a user's own loader that networks cannot take.
 
-    Args:
-        samples: must be images, float (N, C, H, W); or, unless plain, signals or a table.
-        where: the batch's place, for messages.
-        is_plain: whether nothing tells how they were made of pixels but dividing by 255.
-
-    Raises:
-        ValueError: they are of another type or shape, or are not in [0, 1] and must be.
+    Plain samples, whose preprocessing is not told, must be images in [0, 1].
     """
     if not samples.is_floating_point() or samples.dim() not in ((4,) if is_plain else (2, 3, 4)):
         raise ValueError(
@@ -117,17 +111,7 @@ def check_samples(samples: Tensor, where: str, is_plain: bool) -> None:
 
 
 def check_targets(targets: Tensor, where: str, num_samples: int, num_outputs: int) -> None:
-    """Refuses targets of a user's own loader that the task cannot learn.
-
-    Args:
-        targets: int64 must be classes (N,), float columns (N, K).
-        where: the batch's place, for messages.
-        num_samples: N.
-        num_outputs: number of classes, or K.
-
-    Raises:
-        ValueError: their shape or range is another.
-    """
+    """Refuses targets of a user's own loader that the task cannot learn."""
     if targets.is_floating_point():
         is_good, wanted = targets.shape == (num_samples, num_outputs), "columns (N, K)"
     else:

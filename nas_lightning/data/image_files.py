@@ -1,8 +1,9 @@
 """Image files (PNG, JPEG), brought to one size and mode when they are read."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -24,15 +25,14 @@ __all__ = [
     "Header",
     "decode",
     "file_images",
+    "fitted_pixels",
     "header",
     "headers",
-    "pixels_of",
 ]
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 LARGEST_DEFAULT_SIDE = 64
 ORIENTATION = 0x0112  # Exif: how the camera was held; 5 to 8 mean that the image lies on its side
-ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -59,28 +59,18 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file says of itself.
+    """What an image file says of itself."""
 
-    Attributes:
-        size: (height, width) in pixels, upright.
-        is_grey: whether it has one channel besides opacity.
-    """
-
-    size: tuple[int, int]
-    is_grey: bool
+    size: tuple[int, int]  # (height, width) in pixels, upright
+    is_grey: bool  # whether it has one channel besides opacity
 
 
 @dataclass(frozen=True, eq=False)
 class FileImages:
-    """Image files, decoded when they are read; see `decode`.
-
-    Args:
-        files: the files.
-        size: (height, width) of all images in pixels.
-        channels: of all images: 1, 3 or 4.
+    """Image files, decoded to one size and number of channels when they are read; see `decode`.
 
     Raises:
-        ValueError: the number of channels is another.
+        ValueError: the number of channels is not 1, 3 or 4.
     """
 
     files: Files
@@ -103,18 +93,14 @@ class FileImages:
         return len(self.files)
 
     def read(self, indices: Tensor) -> Tensor:
-        """Returns the images of some indices (N,): uint8 (N, C, H, W).
-
-        Raises:
-            ValueError: a file is no readable image; it is named.
-        """
+        """Returns the images of some indices (N,): uint8 (N, C, H, W)."""
         pixels = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
         for image, index in zip(pixels, indices.tolist(), strict=True):
             image.copy_(decode(self.files[index], self.size, self.channels))
         return pixels
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:
-        """Returns what is wrong with each damaged file, by its index; see `Images`."""
+        """Returns the fault of each file that cannot be read, by index; see `Images`."""
         look = partial(decode, size=self.size, channels=self.channels) if whole else header
 
         def fault(index: int) -> str:
@@ -140,14 +126,11 @@ def file_images(
 
     Args:
         train: the training files.
-        test: the test files; None without a test division.
+        test: the test files, if there is a test division.
         image_size: one side or (height, width) in pixels; None takes the most common size of the
             training images (the larger of equals), scaled down to a shorter side of 64.
         channels: of an image; None takes the more common of grey (1) and colour (3, also if equal).
         most_headers: how many evenly spaced files are looked at for that; None means all.
-
-    Raises:
-        ValueError: a size or number of channels is impossible, or no file can be read.
     """
     sample = [] if image_size and channels else headers(train, most_headers or len(train))
     size = as_size(image_size) if image_size else most_common_size(sample)
@@ -174,18 +157,11 @@ def headers(files: Files, most: int) -> list[Header]:
 
 
 def header(file: File) -> Header:
-    """Returns size and mode of an image file, without decoding it.
-
-    Raises:
-        ValueError: the file is no readable image.
-    """
-    try:
-        with Image.open(_source(file)) as image:
-            width, height = image.size
-            is_turned = image.getexif().get(ORIENTATION, 1) >= 5
-            is_grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
-    except ERRORS as error:
-        raise _unreadable(file, error) from error
+    """Returns size and mode of an image file, without decoding it."""
+    with _opened(file) as image:
+        width, height = image.size
+        is_turned = image.getexif().get(ORIENTATION, 1) >= 5
+        is_grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
     return Header((width, height) if is_turned else (height, width), is_grey)
 
 
@@ -198,14 +174,11 @@ def decode(file: File, size: tuple[int, int], channels: int) -> Tensor:
     Raises:
         ValueError: the file is no readable image.
     """
-    try:
-        with Image.open(_source(file)) as image:
-            return pixels_of(image, size, channels)
-    except ERRORS as error:
-        raise _unreadable(file, error) from error
+    with _opened(file) as image:
+        return fitted_pixels(image, size, channels)
 
 
-def pixels_of(image: Image.Image, size: tuple[int, int], channels: int) -> Tensor:
+def fitted_pixels(image: Image.Image, size: tuple[int, int], channels: int) -> Tensor:
     """Returns an opened image as `decode` does a file."""
     height, width = size
     upright = _in_mode(ImageOps.exif_transpose(image), MODES[channels])
@@ -236,9 +209,14 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-def _source(file: File) -> Path | BytesIO:
-    return BytesIO(file.content) if isinstance(file, EncodedFile) else file
-
-
-def _unreadable(file: File, error: Exception) -> ValueError:
-    return ValueError(f"cannot read the image '{file}' ({error}); replace or remove the file")
+@contextmanager
+def _opened(file: File) -> Iterator[Image.Image]:
+    """Opens an image file; what goes wrong with it is a ValueError that names it."""
+    source = BytesIO(file.content) if isinstance(file, EncodedFile) else file
+    try:
+        with Image.open(source) as image:
+            yield image
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"cannot read the image '{file}' ({error}); replace or remove the file"
+        ) from error

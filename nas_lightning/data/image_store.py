@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from nas_lightning.data.batches import LabelledImages, Reader
 from nas_lightning.data.images import ImageArrays, Images, MemoryImages, ResizedImages
-from nas_lightning.data.normalisation import statistics
+from nas_lightning.data.normalisation import Normalisation, statistics
 from nas_lightning.data.unreadable import refuse_unreadable
 
 __all__ = ["ImageStore", "MemoryReader", "WorkerReader"]
@@ -33,13 +33,7 @@ class MemoryReader:
 
 
 class WorkerReader:
-    """Reads batches of images that do not fit in memory, by index arrays.
-
-    Args:
-        images: the images.
-        device: where the batches go.
-        num_workers: processes that read; 0 reads in this one.
-    """
+    """Reads batches of images that do not fit in memory, by processes; 0 reads in this one."""
 
     def __init__(self, images: Images, device: torch.device, num_workers: int) -> None:
         self.images, self.device, self.num_workers = images, device, num_workers
@@ -58,15 +52,10 @@ class WorkerReader:
 
 
 class ImageStore:
-    """The images of a data set, and the statistics by which they are normalised.
+    """The images of a checked data set, and the statistics by which they are normalised.
 
-    Args:
-        arrays: the data set, checked.
-        memory_limit_gib: what is larger, in GiB of pixels, is read by workers.
-        num_workers: threads that read files, and processes that read beyond the memory limit.
-
-    Raises:
-        ValueError: an image cannot be read; beyond the memory limit it may be found later.
+    Memory limit and workers are those of `ImageDataModule`. An image that cannot be read is found
+    at once, or later beyond the memory limit.
     """
 
     def __init__(self, arrays: ImageArrays, memory_limit_gib: float, num_workers: int) -> None:
@@ -76,10 +65,10 @@ class ImageStore:
         self._resized: dict[tuple[int, int], Images] = {}
         self.train = self._load(arrays.train)
         refuse_unreadable(arrays.test, whole=self._fits(arrays.test))
-        # Evenly spaced images: the same ones however they are read.
-        step = math.ceil(len(self.train) / MOST_IMAGES_OF_STATISTICS)
-        plan = torch.split(torch.arange(0, len(self.train), step), CHUNK)
-        self.normalise = statistics(self.reader(self.train, torch.device("cpu"))(plan))
+        by = arrays.standardisation or self._statistics()
+        self.mean, self.std = list(by.mean), list(by.std)
+        # Standardised floats are what the networks see.
+        self.normalise = by if isinstance(by, Normalisation) else Tensor.float
 
     def reader(self, images: Images, device: torch.device) -> Reader:
         """Returns what reads the images onto a device: from its memory, if they fit."""
@@ -109,6 +98,12 @@ class ImageStore:
         labels = arrays.test_labels if images is arrays.test else arrays.train_labels
         reader = self.reader(images, device)
         return LabelledImages(reader, labels.to(device), self.normalise, len(arrays.class_names))
+
+    def _statistics(self) -> Normalisation:
+        """Returns those of evenly spaced training images, the same ones however they are read."""
+        step = math.ceil(len(self.train) / MOST_IMAGES_OF_STATISTICS)
+        plan = torch.split(torch.arange(0, len(self.train), step), CHUNK)
+        return statistics(self.reader(self.train, torch.device("cpu"))(plan))
 
     def _load(self, images: Images) -> Images:
         if not self._fits(images):

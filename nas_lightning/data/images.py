@@ -1,4 +1,7 @@
-"""Images and their labels as the sources return them: uint8, read by index."""
+"""Images and their labels as the sources return them, read by index.
+
+Signals and rows of tables from Python stand in for images too: floats of fewer dimensions.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from nas_lightning.data.normalisation import Standardisation
 from nas_lightning.data.split import strata, stratified_split, stratified_subset
 
 __all__ = [
@@ -42,16 +46,12 @@ class Images(Protocol):
         """Returns the images of some indices (N,): uint8 (N, C, H, W)."""
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:
-        """Returns what is wrong with each image that cannot be read, by its index.
-
-        Args:
-            whole: whether images are decoded; otherwise only their headers are read.
-        """
+        """Returns the fault of each image whose content (whole) or header cannot be read."""
 
 
 @dataclass(frozen=True, eq=False)
 class MemoryImages:
-    """Images in memory: uint8 (N, C, H, W), on any device."""
+    """Images in memory: uint8 (N, C, H, W), on any device; or float32 (N, ...)."""
 
     pixels: Tensor
 
@@ -92,7 +92,7 @@ class ResizedImages:
         return resize(self.images.read(indices), self.size)
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:
-        """Returns what is wrong with each image that cannot be read, by its index."""
+        """Returns the fault of each image that cannot be read, by index."""
         return self.images.unreadable(whole)
 
 
@@ -116,7 +116,7 @@ class Subset:
         return self.images.read(self.indices[indices])
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:
-        """Returns what is wrong with each image that cannot be read, by its index."""
+        """Returns the fault of each image that cannot be read, by index."""
         faults = self.images.unreadable(whole)
         places = enumerate(self.indices.tolist())
         return {place: faults[index] for place, index in places if index in faults}
@@ -133,6 +133,8 @@ class ImageArrays:
         test: the test images, of the same shape.
         test_labels: as the training labels, (M, ...).
         class_names: one name per class, or one for each of the K columns.
+        standardisation: what made floats of raw numbers; None for pixels.
+        pixel_range: the raw numbers that became the pixels 0 and 255; None where pixels were given.
 
     Raises:
         ValueError: there are more or fewer labels than images.
@@ -143,6 +145,8 @@ class ImageArrays:
     test: Images
     test_labels: Tensor
     class_names: tuple[str, ...]
+    standardisation: Standardisation | None = None
+    pixel_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         _check_number(self.train, self.train_labels, "training")
@@ -158,11 +162,7 @@ def _check_number(images: Images, labels: Tensor, part: str) -> None:
 
 
 def with_test_fifth(images: Images, labels: Tensor, class_names: Sequence[str]) -> ImageArrays:
-    """Returns a data set whose test set is a stratified fifth, the same whatever a run's seed.
-
-    Raises:
-        ValueError: there are more or fewer labels than images.
-    """
+    """Returns a data set whose test set is a stratified fifth, the same whatever a run's seed."""
     _check_number(images, labels, "training")
     train, test = stratified_split(strata(labels), TEST_SHARE, ("test set",), keep=2)
     return ImageArrays(
@@ -182,12 +182,9 @@ def with_fewer(arrays: ImageArrays, most: int) -> ImageArrays:
 def from_numpy(
     images: NDArray[np.uint8], labels: NDArray[np.number], class_names: Sequence[str]
 ) -> ImageArrays:
-    """Returns a data set of arrays; a stratified fifth, always the same, is the test set.
+    """Returns a data set of images, uint8 (N, C, H, W), a fixed, stratified fifth for the test.
 
-    Args:
-        images: uint8 (N, C, H, W).
-        labels: integers (N,), in [0, number of classes); or 0 and 1, or values, (N, K).
-        class_names: one name per class, or one for each of the K columns.
+    Labels are classes (N,), in [0, number of classes), or 0 and 1, or values, (N, K).
 
     Raises:
         ValueError: the images are not uint8 of four dimensions.

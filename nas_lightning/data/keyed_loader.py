@@ -29,7 +29,7 @@ class KeyedLoader:
         key: (seed, purpose), to which the epoch is added.
         place: this process's device and rank.
         convert: makes targets as the task wants them.
-        num_batches: batches of an epoch, where more begin another round; None means its own.
+        num_batches: of an epoch, where more begin another round; None means the loader's own.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class KeyedLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         draws = _Draws((*self.key, self.epoch))  # when the first batch is asked for: see set_epoch
-        own = [self.loader, getattr(self.loader, "sampler", None)]
+        drawing = [self.loader, getattr(self.loader, "sampler", None)]
         for turn in range(-(-self.num_batches // max(1, len(self.loader)))):
-            for each in own:
+            for each in drawing:
                 if isinstance(generator := getattr(each, "generator", None), torch.Generator):
                     generator.manual_seed(_seed((*self.key, self.epoch, turn)))
                 if each is not self and hasattr(each, "set_epoch"):

@@ -28,7 +28,7 @@ def encode(train: Raw, test: Raw | None, names: Sequence[str] | None = None) -> 
         names: of the classes or columns, if the file tells them; text in labels is looked up there.
 
     Returns:
-        int64 (N,) or float32 (N, K), the same of the test images, and the names.
+        Labels, int64 (N,) or float32 (N, K), those of the test images, and the names.
 
     Raises:
         ValueError: labels are of no kind that can be learnt, or a test label is unknown.
@@ -46,7 +46,8 @@ def encode(train: Raw, test: Raw | None, names: Sequence[str] | None = None) -> 
     if first.dtype.kind == "f":
         return _columns(first[:, None]), _columns(other[:, None]), tuple(names or ("value",))
     if names is not None and first.dtype.kind != "U":
-        return _codes(first), _codes(other), tuple(names)
+        codes = [torch.from_numpy(each.astype(np.int64)) for each in (first, other)]
+        return codes[0], codes[1], tuple(names)
     values = list(names) if names is not None else np.unique(first).tolist()
     places = {value: place for place, value in enumerate(values)}
     codes = [_looked_up(each.tolist(), places) for each in (first, other)]
@@ -84,17 +85,13 @@ def _columns(values: Array) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
-def _codes(values: Array) -> Tensor:
-    return torch.from_numpy(values.astype(np.int64))
-
-
 def _looked_up(values: Sequence[Any], places: Mapping[Any, int]) -> Tensor:
     try:
         return torch.tensor([places[value] for value in values], dtype=torch.int64)
     except KeyError as error:
-        known = ", ".join(str(each) for each in list(places)[:10])
+        names = ", ".join(str(each) for each in list(places)[:10])
         raise ValueError(
-            f"label '{error.args[0]}' is none of those of the training images: {known}; add some"
+            f"label '{error.args[0]}' is none of those of the training images: {names}; add some"
         ) from None
 
 

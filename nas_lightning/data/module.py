@@ -19,7 +19,7 @@ from nas_lightning.data.batches import (
     ShuffledBatches,
     batch_for,
 )
-from nas_lightning.data.dataset_checks import check
+from nas_lightning.data.dataset_checks import check, check_images_only
 from nas_lightning.data.image_store import ImageStore
 from nas_lightning.data.images import ImageArrays, Images, as_size, with_fewer
 from nas_lightning.data.split import split_hash, strata, stratified_split, stratified_subset
@@ -100,18 +100,13 @@ class ImageDataModule(View):
         self.notes: tuple[str, ...] = ()
 
     def load(self) -> None:
-        """Reads and checks the training set, and whether the test set can be read; idempotent.
-
-        Raises:
-            ValueError: the data are wanting, or do not fit the arguments.
-        """
+        """Reads and checks the training set, and whether the test set can be read; idempotent."""
         _ = self._store  # reads at the first use
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """The shape of an image (channels, height, width)."""
-        channels, height, width = self._store.train.shape
-        return channels, height, width
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of an image (channels, height, width), or of another sample."""
+        return self._store.train.shape
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -130,27 +125,25 @@ class ImageDataModule(View):
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        """What an image must go through before a network sees it, as plain data.
+        """What a sample must go through before a network sees it, as plain data.
 
-        It has `channels`, and `image_size` [height, width] in pixels; then (pixel / 255 - mean) /
-        std with the training set's `mean` and `std`, one number per channel.
+        Of images it has `channels`, and `image_size` [height, width] in pixels; then (pixel / 255 -
+        mean) / std with the training set's `mean` and `std`, one number per channel; `range` tells
+        which numbers of arrays became the pixels 0 and 255, where they were no pixels. Of signals
+        and tables it has `input_shape`; then (number - mean) / std, by channel or feature.
         """
-        channels, height, width = self.input_shape
-        normalise = self._store.normalise
-        return {
-            "channels": channels,
-            "image_size": [height, width],
-            "mean": list(normalise.mean),
-            "std": list(normalise.std),
-        }
+        shape, store = list(self.input_shape), self._store
+        size = {"channels": shape[0], "image_size": shape[1:]}
+        if store.arrays.standardisation is not None:
+            size = {"input_shape": shape}
+        if store.arrays.pixel_range is not None:
+            size["range"] = list(store.arrays.pixel_range)
+        return {**size, "mean": store.mean, "std": store.std}
 
     @property
     def target_statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation (outputs,) of the training set's values; 0 and 1 of classes."""
-        labels = self._store.arrays.train_labels
-        if not labels.is_floating_point():
-            return torch.zeros(self.num_outputs), torch.ones(self.num_outputs)
-        return statistics_of(labels)
+        return statistics_of(self._store.arrays.train_labels, self.num_outputs)
 
     def search(self) -> View:
         """Returns the search's view: {"train": batch, "val": batch} per step.
@@ -183,12 +176,9 @@ class ImageDataModule(View):
             image_size: one side or (height, width) in pixels; None means the data's own.
             batch_size: images per step, over all processes; None means the data's own.
             cutout: side of a square hole in pixels, where it exceeds the augmentation's own.
-
-        Raises:
-            ValueError: a number is out of its range, or the batch is larger than what is left to
-                train on.
         """
         part, val_part = self._parts
+        check_images_only(self._store.arrays, image_size=image_size, cutout=cutout)
         at_least("max_samples", max_samples, 1, use=1000)
         if max_samples is not None:
             labels = strata(self._store.arrays.train_labels)[part]
@@ -209,12 +199,9 @@ class ImageDataModule(View):
             validation_share: share of each class held out to validate on, in [0, 1).
             batch_size: images per step, over all processes; None means the data's own.
             cutout: side of a square hole in pixels, where it exceeds the augmentation's own.
-
-        Raises:
-            ValueError: a number is out of its range, or the batch is larger than what is left to
-                train on.
         """
         images, arrays = self._store.train, self._store.arrays
+        check_images_only(arrays, cutout=cutout)
         part, val = torch.arange(len(images)), None
         if validation_share:
             key = (self.seed, "final")
@@ -225,13 +212,13 @@ class ImageDataModule(View):
 
     def training_arrays(self) -> Arrays:
         """Returns all training images (N, C, H, W), normalised float32, and labels (N, ...)."""
-        arrays = self._store.arrays
-        return self._store.normalised(self._store.train), arrays.train_labels.numpy()
+        store = self._store
+        return store.normalised(store.train), store.arrays.train_labels.numpy()
 
     def test_arrays(self) -> Arrays:
         """Returns all test images (M, C, H, W), normalised float32, and labels (M, ...)."""
-        arrays = self._store.arrays
-        return self._store.normalised(arrays.test), arrays.test_labels.numpy()
+        store = self._store
+        return store.normalised(store.arrays.test), store.arrays.test_labels.numpy()
 
     @cached_property
     def _store(self) -> ImageStore:
@@ -242,6 +229,7 @@ class ImageDataModule(View):
         if self.unreadable == "skip":
             arrays, self.notes = without_unreadable(arrays)
         check(arrays, self.num_classes)
+        check_images_only(arrays, **{**vars(self.augmentation), "mixup": 0})
         batch_for(self._split(arrays.train_labels)[0], self.batch_size)  # before the slow reading
         return ImageStore(arrays, self.memory_limit_gib, self.num_workers)
 

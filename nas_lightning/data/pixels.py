@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas_lightning.data.images import MemoryImages
 
-__all__ = ["as_images", "check_finite", "with_channels"]
+__all__ = ["as_images", "check_finite", "pixel_range", "with_channels"]
 
 LAYOUTS = ("NCHW", "NHWC")
 USUAL_CHANNELS = (1, 3, 4)
@@ -91,6 +91,13 @@ def check_finite(values: Array, part: str, kind: str = "image") -> None:
         f"{kind}s must hold finite numbers, got nan or inf in {part} {kind} {first} (the first is"
         " 0); replace those"
     )
+
+
+def pixel_range(train: Array) -> tuple[float, float] | None:
+    """Returns which numbers `as_images` makes the pixels 0 and 255; None where they are these."""
+    low, scale = _range(train)
+    is_pixels = train.dtype.kind in "bui" and (low, scale) in ((0.0, 1.0), (0.0, 255.0))
+    return None if is_pixels else (low, low + 255 / scale)
 
 
 def _range(train: Array) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """What a file holds before it is a data set: images and raw labels, with or without a test part."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from nas_lightning.data.images import (
     with_test_fifth,
 )
 from nas_lightning.data.labels import Raw, encode
-from nas_lightning.data.pixels import as_images, with_channels
+from nas_lightning.data.pixels import as_images, pixel_range, with_channels
 
 __all__ = ["RawSplit", "ReadOptions", "as_arrays"]
 
@@ -49,21 +49,14 @@ class ReadOptions:
 
 @dataclass(frozen=True, eq=False)
 class RawSplit:
-    """Images and labels as a file holds them.
-
-    Attributes:
-        train: the training images.
-        train_labels: of any kind that `encode` takes.
-        test: the test images; None without a test division.
-        test_labels: as the training labels.
-        names: of the classes or columns, if the file tells them.
-    """
+    """Images and labels as a file holds them, with or without a test division."""
 
     train: Images
-    train_labels: Raw
+    train_labels: Raw  # of any kind that `encode` takes
     test: Images | None = None
     test_labels: Raw | None = None
-    names: Sequence[str] | None = None
+    names: Sequence[str] | None = None  # of the classes or columns, if the file tells them
+    pixel_range: tuple[float, float] | None = None  # see `ImageArrays`
 
     @classmethod
     def of_pixels(
@@ -77,31 +70,30 @@ class RawSplit:
     ) -> "RawSplit":
         """Returns a split whose images are arrays, of any layout and type; see `as_images`."""
         images, test_images = as_images(train, test, layout)
-        return cls(images, train_labels, test_images, test_labels, names)
+        return cls(images, train_labels, test_images, test_labels, names, pixel_range(train))
 
 
 def as_arrays(raw: RawSplit, options: ReadOptions) -> ImageArrays:
     """Returns the data set; without a test division a fixed, stratified fifth is the test set.
 
     Raises:
-        ValueError: images, labels or sizes are impossible.
+        ValueError: there are more or fewer class names than classes.
     """
     train_labels, test_labels, names = encode(raw.train_labels, raw.test_labels, raw.names)
     if options.class_names is not None and all(name.isdigit() for name in names):
-        names = _named(names, options.class_names)
+        if len(names) != len(options.class_names):
+            raise ValueError(
+                f"data.source.class_names ({len(options.class_names)} names) must name the"
+                f" {len(names)} classes found ({', '.join(names[:10])}); correct them or leave them"
+                " null"
+            )
+        names = tuple(options.class_names)
     train = _fitted(raw.train, options)
     if raw.test is None:
-        return with_test_fifth(train, train_labels, names)
-    return ImageArrays(train, train_labels, _fitted(raw.test, options), test_labels, names)
-
-
-def _named(numbers: Sequence[str], class_names: Sequence[str]) -> tuple[str, ...]:
-    if len(numbers) != len(class_names):
-        raise ValueError(
-            f"data.source.class_names ({len(class_names)} names) must name the {len(numbers)}"
-            f" classes found ({', '.join(numbers[:10])}); correct them or leave them null"
-        )
-    return tuple(class_names)
+        arrays = with_test_fifth(train, train_labels, names)
+    else:
+        arrays = ImageArrays(train, train_labels, _fitted(raw.test, options), test_labels, names)
+    return replace(arrays, pixel_range=raw.pixel_range)
 
 
 def _fitted(images: Images, options: ReadOptions) -> Images:

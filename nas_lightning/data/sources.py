@@ -70,16 +70,7 @@ def folder(
     test division a fixed, stratified fifth is the test set. Image files of other sizes and modes
     are scaled and cropped to one, see `decode`.
 
-    Args:
-        path: the folder or file.
-        image_size: see ReadOptions, as for all that follow.
-        channels: of an image.
-        image_column: of tables.
-        label_column: of tables; of CIFAR-100 "fine_labels" (None) or "coarse_labels".
-        train_split: of tables.
-        test_split: of tables.
-        layout: of arrays.
-        class_names: of the classes, in order.
+    The options are those of `ReadOptions`.
 
     Raises:
         ValueError: the folder or what is in it is missing or wrong; the message names it.
@@ -113,18 +104,8 @@ def hub(
 ) -> ImageArrays:
     """Returns a data set of the Hugging Face hub, fetched once and then read from a cache.
 
-    Args:
-        path: a copy on this machine, in any form that `folder` reads; nothing is fetched then.
-        image_size: see ReadOptions, as for all that follow but two.
-        channels: of an image.
-        name: OWNER/NAME on the hub.
-        config: which of its configurations; None where it has one.
-        image_column: of the table.
-        label_column: of the table.
-        train_split: of the table.
-        test_split: of the table.
-        layout: of arrays.
-        class_names: of the classes, in order.
+    It is OWNER/NAME in one of its configurations; path is a copy on this machine, in any form that
+    `folder` reads, and nothing is fetched then. The options are those of `ReadOptions`.
 
     Raises:
         ValueError: the data set cannot be fetched, or does not fit.

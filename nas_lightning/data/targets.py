@@ -20,15 +20,11 @@ WANTED = {
 
 
 def fit(arrays: ImageArrays, kind: str) -> ImageArrays:
-    """Returns the data set with targets as a task wants them.
+    """Returns the data set with targets as a task wants them: "classes", "labels" or "values".
 
     Classes stay what they are; whole numbers, and columns of which exactly one is 1, become
     classes. Labels are columns of 0 and 1. Values are columns of numbers; classes become values
     where their names are numbers.
-
-    Args:
-        arrays: the data set as its source returned it.
-        kind: "classes", "labels" or "values".
 
     Raises:
         ValueError: the targets are of another kind.
@@ -37,8 +33,10 @@ def fit(arrays: ImageArrays, kind: str) -> ImageArrays:
     return makers[kind](arrays)
 
 
-def statistics_of(targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns mean and standard deviation (K,) of values (N, K); a constant has deviation 1."""
+def statistics_of(targets: Tensor, num_outputs: int) -> tuple[Tensor, Tensor]:
+    """Returns mean and deviation (K,) of values (N, K), a constant's is 1; of classes 0 and 1."""
+    if not targets.is_floating_point():
+        return torch.zeros(num_outputs), torch.ones(num_outputs)
     std = targets.std(0, correction=0)
     return targets.mean(0), torch.where(std > 0, std, torch.ones_like(std))
 

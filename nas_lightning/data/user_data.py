@@ -38,11 +38,10 @@ class UserData:
     batches (samples, targets): samples are images, float (N, C, H, W), signals (N, C, L) or rows of
     a table (N, features); targets class indices (N,), or (N, K) of labels or values. For classes it
     must have `class_names` or `num_classes`. It must have `preprocessing` (mean, std) for samples
-    that are not pixels / 255. It may have `class_names`, `name`, `split_hash`, and
-    `whole_dataloader`: training and validation samples together.
+    that are not pixels / 255. It may have `class_names`, `name` and `split_hash`.
 
     A search trains params on the training batches and alphas on the validation batches, from
-    their beginning in each epoch; a found child trains on the whole ones, else the training ones.
+    their beginning in each epoch; a found child trains on the training batches.
 
     Args:
         module: the module.
@@ -66,11 +65,7 @@ class UserData:
         self.notes: tuple[str, ...] = ()
 
     def load(self) -> None:
-        """Sets the module up and looks at the first batches of training and validation.
-
-        Raises:
-            ValueError: batches, targets or names are not as they must be.
-        """
+        """Sets the module up and checks the first batches of training and validation."""
         is_plain = getattr(self.module, "preprocessing", None) is None
         for part, (samples, targets) in self._first.items():
             where = f"a batch of {part}_dataloader()"
@@ -117,7 +112,7 @@ class UserData:
         """Mean and deviation (outputs,) of the training targets; 0 and 1 unless they are values."""
         if self.targets != "values":
             return torch.zeros(self.num_outputs), torch.ones(self.num_outputs)
-        return statistics_of(torch.from_numpy(self.training_arrays()[1]))
+        return statistics_of(torch.from_numpy(self.training_arrays()[1]), self.num_outputs)
 
     @property
     def preprocessing(self) -> dict[str, Any]:
@@ -147,7 +142,7 @@ class UserData:
         """Returns a black-box candidate's view: the first batches of an epoch, if it wants fewer.
 
         Raises:
-            ValueError: it wants other samples than the module gives.
+            ValueError: it wants other batches than the module's own.
         """
         self._refuse("evaluation.image_size", image_size, None)
         self._refuse("child.cutout", cutout, 0)
@@ -162,27 +157,21 @@ class UserData:
     def final(
         self, validation_share: float = 0.0, batch_size: int | None = None, cutout: int = 0
     ) -> View:
-        """Returns the found child's view: it trains on the whole batches, and is tested.
+        """Returns the found child's view: it trains on the training batches, and is tested.
 
-        Args:
-            validation_share: above 0 the child trains on the training batches, and is validated
-                on the module's own validation batches.
-            batch_size: must be None or the module's own.
-            cutout: must be 0.
+        With a validation share above 0 it is validated on the module's own validation batches.
 
         Raises:
-            ValueError: it wants other samples than the module gives.
+            ValueError: it wants other batches than the module's own.
         """
         self._refuse("child.batch_size", batch_size, self.batch_size)
         self._refuse("child.cutout", cutout, 0)
-        test = self._batches("test", "test")
-        if validation_share:
-            return View(self._batches("train", "final"), self._batches("val", "val"), test)
-        return View(self._batches(self._whole, "final"), test=test)
+        val = self._batches("val", "val") if validation_share else None
+        return View(self._batches("train", "final"), val, self._batches("test", "test"))
 
     def training_arrays(self) -> Arrays:
-        """Returns the first 10,000 whole training samples of an epoch, and their targets."""
-        return self._arrays(self._whole, MOST_FOR_A_BASELINE)
+        """Returns the first 10,000 training samples of an epoch, and their targets."""
+        return self._arrays("train", MOST_FOR_A_BASELINE)
 
     def test_arrays(self) -> Arrays:
         """Returns all test samples (M, ...), and their targets."""
@@ -202,7 +191,7 @@ class UserData:
         self, part: str, purpose: str, number: int | None = None
     ) -> Callable[[Place], KeyedLoader]:
         """Returns what makes the batches of a part for a place, `number` of them per epoch."""
-        kind = TrainingLoader if part in ("train", "whole") else KeyedLoader
+        kind = TrainingLoader if part == "train" else KeyedLoader
 
         def batches(place: Place) -> KeyedLoader:
             loader = self._test_loader if part == "test" else self._loaders[part]
@@ -210,15 +199,11 @@ class UserData:
 
         return batches
 
-    @property
-    def _whole(self) -> str:
-        return "whole" if hasattr(self.module, "whole_dataloader") else "train"
-
     @cached_property
     def _loaders(self) -> dict[str, Any]:
         self.module.prepare_data()
         self.module.setup("fit")
-        return {part: self._loader(part) for part in dict.fromkeys(("train", "val", self._whole))}
+        return {part: self._loader(part) for part in ("train", "val")}
 
     @cached_property
     def _test_loader(self) -> Any:

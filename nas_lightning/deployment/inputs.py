@@ -1,7 +1,6 @@
 """From files, images, arrays and tensors to the batch that a loaded child takes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from nas_lightning.data.image_files import MODES, decode, pixels_of
-from nas_lightning.data.normalisation import Normalisation
+from nas_lightning.data.image_files import MODES, decode, fitted_pixels
+from nas_lightning.data.normalisation import Normalisation, Standardisation
 
 __all__ = ["Input", "Inputs"]
 
@@ -24,9 +23,12 @@ class Inputs:
     """Makes batches of what a user has, by what a child's card says of its input.
 
     A child of images whose card has `mean` and `std` was trained on pixels: it takes image files,
-    PIL images, and arrays of pixels. Integers are pixels in [0, 255]; floats are pixels only if
-    the card's `range` says which numbers stand for 0 and 255. Every other child (signals, tables
-    of numbers, images that a user normalised) takes arrays of the numbers that it was trained on.
+    PIL images, and arrays of pixels, uint8. Other arrays hold pixels if the card's `range` says
+    which of their numbers stand for 0 and 255; without one, integers in [0, 255] do, and floats
+    only if mean 0 and std 1 say that the network was trained on pixels / 255.
+
+    Every other child takes arrays of numbers: raw ones of signals and tables, if the card has
+    `mean` and `std`, else as the network was trained on.
 
     Args:
         shape: of one input, e.g. (channels, height, width).
@@ -35,7 +37,9 @@ class Inputs:
 
     def __init__(self, shape: Sequence[int], card: Mapping[str, Any]) -> None:
         self.shape, self.card = tuple(shape), card
-        self.takes_pixels = len(self.shape) == 3 and {"mean", "std"} <= set(card)
+        self.mean, self.std = (tuple(card.get(name, ())) for name in ("mean", "std"))
+        self.has_statistics = {"mean", "std"} <= set(card)
+        self.takes_pixels = len(self.shape) == 3 and self.has_statistics
 
     def batch(self, inputs: Any) -> Tensor:
         """Returns inputs as a batch (N, *shape), float32, as the network was trained on.
@@ -55,7 +59,7 @@ class Inputs:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Returns pixels (N, C, H, W), uint8, as normalised floats."""
-        return Normalisation(tuple(self.card["mean"]), tuple(self.card["std"]))(images)
+        return Normalisation(self.mean, self.std)(images)
 
     def _prepared(self, one: Any) -> Tensor:
         if isinstance(one, str | Path | Image.Image):
@@ -66,9 +70,11 @@ class Inputs:
                 f"list of them, got {type(one).__name__}; make numbers an array: numpy.array(...)"
             )
         values = one.detach().cpu() if isinstance(one, Tensor) else _tensor(one)
-        if self.takes_pixels:
-            return self.normalise(self._pixels(self._channels_first(values)))
-        return self._numbers(values)
+        if not self.takes_pixels:
+            return self._numbers(values)
+        images = self._channels_first(values)
+        is_scaled = images.is_floating_point() and "range" not in self.card
+        return self._scaled(images) if is_scaled else self.normalise(self._pixels(images))
 
     def _decoded(self, one: str | Path | Image.Image) -> Tensor:
         """Returns the pixels (C, H, W) of an image file or a PIL image, scaled and cut to size."""
@@ -79,7 +85,7 @@ class Inputs:
             )
         channels, height, width = self.shape
         if isinstance(one, Image.Image):
-            return pixels_of(one, (height, width), channels)
+            return fitted_pixels(one, (height, width), channels)
         return decode(Path(one), (height, width), channels)
 
     def _channels_first(self, values: Tensor) -> Tensor:
@@ -110,29 +116,27 @@ class Inputs:
 
     def _pixels(self, values: Tensor) -> Tensor:
         """Returns raw numbers as pixels, uint8, as those of the training set became pixels."""
-        is_float, has_range = values.is_floating_point(), "range" in self.card
-        if values.dtype == torch.uint8 and not has_range:
+        if values.dtype == torch.uint8:
             return values
         if values.dtype == torch.bool:
             return values.to(torch.uint8) * 255
-        if is_float and not has_range:
+        low, high = self.card.get("range", (0, 255))
+        numbers = values.double()
+        _check_range(numbers, low, high)
+        return torch.round((numbers - low) * (255 / (high - low))).to(torch.uint8)
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        """Returns floats that are pixels / 255, if it is certain that they are."""
+        if any(self.mean) or set(self.std) != {1.0}:
             raise ValueError(
                 "an array of floats may hold pixels of any range, or normalised ones; give pixels "
                 "in [0, 255] as uint8, or call child(x) with normalised images (N, C, H, W)"
             )
-        low, high = self.card.get("range", (0, 255))
-        numbers = values.double()
-        lowest, highest = float(numbers.min()), float(numbers.max())
-        if not (isfinite(lowest + highest) if is_float else low <= lowest <= highest <= high):
-            raise ValueError(
-                f"an array of pixels must be in [{low:g}, {high:g}], got {lowest:g} to "
-                f"{highest:g}; scale it as the training data were"
-            )
-        pixels: Tensor = ((numbers - low) * (255 / (high - low))).round().clamp(0, 255)
-        return pixels.to(torch.uint8)
+        _check_range(images, 0, 1)
+        return images.to(torch.float32)
 
     def _numbers(self, values: Tensor) -> Tensor:
-        """Returns an array of the network's own numbers as a batch."""
+        """Returns an array of numbers as a batch, standardised as those of the training set."""
         batch = values[None] if tuple(values.shape) == self.shape else values
         if tuple(batch.shape[1:]) != self.shape:
             raise ValueError(
@@ -144,7 +148,16 @@ class Inputs:
                 f"images of {batch.dtype} must be floats as this child was trained on, since "
                 "nothing is known of how pixels became floats; normalise them yourself"
             )
-        return batch.to(torch.float32)
+        return Standardisation(self.mean, self.std)(batch) if self.has_statistics else batch.float()
+
+
+def _check_range(numbers: Tensor, low: float, high: float) -> None:
+    lowest, highest = float(numbers.min()), float(numbers.max())
+    if not low <= lowest <= highest <= high:
+        raise ValueError(
+            f"an array of such pixels must be in [{low:g}, {high:g}], got {lowest:g} to "
+            f"{highest:g}; scale or clip it as the training data were"
+        )
 
 
 def _flat(inputs: Any) -> Iterator[Any]:

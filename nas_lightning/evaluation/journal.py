@@ -39,15 +39,12 @@ class Journal:
         """Returns whether a trial was asked."""
         return number in self._asked
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Yields the events in order."""
-        return self._read()
-
     def told(self) -> Iterator[dict[str, Any]]:
         """Yields the events that tell a result, in order; the others are not parsed again."""
-        return (event for event in self._read(skipped=ASKED) if event["event"] == "told")
+        return (event for event in self.events(skipped=ASKED) if event["event"] == "told")
 
-    def _read(self, skipped: bytes | None = None) -> Iterator[dict[str, Any]]:
+    def events(self, skipped: bytes | None = None) -> Iterator[dict[str, Any]]:
+        """Yields the events in order, but for lines that begin with what is to be skipped."""
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if skipped is None or not line.startswith(skipped):

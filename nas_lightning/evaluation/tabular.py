@@ -94,10 +94,7 @@ class TabularEvaluation(Evaluation):
         self._schedule(budget)
 
     def final(self, genotype: Genotype, data: str) -> dict[str, float]:
-        """Returns a genotype's figures after the longest schedule.
-
-        Returns:
-            "validation_accuracy" and "test_accuracy", shares in [0, 1].
+        """Returns "validation_accuracy" and "test_accuracy", shares, after the longest schedule.
 
         Raises:
             ValueError: the table lacks the genotype or the column.

@@ -12,9 +12,10 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.loggers.guard import Dashboards
+from nas_lightning.reports.alpha_charts import draw_heat_map
 from nas_lightning.reports.drawing import draw
-from nas_lightning.reports.heat_map import draw_heat_map
 from nas_lightning.reports.records import AlphaCurve
+from nas_lightning.reports.rendering import chart_svg
 from nas_lightning.strategies.relaxations import mean_entropy, mean_share
 from nas_lightning.training.supernet import SupernetModule
 
@@ -157,7 +158,7 @@ def show_scores(
         choice = space.choices[index]
         values[f"alpha/{choice.group}/{choice.name}/{choice.options[option]}"] = weight
     dashboards.log(values, moment)
-    dashboards.log_picture("search/alphas", draw_heat_map(history.curves(space)), moment)
+    dashboards.log_picture("search/alphas", chart_svg(draw_heat_map(history.curves(space))), moment)
 
 
 def show_genotype(

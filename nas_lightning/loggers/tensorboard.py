@@ -1,13 +1,15 @@
 """TensorBoard: the same numbers and pictures, in files under the run's folder."""
 
 from collections.abc import Mapping
+from io import BytesIO
 
 import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
 
 from nas_lightning.loggers.dashboard import Dashboard, RunFacts
-from nas_lightning.reports.raster import rasterise
+from nas_lightning.reports.png import svg_to_png
 
 __all__ = ["TensorBoard"]
 
@@ -45,12 +47,13 @@ class TensorBoard(Dashboard, TensorBoardLogger):
     def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
         """Shows a picture."""
         (step,) = moment.values()
-        self.experiment.add_image(name, np.asarray(rasterise(svg)), step, dataformats="HWC")
+        pixels = np.asarray(Image.open(BytesIO(svg_to_png(svg))).convert("RGB"))
+        self.experiment.add_image(name, pixels, step, dataformats="HWC")
 
     @rank_zero_only
     def log_summary(self, figures: Mapping[str, float | str]) -> None:
         """Shows what the run ended with: numbers beside its configuration, and text."""
         numbers = {n: float(v) for n, v in figures.items() if not isinstance(v, str)}
-        for name in figures.keys() - numbers.keys():
+        for name in (name for name in figures if name not in numbers):
             self.experiment.add_text(name, str(figures[name]), self._last)
         self.log_hyperparams(dict(self.hparams), numbers, self._last)

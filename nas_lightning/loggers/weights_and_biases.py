@@ -9,17 +9,19 @@ shown over epochs or trials instead of optimiser steps.
 import os
 import sys
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
 import wandb
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
 
 from nas_lightning.core.checks import one_of
 from nas_lightning.files import write_text
 from nas_lightning.loggers.dashboard import Artifact, Dashboard, RunFacts
-from nas_lightning.reports.raster import rasterise
+from nas_lightning.reports.png import svg_to_png
 
 __all__ = ["WeightsAndBiases"]
 
@@ -107,7 +109,8 @@ class WeightsAndBiases(Dashboard, WandbLogger):
     @rank_zero_only
     def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
         """Shows a picture."""
-        self.log_metrics({name: wandb.Image(rasterise(svg)), **moment})
+        image = Image.open(BytesIO(svg_to_png(svg)))
+        self.log_metrics({name: wandb.Image(image), **moment})
 
     @rank_zero_only
     def log_summary(self, figures: Mapping[str, float | str]) -> None:

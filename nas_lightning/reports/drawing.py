@@ -3,54 +3,149 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from nas_lightning.core.graph import Edge, Graph
-from nas_lightning.reports.lattice import LABEL_SIZE, NODE_SIZE, inputs_of, shown
-from nas_lightning.reports.layout import Box, Layout, Route, lay_out
-from nas_lightning.reports.matrix import draw_matrix, is_dense
-from nas_lightning.reports.palette import Paint, palette, tint
-from nas_lightning.reports.svg import element, number, picture, rich_text, text, text_width
+from nas_lightning.reports.colours import Paint, paints_of, tint
+from nas_lightning.reports.layout import (
+    LABEL_SIZE,
+    NODE_SIZE,
+    Box,
+    inputs_of,
+    lay_out,
+    subscripted,
+    text_width,
+)
+from nas_lightning.reports.templates import fill
 
 __all__ = ["describe", "draw"]
 
-_INK = "#1f2933"
-_LINE = "#a3adba"
-_MARGIN = 18.0
-_TITLE = 40.0
-_BETWEEN = 40.0
-_MAX_WIDTH = 1400.0
-_COLUMNS = 96
+GREY = "#a3adba"
+MARGIN, BETWEEN, TITLE = 18.0, 40.0, 40.0
+MOST_WIDTH = 1400.0
+MOST_LINES = 24  # without an operation, that can still be followed by eye
+ROW, COLUMN, CHIP = 26.0, 18.0, 20.0  # of a table
+LEGEND = "a dot: the row reads the column"
+CUT = "no path leads from an input to the output"
+COLUMNS = 96
+
+Paints = Mapping[str, Paint]
 
 
 def draw(graphs: Sequence[Graph]) -> str:
     """Returns one SVG document with all graphs, beside each other as long as they fit.
 
-    Inputs are at the top, the output at the bottom. Each graph is a nested `svg` element of the
-    class "graph", so that a page can take them apart. The same graphs give the same bytes.
+    Inputs are at the top, the output at the bottom. A graph with too many edges to be followed is
+    drawn as a table. Each graph is a nested `svg` element of the class "graph", so that a page can
+    take them apart. The same graphs give the same bytes.
 
     Raises:
         ValueError: a graph's edges do not lead from a node to a later one, or two nodes have
             the same name.
     """
-    paints = palette(edge.label for graph in graphs for edge in graph.edges if edge.label)
-    parts = []
-    x = y = _MARGIN
-    width = bottom = 0.0
+    paints = paints_of(edge.label for graph in graphs for edge in graph.edges if edge.label)
+    placed = []
+    x = y = MARGIN
+    right = bottom = 0.0
     for graph in graphs:
-        content, size = _draw_graph(graph, paints)
-        if x > _MARGIN and x + size[0] > _MAX_WIDTH:
-            x, y = _MARGIN, bottom + _BETWEEN
-        parts.append(_nested(content, x, y, size))
-        width, bottom = max(width, x + size[0]), max(bottom, y + size[1])
-        x += size[0] + _BETWEEN
-    paper = element(
-        "rect", width=width + _MARGIN, height=bottom + _MARGIN, fill="#ffffff", class_="paper"
-    )
-    return picture(width + _MARGIN, bottom + _MARGIN, paper + "".join(parts), describe(graphs))
+        drawn = _drawn(graph, paints)
+        if x > MARGIN and x + drawn["outer_width"] > MOST_WIDTH:
+            x, y = MARGIN, bottom + BETWEEN
+        placed.append(drawn | {"x": x, "y": y})
+        right, bottom = max(right, x + drawn["outer_width"]), max(bottom, y + drawn["outer_height"])
+        x += drawn["outer_width"] + BETWEEN
+    size = {"width": right + MARGIN, "height": bottom + MARGIN}
+    return fill("drawing.svg.jinja", graphs=placed, words=describe(graphs), **size)
+
+
+def _drawn(graph: Graph, paints: Paints) -> dict[str, Any]:
+    is_dense = sum(not edge.label for edge in graph.edges) > MOST_LINES
+    inside = _table(graph, paints) if is_dense else _network(graph, paints)
+    remark = "" if _is_connected(graph) else CUT
+    widths = (inside["width"], text_width(graph.title, 15), text_width(remark, LABEL_SIZE))
+    return inside | {
+        "title": graph.title,
+        "remark": remark,
+        "is_dense": is_dense,
+        "middle": max(widths) / 2,
+        "shift": (max(widths) - inside["width"]) / 2,
+        "outer_width": max(widths) + 2,
+        "outer_height": inside["height"] + TITLE + 2,
+    }
+
+
+def _network(graph: Graph, paints: Paints) -> dict[str, Any]:
+    layout, lines = lay_out(graph), []
+    reached, roles = _reached(graph), dict.fromkeys(inputs_of(graph), "input")
+    roles |= {graph.nodes[-1]: "output"} if graph.nodes else {}
+    for edge, points in sorted(layout.routes, key=lambda route: bool(route.edge.label)):
+        colour = paints[edge.label].colour if edge.label else GREY
+        lines.append({"edge": edge, "way": _way(points), "tip": points[-1], "colour": colour})
+    return {
+        "lines": lines,
+        "nodes": [
+            {
+                "box": box,
+                "name": subscripted(box.name.replace("-", "\u2212")),
+                "role": roles.get(box.name, "inner"),
+                "is_idle": box.name not in reached,
+            }
+            for box in layout.nodes
+        ],
+        "labels": [_label(box, paints[box.name]) for box in layout.labels],
+        "width": layout.width,
+        "height": layout.height,
+    }
+
+
+def _way(points: Sequence[tuple[float, float]]) -> str:
+    """Returns the line through points, bent between rows and straight within them."""
+    parts = [f"M{points[0][0]:g} {points[0][1]:g}"]
+    for number, ((x, y), (next_x, next_y)) in enumerate(pairwise(points)):
+        middle = f"{(y + next_y) / 2:g}"
+        bend = f"C{x:g} {middle} {next_x:g} {middle} {next_x:g} {next_y:g}"
+        parts.append(f"V{next_y:g}" if number % 2 else bend)
+    return "".join(parts)
+
+
+def _table(graph: Graph, paints: Paints) -> dict[str, Any]:
+    """Returns a row and a column per node: operations stand in the row, other edges are dots.
+
+    An operation names its source where that is not the node before.
+    """
+    names = graph.nodes
+    heads = (text_width(n, LABEL_SIZE) - (i + 0.5) * ROW for i, n in enumerate(names[:-1]))
+    top = max(0.0, *heads)
+    y = {name: top + (number + 0.5) * ROW for number, name in enumerate(names)}
+    ends = dict.fromkeys(names, max(text_width(name, NODE_SIZE) for name in names) + 10)
+    labels = []
+    for edge in (edge for edge in graph.edges if edge.label):
+        is_next = names.index(edge.target) == names.index(edge.source) + 1
+        text = edge.label if is_next else f"{edge.label} ({edge.source})"
+        width = text_width(text, LABEL_SIZE) + 14
+        box = Box(text, ends[edge.target] + width / 2, y[edge.target], width, CHIP)
+        labels.append(_label(box, paints[edge.label]))
+        ends[edge.target] += width + 10
+    left = max(ends.values())
+    x = {name: left + (number + 0.5) * COLUMN for number, name in enumerate(names)}
+    return {
+        "x_of": x,
+        "y_of": y,
+        "labels": labels,
+        "dots": [edge for edge in graph.edges if not edge.label],
+        "left": left,
+        "legend": LEGEND,
+        "width": max(left + (len(names) - 1) * COLUMN, text_width(LEGEND, LABEL_SIZE)),
+        "height": top + len(names) * ROW + 2 * LABEL_SIZE,
+    }
+
+
+def _label(box: Box, paint: Paint) -> dict[str, Any]:
+    return {"box": box, "colour": paint.colour, "fill": tint(paint.colour, 0.14)}
 
 
 def describe(graphs: Sequence[Graph]) -> str:
-    """Returns the graphs as text, a block each, a line a node.
+    """Returns the graphs as text: a block per graph, a line per node.
 
     >>> edges = (Edge("a", "0", "conv_3x3"), Edge("a", "b", ""), Edge("0", "b", ""))
     >>> print(describe([Graph("tiny", ("a", "0", "b"), edges)]))
@@ -58,146 +153,36 @@ def describe(graphs: Sequence[Graph]) -> str:
       0 = conv_3x3(a)
       b = concat(a, 0)
     """
-    return "\n\n".join(_describe_graph(graph) for graph in graphs)
+    return "\n\n".join(_described(graph) for graph in graphs)
 
 
-def _describe_graph(graph: Graph) -> str:
+def _described(graph: Graph) -> str:
     lines = [graph.title]
-    targets = [name for name in graph.nodes if any(edge.target == name for edge in graph.edges)]
-    widest = max(map(len, targets), default=0)
-    for name in targets:
-        into = [edge for edge in graph.edges if edge.target == name]
+    fed = [name for name in graph.nodes if any(edge.target == name for edge in graph.edges)]
+    widest = max(map(len, fed), default=0)
+    for name in fed:
         head = f"  {name.ljust(widest)} = "
-        lines += textwrap.wrap(
-            head + _formula(into),
-            _COLUMNS,
-            subsequent_indent=" " * len(head),
-            break_long_words=False,
-            drop_whitespace=True,
-        )
-    if not _is_connected(graph):
-        lines.append("  no path leads from an input to the output")
-    return "\n".join(lines)
+        text = head + _formula([edge for edge in graph.edges if edge.target == name])
+        indent = " " * len(head)
+        lines += textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_long_words=False)
+    return "\n".join(lines if _is_connected(graph) else [*lines, f"  {CUT}"])
 
 
 def _formula(into: Sequence[Edge]) -> str:
     if len(into) > 1 and not any(edge.label for edge in into):
         return f"concat({', '.join(edge.source for edge in into)})"
-    return " + ".join(
-        f"{edge.label}({edge.source})" if edge.label else edge.source for edge in into
-    )
+    terms = (f"{edge.label}({edge.source})" if edge.label else edge.source for edge in into)
+    return " + ".join(terms)
 
 
 def _is_connected(graph: Graph) -> bool:
-    return not graph.nodes or graph.nodes[-1] in _reached(graph)
+    return set(graph.nodes[-1:]) <= _reached(graph)
 
 
 def _reached(graph: Graph) -> set[str]:
+    """Returns the nodes to which a path leads from an input."""
     reached = set(inputs_of(graph))
     for name in graph.nodes:
         if any(edge.target == name and edge.source in reached for edge in graph.edges):
             reached.add(name)
     return reached
-
-
-def _draw_graph(graph: Graph, paints: Mapping[str, Paint]) -> tuple[str, tuple[float, float]]:
-    content, (inner, height) = _draw_inside(graph, paints)
-    remark = "" if _is_connected(graph) else "no path leads from an input to the output"
-    width = max(inner, text_width(graph.title, 15), text_width(remark, LABEL_SIZE))
-    parts = [text(graph.title, width / 2, 15, 15, text_anchor="middle", fill=_INK, font_weight=600)]
-    if remark:
-        parts.append(text(remark, width / 2, 30, LABEL_SIZE, text_anchor="middle", fill="#a33a00"))
-    shift = f"translate({number((width - inner) / 2)} {number(_TITLE)})"
-    parts.append(element("g", content, transform=shift))
-    return "".join(parts), (width + 2, height + _TITLE + 2)
-
-
-def _draw_inside(graph: Graph, paints: Mapping[str, Paint]) -> tuple[str, tuple[float, float]]:
-    if is_dense(graph):
-        return draw_matrix(graph, paints)
-    layout = lay_out(graph)
-    return _draw_layout(layout, graph, paints), (layout.width, layout.height)
-
-
-def _draw_layout(layout: Layout, graph: Graph, paints: Mapping[str, Paint]) -> str:
-    plain_first = sorted(layout.routes, key=lambda route: bool(route.edge.label))
-    lines = "".join(_draw_route(route, paints) for route in plain_first)
-    return lines + "".join(_draw_box(box, graph, paints) for box in layout.boxes)
-
-
-def _draw_route(route: Route, paints: Mapping[str, Paint]) -> str:
-    edge = route.edge
-    colour = paints[edge.label].colour if edge.label else _LINE
-    way = _way(route.passages)
-    x, y = (number(value) for value in route.passages[-1][:2])
-    ends = {"data_source": edge.source, "data_target": edge.target}
-    return (
-        element("path", d=way, fill="none", stroke="#ffffff", stroke_width=5)
-        + element(
-            "path", d=way, fill="none", stroke=colour, stroke_width=1.8, class_="edge", **ends
-        )
-        + element("path", d=f"M{x} {y}l-3.6 -7h7.2z", fill=colour, class_="tip")
-    )
-
-
-def _way(passages: Sequence[tuple[float, float, float]]) -> str:
-    parts = [f"M{number(passages[0][0])} {number(passages[0][1])}"]
-    for (x, _, bottom), (next_x, top, next_bottom) in pairwise(passages):
-        middle = number((bottom + top) / 2)
-        parts.append(
-            f"C{number(x)} {middle} {number(next_x)} {middle} {number(next_x)} {number(top)}"
-        )
-        if next_bottom > top:
-            parts.append(f"V{number(next_bottom)}")
-    return "".join(parts)
-
-
-def _draw_box(box: Box, graph: Graph, paints: Mapping[str, Paint]) -> str:
-    is_label = box.item.kind == "label"
-    is_idle = not is_label and box.item.name not in _reached(graph)
-    if is_label:
-        colour = paints[box.item.name].colour
-        fill, stroke, ink = tint(colour, 0.14), colour, _INK
-    elif box.item.name == graph.nodes[-1]:
-        fill, stroke, ink = _INK, _INK, "#ffffff"
-    elif box.item.name in inputs_of(graph):
-        fill, stroke, ink = "#e4e8ee", "#6b7785", _INK
-    else:
-        fill, stroke, ink = "#ffffff", _INK, _INK
-    frame = element(
-        "rect",
-        x=box.x - box.width / 2,
-        y=box.y - box.height / 2,
-        width=box.width,
-        height=box.height,
-        rx=box.height / 2 if is_label else 7,
-        fill=fill,
-        stroke=stroke,
-        stroke_width=1.2 if is_label else 1.5,
-        class_=box.item.kind,
-        stroke_dasharray="4 3" if is_idle else "none",
-    )
-    return frame + _box_text(box, ink)
-
-
-def _box_text(box: Box, ink: str) -> str:
-    if box.item.kind == "label":
-        return text(box.item.name, box.x, box.y + 3.8, LABEL_SIZE, text_anchor="middle", fill=ink)
-    stem, below = (part.replace("-", "\u2212") for part in shown(box.item.name))
-    return rich_text(stem, below, box.x, box.y + 4.5, NODE_SIZE, ink)
-
-
-def _nested(content: str, x: float, y: float, size: tuple[float, float]) -> str:
-    width, height = size
-    view = f"-1 -1 {number(width)} {number(height)}"
-    return element(
-        "svg",
-        content,
-        x=x,
-        y=y,
-        width=width,
-        height=height,
-        viewBox=view,
-        class_="graph",
-        overflow="visible",
-    )

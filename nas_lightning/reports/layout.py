@@ -1,54 +1,53 @@
-"""Third step of a drawing: where the items of the rows stand, and how the edges run.
+"""Where the parts of a genotype's drawing stand: in rows, from the inputs down to the output.
 
-Edges are vertical where they pass a row and bend between rows only; items of a row keep their
-distance. So no edge meets a box but its own ends, and no label is covered.
+Source of the layered method: Sugiyama, Tagawa and Toda, 1981, "Methods for visual understanding
+of hierarchical system structures". Different here: an edge keeps one column, its lane, in all rows
+that it passes, and its label stands in the last of them. Lines bend between rows only. So a line
+meets no box but those at its ends, and nothing is drawn over a label.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import accumulate
-from math import inf
+from itertools import pairwise, takewhile
+from typing import NamedTuple
 
 from nas_lightning.core.graph import Edge, Graph
-from nas_lightning.reports.lattice import Item, Lattice, Link, build_lattice
-from nas_lightning.reports.ordering import Rows, orders
+from nas_lightning.reports.placement import Placement
 
-__all__ = ["Box", "Layout", "Route", "lay_out"]
+__all__ = ["Box", "Layout", "Route", "inputs_of", "lay_out", "subscripted", "text_width"]
 
-_HEIGHTS = {"node": 28.0, "label": 21.0, "bend": 0.0}
-_DISTANCE = {"node": 22.0, "label": 9.0, "bend": 11.0}
-_PORT = 10.0
-_CANDIDATES = 8
-_ROUNDS = 8
-_SNAP = 16.0
+NODE_SIZE, LABEL_SIZE = 13.0, 11.0  # of the fonts, in pixels
+NODE_HEIGHT, LABEL_HEIGHT = 28.0, 21.0
+NODE_MARGIN, LABEL_MARGIN, LANE_MARGIN = 11.0, 4.5, 5.5  # left free to either side
+PORT = 10.0  # between two lines that end at one node
+MOST_LABELS = 4  # in a row, where nodes can as well go further down
+
+Way = Sequence[tuple[int, int]]  # an edge's rows and what it meets there: source, lane, target
 
 
-@dataclass(frozen=True)
-class Box:
-    """A node or a label: its item, its centre and its size in pixels."""
+class Box(NamedTuple):
+    """A node or a label: its text, its centre and its size in pixels."""
 
-    item: Item
+    name: str
     x: float
     y: float
     width: float
     height: float
 
 
-@dataclass(frozen=True)
-class Route:
-    """The way of one edge: vertical passages (x, top, bottom), joined by curves."""
+class Route(NamedTuple):
+    """An edge's line: (x, y) where it leaves a row or enters one, in turn, from the top down."""
 
     edge: Edge
-    passages: tuple[tuple[float, float, float], ...]
+    points: tuple[tuple[float, float], ...]
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """A graph in the plane, its upper left corner at (0, 0), in pixels."""
 
     width: float
     height: float
-    boxes: tuple[Box, ...]
+    nodes: tuple[Box, ...]
+    labels: tuple[Box, ...]
     routes: tuple[Route, ...]
 
 
@@ -56,180 +55,149 @@ def lay_out(graph: Graph) -> Layout:
     """Returns where to draw a graph; the same graph always gives the same layout.
 
     Raises:
-        ValueError: as of `build_lattice`.
+        ValueError: a node is named twice, or an edge does not lead from an earlier node of
+            `graph.nodes` to a later one.
     """
-    lattice = build_lattice(graph)
-    best = min(
-        (_Placement(lattice, rows, 24) for rows in orders(lattice)[:_CANDIDATES]),
-        key=lambda placement: placement.tension(),
-    )
-    for _ in range(_ROUNDS):
-        best.relax(12)
-        best.straighten()
-    return best.layout(graph)
+    _check(graph)
+    grid = _Grid(graph)
+    return grid.layout(Placement(grid.reaches, grid.lines, len(inputs_of(graph))).places())
 
 
-class _Placement:
-    def __init__(self, lattice: Lattice, rows: Rows, sweeps: int) -> None:
-        self.lattice = lattice
-        self.rows = rows
-        self.x = [0.0] * len(lattice.items)
-        self.ports = _ports(lattice, rows)
-        self.pulls: list[list[tuple[int, float, float]]] = [[] for _ in lattice.items]
-        for link in lattice.links:
-            leave, enter = self.ports[link]
-            weight = _weight(lattice.items[link.upper], lattice.items[link.lower])
-            self.pulls[link.lower].append((link.upper, leave - enter, weight))
-            self.pulls[link.upper].append((link.lower, enter - leave, weight))
-        for row in rows:
-            self._settle(row, [float(position) for position in range(len(row))], [1.0] * len(row))
-        self.relax(sweeps)
+class _Grid:
+    """A graph in rows. Its items are its nodes, then the lanes of edges that pass rows."""
 
-    def relax(self, sweeps: int) -> None:
-        for sweep in range(sweeps):
-            for row in self.rows if sweep % 2 == 0 else self.rows[::-1]:
-                wanted, weights = [], []
-                for item in row:
-                    pulls = self.pulls[item] or [(item, 0.0, 1.0)]
-                    weight = sum(pull[2] for pull in pulls)
-                    total = sum((self.x[other] + shift) * w for other, shift, w in pulls)
-                    wanted.append(total / weight)
-                    weights.append(weight)
-                self._settle(row, wanted, weights)
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.rows = graph, _rows(graph)
+        self.widths = [_node_width(graph, name) for name in graph.nodes]
+        self.reaches = [
+            {self.rows[name]: width / 2 + NODE_MARGIN}
+            for name, width in zip(graph.nodes, self.widths, strict=True)
+        ]
+        self.ways = [self._way(edge) for edge in graph.edges]
+        self.lines = [
+            (row, upper, lower) for way in self.ways for (row, upper), (_, lower) in pairwise(way)
+        ]
 
-    def straighten(self) -> None:
-        room = {}
-        for row in self.rows:
-            for left, item, right in zip((None, *row), row, (*row[1:], None), strict=False):
-                room[item] = (left, right)
-        for chain in self.lattice.chains:
-            start, end = self._at(chain[0])[0], self._at(chain[-1])[1]
-            run: list[int] = []
-            limits = (-inf, inf)
-            for item in [link.lower for link in chain[:-1]]:
-                low, high = self._room(item, *room[item])
-                if max(low, limits[0]) > min(high, limits[1]):
-                    self._align(run, limits, (start, end))
-                    run, limits = [], (-inf, inf)
-                run.append(item)
-                limits = (max(low, limits[0]), min(high, limits[1]))
-            self._align(run, limits, (start, end))
+    def _way(self, edge: Edge) -> Way:
+        ends = [self.graph.nodes.index(name) for name in (edge.source, edge.target)]
+        passed = range(self.rows[edge.source], self.rows[edge.target] + 1)
+        lane = [len(self.widths)] * (len(passed) - 2)
+        if lane:
+            width = text_width(edge.label, LABEL_SIZE) + 8 if edge.label else 0.0
+            label = {passed[-2]: width / 2 + LABEL_MARGIN} if edge.label else {}
+            self.widths.append(width)
+            self.reaches.append(dict.fromkeys(passed[1:-1], LANE_MARGIN) | label)
+        return list(zip(passed, [ends[0], *lane, ends[1]], strict=True))
 
-    def tension(self) -> float:
-        links = self.lattice.links
-        return sum(abs(self._at(link)[0] - self._at(link)[1]) for link in links)
+    def layout(self, places: Sequence[float]) -> Layout:
+        """Returns the layout with the items at places."""
+        halves = [width / 2 for width in self.widths]
+        left = min((at - half for at, half in zip(places, halves, strict=True)), default=0.0)
+        x = [round(at - left, 1) for at in places]
+        right = max((at + half for at, half in zip(x, halves, strict=True)), default=0.0)
+        bands = self._bands(x)
+        nodes = [
+            _box(name, x[item], self.widths[item], bands[self.rows[name]])
+            for item, name in enumerate(self.graph.nodes)
+        ]
+        labels, routes = [], []
+        for edge, way, ends in zip(self.graph.edges, self.ways, self._ends(x), strict=True):
+            passed = [(x[item], y) for row, item in way[1:-1] for y in bands[row]]
+            start, end = (ends[0], bands[way[0][0]][1]), (ends[1], bands[way[-1][0]][0])
+            routes.append(Route(edge, (start, *passed, end)))
+            if edge.label:
+                row, lane = way[-2]
+                labels.append(_box(edge.label, x[lane], self.widths[lane], bands[row]))
+        height = bands[-1][1] if bands else 0.0
+        return Layout(right, height, tuple(nodes), tuple(labels), tuple(routes))
 
-    def layout(self, graph: Graph) -> Layout:
-        items = self.lattice.items
-        left = min((x - item.width / 2 for x, item in zip(self.x, items, strict=True)), default=0)
-        self.x = [round(x - left, 1) for x in self.x]
-        right = max((x + item.width / 2 for x, item in zip(self.x, items, strict=True)), default=0)
-        bands = self._bands()
-        boxes = []
-        for x, item in zip(self.x, items, strict=True):
-            top, bottom = bands[item.row]
-            if item.kind != "bend":
-                height = _HEIGHTS[item.kind]
-                boxes.append(Box(item, x, (top + bottom) / 2, item.width, height))
-        routes = tuple(
-            Route(edge, self._passages(chain, bands))
-            for edge, chain in zip(graph.edges, self.lattice.chains, strict=True)
-        )
-        return Layout(right, bands[-1][1] if bands else 0.0, tuple(boxes), routes)
+    def _ends(self, x: Sequence[float]) -> list[list[float]]:
+        """Returns where each edge leaves its source and enters its target, side by side."""
+        ends = [[0.0, 0.0] for _ in self.ways]
+        for end, beside in ((0, 1), (-1, -2)):
+            for node, width in enumerate(self.widths[: len(self.graph.nodes)]):
+                here = [n for n, way in enumerate(self.ways) if way[end][1] == node]
+                here.sort(key=lambda n: x[self.ways[n][beside][1]])
+                step = min(PORT, (width - 16) / max(1, len(here) - 1))
+                for place, number in enumerate(here):
+                    ends[number][end] = round(x[node] + (place - (len(here) - 1) / 2) * step, 1)
+        return ends
 
-    def _settle(self, row: Sequence[int], wanted: list[float], weights: list[float]) -> None:
-        items = [self.lattice.items[index] for index in row]
-        steps = map(_apart, items, items[1:])
-        offsets = [*accumulate(steps, initial=0.0)][: len(items)]
-        free = [want - offset for want, offset in zip(wanted, offsets, strict=True)]
-        for index, x, offset in zip(row, _isotonic(free, weights), offsets, strict=True):
-            self.x[index] = x + offset
-
-    def _room(self, item: int, left: int | None, right: int | None) -> tuple[float, float]:
-        items = self.lattice.items
-        low = -inf if left is None else self.x[left] + _apart(items[left], items[item])
-        high = inf if right is None else self.x[right] - _apart(items[item], items[right])
-        return low, max(low, high)
-
-    def _align(
-        self, run: Sequence[int], limits: tuple[float, float], ends: tuple[float, float]
-    ) -> None:
-        if run:
-            middle = sum(self.x[item] for item in run) / len(run)
-            near = min(ends, key=lambda end: abs(end - middle))
-            wanted = near if abs(near - middle) < _SNAP else middle
-            for item in run:
-                self.x[item] = min(max(wanted, limits[0]), limits[1])
-
-    def _at(self, link: Link) -> tuple[float, float]:
-        leave, enter = self.ports[link]
-        return self.x[link.upper] + leave, self.x[link.lower] + enter
-
-    def _bands(self) -> list[tuple[float, float]]:
-        reach = [0.0] * len(self.rows)
-        for link in self.lattice.links:
-            start, end = self._at(link)
-            above = self.lattice.items[link.upper].row
-            reach[above] = max(reach[above], abs(end - start))
-        bands = []
-        top = 0.0
-        for row, widest in zip(self.rows, reach, strict=True):
-            height = max((_HEIGHTS[self.lattice.items[item].kind] for item in row), default=0.0)
-            bands.append((top, top + height))
-            top = round(top + height + 14 + min(34, 0.16 * widest), 1)
+    def _bands(self, x: Sequence[float]) -> list[tuple[float, float]]:
+        """Returns top and bottom of each row; the further lines go aside, the more is between."""
+        aside = dict.fromkeys(range(max(self.rows.values(), default=-1) + 1), 0.0)
+        for row, upper, lower in self.lines:
+            aside[row] = max(aside[row], abs(x[upper] - x[lower]))
+        bands, top = [], 0.0
+        for row, widest in aside.items():
+            bottom = top + (NODE_HEIGHT if row in self.rows.values() else LABEL_HEIGHT)
+            bands.append((top, bottom))
+            top = round(bottom + 14 + min(34, 0.16 * widest), 1)
         return bands
 
-    def _passages(
-        self, chain: Sequence[Link], bands: Sequence[tuple[float, float]]
-    ) -> tuple[tuple[float, float, float], ...]:
-        items = self.lattice.items
-        first, last = chain[0], chain[-1]
-        start = bands[items[first.upper].row][1]
-        end = bands[items[last.lower].row][0]
-        middle = ((self.x[link.lower], *bands[items[link.lower].row]) for link in chain[:-1])
-        return ((self._at(first)[0], start, start), *middle, (self._at(last)[1], end, end))
+
+def _box(name: str, x: float, width: float, band: tuple[float, float]) -> Box:
+    top, bottom = band
+    return Box(name, x, (top + bottom) / 2, width, bottom - top)
 
 
-def _ports(lattice: Lattice, rows: Rows) -> dict[Link, tuple[float, float]]:
-    place = {item: position for row in rows for position, item in enumerate(row)}
-    leaving: dict[int, list[Link]] = {}
-    entering: dict[int, list[Link]] = {}
-    for link in lattice.links:
-        leaving.setdefault(link.upper, []).append(link)
-        entering.setdefault(link.lower, []).append(link)
-    leave: dict[Link, float] = {}
-    enter: dict[Link, float] = {}
-    for index, links in leaving.items():
-        links.sort(key=lambda link: place[link.lower])
-        leave.update(zip(links, _spread(len(links), lattice.items[index]), strict=True))
-    for index, links in entering.items():
-        links.sort(key=lambda link: place[link.upper])
-        enter.update(zip(links, _spread(len(links), lattice.items[index]), strict=True))
-    return {link: (leave[link], enter[link]) for link in lattice.links}
+def _check(graph: Graph) -> None:
+    order = {name: position for position, name in enumerate(graph.nodes)}
+    if len(order) < len(graph.nodes):
+        twice = next(name for name in graph.nodes if graph.nodes.count(name) > 1)
+        raise ValueError(f"node names of '{graph.title}' must differ; '{twice}' is there twice")
+    for edge in graph.edges:
+        if order.get(edge.source, len(order)) >= order.get(edge.target, -1):
+            raise ValueError(
+                f"edges of '{graph.title}' must lead from a node to a later one of "
+                f"{', '.join(graph.nodes)}; got '{edge.source}' to '{edge.target}'"
+            )
 
 
-def _spread(count: int, item: Item) -> list[float]:
-    step = min(_PORT, (item.width - 16) / max(1, count - 1))
-    return [(position - (count - 1) / 2) * step for position in range(count)]
+def _rows(graph: Graph) -> dict[str, int]:
+    """Returns the row of each node; between them are rows for labels where there are any."""
+    *earlier, output = graph.nodes or ("",)
+    ranks = dict.fromkeys(inputs_of(graph), 0)
+    loads: dict[int, int] = {}
+    for name in earlier[len(ranks) :]:
+        into = [edge for edge in graph.edges if edge.target == name]
+        load = max(1, sum(bool(edge.label) for edge in into))
+        rank = max((ranks[edge.source] for edge in into), default=0) + 1
+        while loads.get(rank, 0) and loads[rank] + load > MOST_LABELS:
+            rank += 1
+        loads[rank] = loads.get(rank, 0) + load
+        ranks[name] = rank
+    ranks[output] = max(ranks.values(), default=-1) + 1
+    labels = {2 * ranks[edge.target] - 1 for edge in graph.edges if edge.label}
+    levels = sorted(labels | {2 * rank for rank in ranks.values()})
+    return {name: levels.index(2 * ranks[name]) for name in graph.nodes}
 
 
-def _apart(left: Item, right: Item) -> float:
-    between = max(_DISTANCE[left.kind], _DISTANCE[right.kind])
-    return (left.width + right.width) / 2 + between
+def inputs_of(graph: Graph) -> tuple[str, ...]:
+    """Returns the inputs of a graph: its first nodes, as long as no edge feeds them."""
+    fed = {edge.target for edge in graph.edges}
+    return tuple(takewhile(lambda name: name not in fed, graph.nodes[:-1]))
 
 
-def _weight(upper: Item, lower: Item) -> float:
-    return {0: 1.0, 1: 2.0, 2: 8.0}[(upper.kind != "node") + (lower.kind != "node")]
+def subscripted(name: str) -> tuple[str, str]:
+    """Returns a node's name and its subscript, "" if it has none.
+
+    >>> subscripted("c_{k-2}"), subscripted("3")
+    (('c', 'k-2'), ('3', ''))
+    """
+    stem, mark, rest = name.partition("_{")
+    return (stem, rest[:-1]) if mark and rest.endswith("}") else (name, "")
 
 
-def _isotonic(values: Sequence[float], weights: Sequence[float]) -> list[float]:
-    """Returns the nearest non-decreasing values, by pooling adjacent violators."""
-    pools: list[list[float]] = []
-    for value, weight in zip(values, weights, strict=True):
-        pools.append([value, weight, 1])
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            last, before = pools.pop(), pools[-1]
-            total = before[1] + last[1]
-            before[0] = (before[0] * before[1] + last[0] * last[1]) / total
-            before[1:] = [total, before[2] + last[2]]
-    return [value for value, _, size in pools for _ in range(int(size))]
+def text_width(line: str, size: float) -> float:
+    """Returns about how wide a text in a sans-serif font is, in pixels, rather too wide."""
+    narrow, wide = "fijlrt.,:;'|!()[]{}I -/", "mwMW@%"
+    return size * sum(0.36 if c in narrow else 0.9 if c in wide else 0.6 for c in line)
+
+
+def _node_width(graph: Graph, name: str) -> float:
+    stem, below = subscripted(name)
+    text = text_width(stem, NODE_SIZE) + text_width(below, 0.75 * NODE_SIZE) + 16
+    ends = [(edge.source == name, edge.target == name) for edge in graph.edges]
+    lines = max((sum(side) for side in zip(*ends, strict=True)), default=0)
+    return max(34.0, text, min(160.0, PORT * (lines - 1) + 20))

@@ -1,49 +1,32 @@
 """Writes report.html: one page that shows a run, complete in itself, readable offline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
-from nas_lightning.reports.chart import ticks
-from nas_lightning.reports.confusion import confusion_section
-from nas_lightning.reports.markup import (
-    count,
-    duration,
-    element,
-    figure,
-    safe,
-    section,
-    table,
-)
-from nas_lightning.reports.measure import Measure, measure_of, rewards_differ
-from nas_lightning.reports.pictures import (
-    alphas_section,
-    curves_section,
-    network_section,
-    trials_section,
-)
+from markupsafe import Markup
+
+from nas_lightning.reports.charts import figures_of
+from nas_lightning.reports.metric import MainMetric, metric_of, rewards_differ
+from nas_lightning.reports.records import read_confusion
+from nas_lightning.reports.rendering import chart_svg, javascript
+from nas_lightning.reports.templates import count, duration, fill
 
 __all__ = ["write_report"]
 
-_COSTS = (
-    ("wall_s", "wall time", duration),
-    ("device_s", "device time", duration),
-    ("training_samples", "training samples processed", count),
-    ("gradient_steps", "gradient steps", count),
-    ("children_trained", "children trained", count),
-    ("epochs_trained", "epochs trained", count),
-)
-_BASELINES = {
-    "random_genotype": "random genotype, trained alike",
-    "logistic_regression": "logistic regression",
-    "linear_regression": "linear regression",
-}
+SVG = "{http://www.w3.org/2000/svg}"
+TAGS = {SVG + n for n in ("svg", "g", "rect", "circle", "path", "text", "tspan", "title")}
+PHONE, SMALLEST = 310.0, 0.7  # drawings are not shrunk below this width, or share of theirs
+MOST_PAIRS = 10
 
 
 def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
     """Writes the report of a run from the files that it left, and returns the page's path.
 
-    A section whose file or figures are not there is left out. All text is escaped.
+    A section whose file or figures are not there is left out. All text is escaped. The charts are
+    interactive by a script in the page; without JavaScript their pictures are shown.
 
     Args:
         run_dir: the run's folder; the page is written into it.
@@ -53,173 +36,114 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
         ValueError: a file of the run is damaged; the message names it.
         OSError: the page cannot be written.
     """
-    data = result.get("data_name") or result.get("data", "a data set")
-    title = f"{result.get('strategy', 'A strategy')} on {data}"
-    measure = measure_of(result)
-    objective = result["objective"] if rewards_differ(result) else ""
-    is_black_box = "trials" in (result.get("search") or {})  # trials have a section of their own
-    sections = (
-        _header(title, result),
-        _headline(result, measure),
-        network_section(run_dir / "genotype.svg"),
-        alphas_section(run_dir / "alphas.csv"),
-        trials_section(run_dir / "trials.jsonl", measure, objective),
-        "" if is_black_box else curves_section(run_dir / "metrics.csv", "The search"),
-        curves_section(run_dir / "child" / "metrics.csv", "The training of the child"),
-        confusion_section(run_dir / "child" / "confusion.csv"),
-        _costs(result),
-        _details(result, measure),
-        _reproduction(result),
-        _notes(result),
+    metric = metric_of(result)
+    charts = {
+        name: {"spec": chart.to_dict(), "picture": Markup(chart_svg(chart))}
+        for name, chart in figures_of(run_dir, result).items()
+    }
+    text = fill(
+        "page.html.jinja",
+        result=result,
+        search=_part(result, "search"),
+        child=_part(result, "child"),
+        metric=metric,
+        has_reward=rewards_differ(result),
+        verdict=_verdict(result, metric),
+        network=_network(run_dir / "genotype.svg"),
+        charts=charts,
+        confused=_confused(run_dir / "child" / "confusion.csv"),
+        details=_details(result, metric),
+        style=Markup(Path(__file__).with_name("page.css").read_text(encoding="utf-8")),
+        script=Markup(javascript()) if charts else "",
     )
-    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, '
-        f'initial-scale=1"><title>{safe(title)}</title><style>{style}</style>'
-    )
-    body = element("main", "\n".join(part for part in sections if part))
     page = run_dir / "report.html"
-    page.write_text(
-        f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n',
-        encoding="utf-8",
-    )
+    page.write_text(text, encoding="utf-8")
     return page
 
 
-def _header(title: str, result: Mapping[str, Any]) -> str:
-    names = {"space": "search space", "data_name": "data set", "genotype_id": "genotype"}
-    facts = "".join(
-        element("div", element("dt", safe(names.get(key, key))) + element("dd", safe(result[key])))
-        for key in ("space", "strategy", "data", "data_name", "seed", "genotype_id")
-        if result.get(key) is not None
-    )
-    return element("header", element("h1", safe(title)) + element("dl", facts))
-
-
-def _headline(result: Mapping[str, Any], measure: Measure) -> str:
-    search, child = _part(result, "search"), _part(result, "child")
-    baselines = _part(result, "baselines")
-    figures = []
-    path = f"discretized_validation_{measure.name}"
-    searched = "of the supernet, all options mixed" if path in search else "of the search"
-    for part, stage, key, remark in (
-        (child, "test", f"test_{measure.name}", "of the trained child"),
-        (search, "validation", f"validation_{measure.name}", searched),
-        (search, "validation", path, "of the supernet, the found path alone"),
-    ):
-        if key in part:
-            name = f"{stage} {measure.words}"
-            figures.append(figure(name, measure.text(part[key]), remark))
-    if "parameters" in child:
-        figures.append(figure("parameters", count(child["parameters"]), "of the child"))
-    if "multiply_adds" in child:
-        adds = count(child["multiply_adds"])
-        figures.append(figure("multiply-adds", adds, "for one image"))
-    if rewards_differ(result):
-        reward = f"{search['reward']:,.4g}"
-        figures.append(figure("reward", reward, f"of objective {result['objective']}"))
-    if "wall_s" in _part(search, "cost"):
-        figures.append(figure("time", duration(search["cost"]["wall_s"]), "of the search"))
-    bars = _comparison(child, baselines, measure)
-    content = element("div", "".join(figures), "figures") + bars if figures else bars
-    return section("Result", content)
-
-
-def _comparison(child: Mapping[str, Any], baselines: Mapping[str, Any], measure: Measure) -> str:
-    metric = f"test_{measure.name}"
-    rows = [("the found network", child.get(metric))]
-    for key in baselines:
-        rows.append((_BASELINES.get(key, key), _part(baselines, key).get(metric)))
-    known = [(name, float(value)) for name, value in rows if isinstance(value, int | float)]
-    if len(known) < 2:
+def _verdict(result: Mapping[str, Any], metric: MainMetric) -> str:
+    """Returns how the child compares with the random genotype's, "" without one of them."""
+    other = _part(_part(result, "baselines"), "random_genotype")
+    name = f"test_{metric.name}"
+    values = [part.get(name) for part in (_part(result, "child"), other)]
+    numbers = [value for value in values if isinstance(value, int | float) and isfinite(value)]
+    if len(numbers) < 2:
         return ""
-    values = [value for _, value in known]
-    marks = ticks(min(values), max(values), 3)
-    low, high = marks[0], marks[-1]
-    if measure.is_share:
-        low, high = max(0.0, low), min(1.0, high)
-    bars = "".join(
-        _bar(name, measure.text(value), (value - low) / (high - low), name == rows[0][0])
-        for name, value in known
-    )
-    ends = element("span", measure.text(low)) + element("span", measure.text(high))
-    scale = "<span></span>" + element("div", ends, "ends") + "<span></span>"
-    size = _part(baselines, "random_genotype").get("parameters")
-    verdict = _verdict(rows, measure, f" ({count(size)} parameters)" if size else "")
-    return element("div", bars + element("div", scale, "bar scale"), "bars") + verdict
-
-
-def _bar(name: str, value: str, place: float, is_found: bool) -> str:
-    track = f'<div class="track"><i style="left:{100 * place:.1f}%"></i></div>'
-    content = element("span", safe(name)) + track + element("b", value)
-    return element("div", content, "bar found" if is_found else "bar")
-
-
-def _verdict(rows: Sequence[tuple[str, Any]], measure: Measure, size: str) -> str:
-    values = dict(rows)
-    found, other = values.get("the found network"), values.get(_BASELINES["random_genotype"])
-    if not isinstance(found, int | float) or not isinstance(other, int | float):
-        return ""
-    side = "above" if found > other else "below"
-    difference = abs(found - other)
-    much = f"{100 * difference:.2f} percentage points" if measure.is_share else f"{difference:.3g}"
-    words = f"{much} {side}" if difference else "equal to"
-    direction = "" if measure.is_higher_better else " (lower is better)"
-    return element(
-        "p",
-        f"Test {safe(measure.words)}{direction} of the found network is {words} that of a random "
-        f"genotype of the same space, trained alike{size}: one pair of trainings, so a small "
-        "difference may be chance.",
-        "pale",
+    difference = numbers[0] - numbers[1]
+    points = f"{100 * abs(difference):.2f} percentage points"
+    much = points if metric.is_share else f"{abs(difference):.3g}"
+    words = f"{much} {'above' if difference > 0 else 'below'}" if difference else "equal to"
+    size = f" ({count(other['parameters'])} parameters)" if other.get("parameters") else ""
+    return (
+        f"Test {metric.words}{'' if metric.is_higher_better else ' (lower is better)'} of the "
+        f"found network is {words} that of a random genotype of the same space, trained "
+        f"alike{size}: one pair of trainings, so a small difference may be chance."
     )
 
 
-def _costs(result: Mapping[str, Any]) -> str:
-    parts = {"search": _part(result, "search"), "child": _part(result, "child")}
-    columns = {name: _part(part, "cost") for name, part in parts.items()}
-    columns = {name: cost for name, cost in columns.items() if cost}
-    rows = [
-        (words, *(write(cost.get(key)) for cost in columns.values()))
-        for key, words, write in _COSTS
-        if any(key in cost for cost in columns.values())
+def _network(path: Path) -> dict[str, Any] | None:
+    """Returns the drawing of a genotype, each of its graphs apart, and the same as text.
+
+    Raises:
+        ValueError: the file is not a drawing of ours.
+    """
+    if not path.exists():
+        return None
+    drawing = _read_drawing(path)
+    ElementTree.register_namespace("", SVG[1:-1])
+    graphs = []
+    for graph in drawing.findall(f"{SVG}svg[@class='graph']"):
+        width = float(graph.attrib.get("width", 0))
+        least = min(width, max(PHONE, SMALLEST * width))
+        title = graph.findtext(f"{SVG}text", "")
+        graph.attrib |= {"role": "img", "aria-label": title, "style": f"min-width:{least:.0f}px"}
+        graph.attrib = {k: v for k, v in graph.attrib.items() if k not in ("x", "y")}
+        graphs.append(Markup(ElementTree.tostring(graph, encoding="unicode")))
+    return {"graphs": graphs, "words": drawing.findtext(f"{SVG}title", "")}
+
+
+def _read_drawing(path: Path) -> ElementTree.Element:
+    cure = f"{path} must be a drawing that nas-lightning wrote; draw it anew or remove it"
+    try:
+        drawing = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    except (ElementTree.ParseError, UnicodeDecodeError) as error:
+        raise ValueError(f"{cure} ({error})") from None
+    for part in drawing.iter():
+        foreign = [part.tag] if part.tag not in TAGS else []
+        foreign += [name for name in part.attrib if name.startswith("on") or "href" in name]
+        if foreign:
+            raise ValueError(f"{cure} (it holds '{foreign[0]}')")
+    return drawing
+
+
+def _confused(path: Path) -> list[tuple[str, str]]:
+    """Returns the pairs of classes that are confused most, with their counts."""
+    names, counts = read_confusion(path)
+    pairs = [
+        (-times, name, other, sum(row))
+        for name, row in zip(names, counts, strict=True)
+        for other, times in zip(names, row, strict=True)
+        if name != other and times
     ]
-    heads = {"search": "search", "child": "training of the child"}
-    head = ("", *(heads[name] for name in columns))
-    return section("Cost", table(rows, head) if rows else "")
+    return [
+        (f"{name} taken for {other}", f"{-times} of {whole}")
+        for times, name, other, whole in sorted(pairs)[:MOST_PAIRS]
+    ]
 
 
-def _details(result: Mapping[str, Any], measure: Measure) -> str:
-    headline = ["parameters", "multiply_adds", f"test_{measure.name}"]
-    headline += [f"{part}validation_{measure.name}" for part in ("", "discretized_")] + ["reward"]
+def _details(result: Mapping[str, Any], metric: MainMetric) -> list[tuple[str, str]]:
+    """Returns the numbers of the result that stand nowhere else, with their names."""
+    shown = ["parameters", "multiply_adds", f"test_{metric.name}", "reward"]
+    shown += [f"{part}validation_{metric.name}" for part in ("", "discretized_")]
     rows = []
-    for name in ("search", "child"):
-        for key, value in _part(result, name).items():
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if is_number and key not in headline:
-                rows.append((f"{name}: {key.replace('_', ' ')}", _readable(key, value, measure)))
-    return section("Further figures", table(rows))
-
-
-def _readable(key: str, value: float, measure: Measure) -> str:
-    if key.startswith(("test_", "validation_", "discretized_")) and not key.endswith("loss"):
-        return measure.text(value)
-    return duration(value) if key.endswith("_s") else count(value)
-
-
-def _reproduction(result: Mapping[str, Any]) -> str:
-    command = result.get("command")
-    shown = command if isinstance(command, str) else " ".join(map(str, command or ()))
-    rows: list[tuple[object, ...]] = []
-    for key, words in (("seed", "seed"), ("split", "split of the data"), ("threads", "threads")):
-        if result.get(key) is not None:
-            rows.append((words, result[key]))
-    rows += _part(result, "versions").items()
-    return section("Do it again", (element("pre", safe(shown)) if shown else "") + table(rows))
-
-
-def _notes(result: Mapping[str, Any]) -> str:
-    notes = "".join(element("li", safe(note)) for note in result.get("notes") or ())
-    return section("Notes", element("ul", notes) if notes else "")
+    for stage in ("search", "child"):
+        for key, value in _part(result, stage).items():
+            if type(value) in (int, float) and key not in shown:
+                is_metric = key.startswith(("test_", "validation_", "discretized_"))
+                is_metric &= not key.endswith("loss")
+                write = metric.text if is_metric else duration if key.endswith("_s") else count
+                rows.append((f"{stage}: {key.replace('_', ' ')}", write(value)))
+    return rows
 
 
 def _part(whole: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -8,7 +8,16 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-__all__ = ["AlphaCurve", "Points", "TrialScore", "read_alphas", "read_metrics", "read_trials"]
+__all__ = [
+    "AlphaCurve",
+    "Points",
+    "TrialRecord",
+    "read_alphas",
+    "read_confusion",
+    "read_metrics",
+    "read_trials",
+    "thin",
+]
 
 Points = tuple[tuple[float, float], ...]
 
@@ -31,18 +40,18 @@ class AlphaCurve:
 
 
 @dataclass(frozen=True)
-class TrialScore:
+class TrialRecord:
     """What a black-box search was told of one trial.
 
     Attributes:
         number: 0-based number of the trial.
         genotype: id of its genotype.
-        score: its main metric on validation images, or its reward.
+        values: its finite numbers by name, e.g. "reward", "validation_accuracy", "parameters".
     """
 
     number: int
     genotype: str
-    score: float
+    values: dict[str, float]
 
 
 def read_alphas(path: Path) -> tuple[AlphaCurve, ...]:
@@ -75,26 +84,53 @@ def read_metrics(path: Path) -> dict[str, Points]:
     return {name: tuple(points) for name, points in curves.items() if points}
 
 
-def read_trials(path: Path, name: str = "validation_accuracy") -> tuple[TrialScore, ...]:
-    """Returns the scores that trials.jsonl tells; a last line cut short is left out.
-
-    Args:
-        path: the file.
-        name: what the score is: the main metric on validation images, or "reward".
+def read_trials(path: Path) -> tuple[TrialRecord, ...]:
+    """Returns the trials that trials.jsonl tells; a last line cut short is left out.
 
     Raises:
         ValueError: a line is not an event of a search.
     """
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     whole = text[: text.rfind("\n") + 1]
-    scores = []
+    trials = []
     for line, content in enumerate(whole.splitlines(), 1):
         event = _event(path, line, content)
-        score = event.get(name)
-        if event.get("event") == "told" and isinstance(score, int | float):
-            genotype = str(event.get("genotype_id", ""))
-            scores.append(TrialScore(event["trial"], genotype, float(score)))
-    return tuple(trial for trial in scores if isfinite(trial.score))
+        if event.get("event") == "told":
+            numbers = {k: float(v) for k, v in event.items() if type(v) in (int, float)}
+            values = {k: v for k, v in numbers.items() if isfinite(v) and k != "trial"}
+            trials.append(TrialRecord(event["trial"], str(event.get("genotype_id", "")), values))
+    return tuple(trials)
+
+
+def read_confusion(path: Path) -> tuple[list[str], list[list[int]]]:
+    """Returns the classes of a confusion.csv and their counts: a row per class, a column per guess.
+
+    Raises:
+        ValueError: the file is no table of counts.
+    """
+    if not path.exists():
+        return [], []
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *rows = list(csv.reader(file)) or [[""]]
+    try:
+        counts = [[int(cell) for cell in row[1:]] for row in rows]
+    except ValueError as error:
+        raise ValueError(f"{path} must hold counts ({error}); remove it") from None
+    if any(len(row) != len(head) - 1 for row in counts) or len(counts) != len(head) - 1:
+        raise ValueError(f"{path} must hold a row and a column for each class; remove it")
+    return head[1:], counts
+
+
+def thin(points: Points, most: int) -> Points:
+    """Returns at most `most` of the points, evenly chosen, with the first and the last one.
+
+    >>> thin(((0, 5), (1, 6), (2, 7), (3, 8), (4, 9)), 3)
+    ((0, 5), (2, 7), (4, 9))
+    """
+    if len(points) <= most:
+        return points
+    step = (len(points) - 1) / (most - 1)
+    return tuple(points[round(index * step)] for index in range(most))
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:

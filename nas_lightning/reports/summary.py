@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.reports.measure import Measure, measure_of, rewards_differ
+from nas_lightning.reports.metric import MainMetric, metric_of, rewards_differ
 
 __all__ = ["summary"]
 
@@ -21,21 +21,21 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     """
     search, child = result.get("search"), result.get("child")
     baselines = result.get("baselines") or {}
-    measure = measure_of(result)
-    validation, test = f"validation_{measure.name}", f"test_{measure.name}"
+    metric = metric_of(result)
+    validation, test = f"validation_{metric.name}", f"test_{metric.name}"
     lines = ["", f"genotype {result['genotype_id']} of space {result['space']}", cells, ""]
     if search:
-        lines.append(_row(f"search validation {measure.words}", measure.text(search[validation])))
+        lines.append(_row(f"search validation {metric.words}", metric.text(search[validation])))
         if (path := f"discretized_{validation}") in search:
-            lines.append(_row("  of the found path alone", measure.text(search[path])))
+            lines.append(_row("  of the found path alone", metric.text(search[path])))
         if rewards_differ(result):
             lines.append(_row(f"search reward ({result['objective']})", f"{search['reward']:,.4g}"))
     if child:
-        lines.append(_row(f"child test {measure.words}", measure.text(child[test])))
+        lines.append(_row(f"child test {metric.words}", metric.text(child[test])))
         for key, figures in baselines.items():
             name = NAMES.get(key, key.replace("_", " "))
-            lines.append(_row(f"  {name}", measure.text(figures[test]) + _size(figures)))
-        lines += _companions(child, measure)
+            lines.append(_row(f"  {name}", metric.text(figures[test]) + _size(figures)))
+        lines += _companions(child, metric)
         lines.append(_row("parameters", f"{child['parameters']:,}"))
         lines.append(_row("multiply-adds per image", f"{child['multiply_adds']:,}"))
     if search:
@@ -62,7 +62,7 @@ def _size(figures: Mapping[str, Any]) -> str:
     return f", {figures['parameters']:,} parameters" if "parameters" in figures else ""
 
 
-def _companions(child: Mapping[str, Any], measure: Measure) -> list[str]:
+def _companions(child: Mapping[str, Any], metric: MainMetric) -> list[str]:
     """Returns the child's other test metrics."""
-    names = [n for n in child if n.startswith("test_") and n != f"test_{measure.name}"]
-    return [_row(f"child {name.replace('_', ' ')}", measure.text(child[name])) for name in names]
+    names = [n for n in child if n.startswith("test_") and n != f"test_{metric.name}"]
+    return [_row(f"child {name.replace('_', ' ')}", metric.text(child[name])) for name in names]

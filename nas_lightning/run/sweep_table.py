@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from nas_lightning.reports.measure import Measure, measure_of
+from nas_lightning.reports.metric import MainMetric, metric_of
 from nas_lightning.run.sweep import named, overrides_of_jobs, varied_keys
 
 __all__ = ["summarise_sweep"]
@@ -104,7 +104,7 @@ def _write(folder: Path, varied: list[str], groups: Groups) -> None:
 
 def _figures(results: Sequence[Result]) -> list[Figure]:
     """Returns the columns: what a search validated, a child was tested for, and their prices."""
-    measure = measure_of(results[0]) if results else Measure()
+    measure = metric_of(results[0]) if results else MainMetric()
     parts = {
         "search": (("search",), "validation_"),
         "child": (("child",), "test_"),

@@ -1,15 +1,17 @@
 """The LightningModule that trains a child, and the recipe it follows."""
 
 from dataclasses import dataclass
-from math import cos, inf, pi
+from math import cos, pi
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import Metric
 
+from nas_lightning.core.checks import at_least, in_range, positive
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_context import Batch
@@ -25,6 +27,7 @@ from nas_lightning.training.task import Classification, Task
 __all__ = ["ChildModule", "ChildRecipe", "build_child"]
 
 LOSS = "the child's loss"
+SHARES = ("warmup", "momentum", "label_smoothing", "drop_path", "validation_share")
 
 
 @dataclass(frozen=True)
@@ -74,31 +77,32 @@ class ChildRecipe:
     scale: Scale = Scale(channels=16, cells=5, flavour="child")
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError(f"child.epochs ({self.epochs}) must be at least 1; use e.g. 12")
-        if not 0 < self.lr < inf or not 0 <= self.lr_min <= self.lr:
-            raise ValueError(
-                f"child.lr ({self.lr}) must be > 0 and child.lr_min ({self.lr_min}) "
-                "between 0 and it; use e.g. 0.025 and 0"
-            )
-        for name in ("warmup", "momentum", "label_smoothing", "drop_path", "validation_share"):
-            if not 0 <= (getattr(self, name) or 0) < 1:
-                raise ValueError(f"child.{name} ({getattr(self, name)}) must be in [0, 1)")
-        if not (0 <= self.weight_decay < inf and self.clip > 0 and self.cutout >= 0):
-            raise ValueError(
-                f"child.weight_decay ({self.weight_decay}) and child.cutout "
-                f"({self.cutout}) must be >= 0, child.clip ({self.clip}) > 0"
-            )
+        at_least("child.epochs", self.epochs, 1, use=12)
+        in_range("child.lr", self.lr, "(0, inf)", use=0.025)
+        in_range("child.lr_min", self.lr_min, f"[0, {self.lr}]", use=0)
+        for name in SHARES:
+            in_range(f"child.{name}", getattr(self, name), "[0, 1)", use=0.1)
+        in_range("child.weight_decay", self.weight_decay, "[0, inf)", use=3e-4)
+        positive("child.clip", self.clip, use=5.0)
+        at_least("child.cutout", self.cutout, 0)
+
+    def lr_share(self, step: int, steps: int) -> float:
+        """Returns the share of `lr` that a step (0-based) of so many is taken with."""
+        warmup, lowest = int(steps * self.warmup), self.lr_min / self.lr
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        done = (step - warmup) / max(1, steps - warmup)
+        return lowest + (1 - lowest) * (1 + cos(pi * done)) / 2
 
 
 class ChildModule(L.LightningModule):
     """Trains a network with a recipe; optimisation is automatic.
 
     Args:
-        network: forward(x, drop_path=None) -> logits.
+        network: forward(x) -> logits; with `drop_path` in the recipe forward(x, drop_path=...).
         num_outputs: number of classes.
         recipe: how it is trained.
-        task: loss and metrics.
+        task: loss and metrics; None takes `Classification`.
         seed: seed of what is drawn while it trains.
         card: plain data kept in every checkpoint under "child": what the network is.
     """
@@ -130,31 +134,41 @@ class ChildModule(L.LightningModule):
         out: Tensor = self.network(x)
         return out
 
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns the loss that is trained on, smoothed and with the auxiliary head's, and logits.
+
+        Operations are dropped as in the epoch that began last.
+        """
+        x, targets = batch
+        share = self.recipe.label_smoothing
+        smoothing = self.task.label_smoothing if share is None else share
+        if hasattr(self.network, "auxiliary"):
+            logits, auxiliary = self.network.forward_auxiliary(x, self._drop_path)
+            extra = self.recipe.auxiliary_weight * self.task.loss(auxiliary, targets, smoothing)
+            return self.task.loss(logits, targets, smoothing) + extra, logits
+        more = {} if self._drop_path is None else {"drop_path": self._drop_path}
+        logits = self.network(x, **more)
+        return self.task.loss(logits, targets, smoothing), logits
+
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Returns SGD and its schedule."""
+        recipe = self.recipe
         optimizer = torch.optim.SGD(
             self.network.parameters(),
-            self.recipe.lr,
-            self.recipe.momentum,
-            weight_decay=self.recipe.weight_decay,
+            recipe.lr,
+            recipe.momentum,
+            weight_decay=recipe.weight_decay,
             foreach=True,
         )
-        epochs = self.trainer.max_epochs or 1
-        each = self.trainer.estimated_stepping_batches / epochs
-        steps = round(each * self.recipe.epochs)
-        warmup = int(steps * self.recipe.warmup)
-        lowest = self.recipe.lr_min / self.recipe.lr
+        each = self.trainer.estimated_stepping_batches / (self.trainer.max_epochs or 1)
+        steps = round(each * recipe.epochs)
 
         def share(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / (warmup + 1)
-            done = (step - warmup) / max(1, steps - warmup)
-            return lowest + (1 - lowest) * (1 + cos(pi * done)) / 2
+            return recipe.lr_share(step, steps)
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+            "lr_scheduler": {"scheduler": LambdaLR(optimizer, share), "interval": "step"},
         }
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
@@ -177,31 +191,14 @@ class ChildModule(L.LightningModule):
             settle(self._norms, self.trainer.global_step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Returns the smoothed loss, the auxiliary head's part included."""
+        """Returns the loss (see `loss`)."""
         x, targets = batch
         self.watch.start_step({IMAGES["train"]: x})
-        loss = self._smoothed_loss
-        if hasattr(self.network, "auxiliary"):
-            logits, auxiliary = self.network.forward_auxiliary(x, self._drop_path)
-            total = loss(logits, targets) + self.recipe.auxiliary_weight * loss(auxiliary, targets)
-        else:
-            logits = (
-                self.network(x)
-                if self._drop_path is None
-                else self.network(x, drop_path=self._drop_path)
-            )
-            total = loss(logits, targets)
+        total, logits = self.loss(batch)
         self.watch.note(LOSS, total)
-        self.log(
-            "child/train_loss",
-            total,
-            on_step=False,
-            on_epoch=True,
-            sync_dist=True,
-            batch_size=len(targets),
-        )
-        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.log("child/lr", lr, on_step=False, on_epoch=True, sync_dist=True)
+        once: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}
+        self.log("child/train_loss", total, batch_size=len(targets), **once)
+        self.log("child/lr", self.trainer.optimizers[0].param_groups[0]["lr"], **once)
         self._measure("train", self.train_metrics, logits, targets)
         self.meter.training_samples += len(targets) * self.trainer.world_size
         self.meter.gradient_steps += 1
@@ -211,24 +208,20 @@ class ChildModule(L.LightningModule):
         """Measures the child on held-out images."""
         x, targets = batch
         logits = self.network(x)
-        self.log(
-            "child/validation_loss",
-            self.task.loss(logits, targets),
-            sync_dist=True,
-            batch_size=len(targets),
-        )
+        loss = self.task.loss(logits, targets)
+        self.log("child/validation_loss", loss, sync_dist=True, batch_size=len(targets))
         self._measure("validation", self.validation_metrics, logits, targets)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the child on the test set."""
         x, targets = batch
-        outputs = self.network(x)
-        self._measure("test", self.test_metrics, outputs, targets)
+        logits = self.network(x)
+        self._measure("test", self.test_metrics, logits, targets)
         if self.confusion is not None:
-            self.task.update(self.confusion, outputs, targets)
+            self.task.update(self.confusion, logits, targets)
 
     def on_train_epoch_end(self) -> None:
-        """Stops where the loss or a param is no number, before the epoch is saved.
+        """Stops where an input, the loss or a param is not finite, before the epoch is saved.
 
         Raises:
             FloatingPointError: one is infinite or NaN.
@@ -249,12 +242,6 @@ class ChildModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the card to a checkpoint."""
         checkpoint["child"] = self.card
-
-    def _smoothed_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        share = self.recipe.label_smoothing
-        return self.task.loss(
-            outputs, targets, self.task.label_smoothing if share is None else share
-        )
 
     def _measure(self, stage: str, metrics: nn.ModuleDict, out: Tensor, targets: Tensor) -> None:
         for name, metric in metrics.items():

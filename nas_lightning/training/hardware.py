@@ -1,4 +1,8 @@
-"""The hardware of a run, and the Trainers that use it."""
+"""The hardware of a run, and the Trainers that use it.
+
+Torch and Lightning are imported where they are used: the parent of several processes makes a
+`Hardware` to count them, and needs neither.
+"""
 
 import logging
 import os
@@ -8,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # the parent of several processes needs none of it
+from nas_lightning.core.checks import in_range, one_of
+
+if TYPE_CHECKING:  # see above
     import lightning as L
 
 __all__ = ["Hardware"]
 
 ALL = "auto"
-MAX_THREADS = 1024  # the system may end a process that asks for many more
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "auto")
 
 
@@ -22,7 +27,7 @@ PRECISIONS = ("32-true", "64-true", "bf16-mixed", "auto")
 class Hardware:
     """What a run computes on.
 
-    With several devices a command starts one process a device and is none of them itself.
+    With several devices a command starts one process per device and is none of them itself.
 
     Attributes:
         accelerator: "cpu", "gpu", or another name that Lightning knows.
@@ -46,29 +51,31 @@ class Hardware:
     sync_batchnorm: bool = False
 
     def __post_init__(self) -> None:
-        if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
+        in_range("hardware.threads", self.threads, "[1, 1024]", use=2)  # more may end the process
+        one_of("hardware.precision", self.precision, PRECISIONS)
+        if self.accelerator != "cpu" and not _accelerator(self.accelerator).is_available():
             raise ValueError(
-                f"hardware.threads ({self.threads}) must be between 1 and {MAX_THREADS}, or null"
+                f"hardware.accelerator ({self.accelerator}) needs a device that is not found here; "
+                "use hardware=cpu"
             )
-        if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"unknown hardware.precision '{self.precision}'; choose from: "
-                f"{', '.join(PRECISIONS)}"
-            )
-        _check_accelerator(self.accelerator)
-        self._check_devices()
+        if self.devices != ALL:
+            self._check_devices()
 
     @property
     def num_processes(self) -> int:
-        """The number of processes, one a device."""
-        if self.devices == ALL:
-            return _num_devices(self.accelerator)
-        return int(self.devices)
+        """The number of processes, one per device."""
+        return _num_devices(self.accelerator) if self.devices == ALL else int(self.devices)
 
     @property
     def actual_precision(self) -> str:
-        """The precision, "auto" resolved: to ask for it takes memory of the GPU."""
-        return _best_precision(self.accelerator) if self.precision == ALL else self.precision
+        """The precision, "auto" resolved: asking for it takes memory of the GPU."""
+        if self.precision != ALL:
+            return self.precision
+        import torch  # see above
+
+        is_cuda = self.accelerator in ("gpu", "cuda")
+        has_bf16 = is_cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16-mixed" if has_bf16 else "32-true"
 
     @property
     def is_first(self) -> bool:
@@ -76,12 +83,12 @@ class Hardware:
         return self.num_processes == 1 or os.environ.get("LOCAL_RANK", "0") == "0"
 
     def prepare(self) -> None:
-        """Sets the number of CPU threads of this process, and keeps Lightning from chatting."""
-        import lightning
-        import torch
+        """Sets the number of CPU threads of this process, and quietens Lightning."""
+        import lightning  # see above
+        import torch  # see above
 
-        for chatty in (lightning.pytorch, lightning.fabric):
-            logging.getLogger(chatty.__name__).setLevel(logging.WARNING)
+        for package in (lightning.pytorch, lightning.fabric):
+            logging.getLogger(package.__name__).setLevel(logging.WARNING)
         warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
         warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)  # channels last
         if self.threads is not None:
@@ -123,15 +130,15 @@ class Hardware:
             callbacks: observers of the training.
             loggers: Lightning loggers.
             plugins: Lightning plugins.
-            folder: root of what callbacks write without being told where.
-            wraps: whether gradients are averaged over processes by a wrapper around the module;
-                a module that averages them itself wants none.
+            folder: where callbacks write that are not told where.
+            wraps: whether a wrapper around the module averages gradients over processes; a
+                module that averages them itself needs none.
             more: further arguments of the Trainer.
         """
-        import lightning as L
-        from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+        import lightning as L  # see above
+        from lightning.pytorch.callbacks import Checkpoint, ProgressBar  # see above
 
-        from nas_lightning.training import ranks
+        from nas_lightning.training import ranks  # see above
 
         return L.Trainer(
             accelerator=self.accelerator,
@@ -153,52 +160,28 @@ class Hardware:
         )
 
     def _check_devices(self) -> None:
-        if self.devices == ALL:
-            return
-        try:
-            number = int(self.devices)
-        except ValueError:
-            number = 0
+        number = int(self.devices) if str(self.devices).isdecimal() else 0
         if number < 1:
             raise ValueError(
                 f"hardware.devices ({self.devices}) must be at least 1, or auto for all GPUs"
             )
-        if self.accelerator != "cpu" and number > (found := _num_devices(self.accelerator)):
+        if self.accelerator != "cpu" and number > (available := _num_devices(self.accelerator)):
             raise ValueError(
-                f"hardware.devices ({number}) must not exceed the {found} that are found here; "
+                f"hardware.devices ({number}) must not exceed the {available} that are found here; "
                 "use hardware.devices=auto for all of them"
             )
 
 
-def _check_accelerator(name: str) -> None:
-    if name == "cpu":
-        return
-    from lightning.pytorch.accelerators import AcceleratorRegistry
-
-    known = ["gpu", *AcceleratorRegistry.available_accelerators()]
-    if name not in known:
-        raise ValueError(
-            f"unknown hardware.accelerator '{name}'; choose from: {', '.join(sorted(known))}"
-        )
-    if not _accelerator(name).is_available():
-        raise ValueError(
-            f"hardware.accelerator ({name}) needs a device that is not found here; use hardware=cpu"
-        )
-
-
 def _accelerator(name: str) -> Any:
-    from lightning.pytorch.accelerators import AcceleratorRegistry
+    """Returns Lightning's accelerator of a name."""
+    from lightning.pytorch.accelerators import AcceleratorRegistry  # see above
 
+    one_of(
+        "hardware.accelerator", name, sorted(["gpu", *AcceleratorRegistry.available_accelerators()])
+    )
     return AcceleratorRegistry["cuda" if name == "gpu" else name]["accelerator"]
 
 
 def _num_devices(name: str) -> int:
     """Returns how many devices are found here; the CPU is one."""
     return 1 if name == "cpu" else int(_accelerator(name).auto_device_count())
-
-
-def _best_precision(name: str) -> str:
-    import torch
-
-    has_bf16 = name in ("gpu", "cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16-mixed" if has_bf16 else "32-true"

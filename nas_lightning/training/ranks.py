@@ -29,7 +29,7 @@ class Unwrapped(DDPStrategy):
 
 
 class SyncNorms(LayerSync):
-    """Has BatchNorm take its statistics from the whole batch while a module is trained."""
+    """Has BatchNorm take its statistics from the whole batch, not a process's part of it."""
 
     def apply(self, model: nn.Module) -> nn.Module:
         """Switches it on."""
@@ -43,18 +43,18 @@ class SyncNorms(LayerSync):
 
 
 class OwnSignals(Callback):
-    """Keeps the process's own answer to SIGTERM, in whose place Lightning puts another one.
+    """Keeps the process's own handler of SIGTERM, which Lightning replaces.
 
     Lightning's tells the other processes by a collective operation, in the middle of whichever
     one the training is in.
     """
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Notes the answer."""
+        """Notes the handler."""
         self._handler = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Puts it back."""
+        """Restores the handler."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._handler)
 
@@ -76,5 +76,5 @@ def strategy_of(wraps: bool) -> DDPStrategy:
 
 
 def plugins_of(sync_batchnorm: bool) -> list[Any]:
-    """Returns the plugins of a Trainer whose processes, if several, the command starts."""
+    """Returns the plugins of a Trainer; several processes are started by the command, not by it."""
     return [LightningEnvironment(), *([SyncNorms()] if sync_batchnorm else [])]

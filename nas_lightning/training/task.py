@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -25,26 +24,20 @@ __all__ = ["Classification", "Multilabel", "Regression", "Task"]
 Loss = Callable[..., Tensor]
 Metrics = Mapping[str, Callable[..., Metric]]
 
-OF_CLASSES: Metrics = MappingProxyType(
-    {
-        "accuracy": partial(MulticlassAccuracy, average="micro"),
-        "balanced_accuracy": partial(MulticlassAccuracy, average="macro"),
-    }
-)
-OF_LABELS: Metrics = MappingProxyType(
-    {
-        "f1": partial(MultilabelF1Score, average="macro"),
-        "label_accuracy": partial(MultilabelAccuracy, average="micro"),
-        "exact_match": partial(MultilabelExactMatch),
-    }
-)
-OF_VALUES: Metrics = MappingProxyType(
-    {
-        "rmse": partial(MeanSquaredError, squared=False),
-        "mae": partial(MeanAbsoluteError),
-        "r2": partial(R2Score),
-    }
-)
+OF_CLASSES: Metrics = {
+    "accuracy": partial(MulticlassAccuracy, average="micro"),
+    "balanced_accuracy": partial(MulticlassAccuracy, average="macro"),
+}
+OF_LABELS: Metrics = {
+    "f1": partial(MultilabelF1Score, average="macro"),
+    "label_accuracy": partial(MultilabelAccuracy, average="micro"),
+    "exact_match": partial(MultilabelExactMatch),
+}
+OF_VALUES: Metrics = {
+    "rmse": partial(MeanSquaredError, squared=False),
+    "mae": partial(MeanAbsoluteError),
+    "r2": partial(R2Score),
+}
 
 
 class Task(ABC):
@@ -52,19 +45,22 @@ class Task(ABC):
 
     Args:
         loss: loss(outputs, targets) -> mean loss.
-        metrics: makes a torchmetrics metric by its name in logs.
+        metrics: makes a torchmetrics metric, by its name in logs; None leaves one out.
         metric: name of the main one.
 
     Attributes:
-        targets: what the targets are: "classes" (one a image), "labels" (any number) or "values".
+        targets: what the targets are: "classes" (one per image), "labels" (any number of them) or
+            "values".
+        size_argument: what metrics call the number of outputs; "" if they do not ask for it.
         label_smoothing: share of a target spread over the others where a recipe leaves it open.
 
     Raises:
-        ValueError: the main metric is not among the metrics, or nobody knows which of its values
-            is better.
+        ValueError: the main metric is not among the metrics, or does not say whether higher or
+            lower values are better.
     """
 
     targets: str
+    size_argument = ""
     label_smoothing = 0.0
 
     def __init__(self, loss: Loss, metrics: Metrics, metric: str) -> None:
@@ -96,6 +92,7 @@ class Task(ABC):
         """Returns a value of the main metric such that higher is better."""
         return value if self.higher_is_better else -value
 
+    @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Returns the mean loss.
 
@@ -104,15 +101,14 @@ class Task(ABC):
             targets: class indices (N,), or (N, outputs); shares where images were mixed.
             label_smoothing: share of a target spread over the others, in [0, 1).
         """
-        return self._loss(outputs, self._smoothed(targets, label_smoothing))
 
     def metrics(self, num_outputs: int) -> dict[str, Metric]:
         """Returns new metrics by name."""
-        size = self._size(num_outputs)
+        size = {self.size_argument: num_outputs} if self.size_argument else {}
         return {name: make(**size) for name, make in self._makers.items()}
 
     def update(self, metric: Metric, outputs: Tensor, targets: Tensor) -> None:
-        """Lets a metric see a batch."""
+        """Adds a batch to a metric."""
         metric.update(*self._measured(outputs.detach(), targets))
 
     def confusion(self, num_outputs: int) -> Metric | None:
@@ -120,15 +116,15 @@ class Task(ABC):
         return None
 
     def fitted(self, mean: Tensor, std: Tensor) -> "Task":
-        """Returns the task for targets with this mean and deviation (outputs,), of training."""
+        """Returns the task for training targets of this mean and deviation (outputs,)."""
         return self
 
     def card(self) -> dict[str, Any]:
-        """Returns what tells the meaning of outputs, as plain data, kept with a child."""
+        """Returns what the outputs mean, as plain data that is kept with a child."""
         return {"targets": self.targets}
 
     def check(self, num_outputs: int, label_smoothing: float | None = None) -> None:
-        """Computes loss and metrics once, of nothing, to find early what does not fit.
+        """Computes loss and metrics of zeros, to find early what does not fit.
 
         Raises:
             ValueError: the loss or a metric cannot be computed of such targets.
@@ -147,36 +143,25 @@ class Task(ABC):
             ) from error
 
     @abstractmethod
-    def _size(self, num_outputs: int) -> dict[str, int]:
-        """Returns what a metric must know of the outputs; a hook."""
-
-    @abstractmethod
     def _measured(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Returns predictions and targets as metrics want them; a hook."""
 
-    @abstractmethod
-    def _smoothed(self, targets: Tensor, share: float) -> Tensor:
-        """Returns the targets, a share of them spread over the others; a hook."""
-
 
 class Classification(Task):
-    """One class an image.
+    """One class per image.
 
     Args:
         loss: loss(logits (N, classes), targets) -> mean loss, with `label_smoothing` where a
             recipe has some.
-        metrics: torchmetrics of several classes by name; each is told `num_classes`.
+        metrics: torchmetrics of several classes by name; each is given `num_classes`.
         metric: name of the main one.
     """
 
-    targets = "classes"
+    targets, size_argument = "classes", "num_classes"
     label_smoothing = 0.1
 
     def __init__(
-        self,
-        loss: Loss = F.cross_entropy,
-        metrics: Metrics = OF_CLASSES,
-        metric: str = "accuracy",
+        self, loss: Loss = F.cross_entropy, metrics: Metrics = OF_CLASSES, metric: str = "accuracy"
     ) -> None:
         super().__init__(loss, metrics, metric)
 
@@ -190,27 +175,21 @@ class Classification(Task):
         """Returns a new metric that counts which class (row) is taken for which (column)."""
         return MulticlassConfusionMatrix(num_outputs)
 
-    def _size(self, num_outputs: int) -> dict[str, int]:
-        return {"num_classes": num_outputs}
-
     def _measured(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         return outputs, targets.argmax(1) if targets.is_floating_point() else targets
 
-    def _smoothed(self, targets: Tensor, share: float) -> Tensor:
-        return targets  # the loss itself does it
-
 
 class Multilabel(Task):
-    """Any number of labels an image, each of them there or not.
+    """Any number of labels per image, each of them present or not.
 
     Args:
         loss: loss(logits (N, labels), targets (N, labels) in [0, 1]) -> mean loss.
-        metrics: torchmetrics of several labels by name; each is told `num_labels` and gets
+        metrics: torchmetrics of several labels by name; each is given `num_labels`, and
             probabilities.
         metric: name of the main one.
     """
 
-    targets = "labels"
+    targets, size_argument = "labels", "num_labels"
 
     def __init__(
         self,
@@ -220,18 +199,18 @@ class Multilabel(Task):
     ) -> None:
         super().__init__(loss, metrics, metric)
 
-    def _size(self, num_outputs: int) -> dict[str, int]:
-        return {"num_labels": num_outputs}
+    def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Returns the mean loss; targets (N, labels) are in [0, 1]."""
+        if label_smoothing:
+            targets = targets * (1 - label_smoothing) + label_smoothing / 2
+        return self._loss(outputs, targets)
 
     def _measured(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         return outputs.float().sigmoid(), (targets > 0.5).int()
 
-    def _smoothed(self, targets: Tensor, share: float) -> Tensor:
-        return targets * (1 - share) + share / 2 if share else targets
-
 
 class Regression(Task):
-    """One or several numbers an image.
+    """One or several numbers per image.
 
     The network learns them in standard deviations around their mean, both of the training set;
     metrics are in the units of the targets.
@@ -257,7 +236,7 @@ class Regression(Task):
         return -inf if self.higher_is_better else inf
 
     def fitted(self, mean: Tensor, std: Tensor) -> "Regression":
-        """Returns the task for targets with this mean and deviation (values,), of training."""
+        """Returns the task for training targets of this mean and deviation (values,)."""
         task = Regression(self._loss, self._makers, self.metric)
         task.mean, task.std = tuple(mean.tolist()), tuple(std.tolist())
         return task
@@ -268,26 +247,19 @@ class Regression(Task):
         Raises:
             ValueError: `label_smoothing` is not 0.
         """
+        if label_smoothing:
+            raise ValueError(
+                f"child.label_smoothing ({label_smoothing}) has no meaning for task=regression; "
+                "leave it null, or give 0"
+            )
         mean, std = outputs.new_tensor(self.mean), outputs.new_tensor(self.std)
-        standard = (targets.to(outputs.dtype) - mean) / std
-        return self._loss(outputs, self._smoothed(standard, label_smoothing))
+        return self._loss(outputs, (targets.to(outputs.dtype) - mean) / std)
 
     def card(self) -> dict[str, Any]:
-        """Returns what tells the meaning of outputs: value = output * std + mean."""
+        """Returns what the outputs mean: value = output * std + mean."""
         return {"targets": self.targets, "mean": list(self.mean), "std": list(self.std)}
-
-    def _size(self, num_outputs: int) -> dict[str, int]:
-        return {}
 
     def _measured(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         outputs = outputs.to(targets.dtype)
         values = outputs * outputs.new_tensor(self.std) + outputs.new_tensor(self.mean)
         return (values.flatten(), targets.flatten()) if targets.shape[1] == 1 else (values, targets)
-
-    def _smoothed(self, targets: Tensor, share: float) -> Tensor:
-        if share:
-            raise ValueError(
-                f"child.label_smoothing ({share}) has no meaning for task=regression; leave it "
-                "null, or give 0"
-            )
-        return targets

@@ -159,7 +159,7 @@ def make_unknown_test_class(root):
 FOLDERS = {
     "missing": (lambda root: None, "data.path must be a folder of images, but 'images' does not"),
     "a file": (lambda root: (root / "images").touch(), "but 'images' is a file; correct it"),
-    "empty": (make_empty, "must hold one sub-folder a class, but 'images' is empty; fill it"),
+    "empty": (make_empty, "must hold one sub-folder per class, but 'images' is empty; fill it"),
     "without classes": (make_flat, "but 'images' holds only files; move the images of each class"),
     "of one class": (
         lambda root: pictures(root / "images", ("a",)),
@@ -198,7 +198,7 @@ def test_a_data_set_that_needs_a_folder_says_how_to_name_it(error_of):
         (["genotype='Genotype(normal=[])'"], "Genotype(...) takes normal, normal_concat, reduce, "),
         (["genotype='|none~0|'"], "not a genotype in DARTS's notation: '|none~0|'"),
         (["genotype=darts_v2", "search_space.nodes=3"], "unknown decision 'normal/edge_0_5'; the "),
-        (["genotype=darts_v2", "child.lr=0"], "child.lr (0.0) must be > 0"),
+        (["genotype=darts_v2", "child.lr=0"], "child.lr (0.0) must be in (0, inf)"),
         (["genotype=darts_v2", "strategy=darts"], "unknown group 'strategy'; --help lists"),
     ],
 )

@@ -135,7 +135,7 @@ def test_a_stopped_benchmark_says_that_it_runs_anew(tmp_path, capsys, monkeypatc
     def stopped(*arguments):
         raise Interruption(signal.SIGTERM)
 
-    monkeypatch.setattr("nas_lightning.benchmark.simulation.simulate", stopped)
+    monkeypatch.setattr("nas_lightning.commands.benchmark.simulate", stopped)
     with pytest.raises(SystemExit) as stop:
         run("benchmark", *QUICK, f"hydra.run.dir={tmp_path}")
     assert stop.value.code == 75

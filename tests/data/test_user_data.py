@@ -125,6 +125,18 @@ def test_values_become_a_column_with_their_statistics() -> None:
     assert (float(mean), float(std)) == pytest.approx((targets.mean(), targets.std()), rel=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(2, 30), (7,)])
+def test_signals_and_tables_need_their_preprocessing_alone(shape: tuple[int, ...]) -> None:
+    module: Any = Digits()
+    batches = [(torch.randn(4, *shape, generator=torch.Generator()), torch.arange(4))]
+    module.loader = lambda number, **options: batches
+    module.preprocessing = {"mean": [0.0] * shape[0], "std": [1.0] * shape[0]}
+    data = made(module)
+    data.load()
+    assert (data.input_shape, len(data.training_arrays()[0])) == (shape, 4)
+    assert data.preprocessing == {"input_shape": list(shape), **module.preprocessing}
+
+
 class Flat(Digits):
     def loader(self, number: int, **options: Any) -> Any:
         return [(torch.zeros(4, 64), torch.zeros(4))]

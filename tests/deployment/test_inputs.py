@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from nas_lightning.data.from_arrays import data_of_arrays
 from nas_lightning.deployment.inputs import Inputs
 
 COLOUR = {"mean": [0.5, 0.25, 0.0], "std": [0.5, 0.25, 1.0]}
@@ -65,8 +66,35 @@ def test_an_image_of_another_size_and_mode_is_brought_to_the_childs(colour):
 def test_floats_are_pixels_where_the_card_knows_their_range():
     inputs = Inputs((3, 9, 8), COLOUR | {"range": [0.0, 1.0]})
     close(inputs.batch(PIXELS / 255), normalised(PIXELS))
-    wide = Inputs((3, 9, 8), COLOUR | {"range": [0, 510]})
-    close(wide.batch(PIXELS.astype(np.int32) * 2), normalised(PIXELS))
+    wide = Inputs((3, 9, 8), COLOUR | {"range": [-1, 509]})
+    close(wide.batch(PIXELS * 2.0 - 1), normalised(PIXELS))
+    close(wide.batch(PIXELS), normalised(PIXELS))
+
+
+def test_floats_are_pixels_where_the_network_was_trained_on_pixels_as_shares():
+    images = torch.rand(2, 3, 9, 8)
+    plain = Inputs((3, 9, 8), {"mean": [0.0] * 3, "std": [1.0] * 3})
+    assert torch.equal(plain.batch(images), images)
+    with pytest.raises(ValueError, match=r"such pixels must be in \[0, 1\], got"):
+        plain.batch(images * 2)
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 8), (9, 8), (9, 8, 3), (2, 30), (5,)])
+@pytest.mark.parametrize("kind", [np.uint8, np.float64])
+def test_test_arrays_given_in_python_become_what_the_child_was_tested_on(shape, kind):
+    is_table_or_signal = len(shape) == 1 or shape == (2, 30)
+    low = -1 if is_table_or_signal and kind == np.float64 else 0
+    x = (
+        RNG.uniform(low, 1, (40, *shape))
+        if kind == np.float64
+        else RNG.integers(0, 256, (40, *shape), dtype=np.uint8)
+    )
+    options = {"kind": "signals" if shape == (2, 30) else "images"} if len(shape) == 2 else {}
+    y = np.arange(20) % 2
+    data = data_of_arrays(x[:20], y, (x[20:], y), seed=0, batch_size=8, **options)
+    data.load()
+    inputs = Inputs(data.input_shape, data.preprocessing)
+    close(inputs.batch(x[20:]), torch.from_numpy(data.test_arrays()[0]))
 
 
 @pytest.mark.parametrize("shape", [(2, 6), (7,), (2, 3, 4, 5)])
@@ -89,12 +117,12 @@ def test_images_that_a_user_normalised_are_taken_as_they_are():
     [
         ((3, 9, 8), COLOUR, [], r"need at least one input, got none"),
         ((3, 9, 8), COLOUR, PIXELS / 255, r"floats may hold pixels of any range, .* as uint8, or"),
-        ((3, 9, 8), COLOUR, PIXELS * np.int64(2), r"pixels must be in \[0, 255\], got 0 to 5"),
+        ((3, 9, 8), COLOUR, PIXELS * np.int64(2), r"such pixels must be in \[0, 255\], got 0 to 5"),
         (
             (3, 9, 8),
             COLOUR | {"range": [0, 1]},
             np.full((3, 9, 8), np.nan),
-            r"must be in \[0, 1\], got nan to nan; scale",
+            r"such pixels must be in \[0, 1\], got nan to nan; scale or clip",
         ),
         ((3, 9, 8), COLOUR, PIXELS[0, 0], r"pixels \(9, 8\) must be .* here C=3 .*H=9, W=8; resi"),
         ((3, 9, 8), COLOUR, PIXELS[..., :5], r"pixels \(4, 3, 9, 5\) must be \(H, W, C\)"),

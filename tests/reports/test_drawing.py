@@ -8,7 +8,7 @@ import pytest
 
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.reports.drawing import describe, draw
-from nas_lightning.reports.svg import text_width
+from nas_lightning.reports.layout import text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
 NODES = ("c_{k-2}", "c_{k-1}", "0", "1", "2", "3", "c_{k}")

@@ -7,8 +7,7 @@ import pytest
 
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.reports.drawing import draw
-from nas_lightning.reports.matrix import is_dense
-from nas_lightning.reports.pictures import network_section
+from nas_lightning.reports.page import write_report
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAMES = tuple(str(number) for number in range(9))
@@ -24,8 +23,8 @@ def drawing():
 
 def test_a_graph_is_dense_from_25_plain_edges_on():
     assert len(SKIPS) == 28
-    assert is_dense(Graph("", NAMES, (*OPS, *SKIPS[:25])))
-    assert not is_dense(Graph("", NAMES, (*OPS, *SKIPS[:24])))
+    assert "<circle" in draw([Graph("", NAMES, (*OPS, *SKIPS[:25]))])
+    assert "<circle" not in draw([Graph("", NAMES, (*OPS, *SKIPS[:24]))])
 
 
 def test_every_plain_edge_is_one_dot_in_its_row_and_column(drawing):
@@ -52,6 +51,6 @@ def test_rows_stand_in_the_order_of_the_nodes(drawing):
 
 
 def test_a_table_stands_in_a_report_too(tmp_path):
-    path = tmp_path / "genotype.svg"
-    path.write_text(draw([DENSE]))
-    assert network_section(path).count("<circle") == sum(not e.label for e in DENSE.edges)
+    (tmp_path / "genotype.svg").write_text(draw([DENSE]))
+    page = write_report(tmp_path, {}).read_text()
+    assert page.count("<circle") == sum(not e.label for e in DENSE.edges)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_lightning.reports.records import TrialScore, read_alphas, read_metrics, read_trials
+from nas_lightning.reports.records import TrialRecord, read_alphas, read_metrics, read_trials, thin
 
 
 def _write(path: Path, text: str) -> Path:
@@ -36,7 +36,10 @@ def test_trials_are_what_was_told(tmp_path: Path) -> None:
         '{"event": "told", "trial": 1, "genotype_id": "cd", "validation_accuracy": null}\n'
         '{"event": "told", "tri'
     )
-    assert read_trials(_write(tmp_path / "trials.jsonl", text)) == (TrialScore(0, "ab", 0.5),)
+    assert read_trials(_write(tmp_path / "trials.jsonl", text)) == (
+        TrialRecord(0, "ab", {"validation_accuracy": 0.5}),
+        TrialRecord(1, "cd", {}),
+    )
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
@@ -52,3 +55,8 @@ def test_a_value_that_is_no_number_is_named(tmp_path: Path) -> None:
 def test_a_line_that_is_no_event_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"trials.jsonl, line 1 must be .*, got '\[1\]'"):
         read_trials(_write(tmp_path / "trials.jsonl", "[1]\n"))
+
+
+def test_thinning_keeps_the_ends() -> None:
+    points = tuple((float(i), float(i)) for i in range(100))
+    assert [x for x, _ in thin(points, 4)] == [0, 33, 66, 99]

@@ -1,10 +1,10 @@
 from math import cos, pi
 from random import Random
-from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from nas_lightning.core.scale import Scale
@@ -43,28 +43,18 @@ def child_of(recipe, scale=SCALE, seed=0):
     return ChildModule(build_child(SPACE, GENOTYPE, scale, seed), CLASSES, recipe, seed=seed)
 
 
-def stubbed(recipe, scale=SCALE, **trainer):
-    """A child outside a Trainer, with what it logs kept in a dictionary."""
-    module = child_of(recipe, scale)
-    module.logged = {}
-    module.log = lambda name, value, **_: module.logged.update({name: value})
-    optimizer = SimpleNamespace(param_groups=[{"lr": 0.5}])
-    trainer = {"world_size": 1, "optimizers": [optimizer], "global_step": 0} | trainer
-    module._trainer = SimpleNamespace(**trainer)
-    return module
-
-
 def learning_rates(recipe, steps):
-    module = stubbed(recipe, max_epochs=recipe.epochs, estimated_stepping_batches=steps)
-    setting = module.configure_optimizers()
-    assert setting["lr_scheduler"]["interval"] == "step"
-    optimizer, schedule = setting["optimizer"], setting["lr_scheduler"]["scheduler"]
-    rates = []
-    for _ in range(steps):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    return rates
+    return [recipe.lr * recipe.lr_share(step, steps) for step in range(steps)]
+
+
+class Watch(Callback):
+    """Notes the learning rate that each step is taken with."""
+
+    def __init__(self):
+        self.rates = []
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
 
 def test_the_learning_rate_rises_linearly_and_falls_along_a_cosine():
@@ -79,12 +69,13 @@ def test_without_warm_up_the_first_step_has_the_largest_learning_rate():
     assert found == pytest.approx([0.2 * (1 + cos(pi * step / 10)) for step in range(10)])
 
 
-def test_the_optimiser_has_the_recipes_values_and_every_param():
-    recipe = ChildRecipe(lr=0.3, momentum=0.7, weight_decay=0.02, warmup=0.0)
-    module = stubbed(recipe, max_epochs=recipe.epochs, estimated_stepping_batches=5)
-    (group,) = module.configure_optimizers()["optimizer"].param_groups
+def test_the_optimiser_has_the_recipes_values_and_schedule_and_every_param():
+    recipe, watch = ChildRecipe(3, lr=0.3, momentum=0.7, weight_decay=0.02, warmup=0.0), Watch()
+    module = trained(0, recipe, callbacks=[watch])
+    (group,) = module.trainer.optimizers[0].param_groups
     assert [group[n] for n in ("initial_lr", "momentum", "weight_decay")] == [0.3, 0.7, 0.02]
     assert [id(p) for p in group["params"]] == [id(p) for p in module.network.parameters()]
+    assert watch.rates == learning_rates(recipe, steps=9)
 
 
 def smoothed(logits, targets, share):
@@ -95,89 +86,100 @@ def smoothed(logits, targets, share):
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
 def test_the_loss_is_smoothed_in_training_alone(share):
-    module = stubbed(ChildRecipe(label_smoothing=share))
-    x, targets = Batches().batches[0]
-    logits = module.network(x)
-    torch.testing.assert_close(
-        module.training_step((x, targets), 0), smoothed(logits, targets, share)
-    )
-    module.validation_step((x, targets), 0)
-    torch.testing.assert_close(
-        module.logged["child/validation_loss"], smoothed(logits, targets, 0.0)
-    )
+    module = child_of(ChildRecipe(label_smoothing=share))
+    (x, targets), *_ = batches = Batches(number=1)
+    loss, logits = module.loss((x, targets))
+    torch.testing.assert_close(loss, smoothed(logits, targets, share))
+    wanted = smoothed(module.network.eval()(x), targets, 0.0).detach()
+    (logged,) = Hardware().trainer(1).validate(module, batches, verbose=False)
+    assert logged["child/validation_loss"] == pytest.approx(float(wanted), rel=1e-6)
 
 
 def test_the_auxiliary_loss_is_added_with_its_weight_in_training_alone():
     scale = Scale(
         4, 3, flavour="child", auxiliary=True, input_shape=(1, 32, 32), num_outputs=CLASSES
     )
-    module = stubbed(ChildRecipe(auxiliary_weight=0.7, label_smoothing=0.2), scale)
+    module = child_of(ChildRecipe(auxiliary_weight=0.7, label_smoothing=0.2), scale)
     x, targets = Batches(side=32).batches[0]
     logits, auxiliary = module.network.forward_auxiliary(x)
     wanted = smoothed(logits, targets, 0.2) + 0.7 * smoothed(auxiliary, targets, 0.2)
-    torch.testing.assert_close(module.training_step((x, targets), 0), wanted)
+    torch.testing.assert_close(module.loss((x, targets))[0], wanted)
     head, calls = module.network.auxiliary, []
     head.register_forward_hook(lambda *_: calls.append(1))
-    module.validation_step((x, targets), 0)
-    module.test_step((x, targets), 0)
+    trainer = Hardware().trainer(1)
+    trainer.validate(module, Batches(side=32), verbose=False)
+    trainer.test(module, Batches(side=32), verbose=False)
     assert calls == []
 
 
 def test_steps_log_and_count():
-    module = stubbed(ChildRecipe())
-    module.training_step(Batches().batches[0], 0)
+    module = child_of(ChildRecipe(1))
+    trainer = Hardware().trainer(1, limit_val_batches=0)
+    trainer.fit(module, Batches(number=2), val_dataloaders=Batches())
     metrics = {"child/train_accuracy", "child/train_balanced_accuracy"}
-    assert set(module.logged) == {"child/train_loss", "child/lr", *metrics}
-    assert (module.meter.training_samples, module.meter.gradient_steps) == (6, 1)
-    module.test_step(Batches().batches[0], 0)
-    assert "child/test_accuracy" in module.logged
-    assert module.meter.training_samples == 6
+    assert set(trainer.callback_metrics) == {"child/train_loss", "child/lr", *metrics}
+    assert (module.meter.training_samples, module.meter.gradient_steps) == (12, 2)
+    (tested,) = trainer.test(module, Batches(), verbose=False)
+    assert "child/test_accuracy" in tested
+    assert module.meter.training_samples == 12
+
+
+@pytest.fixture
+def in_epoch(monkeypatch):
+    """Returns a child as it is in an epoch of its training."""
+
+    def in_epoch(recipe, epoch):
+        module = child_of(recipe)
+        monkeypatch.setattr(ChildModule, "current_epoch", epoch)
+        module.on_train_epoch_start()
+        return module
+
+    return in_epoch
 
 
 @pytest.mark.parametrize(("epoch", "probability"), [(0, None), (1, 0.05), (3, 0.15)])
-def test_drop_path_grows_linearly_by_epoch(epoch, probability):
-    module = stubbed(ChildRecipe(epochs=4, drop_path=0.2), current_epoch=epoch, global_rank=0)
-    module.on_train_epoch_start()
-    found = module._drop_path and module._drop_path.probability
+def test_drop_path_grows_linearly_by_epoch(in_epoch, epoch, probability):
+    drop_path = in_epoch(ChildRecipe(epochs=4, drop_path=0.2), epoch)._drop_path
+    found = drop_path and drop_path.probability
     assert found == (probability and pytest.approx(probability))
 
 
-def test_drop_path_changes_training_and_no_evaluation():
-    module = stubbed(ChildRecipe(epochs=2, drop_path=0.9), current_epoch=1, global_rank=0)
-    x, targets = Batches().batches[0]
-    without = module.training_step((x, targets), 0)
-    module.on_train_epoch_start()
-    assert not torch.equal(module.training_step((x, targets), 0), without)
+def test_drop_path_changes_training_and_no_evaluation(in_epoch):
+    recipe, (x, targets) = ChildRecipe(epochs=2, drop_path=0.9), Batches().batches[0]
+    without, _ = child_of(recipe).loss((x, targets))
+    module = in_epoch(recipe, 1)
+    assert not torch.equal(module.loss((x, targets))[0], without)
     assert torch.equal(module(x), module.network(x))
 
 
-def test_drop_path_draws_the_same_in_the_same_epoch_and_others_in_the_next():
-    losses = []
-    for epoch in (1, 1, 2):
-        module = stubbed(ChildRecipe(epochs=4, drop_path=0.9), current_epoch=epoch, global_rank=0)
-        module.on_train_epoch_start()
-        losses.append(module.training_step(Batches().batches[0], 0))
+def test_drop_path_draws_the_same_in_the_same_epoch_and_others_in_the_next(in_epoch):
+    recipe, batch = ChildRecipe(epochs=4, drop_path=0.9), Batches().batches[0]
+    losses = [in_epoch(recipe, epoch).loss(batch)[0] for epoch in (1, 1, 2)]
     assert torch.equal(losses[0], losses[1])
     assert not torch.equal(losses[0], losses[2])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_stops_with_the_epoch_and_the_cure(value):
-    module = stubbed(ChildRecipe(lr=0.25), current_epoch=2)
-    for loss in (2.5, value):
-        module.watch.start_step({})
-        module.watch.note("the child's loss", torch.tensor(loss))
+def test_a_loss_that_is_not_finite_stops_with_the_epoch_and_the_cure(value, monkeypatch):
+    module, loss = child_of(ChildRecipe(2, lr=0.25)), ChildModule.loss
+    factors = [1.0, 1.0, 1.0, 1.0, value, 1.0]  # of the second epoch's second step
+
+    def spoilt(self, batch):
+        total, logits = loss(self, batch)
+        return total * factors.pop(0), logits
+
+    monkeypatch.setattr(ChildModule, "loss", spoilt)
     message = (
-        rf"child's loss became {value} in step 1 of epoch 2 \(the last good one: 2.5\); lower "
-        r"child.lr \(0.25\)"
+        rf"child's loss became {value} in step 1 of epoch 1 \(the last good one: [\d.]+\); lower "
+        r"child.lr \(0.25\)$"
     )
     with pytest.raises(FloatingPointError, match=message):
-        module.on_train_epoch_end()
+        Hardware().trainer(2, limit_val_batches=0).fit(module, Batches(), Batches())
 
 
-def trained(seed, recipe=None):
+def trained(seed, recipe=None, callbacks=()):
     module = child_of(recipe or ChildRecipe(epochs=3, drop_path=0.5), seed=seed)
-    trainer = Hardware().trainer(3, limit_val_batches=0)
+    trainer = Hardware().trainer(3, callbacks, limit_val_batches=0)
     trainer.fit(module, Batches(), val_dataloaders=Batches())
     return module
 
@@ -238,21 +240,18 @@ def test_a_checkpoint_carries_the_card():
     ("values", "message"),
     [
         ({"epochs": 0}, r"child.epochs \(0\) must be at least 1; use e.g. 12"),
-        ({"lr": 0.0}, r"child.lr \(0.0\) must be > 0 and child.lr_min \(0.0\) between 0 and it"),
-        ({"lr": 0.1, "lr_min": 0.2}, r"child.lr_min \(0.2\) between 0 and it; use e.g. 0.025"),
-        ({"lr_min": -0.1}, r"child.lr_min \(-0.1\) between 0 and it"),
+        ({"lr": 0.0}, r"child.lr \(0.0\) must be in \(0, inf\); use e.g. 0.025"),
+        ({"lr": 0.1, "lr_min": 0.2}, r"child.lr_min \(0.2\) must be in \[0, 0.1\]; use e.g. 0$"),
+        ({"lr_min": -0.1}, r"child.lr_min \(-0.1\) must be in \[0, 0.1\]"),
         ({"warmup": 1.0}, r"child.warmup \(1.0\) must be in \[0, 1\)"),
         ({"momentum": 1.0}, r"child.momentum \(1.0\) must be in \[0, 1\)"),
         ({"label_smoothing": -0.1}, r"child.label_smoothing \(-0.1\) must be in \[0, 1\)"),
         ({"drop_path": 1.5}, r"child.drop_path \(1.5\) must be in \[0, 1\)"),
         ({"validation_share": 1.0}, r"child.validation_share \(1.0\) must be in \[0, 1\)"),
-        (
-            {"weight_decay": -1.0},
-            r"child.weight_decay \(-1.0\) and child.cutout \(0\) must be >= 0",
-        ),
-        ({"cutout": -2}, r"child.cutout \(-2\) must be >= 0"),
-        ({"clip": 0.0}, r"child.clip \(0.0\) > 0"),
-        ({"weight_decay": float("nan")}, r"child.weight_decay \(nan\) and"),
+        ({"weight_decay": -1.0}, r"child.weight_decay \(-1.0\) must be in \[0, inf\)"),
+        ({"weight_decay": float("nan")}, r"child.weight_decay \(nan\) must be in \[0, inf\)"),
+        ({"cutout": -2}, r"child.cutout \(-2\) must be at least 0"),
+        ({"clip": 0.0}, r"child.clip \(0.0\) must be above 0; use e.g. 5.0"),
     ],
 )
 def test_impossible_recipes_are_refused(values, message):

@@ -25,8 +25,8 @@ def no_gpu(monkeypatch):
         ({"accelerator": "abacus"}, r"'abacus'; choose from: cpu, cuda, gpu, mps, tpu"),
         ({"devices": 0}, r"hardware\.devices \(0\) must be at least 1, or auto for all GPUs"),
         ({"devices": "two"}, r"hardware\.devices \(two\) must be at least 1, or auto"),
-        ({"threads": 0}, r"hardware\.threads \(0\) must be between 1 and 1024, or null"),
-        ({"threads": 10**6}, r"hardware\.threads \(1000000\) must be between 1 and 1024"),
+        ({"threads": 0}, r"hardware\.threads \(0\) must be in \[1, 1024\]; use e.g. 2"),
+        ({"threads": 10**6}, r"hardware\.threads \(1000000\) must be in \[1, 1024\]"),
         ({"precision": "16-mixed"}, r"'16-mixed'; choose from: 32-true, 64-true, bf16-mixed, auto"),
     ],
 )

@@ -46,11 +46,8 @@ def _nothing() -> bytes:
 
 def has_batches(folder: Path) -> bool:
     """Returns whether a folder holds CIFAR's python batches."""
-    return _is_ten(folder) or all((folder / name).is_file() for name in ("train", "test", "meta"))
-
-
-def _is_ten(folder: Path) -> bool:
-    return (folder / "data_batch_1").is_file()
+    needed = (["data_batch_1"], ["train", "test", "meta"])
+    return any(all((folder / name).is_file() for name in names) for names in needed)
 
 
 def read_cifar(folder: Path, options: ReadOptions) -> RawSplit:
@@ -64,7 +61,7 @@ def read_cifar(folder: Path, options: ReadOptions) -> RawSplit:
     key = key if isinstance(key, str) else key[0]
     key = key if key.endswith("s") else f"{key}s"
     names_key = key.replace("labels", "label_names")
-    if _is_ten(folder):
+    if (folder / "data_batch_1").is_file():  # CIFAR-10
         trains, test, meta = [f"data_batch_{n}" for n in range(1, 6)], "test_batch", "batches.meta"
         key, names_key = "labels", "label_names"
     batches = [_batch(folder / name, key) for name in trains]
@@ -78,9 +75,9 @@ def read_cifar(folder: Path, options: ReadOptions) -> RawSplit:
 def _batch(path: Path, key: str) -> tuple[NDArray[Any], list[int]]:
     content = _unpickled(path)
     if key not in content or not isinstance(content.get("data"), np.ndarray):
-        known = ", ".join(name for name in content if name.endswith("labels"))
+        present = ", ".join(name for name in content if name.endswith("labels"))
         raise ValueError(
-            f"'{path}' must hold 'data' and '{key}'; its labels are: {known or 'none'}; choose by"
+            f"'{path}' must hold 'data' and '{key}'; its labels are: {present or 'none'}; choose by"
             " data.source.label_column"
         )
     return content["data"].reshape(-1, *SHAPE), list(content[key])
@@ -98,7 +95,7 @@ def _unpickled(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict):
         raise ValueError(f"'{path}' must be a CIFAR batch, but holds a {type(content).__name__}")
-    return {str(_texts([key])[0]): value for key, value in content.items()}
+    return dict(zip(_texts(content), content.values(), strict=True))
 
 
 def _texts(names: Any) -> list[str]:

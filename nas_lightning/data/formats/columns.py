@@ -54,8 +54,8 @@ def label_columns(
     others = [name for name in table.column_names if name != image]
     usual = [name for name in LABELS if name in others]
     declared = [name for name in others if _type_name(features.get(name)) == "ClassLabel"]
-    if found := usual[:1] or declared[:1] or (others if len(others) == 1 else []):
-        return found
+    if likely := usual[:1] or declared[:1] or (others if len(others) == 1 else []):
+        return likely
     raise ValueError(
         "it is not clear which column holds the labels; choose data.source.label_column from:"
         f" {', '.join(others) or '(there are none)'}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nas_lightning.data.formats.parquet import Table, read_tables, tables_of
+from nas_lightning.data.formats.parquet import read_datasets
 from nas_lightning.data.raw_split import RawSplit, ReadOptions
 
 __all__ = ["read_hub"]
@@ -19,21 +19,18 @@ def read_hub(name: str | None, config: str | None, options: ReadOptions) -> RawS
     """
     if name is None:
         raise ValueError("data=hub needs a name, got data.name=null; add data.name=OWNER/NAME")
-    return read_tables(_fetched(name, config), options)
-
-
-def _fetched(name: str, config: str | None) -> dict[str, Table]:
     from datasets import load_dataset  # takes two seconds, which files need not wait for
 
     try:
         with _quiet():
-            return tables_of(load_dataset(name, config), Path())
+            datasets = load_dataset(name, config)
     except Exception as error:  # a network, a hub and a cache may raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"the data set '{name}' cannot be fetched from the hub ({reason}); check its name"
             " and the network, or name a copy on this machine: data.path=PATH"
         ) from error
+    return read_datasets(datasets, Path(), options)
 
 
 @contextmanager

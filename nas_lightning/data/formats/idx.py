@@ -20,12 +20,12 @@ TESTS = ("t10k", "test")
 
 def idx_files(folder: Path) -> dict[str, Path]:
     """Returns the idx files of a folder by part and content, e.g. "train images"."""
-    found = {}
+    files = {}
     for path in sorted(folder.iterdir(), reverse=True):  # a plain file before its .gz
         if (match := NAME.fullmatch(path.name)) and path.is_file():
             is_test = any(word in match["part"].lower() for word in TESTS)
-            found[f"{'test' if is_test else 'train'} {match['what']}"] = path
-    return found
+            files[f"{'test' if is_test else 'train'} {match['what']}"] = path
+    return files
 
 
 def read_idx_folder(folder: Path, _: ReadOptions) -> RawSplit:

@@ -15,11 +15,7 @@ ImagePaths = Mapping[str, Sequence[Path]]
 
 
 def read_image_folder(path: str | None, options: ReadOptions) -> RawSplit:
-    """Returns the images by class, named after their folders and sorted by name.
-
-    Raises:
-        ValueError: see `find_images`; or no file is an image.
-    """
+    """Returns the images by class, named after their folders and sorted by name."""
     train, test = find_images(path)
     names = sorted(train)
     files, labels = _labelled(train, names)

@@ -54,23 +54,23 @@ def read_npz(path: Path, options: ReadOptions) -> RawSplit:
 
 def _roles(names: list[str], path: Path) -> dict[str, str]:
     """Returns the name of the array of each role, e.g. "train images"."""
-    found: dict[str, str] = {}
+    roles: dict[str, str] = {}
     for name in names:
         words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
         kinds = {WHAT[word] for word in words if word in WHAT}
         others = [word for word in words if word not in WHAT and word not in PARTS]
         part = next((PARTS[word] for word in words if word in PARTS), "train")
         if len(kinds) == 1 and not others:
-            found.setdefault(f"{part} {kinds.pop()}", name)
-    if "train images" not in found and "arr_0" in names and "arr_1" in names:
-        found = {"train images": "arr_0", "train labels": "arr_1"}
+            roles.setdefault(f"{part} {kinds.pop()}", name)
+    if "train images" not in roles and "arr_0" in names and "arr_1" in names:
+        roles = {"train images": "arr_0", "train labels": "arr_1"}
     for role in ("train images", "train labels"):
-        if role not in found:
+        if role not in roles:
             raise ValueError(
                 f"'{path}' must hold arrays such as x_train and y_train (and x_test, y_test), got"
                 f" {', '.join(names) or 'none'}; rename them"
             )
-    return found
+    return roles
 
 
 def _parts(arrays: dict[str, NDArray[Any]], what: str) -> tuple[NDArray[Any], NDArray[Any] | None]:

@@ -14,17 +14,7 @@ from nas_lightning.data.formats.columns import image_column, label_columns, labe
 from nas_lightning.data.image_files import EncodedFile, File, file_images
 from nas_lightning.data.raw_split import RawSplit, ReadOptions
 
-__all__ = [
-    "SPLITS",
-    "Table",
-    "is_saved",
-    "parquet_files",
-    "read_parquet",
-    "read_saved",
-    "read_tables",
-    "split_of",
-    "tables_of",
-]
+__all__ = ["SPLITS", "is_saved", "parquet_files", "read_datasets", "read_parquet", "read_saved"]
 
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -37,17 +27,11 @@ MOST_HEADERS = 4096
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table with what is known of its columns.
-
-    Attributes:
-        rows: the columns.
-        features: of each column, as `datasets` describes them: plain data.
-        root: where relative paths of images begin.
-    """
+    """A table with what is known of its columns."""
 
     rows: pa.Table
-    features: Mapping[str, Any]
-    root: Path
+    features: Mapping[str, Any]  # of each column, as `datasets` describes them: plain data
+    root: Path  # where relative paths of images begin
 
 
 def parquet_files(root: Path) -> list[Path]:
@@ -59,8 +43,7 @@ def read_parquet(path: Path, options: ReadOptions) -> RawSplit:
     """Returns the images and labels of a parquet file, or of those in a folder.
 
     Raises:
-        ValueError: a file is damaged, files of one split differ in their columns, or see
-            `read_tables`.
+        ValueError: a file is damaged, or files of one split differ in their columns.
     """
     files, root = ([path], path.parent) if path.is_file() else (parquet_files(path), path)
     by_split: dict[str, list[pa.Table]] = {}
@@ -71,9 +54,9 @@ def read_parquet(path: Path, options: ReadOptions) -> RawSplit:
             raise ValueError(
                 f"cannot read the parquet file '{file}' ({error}); download it again"
             ) from error
-        by_split.setdefault(split_of(file.relative_to(root)), []).append(table)
+        by_split.setdefault(_split_of(file.relative_to(root)), []).append(table)
     tables = {split: _joined_files(parts, split, root) for split, parts in by_split.items()}
-    return read_tables(tables, options)
+    return _read_tables(tables, options)
 
 
 def _joined_files(parts: Sequence[pa.Table], split: str, root: Path) -> Table:
@@ -88,10 +71,10 @@ def _joined_files(parts: Sequence[pa.Table], split: str, root: Path) -> Table:
         ) from error
 
 
-def split_of(path: Path) -> str:
+def _split_of(path: Path) -> str:
     """Returns the split that a relative path names; "train" if it names none.
 
-    >>> split_of(Path("plain/test-00000-of-00001.parquet"))
+    >>> _split_of(Path("plain/test-00000-of-00001.parquet"))
     'test'
     """
     words = [word for part in path.parts for word in re.split(r"[-_. ]", part.lower())]
@@ -107,7 +90,7 @@ def read_saved(root: Path, options: ReadOptions) -> RawSplit:
     """Returns the images and labels of a folder that `datasets` saved.
 
     Raises:
-        ValueError: a file is damaged, or see `read_tables`.
+        ValueError: a file is damaged.
     """
     from datasets import load_from_disk  # takes two seconds, which other files need not wait for
 
@@ -115,25 +98,21 @@ def read_saved(root: Path, options: ReadOptions) -> RawSplit:
         saved = load_from_disk(str(root))
     except Exception as error:  # damaged files may raise anything
         raise ValueError(f"cannot read the saved data set '{root}' ({error})") from error
-    return read_tables(tables_of(saved, root), options)
+    return read_datasets(saved, root, options)
 
 
-def tables_of(datasets: Any, root: Path) -> dict[str, Table]:
-    """Returns the tables of a Dataset or DatasetDict of `datasets`, by split."""
+def read_datasets(datasets: Any, root: Path, options: ReadOptions) -> RawSplit:
+    """Returns the images and labels of a Dataset or DatasetDict of `datasets`."""
     by_split = datasets if isinstance(datasets, Mapping) else {"train": datasets}
-    return {
+    tables = {
         str(split): Table(each.with_format("arrow")[:], each.features.to_dict(), root)
         for split, each in by_split.items()
         if len(each)
     }
+    return _read_tables(tables, options)
 
 
-def read_tables(tables: Mapping[str, Table], options: ReadOptions) -> RawSplit:
-    """Returns the images and labels of tables by split.
-
-    Raises:
-        ValueError: there is no such split or column, or images cannot be recognised.
-    """
+def _read_tables(tables: Mapping[str, Table], options: ReadOptions) -> RawSplit:
     train, test = _train_and_test(tables, options)
     column = image_column(train.rows, train.features, options.image_column)
     columns = label_columns(train.rows, train.features, column, options.label_column)

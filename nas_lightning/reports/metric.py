@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-__all__ = ["Measure", "measure_of", "rewards_differ"]
+__all__ = ["MainMetric", "metric_of", "rewards_differ"]
 
 
 @dataclass(frozen=True)
-class Measure:
+class MainMetric:
     """What judges the networks of a run.
 
     Attributes:
@@ -30,7 +30,7 @@ class Measure:
     def text(self, value: object) -> str:
         """Returns a value as people read it, a dash for anything but a finite number.
 
-        >>> Measure().text(0.98333), Measure("rmse", False, False).text(3.14159)
+        >>> MainMetric().text(0.98333), MainMetric("rmse", False, False).text(3.14159)
         ('98.33 %', '3.142')
         """
         if not isinstance(value, int | float) or not isfinite(value):
@@ -38,12 +38,14 @@ class Measure:
         return f"{100 * value:.2f} %" if self.is_share else f"{value:,.4g}"
 
 
-def measure_of(result: Mapping[str, Any]) -> Measure:
+def metric_of(result: Mapping[str, Any]) -> MainMetric:
     """Returns the main metric of a result, accuracy where it names none."""
     metric = result.get("metric")
     if not isinstance(metric, Mapping):
-        return Measure()
-    return Measure(str(metric["name"]), bool(metric["higher_is_better"]), bool(metric["is_share"]))
+        return MainMetric()
+    return MainMetric(
+        str(metric["name"]), bool(metric["higher_is_better"]), bool(metric["is_share"])
+    )
 
 
 def rewards_differ(result: Mapping[str, Any]) -> bool:

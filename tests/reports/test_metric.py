@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from nas_lightning.reports.measure import Measure, measure_of
+from nas_lightning.reports.metric import MainMetric, metric_of
 from nas_lightning.reports.page import write_report
 from nas_lightning.reports.summary import summary
 
@@ -24,12 +24,12 @@ RESULT = {
 
 
 def test_a_result_without_a_metric_is_judged_by_accuracy():
-    assert measure_of({}) == Measure("accuracy", True, True)
+    assert metric_of({}) == MainMetric("accuracy", True, True)
 
 
 @pytest.mark.parametrize(("value", "text"), [(1234.5, "1,234"), (None, "-"), (inf, "-")])
 def test_values_that_are_no_shares_are_written_as_numbers(value, text):
-    assert measure_of(RESULT).text(value).startswith(text)
+    assert metric_of(RESULT).text(value).startswith(text)
 
 
 def test_the_page_tells_the_data_and_the_metric_with_its_direction(tmp_path):

@@ -1,0 +1,187 @@
+"""Data sets named in Python: arrays of images, signals or tables, a path, or a data module."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nas_lightning.core.checks import one_of
+from nas_lightning.data.augmentation import Augmentation
+from nas_lightning.data.images import SMALLEST_SIDE, ImageArrays, MemoryImages
+from nas_lightning.data.labels import Raw
+from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.normalisation import standardisation_of
+from nas_lightning.data.pixels import LAYOUTS, check_finite
+from nas_lightning.data.raw_split import RawSplit, ReadOptions, as_arrays
+from nas_lightning.data.sources import folder
+
+__all__ = ["AUGMENTATION", "data_of", "data_of_arrays"]
+
+AUGMENTATION = Augmentation(crop_padding=4, flip=True)  # that of conf/data/_images.yaml
+SHAPES = "images (N, H, W), (N, H, W, C) or (N, C, H, W), signals (N, C, L), a table (N, features)"
+KINDS = {2: ["tables"], 3: ["images", "signals"], 4: ["images"]}  # by the dimensions of x
+
+Array = NDArray[Any]
+
+
+def data_of(
+    data: Any, *, seed: int, targets: str = "classes", **options: Any
+) -> L.LightningDataModule:
+    """Returns the data set that a user names in Python; `as_run_data` makes it a run's.
+
+    Args:
+        data: arrays (x, y) or ((x, y), (x_test, y_test)), see `data_of_arrays`; the path of a
+            folder or file, as data=folder reads it; or a LightningDataModule, as data=own takes it.
+        seed: decides the search's split, and the order and augmentation of the samples.
+        targets: what the task learns of a sample: "classes", "labels" or "values".
+        options: further arguments of `data_of_arrays`, or for a path of ImageDataModule.
+
+    Raises:
+        ValueError: the data are none of these, or wanting.
+    """
+    if isinstance(data, str | Path):
+        settings = {"augmentation": AUGMENTATION, **options}
+        return ImageDataModule(folder, seed=seed, targets=targets, path=str(data), **settings)
+    if isinstance(data, L.LightningDataModule) and not options:
+        return data
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ValueError(
+            "data must be arrays (x, y) or ((x, y), (x_test, y_test)), a path, or a"
+            f" LightningDataModule without options; got {type(data).__name__}, {options}"
+        )
+    pairs: Any = data if isinstance(data[0], tuple) else (data, None)
+    (x, y), test = pairs
+    return data_of_arrays(x, y, test, seed=seed, targets=targets, **options)
+
+
+def data_of_arrays(
+    x: Array | Tensor,
+    y: Raw | Tensor,
+    test: tuple[Array | Tensor, Raw | Tensor] | None = None,
+    *,
+    seed: int,
+    targets: str = "classes",
+    kind: str | None = None,
+    layout: str | None = None,
+    name: str = "arrays",
+    class_names: tuple[str, ...] | None = None,
+    batch_size: int = 64,
+    validation_share: float = 0.5,
+    augmentation: Augmentation | None = AUGMENTATION,
+) -> ImageDataModule:
+    """Returns a data set of NumPy arrays or torch tensors.
+
+    Args:
+        x: images (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or floats in [0, 1], of which 256
+            levels are kept; signals (N, C, L); or a table of numbers (N, features).
+        y: classes, integers or text (N,); 0 and 1 for each of K labels (N, K); or values, floats
+            (N,) or (N, K).
+        test: x and y of the test set; None takes a stratified fifth, the same whatever the seed.
+        seed: decides the search's split, and the order and augmentation of the samples.
+        targets: what the task learns of a sample: "classes", "labels" or "values".
+        kind: "images", "signals" or "tables"; None finds it where it is certain: four dimensions
+            are images, two a table; of three, uint8 are images and negative numbers signals.
+        layout: of images with channels: "NCHW" or "NHWC"; None finds it where only one of the two
+            axes is too short for the side of an image.
+        name: of the data set, for reports.
+        class_names: of the classes, labels or values, in order.
+        batch_size: samples per step, over all processes.
+        validation_share: share of each class that the search validates on, in (0, 1).
+        augmentation: of training images; None means none. Signals and tables have none by
+            default, and may only be mixed up.
+
+    Raises:
+        ValueError: the arrays are none of these, or it is not certain which.
+    """
+    train, labels = _array(x), _array(y)
+    held_out, test_labels = (None, None) if test is None else (_array(test[0]), _array(test[1]))
+    parts = {"training": train} if held_out is None else {"training": train, "test": held_out}
+    for part, samples in parts.items():
+        _check_numbers(samples, part, train)
+    is_images = _kind(train, kind) == "images"
+    if is_images:
+        layout = _layout(parts.values(), layout)
+        raw = RawSplit.of_pixels(train, labels, held_out, test_labels, class_names, layout)
+    else:
+        floats = [MemoryImages(torch.from_numpy(x.astype(np.float64))) for x in parts.values()]
+        held_out_floats = None if held_out is None else floats[1]
+        raw = RawSplit(floats[0], labels, held_out_floats, test_labels, class_names)
+        augmentation = None if augmentation is AUGMENTATION else augmentation
+
+    def source(path: None, image_size: tuple[int, int] | None, channels: int | None) -> ImageArrays:
+        arrays = as_arrays(raw, ReadOptions(image_size, channels))
+        return arrays if is_images else _standardised(arrays)
+
+    return ImageDataModule(
+        source,
+        seed=seed,
+        targets=targets,
+        name=name,
+        batch_size=batch_size,
+        validation_share=validation_share,
+        augmentation=augmentation,
+    )
+
+
+def _array(values: Raw | Tensor) -> Array:
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def _check_numbers(x: Array, part: str, train: Array) -> None:
+    if x.dtype.kind not in "buif" or not x.size:
+        raise ValueError(f"x must hold numbers, got {x.dtype} {x.shape}; make numbers of it")
+    check_finite(x, part, "sample")
+    if (x.dtype.kind, x.shape[1:]) != (train.dtype.kind, train.shape[1:]):
+        raise ValueError(
+            f"test samples must be like training samples, {train.dtype} {train.shape[1:]},"
+            f" got {x.dtype} {x.shape[1:]}; make them alike"
+        )
+
+
+def _kind(x: Array, kind: str | None) -> str:
+    possible = KINDS.get(x.ndim, [])
+    if kind is None and x.ndim == 3 and (x.dtype == np.uint8 or x.min() < 0):
+        kind = "images" if x.dtype == np.uint8 else "signals"
+    if kind is None and len(possible) == 2:
+        raise ValueError(
+            f"x {x.shape} of {x.dtype} may be grey images (N, H, W) or signals (N, C, L); give"
+            " kind='images' or kind='signals'"
+        )
+    if not possible or kind not in (None, *possible):
+        raise ValueError(f"x must be {SHAPES}; got {x.shape} for kind={kind}; reshape it")
+    return kind or possible[0]
+
+
+def _layout(parts: Iterable[Array], layout: str | None) -> str | None:
+    """Checks pixels and finds their layout; a channel axis is too short for an image's side."""
+    for images in parts:
+        low, high = float(images.min()), float(images.max())
+        if images.dtype != np.uint8 and not (images.dtype.kind == "f" and low >= 0 and high <= 1):
+            raise ValueError(
+                f"images must be uint8 or floats in [0, 1], got {images.dtype} from {low:g} to"
+                f" {high:g}; scale them, e.g. by (x - low) / (high - low)"
+            )
+    if layout is not None:
+        one_of("layout", layout, LAYOUTS)
+    if layout is not None or images.ndim == 3:
+        return layout
+    is_first, is_last = images.shape[1] < SMALLEST_SIDE, images.shape[3] < SMALLEST_SIDE
+    if is_first == is_last:
+        raise ValueError(
+            f"it is not certain which axis of images {images.shape} holds the channels; give"
+            " layout='NCHW' or layout='NHWC'"
+        )
+    return "NCHW" if is_first else "NHWC"
+
+
+def _standardised(arrays: ImageArrays) -> ImageArrays:
+    train, test = (part.read(torch.arange(len(part))) for part in (arrays.train, arrays.test))
+    by = standardisation_of(train)
+    images = [MemoryImages(by(each)) for each in (train, test)]
+    return replace(arrays, train=images[0], test=images[1], standardisation=by)

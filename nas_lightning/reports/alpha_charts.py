@@ -1,0 +1,149 @@
+"""What a search prefers over time: a line per option, or a heat map; a small chart per choice."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+from altair.typing import ChartType
+
+from nas_lightning.reports.colours import paints_of
+from nas_lightning.reports.records import AlphaCurve, thin
+from nas_lightning.reports.rendering import hover, styled, whole_ticks
+
+__all__ = ["draw_alphas", "draw_heat_map"]
+
+MOST_POINTS = 12_000
+COLUMNS = 6
+
+Rows = list[dict[str, Any]]
+
+
+def draw_alphas(alphas: Sequence[AlphaCurve]) -> ChartType:
+    """Returns the weight of every option over the epochs, all on the same axes.
+
+    Below the name of a choice stands the option that leads at the end, if one does.
+
+    Args:
+        alphas: the curves, at least one.
+    """
+    cells = _rows_by_cell(alphas, most=120)
+    low, high = (extreme(y for a in alphas for _, y in a.points) for extreme in (min, max))
+    paints = paints_of(curve.option for curve in alphas)
+    shades, dashes = zip(*((paint.colour, paint.dash) for paint in paints.values()), strict=True)
+    legend = alt.Legend(title="option", columns=1 + len(paints) // 25, symbolLimit=0)
+    last = max(curve.points[-1][0] for curve in alphas)
+    moment = alt.X("moment:Q", title="epochs done")
+    moment = moment.axis(values=whole_ticks(last, 5), grid=False, format="d")
+    weight = alt.Y("weight:Q").axis(tickCount=2).scale(domain=[min(0.0, low), high], nice=2)
+    widths = alt.Scale(domain=[False, True], range=[1.3, 2.6])
+    lines = (
+        alt.Chart()
+        .mark_line(point=all(len(curve.points) == 1 for curve in alphas))
+        .encode(
+            x=moment,
+            y=weight,
+            color=alt.Color("option:N", legend=legend).scale(domain=[*paints], range=shades),
+            strokeDash=alt.StrokeDash("option:N").scale(domain=[*paints], range=dashes),
+            strokeWidth=alt.StrokeWidth("leads:O", legend=None, scale=widths),
+        )
+    )
+    all_options = (
+        alt.Chart()
+        .transform_pivot("option", value="weight", groupby=["choice", "moment"])
+        .mark_rule(strokeWidth=6, opacity=0, tooltip={"content": "data"})
+        .encode(x=moment)
+    )
+    return _panels(alt.layer(lines, all_options).properties(width=132, height=88), cells)
+
+
+def draw_heat_map(alphas: Sequence[AlphaCurve]) -> ChartType:
+    """Returns the weight of every option over time as shades, a row per option.
+
+    All shades are of one scale, from 0 (white) to the largest weight. Long searches are thinned;
+    the first and the last moment are always there.
+
+    Args:
+        alphas: the curves, at least one.
+    """
+    highest = max(y for curve in alphas for _, y in curve.points)
+    scale = alt.Scale(
+        domain=[0.0, max(highest, 1e-9)], range=["#ffffff", "#00365a"], interpolate="rgb"
+    )
+    # a legend of a gradient would be numbered by all that the process has drawn before
+    legend = alt.Legend(type="symbol", symbolType="square", symbolSize=120, format=".2f")
+    rows = max(Counter(curve.choice for curve in alphas).values())
+    fields = (
+        alt.Chart()
+        .mark_rect()
+        .encode(
+            x=alt.X("moment:O", title="time", axis=alt.Axis(labels=False)),
+            y=alt.Y("option:N", title=None, sort=None),
+            color=alt.Color("weight:Q", legend=legend, scale=scale),
+            tooltip=["choice:N", "option:N", "moment:Q", hover("weight", "weight")],
+        )
+        .properties(width=120, height=13 * rows)
+    )
+    return _panels(fields, _rows_by_cell(alphas, most=60), is_shared=False)
+
+
+def _rows_by_cell(alphas: Sequence[AlphaCurve], most: int) -> dict[str, Rows]:
+    """Returns a row per curve under what stands before the "/" of its choice."""
+    most = max(2, min(most, MOST_POINTS // len(alphas)))
+    choices: dict[str, list[AlphaCurve]] = {}
+    for curve in alphas:
+        choices.setdefault(curve.choice, []).append(curve)
+    cells: dict[str, Rows] = {}
+    for name, curves in choices.items():
+        leader, title = _leader(curves), _readable(name.rpartition("/")[2])
+        title += f"\n{leader.option} {leader.points[-1][1]:.2f}" if leader else ""
+        for curve in curves:
+            moments, weights = zip(*thin(curve.points, most), strict=True)
+            cells.setdefault(name.rpartition("/")[0], []).append(
+                {
+                    "choice": title,
+                    "option": curve.option,
+                    "leads": curve is leader,
+                    "moment": moments,
+                    "weight": [round(weight, 4) for weight in weights],
+                }
+            )
+    return cells
+
+
+def _leader(curves: Sequence[AlphaCurve]) -> AlphaCurve | None:
+    """Returns the curve that alone is the highest of those that last until the end."""
+    end = max(curve.points[-1][0] for curve in curves)
+    left = [curve for curve in curves if curve.points[-1][0] == end]
+    highest = max(curve.points[-1][1] for curve in left)
+    first, *others = (curve for curve in left if curve.points[-1][1] == highest)
+    return None if others else first
+
+
+def _panels(chart: Any, cells: Mapping[str, Rows], is_shared: bool = True) -> ChartType:
+    """Returns a chart for each choice, cell by cell; their axes are shared or each choice's own."""
+    two_lines = "slice(split(datum.label + '\\n ', '\\n'), 0, 2)"  # so that all are equally high
+    header = alt.Header(title=None, labelExpr=two_lines)
+    axes: Any = "shared" if is_shared else "independent"
+    parts, leaders = [], []
+    for cell, rows in cells.items():
+        choices = list(dict.fromkeys(row["choice"] for row in rows))
+        leaders += [choice.replace("\n", ": ") for choice in choices]
+        facet = alt.Facet("choice:N", header=header, sort=choices)
+        columns = min(COLUMNS, len(choices))
+        part = chart.facet(facet, data=alt.InlineData(values=rows), columns=columns, title=cell)
+        part = part.transform_flatten(["moment", "weight"]).resolve_scale(x=axes, y=axes)
+        parts.append(part)
+    title = "Weight of every option over the search"
+    return styled(alt.vconcat(*parts), title, f"{title}. At the end: {'; '.join(leaders)}")
+
+
+def _readable(choice: str) -> str:
+    """Returns the name of a choice as it stands over its chart.
+
+    >>> _readable("edge_0_2").replace("\u2192", "to")
+    'edge 0 to 2'
+    """
+    edge = re.fullmatch(r"edge_([^_]+)_([^_]+)", choice)
+    return f"edge {edge[1]} \u2192 {edge[2]}" if edge else choice.replace("_", " ")

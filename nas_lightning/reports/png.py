@@ -1,0 +1,22 @@
+"""Pictures as pixels, for dashboards and files."""
+
+from math import sqrt
+from xml.etree import ElementTree
+
+import vl_convert
+
+__all__ = ["svg_to_png"]
+
+MOST_PIXELS = 3_000_000
+
+
+def svg_to_png(svg: str, zoom: float = 1.5) -> bytes:
+    """Returns an SVG picture as PNG.
+
+    Args:
+        svg: the document; it has a width and a height in pixels.
+        zoom: pixels of the PNG per pixel of the drawing, above 0; fewer for very large drawings.
+    """
+    size = ElementTree.fromstring(svg).attrib
+    most = sqrt(MOST_PIXELS / (float(size["width"]) * float(size["height"])))
+    return vl_convert.svg_to_png(svg, scale=min(zoom, most))
