@@ -45,11 +45,10 @@ class ChainSpace(WiredSpace):
     Raises:
         ValueError: a value is out of range.
 
-    >>> from random import Random
     >>> space = ChainSpace(depths=(2,))
     >>> space.count()
     8192
-    >>> space.graphs(space.sample(Random(0)))[0].nodes
+    >>> space.graphs(space.sample(0))[0].nodes
     ('image', '1: 7x7x24', '2: 5x7x64', 'classifier')
     """
 

@@ -69,11 +69,10 @@ class DartsSpace(WiredSpace):
     Raises:
         ValueError: a value is out of range, or an operation is unknown.
 
-    >>> from random import Random
     >>> space = DartsSpace(nodes=1)
     >>> space.count()
     2401
-    >>> genotype = space.sample(Random(0))
+    >>> genotype = space.sample(0)
     >>> genotype.mapping["normal/edge_0_2"], genotype.mapping["normal/edge_1_2"]
     ('dil_conv_5x5', 'sep_conv_3x3')
     """

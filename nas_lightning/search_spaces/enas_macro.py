@@ -53,9 +53,8 @@ class EnasMacroSpace(WiredSpace):
     Raises:
         ValueError: a value is out of range, or an operation is unknown.
 
-    >>> from random import Random
     >>> space = EnasMacroSpace(layers=4)
-    >>> space.write_text(space.sample(Random(0)))
+    >>> space.write_text(space.sample(0))
     '3 / 3 0 / 2 1 1 / 2 1 1 0'
     """
 

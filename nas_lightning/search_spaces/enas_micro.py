@@ -49,9 +49,8 @@ class EnasMicroSpace(BlockSpace):
     Raises:
         ValueError: a value is out of range, or an operation is unknown.
 
-    >>> from random import Random
     >>> space = EnasMicroSpace(blocks=2)
-    >>> space.write_text(space.sample(Random(0)))
+    >>> space.write_text(space.sample(0))
     '1 1 1 2 1 2 2 0 | 0 3 1 3 0 1 2 3'
     """
 

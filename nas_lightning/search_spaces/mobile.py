@@ -68,11 +68,10 @@ class MobileSpace(WiredSpace):
     Raises:
         ValueError: a value is out of range.
 
-    >>> from random import Random
     >>> space = MobileSpace(depths=(1, 1, 1, 1, 1, 2))
     >>> space.count()
     326592
-    >>> [edge.label for edge in space.graphs(space.sample(Random(0)))[0].edges]
+    >>> [edge.label for edge in space.graphs(space.sample(0))[0].edges]
     ['5x5, expansion 6']
     """
 

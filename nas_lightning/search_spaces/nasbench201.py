@@ -41,9 +41,8 @@ class NasBench201Space(WiredSpace):
     Args:
         scale: size at which the space is searched; the paper has 16 channels and 17 cells.
 
-    >>> from random import Random
     >>> space = NasBench201Space()
-    >>> space.write_text(space.sample(Random(0)))
+    >>> space.write_text(space.sample(0))
     '|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_3x3~2|'
     """
 

@@ -66,9 +66,8 @@ class NasnetSpace(BlockSpace):
     Raises:
         ValueError: a value is out of range, or an operation is unknown.
 
-    >>> from random import Random
     >>> space = NasnetSpace(blocks=1, combines=["add"])
-    >>> normal, reduction = space.graphs(space.sample(Random(0)))
+    >>> normal, reduction = space.graphs(space.sample(0))
     >>> [(edge.source, edge.target, edge.label) for edge in normal.edges]
     [('c_{k-2}', '2', 'conv_1x1'), ('c_{k-1}', '2', 'skip_connect'), ('2', 'c_{k}', '')]
     """
