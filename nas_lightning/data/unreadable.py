@@ -1,6 +1,7 @@
 """Images that cannot be read: left out and named, or refused."""
 
 import logging
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -28,7 +29,8 @@ def without_unreadable(arrays: ImageArrays) -> tuple[ImageArrays, tuple[str, ...
     rest = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
     note = f"unreadable images left out: {len(faults)} ({named}{rest})"
     log.warning("%s", note)
-    return ImageArrays(train, train_labels, test, test_labels, arrays.class_names), (note,)
+    sound = {"train": train, "train_labels": train_labels, "test": test, "test_labels": test_labels}
+    return replace(arrays, **sound), (note,)
 
 
 def _without(images: Images, labels: Tensor) -> tuple[Images, Tensor, list[str]]:

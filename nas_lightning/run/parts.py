@@ -75,10 +75,10 @@ def assemble(cfg: DictConfig, objects: Mapping[str, Any] | None = None) -> Parts
     return Parts(cfg.seed, hardware, space, task, data, recipe)
 
 
-def _data(cfg: DictConfig, given: Callable[[int, str], Any] | None, targets: str) -> Any:
+def _data(cfg: DictConfig, given: Callable[..., Any] | None, targets: str) -> Any:
     """Returns the data set that was given, made from seed and targets, else the configured one."""
     if given is not None:
-        return given(cfg.seed, targets)
+        return given(seed=cfg.seed, targets=targets)
     return make(_of_target(cfg.data), "data", seed=cfg.seed, targets=targets)
 
 

@@ -44,11 +44,7 @@ def test_every_kind_of_strategy_searches_the_readmes_network(net, tmp_path, stra
     assert (tmp_path / "run/child/model.pt2").is_file() == (strategy == "random")
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize(("number", "choice"), [(1, "view"), (2, "activation")])
-=======
-@pytest.mark.parametrize(("number", "choice"), [(0, "view"), (1, "activation"), (2, "edge_0_1")])
->>>>>>> h-training
+@pytest.mark.parametrize(("number", "choice"), [(1, "view"), (2, "activation"), (3, "edge_0_1")])
 def test_the_examples_of_other_data_run(tmp_path, monkeypatch, capsys, number, choice):
     monkeypatch.chdir(tmp_path)
     example = python_blocks("docs/custom.md")[number]
