@@ -47,7 +47,7 @@ def naming_full_disk(path: Path) -> Iterator[None]:
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise NoRoomError(
             f"{path} cannot be written ({reason}; {free:.1f} MiB are free there); make room, then "
-            "go on with resume=RUN_DIR"
+            "resume with resume=RUN_DIR"
         ) from error
 
 

@@ -1,6 +1,7 @@
 """What dashboards show of a search after each epoch or trial: lines, a heat map, the genotype."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import lightning as L
@@ -41,11 +42,11 @@ class EpochBoard(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what was shown so far."""
-        return {"points": self.history.as_rows()}
+        return {"points": deepcopy(self.history.points)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores what was shown so far."""
-        self.history.restore(state_dict["points"])
+        self.history.points = deepcopy(state_dict["points"])
 
     def _show(self, trainer: L.Trainer, module: L.LightningModule, epoch: int) -> None:
         assert isinstance(module, SupernetModule)
@@ -125,14 +126,6 @@ class _History:
         for choice, option, weight in rows:
             self.points.setdefault((choice, option), []).append((done, weight))
         return rows
-
-    def as_rows(self) -> list[list[Any]]:
-        """Returns everything as plain data."""
-        return [[*key, [list(point) for point in points]] for key, points in self.points.items()]
-
-    def restore(self, rows: list[list[Any]]) -> None:
-        """Restores what `as_rows` returned."""
-        self.points = {(c, o): [(x, y) for x, y in points] for c, o, points in rows}
 
     def curves(self, space: SearchSpace) -> tuple[AlphaCurve, ...]:
         """Returns the curves under the names of a space."""

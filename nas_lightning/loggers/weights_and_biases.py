@@ -32,7 +32,7 @@ PROJECT = "nas_lightning"
 class WeightsAndBiases(Dashboard, WandbLogger):
     """One run of Weights & Biases; its files lie in the run's folder, under wandb/.
 
-    A resumed run goes on under the id that wandb/JOB.id keeps. Metrics are shown over
+    A resumed run keeps its id, which is in wandb/JOB.id. Metrics are shown over
     epochs, those of a black-box search over trials.
 
     Args:

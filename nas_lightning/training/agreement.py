@@ -1,4 +1,4 @@
-"""How the processes of one training are kept equal, and found out where they are not."""
+"""Keeps the processes of one training equal, and stops it where they are not."""
 
 from collections.abc import Callable, Iterable
 

@@ -87,7 +87,7 @@ class ChildRecipe:
         at_least("child.cutout", self.cutout, 0)
 
     def lr_share(self, step: int, steps: int) -> float:
-        """Returns the share of `lr` that a step (0-based) of so many is taken with."""
+        """Returns the share of `lr` with which a step (0-based) of `steps` is taken."""
         warmup, lowest = int(steps * self.warmup), self.lr_min / self.lr
         if step < warmup:
             return (step + 1) / (warmup + 1)

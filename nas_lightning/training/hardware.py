@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_lightning.core.checks import in_range, one_of
 
-if TYPE_CHECKING:  # see above
+if TYPE_CHECKING:  # not in the parent
     import lightning as L
 
 __all__ = ["Hardware"]
@@ -71,7 +71,7 @@ class Hardware:
         """The precision, "auto" resolved: asking for it takes memory of the GPU."""
         if self.precision != ALL:
             return self.precision
-        import torch  # see above
+        import torch  # not in the parent
 
         is_cuda = self.accelerator in ("gpu", "cuda")
         has_bf16 = is_cuda and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -84,8 +84,8 @@ class Hardware:
 
     def prepare(self) -> None:
         """Sets the number of CPU threads of this process, and quietens Lightning."""
-        import lightning  # see above
-        import torch  # see above
+        import lightning  # not in the parent
+        import torch  # not in the parent
 
         for package in (lightning.pytorch, lightning.fabric):
             logging.getLogger(package.__name__).setLevel(logging.WARNING)
@@ -135,10 +135,10 @@ class Hardware:
                 module that averages them itself needs none.
             more: further arguments of the Trainer.
         """
-        import lightning as L  # see above
-        from lightning.pytorch.callbacks import Checkpoint, ProgressBar  # see above
+        import lightning as L  # not in the parent
+        from lightning.pytorch.callbacks import Checkpoint, ProgressBar  # not in the parent
 
-        from nas_lightning.training import ranks  # see above
+        from nas_lightning.training import ranks  # not in the parent
 
         return L.Trainer(
             accelerator=self.accelerator,
@@ -174,7 +174,7 @@ class Hardware:
 
 def _accelerator(name: str) -> Any:
     """Returns Lightning's accelerator of a name."""
-    from lightning.pytorch.accelerators import AcceleratorRegistry  # see above
+    from lightning.pytorch.accelerators import AcceleratorRegistry  # not in the parent
 
     one_of(
         "hardware.accelerator", name, sorted(["gpu", *AcceleratorRegistry.available_accelerators()])

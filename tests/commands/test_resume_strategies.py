@@ -31,15 +31,20 @@ class Updates:
     """
 
     def __init__(self, patch):
-        self.original, self.numbers, self.last = SearchUpdates.minimise, {}, None
-        patch.setattr(SearchUpdates, "minimise", lambda *arguments: self(*arguments))
+        self.minimise, self.start_epoch = SearchUpdates.minimise, SearchUpdates.start_epoch
+        self.numbers, self.last, self.epoch = {}, None, None
+        patch.setattr(SearchUpdates, "minimise", lambda *arguments: self.count(*arguments))
+        patch.setattr(SearchUpdates, "start_epoch", lambda *arguments: self.start(*arguments))
 
-    def __call__(self, module, which, closure):
-        epoch = module.current_epoch
-        self.numbers[epoch] = number = self.numbers.get(epoch, 0) + 1
-        if (epoch, number) == self.last:
+    def start(self, updates, epoch):
+        self.epoch = epoch
+        self.start_epoch(updates, epoch)
+
+    def count(self, updates, which, closure):
+        self.numbers[self.epoch] = number = self.numbers.get(self.epoch, 0) + 1
+        if (self.epoch, number) == self.last:
             raise Kill
-        return self.original(module, which, closure)
+        return self.minimise(updates, which, closure)
 
 
 def watched_search(name, folder):

@@ -20,12 +20,13 @@ def test_validation_leaves_buffers_params_and_mode(statistics, training):
     train, val = batches(20)
     updates.strategy.search_step(train, val, updates)
     before, mixture = state_of(updates), updates.strategy.scores()
+    momenta = [norm.momentum for norm in updates._norms]
     updates.supernet.train(training)
     recalibrate = [train, val] if statistics == "recalibrated" else None
     updates.validate(mixture, [val], recalibrate, statistics == "batch")
     assert changed(updates, before) == set()
     assert {each.training for each in updates.supernet.modules()} == {training}
-    assert {norm.momentum for norm in updates._norms} == {0.1}
+    assert [norm.momentum for norm in updates._norms] == momenta
 
 
 def test_validation_is_the_accuracy_over_all_batches():
