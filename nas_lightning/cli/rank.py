@@ -62,7 +62,7 @@ def _configuration(folder: Path, command: str) -> DictConfig:
 
 
 def _leave_group() -> None:
-    from torch import distributed
+    from torch import distributed  # only what has started a group has imported torch
 
     if distributed.is_initialized():
         distributed.destroy_process_group()
