@@ -16,7 +16,6 @@ from nas_lightning.config.paths import config_dir
 from nas_lightning.core.checks import one_of
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
-from nas_lightning.data.from_arrays import data_of_arrays
 from nas_lightning.search_spaces.custom import CustomSpace
 
 __all__ = ["Given", "not_in_a_file", "read_given"]
@@ -28,13 +27,15 @@ class Given:
 
     Attributes:
         overrides: what would be typed.
-        objects: what takes the place of a group's configuration, by group.
-        names: how a run calls these objects, by group.
+        objects: by group an object in place of its configuration; of data also arrays for it.
+        names: by group what a run calls the object that takes the place of its configuration.
+        space: the search space of an object; a child is not loaded by what a file names.
     """
 
     overrides: tuple[str, ...] = ()
     objects: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    space: SearchSpace | None = None
 
     def check(self, overrides: Sequence[str]) -> None:
         """Refuses overrides of a group that an object takes the place of.
@@ -44,7 +45,7 @@ class Given:
         """
         for override in overrides:
             group = override.lstrip("+~").partition("=")[0].partition(".")[0]
-            if group in self.objects:
+            if group in self.names:
                 raise ValueError(
                     f"overrides: {override} has no effect beside {group}={self.names[group]}, an "
                     "object; give the object this value, or the name of an option"
@@ -88,7 +89,8 @@ def read_given(groups: Mapping[str, Any]) -> Given:
     }
     parts = []
     for group, value in groups.items():
-        if isinstance(value, str) and not (group == "data" and Path(value).expanduser().exists()):
+        is_path = group == "data" and isinstance(value, str) and value not in _options(group)
+        if isinstance(value, str) and not (is_path and Path(value).expanduser().exists()):
             one_of(group, value, _options(group))
             parts.append(Given((f"{group}={value}",)))
         elif value is not None and group in readers:
@@ -102,6 +104,7 @@ def read_given(groups: Mapping[str, Any]) -> Given:
         tuple(override for part in parts for override in part.overrides),
         {group: made for part in parts for group, made in part.objects.items()},
         {group: name for part in parts for group, name in part.names.items()},
+        next((part.space for part in parts if part.space is not None), None),
     )
 
 
@@ -119,31 +122,35 @@ def _data(value: Any) -> Given:
             raise ValueError(f"data: there is no file or folder {path}; give what is there")
         return Given(("data=folder", f"data.path={quoted(path.resolve())}"))
     if isinstance(value, L.LightningDataModule):
-        return Given((), {"data": lambda seed, targets: value}, {"data": type(value).__name__})
-    if isinstance(value, tuple | list) and len(value) in (2, 4):
-        x, y, *test = value
-        maker = partial(data_of_arrays, x, y, tuple(test) or None)
-        return Given((), {"data": maker}, {"data": "arrays"})
-    raise ValueError(
-        f"data ({type(value).__name__}) must be the name of an option, a path, a "
-        "LightningDataModule, or arrays: (x, y) or (x, y, x_test, y_test)"
-    )
+        return Given((), {"data": value}, {"data": type(value).__name__})
+    parts = list(value) if isinstance(value, tuple | list) else []
+    if len(parts) == 2 and all(isinstance(part, tuple) and len(part) == 2 for part in parts):
+        parts = [*parts[0], *parts[1]]
+    if len(parts) not in (2, 4):
+        raise ValueError(
+            f"data ({type(value).__name__}) must be the name of an option, a path, a "
+            "LightningDataModule, or arrays: (x, y) or (x, y, x_test, y_test)"
+        )
+    x, y, *test = parts
+    arrays = {"x": x, "y": y, "test": tuple(test) or None}
+    return Given(("data=arrays",), {"data": arrays})
 
 
 def _search_space(value: Any) -> Given:
     is_class = isinstance(value, type) and issubclass(value, SearchSpace)
     if is_class or isinstance(value, SearchSpace):
         value = value() if is_class else value
-        return Given((), {"search_space": value}, {"search_space": value.name})
+        return Given((), {"search_space": value}, {"search_space": value.name}, value)
     if not callable(value) or isinstance(value, nn.Module):
         raise ValueError(
             f"search_space ({type(value).__name__}) must be the name of an option, a SearchSpace, "
             "or a class or function that builds a module with OneOf, Optional or Repeat"
         )
-    if path := _path_of(value):
-        return Given(("search_space=custom", f"search_space.network._target_={path}"))
     space = CustomSpace(value)
-    return Given((), {"search_space": space}, {"search_space": space.name})
+    if path := _path_of(value):
+        overrides = ("search_space=custom", f"search_space.network._target_={path}")
+        return Given(overrides, space=space)
+    return Given((), {"search_space": space}, {"search_space": space.name}, space)
 
 
 def _strategy(value: Any) -> Given:

@@ -177,7 +177,7 @@ def _called(
         raise
     finally:
         lock.release()
-    return FinishedRun(home, given.objects.get("search_space"))
+    return FinishedRun(home, given.space)
 
 
 def _composed(command: str, overrides: Sequence[str]) -> DictConfig:

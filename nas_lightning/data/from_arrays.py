@@ -1,11 +1,9 @@
-"""Data sets named in Python: arrays of images, signals or tables, a path, or a data module."""
+"""Data sets of arrays from Python: images, signals, or tables of numbers."""
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,9 +17,8 @@ from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.normalisation import standardisation_of
 from nas_lightning.data.pixels import LAYOUTS, check_finite
 from nas_lightning.data.raw_split import RawSplit, ReadOptions, as_arrays
-from nas_lightning.data.sources import folder
 
-__all__ = ["AUGMENTATION", "data_of", "data_of_arrays"]
+__all__ = ["AUGMENTATION", "data_of_arrays"]
 
 AUGMENTATION = Augmentation(crop_padding=4, flip=True)  # that of conf/data/_images.yaml
 SHAPES = "images (N, H, W), (N, H, W, C) or (N, C, H, W), signals (N, C, L), a table (N, features)"
@@ -30,39 +27,9 @@ KINDS = {2: ["tables"], 3: ["images", "signals"], 4: ["images"]}  # by the dimen
 Array = NDArray[Any]
 
 
-def data_of(
-    data: Any, *, seed: int, targets: str = "classes", **options: Any
-) -> L.LightningDataModule:
-    """Returns the data set that a user names in Python; `as_run_data` makes it a run's.
-
-    Args:
-        data: arrays (x, y) or ((x, y), (x_test, y_test)), see `data_of_arrays`; the path of a
-            folder or file, as data=folder reads it; or a LightningDataModule, as data=own takes it.
-        seed: decides the search's split, and the order and augmentation of the samples.
-        targets: what the task learns of a sample: "classes", "labels" or "values".
-        options: further arguments of `data_of_arrays`, or for a path of ImageDataModule.
-
-    Raises:
-        ValueError: the data are none of these, or wanting.
-    """
-    if isinstance(data, str | Path):
-        settings = {"augmentation": AUGMENTATION, **options}
-        return ImageDataModule(folder, seed=seed, targets=targets, path=str(data), **settings)
-    if isinstance(data, L.LightningDataModule) and not options:
-        return data
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ValueError(
-            "data must be arrays (x, y) or ((x, y), (x_test, y_test)), a path, or a"
-            f" LightningDataModule without options; got {type(data).__name__}, {options}"
-        )
-    pairs: Any = data if isinstance(data[0], tuple) else (data, None)
-    (x, y), test = pairs
-    return data_of_arrays(x, y, test, seed=seed, targets=targets, **options)
-
-
 def data_of_arrays(
-    x: Array | Tensor,
-    y: Raw | Tensor,
+    x: Array | Tensor | None = None,
+    y: Raw | Tensor | None = None,
     test: tuple[Array | Tensor, Raw | Tensor] | None = None,
     *,
     seed: int,
@@ -99,6 +66,11 @@ def data_of_arrays(
     Raises:
         ValueError: the arrays are none of these, or it is not certain which.
     """
+    if x is None or y is None:
+        raise ValueError(
+            "data=arrays takes arrays from Python alone: nl.search(data=(x, y)); on the command "
+            "line data=folder data.path=FILE.npz reads them"
+        )
     train, labels = _array(x), _array(y)
     held_out, test_labels = (None, None) if test is None else (_array(test[0]), _array(test[1]))
     parts = {"training": train} if held_out is None else {"training": train, "test": held_out}
@@ -112,7 +84,7 @@ def data_of_arrays(
         floats = [MemoryImages(torch.from_numpy(x.astype(np.float64))) for x in parts.values()]
         held_out_floats = None if held_out is None else floats[1]
         raw = RawSplit(floats[0], labels, held_out_floats, test_labels, class_names)
-        augmentation = None if augmentation is AUGMENTATION else augmentation
+        augmentation = None if augmentation == AUGMENTATION else augmentation
 
     def source(path: None, image_size: tuple[int, int] | None, channels: int | None) -> ImageArrays:
         arrays = as_arrays(raw, ReadOptions(image_size, channels))

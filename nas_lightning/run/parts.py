@@ -1,6 +1,6 @@
 """What searching and training have in common, made from a configuration and checked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -46,8 +46,8 @@ def assemble(cfg: DictConfig, objects: Mapping[str, Any] | None = None) -> Parts
 
     Args:
         cfg: the configuration.
-        objects: in place of a group's configuration a search space, or what makes a data set from
-            seed and targets.
+        objects: a search space or a data module in place of a group's configuration; arrays of
+            the data set.
 
     Raises:
         ValueError: a value is impossible, or parts do not fit each other or the data.
@@ -75,11 +75,12 @@ def assemble(cfg: DictConfig, objects: Mapping[str, Any] | None = None) -> Parts
     return Parts(cfg.seed, hardware, space, task, data, recipe)
 
 
-def _data(cfg: DictConfig, given: Callable[..., Any] | None, targets: str) -> Any:
-    """Returns the data set that was given, made from seed and targets, else the configured one."""
-    if given is not None:
-        return given(seed=cfg.seed, targets=targets)
-    return make(_of_target(cfg.data), "data", seed=cfg.seed, targets=targets)
+def _data(cfg: DictConfig, given: Any, targets: str) -> Any:
+    """Returns the configured data set, with arrays if they were given, or the module given."""
+    if given is not None and not isinstance(given, Mapping):
+        return given
+    runtime = {"seed": cfg.seed, "targets": targets, **(given or {})}
+    return make(_of_target(cfg.data), "data", **runtime)
 
 
 def _of_target(node: DictConfig) -> dict[str, Any]:

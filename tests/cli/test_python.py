@@ -9,6 +9,7 @@ from command import RANDOM, TINY, TINY_RANDOM, bits, result
 from torch import nn
 
 import nas_lightning as nl
+from nas_lightning.cli.given import read_given
 
 QUICK = (
     "strategy.epochs=2",
@@ -83,6 +84,14 @@ def test_the_child_of_a_run_takes_the_data_that_were_given(called):
     assert len(called.child.predict(list(images))) == 3
 
 
+@pytest.mark.parametrize("give", [lambda x, y: ((x, y), (x, y)), lambda x, y: [x, y, x, y]])
+def test_a_test_set_of_arrays_may_be_given(give):
+    x, y = arrays(5)
+    given = read_given({"data": give(x, y)})
+    assert given.overrides == ("data=arrays",)
+    assert given.objects["data"]["test"][0] is x
+
+
 @pytest.mark.parametrize("shape", [(2, 12), (5,)], ids=["signals", "tables"])
 def test_signals_and_tables_are_searched_trained_and_loaded(shape, tmp_path):
     x, y = arrays(*shape)
@@ -91,7 +100,7 @@ def test_signals_and_tables_are_searched_trained_and_loaded(shape, tmp_path):
         search_space=Wave,
         strategy=partial(nl.Darts, epochs=1),
         folder=tmp_path / "run",
-        overrides=["child.epochs=1", "callbacks=silent"],
+        overrides=["child.epochs=1", "callbacks=silent", "data.batch_size=16"],
     )
     assert run.result["child"]["test_accuracy"] >= 0
     assert run.result["baselines"]["random_genotype"]["test_accuracy"] >= 0
@@ -102,7 +111,8 @@ def test_signals_and_tables_are_searched_trained_and_loaded(shape, tmp_path):
 def test_arrays_of_images_are_searched_like_a_data_set(tmp_path):
     draw = np.random.default_rng(0)
     x, y = draw.integers(0, 255, (80, 8, 8), dtype=np.uint8), np.arange(80) % 4
-    run = nl.search(data=(x, y), folder=tmp_path / "run", overrides=QUICK)
+    options = ["data.batch_size=16", "data.augmentation=null"]
+    run = nl.search(data=(x, y), folder=tmp_path / "run", overrides=[*QUICK, *options])
     assert run.result["data"] == "arrays"
     assert len(run.child.predict(x[:2])) == 2
 
