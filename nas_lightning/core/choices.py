@@ -18,7 +18,7 @@ class Choice:
 
     Attributes:
         name: unique in the space, e.g. "normal/edge_0_2".
-        options: what can be chosen, e.g. operation names; the row's columns in this order.
+        options: e.g. operation names; the row's columns in this order.
         kind: "op", "input", "skip", "size" or "combine".
         group: the node that the choice feeds, e.g. "normal/node_2".
     """
@@ -31,14 +31,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Factor:
-    """A linear functional of one choice: the sum over options of coefficient * weight.
+    """A linear functional of one choice: the sum over options of coefficient * weight."""
 
-    Attributes:
-        choice: index of the choice in the space's `choices`.
-        coefficients: one per option.
-    """
-
-    choice: int
+    choice: int  # index in the space's `choices`
     coefficients: tuple[float, ...]
 
     @classmethod
@@ -82,8 +77,7 @@ class Mixture:
     Attributes:
         weights: (choices, options), float, padded with zeros where a choice has fewer options.
         support: per choice the indices of the options that may run; () removes the edge.
-        added: per choice a number (choices,) that is added to the states which its branches
-            enter; None adds nothing.
+        added: (choices,), a number that is added to the states which a choice's branches enter.
         partial: the `Scale.partial` of the supernets that it is for; None is for all of them.
     """
 
@@ -106,12 +100,9 @@ class Mixture:
 def factors_value(
     factors: Sequence[Factor], rows: Sequence[Sequence[Tensor]], support: Sequence[Sequence[int]]
 ) -> Tensor | None:
-    """Returns the product of factors, 1 for no factors, or None where nothing may run.
+    """Returns the product of factors, or None where nothing may run; 1 is the empty product.
 
-    Args:
-        factors: the factors.
-        rows: a mixture's weights as scalars.
-        support: its support.
+    `rows` are a mixture's weights as scalars, `support` is its support.
     """
     if not may_run(factors, support):
         return None

@@ -68,18 +68,16 @@ class Genotype:
         Whether the choices are possible is checked by `SearchSpace.validate`.
 
         Raises:
-            ValueError: the text is not a genotype file of this version, or its id is not that
-                of its choices.
+            ValueError: the text is not a genotype file of this version, or its id is wrong.
         """
         content = _parse(text)
-        if content.get("format") != FORMAT:
+        form, version = content.get("format"), content.get("version")
+        if form != FORMAT:
+            raise ValueError(f"a genotype file has format '{FORMAT}', got {_short(form)}")
+        if version != VERSION or isinstance(version, bool):
             raise ValueError(
-                f"a genotype file has format '{FORMAT}', got {_short(content.get('format'))}"
-            )
-        if content.get("version") != VERSION or isinstance(content.get("version"), bool):
-            raise ValueError(
-                f"genotype version {_short(content.get('version'))} is unknown; "
-                f"this release reads version {VERSION}"
+                f"genotype version {_short(version)} is unknown; this release reads version "
+                f"{VERSION}"
             )
         space, choices = content.get("space"), content.get("choices")
         if not isinstance(space, str) or not isinstance(choices, dict):

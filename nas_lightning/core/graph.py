@@ -7,12 +7,9 @@ __all__ = ["Edge", "Graph"]
 
 @dataclass(frozen=True)
 class Edge:
-    """One directed edge of a graph.
+    """One directed edge of a graph: `source` and `target` are names of nodes.
 
-    Attributes:
-        source: name of the node that is read.
-        target: name of the node that is fed.
-        label: the operation on the edge; "" where there is none, e.g. for a concatenation.
+    `label` is the operation on the edge; "" where there is none, e.g. for a concatenation.
     """
 
     source: str
@@ -27,7 +24,7 @@ class Graph:
     Attributes:
         title: what the graph is, e.g. "normal cell".
         nodes: names in topological order; the inputs come first, the output last.
-        edges: edges in any order; several may join the same two nodes.
+        edges: in any order; several may join the same two nodes.
     """
 
     title: str

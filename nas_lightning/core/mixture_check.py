@@ -14,10 +14,7 @@ __all__ = ["MixtureCheck"]
 class MixtureCheck:
     """A forward pre-hook of a supernet, forward(x, mixture), that looks at shapes and types alone.
 
-    Args:
-        space: name of the search space.
-        choices: its choices.
-        partial: `Scale.partial` of the supernet.
+    It takes the name and choices of the search space and the supernet's `Scale.partial`.
     """
 
     def __init__(self, space: str, choices: Sequence[Choice], partial: int = 1) -> None:

@@ -13,13 +13,9 @@ Batch = tuple[Tensor, Tensor]
 
 
 class SearchContext(Protocol):
-    """The supernet and the data, as a one-shot strategy sees them.
+    """The supernet and the data, as a one-shot strategy sees them."""
 
-    Attributes:
-        lr: learning rate of the supernet's params in this epoch.
-    """
-
-    lr: float
+    lr: float  # learning rate of the supernet's params in this epoch
 
     @property
     def params(self) -> Mapping[str, Tensor]:
@@ -65,7 +61,7 @@ class SearchContext(Protocol):
         recalibrate: Iterable[Batch] | None = None,
         batch_statistics: bool = False,
     ) -> float:
-        """Returns the main metric of a mixture, averaged over processes; buffers stay.
+        """Returns the main metric of a mixture on batches, averaged over processes; buffers stay.
 
         Args:
             mixture: the mixing weights.

@@ -44,14 +44,8 @@ class OneShotStrategy(nn.Module, ABC):
     """A strategy that searches inside one supernet; it knows choices, not networks.
 
     Its state is its state_dict: parameters, buffers, and the generator of its draws. Methods
-    marked "a hook" may be overridden; epochs are 0-based.
-
-    Args:
-        space: the search space.
-        seed: seed of its draws.
-        epochs: length of the search in epochs, at least 1.
-        params_optimizer: updates the supernet's params.
-        alpha_optimizer: updates the strategy's own parameters.
+    marked "a hook" may be overridden; epochs are 0-based. `params_optimizer` updates the
+    supernet's params, `alpha_optimizer` the strategy's parameters.
 
     Attributes:
         allowed: bool (choices, options): options that may still be chosen.
@@ -120,8 +114,8 @@ class OneShotStrategy(nn.Module, ABC):
     def lr_at(self, epoch: int) -> float:
         """Returns the params' learning rate of an epoch: one cosine over their life.
 
-        Params live from the beginning of the search, or of a stage that keeps none, to the next
-        such stage or the end of the search.
+        Their life begins with the search, or a stage that keeps none, and ends with the next such
+        stage or the search.
         """
         begins = [0, *filter(self._starts_anew, range(1, self.epochs)), self.epochs]
         first = max(begin for begin in begins[:-1] if begin <= epoch)
@@ -162,9 +156,8 @@ class OneShotStrategy(nn.Module, ABC):
     def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the genotype that the search ends with; a hook.
 
-        Args:
-            context: the supernet and the data; only for a strategy that ranks genotypes.
-            val: this process's validation batches, likewise.
+        Only a strategy that ranks genotypes reads `context` and `val`, this process's validation
+        batches.
         """
         return self.space.discretize(self.scores())
 
@@ -196,9 +189,8 @@ class Trial:
 
     Attributes:
         number: 0-based.
-        genotype: what to build.
-        budget: how long the child is trained, as a share in (0, 1] of a whole evaluation, what
-            its parent had included.
+        budget: share in (0, 1] of a whole evaluation that the child is trained, its parent's part
+            included.
         parent: number of the trial whose child is trained further; None begins anew.
         start: budget that the parent's child has had; 0 begins anew.
         reward: the objective's value, higher is better; None until told.
@@ -230,14 +222,9 @@ class BlackBoxStrategy(ABC):
     Trial n draws from generators keyed on the seed and n (see `random`), so that its state is
     restored by asking and telling again from a journal.
 
-    Args:
-        space: the search space.
-        seed: seed of its draws.
-        trials: number of children to evaluate, at least 1.
-
     Attributes:
-        needs_budgets: whether trials may have a budget below 1 or a parent, which the evaluation
-            must then support.
+        trials: number of children to evaluate, at least 1.
+        needs_budgets: whether the evaluation must support budgets below 1 and parents.
         budgets: the budgets that trials may have, shares of a whole evaluation in (0, 1].
 
     Raises:
