@@ -31,18 +31,15 @@ STEM_MULTIPLIER = 3
 MIN_SIDE = {"cifar": 8, "imagenet": 32}
 MIN_AUXILIARY_SIDE = {"cifar": 8, "imagenet": 7}
 
-# Builds a cell of a kind ("normal" or "reduction") and so many channels, with operations that give
-# its two inputs that many, and a flavour of BatchNorm.
+# Builds a cell of a kind ("normal" or "reduction") and a number of channels, with operations that
+# give its two inputs as many, and a flavour of BatchNorm.
 MakeCell = Callable[[str, int, Sequence[Operation], Norm], Cell]
 
 
 class CellNetwork(nn.Module):
     """Stem, cells with two reductions at the thirds, global pooling, classifier.
 
-    Args:
-        make_cell: builds a cell.
-        branches: a supernet's tables of branches by kind of cell; {} for a child.
-        scale: sizes and flavours.
+    `branches` are a supernet's tables of branches by kind of cell; {} for a child.
 
     Raises:
         ValueError: the image is too small for the reductions or the auxiliary head.
@@ -80,15 +77,11 @@ class CellNetwork(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs).
+        """Returns logits (N, num_outputs) of normalised images (N, C, H, W).
 
-        Args:
-            x: images (N, C, H, W), normalised.
-            mixture: the mixing weights of a supernet; None for a child.
-            drop_path: drops operations of a child in training.
+        Only a supernet has a mixture, and only a child a drop path, in training.
         """
-        logits, _ = self._run(x, mixture, drop_path)
-        return logits
+        return self._run(x, mixture, drop_path)[0]
 
     def forward_auxiliary(
         self, x: Tensor, drop_path: DropPath | None = None
@@ -118,11 +111,7 @@ class CellNetwork(nn.Module):
 
 
 def check_auxiliary(network: nn.Module) -> None:
-    """Refuses a network without auxiliary head, a child `auxiliary`.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Raises ValueError for a network without auxiliary head."""
     if not hasattr(network, "auxiliary"):
         raise ValueError(
             "the network has no auxiliary head (scale.auxiliary is false); build it with "
@@ -132,11 +121,8 @@ def check_auxiliary(network: nn.Module) -> None:
 
 def stem_states(stem: nn.ModuleList, x: Tensor) -> tuple[State, State]:
     """Returns both inputs of the first cell: the same state twice if the stem has one part."""
-    first = stem[0](x)
-    if len(stem) == 1:
-        state = State(first)
-        return state, state
-    return State(first), State(stem[1](first))
+    first = State(stem[0](x))
+    return first, (first if len(stem) == 1 else State(stem[1](first.x)))
 
 
 def check_side(side: int, scale: Scale) -> None:
@@ -152,15 +138,13 @@ def check_side(side: int, scale: Scale) -> None:
             f"scale.stem={scale.stem} they need at least {least} pixels per side: set "
             f"data.image_size={least} or more"
         )
-    if scale.auxiliary:
-        side = -(-side // (4 if scale.stem == "cifar" else 32))
-        least = MIN_AUXILIARY_SIDE[scale.stem]
-        if side < least:
-            raise ValueError(
-                f"the map at two thirds of the cells has {side} pixels per side, and "
-                f"the auxiliary head needs {least}: set scale.auxiliary=false, or "
-                "use larger images"
-            )
+    side = -(-side // (4 if scale.stem == "cifar" else 32))
+    least = MIN_AUXILIARY_SIDE[scale.stem]
+    if scale.auxiliary and side < least:
+        raise ValueError(
+            f"the map at two thirds of the cells has {side} pixels per side, and the auxiliary "
+            f"head needs {least}: set scale.auxiliary=false, or use larger images"
+        )
 
 
 def _conv(channels_in: int, channels_out: int, stride: int) -> nn.Conv2d:
@@ -190,15 +174,9 @@ class GlobalMean(nn.Module):
 
 
 def auxiliary_head(channels: int, scale: Scale, norm: Norm) -> nn.Sequential:
-    """Returns DARTS's auxiliary head, whose third layer is a 1x1 convolution.
-
-    Args:
-        channels: channels of the map that it reads.
-        scale: sizes and flavours.
-        norm: flavour of BatchNorm.
-    """
+    """Returns DARTS's auxiliary head on a map; its third layer is a 1x1 convolution."""
     is_cifar = scale.stem == "cifar"
-    layers: list[nn.Module] = [
+    return nn.Sequential(
         nn.ReLU(),
         nn.AvgPool2d(5, stride=3 if is_cifar else 2, count_include_pad=False),
         nn.Conv2d(channels, 128, 1, bias=False),
@@ -209,5 +187,4 @@ def auxiliary_head(channels: int, scale: Scale, norm: Norm) -> nn.Sequential:
         nn.ReLU(),
         GlobalMean(),
         nn.Linear(768, scale.outputs()),
-    ]
-    return nn.Sequential(*layers)
+    )

@@ -26,15 +26,10 @@ __all__ = ["ElasticConv", "ElasticDepthwise", "ElasticNorm", "Size", "total_weig
 
 @dataclass(frozen=True)
 class Size:
-    """A kernel size or a number of channels: fixed, or one that a mixture chooses.
+    """A kernel size or a number of channels: fixed, or one that a mixture chooses."""
 
-    Attributes:
-        options: the possible sizes, each at least 1; kernel sizes are odd.
-        choice: index of the choice whose options these are; None for a fixed size.
-    """
-
-    options: tuple[int, ...]
-    choice: int | None = None
+    options: tuple[int, ...]  # each at least 1; kernel sizes are odd
+    choice: int | None = None  # index of the choice whose options these are; None if fixed
 
     @property
     def largest(self) -> int:
@@ -60,15 +55,9 @@ class Size:
         return _sum(F.pad(w.expand(n), (0, last - n)) for n, w in self.weights(mixture))
 
     def centred(self, mixture: Mixture | None, axes: int) -> Tensor | None:
-        """Returns the weight of each running tap, or None for a fixed size.
-
-        `axes` is 1 for one side of a kernel (k,), and 2 for a square one (k, k).
-        """
-        last = self.running(mixture)
-        return _sum(
-            F.pad(w.expand(*[n] * axes), [(last - n) // 2] * 2 * axes)
-            for n, w in self.weights(mixture)
-        )
+        """Returns the weight of each running tap, (k,) or on 2 axes (k, k); None if fixed."""
+        last, weights = self.running(mixture), self.weights(mixture)
+        return _sum(F.pad(w.expand(*[n] * axes), [(last - n) // 2] * 2 * axes) for n, w in weights)
 
 
 def total_weight(mixture: Mixture | None, *sizes: Size) -> Tensor | None:
@@ -87,14 +76,7 @@ def total_weight(mixture: Mixture | None, *sizes: Size) -> Tensor | None:
 class ElasticConv(nn.Conv2d):
     """A convolution without bias whose kernel and channels may follow a mixture.
 
-    It is padded to keep the size of maps at stride 1.
-
-    Args:
-        channels_in: channels in.
-        channels_out: channels out.
-        height: height of the kernel.
-        width: width of the kernel; None for a square one.
-        stride: vertical and horizontal stride.
+    It is padded to keep the size of maps at stride 1; `width` None stands for a square kernel.
     """
 
     def __init__(
@@ -116,7 +98,7 @@ class ElasticConv(nn.Conv2d):
 
         Args:
             x: images (N, C, H, W), cropped to the channels that run.
-            mixture: the mixing weights; None for a child.
+            mixture: None for a child.
             share: weight of each channel of x (C,); None is 1.
         """
         height, width = self.sides

@@ -36,18 +36,14 @@ def mixing(mixture: Mixture | None) -> Iterator[None]:
 
 
 class Mark(nn.Module, ABC):
-    """A choice inside a module.
-
-    Args:
-        name: name of the choice; marks of one name and the same options are decided together.
-        options: what can be chosen, at least one.
-        kind: "op", "skip" or "size".
+    """A choice inside a module; marks of one name and the same options are decided together.
 
     Attributes:
+        kind: "op", "skip" or "size".
         row: the choice's row in the mixture, which the space sets.
 
     Raises:
-        ValueError: there is no option, or two of one name.
+        ValueError: there is no name, no option, or two options of one name.
     """
 
     def __init__(self, name: str, options: Sequence[str], kind: str) -> None:
@@ -101,19 +97,14 @@ class Mark(nn.Module, ABC):
 
 
 class OneOf(Mark):
-    """One of several modules that take the same input and give the same shape.
-
-    Args:
-        name: name of the choice.
-        options: modules by the names of the options.
+    """One of several modules, by name, that take the same input and give the same shape.
 
     Raises:
         ValueError: torch's ModuleDict cannot hold a name, or a module is given twice.
 
-    Example:
-        >>> block = OneOf("activation", {"relu": nn.ReLU(), "tanh": nn.Tanh()})
-        >>> block.options
-        ('relu', 'tanh')
+    >>> block = OneOf("activation", {"relu": nn.ReLU(), "tanh": nn.Tanh()})
+    >>> block.options
+    ('relu', 'tanh')
     """
 
     def __init__(self, name: str, options: Mapping[str, nn.Module]) -> None:
@@ -136,12 +127,12 @@ class OneOf(Mark):
         return {index: self.parts[self.options[index]](x) for index in chosen}
 
     def _alone(self, x: Tensor) -> Tensor:
-        if len(self.parts) > 1:
+        part, *others = self.parts.values()
+        if others:
             raise ValueError(
                 f"choice '{self.name}' must be decided before it runs, got the options "
                 f"{list(self.parts)}; build a supernet or child by nas_lightning's CustomSpace"
             )
-        (part,) = self.parts.values()
         out: Tensor = part(x)
         return out
 
@@ -188,12 +179,7 @@ class _Counted(Mark):
 
 
 class Optional(_Counted):
-    """A module that may be left out, so that its input passes unchanged.
-
-    Args:
-        name: name of the choice, whose options are "no" and "yes".
-        module: a module whose output has the shape of its input.
-    """
+    """A module, of one shape in and out, that may be left out ("no") or runs ("yes")."""
 
     def __init__(self, name: str, module: nn.Module) -> None:
         super().__init__(name, (NO, YES), "skip", (0, 1))
@@ -201,13 +187,13 @@ class Optional(_Counted):
 
 
 class Repeat(_Counted):
-    """A module repeated, each time with params of its own.
+    """A module repeated, each time with params of its own; 0 times passes the input unchanged.
 
     Args:
         name: name of the choice, whose options are the counts.
         module: a module whose output has the shape of its input, which is copied, with new params
             where its parts have `reset_parameters`; or a function that builds one per repetition.
-        counts: how often it may be repeated; 0 passes the input unchanged.
+        counts: how often it may be repeated.
 
     Raises:
         ValueError: a count is below 0 or given twice, or a repeated module holds a choice.

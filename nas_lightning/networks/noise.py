@@ -1,8 +1,4 @@
-"""Noise as an operation, which uses nothing but the size of its input.
-
-Source: Zela et al., Understanding and Robustifying Differentiable Architecture Search, 2020
-(arXiv:1909.09656), search space S4.
-"""
+"""Normal draws for the noise operation, which uses nothing but the size of its input."""
 
 from math import pi, prod
 
@@ -26,8 +22,7 @@ class NormalDraws(nn.Module):
     buffer draws what its supernet draws, and an exported child needs no generator. The first
     position is drawn like initial params: processes of one seed draw the same.
 
-    In training every call starts where the last one ended. In evaluation every call starts at the
-    same position, so that a trained child is a function.
+    In training a call starts where the last one ended, in evaluation always at the same position.
     """
 
     position: Tensor

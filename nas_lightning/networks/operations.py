@@ -102,12 +102,7 @@ class Noise(Operation):
 class Pool(Operation):
     """Pooling, followed by BatchNorm in search networks.
 
-    Args:
-        kind: "max" or "average".
-        channels: channels in and out.
-        stride: 1 or 2.
-        norm: flavour of BatchNorm.
-        kernel: side of the window, 3, 5 or 7; 3 for averages.
+    `kind` is "max" or "average", and `kernel` the side of the window, 3 for averages.
     """
 
     def __init__(self, kind: str, channels: int, stride: int, norm: Norm, kernel: int = 3) -> None:
@@ -117,21 +112,14 @@ class Pool(Operation):
 
     def forward(self, state: State) -> Tensor:
         """Returns the pooled images (N, C, ceil(H / stride), ceil(W / stride))."""
-        if self.kind == "max":
-            pooled = state.max_pool(self.stride, self.kernel)
-        else:
-            pooled = state.average_pool(self.stride)
+        is_max, stride = self.kind == "max", self.stride
+        pooled = state.max_pool(stride, self.kernel) if is_max else state.average_pool(stride)
         out: Tensor = self.norm(pooled)
         return out
 
 
 class ReluConvNorm(Operation):
-    """Stages of ReLU, convolutions and BatchNorm.
-
-    Args:
-        stages: per BatchNorm the convolutions before it.
-        norm: flavour of BatchNorm; None leaves it out.
-    """
+    """Stages of ReLU, convolutions and BatchNorm, which `norm` None leaves out."""
 
     def __init__(self, stages: list[list[nn.Conv2d]], norm: Norm | None) -> None:
         super().__init__()
@@ -150,7 +138,7 @@ class FactorizedReduction(Operation):
     """Halves height and width by two shifted 1x1 convolutions of half the channels each.
 
     Odd sizes are padded by a zero row and column at the end before the shift, so that both halves
-    have ceil(H / 2) rows. Without a flavour of it there is no BatchNorm.
+    have ceil(H / 2) rows. `norm` None leaves BatchNorm out.
     """
 
     def __init__(self, channels_in: int, channels_out: int, norm: Norm | None) -> None:
@@ -170,7 +158,7 @@ class FactorizedReduction(Operation):
 
 
 def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm | None) -> ReluConvNorm:
-    """Returns ReLU, 1x1 convolution and, with a flavour of it, BatchNorm."""
+    """Returns ReLU, 1x1 convolution and BatchNorm, which `norm` None leaves out."""
     return ReluConvNorm([[nn.Conv2d(channels_in, channels_out, 1, bias=False)]], norm)
 
 
@@ -214,8 +202,7 @@ def _asymmetric(channels: int, kernel: int, stride: int, norm: Norm) -> Operatio
 
 
 def _separable(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    stages = [_depthwise(channels, kernel, s, dilation=1) for s in (stride, 1)]
-    return ReluConvNorm(stages, norm)
+    return ReluConvNorm([_depthwise(channels, kernel, s, dilation=1) for s in (stride, 1)], norm)
 
 
 def _dilated(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
