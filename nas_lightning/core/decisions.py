@@ -57,8 +57,7 @@ def active_choices(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> 
 def canonical(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[str, str]:
     """Returns the checked choices in the order of `decisions`.
 
-    Raises:
-        ValueError: a decision is missing, unknown, inactive, or takes an unknown option.
+    Raises: ValueError: a decision is missing, unknown, inactive, or takes an unknown option.
     """
     names = sorted(decision.name for decision in decisions)
     if unknown := sorted(set(chosen).difference(names)):
@@ -124,8 +123,7 @@ def complete(
 def mutate(decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random) -> dict[str, str]:
     """Returns choices with one active decision changed; decisions that this activates are drawn.
 
-    Raises:
-        ValueError: every active decision has a single option.
+    Raises: ValueError: every active decision has a single option.
     """
     movable = [d for d in decisions if d.name in chosen and len(d.options) > 1]
     if not movable:
@@ -152,8 +150,7 @@ def encode(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> tuple[in
 def decode(decisions: Sequence[Decision], code: Sequence[int]) -> dict[str, str]:
     """Returns the choices of an encoding.
 
-    Raises:
-        ValueError: `code` has another length, or encodes no genotype.
+    Raises: ValueError: `code` has another length, or encodes no genotype.
     """
     if len(code) != len(decisions):
         raise ValueError(f"a code has {len(decisions)} entries here, got {len(code)}")

@@ -67,8 +67,7 @@ class Genotype:
 
         Whether the choices are possible is checked by `SearchSpace.validate`.
 
-        Raises:
-            ValueError: the text is not a genotype file of this version, or its id is wrong.
+        Raises: ValueError: the text is not a genotype file of this version, or its id is wrong.
         """
         content = _parse(text)
         form, version = content.get("format"), content.get("version")

@@ -28,8 +28,7 @@ class Sgd:
         clip: largest norm of all gradients together, above 0.
         nesterov: whether momentum looks ahead (Sutskever et al., 2013); needs momentum.
 
-    Raises:
-        ValueError: a value is out of its range.
+    Raises: ValueError: a value is out of its range.
     """
 
     lr: float = 0.025
@@ -85,8 +84,7 @@ class Adam:
         weight_decay: factor of the parameter that is added to its gradient, at least 0.
         eps: added to the root of the second moment, above 0.
 
-    Raises:
-        ValueError: a value is out of its range.
+    Raises: ValueError: a value is out of its range.
     """
 
     lr: float | None = 3e-4

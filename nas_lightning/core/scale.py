@@ -26,8 +26,7 @@ class Scale:
         input_shape: shape of one input, e.g. (channels, height, width); None takes the data's.
         num_outputs: number of classes; None takes the data's.
 
-    Raises:
-        ValueError: a value is out of its range.
+    Raises: ValueError: a value is out of its range.
     """
 
     channels: int = 16
@@ -63,8 +62,7 @@ class Scale:
     def check_extras(self, space: str, stems: tuple[str, ...] = ("cifar",)) -> None:
         """Refuses what a space without cells, with these stems, cannot build.
 
-        Raises:
-            ValueError: `auxiliary` is true, `partial` is above 1, or the space lacks the stem.
+        Raises: ValueError: `auxiliary` is true, `partial` is above 1, or the space lacks the stem.
         """
         no = f"search space '{space}' has no"
         if self.auxiliary:
@@ -79,8 +77,7 @@ class Scale:
     def sample_shape(self) -> tuple[int, ...]:
         """Returns the shape of one input, of any rank.
 
-        Raises:
-            ValueError: the shape is unknown or invalid.
+        Raises: ValueError: the shape is unknown or invalid.
         """
         shape = self.input_shape
         if not shape or min(shape) < 1:
@@ -90,8 +87,7 @@ class Scale:
     def image(self) -> tuple[int, int, int]:
         """Returns the image shape (channels, height, width).
 
-        Raises:
-            ValueError: the shape is unknown or not that of an image.
+        Raises: ValueError: the shape is unknown or not that of an image.
         """
         shape = self.input_shape
         if shape is None or len(shape) != 3 or min(shape) < 1:
@@ -101,8 +97,7 @@ class Scale:
     def outputs(self) -> int:
         """Returns the number of outputs.
 
-        Raises:
-            ValueError: it is unknown or below 1.
+        Raises: ValueError: it is unknown or below 1.
         """
         if self.num_outputs is None or self.num_outputs < 1:
             raise _must("num_outputs", self.num_outputs, "at least 1")

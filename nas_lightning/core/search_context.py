@@ -77,8 +77,7 @@ class SearchContext(Protocol):
 def listed(val: Iterable[Batch], strategy: str) -> list[Batch]:
     """Returns the validation batches by which a strategy, named in the message, ranks genotypes.
 
-    Raises:
-        ValueError: there are none.
+    Raises: ValueError: there are none.
     """
     batches = list(val)
     if not batches:

@@ -71,8 +71,7 @@ class SearchSpace(ABC):
         `scale` includes the data's shapes, e.g. space.scale.of_data((3, 32, 32), 10). What is no
         mixture of this space is refused (see `MixtureCheck`).
 
-        Raises:
-            ValueError: the space has no supernet, as by default.
+        Raises: ValueError: the space has no supernet, as by default.
         """
         raise ValueError(
             f"search space '{self.name}' has no supernet, which a one-shot strategy needs; choose "
@@ -104,8 +103,7 @@ class SearchSpace(ABC):
     def read_text(self, text: str) -> Genotype:
         """Reads the space's own text notation, if it has one; a hook.
 
-        Raises:
-            ValueError: the text is not in that notation.
+        Raises: ValueError: the text is not in that notation.
         """
         raise ValueError(f"search space '{self.name}' has no text notation; give a JSON file")
 
@@ -123,8 +121,7 @@ class SearchSpace(ABC):
     def validate(self, genotype: Genotype) -> Genotype:
         """Returns the genotype if it is one of this space.
 
-        Raises:
-            ValueError: it is of another space, or its choices are impossible here.
+        Raises: ValueError: it is of another space, or its choices are impossible here.
         """
         if genotype.space != self.name:
             raise ValueError(
@@ -137,8 +134,7 @@ class SearchSpace(ABC):
     def genotype(self, chosen: dict[str, str]) -> Genotype:
         """Returns the genotype of these choices.
 
-        Raises:
-            ValueError: the choices are incomplete or impossible.
+        Raises: ValueError: the choices are incomplete or impossible.
         """
         return Genotype.of(self.name, rules.canonical(self.decisions, chosen))
 
@@ -239,8 +235,7 @@ def child_cost(space: SearchSpace, genotype: Genotype, scale: Scale) -> dict[str
 def inherit(child: nn.Module, supernet: nn.Module) -> None:
     """Copies a supernet's params and buffers into a child by name, cropped (see `crop`).
 
-    Raises:
-        KeyError: the supernet lacks a tensor of the child.
+    Raises: KeyError: the supernet lacks a tensor of the child.
     """
     source = supernet.state_dict()
     with torch.no_grad():

@@ -51,8 +51,7 @@ class OneShotStrategy(nn.Module, ABC):
         allowed: bool (choices, options): options that may still be chosen.
         rng: generator of every draw, on the CPU.
 
-    Raises:
-        ValueError: `epochs` is below 1, or the space has no choices to mix.
+    Raises: ValueError: `epochs` is below 1, or the space has no choices to mix.
     """
 
     allowed: Tensor
@@ -227,8 +226,7 @@ class BlackBoxStrategy(ABC):
         needs_budgets: whether the evaluation must support budgets below 1 and parents.
         budgets: the budgets that trials may have, shares of a whole evaluation in (0, 1].
 
-    Raises:
-        ValueError: `trials` is below 1.
+    Raises: ValueError: `trials` is below 1.
     """
 
     needs_budgets = False

@@ -131,8 +131,7 @@ def recalibrated(
 def synchronise(norms: Iterable[_BatchNorm], synchronised: bool) -> None:
     """Sets whether BatchNorms take their statistics from the batches of all processes.
 
-    Raises:
-        ValueError: they are to be synchronised, and one is torch's own, in a user's module.
+    Raises: ValueError: they are to be synchronised, and one is torch's own, in a user's module.
     """
     for norm in norms:
         if isinstance(norm, BatchNorm):

@@ -41,8 +41,7 @@ class CellNetwork(nn.Module):
 
     `branches` are a supernet's tables of branches by kind of cell; {} for a child.
 
-    Raises:
-        ValueError: the image is too small for the reductions or the auxiliary head.
+    Raises: ValueError: the image is too small for the reductions or the auxiliary head.
     """
 
     def __init__(
@@ -88,8 +87,7 @@ class CellNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Returns a child's logits (N, num_outputs) and those of its auxiliary head.
 
-        Raises:
-            ValueError: the network was built without an auxiliary head.
+        Raises: ValueError: the network was built without an auxiliary head.
         """
         check_auxiliary(self)
         logits, at_two_thirds = self._run(x, None, drop_path)
@@ -128,8 +126,7 @@ def stem_states(stem: nn.ModuleList, x: Tensor) -> tuple[State, State]:
 def check_side(side: int, scale: Scale) -> None:
     """Refuses images whose smaller side, in pixels, is too small.
 
-    Raises:
-        ValueError: it is too small for the reductions or the auxiliary head.
+    Raises: ValueError: it is too small for the reductions or the auxiliary head.
     """
     least = MIN_SIDE[scale.stem]
     if side < least:

@@ -42,8 +42,7 @@ class Mark(nn.Module, ABC):
         kind: "op", "skip" or "size".
         row: the choice's row in the mixture, which the space sets.
 
-    Raises:
-        ValueError: there is no name, no option, or two options of one name.
+    Raises: ValueError: there is no name, no option, or two options of one name.
     """
 
     def __init__(self, name: str, options: Sequence[str], kind: str) -> None:
@@ -54,12 +53,12 @@ class Mark(nn.Module, ABC):
             )
         self.name, self.options, self.kind = name, tuple(options), kind
         self.row = 0
+        self.parts = nn.ModuleDict()
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the weighted sum of the options' outputs, or the only option's.
 
-        Raises:
-            ValueError: the outputs differ in shape, or the choice is undecided.
+        Raises: ValueError: the outputs differ in shape, or the choice is undecided.
         """
         current = _current.get()
         if current is None:
@@ -79,28 +78,35 @@ class Mark(nn.Module, ABC):
         """Returns the output of each chosen option by its index."""
 
     @abstractmethod
+    def _users(self, part: str) -> tuple[str, ...]:
+        """Returns the options that use a part."""
+
     def _alone(self, x: Tensor) -> Tensor:
         """Returns the output of the only option that is left."""
+        for part in self.parts.values():
+            x = part(x)
+        return x
 
-    @abstractmethod
     def keep(self, option: str) -> None:
         """Removes the parts that an option does not use, as in its child; called once."""
+        for name in [name for name in self.parts if option not in self._users(name)]:
+            del self.parts[name]
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
         """Yields each part with its factor (see `core.cost`)."""
         for part, users in self.scopes():
             yield part, (Factor.taking(self.row, self.options, *users),)
 
-    @abstractmethod
     def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
         """Yields each part and the options that use it."""
+        for name, part in self.parts.items():
+            yield part, self._users(name)
 
 
 class OneOf(Mark):
     """One of several modules, by name, that take the same input and give the same shape.
 
-    Raises:
-        ValueError: torch's ModuleDict cannot hold a name, or a module is given twice.
+    Raises: ValueError: torch's ModuleDict cannot hold a name, or a module is given twice.
 
     >>> block = OneOf("activation", {"relu": nn.ReLU(), "tanh": nn.Tanh()})
     >>> block.options
@@ -109,7 +115,6 @@ class OneOf(Mark):
 
     def __init__(self, name: str, options: Mapping[str, nn.Module]) -> None:
         super().__init__(name, tuple(options), "op")
-        self.parts = nn.ModuleDict()
         for option, module in options.items():
             if not isinstance(option, str) or "." in option or hasattr(self.parts, option):
                 raise ValueError(
@@ -127,55 +132,33 @@ class OneOf(Mark):
         return {index: self.parts[self.options[index]](x) for index in chosen}
 
     def _alone(self, x: Tensor) -> Tensor:
-        part, *others = self.parts.values()
-        if others:
+        if len(self.parts) > 1:
             raise ValueError(
                 f"choice '{self.name}' must be decided before it runs, got the options "
                 f"{list(self.parts)}; build a supernet or child by nas_lightning's CustomSpace"
             )
-        out: Tensor = part(x)
-        return out
+        return super()._alone(x)
 
-    def keep(self, option: str) -> None:
-        """Removes all options but one."""
-        for name in [name for name in self.parts if name != option]:
-            del self.parts[name]
-
-    def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
-        """Yields each option's module and its name."""
-        for option, part in self.parts.items():
-            yield part, (option,)
+    def _users(self, part: str) -> tuple[str, ...]:
+        return (part,)
 
 
 class _Counted(Mark):
     """A chain of modules of which each option runs the first ones, as many as its count."""
 
-    parts: nn.ModuleList
-
     def __init__(self, name: str, options: Sequence[str], kind: str, counts: Sequence[int]) -> None:
         super().__init__(name, options, kind)
-        self.counts = tuple(counts)
+        self.counts = dict(zip(options, counts, strict=True))
 
     def _outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
+        counts = {index: self.counts[self.options[index]] for index in chosen}
         after = [x]
-        for part in self.parts[: max(self.counts[index] for index in chosen)]:
+        for part in list(self.parts.values())[: max(counts.values())]:
             after.append(part(after[-1]))
-        return {index: after[self.counts[index]] for index in chosen}
+        return {index: after[count] for index, count in counts.items()}
 
-    def _alone(self, x: Tensor) -> Tensor:
-        for part in self.parts:
-            x = part(x)
-        return x
-
-    def keep(self, option: str) -> None:
-        """Removes the modules that an option does not run."""
-        self.parts = self.parts[: self.counts[self.options.index(option)]]
-
-    def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
-        """Yields each module and the options that run it."""
-        counts = dict(zip(self.options, self.counts, strict=True))
-        for number, part in enumerate(self.parts):
-            yield part, tuple(option for option in self.options if counts[option] > number)
+    def _users(self, part: str) -> tuple[str, ...]:
+        return tuple(option for option in self.options if self.counts[option] > int(part))
 
 
 class Optional(_Counted):
@@ -183,7 +166,7 @@ class Optional(_Counted):
 
     def __init__(self, name: str, module: nn.Module) -> None:
         super().__init__(name, (NO, YES), "skip", (0, 1))
-        self.parts = nn.ModuleList([module])
+        self.parts["0"] = module
 
 
 class Repeat(_Counted):
@@ -195,8 +178,7 @@ class Repeat(_Counted):
             where its parts have `reset_parameters`; or a function that builds one per repetition.
         counts: how often it may be repeated.
 
-    Raises:
-        ValueError: a count is below 0 or given twice, or a repeated module holds a choice.
+    Raises: ValueError: a count is below 0 or given twice, or a repeated module holds a choice.
     """
 
     def __init__(
@@ -205,7 +187,7 @@ class Repeat(_Counted):
         super().__init__(name, [str(count) for count in counts], "size", counts)
         if min(counts) < 0:
             raise ValueError(f"counts of '{name}' ({list(counts)}) must be at least 0")
-        self.parts = nn.ModuleList(_copy(module) for _ in range(max(counts)))
+        self.parts.update((str(number), _copy(module)) for number in range(max(counts)))
         if any(isinstance(m, Mark) for m in self.parts.modules()):
             raise ValueError(
                 f"the module that '{name}' repeats must hold no choice of its own; put the choice "

@@ -162,51 +162,18 @@ def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm | None) -> Re
     return ReluConvNorm([[nn.Conv2d(channels_in, channels_out, 1, bias=False)]], norm)
 
 
-def _skip(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return Skip() if stride == 1 else FactorizedReduction(channels, channels, norm)
-
-
-def _noise(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return Noise(stride)
-
-
-def _max_pool(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return Pool("max", channels, stride, norm, kernel)
-
-
-def _average_pool(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return Pool("average", channels, stride, norm)
-
-
-def _plain(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return ReluConvNorm([[_square(channels, kernel, stride, bias=False)]], norm)
-
-
-def _normal(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    """A plain convolution with a bias exactly where BatchNorm is not affine."""
-    return ReluConvNorm([[_square(channels, kernel, stride, bias=not norm.affine)]], norm)
-
-
-def _square(channels: int, kernel: int, stride: int, bias: bool) -> nn.Conv2d:
+def _square(channels: int, kernel: int, stride: int, bias: bool) -> list[nn.Conv2d]:
     if kernel == 1:
-        return PointwiseConv(channels, channels, stride, bias)
-    return nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=bias)
+        return [PointwiseConv(channels, channels, stride, bias)]
+    return [nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=bias)]
 
 
-def _asymmetric(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
+def _asymmetric(channels: int, kernel: int, stride: int) -> list[nn.Conv2d]:
     """A row of taps, then a column of them, each with its half of the stride."""
     reach = kernel // 2
     row = nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, reach), bias=False)
     column = nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (reach, 0), bias=False)
-    return ReluConvNorm([[row, column]], norm)
-
-
-def _separable(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return ReluConvNorm([_depthwise(channels, kernel, s, dilation=1) for s in (stride, 1)], norm)
-
-
-def _dilated(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return ReluConvNorm([_depthwise(channels, kernel, stride, dilation=2)], norm)
+    return [row, column]
 
 
 def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> list[nn.Conv2d]:
@@ -214,25 +181,25 @@ def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> list[n
     return [wide, nn.Conv2d(channels, channels, 1, bias=False)]
 
 
-OPERATIONS: dict[str, tuple[Callable[[int, int, int, Norm], Operation], int]] = {
-    "max_pool_3x3": (_max_pool, 3),
-    "avg_pool_3x3": (_average_pool, 3),
-    "skip_connect": (_skip, 1),
-    "sep_conv_3x3": (_separable, 3),
-    "sep_conv_5x5": (_separable, 5),
-    "sep_conv_7x7": (_separable, 7),
-    "dil_conv_3x3": (_dilated, 3),
-    "dil_conv_5x5": (_dilated, 5),
-    "max_pool_5x5": (_max_pool, 5),
-    "max_pool_7x7": (_max_pool, 7),
-    "conv_1x1": (_plain, 1),
-    "conv_3x3": (_plain, 3),
-    "conv_3x1_1x3": (_asymmetric, 3),
-    "conv_7x1_1x7": (_asymmetric, 7),
-    "nor_conv_1x1": (_normal, 1),
-    "nor_conv_3x3": (_normal, 3),
-    "noise": (_noise, 1),
-}  # what builds an operation, and its kernel
+OPERATIONS = {
+    "max_pool_3x3": ("max", 3),
+    "avg_pool_3x3": ("average", 3),
+    "skip_connect": ("skip", 1),
+    "sep_conv_3x3": ("separable", 3),
+    "sep_conv_5x5": ("separable", 5),
+    "sep_conv_7x7": ("separable", 7),
+    "dil_conv_3x3": ("dilated", 3),
+    "dil_conv_5x5": ("dilated", 5),
+    "max_pool_5x5": ("max", 5),
+    "max_pool_7x7": ("max", 7),
+    "conv_1x1": ("plain", 1),
+    "conv_3x3": ("plain", 3),
+    "conv_3x1_1x3": ("asymmetric", 3),
+    "conv_7x1_1x7": ("asymmetric", 7),
+    "nor_conv_1x1": ("normal", 1),
+    "nor_conv_3x3": ("normal", 3),
+    "noise": ("noise", 1),
+}  # kind and kernel
 
 
 def build_operation(name: str, channels: int, stride: int, norm: Norm) -> Operation:
@@ -240,10 +207,24 @@ def build_operation(name: str, channels: int, stride: int, norm: Norm) -> Operat
 
     "none" is no operation: its branch is left out.
 
-    Raises:
-        ValueError: there is no operation of that name.
+    Raises: ValueError: there is no operation of that name.
     """
     if name not in OPERATIONS:
         raise ValueError(f"unknown op '{name}'; choose from: none, {', '.join(OPERATIONS)}")
-    build, kernel = OPERATIONS[name]
-    return build(channels, kernel, stride, norm)
+    kind, kernel = OPERATIONS[name]
+    if kind == "noise":
+        return Noise(stride)
+    if kind == "skip":
+        return Skip() if stride == 1 else FactorizedReduction(channels, channels, norm)
+    if kind in ("max", "average"):
+        return Pool(kind, channels, stride, norm, kernel)
+    if kind == "asymmetric":
+        stages = [_asymmetric(channels, kernel, stride)]
+    elif kind == "separable":
+        stages = [_depthwise(channels, kernel, s, dilation=1) for s in (stride, 1)]
+    elif kind == "dilated":
+        stages = [_depthwise(channels, kernel, stride, dilation=2)]
+    else:  # a "normal" convolution has a bias exactly where BatchNorm is not affine
+        bias = kind == "normal" and not norm.affine
+        stages = [_square(channels, kernel, stride, bias)]
+    return ReluConvNorm(stages, norm)
