@@ -14,19 +14,12 @@ NO, YES = "no", "yes"  # options of a skip, in this order
 
 @dataclass(frozen=True)
 class Choice:
-    """One categorical choice that the supernet mixes: a row of the mixture's table.
+    """One categorical choice that the supernet mixes: a row of the mixture's table."""
 
-    Attributes:
-        name: unique in the space, e.g. "normal/edge_0_2".
-        options: e.g. operation names; the row's columns in this order.
-        kind: "op", "input", "skip", "size" or "combine".
-        group: the node that the choice feeds, e.g. "normal/node_2".
-    """
-
-    name: str
-    options: tuple[str, ...]
-    kind: str
-    group: str
+    name: str  # unique in the space, e.g. "normal/edge_0_2"
+    options: tuple[str, ...]  # e.g. operation names; the row's columns in this order
+    kind: str  # "op", "input", "skip", "size" or "combine"
+    group: str  # the node that the choice feeds, e.g. "normal/node_2"
 
 
 @dataclass(frozen=True)
@@ -50,19 +43,14 @@ class Factor:
 class Branch:
     """One weighted operation of a cell: op(state[source]) * product(factors) enters state[target].
 
-    Attributes:
-        source: index of the state that the operation reads.
-        target: index of the state that its output enters; larger than `source`.
-        op: name of the operation.
-        factors: their product weighs the branch.
-        stride: 1 or 2.
+    States are numbered in the order of their computation: `target` is larger than `source`.
     """
 
     source: int
     target: int
-    op: str
+    op: str  # name of the operation
     factors: tuple[Factor, ...] = ()
-    stride: int = 1
+    stride: int = 1  # or 2
 
     @cached_property
     def key(self) -> str:

@@ -98,8 +98,7 @@ def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | No
 def count_cost(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
     """Returns the cost of a child on the meta device by quantity."""
     terms = trace_cost(network, shape, None).terms
-    sums = [sum(term.amount[k] for term in terms) for k in range(len(QUANTITIES))]
-    return dict(zip(QUANTITIES, sums, strict=True))
+    return {name: sum(term.amount[k] for term in terms) for k, name in enumerate(QUANTITIES)}
 
 
 class _Tally:

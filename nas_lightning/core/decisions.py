@@ -25,18 +25,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Decision:
-    """One choice of a genotype.
+    """One choice of a genotype, active only where `given` holds.
 
-    Attributes:
-        name: unique in the space, e.g. "normal/node_2/inputs".
-        kind: "op", "input", "skip", "size" or "combine".
-        given: pairs (name of an earlier decision, options): the decision is active only where
-            each of those is active and takes one of its options.
+    `given` are pairs (name of an earlier decision, options): each of those decisions is active and
+    takes one of its options.
     """
 
-    name: str
+    name: str  # unique in the space, e.g. "normal/node_2/inputs"
     options: tuple[str, ...]
-    kind: str
+    kind: str  # "op", "input", "skip", "size" or "combine"
     given: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 

@@ -25,15 +25,12 @@ __all__ = ["BlackBoxStrategy", "OneShotStrategy", "Stage", "Trial"]
 class Stage:
     """How the supernet is built for a part of the search.
 
-    Attributes:
-        scale: values that replace those of the space's scale, e.g. {"cells": 11}.
-        keep_params: whether a rebuilt supernet keeps what it shares with the one before.
-        number: tells stages of one scale apart that each need a supernet of their own.
+    `scale` are values that replace those of the space's scale, e.g. {"cells": 11}.
     """
 
     scale: Mapping[str, Any] = field(default_factory=dict)
-    keep_params: bool = True
-    number: int = 0
+    keep_params: bool = True  # a rebuilt supernet keeps what it shares with the one before
+    number: int = 0  # tells stages of one scale apart that each need a supernet of their own
 
     def of(self, whole: Scale) -> Scale:
         """Returns the scale of this stage in a search of scale `whole`."""
@@ -186,27 +183,19 @@ class OneShotStrategy(nn.Module, ABC):
 class Trial:
     """One genotype to be evaluated, and later its result.
 
-    Attributes:
-        number: 0-based.
-        budget: share in (0, 1] of a whole evaluation that the child is trained, its parent's part
-            included.
-        parent: number of the trial whose child is trained further; None begins anew.
-        start: budget that the parent's child has had; 0 begins anew.
-        reward: the objective's value, higher is better; None until told.
-        values: the objective's values that are kept apart, as measured.
-        measurements: the measured value by quantity.
-        cost: cost of the evaluation by the six names of the cost meter.
+    The child is trained for `budget`, a share in (0, 1] of a whole evaluation, which includes the
+    `start` that its parent's child has had.
     """
 
-    number: int
+    number: int  # 0-based
     genotype: Genotype
     budget: float = 1.0
-    parent: int | None = None
+    parent: int | None = None  # number of the trial whose child is trained further
     start: float = 0.0
-    reward: float | None = None
-    values: tuple[float, ...] = ()
-    measurements: Mapping[str, float] = field(default_factory=dict)
-    cost: Mapping[str, float] = field(default_factory=dict)
+    reward: float | None = None  # higher is better; None until told
+    values: tuple[float, ...] = ()  # those that the objective keeps apart, as measured
+    measurements: Mapping[str, float] = field(default_factory=dict)  # by quantity
+    cost: Mapping[str, float] = field(default_factory=dict)  # by the cost meter's six names
 
     @property
     def told_reward(self) -> float:

@@ -21,7 +21,6 @@ __all__ = [
     "kept_state",
     "recalibrated",
     "set_mode",
-    "set_momentum",
     "settle",
     "still_statistics",
     "synchronise",
@@ -98,20 +97,15 @@ def settle(norms: Iterable[_BatchNorm], step: int) -> None:
     Over the first steps they are the mean of all batches so far, then the usual moving average, so
     that their initial values never count. torch's own BatchNorms keep their momentum.
     """
-    ours = (norm for norm in norms if isinstance(norm, BatchNorm))
-    set_momentum(ours, max(MOMENTUM, 1.0 / (step + 1)))
+    for norm in norms:
+        if isinstance(norm, BatchNorm):
+            norm.momentum = max(MOMENTUM, 1.0 / (step + 1))
 
 
 def set_mode(network: nn.Module, training: bool) -> None:
     """Sets a network's mode if it is in the other one: setting it anew takes time."""
     if network.training != training:
         network.train(training)
-
-
-def set_momentum(norms: Iterable[_BatchNorm], momentum: float) -> None:
-    """Sets the share of a batch's statistics in the running ones, in (0, 1]."""
-    for norm in norms:
-        norm.momentum = momentum
 
 
 def recalibrated(
@@ -124,7 +118,8 @@ def recalibrated(
     network.train()
     norms = batch_norms(network)
     for number, x in enumerate(batches):
-        set_momentum(norms, 1.0 / (number + 1))
+        for norm in norms:
+            norm.momentum = 1.0 / (number + 1)
         forward(x)
 
 
@@ -204,11 +199,11 @@ def synchronised_norm(
     mean = means.mean(0)
     var = (variances + (means - mean) ** 2).mean(0)
     count = len(means) * x.numel() // x.shape[1]
-    moved = (running_mean, mean), (running_var, var * (count / max(1, count - 1)))
     with torch.no_grad():
-        for running, value in moved:
-            if running is not None:
-                running.lerp_(value.to(running.dtype), momentum)
+        if running_mean is not None and running_var is not None:
+            unbiased = var * (count / max(1, count - 1))
+            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+            running_var.lerp_(unbiased.to(running_var.dtype), momentum)
     scale = torch.rsqrt(var + eps)
     shift = -mean * scale
     if weight is not None and bias is not None:

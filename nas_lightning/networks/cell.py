@@ -26,14 +26,10 @@ class DropPath:
     """Drops an operation's output for some samples of a training batch.
 
     Source: Larsson et al., FractalNet, 2017 (arXiv:1605.07648), as in NASNet and DARTS.
-
-    Attributes:
-        probability: share of samples dropped, in [0, 1).
-        generator: source of the draws, on the images' device; None is the global one.
     """
 
-    probability: float
-    generator: torch.Generator | None = None
+    probability: float  # share of samples dropped, in [0, 1)
+    generator: torch.Generator | None = None  # on the images' device; None is the global one
 
     def __call__(self, x: Tensor, training: bool) -> Tensor:
         """Returns x (N, C, H, W) with whole samples zeroed in training and the others scaled up."""
@@ -76,7 +72,6 @@ class Cell(nn.Module):
     nothing enters is zero. Branches run in the order of their table.
 
     Args:
-        branches: the table of branches.
         build: builds the operation of a branch.
         preprocess: one operation per input.
         num_states: number of inputs and nodes together.

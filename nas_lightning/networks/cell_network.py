@@ -15,17 +15,7 @@ from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, branch_weights
 from nas_lightning.networks.operations import FactorizedReduction, Operation, State, relu_conv_norm
 
-__all__ = [
-    "STEM_MULTIPLIER",
-    "CellNetwork",
-    "GlobalMean",
-    "MakeCell",
-    "auxiliary_head",
-    "build_stem",
-    "check_auxiliary",
-    "check_side",
-    "stem_states",
-]
+__all__ = ["CellNetwork", "GlobalMean", "MakeCell", "Stem", "auxiliary_head", "check_auxiliary"]
 
 STEM_MULTIPLIER = 3
 MIN_SIDE = {"cifar": 8, "imagenet": 32}
@@ -48,13 +38,11 @@ class CellNetwork(nn.Module):
         self, make_cell: MakeCell, branches: Mapping[str, Sequence[Branch]], scale: Scale
     ) -> None:
         super().__init__()
-        image, norm = scale.image(), Norm.of(scale)
-        check_side(min(image[1:]), scale)
+        norm = Norm.of(scale)
         self.branches = {kind: tuple(table) for kind, table in branches.items()}
         self.reductions = (scale.cells // 3, 2 * scale.cells // 3)
-        self.stem = build_stem(scale, norm)
-        width = scale.channels * (STEM_MULTIPLIER if scale.stem == "cifar" else 1)
-        before, last, channels = width, width, scale.channels
+        self.stem = Stem(scale, norm)
+        before, last, channels = self.stem.width, self.stem.width, scale.channels
         after_reduction = scale.stem == "imagenet"
         self.cells = nn.ModuleList()
         self.kinds: list[str] = []
@@ -99,7 +87,7 @@ class CellNetwork(nn.Module):
         weights: dict[str, dict[str, Tensor]] = {}
         if mixture is not None:
             weights = {k: branch_weights(table, mixture) for k, table in self.branches.items()}
-        before, last = stem_states(self.stem, x)
+        before, last = self.stem(x)
         at_two_thirds = last.x
         for index, (kind, cell) in enumerate(zip(self.kinds, self.cells, strict=True)):
             before, last = last, cell((before, last), weights.get(kind), drop_path)
@@ -117,17 +105,38 @@ def check_auxiliary(network: nn.Module) -> None:
         )
 
 
-def stem_states(stem: nn.ModuleList, x: Tensor) -> tuple[State, State]:
-    """Returns both inputs of the first cell: the same state twice if the stem has one part."""
-    first = State(stem[0](x))
-    return first, (first if len(stem) == 1 else State(stem[1](first.x)))
+class Stem(nn.ModuleList):
+    """The layers before the cells: one part, or two parts of one input each.
 
-
-def check_side(side: int, scale: Scale) -> None:
-    """Refuses images whose smaller side, in pixels, is too small.
-
-    Raises: ValueError: it is too small for the reductions or the auxiliary head.
+    Raises: ValueError: the image is too small for the reductions or the auxiliary head.
     """
+
+    def __init__(self, scale: Scale, norm: Norm) -> None:
+        super().__init__()
+        colours, *sides = scale.image()
+        _check_side(min(sides), scale)
+        channels, half, affine = scale.channels, scale.channels // 2, norm.always_affine
+        if scale.stem == "cifar":
+            self.width = STEM_MULTIPLIER * channels
+            self.append(nn.Sequential(_conv(colours, self.width, 1), affine(self.width)))
+            return
+        self.width = channels
+        first = [_conv(colours, half, 2), affine(half), nn.ReLU(), _conv(half, channels, 2)]
+        self.append(nn.Sequential(*first, affine(channels)))
+        self.append(nn.Sequential(nn.ReLU(), _conv(channels, channels, 2), affine(channels)))
+
+    def forward(self, x: Tensor) -> tuple[State, State]:
+        """Returns both inputs of the first cell, of images (N, C, H, W)."""
+        first = State(self[0](x))
+        return first, (first if len(self) == 1 else State(self[1](first.x)))
+
+
+def _conv(channels_in: int, channels_out: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+
+
+def _check_side(side: int, scale: Scale) -> None:
+    """Refuses images whose smaller side, in pixels, is too small."""
     least = MIN_SIDE[scale.stem]
     if side < least:
         raise ValueError(
@@ -142,24 +151,6 @@ def check_side(side: int, scale: Scale) -> None:
             f"the map at two thirds of the cells has {side} pixels per side, and the auxiliary "
             f"head needs {least}: set scale.auxiliary=false, or use larger images"
         )
-
-
-def _conv(channels_in: int, channels_out: int, stride: int) -> nn.Conv2d:
-    return nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
-
-
-def build_stem(scale: Scale, norm: Norm) -> nn.ModuleList:
-    """Returns the layers before the cells: one part, or two parts of one input each."""
-    channels, colours = scale.channels, scale.image()[0]
-    if scale.stem == "cifar":
-        wide = STEM_MULTIPLIER * channels
-        return nn.ModuleList([nn.Sequential(_conv(colours, wide, 1), norm.always_affine(wide))])
-    half, full = norm.always_affine(channels // 2), norm.always_affine(channels)
-    first = nn.Sequential(
-        _conv(colours, channels // 2, 2), half, nn.ReLU(), _conv(channels // 2, channels, 2), full
-    )
-    second = nn.Sequential(nn.ReLU(), _conv(channels, channels, 2), norm.always_affine(channels))
-    return nn.ModuleList([first, second])
 
 
 class GlobalMean(nn.Module):

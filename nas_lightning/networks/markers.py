@@ -187,7 +187,7 @@ class Repeat(_Counted):
         super().__init__(name, [str(count) for count in counts], "size", counts)
         if min(counts) < 0:
             raise ValueError(f"counts of '{name}' ({list(counts)}) must be at least 0")
-        self.parts.update((str(number), _copy(module)) for number in range(max(counts)))
+        self.parts.update({str(number): _copy(module) for number in range(max(counts))})
         if any(isinstance(m, Mark) for m in self.parts.modules()):
             raise ValueError(
                 f"the module that '{name}' repeats must hold no choice of its own; put the choice "
