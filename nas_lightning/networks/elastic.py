@@ -12,6 +12,7 @@ for children that share leading channels and centres.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -66,11 +67,9 @@ def total_weight(mixture: Mixture | None, *sizes: Size) -> Tensor | None:
     An operation's output is multiplied by it. It is 1 for weights that sum to 1, but gives a
     gradient to the weight of a size that was sampled alone: BatchNorm hides its input's scale.
     """
-    total = None
-    for size in sizes:
-        weight = _sum(w for _, w in size.weights(mixture))
-        total = weight if total is None or weight is None else total * weight
-    return total
+    sums = [_sum(w for _, w in size.weights(mixture)) for size in sizes]
+    weights = [total for total in sums if total is not None]
+    return prod(weights[1:], start=weights[0]) if weights else None
 
 
 class ElasticConv(nn.Conv2d):
@@ -96,10 +95,7 @@ class ElasticConv(nn.Conv2d):
     ) -> Tensor:
         """Returns the convolved images (N, C', ceil(H / stride), ceil(W / stride)).
 
-        Args:
-            x: images (N, C, H, W), cropped to the channels that run.
-            mixture: None for a child.
-            share: weight of each channel of x (C,); None is 1.
+        `x` (N, C, H, W) are cropped to the channels that run, and `share` (C,) weighs each of them.
         """
         height, width = self.sides
         sides = [height.running(mixture), (width or height).running(mixture)]
@@ -182,7 +178,5 @@ def _times(weight: Tensor, share: Tensor | None) -> Tensor:
 
 
 def _sum(terms: Iterator[Tensor]) -> Tensor | None:
-    total = None
-    for term in terms:
-        total = term if total is None else total + term
-    return total
+    present = list(terms)
+    return sum(present[1:], start=present[0]) if present else None
