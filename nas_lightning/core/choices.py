@@ -41,13 +41,10 @@ class Factor:
 
 @dataclass(frozen=True)
 class Branch:
-    """One weighted operation of a cell: op(state[source]) * product(factors) enters state[target].
-
-    States are numbered in the order of their computation: `target` is larger than `source`.
-    """
+    """A weighted operation of a cell: op(state[source]) * product(factors) enters state[target]."""
 
     source: int
-    target: int
+    target: int  # larger than `source`
     op: str  # name of the operation
     factors: tuple[Factor, ...] = ()
     stride: int = 1  # or 2
@@ -62,17 +59,14 @@ class Branch:
 class Mixture:
     """The mixing weights of one forward pass, and which options may run.
 
-    Attributes:
-        weights: (choices, options), float, padded with zeros where a choice has fewer options.
-        support: per choice the indices of the options that may run; () removes the edge.
-        added: (choices,), a number that is added to the states which a choice's branches enter.
-        partial: the `Scale.partial` of the supernets that it is for; None is for all of them.
+    Weights are padded with zeros where a choice has fewer options. `added` is added to the states
+    which a choice's branches enter.
     """
 
-    weights: Tensor
-    support: tuple[tuple[int, ...], ...]
-    added: Tensor | None = None
-    partial: int | None = None
+    weights: Tensor  # (choices, options), float
+    support: tuple[tuple[int, ...], ...]  # per choice the options that may run; () removes the edge
+    added: Tensor | None = None  # (choices,)
+    partial: int | None = None  # the supernets' `Scale.partial`; None is for all of them
 
     def detach(self) -> "Mixture":
         """Returns the same mixture without a gradient to its weights."""

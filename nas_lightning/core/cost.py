@@ -157,11 +157,9 @@ class _Tally:
 
 @dataclass(frozen=True)
 class _Run:
-    """A running module, its factors, and the parts that it weighs."""
-
     module: nn.Module
     factors: Factors
-    parts: dict[nn.Module, Factors]
+    parts: dict[nn.Module, Factors]  # what it weighs
 
 
 def _places(module: nn.Module, factors: Factors) -> Iterable[tuple[nn.Module, Factors]]:

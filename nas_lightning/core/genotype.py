@@ -17,18 +17,13 @@ CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 class Genotype:
     """The choices that make one network of a search space.
 
-    Attributes:
-        space: name of the search space, e.g. "darts".
-        choices: pairs (decision, option) of the active decisions, sorted by decision.
-        drawing: SVG that a notebook shows; None if the genotype was not drawn.
-
     >>> Genotype.of("toy", {"b": "skip", "a": "conv"}).choices
     (('a', 'conv'), ('b', 'skip'))
     """
 
-    space: str
-    choices: tuple[tuple[str, str], ...]
-    drawing: str | None = field(default=None, compare=False, repr=False)
+    space: str  # its name, e.g. "darts"
+    choices: tuple[tuple[str, str], ...]  # (decision, option), sorted; the active decisions alone
+    drawing: str | None = field(default=None, compare=False, repr=False)  # SVG for a notebook
 
     @classmethod
     def of(cls, space: str, choices: Mapping[str, str]) -> "Genotype":

@@ -12,10 +12,7 @@ __all__ = ["MixtureCheck"]
 
 
 class MixtureCheck:
-    """A forward pre-hook of a supernet, forward(x, mixture), that looks at shapes and types alone.
-
-    It takes the name and choices of the search space and the supernet's `Scale.partial`.
-    """
+    """A forward pre-hook of a supernet, forward(x, mixture), that looks only at shapes and types."""
 
     def __init__(self, space: str, choices: Sequence[Choice], partial: int = 1) -> None:
         self.space, self.partial = space, partial

@@ -9,7 +9,7 @@ from nas_lightning.core.choices import Mixture
 
 __all__ = ["Batch", "SearchContext", "listed"]
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, Tensor]  # images (N, C, H, W) and targets (N, ...)
 
 
 class SearchContext(Protocol):
@@ -30,11 +30,8 @@ class SearchContext(Protocol):
     ) -> Tensor:
         """Returns the mean loss of a batch under a mixture.
 
-        Args:
-            batch: images (N, C, H, W) and targets (N, ...).
-            mixture: the mixing weights.
-            params: used in place of the supernet's own.
-            statistics: whether BatchNorm's running statistics move.
+        `params` take the place of the supernet's own, and BatchNorm's running statistics move only
+        with `statistics`.
         """
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
@@ -49,9 +46,8 @@ class SearchContext(Protocol):
     def minimise(self, which: str, closure: Callable[[], Tensor]) -> Tensor:
         """Takes one optimiser step and returns the closure's value, detached.
 
-        Args:
-            which: "params" (the supernet's), "alpha" (the strategy's) or "both" in one step.
-            closure: returns a loss, or a surrogate whose gradient is the wanted update.
+        `which` is "params" (the supernet's), "alpha" (the strategy's) or "both". The closure
+        returns a loss, or a surrogate whose gradient is the wanted update.
         """
 
     def validate(
@@ -63,11 +59,8 @@ class SearchContext(Protocol):
     ) -> float:
         """Returns the main metric of a mixture on batches, averaged over processes; buffers stay.
 
-        Args:
-            mixture: the mixing weights.
-            batches: what is measured on.
-            recalibrate: batches from which BatchNorm's statistics are taken first.
-            batch_statistics: whether each batch is normalised by its own statistics.
+        BatchNorm's statistics are first taken from the batches `recalibrate`; `batch_statistics`
+        normalises each batch by its own.
         """
 
     def cost(self, mixture: Mixture) -> dict[str, Tensor]:

@@ -31,15 +31,11 @@ class SearchSpace(ABC):
         scale: the size at which the space is searched by default.
         choices: what the supernet mixes.
         decisions: what a genotype must decide; None takes one decision per choice.
-
-    Attributes:
-        rows: row of the mixture's table by name of a choice.
-        has_partial_channels: whether its networks use `Scale.partial`.
-        has_edges: whether the choices of one group are edges, summed in one node.
-        has_cells: whether its networks have `Scale.cells` cells.
     """
 
-    has_partial_channels = has_edges = has_cells = False
+    has_partial_channels = False  # whether its networks use `Scale.partial`
+    has_edges = False  # whether the choices of one group are edges, summed in one node
+    has_cells = False  # whether its networks have `Scale.cells` cells
 
     def __init__(
         self,
@@ -161,10 +157,9 @@ class SearchSpace(ABC):
         return Genotype.of(self.name, rules.complete(self.decisions, parents, _random(rng)))
 
     def grown(self, steps: int) -> dict[str, tuple[str, ...]]:
-        """Returns by decision the options that are open after some steps of growth; a hook.
+        """Returns by growing decision the options that are open after some steps; a hook.
 
-        Other decisions are open. By default "depth" begins with its first option and gains the
-        next one in each step.
+        By default a decision "depth" begins with its first option and gains the next in each step.
         """
         sizes = {d.name: d.options for d in self.decisions if d.name == "depth"}
         return {name: options[: steps + 1] for name, options in sizes.items()}

@@ -42,16 +42,13 @@ class OneShotStrategy(nn.Module, ABC):
 
     Its state is its state_dict: parameters, buffers, and the generator of its draws. Methods
     marked "a hook" may be overridden; epochs are 0-based. `params_optimizer` updates the
-    supernet's params, `alpha_optimizer` the strategy's parameters.
-
-    Attributes:
-        allowed: bool (choices, options): options that may still be chosen.
-        rng: generator of every draw, on the CPU.
+    supernet's params, `alpha_optimizer` the strategy's parameters; `rng` is the generator of every
+    draw, on the CPU.
 
     Raises: ValueError: `epochs` is below 1, or the space has no choices to mix.
     """
 
-    allowed: Tensor
+    allowed: Tensor  # bool (choices, options): the options that may still be chosen
 
     def __init__(
         self,
@@ -152,8 +149,7 @@ class OneShotStrategy(nn.Module, ABC):
     def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the genotype that the search ends with; a hook.
 
-        Only a strategy that ranks genotypes reads `context` and `val`, this process's validation
-        batches.
+        `val` are this process's validation batches, for strategies that rank genotypes.
         """
         return self.space.discretize(self.scores())
 
@@ -208,18 +204,13 @@ class BlackBoxStrategy(ABC):
     """A strategy that proposes genotypes and learns from their rewards.
 
     Trial n draws from generators keyed on the seed and n (see `random`), so that its state is
-    restored by asking and telling again from a journal.
-
-    Attributes:
-        trials: number of children to evaluate, at least 1.
-        needs_budgets: whether the evaluation must support budgets below 1 and parents.
-        budgets: the budgets that trials may have, shares of a whole evaluation in (0, 1].
+    restored by asking and telling again from a journal. `trials` is the number of children.
 
     Raises: ValueError: `trials` is below 1.
     """
 
-    needs_budgets = False
-    budgets: tuple[float, ...] = (1.0,)
+    needs_budgets = False  # whether the evaluation must support budgets below 1 and parents
+    budgets: tuple[float, ...] = (1.0,)  # shares of a whole evaluation, in (0, 1]
 
     def __init__(self, space: SearchSpace, seed: int, trials: int) -> None:
         at_least("strategy.trials", trials, 1, use=8)

@@ -108,11 +108,8 @@ class Cell(nn.Module):
     ) -> State:
         """Returns the concatenated output states (N, len(output) * channels, H', W').
 
-        Args:
-            inputs: the input states.
-            weights: what `branch_weights` returns; a branch that is not named does not run. None
-                runs every branch with weight one.
-            drop_path: applied to every operation but the identity.
+        `weights` are those of `branch_weights`: a branch that is not named does not run, and None
+        runs every branch with weight one. `drop_path` applies to all operations but the identity.
         """
         states = self.states(inputs, weights, drop_path)
         return State(torch.cat([states[index].x for index in self.output], dim=1))

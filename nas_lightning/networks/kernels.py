@@ -1,9 +1,6 @@
 """Kernels that are faster or safer than torch's own, whose functions they equal up to rounding.
 
-- `DepthwiseConv`: depthwise convolutions whose gradients are fast on a CPU, where the library's
-  are slow for large, dilated or strided kernels;
-- `PointwiseConv`: 1x1 convolutions that read every other row and column before they multiply;
-- `weighted_sum`: the sum of weights times branch outputs, which keeps no products.
+Gradients of torch's depthwise convolutions are slow on a CPU for large, dilated or strided kernels.
 """
 
 from collections.abc import Sequence
@@ -35,7 +32,7 @@ class DepthwiseConv(nn.Conv2d):
 
 
 class PointwiseConv(nn.Conv2d):
-    """A 1x1 convolution; of a stride above 1 it reads before it multiplies (`pointwise_conv`)."""
+    """A 1x1 convolution that at stride 2 drops rows and columns before it multiplies."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int, bias: bool) -> None:
         super().__init__(channels_in, channels_out, 1, stride, bias=bias)
@@ -80,7 +77,10 @@ def pointwise_conv(
 
 
 def weighted_sum(weights: Sequence[Tensor], terms: Sequence[Tensor]) -> Tensor:
-    """Returns the sum of scalar weights[k] * terms[k], differentiable in both to any order."""
+    """Returns the sum of scalar weights[k] * terms[k], differentiable in both to any order.
+
+    It keeps no products.
+    """
     out: Tensor = _WeightedSum.apply(*weights, *terms)  # type: ignore[no-untyped-call]
     return out
 

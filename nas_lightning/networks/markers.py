@@ -1,7 +1,6 @@
 """Marks that make a search space of any module: one of several, optional, or repeated modules.
 
-Inside `mixing` a mark weighs its options by its row of the mixture; outside, as in a child, it
-runs the only option that is left.
+Inside `mixing` a mark weighs its options by the mixture; outside it runs the only one left.
 """
 
 import copy
@@ -25,10 +24,8 @@ _current: ContextVar[Rows | None] = ContextVar("mixture", default=None)
 @contextmanager
 def mixing(mixture: Mixture | None) -> Iterator[None]:
     """Lets marks inside the block weigh their options by a mixture; None as outside the block."""
-    rows: Rows | None = None
-    if mixture is not None:
-        rows = tuple(row.unbind() for row in mixture.weights.unbind()), mixture.support
-    token = _current.set(rows)
+    table = () if mixture is None else tuple(row.unbind() for row in mixture.weights.unbind())
+    token = _current.set(None if mixture is None else (table, mixture.support))
     try:
         yield
     finally:
@@ -38,9 +35,7 @@ def mixing(mixture: Mixture | None) -> Iterator[None]:
 class Mark(nn.Module, ABC):
     """A choice inside a module; marks of one name and the same options are decided together.
 
-    Attributes:
-        kind: "op", "skip" or "size".
-        row: the choice's row in the mixture, which the space sets.
+    `kind` is "op", "skip" or "size".
 
     Raises: ValueError: there is no name, no option, or two options of one name.
     """
@@ -52,7 +47,7 @@ class Mark(nn.Module, ABC):
                 f"choice '{name}' must have a name and different options, got {list(options)}"
             )
         self.name, self.options, self.kind = name, tuple(options), kind
-        self.row = 0
+        self.row = 0  # of the choice in the mixture; the space sets it
         self.parts = nn.ModuleDict()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -172,11 +167,8 @@ class Optional(_Counted):
 class Repeat(_Counted):
     """A module repeated, each time with params of its own; 0 times passes the input unchanged.
 
-    Args:
-        name: name of the choice, whose options are the counts.
-        module: a module whose output has the shape of its input, which is copied, with new params
-            where its parts have `reset_parameters`; or a function that builds one per repetition.
-        counts: how often it may be repeated.
+    The module, of one shape in and out, is copied, with new params where its parts have
+    `reset_parameters`; or a function builds one per repetition.
 
     Raises: ValueError: a count is below 0 or given twice, or a repeated module holds a choice.
     """
