@@ -254,7 +254,7 @@ OPERATIONS = {
 
 
 def build_operation(name: str, channels: int, stride: int, norm: Norm) -> Operation:
-    """Returns an operation with as many channels out as in; "none" is none: its branch is left out.
+    """Returns an operation with as many channels out as in; branches of "none" are left out.
 
     Raises: ValueError: there is no operation of that name.
     """
