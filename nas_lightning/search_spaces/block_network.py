@@ -22,15 +22,7 @@ from nas_lightning.core.choices import Branch, Factor, Mixture
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, branch_weights
-from nas_lightning.networks.cell_network import (
-    STEM_MULTIPLIER,
-    GlobalMean,
-    auxiliary_head,
-    build_stem,
-    check_auxiliary,
-    check_side,
-    stem_states,
-)
+from nas_lightning.networks.cell_network import GlobalMean, Stem, auxiliary_head, check_auxiliary
 from nas_lightning.networks.operations import FactorizedReduction, State, relu_conv_norm
 
 __all__ = ["BlockNetwork", "LooseEnds", "unread"]
@@ -116,16 +108,14 @@ class BlockNetwork(nn.Module):
         scale: Scale,
     ) -> None:
         super().__init__()
-        image, norm = scale.image(), Norm.of(scale)
-        check_side(min(image[1:]), scale)
+        norm = Norm.of(scale)
         self.branches, self.ends = branches, ends
         thirds = (scale.cells // 3, 2 * scale.cells // 3)
         self.kinds = ["reduction" if i in thirds else "normal" for i in range(scale.cells)]
-        self.stem = build_stem(scale, norm)
+        self.stem = Stem(scale, norm)
         self.first_reads, self.second_reads = nn.ModuleList(), nn.ModuleList()
         self.cells = nn.ModuleList()
-        width = scale.channels * (STEM_MULTIPLIER if scale.stem == "cifar" else 1)
-        before = last = _Output({0: ()}, width, scale.stem == "imagenet")
+        before = last = _Output({0: ()}, self.stem.width, scale.stem == "imagenet")
         channels = scale.channels
         for index, kind in enumerate(self.kinds):
             channels *= 2 if kind == "reduction" else 1
@@ -165,7 +155,7 @@ class BlockNetwork(nn.Module):
         weights: dict[str, dict[str, Tensor]] = {}
         if mixture is not None:
             weights = {k: branch_weights(table, mixture) for k, table in self.branches.items()}
-        before, last = ({0: state} for state in stem_states(self.stem, x))
+        before, last = ({0: state} for state in self.stem(x))
         outputs = []
         parts = zip(self.kinds, self.first_reads, self.second_reads, self.cells, strict=True)
         for kind, first_read, second_read, cell in parts:
