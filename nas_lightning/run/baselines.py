@@ -1,6 +1,5 @@
 """The baselines of a run; the jobs of a sweep that would train the same ones train them once."""
 
-import fcntl
 import hashlib
 import json
 import sys
@@ -18,7 +17,7 @@ from torch import distributed
 
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.evaluation.linear_baseline import linear_baseline
-from nas_lightning.files import write_text
+from nas_lightning.files import LockedError, ProcessLock, write_text
 from nas_lightning.loggers.guard import Dashboards
 from nas_lightning.run.children import train_child
 from nas_lightning.run.run import Run
@@ -88,12 +87,11 @@ def _trained(run: Run, folder: Path) -> dict[str, Any]:
 def _claimed(folder: Path) -> Iterator[bool]:
     """Whether this job is to train in a folder; waits while another one does.
 
-    The system gives the lock up when its process ends, however that ends. Several processes of
-    one job do alike what the first of them finds.
+    Several processes of one job do what the first of them finds.
     """
-    has_said = False
-    with (folder / LOCK).open("a") as file:
-        while (state := _agreed(partial(_state, file.fileno(), folder))) == "busy":
+    lock, has_said = ProcessLock(folder / LOCK), False
+    try:
+        while (state := _agreed(partial(_state, lock, folder))) == "busy":
             if not has_said:
                 print(
                     "another job of the sweep trains the same baselines: waiting", file=sys.stderr
@@ -101,12 +99,14 @@ def _claimed(folder: Path) -> Iterator[bool]:
             has_said = True
             time.sleep(POLL_S)
         yield state == "ours"
+    finally:
+        lock.release()
 
 
-def _state(lock: int, folder: Path) -> str:
+def _state(lock: ProcessLock, folder: Path) -> str:
     try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        lock.take()
+    except LockedError:
         return "busy"
     return "done" if (folder / FIGURES).is_file() else "ours"
 
