@@ -176,7 +176,7 @@ def test_a_mistake_is_a_readable_error_and_leaves_no_run(arguments, message, tmp
 
 
 def test_an_unknown_argument_lists_what_there_is():
-    with pytest.raises(TypeError, match="unknown argument 'sede'; choose from: seed, retrain"):
+    with pytest.raises(TypeError, match="unknown argument 'sede'; choose from: seed, search_space"):
         nl.search(sede=1)
 
 
