@@ -180,7 +180,7 @@ class _Command:
 
     def _run_one(self, cfg: DictConfig) -> float | None:
         self.folder = Path(HydraConfig.get().runtime.output_dir)
-        (self.folder / ERROR_FILE).unlink(missing_ok=True)  # of a sweep's job that goes on
+        (self.folder / ERROR_FILE).unlink(missing_ok=True)  # of a sweep's job that is resumed
         try:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise ValueError("a sweep must be typed as -m: it then gets its summary")
@@ -243,7 +243,7 @@ class _Command:
         checked = schema.typed(cfg, self.name)
         if HydraConfig.get().output_subdir is not None:
             self.lock.take(folder)
-        RunFolder(folder).write_version()
+            RunFolder(folder).write_version()
         return launch.run(self.name, self.job or launch.job_of(self.name), checked, folder)
 
     def _say(self, error: BaseException, start: str) -> None:

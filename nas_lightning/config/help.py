@@ -16,12 +16,12 @@ EXAMPLES = {
         "nas-search strategy.order=second seed=1",
         "nas-search data=folder data.path=DIR          your own images",
         "nas-search -m strategy=darts,random seed=0,1,2",
-        "nas-search resume=RUN_DIR                     go on where a run stopped",
+        "nas-search resume=RUN_DIR                     resume an interrupted run",
     ),
     "train": (
         "nas-train genotype=darts_v2                   a published genotype",
         "nas-train genotype=RUN_DIR child=darts_cifar  what a search found",
-        "nas-train resume=RUN_DIR                      go on where a run stopped",
+        "nas-train resume=RUN_DIR                      resume an interrupted run",
     ),
     "benchmark": (
         "nas-benchmark experiment=nasbench201/evolution     the published protocol, 500 seeds",
@@ -36,7 +36,7 @@ EXAMPLES = {
         "input_shape=[3,224,224] num_outputs=1000",
     ),
 }
-RESUME = ("resume=RUN_DIR", "go on where a run or a sweep stopped, as it was configured")
+RESUME = ("resume=RUN_DIR", "resume an interrupted run or sweep with its own configuration")
 OPTIONS = (
     ("-m, --multirun", "run a sweep: every combination of comma-separated values"),
     ("--cfg job", "print the configuration and stop"),
