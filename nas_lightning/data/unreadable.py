@@ -29,8 +29,8 @@ def without_unreadable(arrays: ImageArrays) -> tuple[ImageArrays, tuple[str, ...
     rest = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
     note = f"unreadable images left out: {len(faults)} ({named}{rest})"
     log.warning("%s", note)
-    sound = {"train": train, "train_labels": train_labels, "test": test, "test_labels": test_labels}
-    return replace(arrays, **sound), (note,)
+    sound = replace(arrays, train=train, train_labels=train_labels)
+    return replace(sound, test=test, test_labels=test_labels), (note,)
 
 
 def _without(images: Images, labels: Tensor) -> tuple[Images, Tensor, list[str]]:

@@ -7,8 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import altair
 import pandas
+from altair.typing import ChartType
 
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
@@ -78,7 +78,7 @@ class FinishedRun:
         return pandas.read_csv(self.folder / "metrics.csv")
 
     @property
-    def figures(self) -> dict[str, altair.Chart]:
+    def figures(self) -> dict[str, ChartType]:
         """The report's charts by name."""
         return figures(self.folder)
 
