@@ -17,8 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: name of the command and what was typed after it; None takes sys.argv, whose
             first is a script such as nas-search.
 
-    Raises:
-        SystemExit: the command failed, or there is none of that name.
+    Raises: SystemExit: the command failed, or there is none of that name.
     """
     if arguments is None:
         script, *typed = sys.argv

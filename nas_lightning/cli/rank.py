@@ -23,14 +23,9 @@ __all__ = ["main"]
 
 
 def main(command: str, folder: Path) -> int:
-    """Runs a command's job as one of several processes, and reports how it ended.
+    """Runs the job of a command, e.g. "search", by the configuration in the run's folder.
 
-    Args:
-        command: the command's name, e.g. "search".
-        folder: the run's folder; its configuration is in it.
-
-    Returns:
-        The exit status.
+    Reports how it ended, and returns the exit status.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:

@@ -30,15 +30,9 @@ Search = Callable[[], tuple[Genotype, dict[str, Any]]]
 
 
 def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None) -> float | None:
-    """Runs one search from its configuration to its result.
+    """Runs one search, or resumes it in the run's folder; returns its main validation figure.
 
-    Args:
-        cfg: the composed configuration.
-        folder: the run's folder; what an interrupted run left there is resumed.
-        objects: what a call in Python gave in place of a group's configuration.
-
-    Returns:
-        The search's main metric on validation images, e.g. its accuracy, for sweepers.
+    `objects` are what a call in Python gave in place of a group's configuration.
     """
     if done := RunFolder(folder).result():
         return float(done["search"][f"validation_{metric_of(done).name}"])
@@ -58,22 +52,15 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
             export_child(folder, cfg.export, run.parts.space)
         baselines = baselines_of(run)
     trained = "trials" in figures  # children of their own, which cannot collapse
-    notes = [
-        *run.parts.data.notes,
-        *([] if trained else collapse_notes(run, genotype)),
-        *_comparison(run, child, baselines),
-    ]
+    notes = [*run.parts.data.notes, *([] if trained else collapse_notes(run, genotype))]
+    notes += _comparison(run, child, baselines)
     result = {"search": figures, "child": child, "baselines": baselines, "notes": notes}
     finish(run, genotype, result)
     return float(figures[f"validation_{run.parts.task.metric}"])
 
 
 def _prepare(run: Run) -> Search:
-    """Returns the search, everything about it checked.
-
-    Raises:
-        ValueError: strategy and evaluation do not fit, or a value is impossible.
-    """
+    """Returns the search, everything about it checked."""
     cfg, parts = run.cfg, run.parts
     objective = make(cfg.objective, "objective", kind=Objective, space=parts.space, task=parts.task)
     strategy = _strategy(run, objective)
@@ -92,9 +79,8 @@ def _prepare(run: Run) -> Search:
 def _strategy(run: Run, objective: Objective) -> object:
     if (given := run.objects.get("strategy")) is not None:
         return given(run.parts.space, run.parts.seed)
-    runtime: dict[str, Any] = {"space": run.parts.space, "seed": run.parts.seed}
-    runtime["objective"] = objective
-    return make(run.cfg.strategy, "strategy", **runtime)
+    space, seed = run.parts.space, run.parts.seed
+    return make(run.cfg.strategy, "strategy", space=space, seed=seed, objective=objective)
 
 
 def _comparison(

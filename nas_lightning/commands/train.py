@@ -20,16 +20,10 @@ __all__ = ["job"]
 
 
 def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None) -> float | None:
-    """Trains, tests and reports one child.
+    """Trains, tests and reports one child, or resumes it in the run's folder.
 
-    Args:
-        cfg: the composed configuration.
-        folder: the run's folder; what an interrupted run left there is resumed.
-        objects: what a call in Python gave in place of a group's configuration.
-
-    Returns:
-        The best value of the main metric, e.g. validation accuracy, for sweepers; None without
-        child.validation_share.
+    Returns its best main validation figure, None without child.validation_share. `objects` are
+    what a call in Python gave in place of a group's configuration.
     """
     if done := RunFolder(folder).result():
         return _validated(done["child"], metric_of(done).name)

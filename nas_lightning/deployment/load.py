@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from nas_lightning.callbacks.checkpoint_io import best_or_last
 from nas_lightning.config.making import make
-from nas_lightning.config.trust import trusted_space
-from nas_lightning.config.versions import check_version
+from nas_lightning.config.trust import check_version, trusted_space
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace

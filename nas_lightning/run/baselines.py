@@ -4,10 +4,9 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -54,21 +53,16 @@ def baselines_of(run: Run) -> dict[str, Any]:
 def same_baselines(run: Run) -> str:
     """Returns 12 hex digits that stand for all that a run's baselines depend on.
 
-    That is the random genotype, the data with their split, the task, the child's recipe at its
-    scale, the hardware, and the seed. The size at which the search itself runs has no part in it.
+    These are the random genotype, the data with their split, the task, the child's recipe at its
+    scale, the hardware, and the seed, but not the size at which the search itself runs.
     """
     cfg, parts = run.cfg, run.parts
     groups = {name: OmegaConf.to_container(cfg[name], resolve=True) for name in GROUPS}
     space = OmegaConf.to_container(cfg.search_space, resolve=True)
     assert isinstance(space, dict)
     space.pop("scale", None)
-    facts = {
-        **groups,
-        "space": space,
-        "split": parts.data.split_hash,
-        "recipe": asdict(parts.recipe),
-        "seed": parts.seed,
-    }
+    facts = {**groups, "space": space, "split": parts.data.split_hash}
+    facts |= {"recipe": asdict(parts.recipe), "seed": parts.seed}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -85,19 +79,14 @@ def _trained(run: Run, folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[bool]:
-    """Whether this job is to train in a folder; waits while another one does.
-
-    Several processes of one job do what the first of them finds.
-    """
-    lock, has_said = ProcessLock(folder / LOCK), False
+    """Whether this job is to train in a folder; waits while another one does."""
+    lock = ProcessLock(folder / LOCK)
     try:
-        while (state := _agreed(partial(_state, lock, folder))) == "busy":
-            if not has_said:
-                print(
-                    "another job of the sweep trains the same baselines: waiting", file=sys.stderr
-                )
-            has_said = True
+        if (state := _agreed_state(lock, folder)) == "busy":
+            print("another job of the sweep trains the same baselines: waiting", file=sys.stderr)
+        while state == "busy":  # no blocking wait: a broadcast has a time limit
             time.sleep(POLL_S)
+            state = _agreed_state(lock, folder)
         yield state == "ours"
     finally:
         lock.release()
@@ -111,10 +100,10 @@ def _state(lock: ProcessLock, folder: Path) -> str:
     return "done" if (folder / FIGURES).is_file() else "ours"
 
 
-def _agreed(look: Callable[[], str]) -> str:
+def _agreed_state(lock: ProcessLock, folder: Path) -> str:
     """Returns what the first of a job's processes sees; the others do not look."""
     if not (distributed.is_available() and distributed.is_initialized()):
-        return look()
-    found = [look() if distributed.get_rank() == 0 else ""]
-    distributed.broadcast_object_list(found)
-    return found[0]
+        return _state(lock, folder)
+    states = [_state(lock, folder) if distributed.get_rank() == 0 else ""]
+    distributed.broadcast_object_list(states)
+    return states[0]

@@ -29,7 +29,7 @@ def train_shown(
     Args:
         run: the run.
         genotype: what to build.
-        search: the figures of the search that found the genotype, None without one.
+        search: the figures of the search that found it, None without one.
     """
     with open_dashboards(run.cfg, run.folder, "child", genotype) as dashboards:
         run = run.seen_by(dashboards)
@@ -39,16 +39,13 @@ def train_shown(
 
 
 def train_child(run: Run, genotype: Genotype, folder: Path, name: str) -> dict[str, Any]:
-    """Trains a child on the whole training set and tests it; resumes where it was stopped.
+    """Trains a child on the whole training set, or resumes it; returns test figures, size, cost.
 
     Args:
         run: the run.
         genotype: what to build.
         folder: where checkpoint and metrics go.
         name: what is trained, for the progress bar and the seed.
-
-    Returns:
-        Test figures, size and cost.
     """
     parts, recipe = run.parts, run.parts.recipe
     seed = keyed_seed(parts.seed, name)

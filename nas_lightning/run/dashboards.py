@@ -32,8 +32,7 @@ def open_dashboards(
         job: "search" or "child".
         genotype: what a child is built of.
 
-    Raises:
-        ValueError: a logger cannot be made, or needs a login that is not there.
+    Raises: ValueError: a logger cannot be made, or needs a login that is missing.
     """
     facts = _facts(cfg, folder, job, genotype)
     labels = [name for name, node in cfg.logger.items() if node is not None]
@@ -43,7 +42,7 @@ def open_dashboards(
 
 def show_search(run: Run, genotype: Genotype, figures: Mapping[str, Any], drawing: str) -> None:
     """Shows what a search found: its drawing, its figures, the genotype as an artifact."""
-    summary = {**dict(_flat({"search": figures}, "/")), "genotype_id": genotype.id}
+    summary = dict(_flat({"search": figures}, "/")) | {"genotype_id": genotype.id}
     trials = figures.get("trials")
     moment = {"trial": trials - 1} if trials else _last_epoch(figures)
     run.loggers.log_picture("search/genotype", drawing, moment)
@@ -56,16 +55,8 @@ def show_search(run: Run, genotype: Genotype, figures: Mapping[str, Any], drawin
 def show_child(
     run: Run, genotype: Genotype, figures: Mapping[str, Any], search: Mapping[str, Any] | None
 ) -> None:
-    """Shows a tested child: its figures and its search's, the trained child as an artifact.
-
-    Args:
-        run: the run, with the child's dashboards.
-        genotype: what the child was built of.
-        figures: the child's figures.
-        search: the figures of the search that found it, None without one.
-    """
-    summary = dict(_flat({"child": figures, "search": search}, "/"))
-    summary["genotype_id"] = genotype.id
+    """Shows a tested child: its figures and its search's, the trained child as an artifact."""
+    summary = dict(_flat({"child": figures, "search": search}, "/")) | {"genotype_id": genotype.id}
     if run.loggers.are_watched:
         drawing = draw(run.parts.space.graphs(genotype))
         run.loggers.log_picture("child/genotype", drawing, _last_epoch(figures))
@@ -92,17 +83,11 @@ def _facts(cfg: DictConfig, folder: RunFolder, job: str, genotype: Genotype | No
     config = dict(_flat({k: v for k, v in plain.items() if k not in ("logger", "callbacks")}, "."))
     home = folder.path.resolve()
     config |= {**chosen, "folder": str(home)}
+    source = None if genotype is None else _artifact_of(genotype)
     if genotype is not None:
-        config |= {"genotype_id": genotype.id, "genotype_artifact": _artifact_of(genotype)}
-    return RunFacts(
-        folder=home,
-        job=job,
-        name=name,
-        group=(folder.sweep or home).name,
-        tags=tuple(dict.fromkeys(chosen.values())),
-        config=config,
-        source=None if genotype is None else _artifact_of(genotype),
-    )
+        config |= {"genotype_id": genotype.id, "genotype_artifact": source}
+    group, tags = (folder.sweep or home).name, tuple(dict.fromkeys(chosen.values()))
+    return RunFacts(home, job, name, group, tags, config, source)
 
 
 def _flat(value: Any, join: str, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -50,14 +50,10 @@ def fit(
     """
     (checkpoints,) = [c.folder for c in callbacks if isinstance(c, RunCheckpoint)]
     own = [MetricsLog(folder / "metrics.csv"), CostTimer(module.meter), *callbacks]
+    observing, loggers = [*own, *observers(run.cfg, name)], run.loggers.loggers
+    options["wraps"] = module.automatic_optimization
     trainer = run.parts.hardware.trainer(
-        epochs,
-        [*own, *observers(run.cfg, name)],
-        run.loggers.loggers,
-        [AtomicCheckpointIO()],
-        folder,
-        wraps=module.automatic_optimization,
-        **options,
+        epochs, observing, loggers, [AtomicCheckpointIO()], folder, **options
     )
     try:
         trainer.fit(module, datamodule=view, ckpt_path=resumable(checkpoints), weights_only=True)

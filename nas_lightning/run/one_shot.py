@@ -25,15 +25,11 @@ COLLAPSED = 0.6  # share of operations without parameters
 def check_one_shot(strategy: OneShotStrategy, objective: Objective, folder: RunFolder) -> None:
     """Refuses what a one-shot strategy would ignore.
 
-    Raises:
-        ValueError: an evaluation was typed, or an objective other than the accuracy.
+    Raises: ValueError: an evaluation was typed, or an objective other than the accuracy.
     """
-    typed = [
-        override
-        for override in folder.overrides
-        if override.lstrip("+~").startswith(("evaluation", "objective"))
-        and override != "objective=accuracy"
-    ]
+    ignored = ("evaluation", "objective")
+    typed = [each for each in folder.overrides if each.lstrip("+~").startswith(ignored)]
+    typed = [override for override in typed if override != "objective=accuracy"]
     if typed and not folder.is_of_sweep:  # a sweep may mix both kinds
         raise ValueError(
             f"{typed[0]} has no effect: strategy {type(strategy).__name__} is "
@@ -51,15 +47,10 @@ def check_one_shot(strategy: OneShotStrategy, objective: Objective, folder: RunF
 def search_one_shot(run: Run, strategy: OneShotStrategy) -> tuple[Genotype, dict[str, Any]]:
     """Trains the supernet with its strategy; returns the genotype and the search's figures."""
     parts, folder = run.parts, run.folder
-    view = parts.data.search()
+    data, view = parts.data, parts.data.search()
+    shape = (data.input_shape, data.num_outputs)
     module = SupernetModule(
-        parts.space,
-        strategy,
-        parts.data.input_shape,
-        parts.data.num_outputs,
-        parts.task,
-        parts.seed,
-        run.cfg.max_samples,
+        parts.space, strategy, *shape, parts.task, parts.seed, run.cfg.max_samples
     )
     start_entropy = _entropy(strategy)
     callbacks = [

@@ -17,14 +17,13 @@ __all__ = ["with_own_space"]
 def with_own_space(cfg: DictConfig, typed: Sequence[str]) -> DictConfig:
     """Returns the configuration with the search space of what genotype= names.
 
-    What was typed of the space stands above it; a typed search_space=... in its place.
+    Typed values of the space replace its own; a typed search_space=... replaces it whole.
 
     Args:
         cfg: the configuration, with `genotype` and `search_space`.
         typed: the overrides that the command was started with.
 
-    Raises:
-        ValueError: the run's space holds other parts than a `Scale` and plain data.
+    Raises: ValueError: the run's space holds other parts than a `Scale` and plain data.
     """
     keys = [override.lstrip("+~").partition("=")[0] for override in typed]
     own = None if "search_space" in keys else _own_space(cfg.genotype)

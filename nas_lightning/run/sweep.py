@@ -36,14 +36,9 @@ class SweepJob:
         }
 
     def restored(self, job: Path, overrides: list[str]) -> DictConfig:
-        """Returns the job's configuration, written back where Hydra has put a new one.
+        """Returns the configuration, written back into the job's folder over Hydra's new one.
 
-        Args:
-            job: the job's folder.
-            overrides: what it is started with this time.
-
-        Raises:
-            ValueError: the folder belongs to another job.
+        Raises: ValueError: the job is now started with other overrides.
         """
         if self.overrides != overrides:
             raise ValueError(
