@@ -6,7 +6,6 @@ import shlex
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
@@ -46,10 +45,8 @@ def run(name: str, job: launch.Job | None = None) -> None:
     which asks to resume it; before there is a run, in 128 + the signal's number. When a job of a
     sweep fails, the others run on.
 
-    Args:
-        name: the command's, which is that of its primary configuration, e.g. "search".
-        job: gets the configuration and the run's folder; what it returns goes to a sweeper. None
-            takes that of the command's module, imported when its work begins.
+    The job gets the configuration and the run's folder, and returns a value to a sweeper; None
+    takes that of the command's module, imported when its work begins.
 
     Raises: SystemExit: the command failed.
     """
@@ -135,12 +132,7 @@ class _Command:
         does = "runs it anew" if self.name in ANEW else "resumes it"
         return f"nas-{self.name} resume={shlex.quote(str(self.folder))} {does}"
 
-    def _start(
-        self,
-        arguments: list[str],
-        task: Callable[[DictConfig], float | None],
-        folder: Path | None = None,
-    ) -> None:
+    def _start(self, arguments: list[str], task: launch.Job, folder: Path | None = None) -> None:
         """Has Hydra compose the configuration and call the task.
 
         A run's folder, where it is known by now, is locked before Hydra writes to it.

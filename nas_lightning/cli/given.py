@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
 from nas_lightning.cli.resume import quoted
-from nas_lightning.config.paths import config_dir
+from nas_lightning.config.help import options_of
 from nas_lightning.core.checks import one_of
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
@@ -44,7 +44,7 @@ class Given:
         self.space: SearchSpace | None = None
         takes = {"data": self._data, "search_space": self._space, "strategy": self._strategy}
         for group, value in groups.items():
-            options = _options(group)
+            options = list(options_of(group))
             is_path = group == "data" and isinstance(value, str) and value not in options
             if isinstance(value, str) and not (is_path and Path(value).expanduser().exists()):
                 one_of(group, value, options)
@@ -143,13 +143,6 @@ def typed_value(value: Any) -> str:
     if isinstance(value, str | Path):
         return quoted(value)
     return "null" if value is None else str(value).lower()
-
-
-def _options(group: str) -> list[str]:
-    """Returns the options of a group in alphabetical order."""
-    folder = config_dir() / group
-    names = [path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")]
-    return sorted(name for name in names if not name.startswith("_"))
 
 
 def _arguments(value: Any) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,12 +76,7 @@ class Ranks:
     A rank's standard input is a pipe that ends with this process, however that ends; a rank that
     reads its end must end too (see `cli.rank`). Ranks have sessions of their own, so that Control-C
     reaches this process alone. What rank 0 prints is seen; the last lines of another rank are
-    shown where it ends badly.
-
-    Args:
-        start: the command line of a rank.
-        number: how many there are.
-        scratch: an empty folder for their reports.
+    shown where it ends badly. `start` is the command line of a rank, `scratch` an empty folder.
     """
 
     def __init__(self, start: Sequence[str], number: int, scratch: Path) -> None:
@@ -131,16 +125,12 @@ class Ranks:
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
             REPORT: str(self.scratch / f"rank-{rank}.json"),
         }
-        with ExitStack() as stack:
-            printed = None if rank == 0 else stack.enter_context(self._printed(rank).open("wb"))
-            return subprocess.Popen(
-                start,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=printed,
-                stderr=None if rank == 0 else subprocess.STDOUT,
-                start_new_session=True,
-            )
+        shared: dict[str, Any] = {"env": environment, "stdin": subprocess.PIPE}
+        shared["start_new_session"] = True
+        if rank == 0:
+            return subprocess.Popen(start, **shared)
+        with self._printed(rank).open("wb") as printed:
+            return subprocess.Popen(start, stdout=printed, stderr=subprocess.STDOUT, **shared)
 
     def _end(self, grace_s: float) -> None:
         """Gives the ranks some time to end by themselves, then ends them."""

@@ -17,6 +17,7 @@ from nas_lightning.cli.interruption import RESUME, Interruption, interruptible
 from nas_lightning.cli.launch import REPORT, job_of
 from nas_lightning.config import schema
 from nas_lightning.config.messages import MISTAKES, message_of
+from nas_lightning.files import write_text
 from nas_lightning.run.folder import RunFolder
 
 __all__ = ["main"]
@@ -70,10 +71,7 @@ def _end_with_parent() -> None:
 
 
 def _report(**content: object) -> None:
-    path = Path(os.environ[REPORT])
-    partial = path.with_suffix(".tmp")
-    partial.write_text(json.dumps(content))
-    partial.replace(path)
+    write_text(Path(os.environ[REPORT]), json.dumps(content))
 
 
 if __name__ == "__main__":

@@ -44,13 +44,9 @@ def resume_arguments(folder: RunFolder, arguments: list[str], command: str) -> l
     if flags := [a for a in typed if a.startswith("-")]:
         raise ValueError(f"resume: {flags[0]} cannot stand beside resume=; leave it out")
     _check_same(typed, folder)
-    return [
-        *("--config-path", str(folder.hydra), "--config-name", "config"),
-        f"hydra.run.dir={quoted(folder.path)}",
-        "hydra.output_subdir=null",
-        "hydra/job_logging=none",
-        "hydra/hydra_logging=none",
-    ]
+    config = ["--config-path", str(folder.hydra), "--config-name", "config"]
+    silent = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
+    return [*config, f"hydra.run.dir={quoted(folder.path)}", *silent]
 
 
 def sweep_arguments(folder: RunFolder, arguments: list[str], command: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nas_lightning.deployment.export import check_export, export_child
+from nas_lightning.deployment.export import check_export
 from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.children import train_shown
@@ -31,13 +31,10 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     run = Run.of(with_own_space(cfg, RunFolder(folder).overrides), folder, objects)
     genotype = read_genotype(cfg.genotype, run.parts.space)
     child = train_shown(run, genotype)
-    if run.parts.hardware.is_first:
-        export_child(folder, cfg.export, run.parts.space)
     baselines = baselines_of(run) if cfg.baselines else None
     write_genotype(run, genotype)
     notes = list(run.parts.data.notes)
-    result = {"search": None, "child": child, "baselines": baselines, "notes": notes}
-    finish(run, genotype, result)
+    finish(run, genotype, search=None, child=child, baselines=baselines, notes=notes)
     return _validated(child, run.parts.task.metric)
 
 

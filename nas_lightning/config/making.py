@@ -133,7 +133,8 @@ def _value(value: Any, where: str, hint: Any) -> Any:
     plain = OmegaConf.to_container(merged)
     assert isinstance(plain, dict)
     result = plain[name]
-    return tuple(result) if isinstance(result, list) and _is_tuple(hint) else result
+    takes_tuple = any(typing.get_origin(h) is tuple for h in (hint, *typing.get_args(hint)))
+    return tuple(result) if isinstance(result, list) and takes_tuple else result
 
 
 def _unconverted(value: Any, where: str, hint: Any) -> Any:
@@ -144,7 +145,3 @@ def _unconverted(value: Any, where: str, hint: Any) -> Any:
     if origin is Callable and not callable(value):
         raise ValueError(f"{where} ({value!r}) must be a group of keys with _target_ and _partial_")
     return value
-
-
-def _is_tuple(hint: Any) -> bool:
-    return any(typing.get_origin(h) is tuple for h in (hint, *typing.get_args(hint)))

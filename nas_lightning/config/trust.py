@@ -11,9 +11,7 @@ __all__ = ["check_version", "trusted_space"]
 def check_version(version: str | None, what: str) -> None:
     """Refuses what another minor version of nas_lightning wrote: checkpoints hold other things.
 
-    Args:
-        version: the version that wrote it; None means 0.1, which wrote none.
-        what: what was written, for the message.
+    `version` None means 0.1, which wrote none; `what` was written, for the message.
 
     Raises: ValueError: major or minor version differ from this one's.
 

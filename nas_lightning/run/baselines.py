@@ -5,15 +5,15 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from omegaconf import OmegaConf
 from torch import distributed
 
+from nas_lightning.config.making import plain_node
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.evaluation.linear_baseline import linear_baseline
 from nas_lightning.files import LockedError, ProcessLock, write_text
@@ -57,9 +57,8 @@ def same_baselines(run: Run) -> str:
     scale, the hardware, and the seed, but not the size at which the search itself runs.
     """
     cfg, parts = run.cfg, run.parts
-    groups = {name: OmegaConf.to_container(cfg[name], resolve=True) for name in GROUPS}
-    space = OmegaConf.to_container(cfg.search_space, resolve=True)
-    assert isinstance(space, dict)
+    groups = {name: plain_node(cfg[name], name) for name in GROUPS}
+    space = plain_node(cfg.search_space, "search_space")
     space.pop("scale", None)
     facts = {**groups, "space": space, "split": parts.data.split_hash}
     facts |= {"recipe": asdict(parts.recipe), "seed": parts.seed}
@@ -82,28 +81,24 @@ def _claimed(folder: Path) -> Iterator[bool]:
     """Whether this job is to train in a folder; waits while another one does."""
     lock = ProcessLock(folder / LOCK)
     try:
-        if (state := _agreed_state(lock, folder)) == "busy":
+        if (state := _state(lock, folder)) == "busy":
             print("another job of the sweep trains the same baselines: waiting", file=sys.stderr)
         while state == "busy":  # no blocking wait: a broadcast has a time limit
             time.sleep(POLL_S)
-            state = _agreed_state(lock, folder)
+            state = _state(lock, folder)
         yield state == "ours"
     finally:
         lock.release()
 
 
 def _state(lock: ProcessLock, folder: Path) -> str:
-    try:
-        lock.take()
-    except LockedError:
-        return "busy"
-    return "done" if (folder / FIGURES).is_file() else "ours"
-
-
-def _agreed_state(lock: ProcessLock, folder: Path) -> str:
-    """Returns what the first of a job's processes sees; the others do not look."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return _state(lock, folder)
-    states = [_state(lock, folder) if distributed.get_rank() == 0 else ""]
-    distributed.broadcast_object_list(states)
+    """Returns "busy", "done" or "ours"; of a job's processes, the first looks and tells."""
+    is_alone = not (distributed.is_available() and distributed.is_initialized())
+    states = ["busy"]
+    if is_alone or distributed.get_rank() == 0:
+        with suppress(LockedError):
+            lock.take()
+            states = ["done" if (folder / FIGURES).is_file() else "ours"]
+    if not is_alone:
+        distributed.broadcast_object_list(states)
     return states[0]

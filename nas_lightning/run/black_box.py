@@ -4,9 +4,8 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
-
-import lightning as L
 
 from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
 from nas_lightning.callbacks.trial_log import TrialLog
@@ -53,10 +52,8 @@ class BlackBoxSearch:
                 "with retrain=false, then nas-train genotype=RUN_DIR with this hardware"
             )
 
-        def make_trainer(epochs: int) -> L.Trainer:
-            io = AtomicCheckpointIO()
-            return parts.hardware.trainer(epochs, folder=folder.path, plugins=[io])
-
+        plugins = [AtomicCheckpointIO()]
+        make_trainer = partial(parts.hardware.trainer, folder=folder.path, plugins=plugins)
         candidates = Candidates(
             parts.space, parts.data, parts.recipe, parts.task, make_trainer, folder / CHILDREN
         )
@@ -103,12 +100,7 @@ class BlackBoxSearch:
 
 
 class TrialPrinter:
-    """Prints a line per trial, with the time that is left.
-
-    Args:
-        total: number of trials of the whole search.
-        max_samples: training samples at which it ends before that; None never does.
-    """
+    """Prints a line per trial, with the time left to the last one or to the cap of samples."""
 
     def __init__(self, total: int, max_samples: int | None) -> None:
         self.total, self.max_samples = total, max_samples

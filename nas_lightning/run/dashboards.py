@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from nas_lightning.config.making import make_all
+from nas_lightning.config.making import make_all, plain_node
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.loggers.dashboard import Artifact, RunFacts
 from nas_lightning.loggers.guard import Dashboards, Guarded
@@ -23,14 +23,8 @@ def open_dashboards(
 ) -> Dashboards:
     """Returns the loggers of the configuration; nothing begins before they are entered.
 
-    Search and child are runs of their own in one group. Baselines and the children of a
-    black-box search have no loggers.
-
-    Args:
-        cfg: the configuration.
-        folder: the run's folder.
-        job: "search" or "child".
-        genotype: what a child is built of.
+    Search and child (`job`) are runs of their own in one group; a child has a genotype. Baselines
+    and the children of a black-box search have no loggers.
 
     Raises: ValueError: a logger cannot be made, or needs a login that is missing.
     """
@@ -78,8 +72,7 @@ def _artifact_of(genotype: Genotype) -> str:
 def _facts(cfg: DictConfig, folder: RunFolder, job: str, genotype: Genotype | None) -> RunFacts:
     chosen = {g: c for g in GROUPS if (c := folder.choice(g)) is not None}
     name = " ".join([*chosen.values(), f"seed {cfg.seed}", *(["child"] if job == "child" else [])])
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
+    plain = plain_node(cfg, "the configuration")
     config = dict(_flat({k: v for k, v in plain.items() if k not in ("logger", "callbacks")}, "."))
     home = folder.path.resolve()
     config |= {**chosen, "folder": str(home)}
@@ -87,7 +80,9 @@ def _facts(cfg: DictConfig, folder: RunFolder, job: str, genotype: Genotype | No
     if genotype is not None:
         config |= {"genotype_id": genotype.id, "genotype_artifact": source}
     group, tags = (folder.sweep or home).name, tuple(dict.fromkeys(chosen.values()))
-    return RunFacts(home, job, name, group, tags, config, source)
+    return RunFacts(
+        folder=home, job=job, name=name, group=group, tags=tags, config=config, source=source
+    )
 
 
 def _flat(value: Any, join: str, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -34,15 +34,8 @@ def fit(
 ) -> L.Trainer:
     """Trains a module, from its last checkpoint where there is one, and returns the Trainer.
 
-    Args:
-        run: the run that trains it.
-        module: what is trained.
-        view: what it sees of the data.
-        epochs: length of the training.
-        folder: where metrics.csv goes.
-        name: what is trained, for the progress bar.
-        callbacks: further callbacks, among them the one that keeps the checkpoint.
-        options: further arguments of the Trainer.
+    metrics.csv goes to `folder`; `name` is for the progress bar; one of the `callbacks` is the
+    `RunCheckpoint`; `options` are further arguments of the Trainer.
 
     Raises:
         FloatingPointError: a loss is NaN or infinite; the message names the last good checkpoint.

@@ -47,18 +47,14 @@ def check_one_shot(strategy: OneShotStrategy, objective: Objective, folder: RunF
 def search_one_shot(run: Run, strategy: OneShotStrategy) -> tuple[Genotype, dict[str, Any]]:
     """Trains the supernet with its strategy; returns the genotype and the search's figures."""
     parts, folder = run.parts, run.folder
-    data, view = parts.data, parts.data.search()
-    shape = (data.input_shape, data.num_outputs)
+    data, view, cap = parts.data, parts.data.search(), run.cfg.max_samples
     module = SupernetModule(
-        parts.space, strategy, *shape, parts.task, parts.seed, run.cfg.max_samples
+        parts.space, strategy, data.input_shape, data.num_outputs, parts.task, parts.seed, cap
     )
     start_entropy = _entropy(strategy)
-    callbacks = [
-        AlphaLog(folder / "alphas.csv"),
-        GenotypeLog(folder / "genotypes"),
-        RunCheckpoint(folder / "checkpoints"),
-        *([EpochBoard(run.loggers)] if run.loggers.loggers else []),
-    ]
+    logs = [AlphaLog(folder / "alphas.csv"), GenotypeLog(folder / "genotypes")]
+    boards = [EpochBoard(run.loggers)] if run.loggers.loggers else []
+    callbacks = [*logs, RunCheckpoint(folder / "checkpoints"), *boards]
     trainer = fit(run, module, view, strategy.epochs, folder.path, "search", callbacks)
     module.to(trainer.strategy.root_device)
     genotype = module.derive(list(view.val_dataloader()))

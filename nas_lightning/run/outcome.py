@@ -1,6 +1,5 @@
 """How a run ends: genotype, drawing, report, result.json written last, and a short summary."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +44,14 @@ def write_confusion(run: Run, folder: Path, module: ChildModule) -> None:
     write_text(folder / "confusion.csv", csv_text(rows))
 
 
-def finish(run: Run, genotype: Genotype, figures: Mapping[str, Any]) -> None:
-    """Writes the report and, last of all, result.json, in the first process only.
+def finish(run: Run, genotype: Genotype, **figures: Any) -> None:
+    """Writes the report and, last of all, result.json, and prints the summary.
 
-    Prints the summary. `figures` are "search", "child", "baselines" and "notes" of the result.
+    The first process alone does so; `figures` are the parts of the result.
     """
     if not run.parts.hardware.is_first:
         return
-    result = _facts(run, genotype) | dict(figures)
+    result = _facts(run, genotype) | figures
     write_report(run.folder.path, result)
     run.folder.write_result(result)
     print(summary(result, describe(run.parts.space.graphs(genotype)), run.folder.path))

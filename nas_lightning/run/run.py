@@ -27,13 +27,7 @@ __all__ = ["Parts", "Run", "assemble"]
 class Parts:
     """What searching and training have in common.
 
-    Attributes:
-        seed: seed of everything that is drawn.
-        hardware: what is computed on.
-        space: the search space.
-        task: loss and metrics.
-        data: the data set, loaded.
-        recipe: how children are trained; its scale knows image shape and classes.
+    The data set is loaded; the scales of `space` and `recipe` know its shape and outputs.
     """
 
     seed: int
@@ -48,12 +42,8 @@ class Parts:
 class Run:
     """One run of a command, from its configuration to its result.
 
-    Attributes:
-        cfg: the configuration.
-        folder: where its files go.
-        parts: what is searched, trained and measured; made, loaded and checked.
-        loggers: the dashboards that see what is trained now.
-        objects: what a call in Python gave in place of a group's configuration.
+    `loggers` see what is trained now; `objects` are what a call in Python gave in place of a
+    group's configuration.
     """
 
     cfg: DictConfig
@@ -75,10 +65,8 @@ class Run:
 def assemble(cfg: DictConfig, objects: Mapping[str, Any] | None = None) -> Parts:
     """Returns the parts that a configuration describes, checked against each other.
 
-    Args:
-        cfg: the configuration.
-        objects: a search space or a data module in place of a group's configuration; arrays of
-            the data set.
+    `objects` may hold a search space or a data module in place of a group's configuration, or
+    arrays of the data set.
 
     Raises: ValueError: a value is impossible, or parts do not fit each other or the data.
     """

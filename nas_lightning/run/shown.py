@@ -60,13 +60,9 @@ def shown(
 ) -> ShownGenotype:
     """Returns a genotype at its published child's size, but for what is changed of it.
 
-    Args:
-        genotype: a genotype, or what `read_genotype` takes.
-        space: its search space.
-        changes: values of `Scale`; None leaves one as it is.
+    `genotype` may be what `read_genotype` takes; `changes` are values of `Scale`, None for none.
 
-    Raises: ValueError: there is no such genotype, it is of another space, or the size is
-        impossible.
+    Raises: ValueError: there is no such genotype in the space, or the size is impossible.
     """
     published = space.published_scale()
     default: dict[str, Any] = {"input_shape": DEFAULT_SHAPE, "num_outputs": DEFAULT_OUTPUTS}

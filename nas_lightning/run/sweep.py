@@ -17,12 +17,7 @@ Jobs = dict[Path, dict[str, str]]
 
 @dataclass(frozen=True)
 class SweepJob:
-    """What a job of a sweep was started with.
-
-    Attributes:
-        overrides: what was typed for it, the choice of the sweep included.
-        config: its configuration as YAML, interpolations unresolved.
-    """
+    """What a job of a sweep was started with: all overrides, and its unresolved YAML."""
 
     overrides: list[str]
     config: str

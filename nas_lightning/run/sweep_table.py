@@ -33,11 +33,6 @@ class Figure:
     is_share: bool = False
     is_shown: bool = True
 
-    @property
-    def head(self) -> str:
-        """The column's head for a reader."""
-        return f"{self.title} %" if self.is_share else self.title
-
     def values(self, results: Iterable[Result]) -> list[float]:
         """Returns the number of every result that has it."""
         found = [_select(result, self.path) for result in results]
@@ -82,7 +77,8 @@ def _write(folder: Path, varied: list[str], groups: Groups) -> None:
     """Writes both files and prints the table."""
     figures = _figures([result for group in groups.values() for result in group])
     shown = [figure for figure in figures if figure.is_shown]
-    header = [*varied, "runs", *(figure.head for figure in shown)]
+    heads = [f"{figure.title} %" if figure.is_share else figure.title for figure in shown]
+    header = [*varied, "runs", *heads]
     rows = [
         [*key, str(len(group)), *(figure.readable(group) for figure in shown)]
         for key, group in groups.items()

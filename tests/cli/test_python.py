@@ -114,9 +114,9 @@ def test_the_search_space_of_a_shown_genotype_may_be_an_object():
     assert nl.show(genotype, space).genotype == genotype
 
 
-def test_a_value_is_given_as_it_is_whatever_characters_are_in_it():
-    with pytest.raises(ValueError, match=r"export \(\[?'?a\\b \"c\" 'd'"):
-        nl.search(export=["a\\b \"c\" 'd'"])
+def test_a_value_is_given_as_it_is_whatever_characters_are_in_it(tmp_path):
+    with pytest.raises(ValueError, match=r"""unknown export 'a\\b "c" 'd''; choose from: onnx"""):
+        nl.search(export=["a\\b \"c\" 'd'"], folder=tmp_path / "run")
 
 
 def test_a_run_of_another_command_is_not_resumed(called):
@@ -189,7 +189,7 @@ def test_an_interrupted_call_resumes_to_the_same_bits(called, tmp_path, monkeypa
         ({"data": {"x": []}}, r"data \(dict\) must be the name of an option, a path"),
         (
             {"data": {"x": [], "y": [], "kinds": 1}},
-            r"unknown key 'data.kinds'; choose from: .*kind",
+            "unknown key 'data.kinds'; choose from: ",
         ),
         ({"data": 3}, r"data \(int\) must be the name of an option, a path, a LightningDataModule"),
         ({"overrides": ["child.epochs=0"]}, r"child.epochs \(0\) must be at least 1"),
