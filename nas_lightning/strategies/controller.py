@@ -28,24 +28,20 @@ from nas_lightning.strategies.policy import Allowed, Chosen, FixedDecisions, Sam
 
 __all__ = ["Controller", "skipping_layer"]
 
-SKIP = re.compile(r"(.*?)(\d+)/skip_(\d+)")
+SKIP = re.compile(r"(.*?)(\d+)/skip_(\d+)\Z")
 State = list[tuple[Tensor, Tensor]]
+Anchors = dict[str, Tensor]  # hidden states (N, hidden) by layer
 Decisions = FixedDecisions | SampledDecisions
+Taken = tuple[Tensor, Tensor, Tensor]  # what is picked or the next input, log-probability, entropy
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One step of the LSTM.
-
-    Attributes:
-        decisions: one token, or the skips into a layer.
-        group: the layer of the step.
-        sources: the layers that the skips come from; () for a token.
-    """
+    """One step of the LSTM, in a layer: one token, or the skips into it from other layers."""
 
     decisions: tuple[Decision, ...]
-    group: str
-    sources: tuple[str, ...] = ()
+    layer: str
+    sources: tuple[str, ...] = ()  # of the skips
 
 
 class Controller(nn.Module):
@@ -57,7 +53,6 @@ class Controller(nn.Module):
 
     Args:
         decisions: the decisions of the space, in the order of the steps.
-        seed: seed of the first parameters.
         hidden: units per layer of the LSTM.
         layers: layers of the LSTM.
         init_range: first parameters are uniform in [-init_range, init_range].
@@ -114,28 +109,27 @@ class Controller(nn.Module):
     def sample(self, rng: Random, allowed: Allowed) -> dict[str, str]:
         """Returns the sampled choices of one genotype."""
         sampled = SampledDecisions(rng, allowed)
-        self(sampled)
+        self.forward(sampled)
         return sampled.chosen
 
     def log_prob(
         self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]
     ) -> tuple[Tensor, Tensor]:
         """Returns log-probability and entropy (N,) of genotypes, drawn when `allowed` was open."""
-        log_prob, entropy = self(FixedDecisions(chosen, allowed))
-        return log_prob, entropy
+        return self.forward(FixedDecisions(chosen, allowed))
 
     def forward(self, decisions: Decisions) -> tuple[Tensor, Tensor]:
         """Walks through the decisions; returns log-probability and entropy (N,)."""
         x = self.start.expand(decisions.size, -1)
         zero = torch.zeros_like(x)
         state: State = [(zero, zero) for _ in self.cells]
-        anchors: dict[str, Tensor] = {}
+        anchors: Anchors = {}
         log_prob = entropy = x.new_zeros(decisions.size)
         for step in self.steps:
             active = torch.stack([decisions.active(d) for d in step.decisions], dim=1).to(x.device)
             moves = active.any(dim=1, keepdim=True)
             state = self._advanced(x, state, moves)
-            top = anchors[step.group] = state[-1][0]
+            top = anchors[step.layer] = state[-1][0]
             take = self._attend if step.sources else self._choose
             following, logs, entropies = take(step, top, anchors, decisions)
             x = torch.where(moves, following, x)
@@ -152,18 +146,14 @@ class Controller(nn.Module):
             advanced.append((x, torch.where(moves, memory, old[1])))
         return advanced
 
-    def _choose(
-        self, step: _Step, top: Tensor, anchors: dict[str, Tensor], decisions: Decisions
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _choose(self, step: _Step, top: Tensor, anchors: Anchors, decisions: Decisions) -> Taken:
         """Makes the one decision of a token's step."""
         (decision,) = step.decisions
         logits = self.heads[self._head(decision)](top)
         picked, log, entropy = self._pick(decision, logits, decisions)
         return self.embeddings[_role(decision)](picked), log[:, None], entropy[:, None]
 
-    def _attend(
-        self, step: _Step, top: Tensor, anchors: dict[str, Tensor], decisions: Decisions
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _attend(self, step: _Step, top: Tensor, anchors: Anchors, decisions: Decisions) -> Taken:
         """Makes the skip decisions of a layer by attention to the anchors of others."""
         first = self.first_anchor.expand_as(top)
         states = torch.stack([anchors.get(s, first) for s in step.sources], dim=1)
@@ -178,9 +168,7 @@ class Controller(nn.Module):
         number = number + 1 if self.enas_skips else number.clamp(min=1)
         return (weights * states).sum(dim=1) / number, logs, entropies
 
-    def _pick(
-        self, decision: Decision, logits: Tensor, decisions: Decisions
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _pick(self, decision: Decision, logits: Tensor, decisions: Decisions) -> Taken:
         """Returns index, log-probability and entropy (N,) of one decision."""
         logits = logits / self.temperature
         limit = self.op_tanh_constant if decision.kind == "op" else self.tanh_constant
@@ -197,24 +185,21 @@ class Controller(nn.Module):
 def _steps(decisions: Sequence[Decision]) -> tuple[_Step, ...]:
     """Returns the steps: consecutive skips into a layer share one."""
     steps: list[_Step] = []
-    keyed = [(skipping_layer(decision), decision) for decision in decisions]
-    for group, members in groupby(keyed, key=lambda pair: pair[0]):
-        together = tuple(decision for _, decision in members)
-        if group is None:
+    for layer, members in groupby(decisions, key=skipping_layer):
+        together = tuple(members)
+        if layer is None:
             steps += [_Step((d,), d.name.rpartition("/")[0]) for d in together]
         else:
-            matches = [SKIP.fullmatch(d.name) for d in together]
-            sources = tuple(f"{m[1]}{m[3]}" for m in matches if m is not None)
-            steps.append(_Step(together, group, sources))
+            sources = tuple(SKIP.sub(r"\1\3", d.name) for d in together)
+            steps.append(_Step(together, layer, sources))
     return tuple(steps)
 
 
 def skipping_layer(decision: Decision) -> str | None:
     """Returns the layer that a skip decision leads into, or None for a token."""
-    match = SKIP.fullmatch(decision.name)
-    if decision.kind != "skip" or len(decision.options) != 2 or match is None:
-        return None
-    return f"{match[1]}{match[2]}"
+    match = SKIP.match(decision.name)
+    is_skip = decision.kind == "skip" and len(decision.options) == 2
+    return f"{match[1]}{match[2]}" if is_skip and match is not None else None
 
 
 def _name(decision: Decision) -> str:

@@ -33,9 +33,8 @@ class FixedDecisions:
 
     def pick(self, decision: Decision, log_probs: Tensor) -> Tensor:
         """Returns the index (N,) of the chosen option; 0 where the decision is inactive."""
-        first = decision.options[0]
-        names = [each.get(decision.name, first) for each in self.chosen]
-        return torch.tensor([decision.options.index(name) for name in names])
+        options = decision.options
+        return torch.tensor([options.index(c.get(decision.name, options[0])) for c in self.chosen])
 
 
 class SampledDecisions:
@@ -62,21 +61,10 @@ class SampledDecisions:
         """
         if not is_active(decision, self.chosen):
             return torch.zeros(1, dtype=torch.long)
-        index = _draw(log_probs[0].exp().tolist(), self.rng)
+        weights = log_probs[0].exp().tolist()
+        index = self.rng.choices(range(len(weights)), weights)[0]
         self.chosen[decision.name] = decision.options[index]
         return torch.tensor([index])
-
-
-def _draw(weights: Sequence[float], rng: Random) -> int:
-    """Returns an index, as likely as its weight; never one without weight, also on rounding."""
-    left = rng.random() * sum(weights)
-    last = 0
-    for index, weight in enumerate(weights):
-        if weight > 0:
-            left, last = left - weight, index
-            if left < 0:
-                return index
-    return last
 
 
 class IndependentPolicy(nn.Module):
@@ -84,10 +72,6 @@ class IndependentPolicy(nn.Module):
 
     Source: Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326), the policy of its REINFORCE;
     logits begin at normal draws of deviation 1e-3, as in the official code.
-
-    Args:
-        decisions: the decisions of the space.
-        seed: seed of the first logits.
     """
 
     exists: Tensor
@@ -96,11 +80,9 @@ class IndependentPolicy(nn.Module):
         super().__init__()
         self.decisions = tuple(decisions)
         widths = torch.tensor([len(decision.options) for decision in decisions])
-        most = int(widths.max())
-        self.register_buffer("exists", torch.arange(most) < widths[:, None])
+        self.register_buffer("exists", torch.arange(int(widths.max())) < widths[:, None])
         generator = torch.Generator().manual_seed(seed)
-        first = torch.randn(len(decisions), most, generator=generator)
-        self.logits = nn.Parameter(1e-3 * first)
+        self.logits = nn.Parameter(1e-3 * torch.randn(self.exists.shape, generator=generator))
 
     def sample(self, rng: Random, allowed: Allowed) -> dict[str, str]:
         """Returns the sampled choices of one genotype."""
@@ -109,8 +91,8 @@ class IndependentPolicy(nn.Module):
         for decision, row in zip(self.decisions, rows, strict=True):
             if is_active(decision, chosen):
                 options = allowed.get(decision.name, decision.options)
-                weights = [w if o in options else 0.0 for o, w in zip(decision.options, row)]  # noqa: B905 - padded
-                chosen[decision.name] = decision.options[_draw(weights, rng)]
+                weights = [row[i] if o in options else 0.0 for i, o in enumerate(decision.options)]
+                chosen[decision.name] = rng.choices(decision.options, weights)[0]
         return chosen
 
     def log_prob(
@@ -131,8 +113,7 @@ class IndependentPolicy(nn.Module):
         return torch.where(active, own, zero).sum(1), torch.where(active, entropies, zero).sum(1)
 
     def _log_probs(self) -> Tensor:
-        logits = self.logits.masked_fill(~self.exists, -torch.inf)
-        return logits.log_softmax(dim=1)
+        return self.logits.masked_fill(~self.exists, -torch.inf).log_softmax(dim=1)
 
     def _restricted(self, logs: Tensor, fixed: FixedDecisions) -> Tensor:
         """Returns the log-probabilities (N, decisions, options) of the allowed options."""
@@ -140,8 +121,7 @@ class IndependentPolicy(nn.Module):
         for index, decision in enumerate(self.decisions):
             row, is_open = logs[:, index], fixed.open(decision)
             if is_open is not None:
-                missing = row.shape[1] - is_open.shape[1]
-                closed = ~nn.functional.pad(is_open, (0, missing))
-                row = row.masked_fill(closed, -torch.inf).log_softmax(dim=1)
+                is_open = nn.functional.pad(is_open, (0, row.shape[1] - is_open.shape[1]))
+                row = row.masked_fill(~is_open, -torch.inf).log_softmax(dim=1)
             rows.append(row)
         return torch.stack(rows, dim=1)

@@ -8,12 +8,12 @@ and search share one cosine of the params' learning rate, by default that of sho
 import torch
 from torch import Tensor
 
-from nas_lightning.core.checks import at_least, in_range
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.strategies.alphas import AlphaStrategy, share_of
+from nas_lightning.strategies.alphas import AlphaStrategy
 from nas_lightning.strategies.relaxations import hard_weights, masked_softmax
 
 __all__ = ["Proxyless"]
@@ -51,8 +51,7 @@ class Proxyless(AlphaStrategy):
         params_optimizer: Sgd = Sgd(),
         alpha_optimizer: Adam = Adam(None, (0.0, 0.999), 0.0),
     ) -> None:
-        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        in_range("strategy.warmup", warmup, "[0, 1)", use=0.25)
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer, warmup)
         at_least("strategy.interval", interval, 1)
         if alpha_optimizer.betas[0] or alpha_optimizer.weight_decay:
             raise ValueError(
@@ -60,12 +59,8 @@ class Proxyless(AlphaStrategy):
                 f"({alpha_optimizer.weight_decay}) must be 0: alphas that were not sampled must "
                 "stand still"
             )
-        self.warmup, self.interval = share_of(warmup, epochs), interval
+        self.interval = interval
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
-
-    def start_epoch(self, epoch: int) -> None:
-        """Ends the warm-up in time."""
-        self.is_warm = epoch >= self.warmup
 
     def mixture(self, phase: str) -> Mixture:
         """Returns one sampled path, or for alphas two, of which one weighs 1 and the other 0."""

@@ -14,16 +14,12 @@ from nas_lightning.core.choices import Choice, Mixture
 
 __all__ = [
     "concrete",
-    "dirichlet",
-    "divergence_from_flat",
     "gumbel_noise",
     "hard_weights",
     "is_even",
     "masked_softmax",
     "mean_entropy",
     "mean_share",
-    "normalised_edges",
-    "same_group",
 ]
 
 
@@ -74,44 +70,6 @@ def hard_weights(soft: Tensor, index: Tensor) -> Tensor:
     """
     hard: Tensor = _Hard.apply(soft, index)  # type: ignore[no-untyped-call]
     return hard
-
-
-def dirichlet(concentration: Tensor, allowed: Tensor, rng: torch.Generator) -> Tensor:
-    """Returns a draw of each row from a Dirichlet, with the reparameterised gradient.
-
-    Source: DrNAS, 2021 (arXiv:2006.10355), section 2.2, by normalised gamma variates. Options that
-    are not allowed weigh zero.
-    """
-    gammas = torch._standard_gamma(concentration, generator=rng)
-    gammas = gammas.clamp_min(torch.finfo(gammas.dtype).tiny) * allowed
-    return gammas / gammas.sum(dim=-1, keepdim=True)
-
-
-def divergence_from_flat(concentration: Tensor, allowed: Tensor) -> Tensor:
-    """Returns the divergence of each row's Dirichlet from Dirichlet(1, ..., 1) (choices,).
-
-    Source: DrNAS, 2021 (arXiv:2006.10355), equation 3. This is the Kullback-Leibler divergence in
-    closed form over the allowed options, computed without asking the device which they are.
-    """
-    own = torch.where(allowed, concentration, 1.0)  # a 1 adds nothing to the sums below
-    total = (own * allowed).sum(dim=-1)
-    number = allowed.sum(dim=-1).to(own.dtype)
-    pull = (own - 1.0) * (own.digamma() - total.digamma()[:, None])
-    return total.lgamma() - number.lgamma() - own.lgamma().sum(dim=-1) + pull.sum(dim=-1)
-
-
-def same_group(groups: Sequence[str]) -> Tensor:
-    """Returns which choices are of one group, bool (choices, choices)."""
-    return torch.tensor([[one == other for other in groups] for one in groups])
-
-
-def normalised_edges(beta: Tensor, together: Tensor) -> Tensor:
-    """Returns the softmax of logits beta (choices,) within each group of choices.
-
-    Source: PC-DARTS, 2020 (arXiv:1907.05737), equation 3: a node's incoming edges are a group.
-    `together` says which choices are of one group (see `same_group`).
-    """
-    return (beta - beta[None, :].masked_fill(~together, float("-inf")).logsumexp(dim=-1)).exp()
 
 
 def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
