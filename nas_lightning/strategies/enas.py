@@ -33,7 +33,7 @@ from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.strategies.controller import Controller, skipping_layer
 from nas_lightning.strategies.policy import FixedDecisions
-from nas_lightning.strategies.ranking import ranking_data
+from nas_lightning.strategies.random_sharing import ranking_data
 
 __all__ = ["Enas"]
 
