@@ -15,7 +15,7 @@ from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import OneShotStrategy
-from nas_lightning.strategies.relaxations import concrete, gumbel_noise, masked_softmax
+from nas_lightning.strategies.relaxations import gumbel_noise, masked_softmax
 
 __all__ = ["AlphaStrategy", "StagedStrategy", "share_of", "stage_of"]
 
@@ -88,17 +88,15 @@ class AlphaStrategy(OneShotStrategy):
             )
 
     def draw_concrete(self, phase: str, tau: float, noise: Tensor | None = None) -> Tensor:
-        """Returns a draw (choices, options) from the concrete distribution of alpha, on the CPU.
+        """Returns softmax((log softmax(alpha) + noise) / tau) (choices, options), on the CPU.
 
-        Args:
-            phase: in "params" the draw carries no gradient.
-            tau: temperature, above 0.
-            noise: Gumbel noise (choices, options); None draws it.
+        It is a draw from the concrete distribution (Maddison et al., 2017, arXiv:1611.00712), with
+        a gradient in phase "alpha". The noise is Gumbel's, of the same shape; None draws it.
         """
         alpha = self.alpha if phase == "alpha" else self.alpha.detach()
         logits = alpha.cpu().masked_fill(~self.allowed.cpu(), float("-inf"))
         noise = gumbel_noise(logits, self.rng) if noise is None else noise.to(logits)
-        return concrete(logits, noise, tau)
+        return ((logits.log_softmax(dim=-1) + noise) / tau).softmax(dim=-1)
 
 
 class StagedStrategy(AlphaStrategy):
@@ -143,17 +141,12 @@ class StagedStrategy(AlphaStrategy):
             self.done.fill_(self.number)
 
     def begin_stage(self, share: float) -> None:
-        """Leaves this share of each choice's options, rounded up, those of highest alpha; a hook.
-
-        Of equal ones the earlier ones stay.
-        """
+        """Leaves a share of each choice's options, rounded up, those of highest alpha; a hook."""
         scores = self.alpha.detach().masked_fill(~self.allowed, float("-inf"))
         for row, choice in enumerate(self.space.choices):
             number = max(1, math.ceil(share * len(choice.options) - 1e-9))
-            best = scores[row].argsort(descending=True, stable=True)[:number]
-            stays = torch.zeros_like(self.allowed[row])
-            stays[best] = True
-            self.allowed[row] &= stays
+            worst = scores[row].argsort(descending=True, stable=True)[number:]  # the later if equal
+            self.allowed[row, worst] = False
 
 
 def share_of(share: float, epochs: int) -> int:

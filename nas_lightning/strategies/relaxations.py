@@ -13,7 +13,6 @@ from torch import Tensor
 from nas_lightning.core.choices import Choice, Mixture
 
 __all__ = [
-    "concrete",
     "gumbel_noise",
     "hard_weights",
     "is_even",
@@ -40,19 +39,6 @@ def gumbel_noise(logits: Tensor, rng: torch.Generator) -> Tensor:
             return noise
 
 
-def concrete(logits: Tensor, noise: Tensor, tau: float) -> Tensor:
-    """Returns a draw from the concrete distribution: softmax((log softmax(logits) + noise) / tau).
-
-    Source: Maddison et al., 2017 (arXiv:1611.00712); GDAS, 2019 (arXiv:1910.04465), equation 3.
-
-    Args:
-        logits: -inf where an option is not allowed.
-        noise: Gumbel noise, see `gumbel_noise`.
-        tau: temperature, above 0.
-    """
-    return ((logits.log_softmax(dim=-1) + noise) / tau).softmax(dim=-1)
-
-
 class _Hard(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, soft: Tensor, index: Tensor) -> Tensor:
@@ -64,10 +50,7 @@ class _Hard(torch.autograd.Function):
 
 
 def hard_weights(soft: Tensor, index: Tensor) -> Tensor:
-    """Returns rows that are one-hot in an index (choices,); their gradient goes to soft weights.
-
-    The values are exactly 0 and 1.
-    """
+    """Returns exact one-hot rows of an index (choices,); their gradient goes to soft weights."""
     hard: Tensor = _Hard.apply(soft, index)  # type: ignore[no-untyped-call]
     return hard
 
@@ -79,8 +62,7 @@ def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
     made. Choices with a single allowed option are left out; without any other it is 0.
     """
     shares = weights / weights.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
-    entropy = -torch.special.xlogy(shares, shares).sum(dim=-1)
-    numbers = allowed.sum(dim=-1)
+    entropy, numbers = torch.special.entr(shares).sum(dim=-1), allowed.sum(dim=-1)
     open_rows = numbers > 1
     normalised: Tensor = entropy[open_rows] / numbers[open_rows].to(entropy.dtype).log()
     return normalised.sum() / max(1, len(normalised))
