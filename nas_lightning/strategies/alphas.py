@@ -15,13 +15,11 @@ from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import OneShotStrategy
-from nas_lightning.strategies.relaxations import gumbel_noise, masked_softmax
+from nas_lightning.strategies.relaxations import masked_softmax
 
-__all__ = ["AlphaStrategy", "StagedStrategy", "share_of", "stage_of"]
+__all__ = ["AlphaStrategy", "StagedStrategy", "gumbel_noise", "share_of", "stage_of"]
 
 log = logging.getLogger(__name__)
-
-INITIAL_SCALE = 1e-3
 
 
 class AlphaStrategy(OneShotStrategy):
@@ -52,9 +50,8 @@ class AlphaStrategy(OneShotStrategy):
 
     def reset(self) -> None:
         """Draws initial alphas."""
-        noise = torch.randn(self.alpha.shape, generator=self.rng)
         with torch.no_grad():
-            self.alpha.copy_(INITIAL_SCALE * noise)
+            self.alpha.copy_(1e-3 * torch.randn(self.alpha.shape, generator=self.rng))
 
     def start_epoch(self, epoch: int) -> None:
         """Ends the warm-up in time; a hook."""
@@ -105,13 +102,10 @@ class StagedStrategy(AlphaStrategy):
     Args:
         warmup: share of each stage in which alphas stand still, in [0, 1).
         kept: share of the options that each stage begins with, in (0, 1], at first 1.
-
-    Attributes:
-        number: stage of the epoch (0-based).
-        done: int buffer (): the stages that have begun, less one.
     """
 
-    done: Tensor
+    number: int  # stage of the epoch (0-based)
+    done: Tensor  # int (): the stages that have begun, less one
 
     def __init__(
         self,
@@ -166,3 +160,12 @@ def stage_of(epoch: int, epochs: int, stages: int) -> tuple[int, int, int]:
     bounds = [epochs * number // stages for number in range(stages + 1)]
     number = max(n for n in range(stages) if bounds[n] <= epoch)
     return number, epoch - bounds[number], bounds[number + 1] - bounds[number]
+
+
+def gumbel_noise(logits: Tensor, rng: torch.Generator) -> Tensor:
+    """Returns standard Gumbel noise of the shape of logits, drawn again until it is finite."""
+    while True:
+        uniform = torch.rand(logits.shape, generator=rng, dtype=logits.dtype)
+        noise = -(-uniform.log()).log()
+        if torch.isfinite(noise).all():
+            return noise

@@ -5,12 +5,12 @@ Source: Zoph & Le, Neural Architecture Search with Reinforcement Learning, 2017
 its next input; at a layer's anchor point, P(layer j feeds layer i) = sigmoid(v^T tanh(W_prev h_j +
 W_curr h_i)). A tanh constant and a temperature limit the logits as in Pham et al., ENAS, 2018
 (arXiv:1802.03268). Deliberate choices where the papers are silent: decisions of the same role and
-options share softmax and embedding, whatever their layer (`shared_heads=False` parts the softmaxes,
-as in Zoph et al., NASNet, 2018, arXiv:1707.07012, section 3); after an anchor point the next input
-is the mean of the hidden states of the chosen layers; a layer without skips has its anchor at its
-last token, and the input of the first layer has a learned one. `enas_skips` decides skips as
-ENAS's code does: logits [-q, q], so that tanh constant c lets the log-odds reach 2c instead of c,
-and a next input whose sum is divided by one more than the number of chosen layers.
+options share softmax and embedding in all layers (`shared_heads=False` parts the softmaxes, as in
+Zoph et al., NASNet, 2018, arXiv:1707.07012, section 3); after an anchor point the next input is the
+mean of the chosen layers' hidden states; a layer without skips has its anchor at its last token;
+the first layer's input has a learned one. `enas_skips` decides skips as ENAS's code does: logits
+[-q, q], so that tanh constant c lets the log-odds reach 2c instead of c, and a next input whose sum
+is divided by one more than the number of chosen layers.
 """
 
 import re
@@ -24,14 +24,13 @@ from torch import Tensor, nn
 
 from nas_lightning.core.checks import at_least, positive
 from nas_lightning.core.decisions import Decision
-from nas_lightning.strategies.policy import Allowed, Chosen, FixedDecisions, SampledDecisions
+from nas_lightning.strategies.policy import Allowed, Chosen, Decisions, SampledDecisions
 
 __all__ = ["Controller", "skipping_layer"]
 
 SKIP = re.compile(r"(.*?)(\d+)/skip_(\d+)\Z")
 State = list[tuple[Tensor, Tensor]]
 Anchors = dict[str, Tensor]  # hidden states (N, hidden) by layer
-Decisions = FixedDecisions | SampledDecisions
 Taken = tuple[Tensor, Tensor, Tensor]  # what is picked or the next input, log-probability, entropy
 
 
@@ -53,14 +52,12 @@ class Controller(nn.Module):
 
     Args:
         decisions: the decisions of the space, in the order of the steps.
-        hidden: units per layer of the LSTM.
-        layers: layers of the LSTM.
+        hidden: units of each of the LSTM's `layers`.
         init_range: first parameters are uniform in [-init_range, init_range].
         tanh_constant: logits become constant * tanh(logits / temperature); None leaves them.
         temperature: divisor of the logits, above 0.
         shared_heads: whether decisions of the same role and options share a softmax.
-        enas_skips: whether skips are decided as in ENAS's code (see above), instead of by Zoph &
-            Le's sigmoid.
+        enas_skips: whether skips are decided as in ENAS's code (see above), not by a sigmoid.
         op_tanh_constant: the tanh constant of operations; None takes `tanh_constant`.
     """
 
@@ -108,15 +105,13 @@ class Controller(nn.Module):
     @torch.no_grad()
     def sample(self, rng: Random, allowed: Allowed) -> dict[str, str]:
         """Returns the sampled choices of one genotype."""
-        sampled = SampledDecisions(rng, allowed)
-        self.forward(sampled)
-        return sampled.chosen
+        decisions = SampledDecisions(rng, allowed)
+        self.forward(decisions)
+        return decisions.sampled
 
-    def log_prob(
-        self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]
-    ) -> tuple[Tensor, Tensor]:
-        """Returns log-probability and entropy (N,) of genotypes, drawn when `allowed` was open."""
-        return self.forward(FixedDecisions(chosen, allowed))
+    def log_prob(self, chosen: list[Chosen], allowed: list[Allowed]) -> tuple[Tensor, Tensor]:
+        """Returns log-probability and total entropy (N,) of genotypes, given what was allowed."""
+        return self.forward(Decisions(chosen, allowed))
 
     def forward(self, decisions: Decisions) -> tuple[Tensor, Tensor]:
         """Walks through the decisions; returns log-probability and entropy (N,)."""

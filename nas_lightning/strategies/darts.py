@@ -21,7 +21,6 @@ from nas_lightning.strategies.alphas import AlphaStrategy
 
 __all__ = ["Darts"]
 
-ORDERS = ("first", "second")
 Params = Mapping[str, Tensor]
 
 
@@ -51,7 +50,7 @@ class Darts(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        one_of("strategy.order", order, ORDERS)
+        one_of("strategy.order", order, ("first", "second"))
         positive("strategy.radius", radius, use=0.01)
         self.order, self.radius = order, radius
 

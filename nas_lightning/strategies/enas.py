@@ -31,7 +31,7 @@ from nas_lightning.core.search_context import Batch, SearchContext, listed
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.strategies.controller import Controller, skipping_layer
-from nas_lightning.strategies.policy import FixedDecisions
+from nas_lightning.strategies.policy import Decisions
 from nas_lightning.strategies.random_sharing import ranking_data
 
 __all__ = ["Enas"]
@@ -49,14 +49,9 @@ class Enas(OneShotStrategy):
             and 0.44; heads that are not shared, as they are in the code, part sooner.
         entropy_weight: weight of the entropy in the reward, at least 0.
         baseline_decay: share of the moving baseline that is kept, in [0, 1).
-        skip_target: wanted share of skips from earlier layers, in (0, 1); like its weight without
-            effect on a space that has none (see `Controller`).
+        skip_target: wanted share of skips from earlier layers, in (0, 1), if the space has any.
         skip_weight: weight of the divergence from it, at least 0.
         samples: genotypes drawn and measured at the end, at least 1; the best one counts.
-
-    Attributes:
-        baseline: moving mean of the rewards, double (); NaN before the first one.
-        policy: share of each option among the last samples (choices, options).
 
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> enas = Enas(NasBench201Space(), seed=0)
@@ -64,8 +59,8 @@ class Enas(OneShotStrategy):
     [1, 1, 1, 1, 1, 1]
     """
 
-    baseline: Tensor
-    policy: Tensor
+    baseline: Tensor  # moving mean of the rewards, double (); NaN before the first one
+    policy: Tensor  # share of each option among the last samples (choices, options)
 
     def __init__(
         self,
@@ -126,10 +121,7 @@ class Enas(OneShotStrategy):
         """Does nothing: a step only moves the params of one sample (section 2.2, first phase)."""
 
     def finish_epoch(self, epoch: int, context: SearchContext, val: Iterable[Batch]) -> None:
-        """Moves the controller (section 2.2, second phase).
-
-        Raises: ValueError: there are no validation batches.
-        """
+        """Moves the controller (section 2.2, second phase); needs validation batches."""
         batches = listed(val, "enas")
         first = epoch * self.steps % len(batches)
         shares = []
@@ -158,10 +150,7 @@ class Enas(OneShotStrategy):
         return -(log_prob * gains).mean() + self.skip_weight * self._divergence(decisions)
 
     def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
-        """Returns the best of many samples on the validation part, the first of equal ones.
-
-        Raises: ValueError: there is no context or no validation batch.
-        """
+        """Returns the best of many samples on the validation part, the first of equal ones."""
         context, batches = ranking_data("enas", context, val)
         drawn = dict.fromkeys(self._draw() for _ in range(self.samples))
         return max(drawn, key=lambda genotype: self._reward(context, genotype, batches))
@@ -174,8 +163,7 @@ class Enas(OneShotStrategy):
             for logs, is_made in skips:
                 terms = (logs.exp() * (logs - wanted.to(logs))).sum(dim=1)
                 total = total + terms * is_made.to(logs)
-            has_skips = torch.stack([is_made for _, is_made in skips]).any(dim=0)
-            number = number + has_skips.to(number)
+            number = number + torch.stack([is_made for _, is_made in skips]).any(dim=0)
         return (total / number.clamp(min=1)).mean()
 
     def _reward(self, context: SearchContext, genotype: Genotype, batches: list[Batch]) -> float:
@@ -186,7 +174,7 @@ class Enas(OneShotStrategy):
         return self.space.genotype(self.controller.sample(self.random(), {}))
 
 
-class _RecordedSkips(FixedDecisions):
+class _RecordedSkips(Decisions):
     """The decisions of sampled genotypes; notes the log-probabilities of their skips by layer."""
 
     def __init__(self, chosen: Sequence[dict[str, str]]) -> None:

@@ -25,8 +25,6 @@ from nas_lightning.strategies.relaxations import hard_weights
 
 __all__ = ["Gdas"]
 
-GRADIENTS = ("sampled", "added")
-
 
 class Gdas(AlphaStrategy):
     """Gradient-based search using a differentiable architecture sampler.
@@ -36,8 +34,7 @@ class Gdas(AlphaStrategy):
         tau_start: temperature of the first epoch, above 0.
         tau_end: temperature of the last epoch, above 0; a line leads to it.
         gradient: "sampled" or "added" (see above); the latter only for cells of edges.
-        fixed_reduction: operation that every edge of reduction cells keeps (the paper's FRC);
-            None searches them too.
+        fixed_reduction: operation of all edges of reduction cells (the paper's FRC), or None.
 
     Raises: ValueError: a value is out of range, or there is no such operation.
 
@@ -65,7 +62,7 @@ class Gdas(AlphaStrategy):
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         positive("strategy.tau_start", tau_start, use=10.0)
         positive("strategy.tau_end", tau_end, use=0.1)
-        one_of("strategy.gradient", gradient, GRADIENTS)
+        one_of("strategy.gradient", gradient, ("sampled", "added"))
         if gradient == "added" and not space.has_edges:
             raise ValueError(
                 f"search space '{space.name}' has no cells of edges, on which "

@@ -65,10 +65,9 @@ class OptunaSearch(BlackBoxStrategy):
         """Returns the genotype that the sampler suggests, the same if asked twice."""
         if number not in self._asked:
             asked, chosen = self.study.ask(), dict[str, str]()
-            for decision in self.space.decisions:
-                name, options = decision.name, decision.options
-                if is_active(decision, chosen):
-                    chosen[name] = asked.suggest_categorical(name, options)
+            for d in self.space.decisions:
+                if is_active(d, chosen):
+                    chosen[d.name] = asked.suggest_categorical(d.name, d.options)
             self._asked[number] = Trial(number, self.space.genotype(chosen)), asked
         return self._asked[number][0]
 

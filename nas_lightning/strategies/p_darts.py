@@ -37,18 +37,15 @@ class PDarts(StagedStrategy):
     Args:
         space: the search space; its scale has the cells of the first stage (the paper: 5).
         epochs: length of all stages together; the paper has 75.
-        growth: cells that each stage has beyond the first one's; the paper has 0, 6, 12. Zeros
-            leave the depth as it is: for a space whose networks have no cells, or other choices
-            where they have more. Each stage begins with new params.
+        growth: cells that each stage adds to the space's own; the paper has 0, 6, 12. Only zeros
+            suit a space without cells, or one whose choices depend on their number.
         kept: share of the options that each stage begins with; the paper has 8, 5, 3 of 8.
-        dropout: probability with which a skip is dropped in each stage when its alphas begin to
-            move (see `dropout_at`). The paper has 0, 0.4, 0.7.
+        dropout: a skip's chance to be dropped as alphas begin to move; the paper has 0, 0.4, 0.7.
         warmup: share of a stage in which alphas stand still, in [0, 1); the paper has 0.4.
-        max_skips: most skips outside reduction cells in the genotype; the paper has 2. A warning
-            says so where no choice has a "skip_connect", which the dropout needs too.
+        max_skips: most skips outside reduction cells in the genotype; the paper has 2. A space
+            without a "skip_connect", which the dropout needs too, is warned of.
 
-    Raises: ValueError: a value is out of range, or the networks have no cells to grow by, or other
-        choices with more of them.
+    Raises: ValueError: a value is out of range, or the space cannot grow so.
 
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> space = NasBench201Space()
@@ -163,13 +160,8 @@ def dropout_at(rate: float, epoch: int, warm: int, epochs: int) -> float:
     """Returns the probability with which skips are dropped in an epoch of a stage.
 
     It falls linearly while alphas stand still, and exponentially, again from `rate`, while they
-    move, as in the official code; the paper only says that it decays in each stage.
-
-    Args:
-        rate: probability that the stage begins with.
-        epoch: epoch within the stage (0-based).
-        warm: epochs in which alphas stand still.
-        epochs: length of the stage.
+    move (from epoch `warm`), as in the official code; the paper only says that it decays in each
+    stage. `epoch` (0-based) counts within the stage of `epochs`.
     """
     if epoch < warm:
         return rate * (epochs - epoch - 1) / epochs

@@ -28,10 +28,6 @@ class PcDarts(AlphaStrategy):
         partial: operations run on one of so many channels (the paper's K, 4); 1 turns it off.
         warmup: share of the epochs in which alphas stand still, in [0, 1); the paper has 0.3.
 
-    Attributes:
-        beta: logits of the edges (choices,), at first normal draws of deviation 1e-3.
-        together: bool buffer (choices, choices): which choices are edges into one node.
-
     Raises: ValueError: a value is out of range, or the space has no partial channels.
 
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
@@ -41,7 +37,8 @@ class PcDarts(AlphaStrategy):
     4
     """
 
-    together: Tensor
+    beta: nn.Parameter  # logits of the edges (choices,), at first normal draws of deviation 1e-3
+    together: Tensor  # bool (choices, choices): which choices are edges into one node
 
     def __init__(
         self,
@@ -82,8 +79,5 @@ def same_group(groups: Sequence[str]) -> Tensor:
 
 
 def normalised_edges(beta: Tensor, together: Tensor) -> Tensor:
-    """Returns the softmax of logits beta (choices,) within each group of choices (equation 3).
-
-    `together` says which choices are of one group: a node's incoming edges (see `same_group`).
-    """
+    """Returns the softmax of logits beta (choices,) within each group of choices (equation 3)."""
     return (beta - beta[None, :].masked_fill(~together, float("-inf")).logsumexp(dim=-1)).exp()

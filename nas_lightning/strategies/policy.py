@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from nas_lightning.core.decisions import Decision, encode, is_active
 
-__all__ = ["Allowed", "Chosen", "FixedDecisions", "IndependentPolicy", "SampledDecisions"]
+__all__ = ["Allowed", "Chosen", "Decisions", "IndependentPolicy", "SampledDecisions"]
 
 Allowed = Mapping[str, tuple[str, ...]]  # options by decision; others may take any of theirs
 Chosen = Mapping[str, str]  # chosen option by decision
 
 
-class FixedDecisions:
+class Decisions:
     """What N genotypes have decided, and the options that were allowed for each."""
 
     def __init__(self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]) -> None:
@@ -37,33 +37,25 @@ class FixedDecisions:
         return torch.tensor([options.index(c.get(decision.name, options[0])) for c in self.chosen])
 
 
-class SampledDecisions:
-    """The decisions of one genotype, sampled one after the other; `chosen` collects them."""
-
-    size = 1
+class SampledDecisions(Decisions):
+    """The decisions of one genotype, sampled one after the other; `sampled` collects them."""
 
     def __init__(self, rng: Random, allowed: Allowed) -> None:
-        self.rng, self.allowed = rng, allowed
-        self.chosen: dict[str, str] = {}
+        self.rng = rng
+        self.sampled: dict[str, str] = {}
+        super().__init__([self.sampled], [allowed])
 
     def active(self, decision: Decision) -> Tensor:
         """Returns whether a decision has to be made after the ones so far, bool (1,)."""
-        return torch.tensor([is_active(decision, self.chosen)])
-
-    def open(self, decision: Decision) -> Tensor | None:
-        """Returns which options are allowed, bool (1, options), or None where all are."""
-        return FixedDecisions([self.chosen], [self.allowed]).open(decision)
+        return torch.tensor([is_active(decision, self.sampled)])
 
     def pick(self, decision: Decision, log_probs: Tensor) -> Tensor:
-        """Samples an option by log-probabilities (1, options); returns its index (1,).
-
-        An inactive decision gives 0, and nothing is drawn.
-        """
-        if not is_active(decision, self.chosen):
+        """Returns the index (1,) of an option that is sampled; 0 if the decision is inactive."""
+        if not is_active(decision, self.sampled):
             return torch.zeros(1, dtype=torch.long)
         weights = log_probs[0].exp().tolist()
         index = self.rng.choices(range(len(weights)), weights)[0]
-        self.chosen[decision.name] = decision.options[index]
+        self.sampled[decision.name] = decision.options[index]
         return torch.tensor([index])
 
 
@@ -95,32 +87,26 @@ class IndependentPolicy(nn.Module):
                 chosen[decision.name] = rng.choices(decision.options, weights)[0]
         return chosen
 
-    def log_prob(
-        self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]
-    ) -> tuple[Tensor, Tensor]:
-        """Returns log-probability and entropy (N,) of genotypes, drawn when `allowed` was open.
-
-        The entropy is the sum over the decisions that a genotype makes.
-        """
+    def log_prob(self, chosen: list[Chosen], allowed: list[Allowed]) -> tuple[Tensor, Tensor]:
+        """Returns log-probability and total entropy (N,) of genotypes, given what was allowed."""
         code = torch.tensor([encode(self.decisions, each) for each in chosen])
         active, picked = code >= 0, code.clamp(min=0)
         logs = self._log_probs()[None].expand(len(chosen), -1, -1)
         if any(allowed):
-            logs = self._restricted(logs, FixedDecisions(chosen, allowed))
+            logs = self._restricted(logs, Decisions(chosen, allowed))
         own = logs.gather(2, picked[..., None])[..., 0]
         entropies = -(logs.exp() * logs.clamp(min=-1e4)).sum(dim=2)
-        zero = torch.zeros(())
-        return torch.where(active, own, zero).sum(1), torch.where(active, entropies, zero).sum(1)
+        return torch.where(active, own, 0.0).sum(1), torch.where(active, entropies, 0.0).sum(1)
 
     def _log_probs(self) -> Tensor:
         return self.logits.masked_fill(~self.exists, -torch.inf).log_softmax(dim=1)
 
-    def _restricted(self, logs: Tensor, fixed: FixedDecisions) -> Tensor:
+    def _restricted(self, logs: Tensor, fixed: Decisions) -> Tensor:
         """Returns the log-probabilities (N, decisions, options) of the allowed options."""
         rows = []
         for index, decision in enumerate(self.decisions):
-            row, is_open = logs[:, index], fixed.open(decision)
-            if is_open is not None:
+            row = logs[:, index]
+            if (is_open := fixed.open(decision)) is not None:
                 is_open = nn.functional.pad(is_open, (0, row.shape[1] - is_open.shape[1]))
                 row = row.masked_fill(~is_open, -torch.inf).log_softmax(dim=1)
             rows.append(row)

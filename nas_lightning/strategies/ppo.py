@@ -79,8 +79,10 @@ class Ppo(PolicyGradient):
         for _ in range(self.passes):
             log_prob, entropy = self.policy.log_prob(chosen, allowed)
             old = log_prob.detach() if old is None else old
-            ratio = (log_prob - old).exp()
+            ratio, gains = (log_prob - old).exp(), advantages.to(log_prob)
             clipped = ratio.clamp(1.0 - self.clip, 1.0 + self.clip)
-            gains = advantages.to(ratio)
             surrogate = torch.minimum(ratio * gains, clipped * gains)
-            self.descend(-(surrogate.mean() + self.entropy * entropy.mean()))
+            loss = -(surrogate.mean() + self.entropy * entropy.mean())
+            self.optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            self.optimizer.step()

@@ -94,18 +94,15 @@ class Predictor(BlackBoxStrategy):
         mean, std = self.predict(fresh, number)
         generator = torch.Generator().manual_seed(self._key("thompson", number))
         drawn = mean + std * torch.randn(mean.shape, generator=generator)
-        order = drawn.argsort(stable=True)[-self.batch :]
-        return [fresh[index] for index in order.tolist()]
+        return [fresh[index] for index in drawn.argsort(stable=True)[-self.batch :].tolist()]
 
     def predict(self, genotypes: Sequence[Genotype], number: int) -> tuple[Tensor, Tensor]:
-        """Returns mean and standard deviation (N,) of the ensemble's standardised rewards.
-
-        The ensemble is fitted and seeded for a trial.
-        """
-        learned = [trial.genotype for trial in self.told]
-        names = sorted(set().union(*(self._features(g) for g in [*learned, *genotypes])))
-        column = {name: index for index, name in enumerate(names)}
-        x, judged = self._encoded(learned, column), self._encoded(genotypes, column)
+        """Returns mean and deviation (N,) of standardised rewards by the ensemble of a trial."""
+        every = [*(trial.genotype for trial in self.told), *genotypes]
+        encodings = [self._features(genotype) for genotype in every]
+        names = sorted(set().union(*encodings))
+        table = torch.tensor([[float(name in each) for name in names] for each in encodings])
+        x, judged = table[: len(self.told)], table[len(self.told) :]
         rewards = torch.tensor([trial.told_reward for trial in self.told])
         y = (rewards - rewards.mean()) / rewards.std().clamp_min(1e-6)
         generator = torch.Generator().manual_seed(self._key("ensemble", number))
@@ -119,12 +116,6 @@ class Predictor(BlackBoxStrategy):
         for _ in range(rng.choice((1, 1, 2, 3))):
             genotype = self.space.mutate(genotype, rng)
         return genotype
-
-    def _encoded(self, genotypes: Sequence[Genotype], column: dict[str, int]) -> Tensor:
-        x = torch.zeros(len(genotypes), len(column))
-        for row, genotype in zip(x, genotypes, strict=True):
-            row[[column[name] for name in self._features(genotype)]] = 1.0
-        return x
 
     def _key(self, purpose: str, number: int) -> int:
         return keyed_seed(self.seed, "predictor", purpose, number)

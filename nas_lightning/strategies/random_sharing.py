@@ -23,7 +23,6 @@ from nas_lightning.core.strategy import OneShotStrategy
 
 __all__ = ["RandomSharing", "ranking_data"]
 
-STATISTICS = ("batch", "recalibrated", "running")
 TRIES = 10  # draws per child that is to be new
 
 
@@ -60,7 +59,7 @@ class RandomSharing(OneShotStrategy):
         at_least("strategy.samples", samples, 1, use=100)
         at_least("strategy.generations", generations, 0)
         at_least("strategy.recalibration", recalibration, 1, use=4)
-        one_of("strategy.statistics", statistics, STATISTICS)
+        one_of("strategy.statistics", statistics, ("batch", "recalibrated", "running"))
         self.samples, self.generations = samples, generations
         self.statistics, self.recalibration = statistics, recalibration
 
@@ -77,18 +76,14 @@ class RandomSharing(OneShotStrategy):
         """Does nothing: a step only moves the params of one path."""
 
     def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
-        """Returns the genotype that the supernet measures best, the first of equal ones.
-
-        Raises: ValueError: there is no context or no validation batch.
-        """
+        """Returns the genotype that the supernet measures best, the first of equal ones."""
         context, batches = ranking_data("random_sharing", context, val)
         rng = self.random()
         measured: dict[Genotype, float] = {}
         population = [self.space.sample(rng) for _ in range(self.samples)]
         for generation in range(self.generations + 1):
-            for genotype in population:
-                if genotype not in measured:
-                    measured[genotype] = self._measure(context, genotype, batches)
+            fresh = dict.fromkeys(population)
+            measured |= {genotype: self._measure(context, genotype, batches) for genotype in fresh}
             best = sorted(measured, key=lambda g: -measured[g])[: max(2, self.samples // 5)]
             if generation < self.generations:
                 population = self._offspring(best, measured.keys(), rng)

@@ -10,6 +10,7 @@ asynchronous replicas; the defaults are a small recipe with a higher learning ra
 """
 
 from abc import abstractmethod
+from math import copysign
 
 import torch
 from torch import Tensor
@@ -23,8 +24,6 @@ from nas_lightning.strategies.policy import Allowed, Chosen, IndependentPolicy
 
 __all__ = ["PolicyGradient", "Reinforce"]
 
-POLICIES = ("controller", "independent")
-
 
 class PolicyGradient(BlackBoxStrategy):
     """A strategy whose policy moves after every `children` trials, and stands still between.
@@ -34,10 +33,9 @@ class PolicyGradient(BlackBoxStrategy):
         children: trials per update; Zoph & Le have 8.
         lr: Adam's learning rate, above 0; Zoph & Le have 6e-4.
         baseline_decay: share of the baseline that an update keeps, in [0, 1).
-        reward_power: power to which the reward is raised, above 0; Zoph & Le have 3.
+        reward_power: power to which the reward's size is raised, above 0; Zoph & Le have 3.
         entropy: weight of the policy's entropy, at least 0; Zoph & Le have none.
-        grow_every: trials between two steps of growth of the space; None opens all of it. Zoph &
-            Le have 1,600.
+        grow_every: trials between two steps of the space's growth, 1,600 there; None opens it all.
         hidden, layers, init_range, tanh_constant, temperature: see `Controller`.
     """
 
@@ -60,7 +58,7 @@ class PolicyGradient(BlackBoxStrategy):
         temperature: float = 1.0,
     ) -> None:
         super().__init__(space, seed, trials)
-        one_of("strategy.policy", policy, POLICIES)
+        one_of("strategy.policy", policy, ("controller", "independent"))
         at_least("strategy.children", children, 1)
         positive("strategy.lr", lr, use=0.01)
         in_range("strategy.baseline_decay", baseline_decay, "[0, 1)", use=0.9)
@@ -108,23 +106,12 @@ class PolicyGradient(BlackBoxStrategy):
         if len(self._waiting) < self.children:
             return
         trials, self._waiting = self._waiting, []
-        rewards = torch.tensor([self._shaped(t) for t in trials], dtype=torch.float64)
-        keep = self.baseline_decay
+        powers = [copysign(abs(r) ** self.reward_power, r) for r in (t.told_reward for t in trials)]
+        rewards, keep = torch.tensor(powers, dtype=torch.float64), self.baseline_decay
         self._sum = keep * self._sum + (1 - keep) * float(rewards.mean())
         self._weight = keep * self._weight + (1 - keep)
         chosen: list[Chosen] = [t.genotype.mapping for t in trials]
         self.update(chosen, [self.allowed(t.number) for t in trials], rewards - self.baseline)
-
-    def _shaped(self, trial: Trial) -> float:
-        """Returns the reward raised to its power; a negative one keeps its sign."""
-        size = float(abs(trial.told_reward) ** self.reward_power)
-        return size if trial.told_reward >= 0 else -size
-
-    def descend(self, loss: Tensor) -> None:
-        """Takes one step of Adam."""
-        self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        self.optimizer.step()
 
 
 class Reinforce(PolicyGradient):
@@ -142,4 +129,6 @@ class Reinforce(PolicyGradient):
         """Takes one step of Adam."""
         log_prob, entropy = self.policy.log_prob(chosen, allowed)
         gain = (advantages.to(log_prob) * log_prob).mean() + self.entropy * entropy.mean()
-        self.descend(-gain)
+        self.optimizer.zero_grad()
+        torch.autograd.backward(-gain)
+        self.optimizer.step()

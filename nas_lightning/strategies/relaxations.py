@@ -1,7 +1,6 @@
 """Relaxations of categorical choices, and measures of their weights: pure functions.
 
-Tables are (choices, options): logits or weights, and `allowed`, bool, with at least one true per
-row. What is drawn is drawn on the CPU.
+Tables are (choices, options): logits, weights, and `allowed`, bool, with a true in each row.
 """
 
 from collections.abc import Sequence
@@ -12,14 +11,7 @@ from torch import Tensor
 
 from nas_lightning.core.choices import Choice, Mixture
 
-__all__ = [
-    "gumbel_noise",
-    "hard_weights",
-    "is_even",
-    "masked_softmax",
-    "mean_entropy",
-    "mean_share",
-]
+__all__ = ["hard_weights", "is_even", "masked_softmax", "mean_entropy", "mean_share"]
 
 
 def masked_softmax(alpha: Tensor, allowed: Tensor) -> Tensor:
@@ -28,15 +20,6 @@ def masked_softmax(alpha: Tensor, allowed: Tensor) -> Tensor:
     Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), equation 2. Leading axes of alpha are free.
     """
     return alpha.masked_fill(~allowed, float("-inf")).softmax(dim=-1)
-
-
-def gumbel_noise(logits: Tensor, rng: torch.Generator) -> Tensor:
-    """Returns standard Gumbel noise of the shape of logits, drawn again until it is finite."""
-    while True:
-        uniform = torch.rand(logits.shape, generator=rng, dtype=logits.dtype)
-        noise = -(-uniform.log()).log()
-        if torch.isfinite(noise).all():
-            return noise
 
 
 class _Hard(torch.autograd.Function):
@@ -80,10 +63,7 @@ def is_even(mixture: Mixture) -> bool:
 
 def mean_share(weights: Tensor, choices: Sequence[Choice], option: str) -> float:
     """Returns the mean share of the named option over the choices that have it, 0 without any."""
-    table: list[list[float]] = weights.tolist()
-    having = [
-        row[choice.options.index(option)] / max(sum(row), 1e-12)
-        for row, choice in zip(table, choices, strict=True)
-        if option in choice.options
-    ]
-    return sum(having) / max(1, len(having))
+    rows: list[list[float]] = weights.tolist()
+    having = [(row, c) for row, c in zip(rows, choices, strict=True) if option in c.options]
+    shares = [row[c.options.index(option)] / max(sum(row), 1e-12) for row, c in having]
+    return sum(shares) / max(1, len(shares))

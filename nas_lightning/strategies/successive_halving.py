@@ -24,16 +24,14 @@ class Brackets(BlackBoxStrategy):
     """Brackets of rungs: the best children of each rung continue with `eta` times the budget.
 
     Args:
-        proposer: makes the strategy that proposes the children of first rungs, and is told their
-            rewards: random search, evolution, ...
+        proposer: makes the strategy that proposes new children: random search, evolution, ...
         trials: number of trainings, including those that continue an earlier one.
         eta: factor by which budgets grow and rungs shrink, at least 2.
         rungs: rungs of the longest bracket, at least 1.
         brackets: children of the first rung and number of rungs of each bracket; they take turns.
         objective: makes the rewards, for a proposer that takes it.
 
-    Raises: ValueError: a value is out of range, or the proposer is not a black-box strategy, or has
-        budgets of its own.
+    Raises: ValueError: a value is out of range, or the proposer is not black-box or has budgets.
     """
 
     needs_budgets = True
