@@ -35,7 +35,7 @@ class DrNas(StagedStrategy):
         kl: weight of the divergence from the flat Dirichlet, at least 0. It replaces the L2
             regulariser, the paper's default: above 0, `alpha_optimizer.weight_decay` must be 0.
 
-    Raises: ValueError: a value is out of range, or the space has no partial channels.
+    Raises: ValueError: a value is out of range, or does not fit the space or the other ones.
 
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> drnas = DrNas(NasBench201Space(), seed=0, epochs=4)
@@ -119,9 +119,9 @@ def dirichlet(concentration: Tensor, allowed: Tensor, rng: torch.Generator) -> T
 
 
 def divergence_from_flat(concentration: Tensor, allowed: Tensor) -> Tensor:
-    """Returns each Dirichlet's Kullback-Leibler divergence (choices,) from the flat (equation 3).
+    """Returns the divergence (choices,) of each row's Dirichlet from Dirichlet(1, ..., 1).
 
-    It is in closed form over the allowed options, without asking the device which they are.
+    It is Kullback-Leibler's (equation 3), over the allowed options, without asking the device.
     """
     own = torch.where(allowed, concentration, 1.0)  # a 1 adds nothing to the sums below
     total = (own * allowed).sum(dim=-1)

@@ -34,7 +34,8 @@ class Gdas(AlphaStrategy):
         tau_start: temperature of the first epoch, above 0.
         tau_end: temperature of the last epoch, above 0; a line leads to it.
         gradient: "sampled" or "added" (see above); the latter only for cells of edges.
-        fixed_reduction: operation of all edges of reduction cells (the paper's FRC), or None.
+        fixed_reduction: operation that every edge of reduction cells keeps (the paper's FRC);
+            None searches them too.
 
     Raises: ValueError: a value is out of range, or there is no such operation.
 

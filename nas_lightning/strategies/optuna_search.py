@@ -7,7 +7,7 @@ suggested where it is active. Needs the extra `optuna`.
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.core.decisions import is_active
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OptunaSearch"]
 
-DIRECTIONS = {"max": "maximize", "min": "minimize"}
+DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
 SAMPLERS = {
     "tpe": "TPESampler",
     "gp": "GPSampler",

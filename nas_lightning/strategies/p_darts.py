@@ -45,7 +45,7 @@ class PDarts(StagedStrategy):
         max_skips: most skips outside reduction cells in the genotype; the paper has 2. A space
             without a "skip_connect", which the dropout needs too, is warned of.
 
-    Raises: ValueError: a value is out of range, or the space cannot grow so.
+    Raises: ValueError: a value is out of range, or the space cannot grow by `growth`.
 
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> space = NasBench201Space()

@@ -35,7 +35,8 @@ class PolicyGradient(BlackBoxStrategy):
         baseline_decay: share of the baseline that an update keeps, in [0, 1).
         reward_power: power to which the reward's size is raised, above 0; Zoph & Le have 3.
         entropy: weight of the policy's entropy, at least 0; Zoph & Le have none.
-        grow_every: trials between two steps of the space's growth, 1,600 there; None opens it all.
+        grow_every: trials between two steps of the space's growth; Zoph & Le have 1,600. None
+            opens all of it.
         hidden, layers, init_range, tanh_constant, temperature: see `Controller`.
     """
 
@@ -83,7 +84,7 @@ class PolicyGradient(BlackBoxStrategy):
     def update(self, chosen: list[Chosen], allowed: list[Allowed], advantages: Tensor) -> None:
         """Moves the policy by N children's choices and `advantages` (N,), rewards above baseline.
 
-        `allowed` are the options that were allowed when each child was drawn.
+        `allowed` are the options that each child was drawn from.
         """
 
     @property

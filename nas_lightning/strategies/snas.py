@@ -64,7 +64,7 @@ class Snas(AlphaStrategy):
         self.tau = self.tau_start * (self.tau_end / self.tau_start) ** share
 
     def mixture(self, phase: str, noise: Tensor | None = None) -> Mixture:
-        """Returns drawn weights (equation 5); `noise` is Gumbel's (choices, options), or drawn."""
+        """Returns drawn weights (equation 5); None draws the Gumbel noise (choices, options)."""
         soft = self.draw_concrete(phase, self.tau, noise)
         return Mixture(soft.to(self.alpha.device), self.support())
 
