@@ -1,21 +1,19 @@
-"""Successive halving and Hyperband: many children are trained a little, the better ones continue.
+"""Successive halving: many children are trained a little, the better ones continue.
 
-Sources: Jamieson & Talwalkar, successive halving, 2016 (arXiv:1502.07943); Li et al., Hyperband,
-2018 (arXiv:1603.06560), algorithm 1. Deliberate difference: brackets follow one another until the
-trials are used up.
+Source: Jamieson & Talwalkar, 2016 (arXiv:1502.07943). Deliberate difference: brackets follow one
+another until the trials are used up.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from inspect import signature
-from math import ceil
 
 from nas_lightning.core.checks import at_least
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
-__all__ = ["Brackets", "Hyperband", "SuccessiveHalving"]
+__all__ = ["Brackets", "Proposer", "SuccessiveHalving"]
 
 Proposer = Callable[..., BlackBoxStrategy]
 
@@ -120,30 +118,4 @@ class SuccessiveHalving(Brackets):
         objective: Objective | None = None,
     ) -> None:
         brackets = [(eta ** (rungs - 1), rungs)]
-        super().__init__(space, seed, proposer, trials, eta, rungs, brackets, objective)
-
-
-class Hyperband(Brackets):
-    """Brackets from the most aggressive one (all rungs) to plain search (one rung), in turn.
-
-    The arguments are those of `Brackets`; `rungs` is the paper's s_max + 1.
-
-    >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
-    >>> from nas_lightning.strategies.random_search import RandomSearch
-    >>> hyperband = Hyperband(NasBench201Space(), seed=0, proposer=RandomSearch)
-    >>> hyperband.brackets  # children of the first rung, and rungs
-    ((9, 3), (5, 2), (3, 1))
-    """
-
-    def __init__(
-        self,
-        space: SearchSpace,
-        seed: int,
-        proposer: Proposer,
-        trials: int = 22,
-        eta: int = 3,
-        rungs: int = 3,
-        objective: Objective | None = None,
-    ) -> None:
-        brackets = [(ceil(rungs / left * eta ** (left - 1)), left) for left in range(rungs, 0, -1)]
         super().__init__(space, seed, proposer, trials, eta, rungs, brackets, objective)

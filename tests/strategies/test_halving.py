@@ -8,9 +8,10 @@ import pytest
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.strategies.darts import Darts
+from nas_lightning.strategies.hyperband import Hyperband
 from nas_lightning.strategies.optuna_search import OptunaSearch
 from nas_lightning.strategies.random_search import RandomSearch
-from nas_lightning.strategies.successive_halving import Hyperband, SuccessiveHalving
+from nas_lightning.strategies.successive_halving import SuccessiveHalving
 
 SPACE = NasBench201Space()
 
