@@ -12,7 +12,7 @@ from altair.typing import ChartType
 from nas_lightning.reports.alpha_charts import draw_alphas
 from nas_lightning.reports.colours import CYCLE, INK, PALE
 from nas_lightning.reports.curve_charts import draw_curves, draw_trials
-from nas_lightning.reports.metric import MainMetric, metric_of, rewards_differ
+from nas_lightning.reports.metric import MainMetric, metric_of, network_name, rewards_differ
 from nas_lightning.reports.records import read_alphas, read_confusion, read_metrics, read_trials
 from nas_lightning.reports.rendering import hover, plot, styled, value_axis
 
@@ -21,11 +21,6 @@ __all__ = ["draw_comparison", "draw_confusion", "figures", "figures_of"]
 MOST_CLASSES = 20
 BLUE, ORANGE = CYCLE[:2]
 FOUND = "the found network"
-BASELINES = {
-    "random_genotype": "random genotype, trained alike",
-    "logistic_regression": "logistic regression",
-    "linear_regression": "linear regression",
-}
 
 
 def figures(folder: Path) -> dict[str, ChartType]:
@@ -70,7 +65,7 @@ def draw_comparison(result: Mapping[str, Any], metric: MainMetric) -> ChartType 
     """Returns the child's test metric beside the baselines'; None where there is one value only."""
     parts = {FOUND: result.get("child"), **(result.get("baselines") or {})}
     rows = [
-        {"network": BASELINES.get(key, key), "value": value, "text": metric.text(value)}
+        {"network": network_name(key), "value": value, "text": metric.text(value)}
         for key, part in parts.items()
         if isinstance(value := (part or {}).get(f"test_{metric.name}"), int | float)
         and isfinite(value)
@@ -78,13 +73,11 @@ def draw_comparison(result: Mapping[str, Any], metric: MainMetric) -> ChartType 
     if len(rows) < 2:
         return None
     title = f"test {metric.words}{'' if metric.is_higher_better else ' (lower is better)'}"
+    x = alt.X("value:Q", title=title, axis=value_axis(metric.is_share))
+    names = alt.Axis(grid=True, labelLimit=260, labelColor=INK, domain=False)
     base = plot(rows).encode(
-        x=alt.X("value:Q", title=title, axis=value_axis(metric.is_share)).scale(
-            zero=False, padding=40
-        ),
-        y=alt.Y("network:N", title=None, sort=None).axis(
-            grid=True, labelLimit=260, labelColor=INK, domain=False
-        ),
+        x=x.scale(zero=False, padding=40),
+        y=alt.Y("network:N", title=None, sort=None, axis=names),
         color=alt.condition(f"datum.network == '{FOUND}'", alt.value(BLUE), alt.value(PALE)),
         tooltip=["network:N", hover("value", title, metric.is_share)],
     )
@@ -104,9 +97,8 @@ def draw_confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Cha
         for guess, count in zip(names, row, strict=True):
             share = count / max(1, sum(row))
             shade = share if guess == true else -min(1.0, 3 * share)
-            rows.append(
-                {"class": true, "guess": guess, "count": count, "share": share, "shade": shade}
-            )
+            field = {"class": true, "guess": guess, "count": count}
+            rows.append(field | {"share": share, "shade": shade})
     side = 26 * len(names)
     base = plot(rows).encode(
         x=alt.X("guess:N", title="taken for", sort=None).axis(orient="top", labelAngle=-45),
