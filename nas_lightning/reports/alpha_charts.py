@@ -21,7 +21,7 @@ Rows = list[dict[str, Any]]
 
 
 def draw_alphas(alphas: Sequence[AlphaCurve]) -> ChartType:
-    """Returns the weight of every option, of at least one, over the epochs, on the same axes.
+    """Returns the weight of every option over the epochs, of one curve or more, on shared axes.
 
     Below the name of a choice stands the option that leads at the end, if one does.
     """
@@ -35,9 +35,10 @@ def draw_alphas(alphas: Sequence[AlphaCurve]) -> ChartType:
     moment = alt.X("moment:Q", title="epochs done", axis=axis)
     weight = alt.Y("weight:Q").axis(tickCount=2).scale(domain=[min(0.0, low), high], nice=2)
     widths = alt.Scale(domain=[False, True], range=[1.3, 2.6])
+    is_start = all(len(curve.points) == 1 for curve in alphas)
     lines = (
         alt.Chart()
-        .mark_line(point=all(len(curve.points) == 1 for curve in alphas))
+        .mark_line(point=is_start)
         .encode(
             x=moment,
             y=weight,
@@ -46,17 +47,14 @@ def draw_alphas(alphas: Sequence[AlphaCurve]) -> ChartType:
             strokeWidth=alt.StrokeWidth("leads:O", legend=None, scale=widths),
         )
     )
-    all_options = (
-        alt.Chart()
-        .transform_pivot("option", value="weight", groupby=["choice", "moment"])
-        .mark_rule(strokeWidth=6, opacity=0, tooltip={"content": "data"})
-        .encode(x=moment)
-    )
+    rules = alt.Chart().mark_rule(strokeWidth=6, opacity=0, tooltip={"content": "data"})
+    rules = rules.transform_pivot("option", value="weight", groupby=["choice", "moment"])
+    all_options = rules.encode(x=moment)
     return _panels(alt.layer(lines, all_options).properties(width=132, height=88), cells)
 
 
 def draw_heat_map(alphas: Sequence[AlphaCurve]) -> ChartType:
-    """Returns the weight of every option, of at least one, over time as shades, a row per option.
+    """Returns the weight of every option over time as shades, a row per curve, of one or more.
 
     All shades are of one scale, from 0 (white) to the largest weight. Long searches are thinned;
     the first and the last moment are always there.
@@ -66,16 +64,12 @@ def draw_heat_map(alphas: Sequence[AlphaCurve]) -> ChartType:
     # a legend of a gradient would be numbered by all that the process has drawn before
     legend = alt.Legend(type="symbol", symbolType="square", symbolSize=120, format=".2f")
     rows = max(Counter(curve.choice for curve in alphas).values())
-    fields = (
-        alt.Chart()
-        .mark_rect()
-        .encode(
-            x=alt.X("moment:O", title="time", axis=alt.Axis(labels=False)),
-            y=alt.Y("option:N", title=None, sort=None),
-            color=alt.Color("weight:Q", legend=legend, scale=scale),
-            tooltip=["choice:N", "option:N", "moment:Q", hover("weight", "weight")],
-        )
-        .properties(width=120, height=13 * rows)
+    base = alt.Chart(width=120, height=13 * rows).mark_rect()
+    fields = base.encode(
+        x=alt.X("moment:O", title="time", axis=alt.Axis(labels=False)),
+        y=alt.Y("option:N", title=None, sort=None),
+        color=alt.Color("weight:Q", legend=legend, scale=scale),
+        tooltip=["choice:N", "option:N", "moment:Q", hover("weight", "weight")],
     )
     return _panels(fields, _rows_by_cell(alphas, most=60), is_shared=False)
 

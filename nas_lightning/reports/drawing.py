@@ -7,21 +7,12 @@ from typing import Any
 
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.reports.colours import paints_of, tint
-from nas_lightning.reports.layout import (
-    LABEL_SIZE,
-    NODE_SIZE,
-    Box,
-    inputs_of,
-    lay_out,
-    subscripted,
-    text_width,
-)
+from nas_lightning.reports.layout import LABEL_SIZE, NODE_SIZE, Box, inputs_of, lay_out, text_width
 from nas_lightning.reports.templates import fill
 
 __all__ = ["describe", "draw"]
 
-MARGIN, BETWEEN, TITLE = 18.0, 40.0, 40.0
-MOST_WIDTH = 1400.0
+MARGIN, BETWEEN, TITLE, MOST_WIDTH = 18.0, 40.0, 40.0, 1400.0
 MOST_LINES = 24  # without an operation, that can still be followed by eye
 ROW, COLUMN, CHIP = 26.0, 18.0, 20.0  # of a table
 LEGEND = "a dot: the row reads the column"
@@ -37,8 +28,7 @@ def draw(graphs: Sequence[Graph]) -> str:
     take them apart. The same graphs give the same bytes.
 
     Raises:
-        ValueError: a graph's edges do not lead from a node to a later one, or two nodes have
-            the same name.
+        ValueError: an edge does not lead from a node to a later one, or two nodes share a name.
     """
     placed: list[dict[str, Any]] = []
     x = y = MARGIN
@@ -51,17 +41,10 @@ def draw(graphs: Sequence[Graph]) -> str:
         x += drawn["outer_width"]
         right, bottom = max(right, x), max(bottom, y + drawn["outer_height"])
         x += BETWEEN
-    return fill(
-        "drawing.svg.jinja",
-        graphs=placed,
-        words=describe(graphs),
-        width=right + MARGIN,
-        height=bottom + MARGIN,
-        paints=paints_of(edge.label for graph in graphs for edge in graph.edges if edge.label),
-        tint=tint,
-        subscripted=subscripted,
-        way=_way,
-    )
+    paints = paints_of(edge.label for graph in graphs for edge in graph.edges if edge.label)
+    values: dict[str, Any] = {"graphs": placed, "words": describe(graphs), "paints": paints}
+    values |= {"width": right + MARGIN, "height": bottom + MARGIN, "tint": tint, "way": _way}
+    return fill("drawing.svg.jinja", **values)
 
 
 def _drawn(graph: Graph) -> dict[str, Any]:
@@ -73,8 +56,6 @@ def _drawn(graph: Graph) -> dict[str, Any]:
         "title": graph.title,
         "remark": remark,
         "is_dense": is_dense,
-        "middle": widest / 2,
-        "shift": (widest - inside["width"]) / 2,
         "outer_width": widest + 2,
         "outer_height": inside["height"] + TITLE + 2,
     }
@@ -151,9 +132,7 @@ def _described(graph: Graph) -> str:
 def _formula(into: Sequence[Edge]) -> str:
     if len(into) > 1 and not any(edge.label for edge in into):
         return f"concat({', '.join(edge.source for edge in into)})"
-    return " + ".join(
-        f"{edge.label}({edge.source})" if edge.label else edge.source for edge in into
-    )
+    return " + ".join(f"{e.label}({e.source})" if e.label else e.source for e in into)
 
 
 def _is_connected(graph: Graph) -> bool:

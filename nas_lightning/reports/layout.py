@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 from nas_lightning.core.graph import Edge, Graph
 
-__all__ = ["Box", "Layout", "Route", "inputs_of", "lay_out", "subscripted", "text_width"]
+__all__ = ["Box", "Layout", "inputs_of", "lay_out", "text_width"]
 
 NODE_SIZE, LABEL_SIZE = 13.0, 11.0  # of the fonts, in pixels
 NODE_HEIGHT, LABEL_HEIGHT = 28.0, 21.0
 NODE_MARGIN, LABEL_MARGIN, LANE_MARGIN = 11.0, 4.5, 5.5  # left free to either side
 PORT = 10.0  # between two lines that end at one node
 MOST_LABELS = 4  # in a row, where nodes can as well go further down
-STARTS, ROUNDS, NOISE = 4, 80, 50.0  # of the annealing; the noise is in pixels
+STARTS, ROUNDS, NOISE = 5, 80, 50.0  # of the annealing; the noise is in pixels
 LARGE = 2000  # so many items all starts together may have
 
 Ways = Sequence[Sequence[tuple[int, int]]]  # of each edge: its rows and the item it meets there
@@ -41,21 +41,17 @@ class Box(NamedTuple):
     remark: str = ""
 
 
-class Route(NamedTuple):
-    """An edge's line: (x, y) where it leaves a row or enters one, in turn, from the top down."""
-
-    edge: Edge
-    points: tuple[tuple[float, float], ...]
-
-
 class Layout(NamedTuple):
-    """A graph in the plane, its upper left corner at (0, 0), in pixels."""
+    """A graph in the plane, its upper left corner at (0, 0), in pixels.
+
+    A route is an edge's line: (x, y) where it enters or leaves a row, in turn, from the top down.
+    """
 
     width: float
     height: float
     nodes: tuple[Box, ...]
     labels: tuple[Box, ...]
-    routes: tuple[Route, ...]
+    routes: tuple[tuple[Edge, tuple[tuple[float, float], ...]], ...]
 
 
 class _Item(NamedTuple):
@@ -72,8 +68,7 @@ def lay_out(graph: Graph) -> Layout:
     """Returns where to draw a graph; the same graph always gives the same layout.
 
     Raises:
-        ValueError: a node is named twice, or an edge does not lead from an earlier node of
-            `graph.nodes` to a later one.
+        ValueError: an edge does not lead from a node to a later one, or two nodes share a name.
     """
     _check(graph)
     if not graph.nodes:
@@ -99,7 +94,7 @@ def lay_out(graph: Graph) -> Layout:
     for edge, way, (start, end) in zip(graph.edges, ways, _ends(ways, items, x), strict=True):
         inner = [(x[item], y) for row, item in way[1:-1] for y in bands[row]]
         first, last = (start, bands[way[0][0]][1]), (end, bands[way[-1][0]][0])
-        routes.append(Route(edge, (first, *inner, last)))
+        routes.append((edge, (first, *inner, last)))
         labels += [box(edge.label, *way[-2])] if edge.label else []
     width = max(at + item.width / 2 for at, item in zip(x, items, strict=True))
     return Layout(width, bands[-1][1], nodes, tuple(labels), tuple(routes))
@@ -138,8 +133,7 @@ def _rows(graph: Graph) -> dict[str, int]:
 
 
 def _node(graph: Graph, name: str, row: int) -> _Item:
-    stem, below = subscripted(name)
-    text = text_width(stem, NODE_SIZE) + text_width(below, 0.75 * NODE_SIZE) + 16
+    text = text_width(name.replace("_{", "").rstrip("}"), NODE_SIZE) + 16
     num_out = sum(edge.source == name for edge in graph.edges)
     num_in = sum(edge.target == name for edge in graph.edges)
     width = max(34.0, text, min(160.0, PORT * (max(num_in, num_out) - 1) + 20))
@@ -164,25 +158,23 @@ def _places(items: Items, lines: Lines, num_inputs: int) -> list[float]:
         joined[lower].add(upper)
     rng, tries = Random(0), []
     pairs = [(a, b) for a, b in combinations(lines, 2) if a[0] == b[0]]
-    for _ in range(min(STARTS, 1 + LARGE // (len(items) + 1))):
-        x = [rng.uniform(0, 400) for _ in items]
+    for start in range(min(STARTS, 1 + LARGE // (len(items) + 1))):
+        chance = min(1, start)  # none in the first one, which draws like parts alike
+        x = [item + chance * rng.uniform(0, 400) for item in range(len(items))]
         for number in range(ROUNDS):
-            noise = NOISE * max(0.0, 1 - 1.3 * number / ROUNDS)
+            noise = chance * NOISE * max(0.0, 1 - 1.3 * number / ROUNDS)
             x = [sum(x[end] for end in ends) / len(ends) + rng.gauss(0, noise) for ends in joined]
             x[:num_inputs] = sorted(x[:num_inputs])
             x = _spaced(items, x)
             crossings = sum((x[a] - x[c]) * (x[b] - x[d]) < 0 for (_, a, b), (_, c, d) in pairs)
-            tries.append((crossings, sum(abs(x[a] - x[b]) for _, a, b in lines), x))
-    best = min(tries)[2]
+            tries.append((crossings, round(sum(abs(x[a] - x[b]) for _, a, b in lines)), x))
+    best = min(tries, key=lambda each: each[:2])[2]
     left = min(at - item.width / 2 for at, item in zip(best, items, strict=True))
     return [round(at - left, 1) for at in best]
 
 
 def _spaced(items: Items, wanted: Places) -> list[float]:
-    """Returns places near the wanted ones with room between neighbours.
-
-    It is the mean of two: pushed to the right as far as needed, and to the left.
-    """
+    """Returns places near the wanted ones: the mean of pushing right as needed, and left."""
     order = sorted(range(len(items)), key=wanted.__getitem__)
     right = _pushed(items, order, wanted)
     left = _pushed(items, order[::-1], [-x for x in wanted])
@@ -228,16 +220,6 @@ def inputs_of(graph: Graph) -> tuple[str, ...]:
     """Returns the inputs of a graph: its first nodes, as long as no edge feeds them."""
     fed = {edge.target for edge in graph.edges}
     return tuple(takewhile(lambda name: name not in fed, graph.nodes[:-1]))
-
-
-def subscripted(name: str) -> tuple[str, str]:
-    """Returns a node's name and its subscript, "" if it has none.
-
-    >>> subscripted("c_{k-2}"), subscripted("3")
-    (('c', 'k-2'), ('3', ''))
-    """
-    stem, mark, rest = name.partition("_{")
-    return (stem, rest[:-1]) if mark and rest.endswith("}") else (name, "")
 
 
 def text_width(line: str, size: float) -> float:
