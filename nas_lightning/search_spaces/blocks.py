@@ -29,13 +29,13 @@ from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell
 from nas_lightning.networks.operations import OPERATIONS, Operation, Skip
 from nas_lightning.search_spaces.block_network import BlockNetwork, unread
-from nas_lightning.search_spaces.options import check_names
 from nas_lightning.search_spaces.wired_space import (
     KINDS,
     NUM_INPUTS,
     Chosen,
     WiredSpace,
     build_cell,
+    check_names,
     stride_of,
 )
 

@@ -20,8 +20,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.chain_network import ChainLayer, ChainNetwork
-from nas_lightning.search_spaces.options import check_sizes, listed
-from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, check_sizes, listed
 
 __all__ = ["ChainSpace"]
 

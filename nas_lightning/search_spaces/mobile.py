@@ -29,8 +29,7 @@ from nas_lightning.networks.elastic import (
     Size,
     total_weight,
 )
-from nas_lightning.search_spaces.options import check_sizes, listed
-from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, check_sizes, listed
 
 __all__ = ["MobileSpace"]
 
