@@ -106,9 +106,9 @@ class DartsSpace(WiredSpace):
     def discretize(self, scores: Mixture) -> Genotype:
         """Keeps for each node the two edges whose best operation scores highest.
 
-        "none" is neither ranked nor chosen. Ties go to the lower input and the earlier operation
-        (section 2.4 and official code). Options outside the support are not chosen while another
-        is left; an edge without any is left out where `min_edges` allows it.
+        "none" takes part in the softmax, but is neither ranked nor chosen. Ties go to the lower
+        input and the earlier operation (section 2.4 and official code). Options outside the support
+        are not chosen while another is left; `min_edges` may let an edge without any be left out.
         """
         rows = zip(self.choices, scores.weights.tolist(), scores.support, strict=True)
         best = {choice.name: _best(choice.options, row, support) for choice, row, support in rows}
