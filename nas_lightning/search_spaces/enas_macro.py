@@ -24,8 +24,7 @@ from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.macro_network import SKIP, MacroNetwork, thirds
 from nas_lightning.search_spaces.notation import shortened
-from nas_lightning.search_spaces.options import check_names
-from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, check_names
 
 __all__ = ["MACRO_OPS", "EnasMacroSpace"]
 
