@@ -1,4 +1,4 @@
-"""Finds out where a training first met NaN or an infinite number."""
+"""Finds where a training first met NaN or an infinite number."""
 
 from collections.abc import Mapping
 
@@ -21,18 +21,17 @@ Noted = tuple[Tensor, Tensor, Tensor]  # first bad step, the value there, the la
 
 
 class FiniteWatch:
-    """Notes an epoch's losses, to tell at its end which was the first bad one.
+    """Notes an epoch's losses, and tells at its end which was the first bad one.
 
     The notes stay on the device, so that no step waits for it.
     """
 
     def __init__(self) -> None:
-        self._noted: dict[str, Noted] = {}
-        self._step = -1
+        self.start_epoch()
 
     def start_epoch(self) -> None:
         """Forgets the last epoch."""
-        self._noted.clear()
+        self._noted: dict[str, Noted] = {}
         self._step = -1
 
     def start_step(self, images: Mapping[str, Tensor]) -> None:
@@ -56,12 +55,11 @@ class FiniteWatch:
         )
 
     def check(self, epoch: int, cures: Mapping[str, str]) -> None:
-        """Stops a training whose values are not all finite.
+        """Checks the values of the epoch that ends.
 
         Args:
-            epoch: the epoch that ends.
-            cures: what to do about it, by the name of what was noted, in the order in which a
-                step comes to them.
+            epoch: its number.
+            cures: what to do, by the name of what was noted, in the order of a step.
 
         Raises:
             FloatingPointError: a value was infinite or NaN.
@@ -72,20 +70,12 @@ class FiniteWatch:
         name = min(steps, key=lambda each: steps[each])  # of equal ones the first
         bad, good = (float(value) for value in self._noted[name][1:])
         before = "" if good == torch.inf else f" (the last good one: {good:.4g})"
-        raise FloatingPointError(
-            f"{name} became {bad} in step {int(steps[name])} of epoch {epoch}{before}; "
-            f"{cures[name]}"
-        )
+        step = f"step {int(steps[name])} of epoch {epoch}"
+        raise FloatingPointError(f"{name} became {bad} in {step}{before}; {cures[name]}")
 
 
 def check_finite(what: str, tensors: Mapping[str, Tensor], epoch: int, cure: str) -> None:
-    """Stops a training whose last step left NaN or an infinite number.
-
-    Args:
-        what: what is checked, e.g. "params".
-        tensors: tensors by name.
-        epoch: the epoch that ends.
-        cure: what to do about it.
+    """Checks tensors by name after the last step of an epoch; `what` is e.g. "params".
 
     Raises:
         FloatingPointError: a tensor is not finite.
@@ -104,13 +94,7 @@ def check_finite(what: str, tensors: Mapping[str, Tensor], epoch: int, cure: str
 def check_search(
     watch: FiniteWatch, strategy: OneShotStrategy, params: Mapping[str, Tensor], epoch: int
 ) -> None:
-    """Stops a search that met NaN or an infinite number in an epoch.
-
-    Args:
-        watch: what was noted of the epoch's steps.
-        strategy: the strategy.
-        params: the supernet's params by name.
-        epoch: the epoch that ends.
+    """Checks what was noted of an epoch, the supernet's params and the strategy's parameters.
 
     Raises:
         FloatingPointError: an input, a loss, a param or an alpha is not finite.
