@@ -33,10 +33,10 @@ class LockedError(Exception):
 
 @contextmanager
 def naming_full_disk(path: Path) -> Iterator[None]:
-    """Names the file that finds no room for what is written inside the block.
+    """Names the file that is written inside the block where it finds no room.
 
     Raises:
-        NoRoomError: the disk is full, a quota is used up, or torch could not write a checkpoint.
+        NoRoomError: the disk or a quota is full, or torch could not write a checkpoint.
     """
     try:
         yield
@@ -59,11 +59,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a path beside a file's own to write to; without an error it takes the file's place.
-
-    Args:
-        path: the file; its folder is made if missing.
-    """
+    """Yields a path to write to, which then takes the file's place; makes a missing folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")  # a kill leaves one, overwritten next
     try:
@@ -89,15 +85,11 @@ class ProcessLock:
 
     Forked children, such as a DataLoader's workers, do not hold it though they may outlive the
     process: filelock closes the file in them (since 3.30). The file stays, and names the process
-    that had the lock last.
-
-    Args:
-        path: the file; it and its folder are made if missing.
+    that had the lock last; it and its folder are made if missing.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = FileLock(path, thread_local=False)
+        self.path, self._lock = path, FileLock(path, thread_local=False)
 
     def take(self) -> "ProcessLock":
         """Takes the lock now, and returns it.

@@ -18,11 +18,9 @@ class RunFacts:
     Attributes:
         folder: the run's folder; a dashboard's files go into it.
         job: "search" or "child".
-        name: the run's name.
         group: what the run belongs to: its sweep, or else its folder.
-        tags: short words to find it by.
         config: the configuration, flat: "strategy.epochs", and the options of the groups.
-        source: name of the artifact that the run begins with, None where there is none.
+        source: name of the artifact that the run begins with, if any.
     """
 
     folder: Path
@@ -54,12 +52,9 @@ class Dashboard(Logger, ABC):
 
     @abstractmethod
     def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
-        """Shows a picture.
+        """Shows an SVG picture, named e.g. "search/genotype".
 
-        Args:
-            name: its name, e.g. "search/genotype".
-            svg: one of our drawings.
-            moment: {"epoch": number} or {"trial": number}, 0-based; epoch -1 is the start.
+        A moment is {"epoch": number} or {"trial": number}, 0-based; epoch -1 is the start.
         """
 
     @abstractmethod

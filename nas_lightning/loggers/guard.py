@@ -17,17 +17,22 @@ def _attribute(name: str, otherwise: Any = None) -> Any:
     """Returns a property of `Guarded` that reads its logger's; reading may fail too."""
 
     def read(guarded: "Guarded") -> Any:
-        value = guarded.get(name)
+        try:
+            value = getattr(guarded.logger, name, None)
+        except Exception as error:  # whatever a logger raises, a search is worth more
+            guarded.drop(error)
+            return otherwise
         return otherwise if value is None else value
 
     return property(read)
 
 
-def _method(name: str) -> Any:
-    """Returns a method of `Guarded` that calls its logger's and returns nothing."""
+def _method(name: str, kind: type[Logger] = Logger) -> Any:
+    """Returns a method of `Guarded` that calls its logger's, if it is of a kind."""
 
     def call(guarded: "Guarded", *args: Any, **kwargs: Any) -> None:
-        guarded.call(name, *args, **kwargs)
+        if isinstance(guarded.logger, kind):
+            guarded.call(name, *args, **kwargs)
 
     return call
 
@@ -36,19 +41,14 @@ class Guarded(Dashboard):
     """A logger that is dropped at its first failure with a warning, while the run continues.
 
     Args:
-        logger: any Lightning logger.
+        logger: any Lightning logger; None once it has failed.
         label: its name in the configuration.
     """
 
     def __init__(self, logger: Logger, label: str) -> None:
         super().__init__()
-        self._logger: Logger | None = logger
+        self.logger: Logger | None = logger
         self.label = label
-
-    @property
-    def is_dropped(self) -> bool:
-        """Whether it has failed."""
-        return self._logger is None
 
     name, version = _attribute("name"), _attribute("version")
     save_dir, root_dir = _attribute("save_dir"), _attribute("root_dir")
@@ -57,51 +57,38 @@ class Guarded(Dashboard):
     log_metrics, log_hyperparams = _method("log_metrics"), _method("log_hyperparams")
     log_graph, after_save_checkpoint = _method("log_graph"), _method("after_save_checkpoint")
     save, finalize = _method("save"), _method("finalize")
-
-    def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
-        """Shows a picture, where the logger is a dashboard."""
-        if isinstance(self._logger, Dashboard):
-            self.call("log_picture", name, svg, moment)
+    log_picture, log_artifact = (
+        _method("log_picture", Dashboard),
+        _method("log_artifact", Dashboard),
+    )
 
     def log_summary(self, figures: Mapping[str, float | str]) -> None:
         """Shows what the run ended with; a logger that is no dashboard gets the numbers."""
-        if isinstance(self._logger, Dashboard):
+        if isinstance(self.logger, Dashboard):
             self.call("log_summary", figures)
         else:
             numbers = {n: float(v) for n, v in figures.items() if not isinstance(v, str)}
             self.call("log_metrics", numbers)
 
-    def log_artifact(self, artifact: Artifact) -> None:
-        """Keeps files, where the logger is a dashboard."""
-        if isinstance(self._logger, Dashboard):
-            self.call("log_artifact", artifact)
-
     def close(self, is_failed: bool) -> None:
         """Ends the run."""
-        if isinstance(self._logger, Dashboard):
+        if isinstance(self.logger, Dashboard):
             self.call("close", is_failed)
         else:
-            self.call("finalize", "failed" if is_failed else "success")
-
-    def get(self, attribute: str) -> Any:
-        """Returns an attribute of the logger; None where it has none, or has failed."""
-        try:
-            return getattr(self._logger, attribute, None)
-        except Exception as error:  # whatever a logger raises, a search is worth more
-            self._drop(error)
-            return None
+            self.finalize("failed" if is_failed else "success")
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> None:
         """Calls a method of the logger, unless it has failed."""
-        if self._logger is None:
+        if self.logger is None:
             return
         try:
-            getattr(self._logger, method)(*args, **kwargs)
+            getattr(self.logger, method)(*args, **kwargs)
         except Exception as error:
-            self._drop(error)
+            self.drop(error)
 
-    def _drop(self, error: BaseException) -> None:
-        self._logger = None
+    def drop(self, error: BaseException) -> None:
+        """Leaves the logger out from now on, with a warning that names the first cause."""
+        self.logger = None
         while error.__cause__ is not None:
             error = error.__cause__
         why = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
@@ -109,12 +96,7 @@ class Guarded(Dashboard):
 
 
 class Dashboards:
-    """The loggers of one run; as a context it begins them, and ends them well or failed.
-
-    Args:
-        loggers: the loggers, none by default.
-        config: what they are told first.
-    """
+    """The loggers of one run; a context that tells them the config, and ends them."""
 
     def __init__(
         self, loggers: Sequence[Guarded] = (), config: Mapping[str, Any] | None = None
@@ -133,7 +115,7 @@ class Dashboards:
     @property
     def are_watched(self) -> bool:
         """Whether a logger is left to show anything to."""
-        return any(not logger.is_dropped for logger in self.loggers)
+        return any(guarded.logger is not None for guarded in self.loggers)
 
     def log(self, values: Mapping[str, float], moment: Mapping[str, int]) -> None:
         """Logs numbers at {"epoch": number} or {"trial": number}."""

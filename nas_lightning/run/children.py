@@ -7,8 +7,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from nas_lightning import __version__
-from nas_lightning.callbacks.checkpoint import RunCheckpoint
-from nas_lightning.callbacks.checkpoint_io import best_or_last
+from nas_lightning.callbacks.checkpoint import RunCheckpoint, best_or_last
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.seeding import keyed_seed
