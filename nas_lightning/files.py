@@ -33,11 +33,7 @@ class LockedError(Exception):
 
 @contextmanager
 def naming_full_disk(path: Path) -> Iterator[None]:
-    """Names the file that is written inside the block where it finds no room.
-
-    Raises:
-        NoRoomError: the disk or a quota is full, or torch could not write a checkpoint.
-    """
+    """Raises NoRoomError where the block finds no room for a file, or torch cannot write it."""
     try:
         yield
     except (OSError, RuntimeError) as error:  # torch raises the latter, whatever the reason
@@ -92,11 +88,7 @@ class ProcessLock:
         self.path, self._lock = path, FileLock(path, thread_local=False)
 
     def take(self) -> "ProcessLock":
-        """Takes the lock now, and returns it.
-
-        Raises:
-            LockedError: another process has the lock.
-        """
+        """Takes the lock now, and returns it; raises LockedError where another process has it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(blocking=False)

@@ -17,14 +17,9 @@ log = logging.getLogger(__name__)
 
 
 class RunCheckpoint(Checkpoint):
-    """Saves last.ckpt after every epoch and, given a metric, best.ckpt after the best one.
+    """Saves last.ckpt after every epoch and, given a metric to monitor, best.ckpt of the best one.
 
     Lightning runs checkpoints after all other callbacks, so that their state is in it.
-
-    Args:
-        folder: where the files go.
-        monitor: a metric; None saves no best.ckpt.
-        higher_is_better: whether higher values of that metric are better.
     """
 
     def __init__(
@@ -61,8 +56,8 @@ class RunCheckpoint(Checkpoint):
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its place, flushes it, and moves it there in one step.
 
-    Lightning's own writes its temporary file into the system's temporary folder and does not
-    flush: on another file system the move is a copy, which a kill leaves half-done.
+    Lightning's own writes it into the system's temporary folder and does not flush: on another
+    file system the move is a copy, which a kill leaves half-done.
     """
 
     def save_checkpoint(

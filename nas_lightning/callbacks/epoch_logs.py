@@ -17,10 +17,7 @@ __all__ = ["AlphaLog", "GenotypeLog", "MetricsLog", "TrialLog", "csv_text"]
 
 
 def csv_text(rows: list[dict[str, Any]], columns: Sequence[str] = ()) -> str:
-    """Returns rows as CSV; gaps are empty.
-
-    Without columns there is a header, and they are in order of first appearance.
-    """
+    """Returns rows as CSV: without columns in order of first appearance, with a header."""
     text = io.StringIO()
     names = columns or list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -120,10 +117,7 @@ class GenotypeLog(L.Callback):
 
 
 class TrialLog:
-    """Writes metrics.csv of a black-box search: a row per trial, its number under "epoch".
-
-    What an interrupted search left in the file is replaced.
-    """
+    """Writes metrics.csv of a black-box search anew: a row per trial, its number under "epoch"."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

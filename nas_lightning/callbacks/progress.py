@@ -63,9 +63,7 @@ class Progress(ProgressBar):
         )
         self.bar.start()
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Moves the bar."""
         if self.bar is not None:
             self.bar.update(self.task, advance=1, description=self._title(trainer))

@@ -10,7 +10,7 @@ import torch
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
-from nas_lightning.loggers.guard import Dashboards
+from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.reports.alpha_charts import draw_heat_map
 from nas_lightning.reports.drawing import draw
 from nas_lightning.reports.records import AlphaCurve

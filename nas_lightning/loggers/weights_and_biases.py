@@ -34,7 +34,6 @@ class WeightsAndBiases(Dashboard, WandbLogger):
     A resumed run keeps its id, which is in wandb/JOB.id.
 
     Args:
-        facts: what it shows.
         project: None takes WANDB_PROJECT, or else "nas_lightning".
         entity: the user or team; None takes WANDB_ENTITY, or else the account's own.
         mode: "online", "offline" or "disabled"; None takes WANDB_MODE, or else "online".

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nas_lightning.loggers.guard import Dashboards
+from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.parts import Parts, assemble
 

@@ -46,14 +46,11 @@ class ChildRecipe:
         momentum: share of the last update that is kept, in [0, 1).
         weight_decay: added to the gradient, times the parameter.
         clip: largest norm of all gradients together, above 0.
-        label_smoothing: share of a target spread over all classes, in [0, 1); None takes the
-            task's: 0.1 for classification, else 0.
+        label_smoothing: share of a target spread over all classes, in [0, 1); None: the task's.
         drop_path: probability, in [0, 1), of dropping an operation; grows linearly from 0.
-        auxiliary_weight: weight of the auxiliary head's loss, where scale.auxiliary is true.
+        auxiliary_weight: weight of the auxiliary head's loss, if scale.auxiliary.
         cutout: side in pixels of the square cut out of training images; 0 cuts nothing.
-        validation_share: share of the training set held out, in [0, 1); the best epoch then
-            counts, without one the last.
-        scale: size of the child.
+        validation_share: share of the training set held out, in [0, 1); 0 takes the last epoch.
 
     Raises:
         ValueError: a value is out of range.
@@ -98,8 +95,7 @@ class ChildModule(L.LightningModule):
 
     Args:
         network: forward(x) -> logits; with `drop_path` in the recipe forward(x, drop_path=...).
-        num_outputs: number of classes.
-        recipe: how it is trained; None takes the defaults.
+        recipe: None takes the defaults.
         task: loss and metrics; None takes `Classification`.
         seed: seed of what is drawn while it trains.
         card: what the network is: plain data kept in every checkpoint under "child".
@@ -150,8 +146,8 @@ class ChildModule(L.LightningModule):
         recipe = self.recipe
         options = {"weight_decay": recipe.weight_decay, "momentum": recipe.momentum}
         optimizer = torch.optim.SGD(self.network.parameters(), recipe.lr, **options, foreach=True)
-        each = self.trainer.estimated_stepping_batches / (self.trainer.max_epochs or 1)
-        steps = round(each * recipe.epochs)
+        batches = self.trainer.estimated_stepping_batches / (self.trainer.max_epochs or 1)
+        steps = round(batches * recipe.epochs)
 
         def share(step: int) -> float:
             return recipe.lr_share(step, steps)
@@ -211,11 +207,7 @@ class ChildModule(L.LightningModule):
             self.task.update(self.confusion, logits, targets)
 
     def on_train_epoch_end(self) -> None:
-        """Stops where an input, the loss or a param is not finite, before the epoch is saved.
-
-        Raises:
-            FloatingPointError: one is infinite or NaN.
-        """
+        """Raises FloatingPointError where the epoch met NaN or infinity, before it is saved."""
         average_statistics(self.network, mean_of(self.trainer))
         cure, epoch = f"lower child.lr ({self.recipe.lr})", self.current_epoch
         self.watch.check(epoch, {IMAGES["train"]: DATA_CURE, LOSS: cure})

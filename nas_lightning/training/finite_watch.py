@@ -55,14 +55,9 @@ class FiniteWatch:
         )
 
     def check(self, epoch: int, cures: Mapping[str, str]) -> None:
-        """Checks the values of the epoch that ends.
+        """Raises FloatingPointError where a value of the epoch was infinite or NaN.
 
-        Args:
-            epoch: its number.
-            cures: what to do, by the name of what was noted, in the order of a step.
-
-        Raises:
-            FloatingPointError: a value was infinite or NaN.
+        What to do is given by the name of what was noted, in the order of a step.
         """
         steps = {name: float(self._noted[name][0]) for name in cures if name in self._noted}
         if not steps or min(steps.values()) == torch.inf:
@@ -75,11 +70,7 @@ class FiniteWatch:
 
 
 def check_finite(what: str, tensors: Mapping[str, Tensor], epoch: int, cure: str) -> None:
-    """Checks tensors by name after the last step of an epoch; `what` is e.g. "params".
-
-    Raises:
-        FloatingPointError: a tensor is not finite.
-    """
+    """Raises FloatingPointError where a tensor is not finite; `what` is e.g. "params"."""
     if not tensors:
         return
     largest = torch.stack([t.detach().abs().amax().float() for t in tensors.values()]).tolist()
@@ -94,11 +85,7 @@ def check_finite(what: str, tensors: Mapping[str, Tensor], epoch: int, cure: str
 def check_search(
     watch: FiniteWatch, strategy: OneShotStrategy, params: Mapping[str, Tensor], epoch: int
 ) -> None:
-    """Checks what was noted of an epoch, the supernet's params and the strategy's parameters.
-
-    Raises:
-        FloatingPointError: an input, a loss, a param or an alpha is not finite.
-    """
+    """Raises FloatingPointError where an input, a loss, a param or an alpha is not finite."""
     settings = strategy.params_optimizer, strategy.alpha_optimizer
     rates = ["null" if each.lr is None else each.lr for each in settings]
     lower_params = f"lower strategy.params_optimizer.lr ({rates[0]})"

@@ -30,9 +30,8 @@ class Hardware:
     Attributes:
         accelerator: "cpu", "gpu", or another name that Lightning knows.
         devices: their number, or "auto" for all GPUs; on the CPU a device is a process.
-        precision: "32-true", "64-true" or "bf16-mixed"; no 16-bit floats that need their loss
-            scaled, since a search takes its gradients itself. "auto" is bf16-mixed on a GPU that
-            computes with it, else 32-true.
+        precision: "32-true", "64-true", "bf16-mixed", or "auto": bf16-mixed on a GPU that computes
+            with it, else 32-true. A search takes its gradients itself: no loss can be scaled.
         threads: CPU threads of a process, 1 to 1024; None shares all cores among the processes.
         sync_batchnorm: whether BatchNorm's statistics come from the batches of all processes.
 
@@ -103,11 +102,7 @@ class Hardware:
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.num_processes))
 
     def check_batch(self, key: str, size: int) -> None:
-        """Refuses a batch (its configuration key, and images of all processes) with a remainder.
-
-        Raises:
-            ValueError: the size is no multiple of the number of processes.
-        """
+        """Raises ValueError where the images of all processes' batch do not divide among them."""
         number = self.num_processes
         if size % number:
             raise ValueError(
@@ -127,14 +122,8 @@ class Hardware:
     ) -> "L.Trainer":
         """Returns a Trainer that leaves no files but those of its callbacks and loggers.
 
-        Args:
-            epochs: its length.
-            callbacks: observers of the training.
-            loggers: Lightning loggers.
-            plugins: Lightning plugins.
-            folder: where callbacks write that are not told where.
-            wraps: whether a wrapper averages the module's gradients over processes.
-            more: further arguments of the Trainer.
+        A module that averages its gradients over processes itself needs none that `wraps` it;
+        `folder` is for callbacks that are not told where to write, `more` goes to the Trainer.
         """
         import lightning as L  # not in the parent
         from lightning.pytorch.callbacks import Checkpoint, ProgressBar  # not in the parent

@@ -70,10 +70,9 @@ class OwnSignals(L.Callback):
 
 
 def strategy_of(wraps: bool) -> DDPStrategy:
-    """Returns how Lightning runs several processes; a wrapper, if any, averages gradients.
+    """Returns how Lightning runs several processes, with a wrapper that averages gradients or not.
 
-    The wrapper's graph is static: every step of a child uses the same params, though not always
-    all of them.
+    Its graph is static: all steps of a child use the same params, though not always all of them.
     """
     if not wraps:
         return _Unwrapped(timeout=TIMEOUT)
@@ -119,11 +118,7 @@ def average_statistics(network: nn.Module, mean: Mean | None) -> None:
 
 @torch.no_grad()
 def check_agreement(strategy: OneShotStrategy, params: Iterable[Tensor], epoch: int) -> None:
-    """Compares the processes of a search: alphas, genotype, sum of params.
-
-    Raises:
-        ArithmeticError: they differ.
-    """
+    """Raises ArithmeticError where processes differ in alphas, genotype or the sum of params."""
     identity = int(strategy.space.discretize(strategy.scores()).id, 16)  # 48 bits: exact
     total = torch.stack([param.double().sum() for param in params]).sum()
     head = [torch.tensor(float(identity), dtype=torch.float64, device=total.device), total]

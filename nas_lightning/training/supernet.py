@@ -66,11 +66,7 @@ class SupernetModule(L.LightningModule):
         return list(optimizers.values())
 
     def on_train_start(self) -> None:
-        """Checks the Trainer; stops a resumed search that had reached its cap of samples.
-
-        Raises:
-            ValueError: the Trainer has other epochs, scales losses, or has no number of steps.
-        """
+        """Raises ValueError where the Trainer has other epochs, scales losses or knows no steps."""
         epochs = self.trainer.max_epochs
         if epochs != self.strategy.epochs:
             raise ValueError(
@@ -115,11 +111,7 @@ class SupernetModule(L.LightningModule):
             self.strategy.finish_epoch(self.current_epoch, self.updates, val)
 
     def training_step(self, batch: dict[str, Batch], batch_idx: int) -> None:
-        """Takes one search step; stops where the cap of samples is reached.
-
-        Raises:
-            ValueError: the batch does not hold a "train" and a "val" part.
-        """
+        """Takes one search step; raises ValueError for a batch without a "train" and "val" part."""
         if not (isinstance(batch, dict) and {"train", "val"} <= set(batch)):
             raise ValueError(
                 'a search needs batches {"train": (x, y), "val": (x, y)}, got '

@@ -33,12 +33,12 @@ OF_VALUES: Metrics = {
 
 
 class Task(ABC):
-    """Loss and metrics; the main metric judges children, epochs and searches.
+    """Loss and metrics.
 
     Args:
         loss: loss(outputs, targets) -> mean loss.
         metrics: makers of torchmetrics metrics by name in logs; None leaves one out.
-        metric: name of the main one.
+        metric: name of the main one, which judges children, epochs and searches.
 
     Attributes:
         targets: "classes" (one per image), "labels" (any number per image) or "values".
@@ -135,12 +135,9 @@ class Task(ABC):
 
 
 class Classification(Task):
-    """One class per image.
+    """One class per image: `loss` gets logits (N, classes), targets and maybe `label_smoothing`.
 
-    Args:
-        loss: loss(logits (N, classes), targets) -> mean loss; may get `label_smoothing`.
-        metrics: torchmetrics of several classes by name; each is given `num_classes`.
-        metric: name of the main one.
+    Each of the metrics is given `num_classes`.
     """
 
     targets, size_argument = "classes", "num_classes"
@@ -166,12 +163,9 @@ class Classification(Task):
 
 
 class Multilabel(Task):
-    """Any number of labels per image, each of them present or not.
+    """Any number of labels per image: `loss` gets logits and targets (N, labels), these in [0, 1].
 
-    Args:
-        loss: loss(logits (N, labels), targets (N, labels) in [0, 1]) -> mean loss.
-        metrics: torchmetrics of probabilities by name; each is given `num_labels`.
-        metric: name of the main one.
+    Each of the metrics is given `num_labels`, and probabilities.
     """
 
     targets, size_argument = "labels", "num_labels"
@@ -195,15 +189,10 @@ class Multilabel(Task):
 
 
 class Regression(Task):
-    """One or several numbers per image.
+    """One or several numbers per image: `loss` gets outputs and targets (N, values).
 
-    The network learns them in standard deviations around the mean of the training set; metrics
-    are in the units of the targets.
-
-    Args:
-        loss: loss(outputs (N, values), targets (N, values)) -> mean loss, both standardised.
-        metrics: torchmetrics of numbers by name.
-        metric: name of the main one.
+    Both are in standard deviations around the mean of the training set; metrics are in the units
+    of the targets.
     """
 
     targets = "values"
@@ -227,11 +216,7 @@ class Regression(Task):
         return task
 
     def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Returns the mean loss of standardised values; targets (N, values) are as they were.
-
-        Raises:
-            ValueError: `label_smoothing` is not 0.
-        """
+        """Returns the mean loss of standardised values; raises ValueError for label smoothing."""
         if label_smoothing:
             raise ValueError(
                 f"child.label_smoothing ({label_smoothing}) has no meaning for task=regression; "

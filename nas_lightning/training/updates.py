@@ -27,9 +27,8 @@ __all__ = ["SearchUpdates", "keep_params"]
 class SearchUpdates:
     """The supernet of a search and the updates that a strategy asks for: a `SearchContext`.
 
-    Each gradient is taken by `torch.autograd.grad` for just the tensors that a step moves,
-    averaged over processes in one flat reduction, and assigned: the same code serves one process
-    and many. `SupernetModule` runs it under a Lightning Trainer; your own loop needs none:
+    Each gradient is taken by `torch.autograd.grad` for just the tensors that a step moves, averaged
+    over processes and assigned. `SupernetModule` runs it under a Trainer; your own loop needs none:
 
     >>> from nas_lightning.core.scale import Scale
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
@@ -46,18 +45,13 @@ class SearchUpdates:
     'nasbench201'
 
     Args:
-        space: the search space.
-        strategy: moves alphas and says how the supernet is mixed.
         input_shape: shape of one input, e.g. an image's (channels, height, width).
-        num_outputs: number of classes.
         task: loss and metrics; None takes `Classification`.
         seed: seed of the supernet's initial params.
         steps: steps of the whole search; needed where `alpha_optimizer.lr` is None.
 
     Attributes:
         supernet: the network; it and the strategy may be moved to a device or another dtype.
-        scale: the scale of this stage's supernet.
-        lr: learning rate of the params in this epoch.
         stage_steps: number of weight steps since this stage began.
         mean: returns a tensor's mean over processes; to be set where there are several.
         num_processes: number of processes, each of which sees a part of every batch.
@@ -101,11 +95,7 @@ class SearchUpdates:
 
     @cached_property
     def optimizers(self) -> dict[str, Optimizer]:
-        """The optimisers of "params" and, if the strategy has parameters, of "alpha".
-
-        Raises:
-            ValueError: the strategy's `alpha_optimizer.lr` is None, and so is `steps`.
-        """
+        """The optimisers of "params" and, if the strategy has parameters, of "alpha"."""
         return self.build_optimizers(self._num_steps)
 
     def build_optimizers(self, steps: Callable[[], float]) -> dict[str, Optimizer]:

@@ -7,8 +7,7 @@ from failing_logger import METHODS, FailingLogger
 from lightning.pytorch.loggers import CSVLogger
 from listener import Listener
 
-from nas_lightning.loggers.dashboard import Artifact
-from nas_lightning.loggers.guard import Dashboards, Guarded
+from nas_lightning.loggers.dashboard import Artifact, Dashboards, Guarded
 
 MOMENT = {"epoch": 3}
 ARTIFACT = Artifact("genotype-0", "genotype", (), {})
