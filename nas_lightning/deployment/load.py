@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.callbacks.checkpoint_io import best_or_last
+from nas_lightning.callbacks.checkpoint import best_or_last
 from nas_lightning.config.making import make
 from nas_lightning.config.trust import check_version, trusted_space
 from nas_lightning.core.genotype import Genotype

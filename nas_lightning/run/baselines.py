@@ -17,7 +17,7 @@ from nas_lightning.config.making import plain_node
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.evaluation.linear_baseline import linear_baseline
 from nas_lightning.files import LockedError, ProcessLock, write_text
-from nas_lightning.loggers.guard import Dashboards
+from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.run.children import train_child
 from nas_lightning.run.run import Run
 
@@ -60,7 +60,7 @@ def same_baselines(run: Run) -> str:
     groups = {name: plain_node(cfg[name], name) for name in GROUPS}
     space = plain_node(cfg.search_space, "search_space")
     space.pop("scale", None)
-    facts = {**groups, "space": space, "split": parts.data.split_hash}
+    facts: dict[str, Any] = {**groups, "space": space, "split": parts.data.split_hash}
     facts |= {"recipe": asdict(parts.recipe), "seed": parts.seed}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 

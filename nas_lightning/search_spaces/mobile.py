@@ -184,7 +184,8 @@ class _InvertedResidual(nn.Module):
             out = out * weight
         if not self.block.is_residual:
             return out
-        return x + (out if drop_path is None else drop_path(out, self.training))
+        kept: Tensor = out if drop_path is None else drop_path(out, self.training)
+        return x + kept
 
     def _weight(self, mixture: Mixture | None) -> Tensor | None:
         """Returns what the block's output is multiplied by, or None for a child."""
