@@ -19,8 +19,8 @@ from nas_lightning.data.augmentation import Augmentation
 from nas_lightning.data.from_arrays import data_of, data_of_arrays
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.normalisation import Standardisation
-from nas_lightning.data.run_data import RunData, as_run_data
 from nas_lightning.data.sources import folder
+from nas_lightning.data.user_data import RunData, as_run_data
 
 NUMBER = 60
 CLASSES = np.arange(NUMBER) % 3
