@@ -71,8 +71,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def resumable(folder: Path) -> Path | None:
     """Returns the last checkpoint of a folder, checked to be whole, or None if there is none.
 
-    Raises:
-        ValueError: the checkpoint cannot be read.
+    Raises: ValueError: the checkpoint cannot be read.
     """
     path = folder / "last.ckpt"
     if not path.exists():
@@ -84,8 +83,7 @@ def resumable(folder: Path) -> Path | None:
 def best_or_last(folder: Path) -> dict[str, Any]:
     """Returns the content of a folder's best.ckpt, or of its last.ckpt if there is none.
 
-    Raises:
-        ValueError: the checkpoint cannot be read.
+    Raises: ValueError: the checkpoint cannot be read.
     """
     path = folder / "best.ckpt"
     return _load(path if path.exists() else folder / "last.ckpt")

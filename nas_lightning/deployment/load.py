@@ -120,8 +120,7 @@ def load_child(run_dir: str | Path, space: SearchSpace | None = None) -> LoadedC
         space: the search space, where it is the user's own (`CustomSpace`): code that a
             checkpoint names is not run. None takes the one of the checkpoint.
 
-    Raises:
-        ValueError: the folder holds no trained child, or one of another minor version.
+    Raises: ValueError: the folder holds no trained child, or one of another minor version.
     """
     folder = Path(run_dir).expanduser() / "child"
     if not (folder / "last.ckpt").is_file():

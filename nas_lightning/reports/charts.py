@@ -34,8 +34,7 @@ def figures(folder: Path, result: Mapping[str, Any] | None = None) -> dict[str, 
         folder: the run's folder.
         result: the content of result.json; None reads it.
 
-    Raises:
-        ValueError: a file of the run is damaged; the message names it.
+    Raises: ValueError: a file of the run is damaged; the message names it.
     """
     if result is None:
         result = _json(folder / "result.json")

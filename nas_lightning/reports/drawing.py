@@ -27,8 +27,7 @@ def draw(graphs: Sequence[Graph]) -> str:
     drawn as a table. Each graph is a nested `svg` element of the class "graph", so that a page can
     take them apart. The same graphs give the same bytes.
 
-    Raises:
-        ValueError: an edge does not lead from a node to a later one, or two nodes share a name.
+    Raises: ValueError: an edge does not lead from a node to a later one, or two nodes share a name.
     """
     placed: list[dict[str, Any]] = []
     x = y = MARGIN

@@ -67,8 +67,7 @@ Items = Sequence[_Item]
 def lay_out(graph: Graph) -> Layout:
     """Returns where to draw a graph; the same graph always gives the same layout.
 
-    Raises:
-        ValueError: an edge does not lead from a node to a later one, or two nodes share a name.
+    Raises: ValueError: an edge does not lead from a node to a later one, or two nodes share a name.
     """
     _check(graph)
     if not graph.nodes:

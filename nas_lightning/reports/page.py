@@ -83,8 +83,7 @@ def _verdict(result: Mapping[str, Any], metric: MainMetric) -> str:
 def _network(path: Path) -> dict[str, Any] | None:
     """Returns the drawing of a genotype, each of its graphs apart, and the same as text.
 
-    Raises:
-        ValueError: the file is not a drawing of ours.
+    Raises: ValueError: the file is not a drawing of ours.
     """
     if not path.exists():
         return None

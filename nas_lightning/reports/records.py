@@ -58,8 +58,7 @@ class TrialRecord:
 def read_alphas(path: Path) -> tuple[AlphaCurve, ...]:
     """Returns the curves of alphas.csv, in order of first appearance, finite weights only.
 
-    Raises:
-        ValueError: a column is missing, or a value is not a number.
+    Raises: ValueError: a column is missing, or a value is not a number.
     """
     curves: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     for line, row in _rows(path, ("epoch", "group", "choice", "option", "weight")):
@@ -72,8 +71,7 @@ def read_alphas(path: Path) -> tuple[AlphaCurve, ...]:
 def read_metrics(path: Path) -> dict[str, Points]:
     """Returns for each metric of a metrics.csv the pairs (epochs done, value), gaps left out.
 
-    Raises:
-        ValueError: the column "epoch" is missing, or a value is not a number.
+    Raises: ValueError: the column "epoch" is missing, or a value is not a number.
     """
     curves: dict[str, list[tuple[float, float]]] = {}
     for line, row in _rows(path, ("epoch",)):
@@ -88,8 +86,7 @@ def read_metrics(path: Path) -> dict[str, Points]:
 def read_trials(path: Path) -> tuple[TrialRecord, ...]:
     """Returns the trials that trials.jsonl tells; a last line cut short is left out.
 
-    Raises:
-        ValueError: a line is not an event of a search.
+    Raises: ValueError: a line is not an event of a search.
     """
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     trials = []
@@ -105,8 +102,7 @@ def read_trials(path: Path) -> tuple[TrialRecord, ...]:
 def read_confusion(path: Path) -> tuple[list[str], list[list[int]]]:
     """Returns the classes of a confusion.csv and their counts: a row per class, a column per guess.
 
-    Raises:
-        ValueError: the file is no table of counts.
+    Raises: ValueError: the file is no table of counts.
     """
     if not path.exists():
         return [], []

@@ -175,7 +175,7 @@ class _InvertedResidual(nn.Module):
         skip = self.block.skip
         if mixture is not None and skip is not None and 0 not in mixture.support[skip]:
             return x
-        out = x
+        out: Tensor = x
         if self.block.is_expanded:
             out = F.relu6(self.expand_norm(self.expand(out, mixture)))
         out = F.relu6(self.depthwise_norm(self.depthwise(out, mixture)))

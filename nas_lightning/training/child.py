@@ -52,8 +52,7 @@ class ChildRecipe:
         cutout: side in pixels of the square cut out of training images; 0 cuts nothing.
         validation_share: share of the training set held out, in [0, 1); 0 takes the last epoch.
 
-    Raises:
-        ValueError: a value is out of range.
+    Raises: ValueError: a value is out of range.
     """
 
     epochs: int = 12

@@ -159,8 +159,7 @@ class SupernetModule(L.LightningModule):
     def derive(self, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the genotype that the strategy found; the same in a resumed search.
 
-        Raises:
-            ValueError: the strategy ranks genotypes by validation batches, and there are none.
+        Raises: ValueError: the strategy ranks genotypes by validation batches, and there are none.
         """
         torch.manual_seed(keyed_seed(self.seed, "derive", self.global_rank))
         return self.strategy.derive(self.updates, val)

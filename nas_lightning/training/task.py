@@ -45,8 +45,7 @@ class Task(ABC):
         size_argument: what metrics call the number of outputs; "" if they do not ask for it.
         label_smoothing: share of a target spread over the others where a recipe leaves it open.
 
-    Raises:
-        ValueError: the main metric is not among the metrics, or has no better direction.
+    Raises: ValueError: the main metric is not among the metrics, or has no better direction.
     """
 
     targets: str
@@ -113,8 +112,7 @@ class Task(ABC):
     def check(self, num_outputs: int, label_smoothing: float | None = None) -> None:
         """Computes loss and metrics of zeros, to find early what does not fit.
 
-        Raises:
-            ValueError: the loss or a metric does not fit the targets.
+        Raises: ValueError: the loss or a metric does not fit the targets.
         """
         outputs = torch.zeros(2, num_outputs)
         targets = torch.arange(2) if self.targets == "classes" else torch.eye(2, num_outputs)
