@@ -106,11 +106,7 @@ def is_drawable(console: Console) -> bool:
 
 
 def preferred(module: SupernetModule) -> str:
-    """Returns the three options that the preferred genotype uses most, and how often.
-
-    They are operations, or without any sizes such as "with kernel 5"; "nothing" where all weigh
-    the same.
-    """
+    """Returns the most used operations (or sizes) of the genotype; "nothing" if all weigh alike."""
     scores = module.strategy.scores()
     if is_even(scores):
         return "nothing"

@@ -144,7 +144,7 @@ class ChildModule(L.LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Returns SGD and its schedule, step by step."""
         recipe = self.recipe
-        options = {"weight_decay": recipe.weight_decay, "momentum": recipe.momentum}
+        options: dict[str, Any] = {"weight_decay": recipe.weight_decay, "momentum": recipe.momentum}
         optimizer = torch.optim.SGD(self.network.parameters(), recipe.lr, **options, foreach=True)
         batches = self.trainer.estimated_stepping_batches / (self.trainer.max_epochs or 1)
         steps = round(batches * recipe.epochs)
@@ -152,10 +152,8 @@ class ChildModule(L.LightningModule):
         def share(step: int) -> float:
             return recipe.lr_share(step, steps)
 
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": LambdaLR(optimizer, share), "interval": "step"},
-        }
+        by_step = LambdaLR(optimizer, share)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": by_step, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clips the norm of all gradients together."""

@@ -111,11 +111,7 @@ class Task(ABC):
         return {"targets": self.targets}
 
     def check(self, num_outputs: int, label_smoothing: float | None = None) -> None:
-        """Computes loss and metrics of zeros, to find early what does not fit.
-
-        Raises:
-            ValueError: the loss or a metric does not fit the targets.
-        """
+        """Raises ValueError where loss or metrics do not fit the targets, tried with zeros."""
         outputs = torch.zeros(2, num_outputs)
         targets = torch.arange(2) if self.targets == "classes" else torch.eye(2, num_outputs)
         smoothing = self.label_smoothing if label_smoothing is None else label_smoothing
