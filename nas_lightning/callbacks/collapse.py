@@ -29,7 +29,7 @@ def parameter_free_share(decisions: Sequence[Decision], chosen: Mapping[str, str
 
 
 class CollapseSentinel(L.Callback):
-    """Warns at the end of a search where more than a share of operations has no parameters.
+    """Warns at the end of a search in which a larger share of operations has no parameters.
 
     Raises:
         ValueError: `share` is not in (0, 1].

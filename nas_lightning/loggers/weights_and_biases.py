@@ -95,9 +95,7 @@ class WeightsAndBiases(Dashboard, WandbLogger):
         run = wandb.init(**self._wandb_init | {"id": kept, "resume": "allow" if kept else None})
         if not run.disabled:
             write_text(facts.folder / "wandb" / f"{facts.job}.id", run.id)
-            maker = self._id_of("search")
-            if facts.source and maker and not run.offline:  # a link needs a server
-                run.use_artifact(f"{facts.source}:{maker}")
+            self._use_source(run)
             where = run.dir.removesuffix("files") if run.offline else run.url
             print(f"wandb: {facts.job} run {run.name}: {where}", file=sys.stderr, flush=True)
         self._experiment = run
@@ -150,6 +148,11 @@ class WeightsAndBiases(Dashboard, WandbLogger):
         if self._experiment is not None:
             run, self._experiment = self._experiment, None
             run.finish(exit_code=int(is_failed))
+
+    def _use_source(self, run: Any) -> None:
+        maker = self._id_of("search")
+        if self.facts.source and maker and not run.offline:  # a link needs a server
+            run.use_artifact(f"{self.facts.source}:{maker}")
 
     def _id_of(self, job: str) -> str | None:
         path = self.facts.folder / "wandb" / f"{job}.id"
