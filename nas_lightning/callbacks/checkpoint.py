@@ -69,7 +69,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def resumable(folder: Path) -> Path | None:
-    """Returns a folder's last checkpoint, if any; raises ValueError where it cannot be read."""
+    """Returns the last checkpoint of a folder, checked to be whole, or None if there is none.
+
+    Raises: ValueError: the checkpoint cannot be read.
+    """
     path = folder / "last.ckpt"
     if not path.exists():
         return None
@@ -78,7 +81,10 @@ def resumable(folder: Path) -> Path | None:
 
 
 def best_or_last(folder: Path) -> dict[str, Any]:
-    """Returns the content of best.ckpt, else of last.ckpt; raises ValueError if unreadable."""
+    """Returns the content of a folder's best.ckpt, or of its last.ckpt if there is none.
+
+    Raises: ValueError: the checkpoint cannot be read.
+    """
     path = folder / "best.ckpt"
     return _load(path if path.exists() else folder / "last.ckpt")
 

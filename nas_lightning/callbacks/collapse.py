@@ -31,8 +31,7 @@ def parameter_free_share(decisions: Sequence[Decision], chosen: Mapping[str, str
 class CollapseSentinel(L.Callback):
     """Warns at the end of a search in which a larger share of operations has no parameters.
 
-    Raises:
-        ValueError: `share` is not in (0, 1].
+    Raises: ValueError: `share` is not in (0, 1].
     """
 
     def __init__(self, share: float = 0.6) -> None:

@@ -1,39 +1,21 @@
-"""The typed shell of the configurations: an unknown key or a wrong type fails at composition."""
+"""Composes configurations on typed shells: an unknown key or a wrong type fails at composition."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
-__all__ = [
-    "BenchmarkConfig",
-    "MeasureConfig",
-    "SearchConfig",
-    "ShowConfig",
-    "TrainConfig",
-    "groups_of",
-    "keys_of",
-    "register",
-    "typed",
-]
+from nas_lightning.config.paths import config_dir
+
+__all__ = ["composed", "groups_of", "keys_of", "register", "split", "typed"]
 
 
 @dataclass
 class ShowConfig:
-    """Configuration of `nas-show`.
-
-    Attributes:
-        genotype: a file, a published name, or a text notation.
-        json: whether to print JSON.
-        output: file for the drawing; null draws none.
-        search_space: the space of the genotype.
-        channels: channels of the child's first cells; null takes the published child's.
-        cells: cells of the child; null takes the published child's.
-        stem: stem of the child; null takes the published child's.
-        input_shape: image shape (channels, height, width); null takes the published child's.
-        num_outputs: number of classes; null takes the published child's.
-    """
+    """Configuration of `nas-show`; conf/show.yaml says what its keys mean."""
 
     genotype: str = MISSING
     json: bool = False
@@ -47,74 +29,55 @@ class ShowConfig:
 
 
 @dataclass
-class TrainConfig:
-    """Configuration of `nas-train`.
-
-    Attributes:
-        seed: seed of everything that is drawn.
-        genotype: a file, a run's folder, a published name, or a text notation.
-        baselines: whether the two baselines are trained as well.
-        export: formats that the trained child is written in, "onnx" and "pt2".
-        search_space, task, data, hardware, child: the groups.
-        logger, callbacks: further Lightning loggers and callbacks, by name.
-    """
+class _NetworkConfig:
+    """What all commands share that train networks."""
 
     seed: int = 0
-    genotype: str = MISSING
-    baselines: bool = False
-    export: list[str] = field(default_factory=list)
     search_space: dict[str, Any] = MISSING
     task: dict[str, Any] = MISSING
     data: dict[str, Any] = MISSING
     hardware: dict[str, Any] = MISSING
     child: dict[str, Any] = MISSING
+
+
+@dataclass
+class TrainConfig(_NetworkConfig):
+    """Configuration of `nas-train`; conf/train.yaml says what its keys mean."""
+
+    genotype: str = MISSING
+    baselines: bool = False
+    export: list[str] = field(default_factory=list)
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
-class SearchConfig:
-    """Configuration of `nas-search`.
+class SearchConfig(_NetworkConfig):
+    """Configuration of `nas-search`; conf/search.yaml says what its keys mean."""
 
-    Attributes:
-        seed: seed of everything that is drawn.
-        retrain: whether the found child is trained, tested and compared with baselines.
-        max_samples: cap of the training samples that the search may process.
-        export: formats that the trained child is written in, "onnx" and "pt2".
-        search_space, strategy, evaluation, objective, task, data, hardware, child: the groups.
-        logger, callbacks: further Lightning loggers and callbacks, by name.
-    """
-
-    seed: int = 0
     retrain: bool = True
     max_samples: int | None = None
     export: list[str] = field(default_factory=list)
-    search_space: dict[str, Any] = MISSING
     strategy: dict[str, Any] = MISSING
     evaluation: dict[str, Any] = MISSING
     objective: dict[str, Any] = MISSING
-    task: dict[str, Any] = MISSING
-    data: dict[str, Any] = MISSING
-    hardware: dict[str, Any] = MISSING
-    child: dict[str, Any] = MISSING
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class MeasureConfig(_NetworkConfig):
+    """Configuration of `nas-measure`; conf/measure.yaml says what its keys mean."""
+
+    what: str = MISSING
+    children: int = 200
+    batch_size: int = 64
+    evaluation: dict[str, Any] = MISSING
 
 
 @dataclass
 class BenchmarkConfig:
-    """Configuration of `nas-benchmark`.
-
-    Attributes:
-        seed: seed of the first search; the others follow.
-        seeds: number of searches.
-        budget_s: simulated seconds of training of each; null leaves the end to strategy.trials.
-        reference: point that bounds the hypervolume where an objective keeps two values apart,
-            one entry a value; null, or none at all, takes the table's worst.
-        compare: folders of earlier benchmarks to compare with.
-        search_space, strategy, evaluation, objective: the groups.
-        data: whose name says which of the table's columns are read; no data are loaded.
-    """
+    """Configuration of `nas-benchmark`; conf/benchmark.yaml says what its keys mean."""
 
     seed: int = 0
     seeds: int = 500
@@ -126,31 +89,6 @@ class BenchmarkConfig:
     evaluation: dict[str, Any] = MISSING
     objective: dict[str, Any] = MISSING
     data: dict[str, Any] = MISSING
-
-
-@dataclass
-class MeasureConfig:
-    """Configuration of `nas-measure`.
-
-    Attributes:
-        what: what is measured: "proxies".
-        seed: seed of everything that is drawn.
-        children: random children that are measured.
-        batch_size: images that a proxy sees.
-        search_space, task, data, hardware, child: the groups.
-        evaluation: the benchmark table that tells the children's accuracy.
-    """
-
-    what: str = MISSING
-    seed: int = 0
-    children: int = 200
-    batch_size: int = 64
-    search_space: dict[str, Any] = MISSING
-    task: dict[str, Any] = MISSING
-    data: dict[str, Any] = MISSING
-    hardware: dict[str, Any] = MISSING
-    child: dict[str, Any] = MISSING
-    evaluation: dict[str, Any] = MISSING
 
 
 SHELLS = {
@@ -169,6 +107,24 @@ def register() -> None:
         store.store(name=name, group="schema", node=shell, package="_global_")
 
 
+def composed(command: str, overrides: Sequence[str]) -> DictConfig:
+    """Returns the configuration of a command, e.g. "search", with Hydra's own under "hydra".
+
+    Raises: HydraException: an override names what is not there, or has the wrong type.
+    """
+    register()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return compose(command, list(overrides), return_hydra_config=True)
+
+
+def split(whole: DictConfig) -> tuple[DictConfig, DictConfig]:
+    """Returns a command's configuration without Hydra's own, and Hydra's own alone."""
+    cfg = whole.copy()
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg, DictConfig({"hydra": whole.hydra})
+
+
 def keys_of(command: str) -> list[str]:
     """Returns the keys of a command's configuration, e.g. "search": seed, strategy, ..."""
     return [each.name for each in fields(SHELLS[command])]
@@ -180,21 +136,15 @@ def groups_of(command: str) -> list[str]:
     return [*groups, "experiment"]
 
 
-def typed(cfg: DictConfig, config_name: str) -> DictConfig:
-    """Returns the configuration on its shell, also where it comes from a run's folder.
+def typed(cfg: DictConfig, command: str) -> DictConfig:
+    """Returns the configuration on the command's shell, also where it comes from a run's folder.
 
-    Args:
-        cfg: the configuration.
-        config_name: the command's, e.g. "search".
-
-    Raises:
-        ValueError: a key is unknown or missing.
+    Raises: ValueError: a key is unknown or missing.
     """
-    shell = SHELLS[config_name]
-    known = [each.name for each in fields(shell)]
+    known = keys_of(command)
     if unknown := [str(key) for key in cfg if key not in known]:
         raise ValueError(f"unknown key '{unknown[0]}'; choose from: {', '.join(sorted(known))}")
-    merged = OmegaConf.merge(OmegaConf.structured(shell), cfg)
+    merged = OmegaConf.merge(OmegaConf.structured(SHELLS[command]), cfg)
     assert isinstance(merged, DictConfig)
     if missing := sorted(OmegaConf.missing_keys(merged)):
         raise ValueError(f"{missing[0]} is missing; give {missing[0]}=...")

@@ -35,13 +35,7 @@ def positive(key: str, value: Number, use: Any) -> None:
 
 
 def in_range(key: str, value: Number | Sequence[float], interval: str, use: Any) -> None:
-    """Refuses NaN and a number, or any number of a sequence, outside an interval; None passes.
-
-    Args:
-        key: the argument.
-        value: the number or numbers.
-        interval: in mathematical notation, e.g. "[0, 1)" or "(0, inf)".
-        use: a value to suggest.
+    """Refuses NaN and a number, or any of a sequence, outside e.g. "(0, inf)"; None passes.
 
     >>> in_range("strategy.warmup", 1, "[0, 1)", use=0.3)
     Traceback (most recent call last):
@@ -49,8 +43,8 @@ def in_range(key: str, value: Number | Sequence[float], interval: str, use: Any)
     """
     low, high = map(float, interval[1:-1].split(","))
     for number in value if isinstance(value, Sequence) else [] if value is None else [value]:
-        above = number >= low if interval.startswith("[") else number > low
-        below = number <= high if interval.endswith("]") else number < high
+        above = number >= low if interval[0] == "[" else number > low
+        below = number <= high if interval[-1] == "]" else number < high
         if not (above and below):
             shown = list(value) if isinstance(value, Sequence) else value
             raise ValueError(f"{key} ({shown}) must be in {interval}; use e.g. {use}")

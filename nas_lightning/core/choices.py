@@ -14,31 +14,19 @@ NO, YES = "no", "yes"  # options of a skip, in this order
 
 @dataclass(frozen=True)
 class Choice:
-    """One categorical choice that the supernet mixes: a row of the mixture's table.
+    """One categorical choice that the supernet mixes: a row of the mixture's table."""
 
-    Attributes:
-        name: unique in the space, e.g. "normal/edge_0_2".
-        options: what can be chosen, e.g. operation names; the row's columns in this order.
-        kind: "op", "input", "skip", "size" or "combine".
-        group: the node that the choice feeds, e.g. "normal/node_2".
-    """
-
-    name: str
-    options: tuple[str, ...]
-    kind: str
-    group: str
+    name: str  # unique in the space, e.g. "normal/edge_0_2"
+    options: tuple[str, ...]  # e.g. operation names; the row's columns in this order
+    kind: str  # "op", "input", "skip", "size" or "combine"
+    group: str  # the node that the choice feeds, e.g. "normal/node_2"
 
 
 @dataclass(frozen=True)
 class Factor:
-    """A linear functional of one choice: the sum over options of coefficient * weight.
+    """A linear functional of one choice: the sum over options of coefficient * weight."""
 
-    Attributes:
-        choice: index of the choice in the space's `choices`.
-        coefficients: one per option.
-    """
-
-    choice: int
+    choice: int  # index in the space's `choices`
     coefficients: tuple[float, ...]
 
     @classmethod
@@ -53,21 +41,13 @@ class Factor:
 
 @dataclass(frozen=True)
 class Branch:
-    """One weighted operation of a cell: op(state[source]) * product(factors) enters state[target].
-
-    Attributes:
-        source: index of the state that the operation reads.
-        target: index of the state that its output enters; larger than `source`.
-        op: name of the operation.
-        factors: their product weighs the branch.
-        stride: 1 or 2.
-    """
+    """A weighted operation of a cell: op(state[source]) * product(factors) enters state[target]."""
 
     source: int
-    target: int
-    op: str
+    target: int  # larger than `source`
+    op: str  # name of the operation
     factors: tuple[Factor, ...] = ()
-    stride: int = 1
+    stride: int = 1  # or 2
 
     @cached_property
     def key(self) -> str:
@@ -79,18 +59,14 @@ class Branch:
 class Mixture:
     """The mixing weights of one forward pass, and which options may run.
 
-    Attributes:
-        weights: (choices, options), float, padded with zeros where a choice has fewer options.
-        support: per choice the indices of the options that may run; () removes the edge.
-        added: per choice a number (choices,) that is added to the states which its branches
-            enter; None adds nothing.
-        partial: the `Scale.partial` of the supernets that it is for; None is for all of them.
+    Weights are padded with zeros where a choice has fewer options. `added` is added to the states
+    which a choice's branches enter.
     """
 
-    weights: Tensor
-    support: tuple[tuple[int, ...], ...]
-    added: Tensor | None = None
-    partial: int | None = None
+    weights: Tensor  # (choices, options), float
+    support: tuple[tuple[int, ...], ...]  # per choice the options that may run; () removes the edge
+    added: Tensor | None = None  # (choices,)
+    partial: int | None = None  # the supernets' `Scale.partial`; None is for all of them
 
     def detach(self) -> "Mixture":
         """Returns the same mixture without a gradient to its weights."""
@@ -106,12 +82,9 @@ class Mixture:
 def factors_value(
     factors: Sequence[Factor], rows: Sequence[Sequence[Tensor]], support: Sequence[Sequence[int]]
 ) -> Tensor | None:
-    """Returns the product of factors, 1 for no factors, or None where nothing may run.
+    """Returns the product of factors, or None where nothing may run; 1 is the empty product.
 
-    Args:
-        factors: the factors.
-        rows: a mixture's weights as scalars.
-        support: its support.
+    `rows` are a mixture's weights as scalars, `support` is its support.
     """
     if not may_run(factors, support):
         return None

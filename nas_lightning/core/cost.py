@@ -2,13 +2,10 @@
 
 Multiply-adds are those of convolutions, linear layers and the projections of attention, for one
 sample, without biases; BatchNorm, pooling and additions are free, as in the tables of the field.
-An auxiliary head, which only training runs, is not counted. The params of a module that runs
-several times, in one place or in several, are counted once.
+An auxiliary head is not counted, and the params of a module that runs several times once.
 
-The network itself tells what a mixture weighs. A container (`Weighted`) yields its weighted
-submodules with factors, whose product weighs what the submodule costs; nested containers
-multiply. An operation whose size follows the mixture (`Elastic`) yields its own terms; neither it
-nor its submodules are counted otherwise.
+The network itself tells what a mixture weighs: a container (`Weighted`) its weighted submodules,
+an operation whose size follows the mixture (`Elastic`) its own terms.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,14 +26,9 @@ Factors = tuple[Factor, ...]
 
 @dataclass(frozen=True)
 class Term:
-    """One part of a cost: amount * product(factors).
+    """One part of a cost: amount * product(factors); without factors it always counts."""
 
-    Attributes:
-        amount: one number per quantity.
-        factors: what weighs it; a term without factors always counts.
-    """
-
-    amount: tuple[int, ...]
+    amount: tuple[int, ...]  # per quantity
     factors: Factors
 
 
@@ -70,37 +62,29 @@ class Cost:
 
 @runtime_checkable
 class Weighted(Protocol):
-    """A container whose submodules are weighted by a mixture."""
+    """A container whose submodules are weighted by a mixture; nested containers multiply."""
 
     def weighted_modules(self) -> Iterable[tuple[nn.Module, Factors]]:
-        """Yields submodules, each with the factors that weigh it."""
+        """Yields submodules, each with the factors whose product weighs its cost."""
 
 
 @runtime_checkable
 class Elastic(Protocol):
-    """An operation whose size follows the mixture."""
+    """An operation whose size follows the mixture; its submodules are not counted."""
 
     def cost_terms(self, output: Tensor) -> Iterable[Term]:
         """Yields what one run costs that gave `output` for one sample, on the meta device."""
 
 
 def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | None) -> Cost:
-    """Runs one sample through a network on the meta device and collects its terms.
+    """Runs one sample of a shape through a network on the meta device and collects its terms.
 
-    Args:
-        network: a supernet, or with mixture None a child; on the meta device.
-        shape: shape of one sample.
-        mixture: a mixture whose support is every option.
+    A supernet takes a mixture whose support is every option, a child None.
     """
     tally, training = _Tally(network), network.training
-    hooks = [
-        hook
-        for module in network.modules()
-        for hook in (
-            module.register_forward_pre_hook(tally.enter),
-            module.register_forward_hook(tally.leave),
-        )
-    ]
+    modules = list(network.modules())
+    hooks = [module.register_forward_pre_hook(tally.enter) for module in modules]
+    hooks += [module.register_forward_hook(tally.leave) for module in modules]
     with torch.no_grad(), torch.device("meta"):
         sample = torch.empty((1, *shape))
         inputs = (sample,) if mixture is None else (sample, mixture.to(sample))
@@ -114,8 +98,7 @@ def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | No
 def count_cost(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
     """Returns the cost of a child on the meta device by quantity."""
     terms = trace_cost(network, shape, None).terms
-    sums = [sum(term.amount[k] for term in terms) for k in range(len(QUANTITIES))]
-    return dict(zip(QUANTITIES, sums, strict=True))
+    return {name: sum(term.amount[k] for term in terms) for k, name in enumerate(QUANTITIES)}
 
 
 class _Tally:
@@ -158,9 +141,11 @@ class _Tally:
     def terms(self) -> Iterable[Term]:
         """Yields the terms of all runs, params included."""
         for module, uses in self.uses.items():
-            params = 0 if isinstance(module, Elastic) else _num_params(module)
-            for factors, times in _union(uses).items() if params else ():
-                self._add(factors, (times * params, 0))
+            if not isinstance(module, Elastic):
+                whole = isinstance(module, nn.MultiheadAttention)  # whose projection never runs
+                params = sum(p.numel() for p in module.parameters(recurse=whole))
+                for factors, times in _union(uses).items() if params else ():
+                    self._add(factors, (times * params, 0))
         for factors, amount in self.amounts.items():
             yield Term(tuple(amount), factors)
 
@@ -172,11 +157,9 @@ class _Tally:
 
 @dataclass(frozen=True)
 class _Run:
-    """A running module, its factors, and the parts that it weighs."""
-
     module: nn.Module
     factors: Factors
-    parts: dict[nn.Module, Factors]
+    parts: dict[nn.Module, Factors]  # what it weighs
 
 
 def _places(module: nn.Module, factors: Factors) -> Iterable[tuple[nn.Module, Factors]]:
@@ -222,30 +205,19 @@ def _product(factors: Factors) -> Factors:
     return tuple(merged[choice] for choice in sorted(merged))
 
 
-def _num_params(module: nn.Module) -> int:
-    whole = isinstance(module, _ATTENTION)  # its last projection is a module that never runs
-    return sum(p.numel() for p in module.parameters(recurse=whole))
-
-
 def _multiply_adds(module: nn.Module, inputs: Any, output: Any) -> int:
-    if isinstance(module, _CONVOLUTIONS):
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         taps = (module.in_channels // module.groups) * prod(module.kernel_size)
         return int(output.numel()) * taps
-    if isinstance(module, _TRANSPOSED):
+    if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
         taps = (module.out_channels // module.groups) * prod(module.kernel_size)
         return int(inputs[0].numel()) * taps
-    if isinstance(module, _ATTENTION):  # as many keys as queries
+    if isinstance(module, nn.MultiheadAttention):  # as many keys as queries
         matrices = sum(p.numel() for p in module.parameters() if p.dim() == 2)
         return int(output[0].numel()) // int(module.embed_dim) * matrices
-    return int(output.numel()) * int(module.in_features) if isinstance(module, _LINEAR) else 0
+    return int(output.numel()) * module.in_features if isinstance(module, nn.Linear) else 0
 
 
 def _plain_value(factor: Factor, rows: Sequence[Sequence[float]]) -> float:
     row = rows[factor.choice]
     return sum(c * w for c, w in zip(factor.coefficients, row, strict=False) if c)
-
-
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_LINEAR = (nn.Linear,)
-_ATTENTION = (nn.MultiheadAttention,)

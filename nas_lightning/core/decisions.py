@@ -25,19 +25,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Decision:
-    """One choice of a genotype.
+    """One choice of a genotype, active only where `given` holds.
 
-    Attributes:
-        name: unique in the space, e.g. "normal/node_2/inputs".
-        options: what can be chosen.
-        kind: "op", "input", "skip", "size" or "combine".
-        given: pairs (name of an earlier decision, options): the decision is active only where
-            each of those is active and takes one of its options.
+    `given` are pairs (name of an earlier decision, options): each of those decisions is active and
+    takes one of its options.
     """
 
-    name: str
+    name: str  # unique in the space, e.g. "normal/node_2/inputs"
     options: tuple[str, ...]
-    kind: str
+    kind: str  # "op", "input", "skip", "size" or "combine"
     given: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
@@ -58,33 +54,26 @@ def active_choices(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> 
 def canonical(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[str, str]:
     """Returns the checked choices in the order of `decisions`.
 
-    Raises:
-        ValueError: a decision is missing, unknown, inactive, or takes an unknown option.
+    Raises: ValueError: a decision is missing, unknown, inactive, or takes an unknown option.
     """
-    known = {decision.name for decision in decisions}
-    if unknown := sorted(set(chosen) - known):
-        raise ValueError(
-            f"unknown decision '{unknown[0]}'; the space has: {_listing(sorted(known))}"
-        )
+    names = sorted(decision.name for decision in decisions)
+    if unknown := sorted(set(chosen).difference(names)):
+        raise ValueError(f"unknown decision '{unknown[0]}'; the space has: {_listing(names)}")
     result: dict[str, str] = {}
     for decision in decisions:
-        active, value = is_active(decision, result), chosen.get(decision.name)
-        if active and value is None:
-            raise ValueError(
-                f"decision '{decision.name}' is missing; choose from: {_listing(decision.options)}"
-            )
-        if not active and value is not None:
-            raise ValueError(
-                f"decision '{decision.name}' ('{value}') has no effect beside the "
-                "other choices; leave it out"
-            )
-        if active and value not in decision.options:
-            raise ValueError(
-                f"unknown option '{value}' of decision '{decision.name}'; "
-                f"choose from: {_listing(decision.options)}"
-            )
-        if active and value is not None:
-            result[decision.name] = value
+        name, value = decision.name, chosen.get(decision.name)
+        if not is_active(decision, result):
+            if value is not None:
+                raise ValueError(
+                    f"decision '{name}' ('{value}') has no effect beside the other choices; leave "
+                    "it out"
+                )
+            continue
+        if value not in decision.options:
+            fault = f"unknown option '{value}' of decision '{name}'"
+            fault = f"decision '{name}' is missing" if value is None else fault
+            raise ValueError(f"{fault}; choose from: {_listing(decision.options)}")
+        result[name] = value
     return result
 
 
@@ -104,10 +93,8 @@ def sample(decisions: Sequence[Decision], rng: Random) -> dict[str, str]:
         completions, chosen = _counter(part), dict[str, str]()
         for position, decision in enumerate(part):
             if is_active(decision, chosen):
-                counts = [
-                    completions({**chosen, decision.name: option}, position + 1)
-                    for option in decision.options
-                ]
+                proposals = ({**chosen, decision.name: option} for option in decision.options)
+                counts = [completions(proposal, position + 1) for proposal in proposals]
                 number = rng.randrange(sum(counts))
                 index = bisect(list(accumulate(counts)), number)
                 chosen[decision.name] = decision.options[index]
@@ -133,8 +120,7 @@ def complete(
 def mutate(decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random) -> dict[str, str]:
     """Returns choices with one active decision changed; decisions that this activates are drawn.
 
-    Raises:
-        ValueError: every active decision has a single option.
+    Raises: ValueError: every active decision has a single option.
     """
     movable = [d for d in decisions if d.name in chosen and len(d.options) > 1]
     if not movable:
@@ -148,14 +134,9 @@ def neighbours(
     decisions: Sequence[Decision], chosen: Mapping[str, str], rng: Random
 ) -> list[dict[str, str]]:
     """Returns all choices that differ in one active decision; what this activates is drawn."""
-    changed = [
-        {**chosen, decision.name: option}
-        for decision in decisions
-        if decision.name in chosen
-        for option in decision.options
-        if option != chosen[decision.name]
-    ]
-    return [complete(decisions, [proposal], rng) for proposal in changed]
+    changes = [(d.name, o) for d in decisions if d.name in chosen for o in d.options]
+    proposals = [{**chosen, name: option} for name, option in changes if option != chosen[name]]
+    return [complete(decisions, [proposal], rng) for proposal in proposals]
 
 
 def encode(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> tuple[int, ...]:
@@ -166,19 +147,18 @@ def encode(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> tuple[in
 def decode(decisions: Sequence[Decision], code: Sequence[int]) -> dict[str, str]:
     """Returns the choices of an encoding.
 
-    Raises:
-        ValueError: `code` has another length, or encodes no genotype.
+    Raises: ValueError: `code` has another length, or encodes no genotype.
     """
     if len(code) != len(decisions):
         raise ValueError(f"a code has {len(decisions)} entries here, got {len(code)}")
+    chosen: dict[str, str] = {}
     for decision, index in zip(decisions, code, strict=True):
-        if not -1 <= index < len(decision.options):
-            raise ValueError(
-                f"entry {index} of decision '{decision.name}' must be -1 or below "
-                f"{len(decision.options)}"
-            )
-    pairs = zip(decisions, code, strict=True)
-    return canonical(decisions, {d.name: d.options[i] for d, i in pairs if i >= 0})
+        name, num = decision.name, len(decision.options)
+        if not -1 <= index < num:
+            raise ValueError(f"entry {index} of decision '{name}' must be -1 or below {num}")
+        if index >= 0:
+            chosen[name] = decision.options[index]
+    return canonical(decisions, chosen)
 
 
 @lru_cache(maxsize=64)
@@ -231,9 +211,7 @@ class _Counter:
         return number
 
 
-@lru_cache(maxsize=256)
-def _counter(part: tuple[Decision, ...]) -> _Counter:
-    return _Counter(part)
+_counter = lru_cache(maxsize=256)(_Counter)
 
 
 def _listing(names: Sequence[str]) -> str:

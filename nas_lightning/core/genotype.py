@@ -17,18 +17,13 @@ CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 class Genotype:
     """The choices that make one network of a search space.
 
-    Attributes:
-        space: name of the search space, e.g. "darts".
-        choices: pairs (decision, option) of the active decisions, sorted by decision.
-        drawing: SVG that a notebook shows; None if the genotype was not drawn.
-
     >>> Genotype.of("toy", {"b": "skip", "a": "conv"}).choices
     (('a', 'conv'), ('b', 'skip'))
     """
 
-    space: str
-    choices: tuple[tuple[str, str], ...]
-    drawing: str | None = field(default=None, compare=False, repr=False)
+    space: str  # its name, e.g. "darts"
+    choices: tuple[tuple[str, str], ...]  # (decision, option), sorted; the active decisions alone
+    drawing: str | None = field(default=None, compare=False, repr=False)  # SVG for a notebook
 
     @classmethod
     def of(cls, space: str, choices: Mapping[str, str]) -> "Genotype":
@@ -67,19 +62,16 @@ class Genotype:
 
         Whether the choices are possible is checked by `SearchSpace.validate`.
 
-        Raises:
-            ValueError: the text is not a genotype file of this version, or its id is not that
-                of its choices.
+        Raises: ValueError: the text is not a genotype file of this version, or its id is wrong.
         """
         content = _parse(text)
-        if content.get("format") != FORMAT:
+        form, version = content.get("format"), content.get("version")
+        if form != FORMAT:
+            raise ValueError(f"a genotype file has format '{FORMAT}', got {_short(form)}")
+        if version != VERSION or isinstance(version, bool):
             raise ValueError(
-                f"a genotype file has format '{FORMAT}', got {_short(content.get('format'))}"
-            )
-        if content.get("version") != VERSION or isinstance(content.get("version"), bool):
-            raise ValueError(
-                f"genotype version {_short(content.get('version'))} is unknown; "
-                f"this release reads version {VERSION}"
+                f"genotype version {_short(version)} is unknown; this release reads version "
+                f"{VERSION}"
             )
         space, choices = content.get("space"), content.get("choices")
         if not isinstance(space, str) or not isinstance(choices, dict):

@@ -7,29 +7,17 @@ __all__ = ["Edge", "Graph"]
 
 @dataclass(frozen=True)
 class Edge:
-    """One directed edge of a graph.
-
-    Attributes:
-        source: name of the node that is read.
-        target: name of the node that is fed.
-        label: the operation on the edge; "" where there is none, e.g. for a concatenation.
-    """
+    """One directed edge of a graph, from a node of one name to another."""
 
     source: str
     target: str
-    label: str
+    label: str  # the operation; "" where there is none, e.g. for a concatenation
 
 
 @dataclass(frozen=True)
 class Graph:
-    """One directed acyclic graph, e.g. a cell of a genotype.
+    """One directed acyclic graph, e.g. a cell of a genotype."""
 
-    Attributes:
-        title: what the graph is, e.g. "normal cell".
-        nodes: names in topological order; the inputs come first, the output last.
-        edges: edges in any order; several may join the same two nodes.
-    """
-
-    title: str
-    nodes: tuple[str, ...]
-    edges: tuple[Edge, ...]
+    title: str  # e.g. "normal cell"
+    nodes: tuple[str, ...]  # names in topological order; the inputs come first, the output last
+    edges: tuple[Edge, ...]  # in any order; several may join the same two nodes

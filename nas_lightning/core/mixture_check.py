@@ -12,13 +12,7 @@ __all__ = ["MixtureCheck"]
 
 
 class MixtureCheck:
-    """A forward pre-hook of a supernet, forward(x, mixture), that looks at shapes and types alone.
-
-    Args:
-        space: name of the search space.
-        choices: its choices.
-        partial: `Scale.partial` of the supernet.
-    """
+    """A forward pre-hook of a supernet, forward(x, mixture); it looks at shapes and types alone."""
 
     def __init__(self, space: str, choices: Sequence[Choice], partial: int = 1) -> None:
         self.space, self.partial = space, partial

@@ -24,15 +24,11 @@ class Judge(Protocol):
 class Objective(ABC):
     """Turns the measurements of a child into the reward that a search maximises.
 
-    A search for a Pareto front reads the values apart, in the order of `names`.
-
-    Attributes:
-        names: the measurements that are kept apart, e.g. ("validation_accuracy", "latency_ms").
-        directions: "max" or "min" per name.
+    A search for a Pareto front reads the measurements apart, in the order of `names`.
     """
 
-    names: tuple[str, ...] = ("validation_accuracy",)
-    directions: tuple[str, ...] = ("max",)
+    names: tuple[str, ...] = ("validation_accuracy",)  # e.g. also "latency_ms"
+    directions: tuple[str, ...] = ("max",)  # "max" or "min" per name
 
     @abstractmethod
     def reward(self, measurements: Mapping[str, float]) -> float:

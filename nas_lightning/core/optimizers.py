@@ -28,8 +28,7 @@ class Sgd:
         clip: largest norm of all gradients together, above 0.
         nesterov: whether momentum looks ahead (Sutskever et al., 2013); needs momentum.
 
-    Raises:
-        ValueError: a value is out of its range.
+    Raises: ValueError: a value is out of its range.
     """
 
     lr: float = 0.025
@@ -51,12 +50,7 @@ class Sgd:
     def build(self, params: Iterable[Tensor]) -> torch.optim.SGD:
         """Builds the optimiser at the first epoch's learning rate."""
         return torch.optim.SGD(
-            params,
-            self.lr,
-            self.momentum,
-            weight_decay=self.weight_decay,
-            nesterov=self.nesterov,
-            foreach=True,
+            params, self.lr, self.momentum, 0.0, self.weight_decay, self.nesterov, foreach=True
         )
 
     @torch.no_grad()
@@ -66,12 +60,7 @@ class Sgd:
         """Returns a parameter after its next step, without clipping or Nesterov.
 
         Source: the official code of DARTS (2019, arXiv:1806.09055); a missing buffer is zero.
-
-        Args:
-            w: the parameter.
-            grad: its gradient; None if it has none, and it then stands still.
-            state: its entry in the optimiser's state.
-            lr: learning rate of the step.
+        `state` is the parameter's entry in the optimiser's state.
         """
         if grad is None:
             return w.detach().clone()
@@ -95,8 +84,7 @@ class Adam:
         weight_decay: factor of the parameter that is added to its gradient, at least 0.
         eps: added to the root of the second moment, above 0.
 
-    Raises:
-        ValueError: a value is out of its range.
+    Raises: ValueError: a value is out of its range.
     """
 
     lr: float | None = 3e-4
@@ -115,11 +103,6 @@ class Adam:
         positive("alpha_optimizer.eps", self.eps, use=1e-8)
 
     def build(self, params: Iterable[Tensor], steps: Callable[[], int | float]) -> torch.optim.Adam:
-        """Builds the optimiser.
-
-        Args:
-            params: what it updates.
-            steps: returns the number of steps of the whole search; called only without `lr`.
-        """
+        """Builds the optimiser; `steps` of the whole search are asked for only without `lr`."""
         lr = TRAVEL / steps() if self.lr is None else self.lr
         return torch.optim.Adam(params, lr, self.betas, self.eps, self.weight_decay)

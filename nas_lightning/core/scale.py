@@ -23,12 +23,10 @@ class Scale:
         auxiliary: whether a child has the auxiliary head of DARTS's evaluation network.
         partial: PC-DARTS's K: a mixed operation runs on one of K channels and the others bypass
             it; 1 runs it on all. Only spaces whose cells have edges use it.
-        input_shape: shape of one input, e.g. (channels, height, width); None takes it from the
-            data.
-        num_outputs: number of classes; None takes it from the data.
+        input_shape: shape of one input, e.g. (channels, height, width); None takes the data's.
+        num_outputs: number of classes; None takes the data's.
 
-    Raises:
-        ValueError: a value is out of its range.
+    Raises: ValueError: a value is out of its range.
     """
 
     channels: int = 16
@@ -62,67 +60,49 @@ class Scale:
         return replace(self, input_shape=tuple(input_shape), num_outputs=num_outputs)
 
     def check_extras(self, space: str, stems: tuple[str, ...] = ("cifar",)) -> None:
-        """Refuses what a space without cells cannot build.
+        """Refuses what a space without cells, with these stems, cannot build.
 
-        Args:
-            space: name of the space.
-            stems: the stems that it has.
-
-        Raises:
-            ValueError: `auxiliary` is true, `partial` is above 1, or the space lacks the stem.
+        Raises: ValueError: `auxiliary` is true, `partial` is above 1, or the space lacks the stem.
         """
+        no = f"search space '{space}' has no"
         if self.auxiliary:
-            raise ValueError(
-                f"search space '{space}' has no auxiliary head (scale.auxiliary is true); "
-                "set scale.auxiliary=false"
-            )
+            cure = "set scale.auxiliary=false"
+            raise ValueError(f"{no} auxiliary head (scale.auxiliary is true); {cure}")
         if self.partial > 1:
-            raise ValueError(
-                f"search space '{space}' has no partial channels (scale.partial is "
-                f"{self.partial}); set scale.partial=1"
-            )
+            cure = "set scale.partial=1"
+            raise ValueError(f"{no} partial channels (scale.partial is {self.partial}); {cure}")
         if self.stem not in stems:
-            raise ValueError(
-                f"search space '{space}' has no scale.stem '{self.stem}'; choose from: "
-                f"{', '.join(stems)}"
-            )
+            raise ValueError(f"{no} scale.stem '{self.stem}'; choose from: {', '.join(stems)}")
 
     def sample_shape(self) -> tuple[int, ...]:
         """Returns the shape of one input, of any rank.
 
-        Raises:
-            ValueError: the shape is unknown or invalid.
+        Raises: ValueError: the shape is unknown or invalid.
         """
-        if not self.input_shape or min(self.input_shape) < 1:
-            raise ValueError(
-                f"scale.input_shape ({self.input_shape}) must be a shape such as (3, 32, 32); "
-                "it usually comes from the data"
-            )
-        return tuple(self.input_shape)
+        shape = self.input_shape
+        if not shape or min(shape) < 1:
+            raise _must("input_shape", shape, "a shape such as (3, 32, 32)")
+        return tuple(shape)
 
     def image(self) -> tuple[int, int, int]:
         """Returns the image shape (channels, height, width).
 
-        Raises:
-            ValueError: the shape is unknown or not that of an image.
+        Raises: ValueError: the shape is unknown or not that of an image.
         """
         shape = self.input_shape
         if shape is None or len(shape) != 3 or min(shape) < 1:
-            raise ValueError(
-                f"scale.input_shape ({shape}) must be (channels, height, width); "
-                "it usually comes from the data"
-            )
+            raise _must("input_shape", shape, "(channels, height, width)")
         return shape[0], shape[1], shape[2]
 
     def outputs(self) -> int:
         """Returns the number of outputs.
 
-        Raises:
-            ValueError: it is unknown or below 1.
+        Raises: ValueError: it is unknown or below 1.
         """
         if self.num_outputs is None or self.num_outputs < 1:
-            raise ValueError(
-                f"scale.num_outputs ({self.num_outputs}) must be at least 1; "
-                "it usually comes from the data"
-            )
+            raise _must("num_outputs", self.num_outputs, "at least 1")
         return self.num_outputs
+
+
+def _must(name: str, value: object, be: str) -> ValueError:
+    return ValueError(f"scale.{name} ({value}) must be {be}; it usually comes from the data")

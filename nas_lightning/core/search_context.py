@@ -9,17 +9,13 @@ from nas_lightning.core.choices import Mixture
 
 __all__ = ["Batch", "SearchContext", "listed"]
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, Tensor]  # images (N, C, H, W) and targets (N, ...)
 
 
 class SearchContext(Protocol):
-    """The supernet and the data, as a one-shot strategy sees them.
+    """The supernet and the data, as a one-shot strategy sees them."""
 
-    Attributes:
-        lr: learning rate of the supernet's params in this epoch.
-    """
-
-    lr: float
+    lr: float  # learning rate of the supernet's params in this epoch
 
     @property
     def params(self) -> Mapping[str, Tensor]:
@@ -34,11 +30,8 @@ class SearchContext(Protocol):
     ) -> Tensor:
         """Returns the mean loss of a batch under a mixture.
 
-        Args:
-            batch: images (N, C, H, W) and targets (N, ...).
-            mixture: the mixing weights.
-            params: used in place of the supernet's own.
-            statistics: whether BatchNorm's running statistics move.
+        `params` take the place of the supernet's own, and BatchNorm's running statistics move only
+        with `statistics`.
         """
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
@@ -53,9 +46,8 @@ class SearchContext(Protocol):
     def minimise(self, which: str, closure: Callable[[], Tensor]) -> Tensor:
         """Takes one optimiser step and returns the closure's value, detached.
 
-        Args:
-            which: "params" (the supernet's), "alpha" (the strategy's) or "both" in one step.
-            closure: returns a loss, or a surrogate whose gradient is the wanted update.
+        `which` is "params" (the supernet's), "alpha" (the strategy's) or "both". The closure
+        returns a loss, or a surrogate whose gradient is the wanted update.
         """
 
     def validate(
@@ -65,13 +57,10 @@ class SearchContext(Protocol):
         recalibrate: Iterable[Batch] | None = None,
         batch_statistics: bool = False,
     ) -> float:
-        """Returns the main metric of a mixture, averaged over processes; buffers stay.
+        """Returns the main metric of a mixture on batches, averaged over processes; buffers stay.
 
-        Args:
-            mixture: the mixing weights.
-            batches: what is measured on.
-            recalibrate: batches from which BatchNorm's statistics are taken first.
-            batch_statistics: whether each batch is normalised by its own statistics.
+        BatchNorm's statistics are first taken from the batches `recalibrate`; `batch_statistics`
+        normalises each batch by its own.
         """
 
     def cost(self, mixture: Mixture) -> dict[str, Tensor]:
@@ -81,8 +70,7 @@ class SearchContext(Protocol):
 def listed(val: Iterable[Batch], strategy: str) -> list[Batch]:
     """Returns the validation batches by which a strategy, named in the message, ranks genotypes.
 
-    Raises:
-        ValueError: there are none.
+    Raises: ValueError: there are none.
     """
     batches = list(val)
     if not batches:

@@ -29,19 +29,13 @@ class SearchSpace(ABC):
     Args:
         name: name that genotypes carry, e.g. "darts".
         scale: the size at which the space is searched by default.
-        choices: the categorical choices that the supernet mixes.
+        choices: what the supernet mixes.
         decisions: what a genotype must decide; None takes one decision per choice.
-
-    Attributes:
-        rows: row of the mixture's table by name of a choice.
-        has_partial_channels: whether its networks use `Scale.partial`.
-        has_edges: whether the choices of one group are edges, summed in one node.
-        has_cells: whether its networks have `Scale.cells` cells.
     """
 
-    has_partial_channels = False
-    has_edges = False
-    has_cells = False
+    has_partial_channels = False  # whether its networks use `Scale.partial`
+    has_edges = False  # whether the choices of one group are edges, summed in one node
+    has_cells = False  # whether its networks have `Scale.cells` cells
 
     def __init__(
         self,
@@ -70,13 +64,10 @@ class SearchSpace(ABC):
     def supernet(self, scale: Scale) -> nn.Module:
         """Builds the network of all genotypes: forward(x, mixture) -> logits; a hook.
 
-        It refuses what is no mixture of this space (see `MixtureCheck`).
+        `scale` includes the data's shapes, e.g. space.scale.of_data((3, 32, 32), 10). What is no
+        mixture of this space is refused (see `MixtureCheck`).
 
-        Args:
-            scale: sizes and the data's shapes, e.g. space.scale.of_data((3, 32, 32), 10).
-
-        Raises:
-            ValueError: the space has no supernet, as by default.
+        Raises: ValueError: the space has no supernet, as by default.
         """
         raise ValueError(
             f"search space '{self.name}' has no supernet, which a one-shot strategy needs; choose "
@@ -100,28 +91,22 @@ class SearchSpace(ABC):
 
     def discretize(self, scores: Mixture) -> Genotype:
         """Returns the genotype of the best option of every choice; a hook."""
-        chosen = {}
         rows = zip(self.choices, scores.weights.tolist(), scores.support, strict=True)
-        for choice, row, support in rows:
-            if support:
-                chosen[choice.name] = choice.options[max(support, key=row.__getitem__)]
+        best = ((c, max(support, key=row.__getitem__)) for c, row, support in rows if support)
+        chosen = {choice.name: choice.options[index] for choice, index in best}
         return self.genotype(rules.active_choices(self.decisions, chosen))
 
     def read_text(self, text: str) -> Genotype:
         """Reads the space's own text notation, if it has one; a hook.
 
-        Raises:
-            ValueError: the text is not in that notation.
+        Raises: ValueError: the text is not in that notation.
         """
         raise ValueError(f"search space '{self.name}' has no text notation; give a JSON file")
 
     def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str | None:
         """Returns the text that `read_text` reads, or None without a notation; a hook.
 
-        Args:
-            genotype: a genotype of this space.
-            scores: preference per option, higher is better, for a notation that writes the
-                stronger of two edges first; None where it is not known.
+        `scores`, higher is better, are for a notation that writes the stronger of two edges first.
         """
         return None
 
@@ -132,8 +117,7 @@ class SearchSpace(ABC):
     def validate(self, genotype: Genotype) -> Genotype:
         """Returns the genotype if it is one of this space.
 
-        Raises:
-            ValueError: it is of another space, or its choices are impossible here.
+        Raises: ValueError: it is of another space, or its choices are impossible here.
         """
         if genotype.space != self.name:
             raise ValueError(
@@ -146,8 +130,7 @@ class SearchSpace(ABC):
     def genotype(self, chosen: dict[str, str]) -> Genotype:
         """Returns the genotype of these choices.
 
-        Raises:
-            ValueError: the choices are incomplete or impossible.
+        Raises: ValueError: the choices are incomplete or impossible.
         """
         return Genotype.of(self.name, rules.canonical(self.decisions, chosen))
 
@@ -174,10 +157,9 @@ class SearchSpace(ABC):
         return Genotype.of(self.name, rules.complete(self.decisions, parents, _random(rng)))
 
     def grown(self, steps: int) -> dict[str, tuple[str, ...]]:
-        """Returns by decision the options that are open after `steps` steps of growth; a hook.
+        """Returns by growing decision the options that are open after some steps; a hook.
 
-        All options of the other decisions are open. By default a decision "depth" begins with its
-        first option, and each step opens the next one.
+        By default a decision "depth" begins with its first option and gains the next in each step.
         """
         sizes = {d.name: d.options for d in self.decisions if d.name == "depth"}
         return {name: options[: steps + 1] for name, options in sizes.items()}
@@ -204,9 +186,10 @@ def _random(rng: Random | int) -> Random:
     return rng if isinstance(rng, Random) else Random(rng)
 
 
-def _with_mixture_check(
-    build: Callable[[SearchSpace, Scale], nn.Module],
-) -> Callable[[SearchSpace, Scale], nn.Module]:
+_Build = Callable[[SearchSpace, Scale], nn.Module]
+
+
+def _with_mixture_check(build: _Build) -> _Build:
     @wraps(build)
     def supernet(space: SearchSpace, scale: Scale) -> nn.Module:
         network = build(space, scale)
@@ -219,27 +202,22 @@ def _with_mixture_check(
 
 def uniform_mixture(choices: Sequence[Choice]) -> Mixture:
     """Returns the mixture in which all options of a choice weigh the same."""
-    support = tuple(tuple(range(len(choice.options))) for choice in choices)
+    return _even(choices, [choice.options for choice in choices])
+
+
+def _even(choices: Sequence[Choice], options: Sequence[Sequence[str]]) -> Mixture:
+    """Returns the mixture in which each choice's listed options weigh the same."""
+    pairs = zip(choices, options, strict=True)
+    support = tuple(tuple(choice.options.index(o) for o in listed) for choice, listed in pairs)
     weights = torch.zeros(len(choices), max(len(c.options) for c in choices))
-    for row, options in zip(weights, support, strict=True):
-        row[: len(options)] = 1.0 / len(options)
+    for row, indices in zip(weights, support, strict=True):
+        row[list(indices)] = 1.0 / max(1, len(indices))
     return Mixture(weights, support)
 
 
 def one_hot(choices: Sequence[Choice], chosen: dict[str, str]) -> Mixture:
-    """Returns the mixture of one option per choice.
-
-    Args:
-        choices: the space's choices.
-        chosen: option by choice; a choice that is not named has no support.
-    """
-    weights = torch.zeros(len(choices), max(len(c.options) for c in choices))
-    support: list[tuple[int, ...]] = []
-    for row, choice in zip(weights, choices, strict=True):
-        picked = [choice.options.index(chosen[choice.name])] if choice.name in chosen else []
-        row[picked] = 1.0
-        support.append(tuple(picked))
-    return Mixture(weights, tuple(support))
+    """Returns the mixture of one chosen option per choice; a choice not named has no support."""
+    return _even(choices, [[chosen[c.name]] if c.name in chosen else [] for c in choices])
 
 
 def child_cost(space: SearchSpace, genotype: Genotype, scale: Scale) -> dict[str, int]:
@@ -250,13 +228,9 @@ def child_cost(space: SearchSpace, genotype: Genotype, scale: Scale) -> dict[str
 
 
 def inherit(child: nn.Module, supernet: nn.Module) -> None:
-    """Copies a supernet's params and buffers into a child, by the names that it has.
+    """Copies a supernet's params and buffers into a child by name, cropped (see `crop`).
 
-    The child's tensors are leading slices (channels) and centred crops (the last two axes of
-    kernels) of the supernet's.
-
-    Raises:
-        KeyError: the supernet lacks a tensor of the child.
+    Raises: KeyError: the supernet lacks a tensor of the child.
     """
     source = supernet.state_dict()
     with torch.no_grad():
@@ -265,7 +239,10 @@ def inherit(child: nn.Module, supernet: nn.Module) -> None:
 
 
 def crop(tensor: Tensor, shape: torch.Size) -> Tensor:
-    """Returns the part of a supernet's tensor that a child's tensor of a shape inherits, a view."""
+    """Returns a view of the part of a supernet's tensor that a child's tensor of a shape inherits.
+
+    It is the leading slice, and the centre of the last two axes of kernels.
+    """
     for axis, size in enumerate(shape):
         is_kernel = tensor.dim() == 4 and axis >= 2
         start = (tensor.shape[axis] - size) // 2 if is_kernel else 0

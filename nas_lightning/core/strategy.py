@@ -25,15 +25,12 @@ __all__ = ["BlackBoxStrategy", "OneShotStrategy", "Stage", "Trial"]
 class Stage:
     """How the supernet is built for a part of the search.
 
-    Attributes:
-        scale: values that replace those of the space's scale, e.g. {"cells": 11}.
-        keep_params: whether a rebuilt supernet keeps what it shares with the one before.
-        number: tells stages of one scale apart that each need a supernet of their own.
+    `scale` are values that replace those of the space's scale, e.g. {"cells": 11}.
     """
 
     scale: Mapping[str, Any] = field(default_factory=dict)
-    keep_params: bool = True
-    number: int = 0
+    keep_params: bool = True  # a rebuilt supernet keeps what it shares with the one before
+    number: int = 0  # tells stages of one scale apart that each need a supernet of their own
 
     def of(self, whole: Scale) -> Scale:
         """Returns the scale of this stage in a search of scale `whole`."""
@@ -44,24 +41,14 @@ class OneShotStrategy(nn.Module, ABC):
     """A strategy that searches inside one supernet; it knows choices, not networks.
 
     Its state is its state_dict: parameters, buffers, and the generator of its draws. Methods
-    marked "a hook" may be overridden; epochs are 0-based.
+    marked "a hook" may be overridden; epochs are 0-based. `params_optimizer` updates the
+    supernet's params, `alpha_optimizer` the strategy's parameters; `rng` is the generator of every
+    draw, on the CPU.
 
-    Args:
-        space: the search space.
-        seed: seed of its draws.
-        epochs: length of the search in epochs, at least 1.
-        params_optimizer: updates the supernet's params.
-        alpha_optimizer: updates the strategy's own parameters.
-
-    Attributes:
-        allowed: bool (choices, options): options that may still be chosen.
-        rng: generator of every draw, on the CPU.
-
-    Raises:
-        ValueError: `epochs` is below 1, or the space has no choices to mix.
+    Raises: ValueError: `epochs` is below 1, or the space has no choices to mix.
     """
 
-    allowed: Tensor
+    allowed: Tensor  # bool (choices, options): the options that may still be chosen
 
     def __init__(
         self,
@@ -120,8 +107,8 @@ class OneShotStrategy(nn.Module, ABC):
     def lr_at(self, epoch: int) -> float:
         """Returns the params' learning rate of an epoch: one cosine over their life.
 
-        Params live from the beginning of the search, or of a stage that keeps none, to the next
-        such stage or the end of the search.
+        Their life begins with the search, or a stage that keeps none, and ends with the next such
+        stage or the search.
         """
         begins = [0, *filter(self._starts_anew, range(1, self.epochs)), self.epochs]
         first = max(begin for begin in begins[:-1] if begin <= epoch)
@@ -162,9 +149,7 @@ class OneShotStrategy(nn.Module, ABC):
     def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the genotype that the search ends with; a hook.
 
-        Args:
-            context: the supernet and the data; only for a strategy that ranks genotypes.
-            val: this process's validation batches, likewise.
+        `val` are this process's validation batches, for strategies that rank genotypes.
         """
         return self.space.discretize(self.scores())
 
@@ -194,28 +179,19 @@ class OneShotStrategy(nn.Module, ABC):
 class Trial:
     """One genotype to be evaluated, and later its result.
 
-    Attributes:
-        number: 0-based.
-        genotype: what to build.
-        budget: how long the child is trained, as a share in (0, 1] of a whole evaluation, what
-            its parent had included.
-        parent: number of the trial whose child is trained further; None begins anew.
-        start: budget that the parent's child has had; 0 begins anew.
-        reward: the objective's value, higher is better; None until told.
-        values: the objective's values that are kept apart, as measured.
-        measurements: the measured value by quantity.
-        cost: cost of the evaluation by the six names of the cost meter.
+    The child is trained for `budget`, a share in (0, 1] of a whole evaluation, which includes the
+    `start` that its parent's child has had.
     """
 
-    number: int
+    number: int  # 0-based
     genotype: Genotype
     budget: float = 1.0
-    parent: int | None = None
+    parent: int | None = None  # number of the trial whose child is trained further
     start: float = 0.0
-    reward: float | None = None
-    values: tuple[float, ...] = ()
-    measurements: Mapping[str, float] = field(default_factory=dict)
-    cost: Mapping[str, float] = field(default_factory=dict)
+    reward: float | None = None  # higher is better; None until told
+    values: tuple[float, ...] = ()  # those that the objective keeps apart, as measured
+    measurements: Mapping[str, float] = field(default_factory=dict)  # by quantity
+    cost: Mapping[str, float] = field(default_factory=dict)  # by the cost meter's six names
 
     @property
     def told_reward(self) -> float:
@@ -228,24 +204,13 @@ class BlackBoxStrategy(ABC):
     """A strategy that proposes genotypes and learns from their rewards.
 
     Trial n draws from generators keyed on the seed and n (see `random`), so that its state is
-    restored by asking and telling again from a journal.
+    restored by asking and telling again from a journal. `trials` is the number of children.
 
-    Args:
-        space: the search space.
-        seed: seed of its draws.
-        trials: number of children to evaluate, at least 1.
-
-    Attributes:
-        needs_budgets: whether trials may have a budget below 1 or a parent, which the evaluation
-            must then support.
-        budgets: the budgets that trials may have, shares of a whole evaluation in (0, 1].
-
-    Raises:
-        ValueError: `trials` is below 1.
+    Raises: ValueError: `trials` is below 1.
     """
 
-    needs_budgets = False
-    budgets: tuple[float, ...] = (1.0,)
+    needs_budgets = False  # whether the evaluation must support budgets below 1 and parents
+    budgets: tuple[float, ...] = (1.0,)  # shares of a whole evaluation, in (0, 1]
 
     def __init__(self, space: SearchSpace, seed: int, trials: int) -> None:
         at_least("strategy.trials", trials, 1, use=8)

@@ -1,11 +1,9 @@
-"""Data sets named in Python: arrays of images, signals or tables, a path, or a data module."""
+"""Data sets of arrays from Python: images, signals, or tables of numbers."""
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,10 +16,9 @@ from nas_lightning.data.labels import Raw
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.normalisation import standardisation_of
 from nas_lightning.data.pixels import LAYOUTS, check_finite
-from nas_lightning.data.raw_split import RawSplit, ReadOptions, as_arrays
-from nas_lightning.data.sources import folder
+from nas_lightning.data.raw_split import RawSplit, as_arrays
 
-__all__ = ["AUGMENTATION", "data_of", "data_of_arrays"]
+__all__ = ["AUGMENTATION", "data_of_arrays"]
 
 AUGMENTATION = Augmentation(crop_padding=4, flip=True)  # that of conf/data/_images.yaml
 SHAPES = "images (N, H, W), (N, H, W, C) or (N, C, H, W), signals (N, C, L), a table (N, features)"
@@ -30,39 +27,9 @@ KINDS = {2: ["tables"], 3: ["images", "signals"], 4: ["images"]}  # by the dimen
 Array = NDArray[Any]
 
 
-def data_of(
-    data: Any, *, seed: int, targets: str = "classes", **options: Any
-) -> L.LightningDataModule:
-    """Returns the data set that a user names in Python; `as_run_data` makes it a run's.
-
-    Args:
-        data: arrays (x, y) or ((x, y), (x_test, y_test)), see `data_of_arrays`; the path of a
-            folder or file, as data=folder reads it; or a LightningDataModule, as data=own takes it.
-        seed: decides the search's split, and the order and augmentation of the samples.
-        targets: what the task learns of a sample: "classes", "labels" or "values".
-        options: further arguments of `data_of_arrays`, or for a path of ImageDataModule.
-
-    Raises:
-        ValueError: the data are none of these, or wanting.
-    """
-    if isinstance(data, str | Path):
-        settings = {"augmentation": AUGMENTATION, **options}
-        return ImageDataModule(folder, seed=seed, targets=targets, path=str(data), **settings)
-    if isinstance(data, L.LightningDataModule) and not options:
-        return data
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ValueError(
-            "data must be arrays (x, y) or ((x, y), (x_test, y_test)), a path, or a"
-            f" LightningDataModule without options; got {type(data).__name__}, {options}"
-        )
-    pairs: Any = data if isinstance(data[0], tuple) else (data, None)
-    (x, y), test = pairs
-    return data_of_arrays(x, y, test, seed=seed, targets=targets, **options)
-
-
 def data_of_arrays(
-    x: Array | Tensor,
-    y: Raw | Tensor,
+    x: Array | Tensor | None = None,
+    y: Raw | Tensor | None = None,
     test: tuple[Array | Tensor, Raw | Tensor] | None = None,
     *,
     seed: int,
@@ -82,23 +49,27 @@ def data_of_arrays(
             levels are kept; signals (N, C, L); or a table of numbers (N, features).
         y: classes, integers or text (N,); 0 and 1 for each of K labels (N, K); or values, floats
             (N,) or (N, K).
-        test: x and y of the test set; None takes a stratified fifth, the same whatever the seed.
+        test: x and y of the test set; None takes a stratified fifth, the same for all seeds.
         seed: decides the search's split, and the order and augmentation of the samples.
         targets: what the task learns of a sample: "classes", "labels" or "values".
         kind: "images", "signals" or "tables"; None finds it where it is certain: four dimensions
             are images, two a table; of three, uint8 are images and negative numbers signals.
         layout: of images with channels: "NCHW" or "NHWC"; None finds it where only one of the two
             axes is too short for the side of an image.
-        name: of the data set, for reports.
+        name: for reports.
         class_names: of the classes, labels or values, in order.
         batch_size: samples per step, over all processes.
         validation_share: share of each class that the search validates on, in (0, 1).
-        augmentation: of training images; None means none. Signals and tables have none by
-            default, and may only be mixed up.
+        augmentation: of training samples; the default is none for signals and tables, which can
+            only be mixed up.
 
-    Raises:
-        ValueError: the arrays are none of these, or it is not certain which.
+    Raises: ValueError: the arrays are none of these, or it is not certain which.
     """
+    if x is None or y is None:
+        raise ValueError(
+            "data=arrays takes arrays from Python alone: nl.search(data=(x, y)); on the command "
+            "line data=folder data.path=FILE.npz reads them"
+        )
     train, labels = _array(x), _array(y)
     held_out, test_labels = (None, None) if test is None else (_array(test[0]), _array(test[1]))
     parts = {"training": train} if held_out is None else {"training": train, "test": held_out}
@@ -112,10 +83,10 @@ def data_of_arrays(
         floats = [MemoryImages(torch.from_numpy(x.astype(np.float64))) for x in parts.values()]
         held_out_floats = None if held_out is None else floats[1]
         raw = RawSplit(floats[0], labels, held_out_floats, test_labels, class_names)
-        augmentation = None if augmentation is AUGMENTATION else augmentation
+        augmentation = None if augmentation == AUGMENTATION else augmentation
 
     def source(path: None, image_size: tuple[int, int] | None, channels: int | None) -> ImageArrays:
-        arrays = as_arrays(raw, ReadOptions(image_size, channels))
+        arrays = as_arrays(raw, image_size, channels)
         return arrays if is_images else _standardised(arrays)
 
     return ImageDataModule(
@@ -159,7 +130,7 @@ def _kind(x: Array, kind: str | None) -> str:
 
 
 def _layout(parts: Iterable[Array], layout: str | None) -> str | None:
-    """Checks pixels and finds their layout; a channel axis is too short for an image's side."""
+    """Checks pixels and returns their layout: only a channel axis is shorter than an image."""
     for images in parts:
         low, high = float(images.min()), float(images.max())
         if images.dtype != np.uint8 and not (images.dtype.kind == "f" and low >= 0 and high <= 1):

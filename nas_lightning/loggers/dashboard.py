@@ -70,7 +70,7 @@ def _attribute(name: str, otherwise: Any = None) -> Any:
     return property(read)
 
 
-def _method(name: str, kind: Any = Logger) -> Any:
+def _method(name: str, kind: type = Logger) -> Any:
     """Returns a method of `Guarded` that calls its logger's, if it is of a kind."""
 
     def call(guarded: "Guarded", *args: Any, **kwargs: Any) -> None:

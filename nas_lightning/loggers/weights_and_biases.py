@@ -44,8 +44,7 @@ class WeightsAndBiases(Dashboard, WandbLogger):
         upload_timeout_s: seconds that the end of an online run may wait for its upload; the rest
             stays in the run's folder for `wandb sync`.
 
-    Raises:
-        ValueError: the mode is unknown, or nobody is logged in and the mode is online.
+    Raises: ValueError: the mode is unknown, or nobody is logged in and the mode is online.
     """
 
     def __init__(

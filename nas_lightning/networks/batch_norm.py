@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas_lightning.core.scale import Scale
-from nas_lightning.networks.synchronised_norm import synchronised_norm
 
 __all__ = [
     "SETTLED",
@@ -21,12 +21,11 @@ __all__ = [
     "kept_state",
     "recalibrated",
     "set_mode",
-    "set_momentum",
     "settle",
     "still_statistics",
     "synchronise",
+    "synchronised_norm",
 ]
-
 
 MOMENTUM = 0.1
 SETTLED = 10  # steps after which the momentum stays
@@ -35,21 +34,14 @@ SETTLED = 10  # steps after which the momentum stays
 class BatchNorm(nn.BatchNorm2d):
     """BatchNorm (Ioffe & Szegedy, 2015, arXiv:1502.03167) with eps 1e-5 and momentum 0.1.
 
-    It differs from torch's: `fixed` always normalises by the running statistics,
-    `still_statistics` keeps a training forward from moving them, and while `synchronised` is true
-    the statistics come from the batches of all processes. Batches are not counted.
-
-    Args:
-        channels: channels of the images (N, channels, H, W); images with fewer are normalised by
-            the leading statistics.
-        affine: whether there are learned scales and shifts.
-        fixed: whether statistics never come from the batch.
+    It differs from torch's: `fixed` always normalises by the running statistics, images with fewer
+    channels are normalised by the leading ones, and while `synchronised` is true the statistics
+    come from the batches of all processes. Batches are not counted.
     """
 
     def __init__(self, channels: int, affine: bool = True, fixed: bool = False) -> None:
         super().__init__(channels, affine=affine)
         self.fixed = fixed
-        self.moves = True
         self.synchronised = False
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,7 +49,7 @@ class BatchNorm(nn.BatchNorm2d):
         if x.is_meta:  # costs are traced there, and torch's kernel only takes time
             return x
         from_batch = self.training and not self.fixed
-        keep = not from_batch or self.moves
+        keep = not from_batch or self.track_running_stats
         mean, var = (self.running_mean, self.running_var) if keep else (None, None)
         present: tuple[Tensor | None, ...] = (mean, var, self.weight, self.bias)
         mean, var, weight, bias = (_leading(tensor, x.shape[1]) for tensor in present)
@@ -72,17 +64,11 @@ def _leading(tensor: Tensor | None, channels: int) -> Tensor | None:
 
 @dataclass(frozen=True)
 class Norm:
-    """Which BatchNorm a network is built with.
+    """Which BatchNorm a network is built with."""
 
-    Attributes:
-        affine: whether BatchNorm has learned scales and shifts inside cells.
-        after_pools: whether pools are followed by BatchNorm.
-        fixed: whether statistics never come from the batch.
-    """
-
-    affine: bool
+    affine: bool  # inside cells
     after_pools: bool
-    fixed: bool
+    fixed: bool  # statistics never come from the batch
 
     @classmethod
     def of(cls, scale: Scale) -> "Norm":
@@ -111,8 +97,9 @@ def settle(norms: Iterable[_BatchNorm], step: int) -> None:
     Over the first steps they are the mean of all batches so far, then the usual moving average, so
     that their initial values never count. torch's own BatchNorms keep their momentum.
     """
-    ours = (norm for norm in norms if isinstance(norm, BatchNorm))
-    set_momentum(ours, max(MOMENTUM, 1.0 / (step + 1)))
+    for norm in norms:
+        if isinstance(norm, BatchNorm):
+            norm.momentum = max(MOMENTUM, 1.0 / (step + 1))
 
 
 def set_mode(network: nn.Module, training: bool) -> None:
@@ -121,34 +108,25 @@ def set_mode(network: nn.Module, training: bool) -> None:
         network.train(training)
 
 
-def set_momentum(norms: Iterable[_BatchNorm], momentum: float) -> None:
-    """Sets the share of a batch's statistics in the running ones, in (0, 1]."""
-    for norm in norms:
-        norm.momentum = momentum
-
-
 def recalibrated(
     network: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], Tensor]
 ) -> None:
-    """Sets a network's running statistics to their means over batches.
+    """Sets a network's running statistics to their means over batches of images (N, C, H, W).
 
-    Args:
-        network: the network; it is left in training mode.
-        batches: images (N, C, H, W) each.
-        forward: runs the network.
+    `forward` runs the network, which is left in training mode.
     """
     network.train()
     norms = batch_norms(network)
     for number, x in enumerate(batches):
-        set_momentum(norms, 1.0 / (number + 1))
+        for norm in norms:
+            norm.momentum = 1.0 / (number + 1)
         forward(x)
 
 
 def synchronise(norms: Iterable[_BatchNorm], synchronised: bool) -> None:
     """Sets whether BatchNorms take their statistics from the batches of all processes.
 
-    Raises:
-        ValueError: they are to be synchronised, and one is torch's own, in a user's module.
+    Raises: ValueError: they are to be synchronised, and one is torch's own, in a user's module.
     """
     for norm in norms:
         if isinstance(norm, BatchNorm):
@@ -166,31 +144,23 @@ def is_synchronised(norms: Iterable[_BatchNorm]) -> bool:
 
 
 @contextmanager
-def still_statistics(norms: Iterable[_BatchNorm]) -> Iterator[None]:
+def still_statistics(norms: Sequence[_BatchNorm]) -> Iterator[None]:
     """Keeps training forwards inside the block from moving running statistics."""
-    _set_moving(norms, False)
+    for norm in norms:
+        norm.track_running_stats = False
     try:
         yield
     finally:
-        _set_moving(norms, True)
-
-
-def _set_moving(norms: Iterable[_BatchNorm], moves: bool) -> None:
-    for norm in norms:
-        if isinstance(norm, BatchNorm):
-            norm.moves = moves
-        else:
-            norm.track_running_stats = moves
+        for norm in norms:
+            norm.track_running_stats = True
 
 
 @contextmanager
 def kept_state(network: nn.Module, still: Sequence[_BatchNorm] = ()) -> Iterator[None]:
     """Restores a network's buffers, mode and BatchNorm momenta after the block.
 
-    Args:
-        network: the network.
-        still: BatchNorms that training forwards inside the block do not move: where nothing else
-            moves them, that takes less time than to restore them.
+    Training forwards inside the block do not move the `still` BatchNorms, which is faster than to
+    restore them, where nothing else moves them.
     """
     still_ones = set(still)
     modules = [module for module in network.modules() if module not in still_ones]
@@ -207,3 +177,52 @@ def kept_state(network: nn.Module, still: Sequence[_BatchNorm] = ()) -> Iterator
         with torch.no_grad():
             for buffer, old in buffers:
                 buffer.copy_(old)
+
+
+def synchronised_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    """Returns x normalised per channel by the statistics of all processes' batches together.
+
+    It runs on any device, torch's own SyncBatchNorm on accelerators only. All processes must have
+    equally large batches, as those of one run have. The arguments are those of F.batch_norm.
+    """
+    wide = x if x.dtype == torch.float64 else x.float()
+    own = torch.stack(torch.var_mean(wide, dim=(0, 2, 3), correction=0))
+    variances, means = _Gathered.apply(own).unbind(1)  # type: ignore[no-untyped-call]
+    mean = means.mean(0)
+    var = (variances + (means - mean) ** 2).mean(0)
+    count = len(means) * x.numel() // x.shape[1]
+    with torch.no_grad():
+        if running_mean is not None and running_var is not None:
+            unbiased = var * (count / max(1, count - 1))
+            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+            running_var.lerp_(unbiased.to(running_var.dtype), momentum)
+    scale = torch.rsqrt(var + eps)
+    shift = -mean * scale
+    if weight is not None and bias is not None:
+        scale, shift = scale * weight, shift * weight + bias
+    scale, shift = (values[None, :, None, None] for values in (scale, shift))
+    return (wide * scale + shift).to(x.dtype)
+
+
+class _Gathered(torch.autograd.Function):
+    """The tensors of all processes, stacked; each gradient returns to its process."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        parts = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, own.contiguous())
+        return torch.stack(parts)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        total = grad.contiguous().clone()
+        distributed.all_reduce(total)
+        return total[distributed.get_rank()]

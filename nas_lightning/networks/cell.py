@@ -1,17 +1,24 @@
-"""The one generic cell: a weighted directed acyclic graph of operations."""
+"""The one generic cell: a weighted directed acyclic graph of operations, on part of the channels.
+
+Source of partial channels: Xu et al., PC-DARTS, 2020 (arXiv:1907.05737), section 3.2, equation 2,
+and the official code.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Branch, Factor, Mixture, factors_value
 from nas_lightning.networks.kernels import weighted_sum
 from nas_lightning.networks.operations import Operation, State
-from nas_lightning.networks.partial import BYPASS, partial_channels, shuffled
 
-__all__ = ["Cell", "DropPath", "branch_weights"]
+__all__ = ["BYPASS", "Bypass", "Cell", "DropPath", "branch_weights", "partial_channels", "shuffled"]
+
+BYPASS = "bypass"
+Weights = Mapping[str, Tensor] | None
 
 
 @dataclass(frozen=True)
@@ -19,25 +26,43 @@ class DropPath:
     """Drops an operation's output for some samples of a training batch.
 
     Source: Larsson et al., FractalNet, 2017 (arXiv:1605.07648), as in NASNet and DARTS.
-
-    Attributes:
-        probability: share of samples dropped, in [0, 1).
-        generator: source of the draws, on the images' device; None is the global one.
     """
 
-    probability: float
-    generator: torch.Generator | None = None
+    probability: float  # share of samples dropped, in [0, 1)
+    generator: torch.Generator | None = None  # on the images' device; None is the global one
 
     def __call__(self, x: Tensor, training: bool) -> Tensor:
-        """Returns x (N, C, H, W) with whole samples zeroed and the others scaled up.
-
-        Outside training x is returned unchanged.
-        """
+        """Returns x (N, C, H, W) with whole samples zeroed in training and the others scaled up."""
         if not training:
             return x
         keep = 1.0 - self.probability
         mask = torch.empty((x.shape[0], 1, 1, 1), dtype=x.dtype, device=x.device)
         return x * mask.bernoulli_(keep, generator=self.generator) / keep
+
+
+class Bypass(Operation):
+    """Carries the channels that no operation reads: the identity, or at stride 2 max pooling."""
+
+    is_identity = True
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, state: State) -> Tensor:
+        """Returns the images (N, C, ceil(H / stride), ceil(W / stride))."""
+        return state.x if self.stride == 1 else F.max_pool2d(state.x, 2, 2, ceil_mode=True)
+
+
+def partial_channels(channels: int, partial: int) -> tuple[int, int]:
+    """Returns how many channels operations read, and how many bypass them."""
+    return channels // partial, channels - channels // partial
+
+
+def shuffled(x: Tensor, groups: int) -> Tensor:
+    """Returns x (N, C, H, W) with channel g * C / groups + k at place k * groups + g."""
+    num, channels, *size = x.shape
+    return x.view(num, groups, channels // groups, *size).transpose(1, 2).reshape(x.shape)
 
 
 class Cell(nn.Module):
@@ -47,7 +72,6 @@ class Cell(nn.Module):
     nothing enters is zero. Branches run in the order of their table.
 
     Args:
-        branches: the table of branches.
         build: builds the operation of a branch.
         preprocess: one operation per input.
         num_states: number of inputs and nodes together.
@@ -55,8 +79,7 @@ class Cell(nn.Module):
         channels: channels of every state.
         stride: by how much nodes are smaller than the inputs, 1 or 2.
         partial: operations run on the first of so many parts of a state's channels; branches with
-            operation "bypass" carry the others, and a shuffle mixes both (PC-DARTS, 2020,
-            arXiv:1907.05737, equation 2). 1 runs operations on all channels.
+            operation "bypass" carry the others, and a shuffle mixes both.
     """
 
     def __init__(
@@ -81,27 +104,18 @@ class Cell(nn.Module):
         ]
 
     def forward(
-        self,
-        inputs: Sequence[State],
-        weights: Mapping[str, Tensor] | None = None,
-        drop_path: DropPath | None = None,
+        self, inputs: Sequence[State], weights: Weights = None, drop_path: DropPath | None = None
     ) -> State:
         """Returns the concatenated output states (N, len(output) * channels, H', W').
 
-        Args:
-            inputs: the input states.
-            weights: what `branch_weights` returns; a branch that is not named does not run. None
-                runs every branch with weight one.
-            drop_path: applied to every operation but the identity.
+        `weights` are those of `branch_weights`: a branch that is not named does not run, and None
+        runs every branch with weight one. `drop_path` applies to all operations but the identity.
         """
         states = self.states(inputs, weights, drop_path)
         return State(torch.cat([states[index].x for index in self.output], dim=1))
 
     def states(
-        self,
-        inputs: Sequence[State],
-        weights: Mapping[str, Tensor] | None = None,
-        drop_path: DropPath | None = None,
+        self, inputs: Sequence[State], weights: Weights = None, drop_path: DropPath | None = None
     ) -> list[State]:
         """Returns all states of the cell, the preprocessed inputs first."""
         states = [State(op(x)) for op, x in zip(self.preprocess, inputs, strict=True)]
@@ -121,7 +135,7 @@ class Cell(nn.Module):
         self,
         run: Sequence[Branch],
         states: Sequence[State],
-        weights: Mapping[str, Tensor] | None,
+        weights: Weights,
         drop_path: DropPath | None,
     ) -> Tensor:
         if self.partial == 1:
@@ -144,7 +158,7 @@ class Cell(nn.Module):
         self,
         run: Sequence[Branch],
         terms: Sequence[Tensor],
-        weights: Mapping[str, Tensor] | None,
+        weights: Weights,
         like: Tensor,
         channels: int,
     ) -> Tensor:
@@ -152,8 +166,7 @@ class Cell(nn.Module):
             size = [-(-side // self.stride) for side in like.shape[2:]]
             return like.new_zeros(()).expand(like.shape[0], channels, *size)
         if weights is None:
-            total: Tensor = sum(terms[1:], start=terms[0])
-            return total
+            return sum(terms[1:], start=terms[0])
         return weighted_sum([weights[b.key] for b in run], terms)
 
 

@@ -15,50 +15,34 @@ from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, branch_weights
 from nas_lightning.networks.operations import FactorizedReduction, Operation, State, relu_conv_norm
 
-__all__ = [
-    "STEM_MULTIPLIER",
-    "CellNetwork",
-    "GlobalMean",
-    "MakeCell",
-    "auxiliary_head",
-    "build_stem",
-    "check_auxiliary",
-    "check_side",
-    "stem_states",
-]
+__all__ = ["CellNetwork", "GlobalMean", "MakeCell", "Stem", "auxiliary_head", "check_auxiliary"]
 
 STEM_MULTIPLIER = 3
 MIN_SIDE = {"cifar": 8, "imagenet": 32}
 MIN_AUXILIARY_SIDE = {"cifar": 8, "imagenet": 7}
 
-# Builds a cell of a kind ("normal" or "reduction") and so many channels, with operations that give
-# its two inputs that many, and a flavour of BatchNorm.
+# Builds a cell of a kind ("normal" or "reduction") and a number of channels, with operations that
+# give its two inputs as many, and a flavour of BatchNorm.
 MakeCell = Callable[[str, int, Sequence[Operation], Norm], Cell]
 
 
 class CellNetwork(nn.Module):
     """Stem, cells with two reductions at the thirds, global pooling, classifier.
 
-    Args:
-        make_cell: builds a cell.
-        branches: a supernet's tables of branches by kind of cell; {} for a child.
-        scale: sizes and flavours.
+    `branches` are a supernet's tables of branches by kind of cell; {} for a child.
 
-    Raises:
-        ValueError: the image is too small for the reductions or the auxiliary head.
+    Raises: ValueError: the image is too small for the reductions or the auxiliary head.
     """
 
     def __init__(
         self, make_cell: MakeCell, branches: Mapping[str, Sequence[Branch]], scale: Scale
     ) -> None:
         super().__init__()
-        image, norm = scale.image(), Norm.of(scale)
-        check_side(min(image[1:]), scale)
+        norm = Norm.of(scale)
         self.branches = {kind: tuple(table) for kind, table in branches.items()}
         self.reductions = (scale.cells // 3, 2 * scale.cells // 3)
-        self.stem = build_stem(scale, norm)
-        width = scale.channels * (STEM_MULTIPLIER if scale.stem == "cifar" else 1)
-        before, last, channels = width, width, scale.channels
+        self.stem = Stem(scale, norm)
+        before, last, channels = self.stem.width, self.stem.width, scale.channels
         after_reduction = scale.stem == "imagenet"
         self.cells = nn.ModuleList()
         self.kinds: list[str] = []
@@ -80,23 +64,18 @@ class CellNetwork(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs).
+        """Returns logits (N, num_outputs) of normalised images (N, C, H, W).
 
-        Args:
-            x: images (N, C, H, W), normalised.
-            mixture: the mixing weights of a supernet; None for a child.
-            drop_path: drops operations of a child in training.
+        Only a supernet has a mixture, and only a child a drop path, in training.
         """
-        logits, _ = self._run(x, mixture, drop_path)
-        return logits
+        return self._run(x, mixture, drop_path)[0]
 
     def forward_auxiliary(
         self, x: Tensor, drop_path: DropPath | None = None
     ) -> tuple[Tensor, Tensor]:
         """Returns a child's logits (N, num_outputs) and those of its auxiliary head.
 
-        Raises:
-            ValueError: the network was built without an auxiliary head.
+        Raises: ValueError: the network was built without an auxiliary head.
         """
         check_auxiliary(self)
         logits, at_two_thirds = self._run(x, None, drop_path)
@@ -108,7 +87,7 @@ class CellNetwork(nn.Module):
         weights: dict[str, dict[str, Tensor]] = {}
         if mixture is not None:
             weights = {k: branch_weights(table, mixture) for k, table in self.branches.items()}
-        before, last = stem_states(self.stem, x)
+        before, last = self.stem(x)
         at_two_thirds = last.x
         for index, (kind, cell) in enumerate(zip(self.kinds, self.cells, strict=True)):
             before, last = last, cell((before, last), weights.get(kind), drop_path)
@@ -118,11 +97,7 @@ class CellNetwork(nn.Module):
 
 
 def check_auxiliary(network: nn.Module) -> None:
-    """Refuses a network without auxiliary head, a child `auxiliary`.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Raises ValueError for a network without auxiliary head."""
     if not hasattr(network, "auxiliary"):
         raise ValueError(
             "the network has no auxiliary head (scale.auxiliary is false); build it with "
@@ -130,21 +105,38 @@ def check_auxiliary(network: nn.Module) -> None:
         )
 
 
-def stem_states(stem: nn.ModuleList, x: Tensor) -> tuple[State, State]:
-    """Returns both inputs of the first cell: the same state twice if the stem has one part."""
-    first = stem[0](x)
-    if len(stem) == 1:
-        state = State(first)
-        return state, state
-    return State(first), State(stem[1](first))
+class Stem(nn.ModuleList):
+    """The layers before the cells: one part, or two parts of one input each.
 
-
-def check_side(side: int, scale: Scale) -> None:
-    """Refuses images whose smaller side, in pixels, is too small.
-
-    Raises:
-        ValueError: it is too small for the reductions or the auxiliary head.
+    Raises: ValueError: the image is too small for the reductions or the auxiliary head.
     """
+
+    def __init__(self, scale: Scale, norm: Norm) -> None:
+        super().__init__()
+        colours, *sides = scale.image()
+        _check_side(min(sides), scale)
+        channels, half, affine = scale.channels, scale.channels // 2, norm.always_affine
+        if scale.stem == "cifar":
+            self.width = STEM_MULTIPLIER * channels
+            self.append(nn.Sequential(_conv(colours, self.width, 1), affine(self.width)))
+            return
+        self.width = channels
+        first = [_conv(colours, half, 2), affine(half), nn.ReLU(), _conv(half, channels, 2)]
+        self.append(nn.Sequential(*first, affine(channels)))
+        self.append(nn.Sequential(nn.ReLU(), _conv(channels, channels, 2), affine(channels)))
+
+    def forward(self, x: Tensor) -> tuple[State, State]:
+        """Returns both inputs of the first cell, of images (N, C, H, W)."""
+        first = State(self[0](x))
+        return first, (first if len(self) == 1 else State(self[1](first.x)))
+
+
+def _conv(channels_in: int, channels_out: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+
+
+def _check_side(side: int, scale: Scale) -> None:
+    """Refuses images whose smaller side, in pixels, is too small."""
     least = MIN_SIDE[scale.stem]
     if side < least:
         raise ValueError(
@@ -152,33 +144,13 @@ def check_side(side: int, scale: Scale) -> None:
             f"scale.stem={scale.stem} they need at least {least} pixels per side: set "
             f"data.image_size={least} or more"
         )
-    if scale.auxiliary:
-        side = -(-side // (4 if scale.stem == "cifar" else 32))
-        least = MIN_AUXILIARY_SIDE[scale.stem]
-        if side < least:
-            raise ValueError(
-                f"the map at two thirds of the cells has {side} pixels per side, and "
-                f"the auxiliary head needs {least}: set scale.auxiliary=false, or "
-                "use larger images"
-            )
-
-
-def _conv(channels_in: int, channels_out: int, stride: int) -> nn.Conv2d:
-    return nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
-
-
-def build_stem(scale: Scale, norm: Norm) -> nn.ModuleList:
-    """Returns the layers before the cells: one part, or two parts of one input each."""
-    channels, colours = scale.channels, scale.image()[0]
-    if scale.stem == "cifar":
-        wide = STEM_MULTIPLIER * channels
-        return nn.ModuleList([nn.Sequential(_conv(colours, wide, 1), norm.always_affine(wide))])
-    half, full = norm.always_affine(channels // 2), norm.always_affine(channels)
-    first = nn.Sequential(
-        _conv(colours, channels // 2, 2), half, nn.ReLU(), _conv(channels // 2, channels, 2), full
-    )
-    second = nn.Sequential(nn.ReLU(), _conv(channels, channels, 2), norm.always_affine(channels))
-    return nn.ModuleList([first, second])
+    side = -(-side // (4 if scale.stem == "cifar" else 32))
+    least = MIN_AUXILIARY_SIDE[scale.stem]
+    if scale.auxiliary and side < least:
+        raise ValueError(
+            f"the map at two thirds of the cells has {side} pixels per side, and the auxiliary "
+            f"head needs {least}: set scale.auxiliary=false, or use larger images"
+        )
 
 
 class GlobalMean(nn.Module):
@@ -190,15 +162,9 @@ class GlobalMean(nn.Module):
 
 
 def auxiliary_head(channels: int, scale: Scale, norm: Norm) -> nn.Sequential:
-    """Returns DARTS's auxiliary head, whose third layer is a 1x1 convolution.
-
-    Args:
-        channels: channels of the map that it reads.
-        scale: sizes and flavours.
-        norm: flavour of BatchNorm.
-    """
+    """Returns DARTS's auxiliary head on a map; its third layer is a 1x1 convolution."""
     is_cifar = scale.stem == "cifar"
-    layers: list[nn.Module] = [
+    return nn.Sequential(
         nn.ReLU(),
         nn.AvgPool2d(5, stride=3 if is_cifar else 2, count_include_pad=False),
         nn.Conv2d(channels, 128, 1, bias=False),
@@ -209,5 +175,4 @@ def auxiliary_head(channels: int, scale: Scale, norm: Norm) -> nn.Sequential:
         nn.ReLU(),
         GlobalMean(),
         nn.Linear(768, scale.outputs()),
-    ]
-    return nn.Sequential(*layers)
+    )

@@ -12,6 +12,7 @@ for children that share leading channels and centres.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,15 +27,10 @@ __all__ = ["ElasticConv", "ElasticDepthwise", "ElasticNorm", "Size", "total_weig
 
 @dataclass(frozen=True)
 class Size:
-    """A kernel size or a number of channels: fixed, or one that a mixture chooses.
+    """A kernel size or a number of channels: fixed, or one that a mixture chooses."""
 
-    Attributes:
-        options: the possible sizes, each at least 1; kernel sizes are odd.
-        choice: index of the choice whose options these are; None for a fixed size.
-    """
-
-    options: tuple[int, ...]
-    choice: int | None = None
+    options: tuple[int, ...]  # each at least 1; kernel sizes are odd
+    choice: int | None = None  # index of the choice whose options these are; None if fixed
 
     @property
     def largest(self) -> int:
@@ -60,15 +56,9 @@ class Size:
         return _sum(F.pad(w.expand(n), (0, last - n)) for n, w in self.weights(mixture))
 
     def centred(self, mixture: Mixture | None, axes: int) -> Tensor | None:
-        """Returns the weight of each running tap, or None for a fixed size.
-
-        `axes` is 1 for one side of a kernel (k,), and 2 for a square one (k, k).
-        """
-        last = self.running(mixture)
-        return _sum(
-            F.pad(w.expand(*[n] * axes), [(last - n) // 2] * 2 * axes)
-            for n, w in self.weights(mixture)
-        )
+        """Returns the weight of each running tap, (k,) or on 2 axes (k, k); None if fixed."""
+        last, weights = self.running(mixture), self.weights(mixture)
+        return _sum(F.pad(w.expand(*[n] * axes), [(last - n) // 2] * 2 * axes) for n, w in weights)
 
 
 def total_weight(mixture: Mixture | None, *sizes: Size) -> Tensor | None:
@@ -77,24 +67,15 @@ def total_weight(mixture: Mixture | None, *sizes: Size) -> Tensor | None:
     An operation's output is multiplied by it. It is 1 for weights that sum to 1, but gives a
     gradient to the weight of a size that was sampled alone: BatchNorm hides its input's scale.
     """
-    total = None
-    for size in sizes:
-        weight = _sum(w for _, w in size.weights(mixture))
-        total = weight if total is None or weight is None else total * weight
-    return total
+    sums = [_sum(w for _, w in size.weights(mixture)) for size in sizes]
+    weights = [total for total in sums if total is not None]
+    return prod(weights[1:], start=weights[0]) if weights else None
 
 
 class ElasticConv(nn.Conv2d):
     """A convolution without bias whose kernel and channels may follow a mixture.
 
-    It is padded to keep the size of maps at stride 1.
-
-    Args:
-        channels_in: channels in.
-        channels_out: channels out.
-        height: height of the kernel.
-        width: width of the kernel; None for a square one.
-        stride: vertical and horizontal stride.
+    It is padded to keep the size of maps at stride 1; `width` None stands for a square kernel.
     """
 
     def __init__(
@@ -114,10 +95,7 @@ class ElasticConv(nn.Conv2d):
     ) -> Tensor:
         """Returns the convolved images (N, C', ceil(H / stride), ceil(W / stride)).
 
-        Args:
-            x: images (N, C, H, W), cropped to the channels that run.
-            mixture: the mixing weights; None for a child.
-            share: weight of each channel of x (C,); None is 1.
+        `x` (N, C, H, W) are cropped to the channels that run, and `share` (C,) weighs each of them.
         """
         height, width = self.sides
         sides = [height.running(mixture), (width or height).running(mixture)]
@@ -200,7 +178,5 @@ def _times(weight: Tensor, share: Tensor | None) -> Tensor:
 
 
 def _sum(terms: Iterator[Tensor]) -> Tensor | None:
-    total = None
-    for term in terms:
-        total = term if total is None else total + term
-    return total
+    present = list(terms)
+    return sum(present[1:], start=present[0]) if present else None

@@ -1,9 +1,6 @@
 """Kernels that are faster or safer than torch's own, whose functions they equal up to rounding.
 
-- `DepthwiseConv`: depthwise convolutions whose gradients are fast on a CPU, where the library's
-  are slow for large, dilated or strided kernels;
-- `PointwiseConv`: 1x1 convolutions that read every other row and column before they multiply;
-- `weighted_sum`: the sum of weights times branch outputs, which keeps no products.
+Gradients of torch's depthwise convolutions are slow on a CPU for large, dilated or strided kernels.
 """
 
 from collections.abc import Sequence
@@ -20,11 +17,7 @@ __all__ = ["DepthwiseConv", "PointwiseConv", "depthwise_conv", "pointwise_conv",
 class DepthwiseConv(nn.Conv2d):
     """A convolution per channel, without bias, padded to keep the size at stride 1.
 
-    Args:
-        channels: channels in and out.
-        kernel: side of the kernel, odd.
-        stride: 1 or 2.
-        dilation: distance of the kernel's taps, 1 or 2.
+    The kernel's side is odd; stride and dilation, the distance of its taps, are 1 or 2.
     """
 
     def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
@@ -39,7 +32,7 @@ class DepthwiseConv(nn.Conv2d):
 
 
 class PointwiseConv(nn.Conv2d):
-    """A 1x1 convolution; of a stride above 1 it reads before it multiplies (`pointwise_conv`)."""
+    """A 1x1 convolution that at stride 2 drops rows and columns before it multiplies."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int, bias: bool) -> None:
         super().__init__(channels_in, channels_out, 1, stride, bias=bias)
@@ -50,16 +43,10 @@ class PointwiseConv(nn.Conv2d):
 
 
 def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
-    """Returns images (N, C, ceil(H / stride), ceil(W / stride)) convolved per channel.
+    """Returns images (N, C, ceil(H / stride), ceil(W / stride)) convolved by kernels (C, 1, k, k).
 
     Taps that can only meet padding (large kernels on small maps) are not computed. At stride 2
     and dilation 2 only every other row and column is read: a plain convolution of those.
-
-    Args:
-        x: images (N, C, H, W).
-        weight: kernels (C, 1, k, k), k odd.
-        stride: 1 or 2.
-        dilation: distance of the kernel's taps, 1 or 2.
     """
     if stride == dilation == 2:
         x, stride, dilation = x[:, :, ::2, ::2], 1, 1
@@ -78,17 +65,11 @@ def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Ten
 def pointwise_conv(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]
 ) -> Tensor:
-    """Returns images (N, C', ceil(H / stride), ceil(W / stride)) convolved by 1x1 kernels.
+    """Returns images (N, C', ceil(H / stride), ceil(W / stride)) by kernels (C', C, 1, 1).
 
     At stride 2 and fewer than eight channels the gradient of torch's own, on a CPU with AVX2 but
     without AVX-512, writes outside its memory (oneDNN in torch 2.13) and ends the process at some
     later time; at stride 1 it does not.
-
-    Args:
-        x: images (N, C, H, W).
-        weight: kernels (C', C, 1, 1).
-        bias: one number per channel (C',), or None.
-        stride: of rows and of columns.
     """
     if max(stride) > 1:  # a pool of one pixel: what slices give, with a gradient in one pass
         x = F.avg_pool2d(x, 1, stride)
@@ -96,11 +77,9 @@ def pointwise_conv(
 
 
 def weighted_sum(weights: Sequence[Tensor], terms: Sequence[Tensor]) -> Tensor:
-    """Returns the sum of weights[k] * terms[k], differentiable in both to any order.
+    """Returns the sum of scalar weights[k] * terms[k], differentiable in both to any order.
 
-    Args:
-        weights: one scalar per term.
-        terms: tensors of one shape.
+    It keeps no products.
     """
     out: Tensor = _WeightedSum.apply(*weights, *terms)  # type: ignore[no-untyped-call]
     return out
@@ -159,10 +138,8 @@ class _WeightedSum(torch.autograd.Function):
         num = len(ctx.needs_input_grad) // 2
         weights, terms = ctx.saved_tensors[:num], ctx.saved_tensors[num:]
         needs_weight, needs_term = ctx.needs_input_grad[:num], ctx.needs_input_grad[num:]
-        to_weights = [
-            _inner(grad, terms[k]) if needs else None for k, needs in enumerate(needs_weight)
-        ]
-        to_terms = [grad * weights[k] if needs else None for k, needs in enumerate(needs_term)]
+        to_weights = [_inner(grad, terms[k]) if n else None for k, n in enumerate(needs_weight)]
+        to_terms = [grad * weights[k] if n else None for k, n in enumerate(needs_term)]
         return (*to_weights, *to_terms)
 
 

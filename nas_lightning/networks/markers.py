@@ -1,7 +1,6 @@
 """Marks that make a search space of any module: one of several, optional, or repeated modules.
 
-Inside `mixing` a mark weighs its options by its row of the mixture; outside, as in a child, it
-runs the only option that is left.
+Inside `mixing` a mark weighs its options by the mixture; outside it runs the only one left.
 """
 
 import copy
@@ -25,10 +24,8 @@ _current: ContextVar[Rows | None] = ContextVar("mixture", default=None)
 @contextmanager
 def mixing(mixture: Mixture | None) -> Iterator[None]:
     """Lets marks inside the block weigh their options by a mixture; None as outside the block."""
-    rows: Rows | None = None
-    if mixture is not None:
-        rows = tuple(row.unbind() for row in mixture.weights.unbind()), mixture.support
-    token = _current.set(rows)
+    table = () if mixture is None else tuple(row.unbind() for row in mixture.weights.unbind())
+    token = _current.set(None if mixture is None else (table, mixture.support))
     try:
         yield
     finally:
@@ -36,18 +33,11 @@ def mixing(mixture: Mixture | None) -> Iterator[None]:
 
 
 class Mark(nn.Module, ABC):
-    """A choice inside a module.
+    """A choice inside a module; marks of one name and the same options are decided together.
 
-    Args:
-        name: name of the choice; marks of one name and the same options are decided together.
-        options: what can be chosen, at least one.
-        kind: "op", "skip" or "size".
+    `kind` is "op", "skip" or "size".
 
-    Attributes:
-        row: the choice's row in the mixture, which the space sets.
-
-    Raises:
-        ValueError: there is no option, or two of one name.
+    Raises: ValueError: there is no name, no option, or two options of one name.
     """
 
     def __init__(self, name: str, options: Sequence[str], kind: str) -> None:
@@ -57,13 +47,13 @@ class Mark(nn.Module, ABC):
                 f"choice '{name}' must have a name and different options, got {list(options)}"
             )
         self.name, self.options, self.kind = name, tuple(options), kind
-        self.row = 0
+        self.row = 0  # of the choice in the mixture; the space sets it
+        self.parts = nn.ModuleDict()
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the weighted sum of the options' outputs, or the only option's.
 
-        Raises:
-            ValueError: the outputs differ in shape, or the choice is undecided.
+        Raises: ValueError: the outputs differ in shape, or the choice is undecided.
         """
         current = _current.get()
         if current is None:
@@ -83,42 +73,43 @@ class Mark(nn.Module, ABC):
         """Returns the output of each chosen option by its index."""
 
     @abstractmethod
+    def _users(self, part: str) -> tuple[str, ...]:
+        """Returns the options that use a part."""
+
     def _alone(self, x: Tensor) -> Tensor:
         """Returns the output of the only option that is left."""
+        for part in self.parts.values():
+            x = part(x)
+        return x
 
-    @abstractmethod
     def keep(self, option: str) -> None:
         """Removes the parts that an option does not use, as in its child; called once."""
+        for name in [name for name in self.parts if option not in self._users(name)]:
+            del self.parts[name]
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
         """Yields each part with its factor (see `core.cost`)."""
         for part, users in self.scopes():
             yield part, (Factor.taking(self.row, self.options, *users),)
 
-    @abstractmethod
     def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
         """Yields each part and the options that use it."""
+        for name, part in self.parts.items():
+            yield part, self._users(name)
 
 
 class OneOf(Mark):
-    """One of several modules that take the same input and give the same shape.
+    """One of several modules, by name, that take the same input and give the same shape.
 
-    Args:
-        name: name of the choice.
-        options: modules by the names of the options.
+    Raises: ValueError: torch's ModuleDict cannot hold a name, or a module is given twice.
 
-    Raises:
-        ValueError: torch's ModuleDict cannot hold a name, or a module is given twice.
-
-    Example:
-        >>> block = OneOf("activation", {"relu": nn.ReLU(), "tanh": nn.Tanh()})
-        >>> block.options
-        ('relu', 'tanh')
+    >>> block = OneOf("activation", {"relu": nn.ReLU(), "tanh": nn.Tanh()})
+    >>> block.options
+    ('relu', 'tanh')
     """
 
     def __init__(self, name: str, options: Mapping[str, nn.Module]) -> None:
         super().__init__(name, tuple(options), "op")
-        self.parts = nn.ModuleDict()
         for option, module in options.items():
             if not isinstance(option, str) or "." in option or hasattr(self.parts, option):
                 raise ValueError(
@@ -141,76 +132,45 @@ class OneOf(Mark):
                 f"choice '{self.name}' must be decided before it runs, got the options "
                 f"{list(self.parts)}; build a supernet or child by nas_lightning's CustomSpace"
             )
-        (part,) = self.parts.values()
-        out: Tensor = part(x)
-        return out
+        return super()._alone(x)
 
-    def keep(self, option: str) -> None:
-        """Removes all options but one."""
-        for name in [name for name in self.parts if name != option]:
-            del self.parts[name]
-
-    def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
-        """Yields each option's module and its name."""
-        for option, part in self.parts.items():
-            yield part, (option,)
+    def _users(self, part: str) -> tuple[str, ...]:
+        return (part,)
 
 
 class _Counted(Mark):
     """A chain of modules of which each option runs the first ones, as many as its count."""
 
-    parts: nn.ModuleList
-
     def __init__(self, name: str, options: Sequence[str], kind: str, counts: Sequence[int]) -> None:
         super().__init__(name, options, kind)
-        self.counts = tuple(counts)
+        self.counts = dict(zip(options, counts, strict=True))
 
     def _outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
+        counts = {index: self.counts[self.options[index]] for index in chosen}
         after = [x]
-        for part in self.parts[: max(self.counts[index] for index in chosen)]:
+        for part in list(self.parts.values())[: max(counts.values())]:
             after.append(part(after[-1]))
-        return {index: after[self.counts[index]] for index in chosen}
+        return {index: after[count] for index, count in counts.items()}
 
-    def _alone(self, x: Tensor) -> Tensor:
-        for part in self.parts:
-            x = part(x)
-        return x
-
-    def keep(self, option: str) -> None:
-        """Removes the modules that an option does not run."""
-        self.parts = self.parts[: self.counts[self.options.index(option)]]
-
-    def scopes(self) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
-        """Yields each module and the options that run it."""
-        counts = dict(zip(self.options, self.counts, strict=True))
-        for number, part in enumerate(self.parts):
-            yield part, tuple(option for option in self.options if counts[option] > number)
+    def _users(self, part: str) -> tuple[str, ...]:
+        return tuple(option for option in self.options if self.counts[option] > int(part))
 
 
 class Optional(_Counted):
-    """A module that may be left out, so that its input passes unchanged.
-
-    Args:
-        name: name of the choice, whose options are "no" and "yes".
-        module: a module whose output has the shape of its input.
-    """
+    """A module, of one shape in and out, that may be left out ("no") or runs ("yes")."""
 
     def __init__(self, name: str, module: nn.Module) -> None:
         super().__init__(name, (NO, YES), "skip", (0, 1))
-        self.parts = nn.ModuleList([module])
+        self.parts["0"] = module
 
 
 class Repeat(_Counted):
-    """A module repeated, each time with params of its own.
+    """A module repeated, each time with params of its own; 0 times passes the input unchanged.
 
-    Args:
-        name: name of the choice, whose options are the counts.
-        module: a module whose output has the shape of its input, which is copied, with new params
-            where its parts have `reset_parameters`; or a function that builds one per repetition.
-        counts: how often it may be repeated; 0 passes the input unchanged.
+    The module, of one shape in and out, is copied, with new params where its parts have
+    `reset_parameters`; or a function builds one per repetition.
 
-    Raises:
-        ValueError: a count is below 0 or given twice, or a repeated module holds a choice.
+    Raises: ValueError: a count is below 0 or given twice, or a repeated module holds a choice.
     """
 
     def __init__(
@@ -219,7 +179,7 @@ class Repeat(_Counted):
         super().__init__(name, [str(count) for count in counts], "size", counts)
         if min(counts) < 0:
             raise ValueError(f"counts of '{name}' ({list(counts)}) must be at least 0")
-        self.parts = nn.ModuleList(_copy(module) for _ in range(max(counts)))
+        self.parts.update({str(number): _copy(module) for number in range(max(counts))})
         if any(isinstance(m, Mark) for m in self.parts.modules()):
             raise ValueError(
                 f"the module that '{name}' repeats must hold no choice of its own; put the choice "

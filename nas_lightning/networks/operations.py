@@ -8,6 +8,7 @@ Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326) for convolutions with a bias
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from math import pi, prod
 
 import torch
 import torch.nn.functional as F
@@ -15,19 +16,26 @@ from torch import Tensor, nn
 
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.kernels import DepthwiseConv, PointwiseConv
-from nas_lightning.networks.noise import NormalDraws
 
 __all__ = [
     "OPERATIONS",
     "FactorizedReduction",
     "Noise",
+    "NormalDraws",
     "Operation",
     "Pool",
     "ReluConvNorm",
     "Skip",
     "State",
     "build_operation",
+    "relu_conv_norm",
 ]
+
+# Steele, Lea & Flood, Fast Splittable Pseudorandom Number Generators, 2014: SplitMix64, with its
+# constants as signed 64-bit numbers, which torch multiplies and lets overflow.
+STEP = 0x9E3779B97F4A7C15 - 2**64
+FIRST = 0xBF58476D1CE4E5B9 - 2**64
+SECOND = 0x94D049BB133111EB - 2**64
 
 
 class State:
@@ -85,6 +93,49 @@ class Skip(Operation):
         return state.x
 
 
+class NormalDraws(nn.Module):
+    """A stream of standard normal draws whose position is a buffer.
+
+    The k-th draw is a function of k alone, the same on every device up to the rounding of
+    logarithm and cosine. So a checkpoint is all that resuming needs, a child that inherits the
+    buffer draws what its supernet draws, and an exported child needs no generator. The first
+    position is drawn like initial params: processes of one seed draw the same.
+
+    In training a call starts where the last one ended, in evaluation always at the same position.
+    """
+
+    position: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("position", torch.randint(2**62, ()))
+
+    def forward(self, like: Tensor, *size: int) -> Tensor:
+        """Returns draws of a size, of the type and on the device of another tensor."""
+        places = self.position + torch.arange(prod(size), device=like.device)
+        if self.training:
+            self.position.add_(prod(size))
+        bits = _mixed(places)
+        share = (_shifted(bits, 32) + 1).to(torch.float32) / 2**32  # in (0, 1]
+        turns = (bits & (2**32 - 1)).to(torch.float32) / 2**32
+        draws = torch.sqrt(-2.0 * torch.log(share)) * torch.cos(2.0 * pi * turns)  # Box-Muller
+        return draws.to(like.dtype).view(size)
+
+
+def _mixed(places: Tensor) -> Tensor:
+    """Returns 64 practically independent bits for each 64-bit number."""
+    z = places * STEP
+    z = (z ^ _shifted(z, 30)) * FIRST
+    z = (z ^ _shifted(z, 27)) * SECOND
+    return z ^ _shifted(z, 31)
+
+
+def _shifted(z: Tensor, bits: int) -> Tensor:
+    """Returns z shifted right with zeros coming in; torch's own shift keeps the sign."""
+    shifted: Tensor = (z >> bits) & (2 ** (64 - bits) - 1)
+    return shifted
+
+
 class Noise(Operation):
     """Replaces every value by a standard normal draw (RobustDARTS, 2020, arXiv:1909.09656)."""
 
@@ -102,12 +153,7 @@ class Noise(Operation):
 class Pool(Operation):
     """Pooling, followed by BatchNorm in search networks.
 
-    Args:
-        kind: "max" or "average".
-        channels: channels in and out.
-        stride: 1 or 2.
-        norm: flavour of BatchNorm.
-        kernel: side of the window, 3, 5 or 7; 3 for averages.
+    `kind` is "max" or "average", and `kernel` the side of the window, 3 for averages.
     """
 
     def __init__(self, kind: str, channels: int, stride: int, norm: Norm, kernel: int = 3) -> None:
@@ -117,21 +163,14 @@ class Pool(Operation):
 
     def forward(self, state: State) -> Tensor:
         """Returns the pooled images (N, C, ceil(H / stride), ceil(W / stride))."""
-        if self.kind == "max":
-            pooled = state.max_pool(self.stride, self.kernel)
-        else:
-            pooled = state.average_pool(self.stride)
+        is_max, stride = self.kind == "max", self.stride
+        pooled = state.max_pool(stride, self.kernel) if is_max else state.average_pool(stride)
         out: Tensor = self.norm(pooled)
         return out
 
 
 class ReluConvNorm(Operation):
-    """Stages of ReLU, convolutions and BatchNorm.
-
-    Args:
-        stages: per BatchNorm the convolutions before it.
-        norm: flavour of BatchNorm; None leaves it out.
-    """
+    """Stages of ReLU, convolutions and BatchNorm, which `norm` None leaves out."""
 
     def __init__(self, stages: list[list[nn.Conv2d]], norm: Norm | None) -> None:
         super().__init__()
@@ -150,7 +189,7 @@ class FactorizedReduction(Operation):
     """Halves height and width by two shifted 1x1 convolutions of half the channels each.
 
     Odd sizes are padded by a zero row and column at the end before the shift, so that both halves
-    have ceil(H / 2) rows. Without a flavour of it there is no BatchNorm.
+    have ceil(H / 2) rows. `norm` None leaves BatchNorm out.
     """
 
     def __init__(self, channels_in: int, channels_out: int, norm: Norm | None) -> None:
@@ -170,56 +209,22 @@ class FactorizedReduction(Operation):
 
 
 def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm | None) -> ReluConvNorm:
-    """Returns ReLU, 1x1 convolution and, with a flavour of it, BatchNorm."""
+    """Returns ReLU, 1x1 convolution and BatchNorm, which `norm` None leaves out."""
     return ReluConvNorm([[nn.Conv2d(channels_in, channels_out, 1, bias=False)]], norm)
 
 
-def _skip(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return Skip() if stride == 1 else FactorizedReduction(channels, channels, norm)
-
-
-def _noise(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return Noise(stride)
-
-
-def _max_pool(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return Pool("max", channels, stride, norm, kernel)
-
-
-def _average_pool(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return Pool("average", channels, stride, norm)
-
-
-def _plain(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return ReluConvNorm([[_square(channels, kernel, stride, bias=False)]], norm)
-
-
-def _normal(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    """A plain convolution with a bias exactly where BatchNorm is not affine."""
-    return ReluConvNorm([[_square(channels, kernel, stride, bias=not norm.affine)]], norm)
-
-
-def _square(channels: int, kernel: int, stride: int, bias: bool) -> nn.Conv2d:
+def _square(channels: int, kernel: int, stride: int, bias: bool) -> list[nn.Conv2d]:
     if kernel == 1:
-        return PointwiseConv(channels, channels, stride, bias)
-    return nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=bias)
+        return [PointwiseConv(channels, channels, stride, bias)]
+    return [nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=bias)]
 
 
-def _asymmetric(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
+def _asymmetric(channels: int, kernel: int, stride: int) -> list[nn.Conv2d]:
     """A row of taps, then a column of them, each with its half of the stride."""
     reach = kernel // 2
     row = nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, reach), bias=False)
     column = nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (reach, 0), bias=False)
-    return ReluConvNorm([[row, column]], norm)
-
-
-def _separable(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    stages = [_depthwise(channels, kernel, s, dilation=1) for s in (stride, 1)]
-    return ReluConvNorm(stages, norm)
-
-
-def _dilated(channels: int, kernel: int, stride: int, norm: Norm) -> Operation:
-    return ReluConvNorm([_depthwise(channels, kernel, stride, dilation=2)], norm)
+    return [row, column]
 
 
 def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> list[nn.Conv2d]:
@@ -227,36 +232,48 @@ def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> list[n
     return [wide, nn.Conv2d(channels, channels, 1, bias=False)]
 
 
-OPERATIONS: dict[str, tuple[Callable[[int, int, int, Norm], Operation], int]] = {
-    "max_pool_3x3": (_max_pool, 3),
-    "avg_pool_3x3": (_average_pool, 3),
-    "skip_connect": (_skip, 1),
-    "sep_conv_3x3": (_separable, 3),
-    "sep_conv_5x5": (_separable, 5),
-    "sep_conv_7x7": (_separable, 7),
-    "dil_conv_3x3": (_dilated, 3),
-    "dil_conv_5x5": (_dilated, 5),
-    "max_pool_5x5": (_max_pool, 5),
-    "max_pool_7x7": (_max_pool, 7),
-    "conv_1x1": (_plain, 1),
-    "conv_3x3": (_plain, 3),
-    "conv_3x1_1x3": (_asymmetric, 3),
-    "conv_7x1_1x7": (_asymmetric, 7),
-    "nor_conv_1x1": (_normal, 1),
-    "nor_conv_3x3": (_normal, 3),
-    "noise": (_noise, 1),
-}  # what builds an operation, and its kernel
+OPERATIONS = {
+    "max_pool_3x3": ("max", 3),
+    "avg_pool_3x3": ("average", 3),
+    "skip_connect": ("skip", 1),
+    "sep_conv_3x3": ("separable", 3),
+    "sep_conv_5x5": ("separable", 5),
+    "sep_conv_7x7": ("separable", 7),
+    "dil_conv_3x3": ("dilated", 3),
+    "dil_conv_5x5": ("dilated", 5),
+    "max_pool_5x5": ("max", 5),
+    "max_pool_7x7": ("max", 7),
+    "conv_1x1": ("plain", 1),
+    "conv_3x3": ("plain", 3),
+    "conv_3x1_1x3": ("asymmetric", 3),
+    "conv_7x1_1x7": ("asymmetric", 7),
+    "nor_conv_1x1": ("normal", 1),
+    "nor_conv_3x3": ("normal", 3),
+    "noise": ("noise", 1),
+}  # kind and kernel
 
 
 def build_operation(name: str, channels: int, stride: int, norm: Norm) -> Operation:
-    """Returns an operation with as many channels out as in.
+    """Returns an operation with as many channels out as in; branches of "none" are left out.
 
-    "none" is no operation: its branch is left out.
-
-    Raises:
-        ValueError: there is no operation of that name.
+    Raises: ValueError: there is no operation of that name.
     """
     if name not in OPERATIONS:
         raise ValueError(f"unknown op '{name}'; choose from: none, {', '.join(OPERATIONS)}")
-    build, kernel = OPERATIONS[name]
-    return build(channels, kernel, stride, norm)
+    kind, kernel = OPERATIONS[name]
+    if kind == "noise":
+        return Noise(stride)
+    if kind == "skip":
+        return Skip() if stride == 1 else FactorizedReduction(channels, channels, norm)
+    if kind in ("max", "average"):
+        return Pool(kind, channels, stride, norm, kernel)
+    if kind == "asymmetric":
+        stages = [_asymmetric(channels, kernel, stride)]
+    elif kind == "separable":
+        stages = [_depthwise(channels, kernel, s, dilation=1) for s in (stride, 1)]
+    elif kind == "dilated":
+        stages = [_depthwise(channels, kernel, stride, dilation=2)]
+    else:  # a "normal" convolution has a bias exactly where BatchNorm is not affine
+        bias = kind == "normal" and not norm.affine
+        stages = [_square(channels, kernel, stride, bias)]
+    return ReluConvNorm(stages, norm)

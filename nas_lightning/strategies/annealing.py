@@ -18,20 +18,19 @@ from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
 __all__ = ["Annealing"]
 
-CHANGES = ("grow", "shrink", "swap")
+CHANGES = (1, -1, 0)  # growth, shrinkage and swap: the sign of the difference in params
 TRIES = 16  # mutations among which one of the drawn kind is looked for
-SHAPE, OUTPUTS = (3, 32, 32), 10  # of the networks whose sizes are compared, unless known
-CELLS = 5  # of these networks at most
+SHAPE, OUTPUTS, CELLS = (3, 32, 32), 10, 5  # of the networks compared: unless known, or at most
 
 
 class Annealing(BlackBoxStrategy):
     """Walks from child to child; a worse one is accepted with probability exp(difference / T).
 
-    The first trial is the smallest of `start` random genotypes. Every other one changes one
-    decision of the accepted genotype; it is drawn first whether to grow, shrink or swap.
+    Every trial but the first changes one decision of the accepted genotype; it is drawn first
+    whether to grow, shrink or swap.
 
     Args:
-        start: random genotypes of which the smallest one begins, at least 1.
+        start: random genotypes of which the smallest one is the first trial, at least 1.
         temperature: T of the first change, in units of the reward, above 0.
         final_temperature: T of the last change, above 0; a geometric series leads to it.
 
@@ -56,13 +55,9 @@ class Annealing(BlackBoxStrategy):
         positive("strategy.final_temperature", final_temperature, use=0.001)
         self.start, self.first, self.last = start, temperature, final_temperature
         self.accepted: Trial | None = None
-        scale = space.scale
-        self._scale = replace(
-            scale,
-            cells=min(scale.cells, CELLS),
-            input_shape=scale.input_shape or SHAPE,
-            num_outputs=scale.num_outputs or OUTPUTS,
-        )
+        scale = replace(space.scale, cells=min(space.scale.cells, CELLS))
+        shape, outputs = scale.input_shape or SHAPE, scale.num_outputs or OUTPUTS
+        self._scale = replace(scale, input_shape=shape, num_outputs=outputs)
 
     def ask(self, number: int) -> Trial:
         """Returns the smallest of some random genotypes at first, then changed ones."""
@@ -73,18 +68,17 @@ class Annealing(BlackBoxStrategy):
         return Trial(number, self._changed(self.accepted.genotype, rng))
 
     def tell(self, trial: Trial) -> None:
-        """Accepts the child, or stays at the one before (Kirkpatrick et al.)."""
-        if self.accepted is None or self.accepts(trial):
+        """Accepts the child, or stays at the one before."""
+        if self.accepts(trial):
             self.accepted = trial
 
     def accepts(self, trial: Trial) -> bool:
-        """Returns whether a child replaces the accepted one."""
-        assert self.accepted is not None
-        gain = trial.told_reward - self.accepted.told_reward
-        if gain >= 0:
+        """Returns whether a child replaces the accepted one (Kirkpatrick et al.)."""
+        if self.accepted is None:
             return True
+        gain = trial.told_reward - self.accepted.told_reward
         draw = self.random("acceptance", trial.number).random()
-        return draw < exp(gain / self.temperature(trial.number))
+        return gain >= 0 or draw < exp(gain / self.temperature(trial.number))
 
     def temperature(self, number: int) -> float:
         """Returns T of a trial (0-based)."""
@@ -102,12 +96,7 @@ class Annealing(BlackBoxStrategy):
         change, size = rng.choice(CHANGES), self.size(genotype)
         for _ in range(TRIES):
             proposal = self.space.mutate(genotype, rng)
-            if _kind(self.size(proposal) - size) == change:
+            difference = self.size(proposal) - size
+            if (difference > 0) - (difference < 0) == change:
                 break
         return proposal
-
-
-def _kind(difference: int) -> str:
-    if difference == 0:
-        return "swap"
-    return "grow" if difference > 0 else "shrink"

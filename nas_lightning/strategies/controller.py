@@ -5,12 +5,12 @@ Source: Zoph & Le, Neural Architecture Search with Reinforcement Learning, 2017
 its next input; at a layer's anchor point, P(layer j feeds layer i) = sigmoid(v^T tanh(W_prev h_j +
 W_curr h_i)). A tanh constant and a temperature limit the logits as in Pham et al., ENAS, 2018
 (arXiv:1802.03268). Deliberate choices where the papers are silent: decisions of the same role and
-options share softmax and embedding, whatever their layer (`shared_heads=False` parts the softmaxes,
-as in Zoph et al., NASNet, 2018, arXiv:1707.07012, section 3); after an anchor point the next input
-is the mean of the hidden states of the chosen layers; a layer without skips has its anchor at its
-last token, and the input of the first layer has a learned one. `enas_skips` decides skips as
-ENAS's code does: logits [-q, q], so that tanh constant c lets the log-odds reach 2c instead of c,
-and a next input whose sum is divided by one more than the number of chosen layers.
+options share softmax and embedding in all layers (`shared_heads=False` parts the softmaxes, as in
+Zoph et al., NASNet, 2018, arXiv:1707.07012, section 3); after an anchor point the next input is the
+mean of the chosen layers' hidden states; a layer without skips has its anchor at its last token;
+the first layer's input has a learned one. `enas_skips` decides skips as ENAS's code does: logits
+[-q, q], so that tanh constant c lets the log-odds reach 2c instead of c, and a next input whose sum
+is divided by one more than the number of chosen layers.
 """
 
 import re
@@ -24,28 +24,23 @@ from torch import Tensor, nn
 
 from nas_lightning.core.checks import at_least, positive
 from nas_lightning.core.decisions import Decision
-from nas_lightning.strategies.policy import Allowed, Chosen, FixedDecisions, SampledDecisions
+from nas_lightning.strategies.policy import Allowed, Chosen, Decisions, SampledDecisions
 
 __all__ = ["Controller", "skipping_layer"]
 
-SKIP = re.compile(r"(.*?)(\d+)/skip_(\d+)")
+SKIP = re.compile(r"(.*?)(\d+)/skip_(\d+)\Z")
 State = list[tuple[Tensor, Tensor]]
-Decisions = FixedDecisions | SampledDecisions
+Anchors = dict[str, Tensor]  # hidden states (N, hidden) by layer
+Taken = tuple[Tensor, Tensor, Tensor]  # what is picked or the next input, log-probability, entropy
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One step of the LSTM.
-
-    Attributes:
-        decisions: one token, or the skips into a layer.
-        group: the layer of the step.
-        sources: the layers that the skips come from; () for a token.
-    """
+    """One step of the LSTM, in a layer: one token, or the skips into it from other layers."""
 
     decisions: tuple[Decision, ...]
-    group: str
-    sources: tuple[str, ...] = ()
+    layer: str
+    sources: tuple[str, ...] = ()  # of the skips
 
 
 class Controller(nn.Module):
@@ -57,15 +52,12 @@ class Controller(nn.Module):
 
     Args:
         decisions: the decisions of the space, in the order of the steps.
-        seed: seed of the first parameters.
-        hidden: units per layer of the LSTM.
-        layers: layers of the LSTM.
+        hidden: units of each of the LSTM's `layers`.
         init_range: first parameters are uniform in [-init_range, init_range].
         tanh_constant: logits become constant * tanh(logits / temperature); None leaves them.
         temperature: divisor of the logits, above 0.
         shared_heads: whether decisions of the same role and options share a softmax.
-        enas_skips: whether skips are decided as in ENAS's code (see above), instead of by Zoph &
-            Le's sigmoid.
+        enas_skips: whether skips are decided as in ENAS's code (see above), not by a sigmoid.
         op_tanh_constant: the tanh constant of operations; None takes `tanh_constant`.
     """
 
@@ -113,29 +105,26 @@ class Controller(nn.Module):
     @torch.no_grad()
     def sample(self, rng: Random, allowed: Allowed) -> dict[str, str]:
         """Returns the sampled choices of one genotype."""
-        sampled = SampledDecisions(rng, allowed)
-        self(sampled)
-        return sampled.chosen
+        decisions = SampledDecisions(rng, allowed)
+        self.forward(decisions)
+        return decisions.sampled
 
-    def log_prob(
-        self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]
-    ) -> tuple[Tensor, Tensor]:
-        """Returns log-probability and entropy (N,) of genotypes, drawn when `allowed` was open."""
-        log_prob, entropy = self(FixedDecisions(chosen, allowed))
-        return log_prob, entropy
+    def log_prob(self, chosen: list[Chosen], allowed: list[Allowed]) -> tuple[Tensor, Tensor]:
+        """Returns log-probability and total entropy (N,) of genotypes, given what was allowed."""
+        return self.forward(Decisions(chosen, allowed))
 
     def forward(self, decisions: Decisions) -> tuple[Tensor, Tensor]:
         """Walks through the decisions; returns log-probability and entropy (N,)."""
         x = self.start.expand(decisions.size, -1)
         zero = torch.zeros_like(x)
         state: State = [(zero, zero) for _ in self.cells]
-        anchors: dict[str, Tensor] = {}
+        anchors: Anchors = {}
         log_prob = entropy = x.new_zeros(decisions.size)
         for step in self.steps:
             active = torch.stack([decisions.active(d) for d in step.decisions], dim=1).to(x.device)
             moves = active.any(dim=1, keepdim=True)
             state = self._advanced(x, state, moves)
-            top = anchors[step.group] = state[-1][0]
+            top = anchors[step.layer] = state[-1][0]
             take = self._attend if step.sources else self._choose
             following, logs, entropies = take(step, top, anchors, decisions)
             x = torch.where(moves, following, x)
@@ -152,18 +141,14 @@ class Controller(nn.Module):
             advanced.append((x, torch.where(moves, memory, old[1])))
         return advanced
 
-    def _choose(
-        self, step: _Step, top: Tensor, anchors: dict[str, Tensor], decisions: Decisions
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _choose(self, step: _Step, top: Tensor, anchors: Anchors, decisions: Decisions) -> Taken:
         """Makes the one decision of a token's step."""
         (decision,) = step.decisions
         logits = self.heads[self._head(decision)](top)
         picked, log, entropy = self._pick(decision, logits, decisions)
         return self.embeddings[_role(decision)](picked), log[:, None], entropy[:, None]
 
-    def _attend(
-        self, step: _Step, top: Tensor, anchors: dict[str, Tensor], decisions: Decisions
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _attend(self, step: _Step, top: Tensor, anchors: Anchors, decisions: Decisions) -> Taken:
         """Makes the skip decisions of a layer by attention to the anchors of others."""
         first = self.first_anchor.expand_as(top)
         states = torch.stack([anchors.get(s, first) for s in step.sources], dim=1)
@@ -178,9 +163,7 @@ class Controller(nn.Module):
         number = number + 1 if self.enas_skips else number.clamp(min=1)
         return (weights * states).sum(dim=1) / number, logs, entropies
 
-    def _pick(
-        self, decision: Decision, logits: Tensor, decisions: Decisions
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _pick(self, decision: Decision, logits: Tensor, decisions: Decisions) -> Taken:
         """Returns index, log-probability and entropy (N,) of one decision."""
         logits = logits / self.temperature
         limit = self.op_tanh_constant if decision.kind == "op" else self.tanh_constant
@@ -197,24 +180,21 @@ class Controller(nn.Module):
 def _steps(decisions: Sequence[Decision]) -> tuple[_Step, ...]:
     """Returns the steps: consecutive skips into a layer share one."""
     steps: list[_Step] = []
-    keyed = [(skipping_layer(decision), decision) for decision in decisions]
-    for group, members in groupby(keyed, key=lambda pair: pair[0]):
-        together = tuple(decision for _, decision in members)
-        if group is None:
+    for layer, members in groupby(decisions, key=skipping_layer):
+        together = tuple(members)
+        if layer is None:
             steps += [_Step((d,), d.name.rpartition("/")[0]) for d in together]
         else:
-            matches = [SKIP.fullmatch(d.name) for d in together]
-            sources = tuple(f"{m[1]}{m[3]}" for m in matches if m is not None)
-            steps.append(_Step(together, group, sources))
+            sources = tuple(SKIP.sub(r"\1\3", d.name) for d in together)
+            steps.append(_Step(together, layer, sources))
     return tuple(steps)
 
 
 def skipping_layer(decision: Decision) -> str | None:
     """Returns the layer that a skip decision leads into, or None for a token."""
-    match = SKIP.fullmatch(decision.name)
-    if decision.kind != "skip" or len(decision.options) != 2 or match is None:
-        return None
-    return f"{match[1]}{match[2]}"
+    match = SKIP.match(decision.name)
+    is_skip = decision.kind == "skip" and len(decision.options) == 2
+    return f"{match[1]}{match[2]}" if is_skip and match is not None else None
 
 
 def _name(decision: Decision) -> str:

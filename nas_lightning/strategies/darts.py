@@ -1,19 +1,19 @@
 """DARTS: each choice is relaxed to a softmax mixture that gradient descent moves, bilevel.
 
-Source: Liu, Simonyan & Yang, DARTS, 2019 (arXiv:1806.09055), equations 2 to 8, and the official
-code for the optimisers and the look-ahead's momentum. Deliberate differences: no pass but the
-weight step moves BatchNorm's running statistics (train-mode results are the same), and by default
-the learning rate of alpha is set by the length of the search instead of the paper's 3e-4, which
-could not move alphas in the few steps of a small data set (experiment=darts_cifar has it).
+Source: Liu, Simonyan & Yang, DARTS, 2019 (arXiv:1806.09055), equations 2 (the mixture, see
+`AlphaStrategy`) to 8, and the official code for the optimisers and the look-ahead's momentum.
+Deliberate differences: only the weight step moves BatchNorm's running statistics (train-mode
+results are the same), and by default the learning rate of alpha is set by the length of the search
+instead of the paper's 3e-4, which could not move alphas in the few steps of a small data set
+(experiment=darts_cifar has it).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from nas_lightning.core.checks import one_of, positive
-from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
@@ -21,7 +21,7 @@ from nas_lightning.strategies.alphas import AlphaStrategy
 
 __all__ = ["Darts"]
 
-ORDERS = ("first", "second")
+Params = Mapping[str, Tensor]
 
 
 class Darts(AlphaStrategy):
@@ -50,13 +50,9 @@ class Darts(AlphaStrategy):
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        one_of("strategy.order", order, ORDERS)
+        one_of("strategy.order", order, ("first", "second"))
         positive("strategy.radius", radius, use=0.01)
         self.order, self.radius = order, radius
-
-    def mixture(self, phase: str) -> Mixture:
-        """Returns the softmax of alpha (equation 2), without gradient for the weight step."""
-        return super().mixture(phase)
 
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
         """Moves alphas by the gradient of either order."""
@@ -72,27 +68,22 @@ class Darts(AlphaStrategy):
 
         The look-ahead w' = w - lr * (momentum * buffer + gradient + decay * w) is not taken.
         """
-        fixed, names = self.mixture("params"), list(context.params)
-        params = list(context.params.values())
-        grads = context.gradient(context.loss(train, fixed), params)
+        params, loss = context.params, context.loss(train, self.mixture("params"))
+        grads = context.gradient(loss, list(params.values()))
         ahead = {n: w.requires_grad_() for n, w in context.lookahead(grads).items()}
         loss = context.loss(val, self.mixture("alpha"), ahead)
         outer, *direction = context.gradient(loss, [self.alpha, *ahead.values()])
         if outer is None:  # the validation loss may depend on alphas through the params alone
             outer = torch.zeros_like(self.alpha)
-        step = self.radius / _norm(direction)
-        sides = [
-            self._gradient_at(train, names, _moved(params, direction, sign * step), context)
-            for sign in (1.0, -1.0)
-        ]
-        return outer - context.lr * (sides[0] - sides[1]) / (2 * step), loss.detach()
+        norms = torch._foreach_norm([d for d in direction if d is not None])
+        step = self.radius / torch.linalg.vector_norm(torch.stack(norms))
+        plus = self._gradient_at(train, _moved(params, direction, step), context)
+        minus = self._gradient_at(train, _moved(params, direction, -step), context)
+        return outer - context.lr * (plus - minus) / (2 * step), loss.detach()
 
-    def _gradient_at(
-        self, train: Batch, names: Sequence[str], params: list[Tensor], context: SearchContext
-    ) -> Tensor:
+    def _gradient_at(self, train: Batch, params: Params, context: SearchContext) -> Tensor:
         """Returns the gradient of alpha of the training loss at some params."""
-        at = dict(zip(names, params, strict=True))
-        loss = context.loss(train, self.mixture("alpha"), at)
+        loss = context.loss(train, self.mixture("alpha"), params)
         (gradient,) = context.gradient(loss, [self.alpha])
         assert gradient is not None
         return gradient
@@ -103,18 +94,8 @@ class Darts(AlphaStrategy):
         return loss + ((self.alpha - self.alpha.detach()) * gradient).sum()
 
 
-def _norm(tensors: Sequence[Tensor | None]) -> Tensor:
-    present = [t for t in tensors if t is not None]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(present)))
-    return norm
-
-
-def _moved(
-    params: Sequence[Tensor], direction: Sequence[Tensor | None], step: Tensor
-) -> list[Tensor]:
-    """Returns copies of the params moved along a direction; they carry no gradient."""
+def _moved(params: Params, direction: Sequence[Tensor | None], step: Tensor) -> dict[str, Tensor]:
+    """Returns the params moved along a direction; they carry no gradient."""
     with torch.no_grad():
-        return [
-            p.detach() if d is None else p + step * d
-            for p, d in zip(params, direction, strict=True)
-        ]
+        pairs = zip(params.items(), direction, strict=True)
+        return {n: p.detach() if d is None else p + step * d for (n, p), d in pairs}

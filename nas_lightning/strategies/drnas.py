@@ -12,20 +12,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nas_lightning.core.checks import at_least, equal_length, in_range
+from nas_lightning.core.checks import at_least, equal_length
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Stage
-from nas_lightning.strategies.alphas import AlphaStrategy, share_of
-from nas_lightning.strategies.relaxations import dirichlet, divergence_from_flat
-from nas_lightning.strategies.stages import check_kept, keep_best, stage_of
+from nas_lightning.strategies.alphas import StagedStrategy, stage_of
 
-__all__ = ["DrNas"]
+__all__ = ["DrNas", "dirichlet", "divergence_from_flat"]
 
 
-class DrNas(AlphaStrategy):
+class DrNas(StagedStrategy):
     """Dirichlet neural architecture search, with progressive stages.
 
     Args:
@@ -37,13 +35,7 @@ class DrNas(AlphaStrategy):
         kl: weight of the divergence from the flat Dirichlet, at least 0. It replaces the L2
             regulariser, the paper's default: above 0, `alpha_optimizer.weight_decay` must be 0.
 
-    Attributes:
-        number: stage of the epoch (0-based).
-        done: int buffer (): the stages whose options have been dropped.
-
-    Raises:
-        ValueError: a value is out of range, both regularisers are wanted, or the space has no
-            partial channels.
+    Raises: ValueError: a value is out of range, or does not fit the space or the other ones.
 
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> drnas = DrNas(NasBench201Space(), seed=0, epochs=4)
@@ -53,8 +45,6 @@ class DrNas(AlphaStrategy):
     >>> drnas.allowed.sum(dim=1).tolist()  # the second stage keeps half of 5, rounded up
     [3, 3, 3, 3, 3, 3]
     """
-
-    done: Tensor
 
     def __init__(
         self,
@@ -68,10 +58,8 @@ class DrNas(AlphaStrategy):
         params_optimizer: Sgd = Sgd(),
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
-        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         equal_length("[6,4] and [1.0,0.5]", partial=partial, kept=kept)
-        check_kept(kept)
-        in_range("strategy.warmup", warmup, "[0, 1)", use=0.4)
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer, warmup, kept)
         at_least("strategy.kl", kl, 0)
         if max(partial) > 1 and not space.has_partial_channels:
             raise ValueError(
@@ -83,23 +71,12 @@ class DrNas(AlphaStrategy):
                 f"strategy.kl ({kl}) takes the place of alpha_optimizer.weight_decay "
                 f"({alpha_optimizer.weight_decay}); set strategy.alpha_optimizer.weight_decay=0"
             )
-        self.partial, self.kept, self.warmup, self.kl = tuple(partial), tuple(kept), warmup, kl
-        self.number = 0
-        self.register_buffer("done", torch.zeros((), dtype=torch.long))
+        self.partial, self.kl = tuple(partial), kl
 
     def stage(self, epoch: int) -> Stage:
         """Returns the stage of an epoch; a wider one keeps its params."""
         number, _, _ = stage_of(epoch, self.epochs, len(self.partial))
-        partial = self.partial[number]
-        return Stage({"partial": partial} if self.space.has_partial_channels else {})
-
-    def start_epoch(self, epoch: int) -> None:
-        """Drops the least likely options where a stage begins, and ends its warm-up in time."""
-        self.number, within, length = stage_of(epoch, self.epochs, len(self.partial))
-        self.is_warm = within >= share_of(self.warmup, length)
-        if self.number > int(self.done):
-            keep_best(self, self.kept[self.number])
-            self.done.fill_(self.number)
+        return Stage({"partial": self.partial[number]} if self.space.has_partial_channels else {})
 
     def mixture(self, phase: str) -> Mixture:
         """Returns drawn weights (section 2.2)."""
@@ -129,3 +106,25 @@ class DrNas(AlphaStrategy):
     def _mixture(self, weights: Tensor) -> Mixture:
         partial = self.partial[self.number] if self.space.has_partial_channels else None
         return Mixture(weights, self.support(), partial=partial)
+
+
+def dirichlet(concentration: Tensor, allowed: Tensor, rng: torch.Generator) -> Tensor:
+    """Returns a draw of each row from a Dirichlet, with the reparameterised gradient (section 2.2).
+
+    The draw is one of normalised gamma variates. Options that are not allowed weigh zero.
+    """
+    gammas = torch._standard_gamma(concentration, generator=rng)
+    gammas = gammas.clamp_min(torch.finfo(gammas.dtype).tiny) * allowed
+    return gammas / gammas.sum(dim=-1, keepdim=True)
+
+
+def divergence_from_flat(concentration: Tensor, allowed: Tensor) -> Tensor:
+    """Returns the divergence (choices,) of each row's Dirichlet from Dirichlet(1, ..., 1).
+
+    It is Kullback-Leibler's (equation 3), over the allowed options, without asking the device.
+    """
+    own = torch.where(allowed, concentration, 1.0)  # a 1 adds nothing to the sums below
+    total = (own * allowed).sum(dim=-1)
+    number = allowed.sum(dim=-1).to(own.dtype)
+    pull = (own - 1.0) * (own.digamma() - total.digamma()[:, None])
+    return total.lgamma() - number.lgamma() - own.lgamma().sum(dim=-1) + pull.sum(dim=-1)

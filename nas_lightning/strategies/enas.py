@@ -5,19 +5,18 @@ paper leaves open: the entropy is added to the reward, the baseline moves before
 divergence draws skips towards a share (its sum over a layer, its mean over layers), the reward is
 the accuracy on one validation batch with that batch's statistics.
 
-Deliberate differences. The controller is that of `strategies.controller`: softmaxes start even (the
-code leans towards the first two operations) and an earlier state is chosen by a plain softmax (the
-code's cells attend to anchors). The baseline begins at the first reward, not at 0. The entropy is
-that of each decision's whole softmax (as in the code for cells; the one for the macro space has
-only the term of the drawn option). The divergence is that of the skip's own probability, as in the
-paper; the code takes the sigmoid of q where its policy is the softmax of [-q, q]. Samples of one
-update share a validation batch; the batches have a fixed order, in which every epoch continues
-where the last one stopped (the code draws a batch per sample from a shuffled queue). The final
-ranking takes the whole validation part, not one batch. The controller takes fewer steps by
-default, as short searches have few epochs.
+Deliberate differences from the code: softmaxes start even (there they lean towards the first two
+operations); an earlier state is chosen by a plain softmax (there cells attend to anchors); the
+baseline begins at the first reward, not at 0; the macro space too has the entropy of each whole
+softmax (there the term of the drawn option); the divergence is that of the skip's own probability,
+as in the paper (there of the sigmoid of q where the policy is the softmax of [-q, q]); samples of
+one update share a validation batch, in a fixed order in which every epoch continues where the last
+one stopped (there each draws one from a shuffled queue); the final ranking takes the whole
+validation part, not one batch; by default the controller takes fewer steps.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import cycle, islice
 
 import torch
@@ -32,8 +31,8 @@ from nas_lightning.core.search_context import Batch, SearchContext, listed
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.strategies.controller import Controller, skipping_layer
-from nas_lightning.strategies.policy import FixedDecisions
-from nas_lightning.strategies.ranking import ranking_data
+from nas_lightning.strategies.policy import Decisions
+from nas_lightning.strategies.random_sharing import ranking_data
 
 __all__ = ["Enas"]
 
@@ -45,24 +44,14 @@ class Enas(OneShotStrategy):
         epochs: length of the search; the paper has 150 on cells, 310 on the macro space.
         steps: updates of the controller after each epoch, at least 1; the paper has 30 and 50.
         aggregate: samples per update, at least 1; the paper has 10 and 20.
-        hidden: units per layer of the controller's LSTM.
-        layers: layers of the LSTM; 2 in NAS-Bench-201's code.
-        temperature: divisor of the logits, above 0.
-        tanh_constant: limit of the logits, above 0; None leaves them.
-        op_tanh_constant: limit of the logits of operations, above 0; None takes `tanh_constant`.
-            The code for cells has 0.44, and 1.1 for inputs.
-        shared_heads: whether decisions of the same kind share a softmax, as in the code; with
-            their own, they part sooner (see `strategies.controller`).
+        hidden, layers, temperature, tanh_constant, op_tanh_constant, shared_heads: see
+            `Controller`. NAS-Bench-201's code has 2 layers, the code for cells the constants 1.1
+            and 0.44; heads that are not shared, as they are in the code, part sooner.
         entropy_weight: weight of the entropy in the reward, at least 0.
         baseline_decay: share of the moving baseline that is kept, in [0, 1).
-        skip_target: wanted share of skips from earlier layers, in (0, 1); like its weight without
-            effect on a space that has none (see `strategies.controller`).
+        skip_target: wanted share of skips from earlier layers, in (0, 1), if the space has any.
         skip_weight: weight of the divergence from it, at least 0.
         samples: genotypes drawn and measured at the end, at least 1; the best one counts.
-
-    Attributes:
-        baseline: moving mean of the rewards, double (); NaN before the first one.
-        policy: share of each option among the last samples (choices, options).
 
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> enas = Enas(NasBench201Space(), seed=0)
@@ -70,8 +59,8 @@ class Enas(OneShotStrategy):
     [1, 1, 1, 1, 1, 1]
     """
 
-    baseline: Tensor
-    policy: Tensor
+    baseline: Tensor  # moving mean of the rewards, double (); NaN before the first one
+    policy: Tensor  # share of each option among the last samples (choices, options)
 
     def __init__(
         self,
@@ -132,38 +121,25 @@ class Enas(OneShotStrategy):
         """Does nothing: a step only moves the params of one sample (section 2.2, first phase)."""
 
     def finish_epoch(self, epoch: int, context: SearchContext, val: Iterable[Batch]) -> None:
-        """Moves the controller (section 2.2, second phase).
-
-        Raises:
-            ValueError: there are no validation batches.
-        """
+        """Moves the controller (section 2.2, second phase); needs validation batches."""
         batches = listed(val, "enas")
         first = epoch * self.steps % len(batches)
         shares = []
         for batch in islice(cycle(batches), first, first + self.steps):
-            drawn = self._update(context, batch)
+            drawn = [self._draw() for _ in range(self.aggregate)]
+            rewards = [self._reward(context, genotype, [batch]) for genotype in drawn]
+            context.minimise("alpha", partial(self.loss, drawn, rewards))
             shares += [self.space.mixture(genotype).weights for genotype in drawn]
         self.policy.copy_(torch.stack(shares).mean(dim=0))
-
-    def _update(self, context: SearchContext, batch: Batch) -> list[Genotype]:
-        """Takes one step of the controller and returns the samples that it learned from."""
-        drawn = [self._draw() for _ in range(self.aggregate)]
-        rewards = [self._reward(context, genotype, [batch]) for genotype in drawn]
-        context.minimise("alpha", lambda: self.loss(drawn, rewards))
-        return drawn
 
     def loss(self, drawn: Sequence[Genotype], rewards: Sequence[float]) -> Tensor:
         """Returns the surrogate loss of samples, and moves the baseline.
 
         It is the mean of -log p * (reward + weight * entropy - baseline), plus the weighted
         divergence of the skips' shares from their target (official code).
-
-        Args:
-            drawn: genotypes drawn from the controller.
-            rewards: one per genotype.
         """
         decisions = _RecordedSkips([genotype.mapping for genotype in drawn])
-        log_prob, entropy = self.controller(decisions)
+        log_prob, entropy = self.controller.forward(decisions)
         gains = torch.zeros_like(log_prob)
         for index, reward in enumerate(rewards):
             whole = reward + self.entropy_weight * float(entropy[index].detach())
@@ -171,16 +147,10 @@ class Enas(OneShotStrategy):
                 self.baseline.fill_(whole)
             self.baseline -= (1.0 - self.baseline_decay) * (self.baseline - whole)
             gains[index] = whole - float(self.baseline)
-        divergence = self._divergence(decisions)
-        loss: Tensor = -(log_prob * gains).mean() + self.skip_weight * divergence
-        return loss
+        return -(log_prob * gains).mean() + self.skip_weight * self._divergence(decisions)
 
     def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
-        """Returns the best of many samples on the validation part, the first of equal ones.
-
-        Raises:
-            ValueError: there is no context or no validation batch.
-        """
+        """Returns the best of many samples on the validation part, the first of equal ones."""
         context, batches = ranking_data("enas", context, val)
         drawn = dict.fromkeys(self._draw() for _ in range(self.samples))
         return max(drawn, key=lambda genotype: self._reward(context, genotype, batches))
@@ -193,8 +163,7 @@ class Enas(OneShotStrategy):
             for logs, is_made in skips:
                 terms = (logs.exp() * (logs - wanted.to(logs))).sum(dim=1)
                 total = total + terms * is_made.to(logs)
-            has_skips = torch.stack([is_made for _, is_made in skips]).any(dim=0)
-            number = number + has_skips.to(number)
+            number = number + torch.stack([is_made for _, is_made in skips]).any(dim=0)
         return (total / number.clamp(min=1)).mean()
 
     def _reward(self, context: SearchContext, genotype: Genotype, batches: list[Batch]) -> float:
@@ -205,7 +174,7 @@ class Enas(OneShotStrategy):
         return self.space.genotype(self.controller.sample(self.random(), {}))
 
 
-class _RecordedSkips(FixedDecisions):
+class _RecordedSkips(Decisions):
     """The decisions of sampled genotypes; notes the log-probabilities of their skips by layer."""
 
     def __init__(self, chosen: Sequence[dict[str, str]]) -> None:

@@ -23,8 +23,7 @@ class Evolution(BlackBoxStrategy):
         sample: members in a tournament; the paper has 25.
         aging: whether the oldest member dies, not the worst.
 
-    Raises:
-        ValueError: a value is out of range, or the population leaves no trial to evolve.
+    Raises: ValueError: a value is out of range, or the population leaves no trial to evolve.
 
     >>> from dataclasses import replace
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
@@ -54,7 +53,6 @@ class Evolution(BlackBoxStrategy):
             )
         self.population, self.sample, self.aging = population, sample, aging
         self.members: list[Trial] = []
-        self._told = 0
 
     def ask(self, number: int) -> Trial:
         """Returns a random genotype while the population fills, then a mutated winner."""
@@ -66,11 +64,9 @@ class Evolution(BlackBoxStrategy):
 
     def tell(self, trial: Trial) -> None:
         """Lets the child in; once the population is full, the oldest or the worst goes."""
-        if len(self.members) < self.population:
-            self.members.append(trial)
-        elif self.aging:
-            self.members[self._told % self.population] = trial  # in constant time
-        else:
-            self.members.append(trial)
+        if len(self.members) == self.population and self.aging:
+            self.members[trial.number % self.population] = trial  # in constant time
+            return
+        self.members.append(trial)
+        if len(self.members) > self.population:
             self.members.remove(min(self.members, key=lambda trial: trial.told_reward))
-        self._told += 1

@@ -5,14 +5,13 @@ Deliberate differences: alphas move before params, as in DARTS; the fixed reduct
 one named operation on every edge instead of the paper's hand-made cell.
 
 The paper and the codes disagree on the gradient of a hard sample (`gradient`). An edge gives
-sum_i h_i * op_i(x), where h is one-hot in the sampled option c; the gradient of h goes straight
-to the soft weights p, and from there to all logits. "sampled": only what ran takes part, as the
-paper's speed requires and as in the authors' code for the NASNet-like space; h has a gradient in
-c alone, g_c = <dL/dout, op_c(x)>. "added": the authors' code for NAS-Bench-201 adds the weights
-of the other options, zeros, to the edge as plain numbers, so that each of them has the gradient
-s = sum(dL/dout). Since the softmax ignores a constant, the gradient of an edge's logits becomes
-(g_c - s) / g_c times the other one: a sample is compared with one that gives ones everywhere,
-instead of zeros. This also moves the logits of an edge that drew "none".
+sum_i h_i * op_i(x), h being one-hot in the sampled option c; the gradient of h goes straight to
+the soft weights, and from there to all logits. "sampled": h has a gradient in c alone, g_c =
+<dL/dout, op_c(x)>, as the paper's speed requires and as in the authors' code for the NASNet-like
+space. "added": the authors' code for NAS-Bench-201 adds the other weights, zeros, to the edge as
+plain numbers; each then has the gradient s = sum(dL/dout), and an edge's logits have (g_c - s) /
+g_c times the gradient of "sampled": a sample is compared with ones everywhere instead of zeros.
+This also moves the logits of an edge that drew "none".
 """
 
 from torch import Tensor
@@ -26,8 +25,6 @@ from nas_lightning.strategies.relaxations import hard_weights
 
 __all__ = ["Gdas"]
 
-GRADIENTS = ("sampled", "added")
-
 
 class Gdas(AlphaStrategy):
     """Gradient-based search using a differentiable architecture sampler.
@@ -40,8 +37,7 @@ class Gdas(AlphaStrategy):
         fixed_reduction: operation that every edge of reduction cells keeps (the paper's FRC);
             None searches them too.
 
-    Raises:
-        ValueError: a value is out of range, or there is no such operation.
+    Raises: ValueError: a value is out of range, or there is no such operation.
 
     >>> import torch
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
@@ -67,7 +63,7 @@ class Gdas(AlphaStrategy):
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         positive("strategy.tau_start", tau_start, use=10.0)
         positive("strategy.tau_end", tau_end, use=0.1)
-        one_of("strategy.gradient", gradient, GRADIENTS)
+        one_of("strategy.gradient", gradient, ("sampled", "added"))
         if gradient == "added" and not space.has_edges:
             raise ValueError(
                 f"search space '{space.name}' has no cells of edges, on which "
@@ -80,37 +76,23 @@ class Gdas(AlphaStrategy):
 
     def start_epoch(self, epoch: int) -> None:
         """Lowers the temperature on a line."""
-        fall = (self.tau_end - self.tau_start) * epoch / max(1, self.epochs - 1)
-        self.tau = self.tau_start + fall
+        change = self.tau_end - self.tau_start
+        self.tau = self.tau_start + change * epoch / max(1, self.epochs - 1)
 
     def mixture(self, phase: str, noise: Tensor | None = None) -> Mixture:
-        """Returns the one-hot mixture of a sample; the gradient reaches all logits (equation 6).
+        """Returns the one-hot mixture of a sample by the Gumbel-max trick (equations 3 and 4).
 
-        Args:
-            phase: "params" (no gradient to alpha) or "alpha".
-            noise: Gumbel noise (choices, options) of the sample; None draws it.
+        In phase "alpha" its gradient reaches all logits (equation 6). `noise` is Gumbel noise
+        (choices, options); None draws it.
         """
-        soft, option = self.sample(phase, noise)
+        soft = self.draw_concrete(phase, self.tau, noise)
+        option = soft.argmax(dim=-1)
         weights = hard_weights(soft, option).to(self.alpha.device)
         support = tuple((index,) for index in option.tolist())
         if self.gradient == "sampled" or phase == "params":
             return Mixture(weights, support)
         sampled = weights.gather(1, option[:, None].to(weights.device))
         return Mixture(weights, support, added=(weights.sum(dim=1, keepdim=True) - sampled)[:, 0])
-
-    def sample(self, phase: str, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Samples one option per choice by the Gumbel-max trick (equations 3 and 4).
-
-        Args:
-            phase: "params" (no gradient to alpha) or "alpha".
-            noise: Gumbel noise (choices, options) of the sample; None draws it.
-
-        Returns:
-            The soft weights (choices, options) at the temperature of the epoch, and the option
-            (choices,) of the largest one, both on the CPU.
-        """
-        soft = self.draw_concrete(phase, self.tau, noise)
-        return soft, soft.argmax(dim=-1)
 
     def _fix_reduction(self, op: str) -> None:
         """Leaves the named operation alone to each choice of reduction cells."""

@@ -1,13 +1,14 @@
-"""Hyperband: successive halving with several trade-offs between many children and long trainings.
+"""Hyperband: successive halving from many children trained a little to few trained in full.
 
-Source: Li et al., Hyperband, 2018 (arXiv:1603.06560), algorithm 1.
+Source: Li et al., 2018 (arXiv:1603.06560), algorithm 1. Deliberate difference: brackets follow one
+another until the trials are used up.
 """
 
 from math import ceil
 
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.strategies.successive_halving import Brackets, Proposer, check_rungs
+from nas_lightning.strategies.successive_halving import Brackets, Proposer
 
 __all__ = ["Hyperband"]
 
@@ -15,12 +16,7 @@ __all__ = ["Hyperband"]
 class Hyperband(Brackets):
     """Brackets from the most aggressive one (all rungs) to plain search (one rung), in turn.
 
-    Args:
-        trials: number of trainings, including those that continue an earlier one.
-        proposer: makes the strategy that proposes children, see `Brackets`.
-        eta: factor by which budgets grow and rungs shrink, at least 2.
-        rungs: rungs of the most aggressive bracket, at least 1 (the paper's s_max + 1).
-        objective: makes the rewards, for a proposer that takes it.
+    The arguments are those of `Brackets`; `rungs` is the paper's s_max + 1.
 
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> from nas_lightning.strategies.random_search import RandomSearch
@@ -39,6 +35,5 @@ class Hyperband(Brackets):
         rungs: int = 3,
         objective: Objective | None = None,
     ) -> None:
-        check_rungs(eta, rungs)
         brackets = [(ceil(rungs / left * eta ** (left - 1)), left) for left in range(rungs, 0, -1)]
-        super().__init__(space, seed, trials, brackets, eta, proposer, objective)
+        super().__init__(space, seed, proposer, trials, eta, rungs, brackets, objective)

@@ -7,10 +7,10 @@ suggested where it is active. Needs the extra `optuna`.
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from nas_lightning.core import decisions as rules
 from nas_lightning.core.checks import at_least, one_of
+from nas_lightning.core.decisions import is_active
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OptunaSearch"]
 
+DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
 SAMPLERS = {
     "tpe": "TPESampler",
     "gp": "GPSampler",
@@ -38,8 +39,7 @@ class OptunaSearch(BlackBoxStrategy):
         population: members per generation of NSGA, at least 2.
         startup: trials that TPE and the Gaussian process draw at random first, at least 0.
 
-    Raises:
-        ValueError: a value is out of range, or Optuna is not installed.
+    Raises: ValueError: a value is out of range, or Optuna is not installed.
     """
 
     def __init__(
@@ -65,11 +65,9 @@ class OptunaSearch(BlackBoxStrategy):
         """Returns the genotype that the sampler suggests, the same if asked twice."""
         if number not in self._asked:
             asked, chosen = self.study.ask(), dict[str, str]()
-            for decision in self.space.decisions:
-                if rules.is_active(decision, chosen):
-                    chosen[decision.name] = asked.suggest_categorical(
-                        decision.name, decision.options
-                    )
+            for d in self.space.decisions:
+                if is_active(d, chosen):
+                    chosen[d.name] = asked.suggest_categorical(d.name, d.options)
             self._asked[number] = Trial(number, self.space.genotype(chosen)), asked
         return self._asked[number][0]
 
@@ -92,13 +90,9 @@ def _build_study(
     settings = {"seed": seed}
     if sampler in ("tpe", "gp"):
         settings["n_startup_trials"] = startup
-    elif sampler in ("nsga2", "nsga3"):
+    elif sampler != "random":
         settings["population_size"] = population
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some samplers are called experimental
         built = getattr(optuna.samplers, SAMPLERS[sampler])(**settings)
-    ways = {
-        "max": optuna.study.StudyDirection.MAXIMIZE,
-        "min": optuna.study.StudyDirection.MINIMIZE,
-    }
-    return optuna.create_study(sampler=built, directions=[ways[d] for d in directions])
+    return optuna.create_study(sampler=built, directions=[DIRECTIONS[d] for d in directions])

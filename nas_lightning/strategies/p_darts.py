@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from nas_lightning.core.checks import at_least, equal_length, in_range
 from nas_lightning.core.choices import Mixture
@@ -22,8 +21,7 @@ from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Stage
-from nas_lightning.strategies.alphas import AlphaStrategy, share_of
-from nas_lightning.strategies.stages import check_kept, keep_best, stage_of
+from nas_lightning.strategies.alphas import StagedStrategy, share_of, stage_of
 
 __all__ = ["PDarts", "dropout_at"]
 
@@ -33,28 +31,21 @@ SKIP = "skip_connect"
 DECAY = 5.0  # of the dropout per stage: 0.2 in each of the code's 25 epochs
 
 
-class PDarts(AlphaStrategy):
+class PDarts(StagedStrategy):
     """Progressive differentiable architecture search.
 
     Args:
         space: the search space; its scale has the cells of the first stage (the paper: 5).
         epochs: length of all stages together; the paper has 75.
-        growth: cells that each stage has beyond the first one's; the paper has 0, 6, 12. Zeros
-            leave the depth as it is: for a space whose networks have no cells, or other choices
-            where they have more. Each stage begins with new params.
+        growth: cells that each stage adds to the space's own; the paper has 0, 6, 12. Only zeros
+            suit a space without cells, or one whose choices depend on their number.
         kept: share of the options that each stage begins with; the paper has 8, 5, 3 of 8.
-        dropout: probability with which a skip is dropped in each stage when its alphas begin to
-            move (see `dropout_at`). The paper has 0, 0.4, 0.7.
+        dropout: a skip's chance to be dropped as alphas begin to move; the paper has 0, 0.4, 0.7.
         warmup: share of a stage in which alphas stand still, in [0, 1); the paper has 0.4.
-        max_skips: most skips outside reduction cells in the genotype; the paper has 2. A warning
-            says so where no choice has a "skip_connect", which the dropout needs too.
+        max_skips: most skips outside reduction cells in the genotype; the paper has 2. A space
+            without a "skip_connect", which the dropout needs too, is warned of.
 
-    Attributes:
-        done: int buffer (): the stages that have begun, less one.
-
-    Raises:
-        ValueError: a value is out of range, or the networks have no cells to grow by, or other
-            choices with more of them.
+    Raises: ValueError: a value is out of range, or the space cannot grow by `growth`.
 
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> space = NasBench201Space()
@@ -62,8 +53,6 @@ class PDarts(AlphaStrategy):
     >>> [p_darts.stage(epoch).of(space.scale).cells for epoch in range(3)]
     [5, 6, 7]
     """
-
-    done: Tensor
 
     def __init__(
         self,
@@ -78,20 +67,22 @@ class PDarts(AlphaStrategy):
         params_optimizer: Sgd = Sgd(),
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
-        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         use = "[0,1,2], [1.0,0.625,0.375] and [0.0,0.4,0.7]"
         equal_length(use, growth=growth, kept=kept, dropout=dropout)
-        check_kept(kept)
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer, warmup, kept)
         in_range("strategy.growth", growth, "[0, inf)", use="[0,1,2]")
         in_range("strategy.dropout", dropout, "[0, 1)", use="[0.0,0.4,0.7]")
-        in_range("strategy.warmup", warmup, "[0, 1)", use=0.4)
         at_least("strategy.max_skips", max_skips, 0, use=2)
         _check_growth(space, growth)
-        self.growth, self.kept, self.dropout = tuple(growth), tuple(kept), tuple(dropout)
-        self.warmup, self.max_skips = warmup, max_skips
+        self.growth, self.dropout, self.max_skips = tuple(growth), tuple(dropout), max_skips
         self.drop = self.dropout[0]
-        self._skips = _skips_of(space)
-        self.register_buffer("done", torch.zeros((), dtype=torch.long))
+        choices = enumerate(space.choices)
+        self._skips = [(row, c.options.index(SKIP)) for row, c in choices if SKIP in c.options]
+        if not self._skips:
+            log.warning(
+                "search space '%s' has no skip_connect: strategy.dropout and max_skips do nothing",
+                space.name,
+            )
 
     def stage(self, epoch: int) -> Stage:
         """Returns the depth of an epoch; each stage has its own supernet."""
@@ -100,15 +91,16 @@ class PDarts(AlphaStrategy):
         return Stage({"cells": cells}, keep_params=False, number=number)
 
     def start_epoch(self, epoch: int) -> None:
-        """Drops candidates and draws new alphas where a stage begins; lowers the dropout."""
+        """Begins a stage where it is time; lowers the dropout."""
+        super().start_epoch(epoch)
         number, within, length = stage_of(epoch, self.epochs, len(self.growth))
         warm = share_of(self.warmup, length)
-        self.is_warm = within >= warm
         self.drop = dropout_at(self.dropout[number], within, warm, length)
-        if number > int(self.done):
-            keep_best(self, self.kept[number])
-            self.reset()
-            self.done.fill_(number)
+
+    def begin_stage(self, share: float) -> None:
+        """Drops candidates and draws new alphas."""
+        super().begin_stage(share)
+        self.reset()
 
     def mixture(self, phase: str) -> Mixture:
         """Returns the softmax of alpha; some skips are dropped, the others scaled up."""
@@ -168,13 +160,8 @@ def dropout_at(rate: float, epoch: int, warm: int, epochs: int) -> float:
     """Returns the probability with which skips are dropped in an epoch of a stage.
 
     It falls linearly while alphas stand still, and exponentially, again from `rate`, while they
-    move, as in the official code; the paper only says that it decays in each stage.
-
-    Args:
-        rate: probability that the stage begins with.
-        epoch: epoch within the stage (0-based).
-        warm: epochs in which alphas stand still.
-        epochs: length of the stage.
+    move (from epoch `warm`), as in the official code; the paper only says that it decays in each
+    stage. `epoch` (0-based) counts within the stage of `epochs`.
     """
     if epoch < warm:
         return rate * (epochs - epoch - 1) / epochs
@@ -191,18 +178,3 @@ def _check_growth(space: SearchSpace, growth: Sequence[int]) -> None:
                 f"search space '{space.name}' has other choices with {cells} cells than with "
                 f"{space.scale.cells}, {cure}"
             )
-
-
-def _skips_of(space: SearchSpace) -> list[tuple[int, int]]:
-    """Returns row and column of each skip; warns where there are none."""
-    skips = [
-        (row, choice.options.index(SKIP))
-        for row, choice in enumerate(space.choices)
-        if SKIP in choice.options
-    ]
-    if not skips:
-        log.warning(
-            "search space '%s' has no skip_connect: strategy.dropout and max_skips do nothing",
-            space.name,
-        )
-    return skips

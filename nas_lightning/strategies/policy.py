@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from nas_lightning.core.decisions import Decision, encode, is_active
 
-__all__ = ["Allowed", "Chosen", "FixedDecisions", "IndependentPolicy", "SampledDecisions"]
+__all__ = ["Allowed", "Chosen", "Decisions", "IndependentPolicy", "SampledDecisions"]
 
 Allowed = Mapping[str, tuple[str, ...]]  # options by decision; others may take any of theirs
 Chosen = Mapping[str, str]  # chosen option by decision
 
 
-class FixedDecisions:
+class Decisions:
     """What N genotypes have decided, and the options that were allowed for each."""
 
     def __init__(self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]) -> None:
@@ -33,50 +33,30 @@ class FixedDecisions:
 
     def pick(self, decision: Decision, log_probs: Tensor) -> Tensor:
         """Returns the index (N,) of the chosen option; 0 where the decision is inactive."""
-        first = decision.options[0]
-        names = [each.get(decision.name, first) for each in self.chosen]
-        return torch.tensor([decision.options.index(name) for name in names])
+        options = decision.options
+        return torch.tensor([options.index(c.get(decision.name, options[0])) for c in self.chosen])
 
 
-class SampledDecisions:
-    """The decisions of one genotype, sampled one after the other; `chosen` collects them."""
-
-    size = 1
+class SampledDecisions(Decisions):
+    """The decisions of one genotype, sampled one after the other; `sampled` collects them."""
 
     def __init__(self, rng: Random, allowed: Allowed) -> None:
-        self.rng, self.allowed = rng, allowed
-        self.chosen: dict[str, str] = {}
+        self.rng = rng
+        self.sampled: dict[str, str] = {}
+        super().__init__([self.sampled], [allowed])
 
     def active(self, decision: Decision) -> Tensor:
         """Returns whether a decision has to be made after the ones so far, bool (1,)."""
-        return torch.tensor([is_active(decision, self.chosen)])
-
-    def open(self, decision: Decision) -> Tensor | None:
-        """Returns which options are allowed, bool (1, options), or None where all are."""
-        return FixedDecisions([self.chosen], [self.allowed]).open(decision)
+        return torch.tensor([is_active(decision, self.sampled)])
 
     def pick(self, decision: Decision, log_probs: Tensor) -> Tensor:
-        """Samples an option by log-probabilities (1, options); returns its index (1,).
-
-        An inactive decision gives 0, and nothing is drawn.
-        """
-        if not is_active(decision, self.chosen):
+        """Returns the index (1,) of an option that is sampled; 0 if the decision is inactive."""
+        if not is_active(decision, self.sampled):
             return torch.zeros(1, dtype=torch.long)
-        index = _draw(log_probs[0].exp().tolist(), self.rng)
-        self.chosen[decision.name] = decision.options[index]
+        weights = log_probs[0].exp().tolist()
+        index = self.rng.choices(range(len(weights)), weights)[0]
+        self.sampled[decision.name] = decision.options[index]
         return torch.tensor([index])
-
-
-def _draw(weights: Sequence[float], rng: Random) -> int:
-    """Returns an index, as likely as its weight; never one without weight, also on rounding."""
-    left = rng.random() * sum(weights)
-    last = 0
-    for index, weight in enumerate(weights):
-        if weight > 0:
-            left, last = left - weight, index
-            if left < 0:
-                return index
-    return last
 
 
 class IndependentPolicy(nn.Module):
@@ -84,10 +64,6 @@ class IndependentPolicy(nn.Module):
 
     Source: Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326), the policy of its REINFORCE;
     logits begin at normal draws of deviation 1e-3, as in the official code.
-
-    Args:
-        decisions: the decisions of the space.
-        seed: seed of the first logits.
     """
 
     exists: Tensor
@@ -96,11 +72,9 @@ class IndependentPolicy(nn.Module):
         super().__init__()
         self.decisions = tuple(decisions)
         widths = torch.tensor([len(decision.options) for decision in decisions])
-        most = int(widths.max())
-        self.register_buffer("exists", torch.arange(most) < widths[:, None])
+        self.register_buffer("exists", torch.arange(int(widths.max())) < widths[:, None])
         generator = torch.Generator().manual_seed(seed)
-        first = torch.randn(len(decisions), most, generator=generator)
-        self.logits = nn.Parameter(1e-3 * first)
+        self.logits = nn.Parameter(1e-3 * torch.randn(self.exists.shape, generator=generator))
 
     def sample(self, rng: Random, allowed: Allowed) -> dict[str, str]:
         """Returns the sampled choices of one genotype."""
@@ -109,39 +83,31 @@ class IndependentPolicy(nn.Module):
         for decision, row in zip(self.decisions, rows, strict=True):
             if is_active(decision, chosen):
                 options = allowed.get(decision.name, decision.options)
-                weights = [w if o in options else 0.0 for o, w in zip(decision.options, row)]  # noqa: B905 - padded
-                chosen[decision.name] = decision.options[_draw(weights, rng)]
+                weights = [row[i] if o in options else 0.0 for i, o in enumerate(decision.options)]
+                chosen[decision.name] = rng.choices(decision.options, weights)[0]
         return chosen
 
-    def log_prob(
-        self, chosen: Sequence[Chosen], allowed: Sequence[Allowed]
-    ) -> tuple[Tensor, Tensor]:
-        """Returns log-probability and entropy (N,) of genotypes, drawn when `allowed` was open.
-
-        The entropy is the sum over the decisions that a genotype makes.
-        """
+    def log_prob(self, chosen: list[Chosen], allowed: list[Allowed]) -> tuple[Tensor, Tensor]:
+        """Returns log-probability and total entropy (N,) of genotypes, given what was allowed."""
         code = torch.tensor([encode(self.decisions, each) for each in chosen])
         active, picked = code >= 0, code.clamp(min=0)
         logs = self._log_probs()[None].expand(len(chosen), -1, -1)
         if any(allowed):
-            logs = self._restricted(logs, FixedDecisions(chosen, allowed))
+            logs = self._restricted(logs, Decisions(chosen, allowed))
         own = logs.gather(2, picked[..., None])[..., 0]
         entropies = -(logs.exp() * logs.clamp(min=-1e4)).sum(dim=2)
-        zero = torch.zeros(())
-        return torch.where(active, own, zero).sum(1), torch.where(active, entropies, zero).sum(1)
+        return torch.where(active, own, 0.0).sum(1), torch.where(active, entropies, 0.0).sum(1)
 
     def _log_probs(self) -> Tensor:
-        logits = self.logits.masked_fill(~self.exists, -torch.inf)
-        return logits.log_softmax(dim=1)
+        return self.logits.masked_fill(~self.exists, -torch.inf).log_softmax(dim=1)
 
-    def _restricted(self, logs: Tensor, fixed: FixedDecisions) -> Tensor:
+    def _restricted(self, logs: Tensor, fixed: Decisions) -> Tensor:
         """Returns the log-probabilities (N, decisions, options) of the allowed options."""
         rows = []
         for index, decision in enumerate(self.decisions):
-            row, is_open = logs[:, index], fixed.open(decision)
-            if is_open is not None:
-                missing = row.shape[1] - is_open.shape[1]
-                closed = ~nn.functional.pad(is_open, (0, missing))
-                row = row.masked_fill(closed, -torch.inf).log_softmax(dim=1)
+            row = logs[:, index]
+            if (is_open := fixed.open(decision)) is not None:
+                is_open = nn.functional.pad(is_open, (0, row.shape[1] - is_open.shape[1]))
+                row = row.masked_fill(~is_open, -torch.inf).log_softmax(dim=1)
             rows.append(row)
         return torch.stack(rows, dim=1)

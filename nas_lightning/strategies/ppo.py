@@ -7,10 +7,12 @@ learning rate and few children per update.
 """
 
 import torch
+from torch import Tensor
 
 from nas_lightning.core.checks import at_least, positive
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.strategies.policy_gradient import Judged, PolicyGradient, build_policy
+from nas_lightning.strategies.policy import Allowed, Chosen
+from nas_lightning.strategies.reinforce import PolicyGradient
 
 __all__ = ["Ppo"]
 
@@ -20,7 +22,7 @@ class Ppo(PolicyGradient):
 
     NASNet has children=20 and lr=3.5e-4; its other values are the defaults here.
 
-    Args (the others are those of `Reinforce`):
+    Args (the others are those of `PolicyGradient`):
         passes: steps of Adam that learn from the same children, at least 1.
         clip: how far the ratio to the sampling policy may gain, above 0.
 
@@ -50,26 +52,35 @@ class Ppo(PolicyGradient):
         tanh_constant: float | None = None,
         temperature: float = 1.0,
     ) -> None:
-        first = build_policy(
-            policy, space, seed, hidden, layers, init_range, tanh_constant, temperature
-        )
         super().__init__(
-            space, seed, trials, first, children, lr, baseline_decay, reward_power, grow_every
+            space,
+            seed,
+            trials,
+            policy,
+            children,
+            lr,
+            baseline_decay,
+            reward_power,
+            entropy,
+            grow_every,
+            hidden,
+            layers,
+            init_range,
+            tanh_constant,
+            temperature,
         )
         at_least("strategy.passes", passes, 1, use=5)
         positive("strategy.clip", clip, use=0.2)
-        at_least("strategy.entropy", entropy, 0, use=1e-5)
-        self.passes, self.clip, self.entropy = passes, clip, entropy
+        self.passes, self.clip = passes, clip
 
-    def update(self, judged: Judged) -> None:
+    def update(self, chosen: list[Chosen], allowed: list[Allowed], advantages: Tensor) -> None:
         """Takes the steps of Adam; the first one's log-probabilities are the sampling policy's."""
-        old, advantages = None, judged.advantages
+        old = None
         for _ in range(self.passes):
-            log_prob, entropy = self.policy.log_prob(judged.chosen, judged.allowed)
+            log_prob, entropy = self.policy.log_prob(chosen, allowed)
             old = log_prob.detach() if old is None else old
-            ratio = (log_prob - old).exp()
+            ratio, gains = (log_prob - old).exp(), advantages.to(log_prob)
             clipped = ratio.clamp(1.0 - self.clip, 1.0 + self.clip)
-            gains = advantages.to(ratio)
             surrogate = torch.minimum(ratio * gains, clipped * gains)
             loss = -(surrogate.mean() + self.entropy * entropy.mean())
             self.optimizer.zero_grad()

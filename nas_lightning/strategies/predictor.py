@@ -7,6 +7,8 @@ are encoded instead; the ensemble is fitted on standardised rewards by the squar
 """
 
 from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
 from random import Random
 
 import torch
@@ -66,7 +68,7 @@ class Predictor(BlackBoxStrategy):
         self.ensemble, self.hidden, self.fit_steps = ensemble, hidden, fit_steps
         self.told: list[Trial] = []
         self.queue: list[Genotype] = []
-        self._encodings: dict[Genotype, frozenset[str]] = {}
+        self._features = cache(lambda genotype: features(space.graphs(genotype)))
 
     def ask(self, number: int) -> Trial:
         """Returns a random genotype at the start, then the next of the chosen ones."""
@@ -92,27 +94,21 @@ class Predictor(BlackBoxStrategy):
         mean, std = self.predict(fresh, number)
         generator = torch.Generator().manual_seed(self._key("thompson", number))
         drawn = mean + std * torch.randn(mean.shape, generator=generator)
-        order = drawn.argsort(stable=True)[-self.batch :]
-        return [fresh[index] for index in order.tolist()]
+        return [fresh[index] for index in drawn.argsort(stable=True)[-self.batch :].tolist()]
 
     def predict(self, genotypes: Sequence[Genotype], number: int) -> tuple[Tensor, Tensor]:
-        """Returns mean and standard deviation (N,) of the ensemble's standardised rewards.
-
-        Args:
-            genotypes: what to judge.
-            number: trial for which the ensemble is fitted and seeded.
-        """
-        learned = [trial.genotype for trial in self.told]
-        names = sorted(set().union(*(self._features(g) for g in [*learned, *genotypes])))
-        column = {name: index for index, name in enumerate(names)}
-        x, judged = self._encoded(learned, column), self._encoded(genotypes, column)
+        """Returns mean and deviation (N,) of standardised rewards by the ensemble of a trial."""
+        every = [*(trial.genotype for trial in self.told), *genotypes]
+        encodings = [self._features(genotype) for genotype in every]
+        names = sorted(set().union(*encodings))
+        table = torch.tensor([[float(name in each) for name in names] for each in encodings])
+        x, judged = table[: len(self.told)], table[len(self.told) :]
         rewards = torch.tensor([trial.told_reward for trial in self.told])
         y = (rewards - rewards.mean()) / rewards.std().clamp_min(1e-6)
         generator = torch.Generator().manual_seed(self._key("ensemble", number))
         networks = _Ensemble(self.ensemble, len(names), self.hidden, generator)
         networks.fit(x, y, self.fit_steps)
-        with torch.no_grad():
-            predictions = networks(judged)
+        predictions = networks(judged).detach()
         return predictions.mean(dim=0), predictions.std(dim=0)
 
     def _moved(self, genotype: Genotype, rng: Random) -> Genotype:
@@ -120,17 +116,6 @@ class Predictor(BlackBoxStrategy):
         for _ in range(rng.choice((1, 1, 2, 3))):
             genotype = self.space.mutate(genotype, rng)
         return genotype
-
-    def _features(self, genotype: Genotype) -> frozenset[str]:
-        if genotype not in self._encodings:
-            self._encodings[genotype] = features(self.space.graphs(genotype))
-        return self._encodings[genotype]
-
-    def _encoded(self, genotypes: Sequence[Genotype], column: dict[str, int]) -> Tensor:
-        x = torch.zeros(len(genotypes), len(column))
-        for row, genotype in zip(x, genotypes, strict=True):
-            row[[column[name] for name in self._features(genotype)]] = 1.0
-        return x
 
     def _key(self, purpose: str, number: int) -> int:
         return keyed_seed(self.seed, "predictor", purpose, number)
@@ -164,9 +149,8 @@ class _Ensemble(nn.Module):
 
     def __init__(self, number: int, width: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
-        sizes = ((width, hidden), (hidden, hidden), (hidden, 1))
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for inputs, outputs in sizes:
+        for inputs, outputs in pairwise((width, hidden, hidden, 1)):
             bound = max(1, inputs) ** -0.5
             for shape, table in (((inputs, outputs), self.weights), ((1, outputs), self.biases)):
                 drawn = torch.rand(number, *shape, generator=generator)

@@ -6,14 +6,14 @@ and search share one cosine of the params' learning rate, by default that of sho
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from nas_lightning.core.checks import at_least, in_range
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.strategies.alphas import AlphaStrategy, share_of
+from nas_lightning.strategies.alphas import AlphaStrategy
 from nas_lightning.strategies.relaxations import hard_weights, masked_softmax
 
 __all__ = ["Proxyless"]
@@ -24,14 +24,9 @@ class Proxyless(AlphaStrategy):
 
     Args:
         epochs: length of the search; the paper has 40 of warm-up and 120 more.
-        warmup: share of the epochs in which paths are uniform and alphas stand still, in [0, 1);
-            the paper has 0.25.
+        warmup: share of epochs, in [0, 1), of uniform paths and still alphas; the paper has 0.25.
         interval: weight steps per alpha step, at least 1; the paper has 5.
-        alpha_optimizer: its first beta and its decay must be 0, so that an alpha that was not
-            sampled stands still.
-
-    Attributes:
-        steps: int buffer (): weight steps taken.
+        alpha_optimizer: its first beta and its decay must be 0: alphas not sampled stand still.
 
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> proxyless = Proxyless(NasBench201Space(), seed=0)
@@ -39,7 +34,7 @@ class Proxyless(AlphaStrategy):
     [1, 2]
     """
 
-    steps: Tensor
+    steps: Tensor  # int (): weight steps taken
 
     def __init__(
         self,
@@ -51,8 +46,7 @@ class Proxyless(AlphaStrategy):
         params_optimizer: Sgd = Sgd(),
         alpha_optimizer: Adam = Adam(None, (0.0, 0.999), 0.0),
     ) -> None:
-        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
-        in_range("strategy.warmup", warmup, "[0, 1)", use=0.25)
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer, warmup)
         at_least("strategy.interval", interval, 1)
         if alpha_optimizer.betas[0] or alpha_optimizer.weight_decay:
             raise ValueError(
@@ -60,22 +54,15 @@ class Proxyless(AlphaStrategy):
                 f"({alpha_optimizer.weight_decay}) must be 0: alphas that were not sampled must "
                 "stand still"
             )
-        self.warmup, self.interval = share_of(warmup, epochs), interval
+        self.interval = interval
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
-
-    def start_epoch(self, epoch: int) -> None:
-        """Ends the warm-up in time."""
-        self.is_warm = epoch >= self.warmup
 
     def mixture(self, phase: str) -> Mixture:
         """Returns one sampled path, or for alphas two, of which one weighs 1 and the other 0."""
         return self._pairs()[0] if phase == "alpha" else self._path()
 
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
-        """Moves the alphas of two sampled options per choice (equation 4).
-
-        Their total probability stays as it was, and so does the others'.
-        """
+        """Moves the alphas of two options per choice; their total probability stays (eq. 4)."""
         self.steps += 1
         if not self.is_warm or (self.interval > 1 and int(self.steps) % self.interval):
             return
@@ -85,9 +72,8 @@ class Proxyless(AlphaStrategy):
         with torch.no_grad():
             moved = self.alpha.gather(1, pairs)
             shift = moved.logsumexp(dim=1) - before
-            alone = pairs[:, :1] == pairs[:, 1:]
-            moved = torch.where(alone, moved, moved - shift[:, None])
-            self.alpha.scatter_(1, pairs, moved)
+            is_alone = pairs[:, :1] == pairs[:, 1:]
+            self.alpha.scatter_(1, pairs, moved.where(is_alone, moved - shift[:, None]))
 
     def _path(self) -> Mixture:
         """Returns one sampled option per choice, uniformly during the warm-up."""
@@ -95,9 +81,8 @@ class Proxyless(AlphaStrategy):
         if self.is_warm:
             shares = masked_softmax(self.alpha.detach().cpu(), shares > 0).float()
         index = torch.multinomial(shares, 1, generator=self.rng).squeeze(1)
-        weights = torch.zeros(shares.shape).scatter_(1, index[:, None], 1.0)
-        support = tuple((option,) for option in index.tolist())
-        return Mixture(weights.to(self.alpha), support)
+        weights = nn.functional.one_hot(index, shares.shape[1]).to(self.alpha)
+        return Mixture(weights, tuple((option,) for option in index.tolist()))
 
     def _pairs(self) -> tuple[Mixture, Tensor]:
         """Returns the binarised mixture of two options per choice, and the options (choices, 2).

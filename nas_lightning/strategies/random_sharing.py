@@ -17,14 +17,12 @@ from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
-from nas_lightning.core.search_context import Batch, SearchContext
+from nas_lightning.core.search_context import Batch, SearchContext, listed
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.strategy import OneShotStrategy
-from nas_lightning.strategies.ranking import ranking_data
 
-__all__ = ["RandomSharing"]
+__all__ = ["RandomSharing", "ranking_data"]
 
-STATISTICS = ("batch", "recalibrated", "running")
 TRIES = 10  # draws per child that is to be new
 
 
@@ -61,7 +59,7 @@ class RandomSharing(OneShotStrategy):
         at_least("strategy.samples", samples, 1, use=100)
         at_least("strategy.generations", generations, 0)
         at_least("strategy.recalibration", recalibration, 1, use=4)
-        one_of("strategy.statistics", statistics, STATISTICS)
+        one_of("strategy.statistics", statistics, ("batch", "recalibrated", "running"))
         self.samples, self.generations = samples, generations
         self.statistics, self.recalibration = statistics, recalibration
 
@@ -78,19 +76,14 @@ class RandomSharing(OneShotStrategy):
         """Does nothing: a step only moves the params of one path."""
 
     def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
-        """Returns the genotype that the supernet measures best, the first of equal ones.
-
-        Raises:
-            ValueError: there is no context or no validation batch.
-        """
+        """Returns the genotype that the supernet measures best, the first of equal ones."""
         context, batches = ranking_data("random_sharing", context, val)
         rng = self.random()
         measured: dict[Genotype, float] = {}
         population = [self.space.sample(rng) for _ in range(self.samples)]
         for generation in range(self.generations + 1):
-            for genotype in population:
-                if genotype not in measured:
-                    measured[genotype] = self._measure(context, genotype, batches)
+            fresh = dict.fromkeys(population)
+            measured |= {genotype: self._measure(context, genotype, batches) for genotype in fresh}
             best = sorted(measured, key=lambda g: -measured[g])[: max(2, self.samples // 5)]
             if generation < self.generations:
                 population = self._offspring(best, measured.keys(), rng)
@@ -100,7 +93,7 @@ class RandomSharing(OneShotStrategy):
         self, best: Sequence[Genotype], measured: Set[Genotype], rng: Random
     ) -> list[Genotype]:
         """Returns as many new children as there are samples; fewer where few are new."""
-        children: dict[Genotype, None] = {}
+        children: list[Genotype] = []
         for attempt in range(TRIES * self.samples):
             if len(children) == self.samples:
                 break
@@ -108,14 +101,27 @@ class RandomSharing(OneShotStrategy):
                 child = self.space.mutate(rng.choice(best), rng)
             else:
                 child = self.space.crossover(rng.choice(best), rng.choice(best), rng)
-            if child not in measured:
-                children[child] = None
-        return list(children)
+            if child not in measured and child not in children:
+                children.append(child)
+        return children
 
-    def _measure(
-        self, context: SearchContext, genotype: Genotype, batches: Sequence[Batch]
-    ) -> float:
+    def _measure(self, context: SearchContext, genotype: Genotype, batches: list[Batch]) -> float:
         mixture = self.space.mixture(genotype)
         if self.statistics == "recalibrated":
             return context.validate(mixture, batches, batches[: self.recalibration])
         return context.validate(mixture, batches, batch_statistics=self.statistics == "batch")
+
+
+def ranking_data(
+    strategy: str, context: SearchContext | None, val: Iterable[Batch]
+) -> tuple[SearchContext, list[Batch]]:
+    """Returns the context and the validation batches by which the named strategy ranks genotypes.
+
+    Raises: ValueError: there is no context or no batch.
+    """
+    if context is None:
+        raise ValueError(
+            f"strategy={strategy} measures genotypes in its supernet, so that derive needs a "
+            "search context, got None; use derive of the SupernetModule, with validation batches"
+        )
+    return context, listed(val, strategy)

@@ -1,7 +1,6 @@
 """Relaxations of categorical choices, and measures of their weights: pure functions.
 
-Tables are (choices, options): logits or weights, and `allowed`, bool, with at least one true per
-row. What is drawn is drawn on the CPU.
+Tables are (choices, options): logits, weights, and `allowed`, bool, with a true in each row.
 """
 
 from collections.abc import Sequence
@@ -12,19 +11,7 @@ from torch import Tensor
 
 from nas_lightning.core.choices import Choice, Mixture
 
-__all__ = [
-    "concrete",
-    "dirichlet",
-    "divergence_from_flat",
-    "gumbel_noise",
-    "hard_weights",
-    "is_even",
-    "masked_softmax",
-    "mean_entropy",
-    "mean_share",
-    "normalised_edges",
-    "same_group",
-]
+__all__ = ["hard_weights", "is_even", "masked_softmax", "mean_entropy", "mean_share"]
 
 
 def masked_softmax(alpha: Tensor, allowed: Tensor) -> Tensor:
@@ -33,28 +20,6 @@ def masked_softmax(alpha: Tensor, allowed: Tensor) -> Tensor:
     Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), equation 2. Leading axes of alpha are free.
     """
     return alpha.masked_fill(~allowed, float("-inf")).softmax(dim=-1)
-
-
-def gumbel_noise(logits: Tensor, rng: torch.Generator) -> Tensor:
-    """Returns standard Gumbel noise of the shape of logits, drawn again until it is finite."""
-    while True:
-        uniform = torch.rand(logits.shape, generator=rng, dtype=logits.dtype)
-        noise = -(-uniform.log()).log()
-        if torch.isfinite(noise).all():
-            return noise
-
-
-def concrete(logits: Tensor, noise: Tensor, tau: float) -> Tensor:
-    """Returns a draw from the concrete distribution: softmax((log softmax(logits) + noise) / tau).
-
-    Source: Maddison et al., 2017 (arXiv:1611.00712); GDAS, 2019 (arXiv:1910.04465), equation 3.
-
-    Args:
-        logits: -inf where an option is not allowed.
-        noise: Gumbel noise, see `gumbel_noise`.
-        tau: temperature, above 0.
-    """
-    return ((logits.log_softmax(dim=-1) + noise) / tau).softmax(dim=-1)
 
 
 class _Hard(torch.autograd.Function):
@@ -68,50 +33,9 @@ class _Hard(torch.autograd.Function):
 
 
 def hard_weights(soft: Tensor, index: Tensor) -> Tensor:
-    """Returns rows that are one-hot in an index (choices,); their gradient goes to soft weights.
-
-    The values are exactly 0 and 1.
-    """
+    """Returns exact one-hot rows of an index (choices,); their gradient goes to soft weights."""
     hard: Tensor = _Hard.apply(soft, index)  # type: ignore[no-untyped-call]
     return hard
-
-
-def dirichlet(concentration: Tensor, allowed: Tensor, rng: torch.Generator) -> Tensor:
-    """Returns a draw of each row from a Dirichlet, with the reparameterised gradient.
-
-    Source: DrNAS, 2021 (arXiv:2006.10355), section 2.2, by normalised gamma variates. Options that
-    are not allowed weigh zero.
-    """
-    gammas = torch._standard_gamma(concentration, generator=rng)
-    gammas = gammas.clamp_min(torch.finfo(gammas.dtype).tiny) * allowed
-    return gammas / gammas.sum(dim=-1, keepdim=True)
-
-
-def divergence_from_flat(concentration: Tensor, allowed: Tensor) -> Tensor:
-    """Returns the divergence of each row's Dirichlet from Dirichlet(1, ..., 1) (choices,).
-
-    Source: DrNAS, 2021 (arXiv:2006.10355), equation 3. This is the Kullback-Leibler divergence in
-    closed form over the allowed options, computed without asking the device which they are.
-    """
-    own = torch.where(allowed, concentration, 1.0)  # a 1 adds nothing to the sums below
-    total = (own * allowed).sum(dim=-1)
-    number = allowed.sum(dim=-1).to(own.dtype)
-    pull = (own - 1.0) * (own.digamma() - total.digamma()[:, None])
-    return total.lgamma() - number.lgamma() - own.lgamma().sum(dim=-1) + pull.sum(dim=-1)
-
-
-def same_group(groups: Sequence[str]) -> Tensor:
-    """Returns which choices are of one group, bool (choices, choices)."""
-    return torch.tensor([[one == other for other in groups] for one in groups])
-
-
-def normalised_edges(beta: Tensor, together: Tensor) -> Tensor:
-    """Returns the softmax of logits beta (choices,) within each group of choices.
-
-    Source: PC-DARTS, 2020 (arXiv:1907.05737), equation 3: a node's incoming edges are a group.
-    `together` says which choices are of one group (see `same_group`).
-    """
-    return (beta - beta[None, :].masked_fill(~together, float("-inf")).logsumexp(dim=-1)).exp()
 
 
 def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
@@ -121,8 +45,7 @@ def mean_entropy(weights: Tensor, allowed: Tensor) -> Tensor:
     made. Choices with a single allowed option are left out; without any other it is 0.
     """
     shares = weights / weights.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
-    entropy = -torch.special.xlogy(shares, shares).sum(dim=-1)
-    numbers = allowed.sum(dim=-1)
+    entropy, numbers = torch.special.entr(shares).sum(dim=-1), allowed.sum(dim=-1)
     open_rows = numbers > 1
     normalised: Tensor = entropy[open_rows] / numbers[open_rows].to(entropy.dtype).log()
     return normalised.sum() / max(1, len(normalised))
@@ -140,10 +63,7 @@ def is_even(mixture: Mixture) -> bool:
 
 def mean_share(weights: Tensor, choices: Sequence[Choice], option: str) -> float:
     """Returns the mean share of the named option over the choices that have it, 0 without any."""
-    table: list[list[float]] = weights.tolist()
-    having = [
-        row[choice.options.index(option)] / max(sum(row), 1e-12)
-        for row, choice in zip(table, choices, strict=True)
-        if option in choice.options
-    ]
-    return sum(having) / max(1, len(having))
+    rows: list[list[float]] = weights.tolist()
+    having = [(row, c) for row, c in zip(rows, choices, strict=True) if option in c.options]
+    shares = [row[c.options.index(option)] / max(sum(row), 1e-12) for row, c in having]
+    return sum(shares) / max(1, len(shares))

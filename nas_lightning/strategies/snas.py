@@ -64,12 +64,7 @@ class Snas(AlphaStrategy):
         self.tau = self.tau_start * (self.tau_end / self.tau_start) ** share
 
     def mixture(self, phase: str, noise: Tensor | None = None) -> Mixture:
-        """Returns drawn weights (equation 5).
-
-        Args:
-            phase: "params" (no gradient to alpha) or "alpha".
-            noise: Gumbel noise (choices, options) of the draw; None draws it.
-        """
+        """Returns drawn weights (equation 5); None draws the Gumbel noise (choices, options)."""
         soft = self.draw_concrete(phase, self.tau, noise)
         return Mixture(soft.to(self.alpha.device), self.support())
 
@@ -91,7 +86,7 @@ class Snas(AlphaStrategy):
         if not self.cost_weight:
             return loss
         if self._uniform_cost is None:  # constant, as the supernet has one scale
-            uniform = uniform_mixture(self.space.choices)
-            self._uniform_cost = float(context.cost(uniform)[self.cost])
+            costs = context.cost(uniform_mixture(self.space.choices))
+            self._uniform_cost = float(costs[self.cost])
         share = context.cost(self.scores())[self.cost] / self._uniform_cost
         return loss + self.cost_weight * share.to(loss)

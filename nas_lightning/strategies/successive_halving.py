@@ -1,8 +1,7 @@
 """Successive halving: many children are trained a little, the better ones continue.
 
-Source: Jamieson & Talwalkar, 2016 (arXiv:1502.07943); Li et al., Hyperband, 2018
-(arXiv:1603.06560), algorithm 1. Deliberate difference: brackets follow one another until the
-trials are used up.
+Source: Jamieson & Talwalkar, 2016 (arXiv:1502.07943). Deliberate difference: brackets follow one
+another until the trials are used up.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
-__all__ = ["Brackets", "Proposer", "SuccessiveHalving", "check_rungs"]
+__all__ = ["Brackets", "Proposer", "SuccessiveHalving"]
 
 Proposer = Callable[..., BlackBoxStrategy]
 
@@ -23,15 +22,14 @@ class Brackets(BlackBoxStrategy):
     """Brackets of rungs: the best children of each rung continue with `eta` times the budget.
 
     Args:
+        proposer: makes the strategy that proposes new children: random search, evolution, ...
         trials: number of trainings, including those that continue an earlier one.
-        brackets: children of the first rung and number of rungs of each bracket; they take turns.
         eta: factor by which budgets grow and rungs shrink, at least 2.
-        proposer: makes the strategy that proposes the children of first rungs, and is told their
-            rewards: random search, evolution, ...
+        rungs: rungs of the longest bracket, at least 1.
+        brackets: children of the first rung and number of rungs of each bracket; they take turns.
         objective: makes the rewards, for a proposer that takes it.
 
-    Raises:
-        ValueError: the proposer is not a black-box strategy, or has budgets of its own.
+    Raises: ValueError: a value is out of range, or the proposer is not black-box or has budgets.
     """
 
     needs_budgets = True
@@ -40,16 +38,18 @@ class Brackets(BlackBoxStrategy):
         self,
         space: SearchSpace,
         seed: int,
-        trials: int,
-        brackets: Sequence[tuple[int, int]],
-        eta: int,
         proposer: Proposer,
-        objective: Objective | None = None,
+        trials: int,
+        eta: int,
+        rungs: int,
+        brackets: Sequence[tuple[int, int]],
+        objective: Objective | None,
     ) -> None:
         super().__init__(space, seed, trials)
+        at_least("strategy.eta", eta, 2, use=3)
+        at_least("strategy.rungs", rungs, 1, use=3)
         self.brackets, self.eta = tuple(brackets), eta
-        most = max(rungs for _, rungs in self.brackets)
-        self.budgets = tuple(float(eta**-rung) for rung in reversed(range(most)))
+        self.budgets = tuple(float(eta**-rung) for rung in reversed(range(rungs)))
         runtime = {"space": space, "seed": seed, "objective": objective}
         taken = signature(proposer).parameters
         self.proposer = proposer(**{name: v for name, v in runtime.items() if name in taken})
@@ -59,16 +59,14 @@ class Brackets(BlackBoxStrategy):
                 "without budgets of its own; use e.g. "
                 "strategy.proposer._target_=nas_lightning.strategies.evolution.Evolution"
             )
-        self._bracket, self._rung = 0, 0
-        self._proposed = 0
+        self._bracket = self._rung = self._proposed = 0
         self._waiting: list[Trial] = []  # promoted, to be continued
         self._told: list[Trial] = []  # of this rung
 
     def ask(self, number: int) -> Trial:
         """Returns a new child at the least budget, or a promoted one at a larger budget."""
         if self._rung == 0:
-            proposed = self.proposer.ask(self._proposed)
-            return Trial(number, proposed.genotype, self.budget())
+            return Trial(number, self.proposer.ask(self._proposed).genotype, self.budget())
         before = self._waiting[0]
         return Trial(number, before.genotype, self.budget(), before.number, before.budget)
 
@@ -97,15 +95,10 @@ class Brackets(BlackBoxStrategy):
 
 
 class SuccessiveHalving(Brackets):
-    """One kind of bracket, again and again.
+    """One kind of bracket, again and again; the arguments are those of `Brackets`.
 
-    Args:
-        trials: number of trainings, including those that continue an earlier one.
-        proposer: makes the strategy that proposes children, see `Brackets`.
-        eta: factor by which budgets grow and rungs shrink, at least 2.
-        rungs: rungs of a bracket, at least 1; the first one has eta^(rungs - 1) children, each
-            trained for one eta^(rungs - 1)-th of a whole training.
-        objective: makes the rewards, for a proposer that takes it.
+    The first rung has eta^(rungs - 1) children, each trained for one eta^(rungs - 1)-th of a whole
+    training.
 
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
     >>> from nas_lightning.strategies.random_search import RandomSearch
@@ -124,12 +117,5 @@ class SuccessiveHalving(Brackets):
         rungs: int = 3,
         objective: Objective | None = None,
     ) -> None:
-        check_rungs(eta, rungs)
         brackets = [(eta ** (rungs - 1), rungs)]
-        super().__init__(space, seed, trials, brackets, eta, proposer, objective)
-
-
-def check_rungs(eta: int, rungs: int) -> None:
-    """Refuses impossible brackets."""
-    at_least("strategy.eta", eta, 2, use=3)
-    at_least("strategy.rungs", rungs, 1, use=3)
+        super().__init__(space, seed, proposer, trials, eta, rungs, brackets, objective)

@@ -52,8 +52,7 @@ class ChildRecipe:
         cutout: side in pixels of the square cut out of training images; 0 cuts nothing.
         validation_share: share of the training set held out, in [0, 1); 0 takes the last epoch.
 
-    Raises:
-        ValueError: a value is out of range.
+    Raises: ValueError: a value is out of range.
     """
 
     epochs: int = 12
@@ -144,8 +143,13 @@ class ChildModule(L.LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Returns SGD and its schedule, step by step."""
         recipe = self.recipe
-        options: dict[str, Any] = {"weight_decay": recipe.weight_decay, "momentum": recipe.momentum}
-        optimizer = torch.optim.SGD(self.network.parameters(), recipe.lr, **options, foreach=True)
+        optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            foreach=True,
+        )
         batches = self.trainer.estimated_stepping_batches / (self.trainer.max_epochs or 1)
         steps = round(batches * recipe.epochs)
 

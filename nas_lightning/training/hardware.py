@@ -35,8 +35,7 @@ class Hardware:
         threads: CPU threads of a process, 1 to 1024; None shares all cores among the processes.
         sync_batchnorm: whether BatchNorm's statistics come from the batches of all processes.
 
-    Raises:
-        ValueError: a value is out of range, or there is no such device here.
+    Raises: ValueError: a value is out of range, or there is no such device here.
     """
 
     accelerator: str = "cpu"

@@ -157,7 +157,10 @@ class SupernetModule(L.LightningModule):
         return self.updates.validate(mixture, batches, recalibrate)
 
     def derive(self, val: Iterable[Batch] = ()) -> Genotype:
-        """Returns the genotype found; raises ValueError where the strategy lacks `val` to rank."""
+        """Returns the genotype that the strategy found; the same in a resumed search.
+
+        Raises: ValueError: the strategy ranks genotypes by validation batches, and there are none.
+        """
         torch.manual_seed(keyed_seed(self.seed, "derive", self.global_rank))
         return self.strategy.derive(self.updates, val)
 

@@ -45,8 +45,7 @@ class Task(ABC):
         size_argument: what metrics call the number of outputs; "" if they do not ask for it.
         label_smoothing: share of a target spread over the others where a recipe leaves it open.
 
-    Raises:
-        ValueError: the main metric is not among the metrics, or has no better direction.
+    Raises: ValueError: the main metric is not among the metrics, or has no better direction.
     """
 
     targets: str
@@ -111,7 +110,10 @@ class Task(ABC):
         return {"targets": self.targets}
 
     def check(self, num_outputs: int, label_smoothing: float | None = None) -> None:
-        """Raises ValueError where loss or metrics do not fit the targets, tried with zeros."""
+        """Computes loss and metrics of zeros, to find early what does not fit.
+
+        Raises: ValueError: the loss or a metric does not fit the targets.
+        """
         outputs = torch.zeros(2, num_outputs)
         targets = torch.arange(2) if self.targets == "classes" else torch.eye(2, num_outputs)
         smoothing = self.label_smoothing if label_smoothing is None else label_smoothing

@@ -57,8 +57,7 @@ class SearchUpdates:
         num_processes: number of processes, each of which sees a part of every batch.
         forward_context: what every forward runs in, e.g. a function that returns an autocast.
 
-    Raises:
-        ValueError: the space cannot be built for such inputs, or a stage has no such scale.
+    Raises: ValueError: the space cannot be built for such inputs, or a stage has no such scale.
     """
 
     supernet: nn.Module

@@ -5,8 +5,8 @@ import warnings
 
 import pytest
 from command import rows, run
+from documents import named_files, python_blocks
 from omegaconf import OmegaConf
-from test_documents import named_files, python_blocks
 
 from nas_lightning.config.paths import config_dir
 

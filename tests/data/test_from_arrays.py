@@ -4,23 +4,19 @@ import re
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from own_data import Digits
+from nas_lightning.data.run_data import RunData, as_run_data
 from torch import Tensor
 
 from nas_lightning.config import schema
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
 from nas_lightning.data.augmentation import Augmentation
-from nas_lightning.data.from_arrays import data_of, data_of_arrays
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.from_arrays import data_of_arrays
 from nas_lightning.data.normalisation import Standardisation
-from nas_lightning.data.run_data import RunData, as_run_data
-from nas_lightning.data.sources import folder
 
 NUMBER = 60
 CLASSES = np.arange(NUMBER) % 3
@@ -231,39 +227,7 @@ def test_what_is_not_certain_or_wrong_is_refused(
         loaded(x, **options)
 
 
-def test_pairs_of_arrays_and_what_else_names_a_data_set_are_told_apart(tmp_path: Path) -> None:
-    x, module = numbers(5), Digits()
-    pair, pairs = data_of((x, CLASSES), seed=0, batch_size=8), ((x, CLASSES), (x[:9], CLASSES[:9]))
-    with_test, path = data_of(pairs, seed=0, batch_size=8), data_of(tmp_path, seed=0)
-    assert isinstance(path, ImageDataModule)
-    assert isinstance(pair, ImageDataModule)
-    assert isinstance(with_test, ImageDataModule)
-    sizes = [len(data.test_arrays()[1]) for data in (pair, with_test)]
-    assert sizes == [12, 9]
-    assert (path.source, path.path) == (folder, str(tmp_path))
-    assert data_of(module, seed=0) is module
-
-
-def test_a_path_is_read_with_the_defaults_of_its_configuration(tmp_path: Path) -> None:
-    schema.register()
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = compose("search", ["data=folder", f"data.path='{tmp_path}'"])
-    typed, plain = make(cfg.data, "data", seed=0), data_of(tmp_path, seed=0)
-    left_out = {"source", "_train", "_test"}  # functions, made anew for each
-    kept = [{k: v for k, v in vars(m).items() if k not in left_out} for m in (typed, plain)]
-    assert kept[0] == kept[1]
-
-
-@pytest.mark.parametrize(
-    ("data", "options", "message"),
-    [
-        (7, {}, "a path, or a LightningDataModule without options; got int, {}"),
-        ((1, 2, 3), {}, "arrays (x, y) or ((x, y), (x_test, y_test)), a path, or a"),
-        (L.LightningDataModule(), {"name": "mine"}, "got LightningDataModule, {'name': 'mine'}"),
-    ],
-)
-def test_what_names_no_data_set_is_refused(
-    data: Any, options: dict[str, Any], message: str
-) -> None:
+def test_arrays_are_what_the_option_arrays_needs() -> None:
+    message = "data=arrays takes arrays from Python alone: nl.search(data=(x, y))"
     with pytest.raises(ValueError, match=re.escape(message)):
-        data_of(data, seed=0, **options)
+        data_of_arrays(seed=0)

@@ -86,6 +86,12 @@ def test_a_sampled_sizes_weight_has_a_gradient_through_the_output():
     assert weights.grad[2, 0].item() == pytest.approx(0.3)
 
 
+def test_a_fixed_size_does_not_hide_the_weight_of_a_sampled_one():
+    weights = TABLE.clone().requires_grad_()
+    total_weight(Mixture(weights, ONE.support), KERNEL, Size((5,))).backward()
+    assert weights.grad[0, 1].item() == 1.0
+
+
 def test_normalisation_of_fewer_channels_leaves_the_other_statistics_alone():
     norm = ElasticNorm(CHANNELS, Norm(affine=True, after_pools=False, fixed=False)).double()
     before, found = norm.running_mean.clone(), norm(IMAGES[:, :4])

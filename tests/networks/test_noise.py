@@ -1,7 +1,6 @@
 import torch
 
-from nas_lightning.networks.noise import NormalDraws
-from nas_lightning.networks.operations import Noise, State
+from nas_lightning.networks.operations import Noise, NormalDraws, State
 
 LIKE = torch.zeros(1)
 

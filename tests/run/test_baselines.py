@@ -13,8 +13,7 @@ from nas_lightning.config import schema
 from nas_lightning.config.paths import config_dir
 from nas_lightning.run import baselines
 from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.parts import assemble
-from nas_lightning.run.run import Run
+from nas_lightning.run.run import Run, assemble
 
 FIGURES = {"random_genotype": {"test_accuracy": 0.5}}
 
@@ -87,7 +86,8 @@ def test_a_run_by_itself_trains_its_own(job, tmp_path):
 def test_a_job_waits_while_another_process_trains_the_same(job, monkeypatch, capsys):
     job.kept.mkdir(parents=True)
     hold = (
-        "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.lockf(file, fcntl.LOCK_EX); "
+        "import pathlib, sys; from nas_lightning.files import ProcessLock; "
+        "lock = ProcessLock(pathlib.Path(sys.argv[1])).take(); "
         "print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", hold, str(job.kept / "lock")]

@@ -78,6 +78,9 @@ class Unmixed(NasBench201Space):
         self.decisions = tuple(Decision(c.name, c.options, c.kind) for c in self.choices)
         self.choices = ()
 
+    def child(self, genotype, scale):
+        return SPACE.child(genotype, scale)
+
 
 def test_a_space_without_a_supernet_is_walked_alike():
     plain, unmixed = Annealing(SPACE, 0), Annealing(Unmixed(), 0)

@@ -8,7 +8,10 @@ from torch.distributions import Dirichlet, kl_divergence
 from nas_lightning.config.paths import config_dir
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.darts import DartsSpace
-from nas_lightning.strategies.relaxations import dirichlet
+from nas_lightning.strategies.drnas import dirichlet, divergence_from_flat
+
+ALPHA = torch.tensor([[0.0, 1.0, 2.0], [3.0, -1.0, 0.5]], dtype=torch.float64)
+ALLOWED = torch.tensor([[True, False, True], [True, True, True]])
 
 
 def test_weights_are_a_dirichlet_draw_with_concentration_elu_plus_one():
@@ -145,3 +148,19 @@ def test_alphas_stand_still_at_the_beginning_of_each_stage():
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         one_shot("drnas", **settings)
+
+
+def test_the_divergence_from_the_flat_dirichlet_is_torchs_over_the_allowed_options():
+    concentration = ALPHA.exp().requires_grad_()
+    rows = [row[allowed] for row, allowed in zip(concentration, ALLOWED, strict=True)]
+    wanted = [kl_divergence(Dirichlet(row), Dirichlet(torch.ones_like(row))) for row in rows]
+    found = divergence_from_flat(concentration, ALLOWED)
+    torch.testing.assert_close(found, torch.stack(wanted))
+    (gradient,) = torch.autograd.grad(found.sum(), concentration)
+    (exact,) = torch.autograd.grad(torch.stack(wanted).sum(), concentration)
+    torch.testing.assert_close(gradient, exact)
+
+
+def test_a_single_allowed_option_has_no_divergence():
+    only = torch.tensor([[False, True, False]])
+    assert divergence_from_flat(ALPHA[:1].exp(), only).item() == pytest.approx(0.0, abs=1e-12)

@@ -5,7 +5,8 @@ import torch
 from plain_context import SPACE, PlainContext, batch, one_shot
 
 from nas_lightning.search_spaces.darts import DartsSpace
-from nas_lightning.strategies.relaxations import gumbel_noise, hard_weights
+from nas_lightning.strategies.alphas import gumbel_noise
+from nas_lightning.strategies.relaxations import hard_weights
 
 
 def noise_of(state, shape):

@@ -10,8 +10,8 @@ from nas_lightning.search_spaces.custom import CustomSpace
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.enas_micro import EnasMicroSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+from nas_lightning.strategies.alphas import stage_of
 from nas_lightning.strategies.p_darts import SKIP, dropout_at
-from nas_lightning.strategies.stages import stage_of
 
 SPACE = DartsSpace(nodes=2)
 

@@ -11,7 +11,7 @@ from planted_problem.spaces import PlantedLayers
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.enas_macro import EnasMacroSpace
-from nas_lightning.strategies.relaxations import normalised_edges, same_group
+from nas_lightning.strategies.pc_darts import normalised_edges, same_group
 
 SPACE = DartsSpace(nodes=2)
 SCALE = Scale(8, 3, input_shape=(6, 8, 8), num_outputs=4)

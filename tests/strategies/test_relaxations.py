@@ -2,15 +2,9 @@ from math import exp, log
 
 import pytest
 import torch
-from torch.distributions import Dirichlet, kl_divergence
 
 from nas_lightning.core.choices import Mixture
-from nas_lightning.strategies.relaxations import (
-    divergence_from_flat,
-    is_even,
-    masked_softmax,
-    mean_entropy,
-)
+from nas_lightning.strategies.relaxations import is_even, masked_softmax, mean_entropy
 
 ALPHA = torch.tensor([[0.0, 1.0, 2.0], [3.0, -1.0, 0.5]], dtype=torch.float64)
 ALLOWED = torch.tensor([[True, False, True], [True, True, True]])
@@ -96,19 +90,3 @@ def test_choices_that_are_made_are_left_out_of_the_entropy():
 def test_the_entropy_is_zero_where_every_choice_has_a_single_option():
     only = torch.ones(2, 1, dtype=torch.bool)
     assert float(mean_entropy(torch.ones(2, 1), only)) == 0.0
-
-
-def test_the_divergence_from_the_flat_dirichlet_is_torchs_over_the_allowed_options():
-    concentration = ALPHA.exp().requires_grad_()
-    rows = [row[allowed] for row, allowed in zip(concentration, ALLOWED, strict=True)]
-    wanted = [kl_divergence(Dirichlet(row), Dirichlet(torch.ones_like(row))) for row in rows]
-    found = divergence_from_flat(concentration, ALLOWED)
-    torch.testing.assert_close(found, torch.stack(wanted))
-    (gradient,) = torch.autograd.grad(found.sum(), concentration)
-    (exact,) = torch.autograd.grad(torch.stack(wanted).sum(), concentration)
-    torch.testing.assert_close(gradient, exact)
-
-
-def test_a_single_allowed_option_has_no_divergence():
-    only = torch.tensor([[False, True, False]])
-    assert divergence_from_flat(ALPHA[:1].exp(), only).item() == pytest.approx(0.0, abs=1e-12)

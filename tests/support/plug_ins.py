@@ -15,7 +15,11 @@ class Unmixed(Separate):
 
     def __init__(self, nodes, ops, edge_ops, min_edges, scale):
         super().__init__(nodes, ops, edge_ops, min_edges, scale)
+        self.whole = DartsSpace(nodes, ops, edge_ops, min_edges, scale)
         self.choices = ()
+
+    def child(self, genotype, scale):
+        return self.whole.child(genotype, scale)
 
 
 class Neither:

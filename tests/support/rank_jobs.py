@@ -16,7 +16,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.data.augmentation import Augmentation
 from nas_lightning.data.images import from_numpy
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.networks.synchronised_norm import synchronised_norm
+from nas_lightning.networks.batch_norm import synchronised_norm
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.darts import Darts
 from nas_lightning.training.child import ChildModule, ChildRecipe, build_child
