@@ -94,7 +94,6 @@ class ChildModule(L.LightningModule):
 
     Args:
         network: forward(x) -> logits; with `drop_path` in the recipe forward(x, drop_path=...).
-        recipe: None takes the defaults.
         task: loss and metrics; None takes `Classification`.
         seed: seed of what is drawn while it trains.
         card: what the network is: plain data kept in every checkpoint under "child".
