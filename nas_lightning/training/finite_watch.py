@@ -21,7 +21,7 @@ Noted = tuple[Tensor, Tensor, Tensor]  # first bad step, the value there, the la
 
 
 class FiniteWatch:
-    """Notes an epoch's losses on their device, where no step waits; then tells the first bad one."""
+    """Notes an epoch's losses on the device, where no step waits, and tells the first bad one."""
 
     def __init__(self) -> None:
         self.start_epoch()
