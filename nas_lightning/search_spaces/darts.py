@@ -71,6 +71,7 @@ class DartsSpace(WiredSpace):
     """
 
     has_partial_channels = has_edges = has_cells = True
+    published = Scale(36, 20, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
 
     def __init__(
         self,
@@ -155,10 +156,6 @@ class DartsSpace(WiredSpace):
             edges = tuple((branch.op, branch.source) for branch in branches)
             cells[kind] = CellText(edges, tuple(self._nodes))
         return write_darts_text(cells)
-
-    def published_scale(self) -> Scale:
-        """Returns the scale of DARTS's CIFAR-10 children: 36 channels, 20 cells."""
-        return Scale(36, 20, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
 
     def _read_cell(self, kind: str, cell: CellText) -> dict[str, str]:
         if sorted(cell.concat) != list(self._nodes):

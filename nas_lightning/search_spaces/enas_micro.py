@@ -54,6 +54,8 @@ class EnasMicroSpace(BlockSpace):
     '1 1 1 2 1 2 2 0 | 0 3 1 3 0 1 2 3'
     """
 
+    published = Scale(36, 17, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
+
     def __init__(
         self,
         blocks: int = 5,
@@ -89,10 +91,6 @@ class EnasMicroSpace(BlockSpace):
             halves = [half for block in self.halves(chosen, kind).values() for half in block]
             arcs.append(" ".join(f"{source} {self.ops.index(op)}" for source, op in halves))
         return " | ".join(arcs)
-
-    def published_scale(self) -> Scale:
-        """Returns the scale of the paper's final network: 36 channels, 15 cells, 2 reductions."""
-        return Scale(36, 17, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
 
     def _read_arc(self, kind: str, words: list[str]) -> dict[str, str]:
         wanted = NUMBERS_PER_NODE * self.blocks

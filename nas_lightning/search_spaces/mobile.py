@@ -73,6 +73,10 @@ class MobileSpace(WiredSpace):
     ['5x5, expansion 6']
     """
 
+    published = Scale(
+        32, stem="imagenet", flavour="child", input_shape=(3, 224, 224), num_outputs=1000
+    )
+
     def __init__(
         self,
         kernels: Sequence[int] = (3, 5, 7),
@@ -87,11 +91,8 @@ class MobileSpace(WiredSpace):
                 f"search_space.depths ({listed(depths)}) must be {len(STAGES)} numbers >= 1, one "
                 f"per stage; use e.g. {listed(DEPTHS)}"
             )
-        self.kernels, self.expansions, self.depths = (
-            tuple(kernels),
-            tuple(expansions),
-            tuple(depths),
-        )
+        self.kernels, self.expansions = tuple(kernels), tuple(expansions)
+        self.depths = tuple(depths)
         blocks = [(stage, block) for stage, depth in enumerate(depths) for block in range(depth)]
         decisions = [decision for place in blocks for decision in self._decide(*place)]
         choices = [Choice(d.name, d.options, d.kind, d.name.rpartition("/")[0]) for d in decisions]
@@ -116,12 +117,6 @@ class MobileSpace(WiredSpace):
                 )
                 channels = plan[name].channels_out
         return _MobileNetwork(plan, scale)
-
-    def published_scale(self) -> Scale:
-        """Returns the scale of ProxylessNAS's ImageNet children: 224 pixels, 1,000 classes."""
-        return Scale(
-            32, stem="imagenet", flavour="child", input_shape=(3, 224, 224), num_outputs=1000
-        )
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns each stage; nodes are the outputs of its blocks."""

@@ -65,6 +65,8 @@ class NasnetSpace(BlockSpace):
     [('c_{k-2}', '2', 'conv_1x1'), ('c_{k-1}', '2', 'skip_connect'), ('2', 'c_{k}', '')]
     """
 
+    published = Scale(36, 20, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
+
     def __init__(
         self,
         blocks: int = 5,
@@ -94,10 +96,6 @@ class NasnetSpace(BlockSpace):
             edges = tuple((op, source) for halves in blocks for source, op in halves)
             cells[kind] = CellText(edges, tuple(self.ends(chosen, kind)))
         return write_darts_text(cells)
-
-    def published_scale(self) -> Scale:
-        """Returns the scale of DARTS's CIFAR-10 children: 36 channels, 20 cells."""
-        return Scale(36, 20, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
 
     def _read_cell(self, kind: str, cell: CellText) -> dict[str, str]:
         if "add" not in self.combines:
