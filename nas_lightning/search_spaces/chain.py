@@ -4,13 +4,12 @@ Source: Zoph & Le, 2017 (arXiv:1611.01578), sections 3.3 and 4.1: every layer ha
 and width, a number of filters, perhaps strides, and reads any of the earlier layers, their maps
 concatenated along depth; maps of different sizes are padded with zeros to the largest; a layer that
 reads none reads the image; what no layer reads is concatenated for the classifier. The depth is a
-decision as well, its options in growing order, so that a strategy can let it grow.
-
-Deliberate difference: the maps are averaged before the classifier.
+decision as well, its options in growing order, so that a strategy can let it grow. Deliberate
+difference: the maps are averaged before the classifier.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -32,8 +31,7 @@ __all__ = ["ChainSpace"]
 Weights = Mapping[str, Tensor] | None  # by key of a branch; None in a child
 
 
-@dataclass(frozen=True)
-class _Filters:
+class _Filters(NamedTuple):
     height: Size
     width: Size
     number: Size
@@ -94,7 +92,10 @@ class ChainSpace(WiredSpace):
         super().__init__("chain", scale, choices, decisions)
 
     def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
-        """Builds the network of some choices, or the supernet; raises if that has other strides."""
+        """Builds the network of some choices, or the supernet.
+
+        Raises: ValueError: a supernet is wanted, and there are other strides than 1.
+        """
         if chosen is None and self.strides != (1,):
             raise ValueError(
                 f"search space 'chain' with strides {listed(self.strides)} has no supernet, "
@@ -163,8 +164,7 @@ class ChainSpace(WiredSpace):
         return f"{i}: {height}x{width}x{filters}{stride}"
 
 
-@dataclass(frozen=True)
-class _Maps:
+class _Maps(NamedTuple):
     x: Tensor
     share: Tensor | None = None  # weights of the channels; None is 1
 
@@ -199,7 +199,6 @@ class _Network(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs) of images (N, C, H, W)."""
         weights = None if mixture is None else branch_weights(self.branches, mixture)
         maps = {0: _Maps(x)}
         for i, layer in self.filters.items():
@@ -216,7 +215,6 @@ class _Network(nn.Module):
         return logits
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
-        """Yields the layers and what weighs them (see `core.cost`)."""
         for i, layer in self.layers.items():
             yield layer, self.filters[int(i)].present
 

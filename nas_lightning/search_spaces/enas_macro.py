@@ -83,10 +83,8 @@ class EnasMacroSpace(WiredSpace):
         """
         layers = sum(name.endswith("/op") for name, _ in genotype.choices)
         if genotype.space == self.name and layers not in (0, self.layers):
-            cure = f"set search_space.layers={layers}"
-            raise ValueError(
-                f"the genotype has {layers} layers, the search space {self.layers}; {cure}"
-            )
+            rule = f"the genotype has {layers} layers, the search space {self.layers}"
+            raise ValueError(f"{rule}; set search_space.layers={layers}")
         return super().validate(genotype)
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
@@ -165,7 +163,6 @@ class _Network(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs) of images (N, C, H, W)."""
         states = {(0, 0): State(self.stem(x))}
         weights = None if mixture is None else branch_weights(self.branches, mixture)
         for i, layer in enumerate(self.layers.values(), start=1):
@@ -199,8 +196,7 @@ class _Network(nn.Module):
 class _Layer(nn.Module):
     """Operations on the state before, whose mixture is joined with what skips in.
 
-    The convolution of a concatenation is the sum of one convolution per source. The first layer
-    joins nothing, as in the official code.
+    A concatenation's convolution is the sum of one per source. The first layer joins nothing.
     """
 
     def __init__(self, branches: Sequence[Branch], channels: int, norm: Norm) -> None:
