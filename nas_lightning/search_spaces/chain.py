@@ -97,11 +97,10 @@ class ChainSpace(WiredSpace):
         Raises: ValueError: a supernet is wanted, and there are other strides than 1.
         """
         if chosen is None and self.strides != (1,):
-            raise ValueError(
-                f"search space 'chain' with strides {listed(self.strides)} has no supernet, "
-                "since the size of maps would follow the mixture; set search_space.strides=[1], "
-                "or choose a black-box strategy such as strategy=random"
-            )
+            rule = f"search space 'chain' with strides {listed(self.strides)} has no supernet"
+            reason = "since the size of maps would follow the mixture"
+            cure = "set search_space.strides=[1], or choose a black-box strategy such as"
+            raise ValueError(f"{rule}, {reason}; {cure} strategy=random")
         depth = self.depths[-1] if chosen is None else int(chosen.get("depth", self.depths[0]))
         layers = {i: self._layer(i, scale, chosen) for i in range(1, depth + 1)}
         return _Network(layers, self.running(self._branches(), chosen), scale)

@@ -62,7 +62,7 @@ class CustomSpace(SearchSpace):
     def __init__(
         self, network: Callable[..., nn.Module], name: str = "custom", scale: Scale = Scale()
     ) -> None:
-        self.network, self.arguments = network, inspect.signature(network).parameters
+        self.network, self.arguments = network, tuple(inspect.signature(network).parameters)
         self.has_cells = "cells" in self.arguments
         choices, decisions = dict[str, Choice](), dict[str, Decision]()
         knows_data = scale.input_shape is not None and scale.num_outputs is not None
@@ -77,10 +77,8 @@ class CustomSpace(SearchSpace):
             group = mark.name.rpartition("/")[0] or mark.name
             choices[mark.name] = Choice(mark.name, mark.options, mark.kind, group)
         if knows_data and not choices:
-            raise ValueError(
-                "the module that search_space.network builds holds no choice; put OneOf, "
-                "Optional or Repeat of nas_lightning into it"
-            )
+            cure = "put OneOf, Optional or Repeat of nas_lightning into it"
+            raise ValueError(f"the module that search_space.network builds holds no choice; {cure}")
         super().__init__(name, scale, tuple(choices.values()), tuple(decisions.values()))
 
     def fitted(self, scale: Scale) -> "CustomSpace":
@@ -105,7 +103,7 @@ class CustomSpace(SearchSpace):
         options = self.validate(genotype).mapping
         chosen = {d.name: options[d.name] for d in self.decisions if d.name in options}
         names, labels = ["input", *chosen, "output"], [*chosen.values(), ""]
-        edges = [Edge(*edge) for edge in zip(names, names[1:], labels, strict=False)]
+        edges = [Edge(a, b, o) for a, b, o in zip(names, names[1:], labels, strict=False)]
         return (Graph(self.name, tuple(names), tuple(edges)),)
 
     def _numbered(self, scale: Scale) -> nn.Module:

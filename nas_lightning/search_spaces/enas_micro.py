@@ -90,10 +90,8 @@ class EnasMicroSpace(BlockSpace):
     def _read_arc(self, kind: str, words: list[str]) -> dict[str, str]:
         wanted = NUMBERS_PER_NODE * self.blocks
         if len(words) != wanted or not all(w.isascii() and w.isdigit() for w in words):
-            raise ValueError(
-                f"the {kind} arc of {self.blocks} nodes has {wanted} numbers, got "
-                f"{len(words)} words: {' '.join(words)[:60]}"
-            )
+            rule = f"the {kind} arc of {self.blocks} nodes has {wanted} numbers"
+            raise ValueError(f"{rule}, got {len(words)} words: {' '.join(words)[:60]}")
         numbers = [int(word[:9]) for word in words]
         if (largest := max(numbers[1::2])) >= len(self.ops):
             raise ValueError(f"operation {largest} of the {kind} arc must be below {len(self.ops)}")

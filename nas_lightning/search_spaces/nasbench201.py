@@ -119,10 +119,8 @@ class _Network(nn.Module):
         replace(scale, partial=1).check_extras("nasbench201")  # partial channels it does have
         self.branches, norm, channels = tuple(branches), Norm.of(scale), scale.channels
         reductions = (scale.cells // 3, 2 * scale.cells // 3)
-        self.stem = nn.Sequential(
-            nn.Conv2d(scale.image()[0], channels, 3, padding=1, bias=False),
-            norm.always_affine(channels),
-        )
+        conv = nn.Conv2d(scale.image()[0], channels, 3, padding=1, bias=False)
+        self.stem = nn.Sequential(conv, norm.always_affine(channels))
         self.cells, inner = nn.ModuleList(), replace(norm, after_pools=False)
         for index in range(scale.cells):
             if index in reductions:
