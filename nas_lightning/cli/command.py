@@ -6,7 +6,6 @@ import shlex
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
@@ -20,63 +19,56 @@ from omegaconf.errors import OmegaConfBaseException
 from nas_lightning import __version__
 from nas_lightning.cli import launch
 from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, interruption_of
-from nas_lightning.cli.lock import RunLock
 from nas_lightning.cli.resume import quoted, resume_arguments, resumed_folder, sweep_arguments
 from nas_lightning.config import schema
-from nas_lightning.config.composing import composed
 from nas_lightning.config.help import help_text
 from nas_lightning.config.messages import message_of
 from nas_lightning.config.paths import config_dir
-from nas_lightning.run.folder import SWEEP_FILE, RunFolder
+from nas_lightning.run.folder import SWEEP_FILE, RunFolder, RunLock
 from nas_lightning.run.sweep import ERROR_FILE, SweepJob, failed_jobs, overrides_of_jobs
 from nas_lightning.run.sweep_table import summarise_sweep
 
-__all__ = ["Job", "run"]
-
-Job = launch.Job
+__all__ = ["run"]
 
 PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR = "HYDRA_FULL_ERROR"
 MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
-ANEW = ("benchmark",)  # commands that keep nothing on the way
+ANEW = ("benchmark",)  # commands that keep nothing before their end
 PROGRESS = ("result.json", "trials.jsonl", "proxies.csv", "*/last.ckpt")
 
 
-def run(config_name: str, job: Job | None = None) -> None:
+def run(name: str, job: launch.Job | None = None) -> None:
     """Runs a command: parses sys.argv, composes the configuration, calls the job.
 
     A mistake ends in one message on standard error and exit status 1, without a traceback
-    unless HYDRA_FULL_ERROR=1; an interruption (SIGINT, SIGTERM) of a run in exit status 75: it is
-    to be resumed; before there is a run, in 128 + the signal's number. When a job of a sweep
-    fails, the others run on.
+    unless HYDRA_FULL_ERROR=1. An interruption (SIGINT, SIGTERM) of a run ends in exit status 75,
+    which asks to resume it; before there is a run, in 128 + the signal's number. When a job of a
+    sweep fails, the others run on.
 
-    Args:
-        config_name: the primary configuration, e.g. "search".
-        job: gets the configuration and the run's folder; what it returns goes to a sweeper. None
-            takes that of the command's module, imported when its work begins.
+    The job gets the configuration and the run's folder, and returns a value to a sweeper; None
+    takes that of the command's module, imported when its work begins.
 
-    Raises:
-        SystemExit: the command failed.
+    Raises: SystemExit: the command failed.
     """
     try:
-        _run(config_name, job, sys.argv[1:])
+        _run(name, job, sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads on, as with | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(PIPE_CLOSED) from None
 
 
-def _run(config_name: str, job: Job | None, arguments: list[str]) -> None:
-    if not arguments and config_name != "search":
+def _run(name: str, job: launch.Job | None, arguments: list[str]) -> None:
+    if not arguments and name != "search":
         arguments = ["--help"]
     if {"--help", "-h"} & set(arguments):
-        print(help_text(config_name, arguments))
+        print(help_text(name, arguments))
         return
     if "--version" in arguments:
         print(f"nas_lightning {__version__}")
         return
     argv, full_error = sys.argv, os.environ.get(FULL_ERROR)
-    command = _Command(config_name, job, full_error not in (None, "", "0"))
+    command = _Command(name, job, full_error not in (None, "", "0"))
     os.environ[FULL_ERROR] = "1"  # Hydra then raises, and leaves printing to us
     try:
         with interruptible():
@@ -92,15 +84,9 @@ def _run(config_name: str, job: Job | None, arguments: list[str]) -> None:
 
 
 class _Command:
-    """One call of a command.
+    """One call of a command; `wants_traceback` says where an error arose."""
 
-    Args:
-        name: its primary configuration.
-        job: what it does; None for the job of the command's module.
-        wants_traceback: whether the user asked to see where an error arose.
-    """
-
-    def __init__(self, name: str, job: Job | None, wants_traceback: bool) -> None:
+    def __init__(self, name: str, job: launch.Job | None, wants_traceback: bool) -> None:
         self.name, self.job, self.wants_traceback = name, job, wants_traceback
         self.folder: Path | None = None
         self.failure: Exception | None = None
@@ -146,20 +132,14 @@ class _Command:
         does = "runs it anew" if self.name in ANEW else "resumes it"
         return f"nas-{self.name} resume={shlex.quote(str(self.folder))} {does}"
 
-    def _start(
-        self,
-        arguments: list[str],
-        task: Callable[[DictConfig], float | None],
-        folder: Path | None = None,
-    ) -> None:
+    def _start(self, arguments: list[str], task: launch.Job, folder: Path | None = None) -> None:
         """Has Hydra compose the configuration and call the task.
 
         A run's folder, where it is known by now, is locked before Hydra writes to it.
         """
         sys.argv = [sys.argv[0], *arguments]
-        command = hydra.main(
-            version_base="1.3", config_path=str(config_dir()), config_name=self.name
-        )
+        conf = str(config_dir())
+        command = hydra.main(version_base="1.3", config_path=conf, config_name=self.name)
         try:
             if folder is not None:
                 self.lock.take(folder)
@@ -191,27 +171,26 @@ class _Command:
 
     def _run_sweep(self, arguments: list[str], folder: Path) -> None:
         self.folder = folder
-        lock = RunLock()  # that of the jobs goes with them to other processes
+        lock = RunLock()  # beside that of the jobs, which goes with them to other processes
         lock.take(folder)
         try:
             self._start(arguments, self._run_job)
         except Exception as error:  # a launcher's own, as when the system kills one of its workers
             if not overrides_of_jobs(folder):
                 raise
-            raise ValueError(
-                f"the sweep ended early: {message_of(error)}; {self._resume_hint()}"
-            ) from error
+            message = f"the sweep ended early: {message_of(error)}; {self._resume_hint()}"
+            raise ValueError(message) from error
         finally:
             summarise_sweep(folder)
             lock.release()
         if failed := failed_jobs(folder):
+            names = ", ".join(failed)
             raise ValueError(
-                f"{len(failed)} of the sweep's jobs failed: {', '.join(failed)}; "
-                f"{self._resume_hint()}"
+                f"{len(failed)} of the sweep's jobs failed: {names}; {self._resume_hint()}"
             )
 
     def _new_sweep_folder(self, arguments: list[str]) -> Path:
-        """Returns the sweep's folder, fixed before Hydra takes the time for its name again."""
+        """Returns the sweep's folder, fixed before Hydra reads the clock for its name again."""
         own = [a for a in arguments if a.lstrip("+").startswith(("hydra.sweep.", "hydra.job."))]
         folder = _composed_folder(self.name, own, "hydra.sweep.dir")
         if (folder / SWEEP_FILE).exists():
@@ -222,7 +201,7 @@ class _Command:
         return folder
 
     def _run_job(self, cfg: DictConfig) -> float | None:
-        """Runs one job of a sweep; a failure is noted in its folder and worth nan to a sweeper."""
+        """Runs one job of a sweep; a failure is noted in its folder and is NaN to a sweeper."""
         folder = Path(HydraConfig.get().runtime.output_dir)
         (folder / ERROR_FILE).unlink(missing_ok=True)
         try:
@@ -271,7 +250,7 @@ def _check_groups(arguments: list[str]) -> None:
 
 
 def _typed_folder(name: str, arguments: list[str]) -> Path | None:
-    """Returns the run's folder that an argument names, if one does and it can be told by now."""
+    """Returns the run's folder that an argument names; None if none does or Hydra refuses it."""
     if not any(a.lstrip("+").startswith("hydra.run.dir=") for a in arguments):
         return None
     overrides = [a for a in arguments if not a.startswith("-")]
@@ -283,7 +262,7 @@ def _typed_folder(name: str, arguments: list[str]) -> Path | None:
 
 def _composed_folder(name: str, overrides: list[str], key: str) -> Path:
     """Returns a folder that the composed configuration names, interpolations resolved."""
-    if not (folder := OmegaConf.select(composed(name, overrides), key)):
+    if not (folder := OmegaConf.select(schema.composed(name, overrides), key)):
         raise ValueError(f"{key} ({folder!r}) must be a folder; leave it out, or give {key}=FOLDER")
     return Path(str(folder))
 

@@ -13,12 +13,10 @@ __all__ = ["main", "names"]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command that the started script, or `python -m nas_lightning NAME`, names.
 
-    Args:
-        arguments: name of the command and what was typed after it; None takes sys.argv, whose
-            first is a script such as nas-search.
+    The arguments are its name and what was typed after it; None takes sys.argv, whose first is a
+    script such as nas-search.
 
-    Raises:
-        SystemExit: the command failed, or there is none of that name.
+    Raises: SystemExit: the command failed, or there is none of that name.
     """
     if arguments is None:
         script, *typed = sys.argv

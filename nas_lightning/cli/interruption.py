@@ -11,11 +11,7 @@ RESUME = 75  # exit status: the run is not done, start it again with resume=
 
 
 class Interruption(BaseException):
-    """A SIGINT or SIGTERM; no Exception, so that nothing on the way takes it for a failure.
-
-    Args:
-        number: the signal's number.
-    """
+    """A SIGINT or SIGTERM; no Exception, so that no handler of errors takes it for a failure."""
 
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__("terminated" if number == signal.SIGTERM else "interrupted")

@@ -1,4 +1,4 @@
-"""Several processes for one run: the command starts them, watches them, and is none of them."""
+"""Several processes for one run, which the command starts and watches."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,16 +41,9 @@ def job_of(command: str) -> Job:
 
 
 def run(command: str, job: Job, cfg: DictConfig, folder: Path) -> float | None:
-    """Runs a job here, or in as many processes as its hardware asks for.
+    """Runs a command's job here, or in as many processes as its hardware asks for.
 
-    Args:
-        command: the command's name, e.g. "search".
-        job: what it does.
-        cfg: the configuration.
-        folder: the run's folder, in which the ranks find the configuration again.
-
-    Returns:
-        What the job returns in rank 0.
+    Ranks read the configuration in the run's folder. Returns what the job returns in rank 0.
 
     Raises:
         RankError: a rank has ended badly.
@@ -64,7 +57,8 @@ def run(command: str, job: Job, cfg: DictConfig, folder: Path) -> float | None:
         try:
             value = Ranks(start, number, Path(scratch)).wait()
         except RankError as error:
-            error.args = (f"{error}{_resume_hint(command, folder)}",)
+            hint = f"nas-{command} resume={shlex.quote(str(folder))} resumes it"
+            error.args = (f"{error}; {hint} from its last checkpoint",)
             raise
     return None if value is None else float(value)
 
@@ -76,33 +70,23 @@ def num_processes(cfg: DictConfig) -> int:
     return int(make(cfg.hardware, "hardware").num_processes)
 
 
-def _resume_hint(command: str, folder: Path) -> str:
-    return f"; nas-{command} resume={shlex.quote(str(folder))} resumes it from its last checkpoint"
-
-
 class Ranks:
     """The processes of one run.
 
-    A rank's standard input is a pipe that ends when this process does, however it ends: a rank
-    that reads its end must go too (see `cli.rank`). Ranks have sessions of their own, so that
-    Control-C reaches this process alone. What rank 0 prints is seen; of the others, only the last
-    lines, and only where one of them ends badly.
-
-    Args:
-        start: the command line of a rank.
-        number: how many there are.
-        scratch: an empty folder for their reports.
+    A rank's standard input is a pipe that ends with this process, however that ends; a rank that
+    reads its end must end too (see `cli.rank`). Ranks have sessions of their own, so that Control-C
+    reaches this process alone. What rank 0 prints is seen; the last lines of another rank are
+    shown where it ends badly. `start` is the command line of a rank, `scratch` an empty folder.
     """
 
     def __init__(self, start: Sequence[str], number: int, scratch: Path) -> None:
         self.scratch = scratch
         self.stopped: set[int] = set()  # by this process
         self.early: list[int] = []  # those that were seen to have ended badly before all others
-        port = _free_port()
         self.processes: list[subprocess.Popen[bytes]] = []
+        port = _free_port()
         for rank in range(number):
-            environment = os.environ | self._environment(rank, number, port)
-            self.processes.append(self._start(start, environment, rank))
+            self.processes.append(self._start(start, rank, number, port))
 
     def wait(self) -> Any:
         """Waits until all ranks are done; returns what rank 0 reports.
@@ -130,24 +114,9 @@ class Ranks:
         return self._reports()[0]["value"]
 
     def _start(
-        self, start: Sequence[str], environment: Mapping[str, str], rank: int
+        self, start: Sequence[str], rank: int, number: int, port: int
     ) -> subprocess.Popen[bytes]:
-        if rank == 0:
-            return subprocess.Popen(
-                start, env=environment, stdin=subprocess.PIPE, start_new_session=True
-            )
-        with self._printed(rank).open("wb") as printed:
-            return subprocess.Popen(
-                start,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def _environment(self, rank: int, number: int, port: int) -> dict[str, str]:
-        return {
+        environment = os.environ | {
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
             "WORLD_SIZE": str(number),
@@ -156,6 +125,12 @@ class Ranks:
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
             REPORT: str(self.scratch / f"rank-{rank}.json"),
         }
+        shared: dict[str, Any] = {"env": environment, "stdin": subprocess.PIPE}
+        shared["start_new_session"] = True
+        if rank == 0:
+            return subprocess.Popen(start, **shared)
+        with self._printed(rank).open("wb") as printed:
+            return subprocess.Popen(start, stdout=printed, stderr=subprocess.STDOUT, **shared)
 
     def _end(self, grace_s: float) -> None:
         """Gives the ranks some time to end by themselves, then ends them."""
@@ -184,8 +159,9 @@ class Ranks:
             return self._unexplained()
         first = min(failed, key=lambda rank: float(reports[rank]["time"]))
         message = reports[first]["message"]
-        is_mistake = reports[first]["is_mistake"]
-        if is_mistake and all(reports[rank]["message"] == message for rank in failed):
+        if reports[first]["is_mistake"] and all(
+            reports[rank]["message"] == message for rank in failed
+        ):
             return ValueError(message)
         error = RankError(f"{self._name(first)}: {message}")
         error.add_note(reports[first]["traceback"])

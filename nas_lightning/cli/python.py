@@ -11,18 +11,16 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.cli import launch
-from nas_lightning.cli.given import read_given
+from nas_lightning.cli.given import Given, typed_value
 from nas_lightning.cli.interruption import interruption_of
-from nas_lightning.cli.lock import RunLock
+from nas_lightning.cli.resume import check_resumable
 from nas_lightning.config import schema
-from nas_lightning.config.composing import composed, split
 from nas_lightning.config.making import make
 from nas_lightning.config.messages import message_of
-from nas_lightning.config.versions import check_version
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.run.finished import FinishedRun
-from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.folder import RunFolder, RunLock
 from nas_lightning.run.origin import with_own_space
 from nas_lightning.run.shown import ShownGenotype, shown
 
@@ -43,8 +41,9 @@ def search(
 
     Args:
         data: the name of an option such as "digits", a path of images, a LightningDataModule, or
-            arrays (x, y) or (x, y, x_test, y_test): images (N, H, W), (N, H, W, C) or
-            (N, C, H, W), signals (N, C, L), or tables of numbers (N, features).
+            arrays (x, y) or (x, y, x_test, y_test), or the arguments of `data_of_arrays` such as
+            {"x": x, "y": y, "kind": "signals"}: images (N, H, W), (N, H, W, C) or (N, C, H, W),
+            signals (N, C, L), or tables of numbers (N, features).
         search_space: the name of an option, a `SearchSpace`, or a class or function that builds a
             module with `OneOf`, `Optional` or `Repeat`.
         strategy: the name of an option, or what makes a strategy from a space and a seed, e.g.
@@ -55,11 +54,7 @@ def search(
         settings: groups by the name of an option (evaluation, objective, task, child, hardware,
             callbacks, logger, experiment) and scalars (seed, retrain, max_samples, export).
 
-    Returns:
-        The finished run: genotype, alphas, trials, figures, trained child.
-
-    Raises:
-        ValueError: a value is impossible, or the run cannot be resumed.
+    Raises: ValueError: a value is impossible, or the run cannot be resumed.
     """
     groups = {"data": data, "search_space": search_space, "strategy": strategy}
     return _called("search", groups, settings, overrides, folder, resume)
@@ -87,8 +82,7 @@ def train(
         settings: groups (task, child, hardware, callbacks, logger) and scalars (seed, baselines,
             export).
 
-    Raises:
-        ValueError: a value is impossible, or the run cannot be resumed.
+    Raises: ValueError: a value is impossible, or the run cannot be resumed.
     """
     groups = {"data": data, "search_space": search_space}
     settings = {**settings, "genotype": str(genotype)}
@@ -100,38 +94,28 @@ def show(genotype: str | Path | Genotype, search_space: Any = None, **scale: Any
 
     Args:
         genotype: a genotype, a published name such as "darts_v2", a file, a run's folder, or text.
-        search_space: the name of an option, or a `SearchSpace`; None takes the genotype's own.
+        search_space: as for `search`; None takes the genotype's own.
         scale: size of the child where it is not the published one: channels, cells, stem,
             input_shape, num_outputs.
 
-    Raises:
-        ValueError: there is no such genotype, or it is of another space.
+    Raises: ValueError: there is no such genotype, or it is of another space.
     """
-    if search_space is None and isinstance(genotype, Genotype):
+    text = "" if isinstance(genotype, Genotype) else str(genotype)
+    if isinstance(genotype, Genotype) and search_space is None:
         search_space = genotype.space
-    text = genotype if isinstance(genotype, Genotype) else str(genotype)
-    if isinstance(search_space, SearchSpace):
-        return shown(text, search_space, scale)
-    typed = [] if search_space is None else [f"search_space={search_space}"]
-    name = "" if isinstance(genotype, Genotype) else text
-    cfg, _ = split(_composed("show", [*typed, f"genotype={_text(name)}"]))
-    if isinstance(text, str):
-        cfg = with_own_space(cfg, typed)
-    return shown(text, make(cfg.search_space, "search_space", kind=SearchSpace), scale)
+    given = Given({"search_space": search_space})
+    space = given.space
+    if space is None:
+        whole = _composed("show", [*given.overrides, f"genotype={typed_value(text)}"])
+        cfg = with_own_space(schema.split(whole)[0], given.overrides)
+        space = make(cfg.search_space, "search_space", kind=SearchSpace)
+    return shown(genotype if isinstance(genotype, Genotype) else text, space, scale)
 
 
 def load_genotype(genotype: str | Path, search_space: Any = None) -> Genotype:
-    """Returns a genotype, which a notebook draws.
-
-    Args:
-        genotype: a published name such as "darts_v2", a file, a run's folder, or text.
-        search_space: the name of an option, or a `SearchSpace`; None takes the genotype's own.
-
-    Raises:
-        ValueError: there is no such genotype, or it is of another space.
-    """
-    found = show(genotype, search_space)
-    return replace(found.genotype, drawing=found.drawing)
+    """Returns a genotype, which a notebook draws; arguments and errors are those of `show`."""
+    shown_genotype = show(genotype, search_space)
+    return replace(shown_genotype.genotype, drawing=shown_genotype.drawing)
 
 
 def _called(
@@ -149,27 +133,23 @@ def _called(
     if unknown := [key for key in settings if key not in (*known, "experiment")]:
         raise TypeError(f"unknown argument '{unknown[0]}'; choose from: {', '.join(known)}")
     named = {key: value for key, value in settings.items() if key in schema.groups_of(command)}
-    scalars = [f"{key}={_text(settings[key])}" for key in settings if key not in named]
-    given = read_given({**groups, **named})
+    scalars = [f"{key}={typed_value(settings[key])}" for key in settings if key not in named]
+    given = Given({**groups, **named})
     given.check(overrides)
     whole = _composed(command, [*given.overrides, *scalars, *overrides])
     path = OmegaConf.select(whole, "hydra.run.dir") if folder is None else folder
     home = RunFolder(Path(str(path)).expanduser().resolve())
-    cfg, hydra = split(whole)
+    cfg, hydra = schema.split(whole)
     given.put_into(cfg, hydra)
-    _write_configuration(home, cfg, hydra, resume)
-    job = launch.job_of(command)
-    if given.objects:
-        if (number := launch.num_processes(cfg)) > 1:
-            raise ValueError(
-                f"hardware.devices ({number}) must be 1 where {', '.join(given.objects)} are "
-                "objects, which other processes cannot be given; name an option instead"
-            )
-        job = partial(job, objects=given.objects)
+    job = _job(command, cfg, given)
+    if resume:
+        _check_same(home, command, cfg)
     lock = RunLock()
     lock.take(home.path)
-    home.write_version()
     try:
+        if not resume:
+            _write_configuration(home, cfg, hydra)
+        home.write_version()
         launch.run(command, job, schema.typed(cfg, command), home.path)
     except SystemExit as error:  # Lightning's answer to Control-C
         if interruption_of(error):
@@ -177,21 +157,31 @@ def _called(
         raise
     finally:
         lock.release()
-    return FinishedRun(home, given.space)
+    return FinishedRun(home.path, given.space)
 
 
 def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
     try:
-        return composed(command, overrides)
+        return schema.composed(command, overrides)
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(message_of(error)) from error
 
 
-def _write_configuration(home: RunFolder, cfg: DictConfig, hydra: DictConfig, resume: bool) -> None:
-    """Writes the configuration of a new run; checks that of one to be resumed."""
-    if resume:
-        _check_resumable(home, cfg)
-        return
+def _job(command: str, cfg: DictConfig, given: Given) -> launch.Job:
+    """Returns the command's job, which is handed the objects that were given."""
+    job = launch.job_of(command)
+    if not given.objects:
+        return job
+    if (number := launch.num_processes(cfg)) > 1:
+        raise ValueError(
+            f"hardware.devices ({number}) must be 1 where {', '.join(given.objects)} are "
+            "objects, which other processes cannot be given; name an option instead"
+        )
+    return partial(job, objects=given.objects)
+
+
+def _write_configuration(home: RunFolder, cfg: DictConfig, hydra: DictConfig) -> None:
+    """Writes the configuration of a new run."""
     if home.is_run:
         raise ValueError(
             f"the folder {home.path} must not hold a run already; choose another one, or resume "
@@ -204,23 +194,11 @@ def _write_configuration(home: RunFolder, cfg: DictConfig, hydra: DictConfig, re
     home.write_configuration(cfg, hydra)
 
 
-def _check_resumable(home: RunFolder, cfg: DictConfig) -> None:
-    if not home.is_run or not home.is_whole:
-        raise ValueError(f"resume: {home.path} holds no run; give the folder of one")
-    check_version(home.version(), f"resume: the run in {home.path}")
+def _check_same(home: RunFolder, command: str, cfg: DictConfig) -> None:
+    """Refuses to resume a run that was started with another configuration."""
+    check_resumable(home, command)
     if changed := [key for key in cfg if cfg[key] != home.config.get(key)]:
         raise ValueError(
             f"resume: not the run's own: {', '.join(map(str, changed))}; the run in {home.path} "
             "keeps its configuration; give what it was started with, or start a new run"
         )
-
-
-def _text(value: Any) -> str:
-    """Returns a value as it would be typed."""
-    if value is None:
-        return "null"
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(_text, value))}]"
-    if isinstance(value, str):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return str(value).lower() if isinstance(value, bool) else str(value)

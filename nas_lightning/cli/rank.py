@@ -17,20 +17,16 @@ from nas_lightning.cli.interruption import RESUME, Interruption, interruptible
 from nas_lightning.cli.launch import REPORT, job_of
 from nas_lightning.config import schema
 from nas_lightning.config.messages import MISTAKES, message_of
+from nas_lightning.files import write_text
 from nas_lightning.run.folder import RunFolder
 
 __all__ = ["main"]
 
 
 def main(command: str, folder: Path) -> int:
-    """Runs a command's job as one of several processes, and reports how it ended.
+    """Runs the job of a command, e.g. "search", by the configuration in the run's folder.
 
-    Args:
-        command: the command's name, e.g. "search".
-        folder: the run's folder; its configuration is in it.
-
-    Returns:
-        The exit status.
+    Reports how it ended, and returns the exit status.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -75,10 +71,7 @@ def _end_with_parent() -> None:
 
 
 def _report(**content: object) -> None:
-    path = Path(os.environ[REPORT])
-    partial = path.with_suffix(".tmp")
-    partial.write_text(json.dumps(content))
-    partial.replace(path)
+    write_text(Path(os.environ[REPORT]), json.dumps(content))
 
 
 if __name__ == "__main__":

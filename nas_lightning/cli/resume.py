@@ -9,10 +9,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from nas_lightning.config.versions import check_version
+from nas_lightning.config.trust import check_version
 from nas_lightning.run.folder import HYDRA, SWEEP_FILE, RunFolder
 
-__all__ = ["quoted", "resume_arguments", "resumed_folder", "sweep_arguments"]
+__all__ = ["check_resumable", "quoted", "resume_arguments", "resumed_folder", "sweep_arguments"]
 
 LAUNCH = ("hydra/launcher", "hydra.launcher.")  # how jobs are run, not what they compute
 RENEWED = ("hydra.sweep.dir=", "hydra.mode=")
@@ -36,33 +36,17 @@ def resume_arguments(folder: RunFolder, arguments: list[str], command: str) -> l
     The whole configuration comes from the run's folder; an override beside resume= must equal
     the run's own.
 
-    Args:
-        folder: the run's folder.
-        arguments: what the user typed.
-        command: the command's name.
-
-    Raises:
-        ValueError: there is no such run, it is of another command or version, or an override
-            differs.
+    Raises: ValueError: the run cannot be resumed, or an override differs.
     """
-    _check_run(folder)
-    _check_command(folder, command)
-    check_version(folder.version(), f"resume: the run in {folder.path}")
+    check_resumable(folder, command)
     hydra = folder.setting("overrides.hydra") or []  # e.g. hydra.run.dir=...
     typed = [a for a in arguments if not a.startswith("resume=") and a not in hydra]
     if flags := [a for a in typed if a.startswith("-")]:
         raise ValueError(f"resume: {flags[0]} cannot stand beside resume=; leave it out")
     _check_same(typed, folder)
-    return [
-        "--config-path",
-        str(folder.hydra),
-        "--config-name",
-        "config",
-        f"hydra.run.dir={quoted(folder.path)}",
-        "hydra.output_subdir=null",
-        "hydra/job_logging=none",
-        "hydra/hydra_logging=none",
-    ]
+    config = ["--config-path", str(folder.hydra), "--config-name", "config"]
+    silent = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
+    return [*config, f"hydra.run.dir={quoted(folder.path)}", *silent]
 
 
 def sweep_arguments(folder: RunFolder, arguments: list[str], command: str) -> list[str]:
@@ -71,13 +55,7 @@ def sweep_arguments(folder: RunFolder, arguments: list[str], command: str) -> li
     What was typed for the sweep is typed again, so that every job gets its number back; an
     override beside resume= must be one of them, or say how jobs are launched.
 
-    Args:
-        folder: the sweep's folder.
-        arguments: what the user typed.
-        command: the command's name.
-
-    Raises:
-        ValueError: the sweep is another command's, or an override is not the sweep's own.
+    Raises: ValueError: the sweep is another command's, or an override is not the sweep's own.
     """
     if folder.setting("overrides.task") is None:
         raise ValueError(f"resume: {folder / SWEEP_FILE} is not whole; start the sweep again")
@@ -97,22 +75,17 @@ def sweep_arguments(folder: RunFolder, arguments: list[str], command: str) -> li
     return ["-m", *task, *unchanged, *launch, f"hydra.sweep.dir={quoted(folder.path)}", *added]
 
 
-def quoted(folder: Path) -> str:
-    """Returns a folder as the value of an override, whatever characters are in its name."""
-    text = re.sub(r'(\\+)(?="|$)', r"\1\1", str(folder))  # others stand for themselves
-    text = text.replace('"', '\\"')
-    return f'"{text}"'
+def quoted(text: str | Path) -> str:
+    """Returns a text or a path as the value of an override, whatever characters are in it."""
+    escaped = re.sub(r'(\\+)(?="|$)', r"\1\1", str(text))  # others stand for themselves
+    return '"' + escaped.replace('"', '\\"') + '"'
 
 
-def _check_command(folder: RunFolder, command: str) -> None:
-    if folder.command != command:
-        name = f"nas-{folder.command}"
-        raise ValueError(
-            f"resume: {folder.path} is a run of {name}; use {name} resume={folder.path}"
-        )
+def check_resumable(folder: RunFolder, command: str) -> None:
+    """Checks that a folder holds a run of this command and version that can be resumed.
 
-
-def _check_run(folder: RunFolder) -> None:
+    Raises: ValueError: it does not.
+    """
     path = folder.path
     if "${" in str(path):
         raise ValueError(f"resume: the name of {path} must not hold '${{'; rename it")
@@ -128,6 +101,14 @@ def _check_run(folder: RunFolder) -> None:
         )
     if not os.access(path, os.W_OK) and not (path / "result.json").is_file():
         raise ValueError(f"resume: the run in {path} must be writable; copy it to where you may")
+    _check_command(folder, command)
+    check_version(folder.version(), f"resume: the run in {path}")
+
+
+def _check_command(folder: RunFolder, command: str) -> None:
+    if folder.command != command:
+        name, path = f"nas-{folder.command}", folder.path
+        raise ValueError(f"resume: {path} is a run of {name}; use {name} resume={path}")
 
 
 def _check_same(typed: list[str], folder: RunFolder) -> None:

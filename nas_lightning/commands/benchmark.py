@@ -1,9 +1,7 @@
 """nas-benchmark: runs a strategy for many seeds on a benchmark table; means and regret curves."""
 
-import json
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,28 +33,19 @@ from nas_lightning.core.strategy import BlackBoxStrategy
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.evaluation.trials import check_fit
-from nas_lightning.files import write_text
-from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.versions import versions
+from nas_lightning.run.folder import RunFolder, versions
 
 __all__ = ["job"]
 
 
 def job(cfg: DictConfig, folder: Path) -> float:
-    """Runs one benchmark from its configuration to its result.
-
-    Args:
-        cfg: the composed configuration.
-        folder: the run's folder.
-
-    Returns:
-        The mean validation accuracy of the best children, for sweepers.
-    """
-    if done := RunFolder(folder).result():
+    """Runs one benchmark in a folder; returns the mean validation accuracy of the best children."""
+    home = RunFolder(folder)
+    if done := home.result():
         return float(done["validation_accuracy"]["mean"])
     torch.set_num_threads(1)  # a policy's tensors are tiny: more threads only wait for each other
-    _check(cfg, folder)
-    bench = _benchmark(cfg, folder)
+    _check(cfg, home)
+    bench = _benchmark(cfg, home)
     reference = _reference_front(cfg, bench)
     others = _earlier(cfg, bench)
     started = time.perf_counter()
@@ -69,26 +58,28 @@ def job(cfg: DictConfig, folder: Path) -> float:
     curves |= {other["strategy"]: other["regret"] for other in others}
     write_regret(folder, curves, bench.evaluation.data, len(searches))
     result = {
-        **_facts(bench, searches),
+        **_facts(bench),
+        "trials": sum(search.num_trials for search in searches) / len(searches),
+        "spent_s": sum(search.spent_s for search in searches) / len(searches),
         "wall_s": time.perf_counter() - started,
         "versions": versions(),
-        "command": RunFolder(folder).command_line,
+        "command": home.command_line,
         **means_by_data(figures, bench.evaluation),
     }
     if reference is not None:
         result["hypervolume"] = write_front(folder, searches, bench.objective, reference)
     result["comparisons"] = [vars(comparison) for comparison in comparisons]
-    write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
+    home.write_result(result)
     print(benchmark_text(result, _published(bench), [c.words() for c in comparisons], folder))
     return float(result["validation_accuracy"]["mean"])
 
 
-def _check(cfg: DictConfig, folder: Path) -> None:
+def _check(cfg: DictConfig, home: RunFolder) -> None:
     at_least("seeds", cfg.seeds, 1, use=500)
     if cfg.compare:
         at_least("seeds beside compare", cfg.seeds, 2, use=500)
     positive("budget_s", cfg.budget_s, use="12000 simulated seconds, or null")
-    for override in RunFolder(folder).overrides:
+    for override in home.overrides:
         if override.lstrip("+~").startswith("data."):
             raise ValueError(
                 f"{override} has no effect: a benchmark loads no data, data=NAME only names the "
@@ -96,17 +87,12 @@ def _check(cfg: DictConfig, folder: Path) -> None:
             )
 
 
-def _benchmark(cfg: DictConfig, folder: Path) -> Benchmark:
+def _benchmark(cfg: DictConfig, home: RunFolder) -> Benchmark:
     """Returns what is run, checked that its parts fit each other."""
     space = make(cfg.search_space, "search_space", kind=SearchSpace)
     objective = make(cfg.objective, "objective", kind=Objective, space=space)
-    evaluation = make(
-        cfg.evaluation,
-        "evaluation",
-        kind=TabularEvaluation,
-        space=space,
-        data_name=RunFolder(folder).choice("data"),
-    )
+    table = {"space": space, "data_name": home.choice("data")}
+    evaluation = make(cfg.evaluation, "evaluation", kind=TabularEvaluation, **table)
 
     def make_strategy(seed: int) -> BlackBoxStrategy:
         runtime = {"space": space, "seed": seed, "objective": objective}
@@ -118,7 +104,7 @@ def _benchmark(cfg: DictConfig, folder: Path) -> Benchmark:
     for data in reported_data(evaluation):
         evaluation.optimum(data)  # refuses a table without its final figures
     seeds = range(cfg.seed, cfg.seed + cfg.seeds)
-    name = str(RunFolder(folder).choice("strategy"))
+    name = str(home.choice("strategy"))
     return Benchmark(name, make_strategy, evaluation, objective, seeds, cfg.budget_s)
 
 
@@ -138,13 +124,8 @@ def _reference_front(cfg: DictConfig, bench: Benchmark) -> ReferenceFront | None
 def _earlier(cfg: DictConfig, bench: Benchmark) -> list[dict[str, Any]]:
     """Returns the results of the earlier benchmarks to compare with, which must be run alike."""
     others = [read_benchmark(Path(folder)) for folder in cfg.compare]
-    protocol = {
-        "data": bench.evaluation.data,
-        "budget_s": bench.budget_s,
-        "first_seed": bench.seeds.start,
-        "seeds": len(bench.seeds),
-        "table": bench.evaluation.table.name,
-    }
+    facts = _facts(bench)
+    protocol = {key: facts[key] for key in ("data", "budget_s", "first_seed", "seeds", "table")}
     for other in others:
         if differing := [key for key in protocol if protocol[key] != other[key]]:
             raise ValueError(
@@ -165,7 +146,7 @@ def _searches(bench: Benchmark) -> list[SimulatedSearch]:
     return searches
 
 
-def _facts(bench: Benchmark, searches: Sequence[SimulatedSearch]) -> dict[str, Any]:
+def _facts(bench: Benchmark) -> dict[str, Any]:
     return {
         "space": bench.evaluation.table.space.name,
         "strategy": bench.strategy,
@@ -173,10 +154,8 @@ def _facts(bench: Benchmark, searches: Sequence[SimulatedSearch]) -> dict[str, A
         "table": bench.evaluation.table.name,
         "epochs": bench.evaluation.epochs,
         "first_seed": bench.seeds.start,
-        "seeds": len(searches),
+        "seeds": len(bench.seeds),
         "budget_s": bench.budget_s,
-        "trials": sum(search.num_trials for search in searches) / len(searches),
-        "spent_s": sum(search.spent_s for search in searches) / len(searches),
     }
 
 

@@ -1,6 +1,5 @@
 """nas-measure: measures something about a search space on these data."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -11,23 +10,16 @@ from nas_lightning.core.checks import one_of
 from nas_lightning.evaluation.candidates import Candidates
 from nas_lightning.evaluation.proxy_study import correlations, study
 from nas_lightning.evaluation.tabular import TabularEvaluation
-from nas_lightning.files import write_text
-from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.parts import assemble
-from nas_lightning.run.versions import versions
+from nas_lightning.run.folder import RunFolder, versions
+from nas_lightning.run.run import Run
 
 __all__ = ["job"]
 
 
 def job(cfg: DictConfig, folder: Path) -> None:
-    """Measures what `what` names.
+    """Measures what `what` names, or resumes it in the run's folder.
 
-    Args:
-        cfg: the composed configuration.
-        folder: the run's folder; what an interrupted run left there is resumed.
-
-    Raises:
-        ValueError: there is nothing of that name, or a value is impossible.
+    Raises: ValueError: there is nothing of that name, or a value is impossible.
     """
     kinds = {"proxies": _proxies}
     one_of("what", cfg.what, kinds)
@@ -37,22 +29,20 @@ def job(cfg: DictConfig, folder: Path) -> None:
 
 def _proxies(cfg: DictConfig, folder: Path) -> None:
     """Ranks random children by zero-cost proxies; writes proxies.csv and result.json."""
-    parts = assemble(cfg)
-    table = make(
-        cfg.evaluation,
-        "evaluation",
-        kind=TabularEvaluation,
-        space=parts.space,
-        data_name=RunFolder(folder).choice("data"),
+    run = Run.of(cfg, folder)
+    parts, home = run.parts, run.folder
+    runtime = {"space": parts.space, "data_name": home.choice("data")}
+    table = make(cfg.evaluation, "evaluation", kind=TabularEvaluation, **runtime)
+    candidates = Candidates(
+        parts.space, parts.data, parts.recipe, parts.task, parts.hardware.trainer
     )
-    run = Candidates(parts.space, parts.data, parts.recipe, parts.task, parts.hardware.trainer)
 
     def progress(number: int) -> None:
         if number % max(1, cfg.children // 10) == 0:
             print(f"{number}/{cfg.children} children", file=sys.stderr, flush=True)
 
     path = folder / "proxies.csv"
-    rows = study(run, table, path, cfg.children, cfg.batch_size, cfg.seed, progress)
+    rows = study(candidates, table, path, cfg.children, cfg.batch_size, cfg.seed, progress)
     spearman = correlations(rows)
     result = {
         "space": parts.space.name,
@@ -62,9 +52,9 @@ def _proxies(cfg: DictConfig, folder: Path) -> None:
         "epochs": table.epochs,
         "spearman": spearman,
         "versions": versions(),
-        "command": RunFolder(folder).command_line,
+        "command": home.command_line,
     }
-    write_text(folder / "result.json", json.dumps(result, indent=2) + "\n")
+    home.write_result(result)
     print(f"Spearman with validation accuracy after {table.epochs} epochs, {len(rows)} children:")
     for name, value in spearman.items():
         print(f"  {name:22} {value:6.3f}")

@@ -12,7 +12,7 @@ from nas_lightning.core.checks import at_least
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
-from nas_lightning.deployment.export import check_export, export_child
+from nas_lightning.deployment.export import check_export
 from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.black_box import BlackBoxSearch
@@ -30,15 +30,9 @@ Search = Callable[[], tuple[Genotype, dict[str, Any]]]
 
 
 def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None) -> float | None:
-    """Runs one search from its configuration to its result.
+    """Runs one search, or resumes it in the run's folder; returns its main validation figure.
 
-    Args:
-        cfg: the composed configuration.
-        folder: the run's folder; what an interrupted run left there is resumed.
-        objects: what a call in Python gave in place of a group's configuration.
-
-    Returns:
-        The search's main metric on validation images, e.g. its accuracy, for sweepers.
+    `objects` are what a call in Python gave in place of a group's configuration.
     """
     if done := RunFolder(folder).result():
         return float(done["search"][f"validation_{metric_of(done).name}"])
@@ -54,29 +48,23 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     child = baselines = None
     if cfg.retrain:
         child = train_shown(run, genotype, figures)
-        if run.parts.hardware.is_first:
-            export_child(folder, cfg.export, run.parts.space)
         baselines = baselines_of(run)
     trained = "trials" in figures  # children of their own, which cannot collapse
-    notes = [
-        *run.parts.data.notes,
-        *([] if trained else collapse_notes(run, genotype)),
-        *_comparison(run, child, baselines),
-    ]
-    result = {"search": figures, "child": child, "baselines": baselines, "notes": notes}
-    finish(run, genotype, result)
+    notes = [*run.parts.data.notes, *([] if trained else collapse_notes(run, genotype))]
+    notes += _comparison(run, child, baselines)
+    finish(run, genotype, search=figures, child=child, baselines=baselines, notes=notes)
     return float(figures[f"validation_{run.parts.task.metric}"])
 
 
 def _prepare(run: Run) -> Search:
-    """Returns the search, everything about it checked.
-
-    Raises:
-        ValueError: strategy and evaluation do not fit, or a value is impossible.
-    """
+    """Returns the search, everything about it checked."""
     cfg, parts = run.cfg, run.parts
     objective = make(cfg.objective, "objective", kind=Objective, space=parts.space, task=parts.task)
-    strategy = _strategy(run, objective)
+    if (given := run.objects.get("strategy")) is not None:
+        strategy = given(parts.space, parts.seed)
+    else:
+        runtime = {"space": parts.space, "seed": parts.seed, "objective": objective}
+        strategy = make(cfg.strategy, "strategy", **runtime)
     observers(cfg, "search")  # a mistake in them must not wait for the child
     if isinstance(strategy, OneShotStrategy):
         check_one_shot(strategy, objective, run.folder)
@@ -87,14 +75,6 @@ def _prepare(run: Run) -> Search:
         f"strategy._target_ ({type(strategy).__name__}) must be a "
         "OneShotStrategy or a BlackBoxStrategy"
     )
-
-
-def _strategy(run: Run, objective: Objective) -> object:
-    if (given := run.objects.get("strategy")) is not None:
-        return given(run.parts.space, run.parts.seed)
-    runtime: dict[str, Any] = {"space": run.parts.space, "seed": run.parts.seed}
-    runtime["objective"] = objective
-    return make(run.cfg.strategy, "strategy", **runtime)
 
 
 def _comparison(

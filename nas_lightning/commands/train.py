@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nas_lightning.deployment.export import check_export, export_child
+from nas_lightning.deployment.export import check_export
 from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.children import train_shown
@@ -20,16 +20,10 @@ __all__ = ["job"]
 
 
 def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None) -> float | None:
-    """Trains, tests and reports one child.
+    """Trains, tests and reports one child, or resumes it in the run's folder.
 
-    Args:
-        cfg: the composed configuration.
-        folder: the run's folder; what an interrupted run left there is resumed.
-        objects: what a call in Python gave in place of a group's configuration.
-
-    Returns:
-        The best value of the main metric, e.g. validation accuracy, for sweepers; None without
-        child.validation_share.
+    Returns its best main validation figure, None without child.validation_share. `objects` are
+    what a call in Python gave in place of a group's configuration.
     """
     if done := RunFolder(folder).result():
         return _validated(done["child"], metric_of(done).name)
@@ -37,13 +31,10 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     run = Run.of(with_own_space(cfg, RunFolder(folder).overrides), folder, objects)
     genotype = read_genotype(cfg.genotype, run.parts.space)
     child = train_shown(run, genotype)
-    if run.parts.hardware.is_first:
-        export_child(folder, cfg.export, run.parts.space)
     baselines = baselines_of(run) if cfg.baselines else None
     write_genotype(run, genotype)
     notes = list(run.parts.data.notes)
-    result = {"search": None, "child": child, "baselines": baselines, "notes": notes}
-    finish(run, genotype, result)
+    finish(run, genotype, search=None, child=child, baselines=baselines, notes=notes)
     return _validated(child, run.parts.task.metric)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nas_lightning.config.paths import config_dir
 
-__all__ = ["help_text"]
+__all__ = ["help_text", "options_of"]
 
 EXAMPLES = {
     "search": (
@@ -49,15 +49,12 @@ OPTIONS = (
 def help_text(config_name: str, arguments: Sequence[str] = ()) -> str:
     """Returns the help of a command: its groups, their options, its keys, and examples.
 
-    Args:
-        config_name: the primary configuration, e.g. "search".
-        arguments: what was typed; the options in the user's own folders are listed too.
+    The options in the user's own folders, which the arguments name, are listed too.
     """
-    folders = [config_dir(), *_own_folders(arguments)]
     primary = (config_dir() / f"{config_name}.yaml").read_text()
     lines = [_first_comment(primary), "", "Groups (GROUP=OPTION; * is the default):"]
-    for group, chosen in _groups(primary):
-        options = _options(folders, group)
+    for group, chosen in re.findall(r"^  - (?!schema)(\w+): (\S+)", primary, re.MULTILINE):
+        options = options_of(group, _own_folders(arguments))
         lines += [f"  {group}"] if options else []
         for option, meaning in options.items():
             lines.append(f"   {'*' if option == chosen else ' '}{option:14} {meaning}")
@@ -74,15 +71,10 @@ def _first_comment(text: str) -> str:
     return next((c for c in comments if not c.startswith("@package")), "")
 
 
-def _groups(primary: str) -> list[tuple[str, str]]:
-    found = re.findall(r"^  - (\w+): (\S+)", primary, re.MULTILINE)
-    return [(group, option) for group, option in found if group != "schema"]
-
-
-def _options(folders: Iterable[Path], group: str) -> dict[str, str]:
-    """Returns the options of a group and what each means, in the order of the alphabet."""
+def options_of(group: str, own_folders: Iterable[Path] = ()) -> dict[str, str]:
+    """Returns the options of a group and what each means, in alphabetical order."""
     found = {}
-    for folder in folders:
+    for folder in (config_dir(), *own_folders):
         for path in (folder / group).glob("**/[!_]*.yaml"):  # _*.yaml is a base, no option
             option = path.relative_to(folder / group).with_suffix("").as_posix()
             found[option] = _first_comment(path.read_text())

@@ -13,6 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 __all__ = ["make", "make_all", "parameters_of", "plain_node", "target_of"]
 
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
 
 def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any:
     """Returns what a configuration node with `_target_` names, its arguments checked.
@@ -26,9 +28,8 @@ def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any
         kind: the class that the target must be or derive from.
         runtime: further arguments that no configuration holds.
 
-    Raises:
-        ValueError: the target cannot be imported, a key is unknown or missing, a value has the
-            wrong type, or the target itself refuses a value.
+    Raises: ValueError: the target cannot be imported or refuses a value, a key is unknown or
+        missing, or a value has the wrong type.
     """
     values = plain_node(node, where)
     target = target_of(values.pop("_target_", None), where)
@@ -39,17 +40,16 @@ def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any
     accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     known = [name for name in parameters if name not in runtime]
     if unknown := [] if accepts_any else sorted(set(values) - set(known)):
-        raise ValueError(f"unknown key '{where}.{unknown[0]}'; choose from: {_listed(known)}")
+        names = ", ".join(known) or "(there are none)"
+        raise ValueError(f"unknown key '{where}.{unknown[0]}'; choose from: {names}")
     hints = _hints(target)
-    checked = {
-        name: _value(value, f"{where}.{name}", hints.get(name, Any))
-        for name, value in values.items()
-    }
+    checked = {k: _value(v, f"{where}.{k}", hints.get(k, Any)) for k, v in values.items()}
     passed = {name: value for name, value in runtime.items() if name in parameters}
     if is_partial:
         return partial(target, **passed, **checked)
     for name, parameter in parameters.items():
-        if _is_lacking(parameter, {**passed, **checked}):
+        is_required = parameter.default is parameter.empty and parameter.kind in NAMED
+        if is_required and name not in {**passed, **checked}:
             raise ValueError(f"{where}.{name} is missing; give {where}.{name}=...")
     return target(**passed, **checked)
 
@@ -57,8 +57,7 @@ def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any
 def parameters_of(target: Callable[..., Any], where: str) -> Mapping[str, inspect.Parameter]:
     """Returns the parameters of a class or function by name.
 
-    Raises:
-        ValueError: it tells nothing of them.
+    Raises: ValueError: it does not tell them.
     """
     try:
         return inspect.signature(target).parameters
@@ -66,28 +65,16 @@ def parameters_of(target: Callable[..., Any], where: str) -> Mapping[str, inspec
         raise ValueError(f"{where}._target_ must be a class or function: {error}") from error
 
 
-def _is_lacking(parameter: inspect.Parameter, given: Mapping[str, Any]) -> bool:
-    kinds = (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    required = parameter.default is parameter.empty and parameter.kind in kinds
-    return required and parameter.name not in given
-
-
 def make_all(nodes: Mapping[str, Any], where: str, **runtime: Any) -> list[Any]:
     """Returns what every node of a group makes, in order; null nodes are left out."""
-    return [
-        make(node, f"{where}.{name}", **runtime) for name, node in nodes.items() if node is not None
-    ]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) or "(there are none)"
+    present = {f"{where}.{name}": node for name, node in nodes.items() if node is not None}
+    return [make(node, key, **runtime) for key, node in present.items()]
 
 
 def plain_node(node: Any, where: str) -> dict[str, Any]:
     """Returns a configuration node as a dict, interpolations resolved.
 
-    Raises:
-        ValueError: it is no mapping, or an interpolation has no value.
+    Raises: ValueError: it is no mapping, or an interpolation has no value.
     """
     if isinstance(node, DictConfig):
         try:
@@ -102,8 +89,7 @@ def plain_node(node: Any, where: str) -> dict[str, Any]:
 def target_of(path: Any, where: str) -> Callable[..., Any]:
     """Returns the class or function at a dotted path.
 
-    Raises:
-        ValueError: there is none.
+    Raises: ValueError: there is none.
     """
     if not isinstance(path, str):
         raise ValueError(f"{where}._target_ ({path!r}) must be the path of a class or function")
@@ -131,9 +117,8 @@ def _value(value: Any, where: str, hint: Any) -> Any:
         return make(value, where)
     if value == "???":
         raise ValueError(f"{where} is missing; give {where}=...")
-    if isinstance(value, dict) and any(
-        isinstance(v, dict) and "_target_" in v for v in value.values()
-    ):
+    parts = list(value.values()) if isinstance(value, dict) else []
+    if any(isinstance(part, dict) and "_target_" in part for part in parts):
         return {name: _value(part, f"{where}.{name}", Any) for name, part in value.items()}
     name = where.rpartition(".")[2]
     try:
@@ -148,7 +133,8 @@ def _value(value: Any, where: str, hint: Any) -> Any:
     plain = OmegaConf.to_container(merged)
     assert isinstance(plain, dict)
     result = plain[name]
-    return tuple(result) if isinstance(result, list) and _is_tuple(hint) else result
+    takes_tuple = any(typing.get_origin(h) is tuple for h in (hint, *typing.get_args(hint)))
+    return tuple(result) if isinstance(result, list) and takes_tuple else result
 
 
 def _unconverted(value: Any, where: str, hint: Any) -> Any:
@@ -159,7 +145,3 @@ def _unconverted(value: Any, where: str, hint: Any) -> Any:
     if origin is Callable and not callable(value):
         raise ValueError(f"{where} ({value!r}) must be a group of keys with _target_ and _partial_")
     return value
-
-
-def _is_tuple(hint: Any) -> bool:
-    return any(typing.get_origin(h) is tuple for h in (hint, *typing.get_args(hint)))

@@ -3,33 +3,35 @@
 from collections.abc import Iterable
 from typing import Any
 
-from hydra.errors import (
-    ConfigCompositionException,
-    HydraException,
-    MissingConfigException,
-    OverrideParseException,
-)
+from hydra import errors
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 __all__ = ["MISTAKES", "message_of"]
 
-MISTAKES = (ArithmeticError, HydraException, OSError, OmegaConfBaseException, TypeError, ValueError)
+MISTAKES = (
+    ArithmeticError,
+    errors.HydraException,
+    OSError,
+    OmegaConfBaseException,
+    TypeError,
+    ValueError,
+)
 
 EXTRAS = {"joblib": "joblib", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # launchers
 
 
 def message_of(error: BaseException) -> str:
     """Returns what the user has to know of an error; an unexpected one is named by its type."""
-    if isinstance(error, MissingConfigException):
+    if isinstance(error, errors.MissingConfigException):
         return _missing_option(error)
-    if isinstance(error, OverrideParseException):
+    if isinstance(error, errors.OverrideParseException):
         return (
             f"cannot read '{error.override}': write KEY=VALUE, and odd characters in quotes "
             f"of their own: \"KEY='VALUE'\", with quotes inside 'KEY=\"VALUE\"' "
             f"({_lines(error)[0]})"
         )
-    if isinstance(error, ConfigCompositionException):
+    if isinstance(error, errors.ConfigCompositionException):
         return _refused_override(error)
     if str(error).startswith("Config group override must be"):
         return "GROUP=VALUE must name an option of the group, or a list of them, e.g. data=digits"
@@ -43,7 +45,7 @@ def message_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text} (HYDRA_FULL_ERROR=1 shows where)"
 
 
-def _missing_option(error: MissingConfigException) -> str:
+def _missing_option(error: errors.MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file or "").rpartition("/")
     if not group:
         return str(error).partition("Config search path")[0].strip()
@@ -53,7 +55,7 @@ def _missing_option(error: MissingConfigException) -> str:
     return f"unknown option '{option}' of {group}; {known}"
 
 
-def _refused_override(error: ConfigCompositionException) -> str:
+def _refused_override(error: errors.ConfigCompositionException) -> str:
     """Returns the message of a key that is not there, or of a value of the wrong type."""
     cause: Any = error.__cause__
     text = "\n".join(_lines(error))

@@ -8,8 +8,7 @@ __all__ = ["config_dir"]
 def config_dir() -> Path:
     """Returns the folder of the configuration files.
 
-    Raises:
-        FileNotFoundError: the installation lacks it.
+    Raises: FileNotFoundError: the installation lacks it.
     """
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "conf", package.parent / "conf"):

@@ -1,12 +1,16 @@
-"""The typed shell of the configurations: an unknown key or a wrong type fails at composition."""
+"""Composes configurations on typed shells: an unknown key or a wrong type fails at composition."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
-__all__ = ["groups_of", "keys_of", "register", "typed"]
+from nas_lightning.config.paths import config_dir
+
+__all__ = ["composed", "groups_of", "keys_of", "register", "split", "typed"]
 
 
 @dataclass
@@ -103,6 +107,24 @@ def register() -> None:
         store.store(name=name, group="schema", node=shell, package="_global_")
 
 
+def composed(command: str, overrides: Sequence[str]) -> DictConfig:
+    """Returns the configuration of a command, e.g. "search", with Hydra's own under "hydra".
+
+    Raises: HydraException: an override names what is not there, or has the wrong type.
+    """
+    register()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return compose(command, list(overrides), return_hydra_config=True)
+
+
+def split(whole: DictConfig) -> tuple[DictConfig, DictConfig]:
+    """Returns a command's configuration without Hydra's own, and Hydra's own alone."""
+    cfg = whole.copy()
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg, DictConfig({"hydra": whole.hydra})
+
+
 def keys_of(command: str) -> list[str]:
     """Returns the keys of a command's configuration, e.g. "search": seed, strategy, ..."""
     return [each.name for each in fields(SHELLS[command])]
@@ -114,21 +136,15 @@ def groups_of(command: str) -> list[str]:
     return [*groups, "experiment"]
 
 
-def typed(cfg: DictConfig, config_name: str) -> DictConfig:
-    """Returns the configuration on its shell, also where it comes from a run's folder.
+def typed(cfg: DictConfig, command: str) -> DictConfig:
+    """Returns the configuration on the command's shell, also where it comes from a run's folder.
 
-    Args:
-        cfg: the configuration.
-        config_name: the command's, e.g. "search".
-
-    Raises:
-        ValueError: a key is unknown or missing.
+    Raises: ValueError: a key is unknown or missing.
     """
-    shell = SHELLS[config_name]
-    known = [each.name for each in fields(shell)]
+    known = keys_of(command)
     if unknown := [str(key) for key in cfg if key not in known]:
         raise ValueError(f"unknown key '{unknown[0]}'; choose from: {', '.join(sorted(known))}")
-    merged = OmegaConf.merge(OmegaConf.structured(shell), cfg)
+    merged = OmegaConf.merge(OmegaConf.structured(SHELLS[command]), cfg)
     assert isinstance(merged, DictConfig)
     if missing := sorted(OmegaConf.missing_keys(merged)):
         raise ValueError(f"{missing[0]} is missing; give {missing[0]}=...")

@@ -4,21 +4,20 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from omegaconf import OmegaConf
 from torch import distributed
 
+from nas_lightning.config.making import plain_node
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.evaluation.linear_baseline import linear_baseline
 from nas_lightning.files import LockedError, ProcessLock, write_text
-from nas_lightning.loggers.guard import Dashboards
+from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.run.children import train_child
 from nas_lightning.run.run import Run
 
@@ -54,21 +53,15 @@ def baselines_of(run: Run) -> dict[str, Any]:
 def same_baselines(run: Run) -> str:
     """Returns 12 hex digits that stand for all that a run's baselines depend on.
 
-    That is the random genotype, the data with their split, the task, the child's recipe at its
-    scale, the hardware, and the seed. The size at which the search itself runs has no part in it.
+    These are the random genotype, the data with their split, the task, the child's recipe at its
+    scale, the hardware, and the seed, but not the size at which the search itself runs.
     """
     cfg, parts = run.cfg, run.parts
-    groups = {name: OmegaConf.to_container(cfg[name], resolve=True) for name in GROUPS}
-    space = OmegaConf.to_container(cfg.search_space, resolve=True)
-    assert isinstance(space, dict)
+    groups = {name: plain_node(cfg[name], name) for name in GROUPS}
+    space = plain_node(cfg.search_space, "search_space")
     space.pop("scale", None)
-    facts = {
-        **groups,
-        "space": space,
-        "split": parts.data.split_hash,
-        "recipe": asdict(parts.recipe),
-        "seed": parts.seed,
-    }
+    facts: dict[str, Any] = {**groups, "space": space, "split": parts.data.split_hash}
+    facts |= {"recipe": asdict(parts.recipe), "seed": parts.seed}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -85,36 +78,27 @@ def _trained(run: Run, folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[bool]:
-    """Whether this job is to train in a folder; waits while another one does.
-
-    Several processes of one job do what the first of them finds.
-    """
-    lock, has_said = ProcessLock(folder / LOCK), False
+    """Whether this job is to train in a folder; waits while another one does."""
+    lock = ProcessLock(folder / LOCK)
     try:
-        while (state := _agreed(partial(_state, lock, folder))) == "busy":
-            if not has_said:
-                print(
-                    "another job of the sweep trains the same baselines: waiting", file=sys.stderr
-                )
-            has_said = True
+        if (state := _state(lock, folder)) == "busy":
+            print("another job of the sweep trains the same baselines: waiting", file=sys.stderr)
+        while state == "busy":  # no blocking wait: a broadcast has a time limit
             time.sleep(POLL_S)
+            state = _state(lock, folder)
         yield state == "ours"
     finally:
         lock.release()
 
 
 def _state(lock: ProcessLock, folder: Path) -> str:
-    try:
-        lock.take()
-    except LockedError:
-        return "busy"
-    return "done" if (folder / FIGURES).is_file() else "ours"
-
-
-def _agreed(look: Callable[[], str]) -> str:
-    """Returns what the first of a job's processes sees; the others do not look."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return look()
-    found = [look() if distributed.get_rank() == 0 else ""]
-    distributed.broadcast_object_list(found)
-    return found[0]
+    """Returns "busy", "done" or "ours"; of a job's processes, the first looks and tells."""
+    is_alone = not (distributed.is_available() and distributed.is_initialized())
+    states = ["busy"]
+    if is_alone or distributed.get_rank() == 0:
+        with suppress(LockedError):
+            lock.take()
+            states = ["done" if (folder / FIGURES).is_file() else "ours"]
+    if not is_alone:
+        distributed.broadcast_object_list(states)
+    return states[0]

@@ -4,12 +4,11 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-import lightning as L
-
-from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
-from nas_lightning.callbacks.trial_log import TrialLog
+from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO
+from nas_lightning.callbacks.epoch_logs import TrialLog
 from nas_lightning.config.making import make
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
@@ -31,15 +30,7 @@ CHILDREN = "children"  # checkpoints of children that may be trained further, wh
 
 @dataclass(frozen=True)
 class BlackBoxSearch:
-    """A search whose strategy asks and is told.
-
-    Attributes:
-        run: the run.
-        strategy: proposes genotypes.
-        objective: turns measurements into rewards.
-        evaluation: measures a genotype.
-        candidates: trains children.
-    """
+    """A search whose strategy asks and is told; `candidates` trains the children."""
 
     run: Run
     strategy: BlackBoxStrategy
@@ -51,8 +42,7 @@ class BlackBoxSearch:
     def of(cls, run: Run, strategy: BlackBoxStrategy, objective: Objective) -> "BlackBoxSearch":
         """Returns the search, everything about it checked.
 
-        Raises:
-            ValueError: strategy, evaluation and objective do not fit, or a value is impossible.
+        Raises: ValueError: strategy, evaluation and objective do not fit, or a value is impossible.
         """
         parts, folder = run.parts, run.folder
         if (number := parts.hardware.num_processes) > 1:
@@ -62,10 +52,8 @@ class BlackBoxSearch:
                 "with retrain=false, then nas-train genotype=RUN_DIR with this hardware"
             )
 
-        def make_trainer(epochs: int) -> L.Trainer:
-            io = AtomicCheckpointIO()
-            return parts.hardware.trainer(epochs, folder=folder.path, plugins=[io])
-
+        plugins = [AtomicCheckpointIO()]
+        make_trainer = partial(parts.hardware.trainer, folder=folder.path, plugins=plugins)
         candidates = Candidates(
             parts.space, parts.data, parts.recipe, parts.task, make_trainer, folder / CHILDREN
         )
@@ -90,19 +78,17 @@ class BlackBoxSearch:
             printer.show(trials)
             board.show(trials)
 
-        trials, cost = run_trials(
-            strategy, self.evaluation, self.objective, journal, max_samples, watch
-        )
-        if len(self.objective.names) > 1:
-            front = pareto_front(trials, self.objective)
+        objective = self.objective
+        trials, cost = run_trials(strategy, self.evaluation, objective, journal, max_samples, watch)
+        if len(objective.names) > 1:
+            front = pareto_front(trials, objective)
             write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")
-        best = chosen_trial(trials, self.objective)
+        best = chosen_trial(trials, objective)
         metric = f"validation_{self.run.parts.task.metric}"
         measured = best.measurements
         if metric not in measured:
-            whole = replace(best, budget=1.0, parent=None)
-            training = FullTraining(self.candidates)
-            measured, spent = training.evaluate(whole, seed=self.run.parts.seed)
+            whole, seed = replace(best, budget=1.0, parent=None), self.run.parts.seed
+            measured, spent = FullTraining(self.candidates).evaluate(whole, seed=seed)
             cost.add(spent)
         shutil.rmtree(folder / CHILDREN, ignore_errors=True)
         return best.genotype, {
@@ -114,12 +100,7 @@ class BlackBoxSearch:
 
 
 class TrialPrinter:
-    """Prints a line per trial, with the time that is left.
-
-    Args:
-        total: number of trials of the whole search.
-        max_samples: training samples at which it ends before that; None never does.
-    """
+    """Prints a line per trial, with the time left to the last one or to the cap of samples."""
 
     def __init__(self, total: int, max_samples: int | None) -> None:
         self.total, self.max_samples = total, max_samples
@@ -127,11 +108,7 @@ class TrialPrinter:
         self.best: Trial | None = None
 
     def show(self, trials: list[Trial]) -> None:
-        """Prints the last trial, and counts all that are new.
-
-        Args:
-            trials: all trials so far, at least one.
-        """
+        """Prints the last of all trials so far, at least one, and counts those that are new."""
         for trial in trials[self.shown :]:
             self.best = trial if self.best is None else best_trial([self.best, trial])
             self.seconds += trial.cost["wall_s"]

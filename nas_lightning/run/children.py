@@ -4,14 +4,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from nas_lightning import __version__
-from nas_lightning.callbacks.checkpoint import RunCheckpoint
-from nas_lightning.callbacks.checkpoint_io import best_or_last
+from nas_lightning.callbacks.checkpoint import RunCheckpoint, best_or_last
+from nas_lightning.config.making import plain_node
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.deployment.export import export_child
 from nas_lightning.run.dashboards import open_dashboards, show_child
 from nas_lightning.run.fitting import fit
 from nas_lightning.run.outcome import write_confusion
@@ -24,31 +23,23 @@ __all__ = ["train_child", "train_shown"]
 def train_shown(
     run: Run, genotype: Genotype, search: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Trains and tests the child of a run, as `train_child` does, and shows it to the loggers.
+    """Trains, tests and exports the child of a run, and shows it to the loggers.
 
-    Args:
-        run: the run.
-        genotype: what to build.
-        search: the figures of the search that found the genotype, None without one.
+    `search` are the figures of the search that found the genotype, None without one.
     """
     with open_dashboards(run.cfg, run.folder, "child", genotype) as dashboards:
         run = run.seen_by(dashboards)
         child = train_child(run, genotype, run.folder / "child", "child")
         show_child(run, genotype, child, search)
+    if run.parts.hardware.is_first:
+        export_child(run.folder.path, run.cfg.export, run.parts.space)
     return child
 
 
 def train_child(run: Run, genotype: Genotype, folder: Path, name: str) -> dict[str, Any]:
-    """Trains a child on the whole training set and tests it; resumes where it was stopped.
+    """Trains a child on the whole training set, or resumes it; returns test figures, size, cost.
 
-    Args:
-        run: the run.
-        genotype: what to build.
-        folder: where checkpoint and metrics go.
-        name: what is trained, for the progress bar and the seed.
-
-    Returns:
-        Test figures, size and cost.
+    Checkpoint and metrics go to `folder`; `name` is for the progress bar and the seed.
     """
     parts, recipe = run.parts, run.parts.recipe
     seed = keyed_seed(parts.seed, name)
@@ -76,7 +67,7 @@ def _card(run: Run, genotype: Genotype) -> dict[str, Any]:
     """Returns what `load_child` needs to build the network again, as plain data."""
     return {
         "version": __version__,
-        "space": OmegaConf.to_container(run.cfg.search_space, resolve=True),
+        "space": plain_node(run.cfg.search_space, "search_space"),
         "genotype": genotype.to_json(),
         "scale": asdict(run.parts.recipe.scale),
         "task": run.parts.task.card(),

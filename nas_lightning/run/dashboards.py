@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from nas_lightning.config.making import make_all
+from nas_lightning.config.making import make_all, plain_node
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.loggers.dashboard import Artifact, RunFacts
-from nas_lightning.loggers.guard import Dashboards, Guarded
+from nas_lightning.loggers.dashboard import Artifact, Dashboards, Guarded, RunFacts
 from nas_lightning.reports.drawing import draw
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.run import Run
@@ -23,17 +22,10 @@ def open_dashboards(
 ) -> Dashboards:
     """Returns the loggers of the configuration; nothing begins before they are entered.
 
-    Search and child are runs of their own in one group. Baselines and the children of a
-    black-box search have no loggers.
+    Search and child (`job`) are runs of their own in one group; a child has a genotype. Baselines
+    and the children of a black-box search have no loggers.
 
-    Args:
-        cfg: the configuration.
-        folder: the run's folder.
-        job: "search" or "child".
-        genotype: what a child is built of.
-
-    Raises:
-        ValueError: a logger cannot be made, or needs a login that is not there.
+    Raises: ValueError: a logger cannot be made, or needs a login that is missing.
     """
     facts = _facts(cfg, folder, job, genotype)
     labels = [name for name, node in cfg.logger.items() if node is not None]
@@ -43,7 +35,7 @@ def open_dashboards(
 
 def show_search(run: Run, genotype: Genotype, figures: Mapping[str, Any], drawing: str) -> None:
     """Shows what a search found: its drawing, its figures, the genotype as an artifact."""
-    summary = {**dict(_flat({"search": figures}, "/")), "genotype_id": genotype.id}
+    summary = dict(_flat({"search": figures}, "/")) | {"genotype_id": genotype.id}
     trials = figures.get("trials")
     moment = {"trial": trials - 1} if trials else _last_epoch(figures)
     run.loggers.log_picture("search/genotype", drawing, moment)
@@ -56,16 +48,8 @@ def show_search(run: Run, genotype: Genotype, figures: Mapping[str, Any], drawin
 def show_child(
     run: Run, genotype: Genotype, figures: Mapping[str, Any], search: Mapping[str, Any] | None
 ) -> None:
-    """Shows a tested child: its figures and its search's, the trained child as an artifact.
-
-    Args:
-        run: the run, with the child's dashboards.
-        genotype: what the child was built of.
-        figures: the child's figures.
-        search: the figures of the search that found it, None without one.
-    """
-    summary = dict(_flat({"child": figures, "search": search}, "/"))
-    summary["genotype_id"] = genotype.id
+    """Shows a tested child: its figures and its search's, the trained child as an artifact."""
+    summary = dict(_flat({"child": figures, "search": search}, "/")) | {"genotype_id": genotype.id}
     if run.loggers.are_watched:
         drawing = draw(run.parts.space.graphs(genotype))
         run.loggers.log_picture("child/genotype", drawing, _last_epoch(figures))
@@ -87,21 +71,16 @@ def _artifact_of(genotype: Genotype) -> str:
 def _facts(cfg: DictConfig, folder: RunFolder, job: str, genotype: Genotype | None) -> RunFacts:
     chosen = {g: c for g in GROUPS if (c := folder.choice(g)) is not None}
     name = " ".join([*chosen.values(), f"seed {cfg.seed}", *(["child"] if job == "child" else [])])
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
+    plain = plain_node(cfg, "the configuration")
     config = dict(_flat({k: v for k, v in plain.items() if k not in ("logger", "callbacks")}, "."))
     home = folder.path.resolve()
     config |= {**chosen, "folder": str(home)}
+    source = None if genotype is None else _artifact_of(genotype)
     if genotype is not None:
-        config |= {"genotype_id": genotype.id, "genotype_artifact": _artifact_of(genotype)}
+        config |= {"genotype_id": genotype.id, "genotype_artifact": source}
+    group, tags = (folder.sweep or home).name, tuple(dict.fromkeys(chosen.values()))
     return RunFacts(
-        folder=home,
-        job=job,
-        name=name,
-        group=(folder.sweep or home).name,
-        tags=tuple(dict.fromkeys(chosen.values())),
-        config=config,
-        source=None if genotype is None else _artifact_of(genotype),
+        folder=home, job=job, name=name, group=group, tags=tags, config=config, source=source
     )
 
 

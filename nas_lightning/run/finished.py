@@ -14,47 +14,37 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.deployment.load import LoadedChild, load_child
 from nas_lightning.reports.charts import figures
-from nas_lightning.run.folder import RunFolder
 
 __all__ = ["FinishedRun"]
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run left; a notebook shows its report.
+    """What a run left in its folder; a notebook shows its report.
 
-    Attributes:
-        home: the run's folder and configuration.
-        space: the search space, where it was given as an object.
+    `space` is the search space where it was given as an object.
     """
 
-    home: RunFolder
+    folder: Path
     space: SearchSpace | None = None
-
-    @property
-    def folder(self) -> Path:
-        """The run's folder."""
-        return self.home.path
 
     @cached_property
     def result(self) -> dict[str, Any]:
         """The content of result.json: figures, cost, versions."""
-        content: dict[str, Any] = json.loads((self.folder / "result.json").read_text("utf-8"))
+        content: dict[str, Any] = json.loads(self._text("result.json"))
         return content
 
     @cached_property
     def genotype(self) -> Genotype:
         """What was found or trained; a notebook draws it."""
-        genotype = Genotype.from_json((self.folder / "genotype.json").read_text("utf-8"))
-        drawing = (self.folder / "genotype.svg").read_text("utf-8")
-        return replace(genotype, drawing=drawing)
+        genotype = Genotype.from_json(self._text("genotype.json"))
+        return replace(genotype, drawing=self._text("genotype.svg"))
 
     @cached_property
     def child(self) -> LoadedChild:
         """The trained child, a torch module in eval mode with `predict` and `classify`.
 
-        Raises:
-            ValueError: the run has trained none.
+        Raises: ValueError: the run has trained none.
         """
         return load_child(self.folder, self.space)
 
@@ -67,8 +57,8 @@ class FinishedRun:
     @property
     def trials(self) -> pandas.DataFrame:
         """A row per trial of a black-box search: reward, measurements, cost; else empty."""
-        path = self.folder / "trials.jsonl"
-        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+        is_there = (self.folder / "trials.jsonl").is_file()
+        lines = self._text("trials.jsonl").splitlines() if is_there else []
         told = [event for event in map(json.loads, lines) if event["event"] == "told"]
         return pandas.json_normalize(told).drop(columns="event", errors="ignore")
 
@@ -83,5 +73,8 @@ class FinishedRun:
         return figures(self.folder)
 
     def _repr_html_(self) -> str:
-        report = escape((self.folder / "report.html").read_text("utf-8"), quote=True)
+        report = escape(self._text("report.html"), quote=True)
         return f'<iframe srcdoc="{report}" width="100%" height="700"></iframe>'
+
+    def _text(self, name: str) -> str:
+        return (self.folder / name).read_text("utf-8")

@@ -7,8 +7,7 @@ from typing import Any
 import lightning as L
 from omegaconf import DictConfig
 
-from nas_lightning.callbacks.checkpoint import RunCheckpoint
-from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO, resumable
+from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO, RunCheckpoint, resumable
 from nas_lightning.callbacks.cost_timer import CostTimer
 from nas_lightning.callbacks.epoch_logs import MetricsLog
 from nas_lightning.callbacks.progress import Progress
@@ -34,15 +33,8 @@ def fit(
 ) -> L.Trainer:
     """Trains a module, from its last checkpoint where there is one, and returns the Trainer.
 
-    Args:
-        run: the run that trains it.
-        module: what is trained.
-        view: what it sees of the data.
-        epochs: length of the training.
-        folder: where metrics.csv goes.
-        name: what is trained, for the progress bar.
-        callbacks: further callbacks, among them the one that keeps the checkpoint.
-        options: further arguments of the Trainer.
+    metrics.csv goes to `folder`; `name` is for the progress bar; one of the `callbacks` is the
+    `RunCheckpoint`; `options` are further arguments of the Trainer.
 
     Raises:
         FloatingPointError: a loss is NaN or infinite; the message names the last good checkpoint.
@@ -50,14 +42,10 @@ def fit(
     """
     (checkpoints,) = [c.folder for c in callbacks if isinstance(c, RunCheckpoint)]
     own = [MetricsLog(folder / "metrics.csv"), CostTimer(module.meter), *callbacks]
+    observing, loggers = [*own, *observers(run.cfg, name)], run.loggers.loggers
+    options["wraps"] = module.automatic_optimization
     trainer = run.parts.hardware.trainer(
-        epochs,
-        [*own, *observers(run.cfg, name)],
-        run.loggers.loggers,
-        [AtomicCheckpointIO()],
-        folder,
-        wraps=module.automatic_optimization,
-        **options,
+        epochs, observing, loggers, [AtomicCheckpointIO()], folder, **options
     )
     try:
         trainer.fit(module, datamodule=view, ckpt_path=resumable(checkpoints), weights_only=True)

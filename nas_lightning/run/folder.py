@@ -1,30 +1,32 @@
-"""The folders of runs and sweeps; nothing else reads what Hydra left in them."""
+"""The folders of runs and sweeps, and their locks; nothing else reads what Hydra left there."""
 
 import json
+import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from nas_lightning import __version__
+from nas_lightning.files import LockedError, ProcessLock, write_text
 
-__all__ = ["CONFIG", "HYDRA", "OVERRIDES", "SWEEP_FILE", "RunFolder"]
+__all__ = ["CONFIG", "HYDRA", "OVERRIDES", "SWEEP_FILE", "RunFolder", "RunLock", "versions"]
 
 HYDRA = ".hydra"
 CONFIG, SETTINGS, OVERRIDES = "config.yaml", "hydra.yaml", "overrides.yaml"  # in this order
 SWEEP_FILE = "multirun.yaml"  # a sweep's settings, written before its first job
 VERSION = "nas_lightning.txt"  # the version that started the run
+RESULT = "result.json"
+PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run, or of a sweep.
-
-    Attributes:
-        path: where it is.
-    """
+    """The folder of one run, or of a sweep, at a path."""
 
     path: Path
 
@@ -116,26 +118,24 @@ class RunFolder:
     def result(self) -> dict[str, Any] | None:
         """Returns the content of result.json, after saying so; None while there is none.
 
-        Raises:
-            ValueError: the folder holds no configuration.
+        Raises: ValueError: the folder holds no configuration.
         """
         if not (self.hydra / SETTINGS).is_file():
             raise ValueError(
                 "a run keeps its configuration in .hydra: leave out hydra.output_subdir"
             )
-        if not (path := self / "result.json").is_file():
+        if not (path := self / RESULT).is_file():
             return None
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         print(f"this run is complete; its result is in {path}")
         return result
 
-    def write_configuration(self, cfg: DictConfig, settings: DictConfig) -> None:
-        """Writes what Hydra would have written of a run that is started without it.
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Writes result.json, the last file of a run: with it, the run is complete."""
+        write_text(self / RESULT, json.dumps(result, indent=2) + "\n")
 
-        Args:
-            cfg: the configuration.
-            settings: Hydra's own.
-        """
+    def write_configuration(self, cfg: DictConfig, settings: DictConfig) -> None:
+        """Writes a configuration and Hydra's own settings, as Hydra does for a run it starts."""
         self.hydra.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(cfg, self.hydra / CONFIG)
         OmegaConf.save(settings, self.hydra / SETTINGS)
@@ -151,6 +151,43 @@ class RunFolder:
         """Returns the version that started the run; None if that was before 0.2."""
         path = self.hydra / VERSION
         return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+
+class RunLock:
+    """Keeps other commands out of the folders of runs while this process lives."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Path, ProcessLock] = {}
+
+    def take(self, folder: Path) -> None:
+        """Takes the lock of a folder, unless this has it or the run is complete.
+
+        Raises: ValueError: another process has it.
+        """
+        if (home := folder.resolve()) in self._locks or (folder / RESULT).is_file():
+            return
+        folder.mkdir(parents=True, exist_ok=True)  # whose error names the folder itself
+        try:
+            self._locks[home] = ProcessLock(folder / HYDRA / "lock").take()
+        except LockedError as owner:
+            raise ValueError(
+                f"the folder {folder} must not be used by two runs at once: {owner} is at work "
+                "there; wait for it or stop it, or choose another folder"
+            ) from owner
+
+    def release(self) -> None:
+        """Gives up all locks."""
+        while self._locks:
+            self._locks.popitem()[1].release()
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of this package, Python, and what results may depend on."""
+    return {
+        "nas_lightning": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
 
 
 def _loaded(path: Path) -> DictConfig:

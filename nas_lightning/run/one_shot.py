@@ -25,15 +25,11 @@ COLLAPSED = 0.6  # share of operations without parameters
 def check_one_shot(strategy: OneShotStrategy, objective: Objective, folder: RunFolder) -> None:
     """Refuses what a one-shot strategy would ignore.
 
-    Raises:
-        ValueError: an evaluation was typed, or an objective other than the accuracy.
+    Raises: ValueError: an evaluation was typed, or an objective other than the accuracy.
     """
-    typed = [
-        override
-        for override in folder.overrides
-        if override.lstrip("+~").startswith(("evaluation", "objective"))
-        and override != "objective=accuracy"
-    ]
+    ignored = ("evaluation", "objective")
+    typed = [each for each in folder.overrides if each.lstrip("+~").startswith(ignored)]
+    typed = [override for override in typed if override != "objective=accuracy"]
     if typed and not folder.is_of_sweep:  # a sweep may mix both kinds
         raise ValueError(
             f"{typed[0]} has no effect: strategy {type(strategy).__name__} is "
@@ -51,23 +47,14 @@ def check_one_shot(strategy: OneShotStrategy, objective: Objective, folder: RunF
 def search_one_shot(run: Run, strategy: OneShotStrategy) -> tuple[Genotype, dict[str, Any]]:
     """Trains the supernet with its strategy; returns the genotype and the search's figures."""
     parts, folder = run.parts, run.folder
-    view = parts.data.search()
+    data, view, cap = parts.data, parts.data.search(), run.cfg.max_samples
     module = SupernetModule(
-        parts.space,
-        strategy,
-        parts.data.input_shape,
-        parts.data.num_outputs,
-        parts.task,
-        parts.seed,
-        run.cfg.max_samples,
+        parts.space, strategy, data.input_shape, data.num_outputs, parts.task, parts.seed, cap
     )
     start_entropy = _entropy(strategy)
-    callbacks = [
-        AlphaLog(folder / "alphas.csv"),
-        GenotypeLog(folder / "genotypes"),
-        RunCheckpoint(folder / "checkpoints"),
-        *([EpochBoard(run.loggers)] if run.loggers.loggers else []),
-    ]
+    logs = [AlphaLog(folder / "alphas.csv"), GenotypeLog(folder / "genotypes")]
+    boards = [EpochBoard(run.loggers)] if run.loggers.loggers else []
+    callbacks = [*logs, RunCheckpoint(folder / "checkpoints"), *boards]
     trainer = fit(run, module, view, strategy.epochs, folder.path, "search", callbacks)
     module.to(trainer.strategy.root_device)
     genotype = module.derive(list(view.val_dataloader()))

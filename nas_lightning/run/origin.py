@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from nas_lightning.config.making import plain_node
 from nas_lightning.config.paths import config_dir
 from nas_lightning.config.trust import trusted_space
 from nas_lightning.run.folder import CONFIG, HYDRA
@@ -17,14 +18,9 @@ __all__ = ["with_own_space"]
 def with_own_space(cfg: DictConfig, typed: Sequence[str]) -> DictConfig:
     """Returns the configuration with the search space of what genotype= names.
 
-    What was typed of the space stands above it; a typed search_space=... in its place.
+    Typed overrides of the space's values replace its own; a typed search_space=... replaces it.
 
-    Args:
-        cfg: the configuration, with `genotype` and `search_space`.
-        typed: the overrides that the command was started with.
-
-    Raises:
-        ValueError: the run's space holds other parts than a `Scale` and plain data.
+    Raises: ValueError: the run's space holds other parts than a `Scale` and plain data.
     """
     keys = [override.lstrip("+~").partition("=")[0] for override in typed]
     own = None if "search_space" in keys else _own_space(cfg.genotype)
@@ -43,17 +39,12 @@ def _own_space(genotype: str) -> dict[str, Any] | None:
         (_, name), *values = needed
         file = OmegaConf.load(config_dir() / "search_space" / f"{name}.yaml")
         typed = OmegaConf.from_dotlist([f"{key}={value}" for key, value in values])
-        return _plain(OmegaConf.merge(file, typed.get("search_space", {})))
+        space = OmegaConf.merge(file, typed.get("search_space", {}))
+        return plain_node(space, "search_space")
     config = os.path.join(os.path.expanduser(genotype), HYDRA, CONFIG)
     if not os.path.isfile(config):  # a notation may be no path at all
         return None
     own = OmegaConf.select(OmegaConf.load(config), "search_space")
     if own is None:
         return None
-    return trusted_space(_plain(own), f"the run {genotype}")
-
-
-def _plain(node: Any) -> dict[str, Any]:
-    plain = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+    return trusted_space(plain_node(own, "search_space"), f"the run {genotype}")

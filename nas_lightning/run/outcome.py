@@ -1,7 +1,5 @@
 """How a run ends: genotype, drawing, report, result.json written last, and a short summary."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +11,21 @@ from nas_lightning.files import write_text
 from nas_lightning.reports.drawing import describe, draw
 from nas_lightning.reports.page import write_report
 from nas_lightning.reports.summary import summary
+from nas_lightning.run.folder import versions
 from nas_lightning.run.run import Run
-from nas_lightning.run.versions import versions
 from nas_lightning.training.child import ChildModule
 
 __all__ = ["finish", "write_confusion", "write_genotype"]
 
 
 def write_genotype(run: Run, genotype: Genotype) -> str:
-    """Writes genotype.json and genotype.svg; of several processes, only the first does.
-
-    Returns:
-        The drawing.
-    """
-    drawing = draw(run.parts.space.graphs(genotype))
+    """Writes genotype.json and genotype.svg, in the first process only; returns the drawing."""
+    drawing, folder = draw(run.parts.space.graphs(genotype)), run.folder
     if run.parts.hardware.is_first:
-        provenance = {
-            "command": run.folder.command_line,
-            "seed": run.parts.seed,
-            "data": run.folder.choice("data"),
-        }
-        write_text(run.folder / "genotype.json", genotype.to_json(provenance))
-        write_text(run.folder / "genotype.svg", drawing)
+        provenance = {"command": folder.command_line, "seed": run.parts.seed}
+        provenance["data"] = folder.choice("data")
+        write_text(folder / "genotype.json", genotype.to_json(provenance))
+        write_text(folder / "genotype.svg", drawing)
     return drawing
 
 
@@ -53,21 +44,16 @@ def write_confusion(run: Run, folder: Path, module: ChildModule) -> None:
     write_text(folder / "confusion.csv", csv_text(rows))
 
 
-def finish(run: Run, genotype: Genotype, figures: Mapping[str, Any]) -> None:
-    """Writes the report and, last of all, result.json; prints the summary.
+def finish(run: Run, genotype: Genotype, **figures: Any) -> None:
+    """Writes the report and, last of all, result.json, and prints the summary.
 
-    Of several processes, only the first does so.
-
-    Args:
-        run: the run.
-        genotype: what was found or trained.
-        figures: "search", "child", "baselines" and "notes" of the result.
+    The first process alone does so; `figures` are the parts of the result.
     """
     if not run.parts.hardware.is_first:
         return
-    result = _facts(run, genotype) | dict(figures)
+    result = _facts(run, genotype) | figures
     write_report(run.folder.path, result)
-    write_text(run.folder / "result.json", json.dumps(result, indent=2) + "\n")
+    run.folder.write_result(result)
     print(summary(result, describe(run.parts.space.graphs(genotype)), run.folder.path))
 
 

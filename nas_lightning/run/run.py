@@ -1,29 +1,49 @@
-"""A run: what every step of a command is handed."""
+"""A run: what every step of a command is handed, made from a configuration and checked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 
-from nas_lightning.loggers.guard import Dashboards
+from nas_lightning.config.making import make, parameters_of, plain_node, target_of
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.user_data import RunData, as_run_data
+from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.parts import Parts, assemble
+from nas_lightning.training.child import ChildRecipe
+from nas_lightning.training.hardware import Hardware
+from nas_lightning.training.task import Task
 
-__all__ = ["Run"]
+__all__ = ["Parts", "Run", "assemble"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What searching and training have in common.
+
+    The data set is loaded; the scales of `space` and `recipe` know its shape and outputs.
+    """
+
+    seed: int
+    hardware: Hardware
+    space: SearchSpace
+    task: Task
+    data: RunData
+    recipe: ChildRecipe
 
 
 @dataclass(frozen=True)
 class Run:
     """One run of a command, from its configuration to its result.
 
-    Attributes:
-        cfg: the configuration.
-        folder: where its files go.
-        parts: what is searched, trained and measured; made, loaded and checked.
-        loggers: the dashboards that see what is trained now.
-        objects: what a call in Python gave in place of a group's configuration.
+    `loggers` see what is trained now; `objects` are what a call in Python gave in place of a
+    group's configuration.
     """
 
     cfg: DictConfig
@@ -34,19 +54,73 @@ class Run:
 
     @classmethod
     def of(cls, cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None) -> "Run":
-        """Returns a run whose data are loaded and whose parts fit each other.
-
-        Args:
-            cfg: the configuration.
-            folder: where its files go.
-            objects: what was given in place of a group's configuration.
-
-        Raises:
-            ValueError: a value is impossible, or parts do not fit each other or the data.
-        """
-        given = objects or {}
-        return cls(cfg, RunFolder(folder), assemble(cfg, given), objects=given)
+        """Returns a run whose parts come from `assemble`; arguments and errors are its own."""
+        return cls(cfg, RunFolder(folder), assemble(cfg, objects), objects=objects or {})
 
     def seen_by(self, loggers: Dashboards) -> "Run":
         """Returns the same run, seen by these dashboards."""
         return replace(self, loggers=loggers)
+
+
+def assemble(cfg: DictConfig, objects: Mapping[str, Any] | None = None) -> Parts:
+    """Returns the parts that a configuration describes, checked against each other.
+
+    `objects` may hold a search space or a data module in place of a group's configuration, or
+    arrays of the data set.
+
+    Raises: ValueError: a value is impossible, or parts do not fit each other or the data.
+    """
+    if not -(2**63) <= cfg.seed < 2**63:
+        raise ValueError(f"seed ({cfg.seed}) must be a number of 64 bits; use e.g. 0")
+    hardware = make(cfg.hardware, "hardware")
+    hardware.prepare()
+    objects = objects or {}
+    space = objects.get("search_space") or make(cfg.search_space, "search_space", kind=SearchSpace)
+    task = make(cfg.task, "task", kind=Task)
+    recipe = make(cfg.child, "child")
+    data = as_run_data(_data(cfg, objects.get("data"), task.targets), cfg.seed, task.targets)
+    data.load()
+    task = task.fitted(*data.target_statistics)
+    task.check(data.num_outputs, recipe.label_smoothing)
+    recipe = replace(recipe, scale=_fitted(recipe.scale, data, "child.scale"))
+    search_scale = _fitted(space.scale, data, "search_space.scale")
+    space = space.fitted(search_scale)
+    hardware.check_batch("data.batch_size", data.batch_size)
+    hardware.check_batch("child.batch_size", recipe.batch_size or data.batch_size)
+    data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
+    _check_child(space, recipe.scale)
+    _check_child(space, search_scale)
+    return Parts(cfg.seed, hardware, space, task, data, recipe)
+
+
+def _data(cfg: DictConfig, given: Any, targets: str) -> Any:
+    """Returns the configured data set, with arrays if they were given, or the module given."""
+    if given is not None and not isinstance(given, Mapping):
+        return given
+    runtime = {"seed": cfg.seed, "targets": targets, **(given or {})}
+    return make(_of_target(cfg.data), "data", **runtime)
+
+
+def _of_target(node: DictConfig) -> dict[str, Any]:
+    """Returns the data's node without what a user's own `_target_` finds there of ours."""
+    values = plain_node(node, "data")
+    target = target_of(values.get("_target_"), "data")
+    if target is ImageDataModule or "source" not in values:
+        return values
+    ours, theirs = parameters_of(ImageDataModule, "data"), parameters_of(target, "data")
+    left = {k for k, v in values.items() if k in ours and (k not in theirs or v is None)}
+    return {key: value for key, value in values.items() if key not in left}
+
+
+def _check_child(space: SearchSpace, scale: Scale) -> None:
+    """Builds some child on the meta device, to find an impossible scale early."""
+    with torch.device("meta"):
+        space.child(space.sample(Random(0)), scale)
+
+
+def _fitted(scale: Scale, data: RunData, where: str) -> Scale:
+    wanted = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
+    for name, value in wanted.items():
+        if (given := getattr(scale, name)) not in (None, value):
+            raise ValueError(f"{where}.{name} ({given}) must be the data's, {value}; leave it null")
+    return replace(scale, input_shape=data.input_shape, num_outputs=data.num_outputs)

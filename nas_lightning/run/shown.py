@@ -18,13 +18,7 @@ DEFAULT_SHAPE, DEFAULT_OUTPUTS = (3, 32, 32), 10
 
 @dataclass(frozen=True)
 class ShownGenotype:
-    """A genotype at the size of a child; a notebook draws it, `print` tells it.
-
-    Attributes:
-        genotype: what is shown.
-        space: its search space.
-        scale: the child's size.
-    """
+    """A genotype of a space at the size of a child; a notebook draws it, `print` describes it."""
 
     genotype: Genotype
     space: SearchSpace
@@ -37,7 +31,7 @@ class ShownGenotype:
 
     @property
     def text(self) -> str | None:
-        """The genotype in its space's text notation, None where there is none."""
+        """The genotype in its space's text notation, None without one."""
         return self.space.write_text(self.genotype)
 
     @property
@@ -50,20 +44,14 @@ class ShownGenotype:
 
     def __str__(self) -> str:
         """Returns what nas-show prints."""
-        lines = [
-            f"genotype {self.genotype.id} of space {self.genotype.space}",
-            f"{describe(self.space.graphs(self.genotype))}\n",
-        ]
-        if self.text is not None:
-            lines.append(f"{self.text}\n")
-        return "\n".join(
-            [
-                *lines,
-                f"at {self.scale.channels} channels, {self.scale.cells} cells, images "
-                f"{self.scale.image()}, {self.scale.num_outputs} classes:",
-                f"{'parameters':24} {self.size['parameters']:,}",
-                f"{'multiply-adds':24} {self.size['multiply_adds']:,}",
-            ]
+        text = "" if self.text is None else f"{self.text}\n\n"
+        return (
+            f"genotype {self.genotype.id} of space {self.genotype.space}\n"
+            f"{describe(self.space.graphs(self.genotype))}\n\n{text}"
+            f"at {self.scale.channels} channels, {self.scale.cells} cells, images "
+            f"{self.scale.image()}, {self.scale.num_outputs} classes:\n"
+            f"{'parameters':24} {self.size['parameters']:,}\n"
+            f"{'multiply-adds':24} {self.size['multiply_adds']:,}"
         )
 
 
@@ -72,19 +60,15 @@ def shown(
 ) -> ShownGenotype:
     """Returns a genotype at its published child's size, but for what is changed of it.
 
-    Args:
-        genotype: a genotype, or what `read_genotype` takes.
-        space: its search space.
-        changes: values of `Scale`; None leaves one as it is.
+    `genotype` may be what `read_genotype` takes; `changes` are values of `Scale`, None for none.
 
-    Raises:
-        ValueError: there is no such genotype, it is of another space, or the size is impossible.
+    Raises: ValueError: there is no such genotype in the space, or the size is impossible.
     """
     published = space.published_scale()
     default: dict[str, Any] = {"input_shape": DEFAULT_SHAPE, "num_outputs": DEFAULT_OUTPUTS}
     unset = {key: value for key, value in default.items() if getattr(published, key) is None}
     scale = replace(published, **unset | {k: v for k, v in changes.items() if v is not None})
     space = space.fitted(scale)
-    if isinstance(genotype, Genotype):
-        return ShownGenotype(space.validate(genotype), space, scale)
-    return ShownGenotype(read_genotype(genotype, space), space, scale)
+    if isinstance(genotype, str):
+        return ShownGenotype(read_genotype(genotype, space), space, scale)
+    return ShownGenotype(space.validate(genotype), space, scale)

@@ -17,12 +17,7 @@ Jobs = dict[Path, dict[str, str]]
 
 @dataclass(frozen=True)
 class SweepJob:
-    """What a job of a sweep was started with.
-
-    Attributes:
-        overrides: what was typed for it, the choice of the sweep included.
-        config: its configuration as YAML, interpolations unresolved.
-    """
+    """What a job of a sweep was started with: all overrides, and its unresolved YAML."""
 
     overrides: list[str]
     config: str
@@ -36,14 +31,9 @@ class SweepJob:
         }
 
     def restored(self, job: Path, overrides: list[str]) -> DictConfig:
-        """Returns the job's configuration, written back where Hydra has put a new one.
+        """Returns the configuration, written back into the job's folder over Hydra's new one.
 
-        Args:
-            job: the job's folder.
-            overrides: what it is started with this time.
-
-        Raises:
-            ValueError: the folder belongs to another job.
+        Raises: ValueError: the job is now started with other overrides.
         """
         if self.overrides != overrides:
             raise ValueError(

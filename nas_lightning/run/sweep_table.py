@@ -33,23 +33,13 @@ class Figure:
     is_share: bool = False
     is_shown: bool = True
 
-    @property
-    def head(self) -> str:
-        """The column's head for a reader."""
-        return f"{self.title} %" if self.is_share else self.title
-
-    @property
-    def key(self) -> str:
-        """The column's name in the CSV file."""
-        return "_".join(part for part in self.path if part != "baselines")
-
     def values(self, results: Iterable[Result]) -> list[float]:
         """Returns the number of every result that has it."""
         found = [_select(result, self.path) for result in results]
         return [float(value) for value in found if isinstance(value, int | float)]
 
     def readable(self, results: Iterable[Result]) -> str:
-        """Returns mean and deviation for a reader; "-" where there is none."""
+        """Returns mean and deviation for a reader; "-" without a number."""
         values = self.values(results)
         if not values:
             return "-"
@@ -66,9 +56,6 @@ def summarise_sweep(folder: Path) -> None:
 
     Runs are grouped by every key that varied, except the seed. Runs without a result are named.
     A sweep that ended before its first run has no table.
-
-    Args:
-        folder: the sweep's folder, with one folder a run.
     """
     runs = overrides_of_jobs(folder)
     if not runs:
@@ -90,14 +77,16 @@ def _write(folder: Path, varied: list[str], groups: Groups) -> None:
     """Writes both files and prints the table."""
     figures = _figures([result for group in groups.values() for result in group])
     shown = [figure for figure in figures if figure.is_shown]
-    header = [*varied, "runs", *(figure.head for figure in shown)]
+    heads = [f"{figure.title} %" if figure.is_share else figure.title for figure in shown]
+    header = [*varied, "runs", *heads]
     rows = [
         [*key, str(len(group)), *(figure.readable(group) for figure in shown)]
         for key, group in groups.items()
     ]
     _write_numbers(folder / "summary.csv", varied, groups, figures)
-    lines = [header, ["---"] * len(header), *rows]
-    text = "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+    cells = [[each.replace("|", "\\|") for each in line] for line in [header, *rows]]
+    cells.insert(1, ["---"] * len(header))
+    text = "".join(f"| {' | '.join(line)} |\n" for line in cells)
     (folder / "summary.md").write_text(text, encoding="utf-8")
     print(_table(header, rows))
 
@@ -110,16 +99,12 @@ def _figures(results: Sequence[Result]) -> list[Figure]:
         "child": (("child",), "test_"),
         "random genotype": (("baselines", "random_genotype"), "test_"),
     }
-    judged = [
-        Figure(
-            (*path, name),
-            f"{title} {_words(name)}",
-            measure.is_share,
-            name == f"{prefix}{measure.name}",
-        )
-        for title, (path, prefix) in parts.items()
-        for name in _names(results, path, prefix)
-    ]
+    judged = []
+    for title, (path, prefix) in parts.items():
+        for name in _names(results, path, prefix):
+            words = name.removesuffix("_accuracy").replace("_", " ")  # "test" alone means accuracy
+            is_shown = name == f"{prefix}{measure.name}"
+            judged.append(Figure((*path, name), f"{title} {words}", measure.is_share, is_shown))
     benchmarked = [
         Figure((f"{part}_accuracy", "mean"), part, is_share=True) for part in ("validation", "test")
     ]
@@ -137,11 +122,6 @@ def _names(results: Sequence[Result], path: tuple[str, ...], prefix: str) -> lis
     return [name for name in names if name.startswith(prefix)]
 
 
-def _words(name: str) -> str:
-    """Returns a figure's name as people read it; accuracy is what "test" alone means."""
-    return name.removesuffix("_accuracy").replace("_", " ")
-
-
 def _select(content: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         content = content.get(key) if isinstance(content, dict) else None
@@ -152,7 +132,8 @@ def _write_numbers(
     path: Path, varied: list[str], groups: Groups, figures: Sequence[Figure]
 ) -> None:
     """Writes means and deviations in full precision; the deviation of one run is left empty."""
-    header = [*varied, "runs", *(f"{f.key}_{kind}" for f in figures for kind in ("mean", "std"))]
+    keys = ["_".join(part for part in f.path if part != "baselines") for f in figures]
+    header = [*varied, "runs", *(f"{key}_{kind}" for key in keys for kind in ("mean", "std"))]
     rows = [
         [*key, len(group), *(number for f in figures for number in _mean_std(f.values(group)))]
         for key, group in groups.items()
@@ -163,11 +144,6 @@ def _write_numbers(
 
 def _mean_std(values: list[float]) -> tuple[float | str, float | str]:
     return mean(values) if values else "", stdev(values) if len(values) > 1 else ""
-
-
-def _cell(text: str) -> str:
-    """Returns a cell of a Markdown table."""
-    return text.replace("|", "\\|")
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:

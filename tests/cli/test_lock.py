@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from nas_lightning.cli.lock import RunLock
+from nas_lightning.run.folder import RunLock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from nas_lightning.cli.lock import RunLock
+from nas_lightning.run.folder import RunLock
 lock = RunLock()
 lock.take(Path(sys.argv[1]))
 print("taken", flush=True)

@@ -1,6 +1,7 @@
 """The calls in Python leave and return what the commands do."""
 
 from functools import partial
+from random import Random
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from command import RANDOM, TINY, TINY_RANDOM, bits, result
 from torch import nn
 
 import nas_lightning as nl
-from nas_lightning.cli.given import read_given
+from nas_lightning.cli.given import Given
 
 QUICK = (
     "strategy.epochs=2",
@@ -87,9 +88,40 @@ def test_the_child_of_a_run_takes_the_data_that_were_given(called):
 @pytest.mark.parametrize("give", [lambda x, y: ((x, y), (x, y)), lambda x, y: [x, y, x, y]])
 def test_a_test_set_of_arrays_may_be_given(give):
     x, y = arrays(5)
-    given = read_given({"data": give(x, y)})
-    assert given.overrides == ("data=arrays",)
+    given = Given({"data": give(x, y)})
+    assert given.overrides == ["data=arrays"]
     assert given.objects["data"]["test"][0] is x
+
+
+def test_arrays_may_be_given_with_their_settings(tmp_path):
+    x, y = arrays(2, 12)
+    run = nl.search(
+        data={"x": np.abs(x), "y": y, "kind": "signals", "batch_size": 16},
+        search_space=Wave,
+        strategy=partial(nl.Darts, epochs=1),
+        folder=tmp_path / "run",
+        overrides=["callbacks=silent"],
+        retrain=False,
+    )
+    config = (run.folder / ".hydra" / "config.yaml").read_text()
+    assert "kind: signals" in config
+    assert "batch_size: 16" in config
+
+
+def test_the_search_space_of_a_shown_genotype_may_be_an_object():
+    space = nl.DartsSpace(nodes=1, scale=nl.Scale(channels=2, cells=3))
+    genotype = space.validate(space.sample(Random(0)))
+    assert nl.show(genotype, space).genotype == genotype
+
+
+def test_a_value_is_given_as_it_is_whatever_characters_are_in_it(tmp_path):
+    with pytest.raises(ValueError, match=r"""unknown export 'a\\b "c" 'd''; choose from: onnx"""):
+        nl.search(export=["a\\b \"c\" 'd'"], folder=tmp_path / "run")
+
+
+def test_a_run_of_another_command_is_not_resumed(called):
+    with pytest.raises(ValueError, match="is a run of nas-search; use nas-search resume="):
+        nl.train("darts_v2", folder=called.folder, resume=True)
 
 
 @pytest.mark.parametrize("shape", [(2, 12), (5,)], ids=["signals", "tables"])
@@ -154,6 +186,11 @@ def test_an_interrupted_call_resumes_to_the_same_bits(called, tmp_path, monkeypa
         ({"strategy": "dart"}, "unknown strategy 'dart'; choose from: .*darts"),
         ({"strategy": 3}, r"strategy \(int\) must be the name of an option, a class, or what"),
         ({"search_space": nn.Linear(1, 1)}, r"search_space \(Linear\) must be the name of an"),
+        ({"data": {"x": []}}, r"data \(dict\) must be the name of an option, a path"),
+        (
+            {"data": {"x": [], "y": [], "kinds": 1}},
+            "unknown key 'data.kinds'; choose from: ",
+        ),
         ({"data": 3}, r"data \(int\) must be the name of an option, a path, a LightningDataModule"),
         ({"overrides": ["child.epochs=0"]}, r"child.epochs \(0\) must be at least 1"),
         ({"overrides": ["sede=1"]}, "unknown key 'sede'"),

@@ -14,8 +14,8 @@ from command import PUBLISHED, run
 from PIL import Image
 
 import nas_lightning
-from nas_lightning.commands import train
 from nas_lightning.deployment import export
+from nas_lightning.run import children
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "deployment.md"
 
@@ -97,7 +97,7 @@ def test_a_command_writes_the_file_before_its_result(tmp_path, monkeypatch):
         written.append((list(formats), (folder / "child" / "last.ckpt").is_file()))
         assert not (folder / "result.json").exists()
 
-    monkeypatch.setattr(train, "export_child", noted)
+    monkeypatch.setattr(children, "export_child", noted)
     run("train", f"hydra.run.dir={tmp_path}", *PUBLISHED, "child.epochs=1", "export=[onnx,pt2]")
     assert written == [(["onnx", "pt2"], True)]
 

@@ -13,8 +13,7 @@ from nas_lightning.config import schema
 from nas_lightning.config.paths import config_dir
 from nas_lightning.run import baselines
 from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.parts import assemble
-from nas_lightning.run.run import Run
+from nas_lightning.run.run import Run, assemble
 
 FIGURES = {"random_genotype": {"test_accuracy": 0.5}}
 

@@ -2,17 +2,17 @@
 
 import pytest
 
-from nas_lightning.config import versions
+from nas_lightning.config import trust
 
 
 @pytest.fixture(autouse=True)
 def this(monkeypatch):
-    monkeypatch.setattr(versions, "__version__", "0.2.5")
+    monkeypatch.setattr(trust, "__version__", "0.2.5")
 
 
 @pytest.mark.parametrize("version", ["0.2.0", "0.2.5", "0.2.9rc1"])
 def test_the_same_minor_version_is_accepted(version):
-    versions.check_version(version, "the run")
+    trust.check_version(version, "the run")
 
 
 @pytest.mark.parametrize("version", ["0.3.0", "1.2.5", "0.20.5"])
@@ -23,9 +23,9 @@ def test_another_minor_version_is_refused_with_both_and_the_cure(version):
         rf"version that wrote it: pip install 'nas-lightning=={minor}\.\*'"
     )
     with pytest.raises(ValueError, match=message):
-        versions.check_version(version, "the run")
+        trust.check_version(version, "the run")
 
 
 def test_no_version_is_the_one_before_versions_were_written():
     with pytest.raises(ValueError, match=r"the run is of nas_lightning 0\.1, and this is 0\.2\.5"):
-        versions.check_version(None, "the run")
+        trust.check_version(None, "the run")
