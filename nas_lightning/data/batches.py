@@ -1,9 +1,10 @@
-"""Batches on the device: in a keyed order, augmented and normalised there."""
+"""Batches, augmented and normalised on the device, and the views of a data set made of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+import lightning as L
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ __all__ = [
     "Place",
     "Reader",
     "ShuffledBatches",
+    "View",
 ]
 
 Batch = tuple[Tensor, Tensor]
@@ -52,18 +54,24 @@ class LabelledImages:
         return self.labels.index_select(0, indices.to(self.labels.device))
 
 
-class EpochBatches(Protocol):
-    """Batches that differ from epoch to epoch."""
+class EpochBatches(ABC):
+    """Batches that differ from epoch to epoch, `num_batches` per epoch."""
 
-    def __len__(self) -> int: ...
+    num_batches: int
+    epoch = 0
+
+    def __len__(self) -> int:
+        return self.num_batches
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch (0-based) that the next iteration gives."""
+        """Chooses the epoch (0-based) of the next iteration."""
+        self.epoch = epoch
 
+    @abstractmethod
     def __iter__(self) -> Iterator[Batch]: ...
 
 
-class ShuffledBatches:
+class ShuffledBatches(EpochBatches):
     """Training batches, in another order and with another augmentation each epoch.
 
     They are images (n, C, H, W), normalised float32, and labels (n, ...), on the device. Every
@@ -101,15 +109,7 @@ class ShuffledBatches:
         self.images, self.indices, self.place = images, indices, place
         self.key, self.batch_size, self.augmentation = key, batch_size, augmentation
         self.num_batches = len(indices) // batch_size if num_batches is None else num_batches
-        self.epoch = 0
         self.sampler = self  # Lightning calls set_epoch of a loader's sampler
-
-    def __len__(self) -> int:
-        return self.num_batches
-
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch (0-based) that the next iteration gives."""
-        self.epoch = epoch
 
     def order(self, epoch: int) -> Tensor:
         """Returns the indices of an epoch's images, in order: (num_batches * batch_size,)."""
@@ -158,7 +158,7 @@ class PairedBatches:
         return len(self.train)
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch (0-based) that the next iteration gives."""
+        """Chooses the epoch (0-based) of the next iteration."""
         self.train.set_epoch(epoch)
         self.val.set_epoch(epoch)
 
@@ -187,3 +187,44 @@ class OrderedBatches:
     def __iter__(self) -> Iterator[Batch]:
         for pixels, indices in zip(self.images.read(self.plan), self.plan, strict=True):
             yield self.images.normalise(pixels), self.images.labels_of(indices)
+
+
+class View(L.LightningDataModule):
+    """What one stage of a run sees of a data set: hand it to a Trainer.
+
+    Each argument makes batches for a process's place. Without `val` the Trainer needs
+    limit_val_batches=0, or it warns; without `test` the test set must not be seen.
+    """
+
+    def __init__(
+        self,
+        train: Callable[[Place], EpochBatches | PairedBatches],
+        val: Callable[[Place], Iterable[Batch]] | None = None,
+        test: Callable[[Place], Iterable[Batch]] | None = None,
+    ) -> None:
+        super().__init__()
+        self._train, self._val, self._test = train, val, test
+
+    def train_dataloader(self) -> EpochBatches | PairedBatches:
+        """Returns the training batches, on the training device."""
+        return self._train(self._place)
+
+    def val_dataloader(self) -> Iterable[Batch]:
+        """Returns the validation batches, on the training device."""
+        return [] if self._val is None else self._val(self._place)
+
+    def test_dataloader(self) -> Iterable[Batch]:
+        """Returns the test batches, or raises ValueError if this view must not see them."""
+        return self._read_test(self._place)
+
+    def _read_test(self, place: Place) -> Iterable[Batch]:
+        if self._test is None:
+            raise ValueError("a search must not see the test set; use final() to test a child")
+        return self._test(place)
+
+    @property
+    def _place(self) -> Place:
+        """Where the view's Trainer runs this process; the CPU without a Trainer."""
+        if (trainer := self.trainer) is None:
+            return Place(torch.device("cpu"))
+        return Place(trainer.strategy.root_device, trainer.global_rank, trainer.world_size)

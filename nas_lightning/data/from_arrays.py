@@ -63,11 +63,9 @@ def data_of_arrays(
     targets: str = "classes",
     kind: str | None = None,
     layout: str | None = None,
-    name: str = "arrays",
     class_names: tuple[str, ...] | None = None,
-    batch_size: int = 64,
-    validation_share: float = 0.5,
     augmentation: Augmentation | None = AUGMENTATION,
+    **options: Any,
 ) -> ImageDataModule:
     """Returns a data set of NumPy arrays or torch tensors.
 
@@ -83,12 +81,10 @@ def data_of_arrays(
             are images, two a table; of three, uint8 are images and negative numbers signals.
         layout: of images with channels: "NCHW" or "NHWC"; None finds it where only one of the two
             axes is too short for the side of an image.
-        name: for reports.
         class_names: of the classes, labels or values, in order.
-        batch_size: samples per step, over all processes.
-        validation_share: share of each class that the search validates on, in (0, 1).
         augmentation: of training samples; the default is none for signals and tables, which can
             only be mixed up.
+        options: further arguments of ImageDataModule, e.g. batch_size.
 
     Raises:
         ValueError: the arrays are none of these, or it is not certain which.
@@ -112,15 +108,8 @@ def data_of_arrays(
         arrays = as_arrays(raw, image_size, channels)
         return arrays if is_images else _standardised(arrays)
 
-    return ImageDataModule(
-        source,
-        seed=seed,
-        targets=targets,
-        name=name,
-        batch_size=batch_size,
-        validation_share=validation_share,
-        augmentation=augmentation,
-    )
+    settings = {"name": "arrays", "augmentation": augmentation, **options}
+    return ImageDataModule(source, seed=seed, targets=targets, **settings)
 
 
 def _array(values: Raw | Tensor) -> Array:

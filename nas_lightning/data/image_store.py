@@ -15,21 +15,10 @@ from nas_lightning.data.dataset_checks import refuse_unreadable
 from nas_lightning.data.images import ImageArrays, Images, MemoryImages, ResizedImages
 from nas_lightning.data.normalisation import Normalisation, statistics
 
-__all__ = ["ImageStore", "MemoryReader", "WorkerReader"]
+__all__ = ["ImageStore", "WorkerReader"]
 
 CHUNK = 256
 MOST_IMAGES_OF_STATISTICS = 65536
-
-
-class MemoryReader:
-    """Reads batches of images that are on the device, uint8 (N, C, H, W), by index arrays."""
-
-    def __init__(self, pixels: Tensor) -> None:
-        self.images = MemoryImages(pixels)
-
-    def __call__(self, plan: Sequence[Tensor]) -> Iterator[Tensor]:
-        """Yields the images of each index array."""
-        return map(self.images.read, plan)
 
 
 class WorkerReader:
@@ -60,7 +49,7 @@ class ImageStore:
     def __init__(self, arrays: ImageArrays, memory_limit_gib: float, num_workers: int) -> None:
         self.arrays = arrays
         self.memory_limit_gib, self.num_workers = memory_limit_gib, num_workers
-        self._in_memory: dict[tuple[Images, torch.device], MemoryReader] = {}
+        self._in_memory: dict[tuple[Images, torch.device], Reader] = {}
         self._resized: dict[tuple[int, int], Images] = {}
         self.train = self._load(arrays.train)
         refuse_unreadable(arrays.test, whole=self._fits(arrays.test))
@@ -75,7 +64,7 @@ class ImageStore:
             return WorkerReader(images, device, self.num_workers)
         key = (images, device)
         if key not in self._in_memory:
-            self._in_memory[key] = MemoryReader(self._read_all(images).to(device))
+            self._in_memory[key] = MemoryImages(self._read_all(images).to(device)).batches
         return self._in_memory[key]
 
     def at_size(self, size: tuple[int, int]) -> Images:

@@ -3,7 +3,7 @@
 Signals and rows of tables may stand in for images: floats of fewer dimensions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -67,6 +67,10 @@ class MemoryImages(Images):
     def read(self, indices: Tensor) -> Tensor:
         """Returns the images at indices (N,), on their device."""
         return self.pixels.index_select(0, indices.to(self.pixels.device))
+
+    def batches(self, plan: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yields the images of each index array."""
+        return map(self.read, plan)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_lightning.data.batches import Batch, Place
+from nas_lightning.data.batches import Batch, EpochBatches, Place
 from nas_lightning.data.split import keyed_generator
 
 __all__ = ["KeyedLoader", "TrainingLoader"]
@@ -17,7 +17,7 @@ __all__ = ["KeyedLoader", "TrainingLoader"]
 Key = tuple[int | str, ...]
 
 
-class KeyedLoader:
+class KeyedLoader(EpochBatches):
     """A loader's batches, on the device, the same ones whenever an epoch is repeated.
 
     What a loader draws from the global generators of torch, Python and NumPy, or from its own
@@ -42,14 +42,6 @@ class KeyedLoader:
     ) -> None:
         self.loader, self.key, self.place, self.convert = loader, key, place, convert
         self.num_batches = len(loader) if num_batches is None else num_batches
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return self.num_batches
-
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch (0-based) that the next iteration gives."""
-        self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
         draws = _Draws((*self.key, self.epoch))  # at the first batch, after set_epoch

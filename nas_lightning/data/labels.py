@@ -1,6 +1,6 @@
 """Labels as files hold them (integers, text, numbers, several per image), made to tensors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,22 +16,19 @@ Encoded = tuple[Tensor, Tensor, tuple[str, ...]]
 
 
 def encode(train: Raw, test: Raw | None, names: Sequence[str] | None = None) -> Encoded:
-    """Returns labels as tensors, and the names of what they stand for.
+    """Returns labels, int64 (N,) or float32 (N, K), those of the test images, and their names.
 
-    Integers and text become classes: without names of their own they are named by what they are,
-    integers in their order, text sorted. Numbers with a fraction become one column, a table
-    (N, K) becomes K columns, and lists of any length become one column per label, 1 where it is.
+    Integers and text become classes, named by what they are unless names are given, integers in
+    their order, text sorted. Numbers with a fraction become one column, a table (N, K) becomes K
+    columns, and lists of any length become one column per label, 1 where it is present.
 
     Args:
         train: of the training images, (N,), (N, K), or N lists.
-        test: of the test images; None, without a test division, gives none.
-        names: of the classes or columns, if the file tells them; text in labels is looked up there.
-
-    Returns:
-        Labels, int64 (N,) or float32 (N, K), those of the test images, and the names.
+        test: of the test images; None without a test part.
+        names: of the classes or columns, if the file tells them; text is looked up there.
 
     Raises:
-        ValueError: labels are of no kind that can be learnt, or a test label is unknown.
+        ValueError: labels cannot be learnt, or a test label is not among the training labels.
     """
     first = _array(train)
     other = first[:0] if test is None else _array(test)
@@ -48,10 +45,9 @@ def encode(train: Raw, test: Raw | None, names: Sequence[str] | None = None) -> 
     if names is not None and first.dtype.kind != "U":
         codes = [torch.from_numpy(each.astype(np.int64)) for each in (first, other)]
         return codes[0], codes[1], tuple(names)
-    values = list(names) if names is not None else np.unique(first).tolist()
-    places = {value: place for place, value in enumerate(values)}
-    codes = [_looked_up(each.tolist(), places) for each in (first, other)]
-    return codes[0], codes[1], tuple(str(value) for value in values)
+    values = np.unique(first).tolist() if names is None else list(names)
+    codes = [torch.tensor(_places(each.tolist(), values)).long() for each in (first, other)]
+    return codes[0], codes[1], tuple(map(str, values))
 
 
 def _array(values: Raw) -> Array:
@@ -85,14 +81,15 @@ def _columns(values: Array) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
-def _looked_up(values: Sequence[Any], places: Mapping[Any, int]) -> Tensor:
-    try:
-        return torch.tensor([places[value] for value in values], dtype=torch.int64)
-    except KeyError as error:
-        names = ", ".join(str(each) for each in list(places)[:10])
+def _places(labels: Sequence[Any], values: Sequence[Any]) -> list[int]:
+    """Returns the place of each label among the values."""
+    places = {value: place for place, value in enumerate(values)}
+    if unknown := [label for label in labels if label not in places]:
+        some = ", ".join(map(str, values[:10]))
         raise ValueError(
-            f"label '{error.args[0]}' is none of those of the training images: {names}; add some"
-        ) from None
+            f"label '{unknown[0]}' is none of those of the training images: {some}; add some"
+        )
+    return [places[label] for label in labels]
 
 
 def _encode_lists(train: Array, test: Array, names: Sequence[str] | None) -> Encoded:
@@ -105,11 +102,8 @@ def _encode_lists(train: Array, test: Array, names: Sequence[str] | None) -> Enc
         ) from error
     if names is not None:
         values = list(names) if values and isinstance(values[0], str) else list(range(len(names)))
-    places = {value: place for place, value in enumerate(values)}
-    tables = []
-    for rows in (train, test):
-        table = torch.zeros(len(rows), len(places))
+    tables = [torch.zeros(len(rows), len(values)) for rows in (train, test)]
+    for table, rows in zip(tables, (train, test), strict=True):
         for number, row in enumerate(rows):
-            table[number, _looked_up(row, places)] = 1
-        tables.append(table)
-    return tables[0], tables[1], tuple(names or (str(value) for value in values))
+            table[number, _places(row, values)] = 1
+    return tables[0], tables[1], tuple(names or map(str, values))

@@ -11,13 +11,19 @@ from torch import Tensor
 
 from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.data.augmentation import NO_AUGMENTATION, Augmentation
-from nas_lightning.data.batches import Arrays, OrderedBatches, PairedBatches, Place, ShuffledBatches
+from nas_lightning.data.batches import (
+    Arrays,
+    OrderedBatches,
+    PairedBatches,
+    Place,
+    ShuffledBatches,
+    View,
+)
 from nas_lightning.data.dataset_checks import WAYS, check, check_images_only, without_unreadable
 from nas_lightning.data.image_store import ImageStore
 from nas_lightning.data.images import ImageArrays, Images, as_size, with_fewer
 from nas_lightning.data.split import split_hash, strata, stratified_split, stratified_subset
 from nas_lightning.data.targets import fit, statistics_of
-from nas_lightning.data.view import View
 
 __all__ = ["ImageDataModule"]
 
@@ -252,8 +258,5 @@ class ImageDataModule(View):
         return batches
 
     def _ordered(self, images: Images, part: Tensor) -> Callable[[Place], OrderedBatches]:
-        def batches(place: Place) -> OrderedBatches:
-            labelled = self._store.labelled(images, place.device)
-            return OrderedBatches(labelled, part, place, 2 * self.batch_size)  # without gradients
-
-        return batches
+        labelled, size = self._store.labelled, 2 * self.batch_size  # evaluation has no gradients
+        return lambda place: OrderedBatches(labelled(images, place.device), part, place, size)

@@ -1,6 +1,5 @@
 """What a network learns of an image: one class, any number of labels, or values."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,21 +19,18 @@ WANTED = {
 
 
 def fit(arrays: ImageArrays, kind: str) -> ImageArrays:
-    """Returns the data set with targets as a task wants them: "classes", "labels" or "values".
+    """Returns the data set with the targets of a task: "classes", "labels" or "values".
 
-    Classes stay what they are; whole numbers, and columns of which exactly one is 1, become
-    classes. Labels are columns of 0 and 1. Values are columns of numbers; classes become values
-    where their names are numbers.
-
-    Raises:
-        ValueError: the targets are of another kind.
+    Whole numbers, and columns of which exactly one is 1, become classes. Labels are columns of 0
+    and 1. Values are columns of numbers; classes become values if their names are numbers. Raises
+    ValueError for targets of another kind.
     """
     makers = {"classes": _as_classes, "labels": _as_labels, "values": _as_values}
     return makers[kind](arrays)
 
 
 def statistics_of(targets: Tensor, num_outputs: int) -> tuple[Tensor, Tensor]:
-    """Returns mean and deviation (K,) of values (N, K), a constant's is 1; of classes 0 and 1."""
+    """Returns mean and deviation (K,) of values (N, K), 1 if constant; 0 and 1 of classes."""
     if not targets.is_floating_point():
         return torch.zeros(num_outputs), torch.ones(num_outputs)
     std = targets.std(0, correction=0)
@@ -49,9 +45,8 @@ def _as_classes(arrays: ImageArrays) -> ImageArrays:
         return _from_whole_numbers(arrays)
     if _is_one_hot(train) and _is_one_hot(test):
         return replace(arrays, train_labels=train.argmax(1), test_labels=test.argmax(1))
-    raise _misfit(
-        "classes", f"{train.shape[1]} columns ({_listed(arrays.class_names)})", "multilabel"
-    )
+    columns = f"{train.shape[1]} columns ({_listed(arrays)})"
+    raise _misfit("classes", columns, "multilabel")
 
 
 def _from_whole_numbers(arrays: ImageArrays) -> ImageArrays:
@@ -63,12 +58,9 @@ def _from_whole_numbers(arrays: ImageArrays) -> ImageArrays:
         raise ValueError(
             f"every test class needs training images; class {min(unknown):g} has none; add some"
         )
-    return replace(
-        arrays,
-        train_labels=torch.searchsorted(numbers, train.contiguous()),
-        test_labels=torch.searchsorted(numbers, test.contiguous()),
-        class_names=tuple(f"{number:.0f}" for number in numbers.tolist()),
-    )
+    codes = [torch.searchsorted(numbers, each.contiguous()) for each in (train, test)]
+    names = tuple(f"{number:.0f}" for number in numbers.tolist())
+    return replace(arrays, train_labels=codes[0], test_labels=codes[1], class_names=names)
 
 
 def _is_one_hot(labels: Tensor) -> bool:
@@ -77,9 +69,7 @@ def _is_one_hot(labels: Tensor) -> bool:
 
 def _as_labels(arrays: ImageArrays) -> ImageArrays:
     if not arrays.train_labels.is_floating_point():
-        raise _misfit(
-            "labels", f"one class per image ({_listed(arrays.class_names)})", "classification"
-        )
+        raise _misfit("labels", f"one class per image ({_listed(arrays)})", "classification")
     for each in (arrays.train_labels, arrays.test_labels):
         if not bool(((each == 0) | (each == 1)).all()):
             raise _misfit("labels", f"numbers from {each.min():g} to {each.max():g}", "regression")
@@ -92,17 +82,15 @@ def _as_values(arrays: ImageArrays) -> ImageArrays:
         try:
             numbers = torch.tensor([float(name) for name in arrays.class_names])
         except ValueError:
-            raise _misfit(
-                "values", f"classes: {_listed(arrays.class_names)}", "classification"
-            ) from None
+            raise _misfit("values", f"classes: {_listed(arrays)}", "classification") from None
         train, test = numbers[train][:, None], numbers[test][:, None]
         arrays = replace(arrays, train_labels=train, test_labels=test, class_names=("value",))
     for division, values in {"training": train, "test": test}.items():
         if len(bad := (~values.isfinite()).nonzero()):
             row, column = bad[0].tolist()
             raise ValueError(
-                f"every value to be learnt must be a number, got {values[row, column]:g} for "
-                f"{division} image {row} (the first is 0); remove such images"
+                f"every value to be learnt must be a number, got {values[row, column]:g} for"
+                f" {division} image {row} (the first is 0); remove such images"
             )
     return arrays
 
@@ -111,5 +99,6 @@ def _misfit(kind: str, present: str, better: str) -> ValueError:
     return ValueError(f"task={TASKS[kind]} needs {WANTED[kind]}, got {present}; use task={better}")
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(arrays: ImageArrays) -> str:
+    names = arrays.class_names
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from nas_lightning.core.checks import at_least
-from nas_lightning.data.batches import Arrays, PairedBatches, Place
+from nas_lightning.data.batches import Arrays, PairedBatches, Place, View
 from nas_lightning.data.dataset_checks import check_samples, check_targets
 from nas_lightning.data.keyed_loader import KeyedLoader, TrainingLoader
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.targets import statistics_of
-from nas_lightning.data.view import View
 
 __all__ = ["RunData", "UserData", "as_run_data", "no_module"]
 
@@ -120,9 +119,8 @@ class UserData:
         """Returns the search's view; validation batches repeat where they are fewer."""
         first = self._batches("train", "search train")
         second = self._batches("val", "search val", len(self._loaders["train"]))
-        return View(
-            lambda place: PairedBatches(first(place), second(place)), self._batches("val", "val")
-        )
+        val = self._batches("val", "val")
+        return View(lambda place: PairedBatches(first(place), second(place)), val)
 
     def candidate(
         self,
@@ -179,10 +177,9 @@ class UserData:
     def _batches(
         self, part: str, purpose: str, number: int | None = None
     ) -> Callable[[Place], KeyedLoader]:
-        kind = TrainingLoader if part == "train" else KeyedLoader
-
         def batches(place: Place) -> KeyedLoader:
             loader = self._test_loader if part == "test" else self._loaders[part]
+            kind = TrainingLoader if part == "train" else KeyedLoader
             return kind(loader, (self.seed, purpose), place, self._convert, number)
 
         return batches
