@@ -82,9 +82,8 @@ class ImageStore:
 
     def labelled(self, images: Images, device: torch.device) -> LabelledImages:
         """Returns the test images, or the training images at any size, on a device."""
-        arrays = self.arrays
+        arrays, reader = self.arrays, self.reader(images, device)
         labels = arrays.test_labels if images is arrays.test else arrays.train_labels
-        reader = self.reader(images, device)
         return LabelledImages(reader, labels.to(device), self.normalise, len(arrays.class_names))
 
     def _statistics(self) -> Normalisation:

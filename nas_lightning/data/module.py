@@ -1,6 +1,6 @@
 """The data module: one data set, seen by the search, by its candidates and by the final child."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from nas_lightning.data.batches import (
 )
 from nas_lightning.data.dataset_checks import WAYS, check, check_images_only, without_unreadable
 from nas_lightning.data.image_store import ImageStore
-from nas_lightning.data.images import ImageArrays, Images, as_size, with_fewer
+from nas_lightning.data.images import ImageArrays, Images, Size, as_size, with_fewer
 from nas_lightning.data.split import split_hash, strata, stratified_split, stratified_subset
 from nas_lightning.data.targets import fit, statistics_of
 
@@ -158,7 +158,7 @@ class ImageDataModule(View):
     def candidate(
         self,
         max_samples: int | None = None,
-        image_size: int | Sequence[int] | None = None,
+        image_size: Size | None = None,
         batch_size: int | None = None,
         cutout: int = 0,
     ) -> View:

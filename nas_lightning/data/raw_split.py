@@ -11,6 +11,7 @@ from nas_lightning.data.images import (
     Images,
     MemoryImages,
     ResizedImages,
+    Size,
     as_size,
     with_test_fifth,
 )
@@ -36,7 +37,7 @@ class ReadOptions:
         layout: of arrays: "NCHW" or "NHWC"; None finds it.
     """
 
-    image_size: int | Sequence[int] | None = None
+    image_size: Size | None = None
     channels: int | None = None
     image_column: str | None = None
     label_column: str | Sequence[str] | None = None
@@ -73,7 +74,7 @@ class RawSplit:
 
 def as_arrays(
     raw: RawSplit,
-    image_size: int | Sequence[int] | None = None,
+    image_size: Size | None = None,
     channels: int | None = None,
     class_names: Sequence[str] | None = None,
 ) -> ImageArrays:
@@ -98,7 +99,7 @@ def as_arrays(
     return replace(arrays, pixel_range=raw.pixel_range)
 
 
-def _fitted(images: Images, image_size: int | Sequence[int] | None, channels: int | None) -> Images:
+def _fitted(images: Images, image_size: Size | None, channels: int | None) -> Images:
     if isinstance(images, MemoryImages):
         images = MemoryImages(with_channels(images.pixels, channels))
     return images if image_size is None else ResizedImages(images, as_size(image_size))

@@ -7,7 +7,7 @@ import numpy as np
 
 from nas_lightning.core.checks import at_least
 from nas_lightning.data.formats import cifar, digit_files, image_folder, npz, parquet
-from nas_lightning.data.images import ImageArrays
+from nas_lightning.data.images import ImageArrays, Size
 from nas_lightning.data.raw_split import RawSplit, ReadOptions, as_arrays
 
 __all__ = ["digits", "folder", "hub"]
@@ -22,9 +22,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], Reader]] = {
 
 
 def digits(
-    path: str | None = None,
-    image_size: int | Sequence[int] | None = None,
-    channels: int | None = None,
+    path: str | None = None, image_size: Size | None = None, channels: int | None = None
 ) -> ImageArrays:
     """Returns scikit-learn's handwritten digits: 1,797 grey images, 8x8.
 
@@ -48,7 +46,7 @@ def digits(
 
 def folder(
     path: str | None = None,
-    image_size: int | Sequence[int] | None = None,
+    image_size: Size | None = None,
     channels: int | None = None,
     *,
     image_column: str | None = None,
@@ -75,7 +73,7 @@ def folder(
 
 def hub(
     path: str | None = None,
-    image_size: int | Sequence[int] | None = None,
+    image_size: Size | None = None,
     channels: int | None = None,
     *,
     name: str | None = None,

@@ -10,11 +10,10 @@ from nas_lightning.data.images import ImageArrays
 
 __all__ = ["fit", "statistics_of"]
 
-TASKS = {"classes": "classification", "labels": "multilabel", "values": "regression"}
 WANTED = {
-    "classes": "one class per image",
-    "labels": "columns of 0 and 1, one per label",
-    "values": "one or several numbers per image",
+    "classes": "task=classification needs one class per image",
+    "labels": "task=multilabel needs columns of 0 and 1, one per label",
+    "values": "task=regression needs one or several numbers per image",
 }
 
 
@@ -25,8 +24,7 @@ def fit(arrays: ImageArrays, kind: str) -> ImageArrays:
     and 1. Values are columns of numbers; classes become values if their names are numbers. Raises
     ValueError for targets of another kind.
     """
-    makers = {"classes": _as_classes, "labels": _as_labels, "values": _as_values}
-    return makers[kind](arrays)
+    return {"classes": _as_classes, "labels": _as_labels, "values": _as_values}[kind](arrays)
 
 
 def statistics_of(targets: Tensor, num_outputs: int) -> tuple[Tensor, Tensor]:
@@ -45,8 +43,7 @@ def _as_classes(arrays: ImageArrays) -> ImageArrays:
         return _from_whole_numbers(arrays)
     if _is_one_hot(train) and _is_one_hot(test):
         return replace(arrays, train_labels=train.argmax(1), test_labels=test.argmax(1))
-    columns = f"{train.shape[1]} columns ({_listed(arrays)})"
-    raise _misfit("classes", columns, "multilabel")
+    raise _misfit("classes", f"{train.shape[1]} columns ({_listed(arrays)})", "multilabel")
 
 
 def _from_whole_numbers(arrays: ImageArrays) -> ImageArrays:
@@ -96,7 +93,7 @@ def _as_values(arrays: ImageArrays) -> ImageArrays:
 
 
 def _misfit(kind: str, present: str, better: str) -> ValueError:
-    return ValueError(f"task={TASKS[kind]} needs {WANTED[kind]}, got {present}; use task={better}")
+    return ValueError(f"{WANTED[kind]}, got {present}; use task={better}")
 
 
 def _listed(arrays: ImageArrays) -> str:

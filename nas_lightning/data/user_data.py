@@ -1,6 +1,6 @@
 """A user's own LightningDataModule as the data of a run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from nas_lightning.core.checks import at_least
 from nas_lightning.data.batches import Arrays, PairedBatches, Place, View
 from nas_lightning.data.dataset_checks import check_samples, check_targets
+from nas_lightning.data.images import Size
 from nas_lightning.data.keyed_loader import KeyedLoader, TrainingLoader
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.targets import statistics_of
@@ -125,7 +126,7 @@ class UserData:
     def candidate(
         self,
         max_samples: int | None = None,
-        image_size: int | Sequence[int] | None = None,
+        image_size: Size | None = None,
         batch_size: int | None = None,
         cutout: int = 0,
     ) -> View:

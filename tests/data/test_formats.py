@@ -158,7 +158,7 @@ def test_several_data_sets_are_named(tmp_path: Path) -> None:
     [
         ({"image_column": "x"}, "unknown data.source.image_column 'x'; choose from: img, label"),
         ({"label_column": "x"}, "unknown data.source.label_column 'x'; choose from: img, label"),
-        ({"test_split": "x"}, "unknown data.source.test_split 'x'; choose from: train, "),
+        ({"test_split": "x"}, "unknown data.source.test_split 'x'; choose from: test, train"),
         ({"train_split": "test"}, "must differ, got 'test' and 'test'"),
         ({"class_names": ["ant"]}, None),
     ],
