@@ -55,65 +55,53 @@ class LabelledImages:
 
 
 class EpochBatches(ABC):
-    """Batches that differ from epoch to epoch, `num_batches` per epoch."""
+    """Batches that differ from epoch to epoch."""
 
-    num_batches: int
     epoch = 0
-
-    def __len__(self) -> int:
-        return self.num_batches
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the epoch (0-based) of the next iteration."""
         self.epoch = epoch
 
     @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
     def __iter__(self) -> Iterator[Batch]: ...
 
 
+@dataclass(eq=False)
 class ShuffledBatches(EpochBatches):
     """Training batches, in another order and with another augmentation each epoch.
 
     They are images (n, C, H, W), normalised float32, and labels (n, ...), on the device. Every
     process draws for the whole batch and takes its part of it. Each image comes once before one
     comes again; a short rest is dropped.
-
-    Args:
-        images: all images.
-        indices: of the images to use, int64 (K,).
-        place: of this process.
-        key: (seed, purpose); the draws depend on it, the epoch and the batch.
-        batch_size: over all processes, a multiple of their number.
-        augmentation: of the whole batch.
-        num_batches: per epoch, the images repeat if need be; None means all whole batches.
-
-    Raises:
-        ValueError: the processes cannot have equal parts of a batch.
     """
 
-    def __init__(
-        self,
-        images: LabelledImages,
-        indices: Tensor,
-        place: Place,
-        key: tuple[int, str],
-        batch_size: int,
-        augmentation: Augmentation,
-        num_batches: int | None = None,
-    ) -> None:
-        if batch_size % place.world:
+    images: LabelledImages
+    indices: Tensor  # of the images to use, int64 (K,)
+    place: Place
+    key: tuple[int, str]  # (seed, purpose); draws depend on it, the epoch and the batch
+    batch_size: int  # over all processes, a multiple of their number
+    augmentation: Augmentation
+    num_batches: int | None = None  # per epoch, images repeat if need be; None means all whole ones
+
+    def __post_init__(self) -> None:
+        if self.batch_size % (world := self.place.world):
             raise ValueError(
-                f"data.batch_size ({batch_size}) must be a multiple of the number of processes"
-                f" ({place.world}); use e.g. {place.world * -(-batch_size // place.world)}"
+                f"data.batch_size ({self.batch_size}) must be a multiple of the number of processes"
+                f" ({world}); use e.g. {world * -(-self.batch_size // world)}"
             )
-        self.images, self.indices, self.place = images, indices, place
-        self.key, self.batch_size, self.augmentation = key, batch_size, augmentation
-        self.num_batches = len(indices) // batch_size if num_batches is None else num_batches
         self.sampler = self  # Lightning calls set_epoch of a loader's sampler
 
+    def __len__(self) -> int:
+        whole = len(self.indices) // self.batch_size
+        return whole if self.num_batches is None else self.num_batches
+
     def order(self, epoch: int) -> Tensor:
-        """Returns the indices of an epoch's images, in order: (num_batches * batch_size,)."""
-        needed = self.num_batches * self.batch_size
+        """Returns the indices of an epoch's images, in order, for all batches."""
+        needed = len(self) * self.batch_size
         orders = [
             torch.randperm(len(self.indices), generator=keyed_generator(*self.key, epoch, turn))
             for turn in range(-(-needed // len(self.indices)))

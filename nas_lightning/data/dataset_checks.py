@@ -9,7 +9,6 @@ from torch import Tensor
 from nas_lightning.data.images import ImageArrays, Images, Subset, as_size
 
 __all__ = [
-    "WAYS",
     "check",
     "check_images_only",
     "check_samples",
@@ -20,7 +19,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-WAYS = ("refuse", "skip")  # what to do about unreadable images
 MOST_NAMED = 10
 
 
@@ -63,10 +61,8 @@ def check_images_only(arrays: ImageArrays, **settings: object) -> None:
     """Refuses settings that only images can have, if the data are signals or a table."""
     for key, value in settings.items():
         if value and arrays.standardisation is not None:
-            shape = arrays.train.shape
-            raise ValueError(
-                f"{key} ({value}) needs images, the data have the shape {shape}; leave it out"
-            )
+            shape = f"the data have the shape {arrays.train.shape}"
+            raise ValueError(f"{key} ({value}) needs images, {shape}; leave it out")
 
 
 def _check_range(labels: Tensor, number: int, part: str) -> None:
@@ -80,8 +76,8 @@ def _check_counts(labels: Tensor, names: Sequence[str]) -> None:
     for name, count in zip(names, labels.bincount(minlength=len(names)).tolist(), strict=True):
         if count < 2:
             raise ValueError(
-                f"every class needs at least 2 training images, one to train on and one to"
-                f" validate on; class '{name}' has {count}: add images or remove the class"
+                "every class needs at least 2 training images, one to train on and one to validate"
+                f" on; class '{name}' has {count}: add images or remove the class"
             )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nas_lightning.core.checks import one_of
@@ -17,7 +16,7 @@ from nas_lightning.data.images import SMALLEST_SIDE, ImageArrays, MemoryImages
 from nas_lightning.data.labels import Raw
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.normalisation import standardisation_of
-from nas_lightning.data.pixels import LAYOUTS, check_finite
+from nas_lightning.data.pixels import LAYOUTS, Array, check_finite
 from nas_lightning.data.raw_split import RawSplit, as_arrays
 from nas_lightning.data.sources import folder
 
@@ -26,8 +25,6 @@ __all__ = ["AUGMENTATION", "data_of", "data_of_arrays"]
 AUGMENTATION = Augmentation(crop_padding=4, flip=True)  # that of conf/data/_images.yaml
 SHAPES = "images (N, H, W), (N, H, W, C) or (N, C, H, W), signals (N, C, L), a table (N, features)"
 KINDS = {2: ["tables"], 3: ["images", "signals"], 4: ["images"]}  # by the dimensions of x
-
-Array = NDArray[Any]
 
 
 def data_of(
@@ -67,7 +64,7 @@ def data_of_arrays(
     augmentation: Augmentation | None = AUGMENTATION,
     **options: Any,
 ) -> ImageDataModule:
-    """Returns a data set of NumPy arrays or torch tensors.
+    """Returns a data set of NumPy arrays or torch tensors; raises ValueError if it is not clear.
 
     Args:
         x: images (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or floats in [0, 1], of which 256
@@ -82,12 +79,8 @@ def data_of_arrays(
         layout: of images with channels: "NCHW" or "NHWC"; None finds it where only one of the two
             axes is too short for the side of an image.
         class_names: of the classes, labels or values, in order.
-        augmentation: of training samples; the default is none for signals and tables, which can
-            only be mixed up.
+        augmentation: of training samples; none by default for signals and tables, mixup only.
         options: further arguments of ImageDataModule, e.g. batch_size.
-
-    Raises:
-        ValueError: the arrays are none of these, or it is not certain which.
     """
     train, labels = _array(x), _array(y)
     held_out, test_labels = (None, None) if test is None else (_array(test[0]), _array(test[1]))

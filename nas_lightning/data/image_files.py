@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -24,8 +23,7 @@ LARGEST_DEFAULT_SIDE = 64
 ORIENTATION = 0x0112  # Exif: how the camera was held; 5 to 8 mean that the image lies on its side
 
 
-@dataclass(frozen=True)
-class EncodedFile:
+class EncodedFile(NamedTuple):
     """An image file in a table: its bytes, and its place there for messages."""
 
     content: bytes

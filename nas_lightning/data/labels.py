@@ -20,15 +20,9 @@ def encode(train: Raw, test: Raw | None, names: Sequence[str] | None = None) -> 
 
     Integers and text become classes, named by what they are unless names are given, integers in
     their order, text sorted. Numbers with a fraction become one column, a table (N, K) becomes K
-    columns, and lists of any length become one column per label, 1 where it is present.
-
-    Args:
-        train: of the training images, (N,), (N, K), or N lists.
-        test: of the test images; None without a test part.
-        names: of the classes or columns, if the file tells them; text is looked up there.
-
-    Raises:
-        ValueError: labels cannot be learnt, or a test label is not among the training labels.
+    columns, and N lists of any length become one column per label, 1 where it is present. Text is
+    looked up in the names. Raises ValueError for other labels, and a test label that is not among
+    the training labels.
     """
     first = _array(train)
     other = first[:0] if test is None else _array(test)

@@ -19,7 +19,7 @@ from nas_lightning.data.batches import (
     ShuffledBatches,
     View,
 )
-from nas_lightning.data.dataset_checks import WAYS, check, check_images_only, without_unreadable
+from nas_lightning.data.dataset_checks import check, check_images_only, without_unreadable
 from nas_lightning.data.image_store import ImageStore
 from nas_lightning.data.images import ImageArrays, Images, Size, as_size, with_fewer
 from nas_lightning.data.split import split_hash, strata, stratified_split, stratified_subset
@@ -48,9 +48,6 @@ class ImageDataModule(View):
             them out and names them.
         memory_limit_gib: worker processes read a training set of more pixels than this, in GiB.
         num_workers: threads that read files, and processes that read beyond the memory limit.
-
-    Raises:
-        ValueError: a number is out of range.
     """
 
     def __init__(
@@ -79,7 +76,7 @@ class ImageDataModule(View):
         if path is not None and not path.strip():
             raise ValueError(f"data.path ({path!r}) must name a folder or file; give data.path=DIR")
         at_least("data.batch_size", batch_size, 1, use=64)
-        one_of("data.unreadable", unreadable, WAYS)
+        one_of("data.unreadable", unreadable, ("refuse", "skip"))
         at_least("data.max_images", max_images, 2, use=1000)
         at_least("data.num_workers", num_workers, 0)
         at_least("data.memory_limit_gib", memory_limit_gib, 0)
@@ -234,10 +231,10 @@ class ImageDataModule(View):
 
     def _check_batch(self, part: Tensor, size: int) -> None:
         at_least("batch_size", size, 1, use=64)
-        if size > len(part):
+        if size > (most := len(part)):
+            cure = f"use data.batch_size={most} or less, or more images"
             raise ValueError(
-                f"batch_size ({size}) must not exceed the {len(part)} images to train on;"
-                f" use data.batch_size={len(part)} or less, or more images"
+                f"batch_size ({size}) must not exceed the {most} images to train on; {cure}"
             )
 
     def _shuffled(

@@ -37,12 +37,8 @@ class UserData:
     that are not pixels / 255. It may have `class_names`, `name` and `split_hash`.
 
     A search trains params on the training batches, and alphas on the validation batches, which
-    begin anew each epoch; a found child trains on the training batches.
-
-    Args:
-        module: refused with a ValueError if it is not such a module.
-        seed: for the draws of its loaders.
-        targets: "classes", "labels" or "values".
+    begin anew each epoch; a found child trains on the training batches. The seed is for the draws
+    of the loaders; targets are "classes", "labels" or "values". Another module raises ValueError.
     """
 
     def __init__(self, module: object, seed: int, targets: str) -> None:
@@ -88,10 +84,8 @@ class UserData:
         names = getattr(self.module, "class_names", None)
         number = getattr(self.module, "num_classes", None) if names is None else len(names)
         if number is None:
-            raise ValueError(
-                f"data._target_ ({type(self.module).__name__}) must have class_names or"
-                " num_classes; set one in its constructor"
-            )
+            wanted = "must have class_names or num_classes; set one in its constructor"
+            raise ValueError(f"data._target_ ({type(self.module).__name__}) {wanted}")
         return int(number)
 
     @property
@@ -130,10 +124,7 @@ class UserData:
         batch_size: int | None = None,
         cutout: int = 0,
     ) -> View:
-        """Returns a black-box candidate's view: the first batches of an epoch, or all.
-
-        Raises ValueError for other batches than the module's own.
-        """
+        """Returns a black-box candidate's view: the first batches of an epoch, or all."""
         self._refuse("evaluation.image_size", image_size, None)
         self._refuse("child.cutout", cutout, 0)
         at_least("max_samples", max_samples, 1, use=1000)
@@ -150,7 +141,6 @@ class UserData:
         """Returns the found child's view: it trains on the training batches and may be tested.
 
         With a validation share above 0 it is validated on the module's own validation batches.
-        Raises ValueError for other batches than the module's own.
         """
         self._refuse("child.batch_size", batch_size, self.batch_size)
         self._refuse("child.cutout", cutout, 0)
@@ -200,10 +190,8 @@ class UserData:
     def _loader(self, part: str) -> Any:
         loader = getattr(self.module, f"{part}_dataloader")()
         if not hasattr(loader, "__len__") or not hasattr(loader, "__iter__"):
-            kind = type(loader).__name__
-            raise ValueError(
-                f"{part}_dataloader() must return one loader with a length, got {kind}"
-            )
+            wanted = f"{part}_dataloader() must return one loader with a length"
+            raise ValueError(f"{wanted}, got {type(loader).__name__}")
         return loader
 
     @cached_property
@@ -215,10 +203,8 @@ class UserData:
             try:
                 first[part] = next(iter(keyed))
             except (TypeError, ValueError, AttributeError, StopIteration) as error:
-                raise ValueError(
-                    f"{part}_dataloader() must give batches (samples, targets) of tensors:"
-                    f" {error!r}"
-                ) from error
+                wanted = f"{part}_dataloader() must give batches (samples, targets) of tensors"
+                raise ValueError(f"{wanted}: {error!r}") from error
         return first
 
     def _convert(self, targets: Tensor) -> Tensor:

@@ -38,10 +38,7 @@ def has_batches(folder: Path) -> bool:
 
 
 def read_cifar(folder: Path, options: ReadOptions) -> RawSplit:
-    """Returns the images, labels and class names of cifar-10-batches-py or cifar-100-python.
-
-    Raises ValueError if a file is missing or is no batch.
-    """
+    """Returns the images, labels and class names of cifar-10-batches-py or cifar-100-python."""
     if (folder / "data_batch_1").is_file():  # CIFAR-10
         trains, test, meta = [f"data_batch_{n}" for n in range(1, 6)], "test_batch", "batches.meta"
         key = "labels"
@@ -75,9 +72,8 @@ def _unpickled(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             content = _Unpickler(file, encoding="latin1").load()
     except Exception as error:  # a damaged pickle may raise anything
-        raise ValueError(
-            f"cannot read the CIFAR batch '{path}' ({error}); download it again"
-        ) from error
+        message = f"cannot read the CIFAR batch '{path}' ({error}); download it again"
+        raise ValueError(message) from error
     if not isinstance(content, dict):
         raise ValueError(f"'{path}' must be a CIFAR batch, but holds a {type(content).__name__}")
     return dict(zip(_texts(content), content.values(), strict=True))

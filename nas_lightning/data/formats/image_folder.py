@@ -61,7 +61,6 @@ def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
 
 
 def _labelled(images: ImagePaths, names: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Returns the files in the order of the classes, and the class of each."""
     files = [file for name in names for file in images.get(name, ())]
     return files, [name for name in names for _ in images.get(name, ())]
 

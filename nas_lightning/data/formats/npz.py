@@ -67,7 +67,6 @@ def _roles(names: list[str], path: Path) -> dict[str, str]:
 
 
 def _parts(arrays: dict[str, NDArray[Any]], what: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Returns the training and the test part of the images or labels."""
     train = arrays[f"train {what}"]
     validation, test = arrays.get(f"validation {what}"), arrays.get(f"test {what}")
     if test is None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nas_lightning.core.checks import one_of
-from nas_lightning.data.formats.columns import (
+from nas_lightning.data.formats.table import (
     Table,
     image_column,
     label_columns,
@@ -39,19 +39,15 @@ def parquet_files(root: Path) -> list[Path]:
 
 
 def read_parquet(path: Path, options: ReadOptions) -> RawSplit:
-    """Returns the images and labels of a parquet file, or of those in a folder.
-
-    Raises ValueError if a file is damaged, or files of one split differ in their columns.
-    """
+    """Returns the images and labels of a parquet file, or of those in a folder."""
     files, root = ([path], path.parent) if path.is_file() else (parquet_files(path), path)
     by_split: dict[str, list[pa.Table]] = {}
     for file in files:
         try:
             table = pq.read_table(file)
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(
-                f"cannot read the parquet file '{file}' ({error}); download it again"
-            ) from error
+            message = f"cannot read the parquet file '{file}' ({error}); download it again"
+            raise ValueError(message) from error
         by_split.setdefault(_split_of(file.relative_to(root)), []).append(table)
     tables = {split: _joined_files(parts, split, root) for split, parts in by_split.items()}
     return _read_tables(tables, options)
@@ -63,9 +59,9 @@ def _joined_files(parts: Sequence[pa.Table], split: str, root: Path) -> Table:
     try:
         return Table(pa.concat_tables(parts), features, root)
     except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
         raise ValueError(
-            f"the parquet files of split '{split}' in '{root}' must have the same columns:"
-            f" {str(error).splitlines()[0]}"
+            f"the parquet files of split '{split}' in '{root}' must have the same columns: {reason}"
         ) from error
 
 
@@ -127,7 +123,7 @@ def _read_datasets(datasets: Any, root: Path, options: ReadOptions) -> RawSplit:
     return _read_tables(tables, options)
 
 
-def _read_tables(tables: Mapping[str, Table], options: ReadOptions) -> RawSplit:
+def _read_tables(tables: dict[str, Table], options: ReadOptions) -> RawSplit:
     train, test = _train_and_test(tables, options)
     column = image_column(train, options.image_column)
     columns = label_columns(train, column, options.label_column)
@@ -144,9 +140,7 @@ def _read_tables(tables: Mapping[str, Table], options: ReadOptions) -> RawSplit:
     return RawSplit(decoded, labels, test_decoded, test_labels, names)
 
 
-def _train_and_test(
-    tables: Mapping[str, Table], options: ReadOptions
-) -> tuple[Table, Table | None]:
+def _train_and_test(tables: dict[str, Table], options: ReadOptions) -> tuple[Table, Table | None]:
     train, test = options.train_split, options.test_split
     if test is None:
         test = next((split for split in ("test", "validation") if split in tables), None)

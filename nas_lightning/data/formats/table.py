@@ -1,4 +1,4 @@
-"""The columns of a table that hold the images and the labels, and what they hold."""
+"""A table, the columns of it that hold the images and the labels, and what they hold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from nas_lightning.core.checks import one_of
+from nas_lightning.data.labels import Raw
 
 __all__ = ["Table", "image_column", "label_columns", "labels_of", "pixels_of"]
 
 IMAGES = ("image", "images", "img", "picture", "pixels", "x")
 LABELS = ("label", "labels", "fine_label", "target", "targets", "class", "y")
-LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +63,7 @@ def label_columns(table: Table, image: str, chosen: str | Sequence[str] | None) 
     )
 
 
-def labels_of(
-    table: Table, names: Sequence[str]
-) -> tuple[list[Any] | NDArray[Any], tuple[str, ...] | None]:
+def labels_of(table: Table, names: Sequence[str]) -> tuple[Raw, tuple[str, ...] | None]:
     """Returns the raw labels, and the names of classes or columns if the table tells them."""
     if len(names) > 1:
         columns = [np.asarray(table.rows.column(name).to_pylist(), np.float64) for name in names]
@@ -122,4 +120,5 @@ def _is_image(kind: pa.DataType) -> bool:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return any(is_list(kind) for is_list in LISTS)
+    types = pa.types
+    return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
