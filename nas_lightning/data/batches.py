@@ -75,8 +75,7 @@ class ShuffledBatches(EpochBatches):
     """Training batches, in another order and with another augmentation each epoch.
 
     They are images (n, C, H, W), normalised float32, and labels (n, ...), on the device. Every
-    process draws for the whole batch and takes its part of it. Each image comes once before one
-    comes again; a short rest is dropped.
+    process draws for the whole batch and takes its part of it. A short rest is dropped.
     """
 
     images: LabelledImages
@@ -158,15 +157,13 @@ class PairedBatches:
 class OrderedBatches:
     """All images once, in order, without augmentation, in batches of nearly equal size.
 
-    The processes divide each batch of at most `batch_size` images; their parts differ by one image
-    at most, so weight what you average.
+    The processes divide each batch, of `most` images or fewer; their parts differ by one image at
+    most, so weight what you average.
     """
 
-    def __init__(
-        self, images: LabelledImages, indices: Tensor, place: Place, batch_size: int
-    ) -> None:
+    def __init__(self, images: LabelledImages, indices: Tensor, place: Place, most: int) -> None:
         self.images = images
-        parts = indices.tensor_split(-(-len(indices) // batch_size))
+        parts = indices.tensor_split(-(-len(indices) // most))
         self.plan = [part.tensor_split(place.world)[place.rank] for part in parts]
 
     def __len__(self) -> int:

@@ -36,11 +36,14 @@ def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
     if is_classes and len(names) < 2:
         listed = ", ".join(names)
         raise ValueError(f"a data set needs at least 2 classes, got {len(names)} ({listed})")
-    for part, each in {"training": labels, "test": arrays.test_labels}.items():
+    for part, each in (("training", labels), ("test", arrays.test_labels)):
         if len(each) == 0:
             raise ValueError(f"the {part} set must hold images, got 0; add some")
         if is_classes:
-            _check_range(each, len(names), part)
+            low, high = int(each.min()), int(each.max())
+            if low < 0 or high >= len(names):
+                wanted = f"{part} labels must be in [0, {len(names)})"
+                raise ValueError(f"{wanted}, got {low}..{high}; name every class or renumber them")
         elif each.shape[1] != len(names):
             raise ValueError(
                 f"{part} targets need one name per column, got {each.shape[1]} columns and"
@@ -65,13 +68,6 @@ def check_images_only(arrays: ImageArrays, **settings: object) -> None:
             raise ValueError(f"{key} ({value}) needs images, {shape}; leave it out")
 
 
-def _check_range(labels: Tensor, number: int, part: str) -> None:
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= number:
-        wanted = f"{part} labels must be in [0, {number})"
-        raise ValueError(f"{wanted}, got {low}..{high}; name every class or renumber the labels")
-
-
 def _check_counts(labels: Tensor, names: Sequence[str]) -> None:
     for name, count in zip(names, labels.bincount(minlength=len(names)).tolist(), strict=True):
         if count < 2:
@@ -94,11 +90,11 @@ def _check_columns(labels: Tensor, names: Sequence[str]) -> None:
 
 def check_samples(samples: Tensor, where: str, is_plain: bool) -> None:
     """Refuses samples of a user's loader; plain ones, without preprocessing, are images / 255."""
-    if not samples.is_floating_point() or samples.dim() not in ((4,) if is_plain else (2, 3, 4)):
+    shape = tuple(samples.shape)
+    if not samples.is_floating_point() or len(shape) not in ((4,) if is_plain else (2, 3, 4)):
         raise ValueError(
-            f"{where} must hold images, float (N, C, H, W), got {samples.dtype}"
-            f" {tuple(samples.shape)}; signals (N, C, L) and tables (N, features) of floats need an"
-            " attribute `preprocessing` of the module"
+            f"{where} must hold images, float (N, C, H, W), got {samples.dtype} {shape};"
+            " signals and tables of floats need an attribute `preprocessing` of the module"
         )
     low, high = float(samples.min()), float(samples.max())
     if is_plain and not (low >= 0 and high <= 1):

@@ -66,21 +66,16 @@ def data_of_arrays(
 ) -> ImageDataModule:
     """Returns a data set of NumPy arrays or torch tensors; raises ValueError if it is not clear.
 
-    Args:
-        x: images (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or floats in [0, 1], of which 256
-            levels are kept; signals (N, C, L); or a table of numbers (N, features).
-        y: classes, integers or text (N,); 0 and 1 for each of K labels (N, K); or values, floats
-            (N,) or (N, K).
-        test: x and y of the test set; None takes a stratified fifth, the same for all seeds.
-        seed: decides the search's split, and the order and augmentation of the samples.
-        targets: what the task learns of a sample: "classes", "labels" or "values".
-        kind: "images", "signals" or "tables"; None finds it where it is certain: four dimensions
-            are images, two a table; of three, uint8 are images and negative numbers signals.
-        layout: of images with channels: "NCHW" or "NHWC"; None finds it where only one of the two
-            axes is too short for the side of an image.
-        class_names: of the classes, labels or values, in order.
-        augmentation: of training samples; none by default for signals and tables, mixup only.
-        options: further arguments of ImageDataModule, e.g. batch_size.
+    x holds images (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or floats in [0, 1], of which 256
+    levels are kept; signals (N, C, L); or a table of numbers (N, features). y holds classes,
+    integers or text (N,); 0 and 1 for each of K labels (N, K); or values, floats (N,) or (N, K).
+    Without `test`, a pair like (x, y), a stratified fifth is the test set, the same for all seeds.
+
+    The kind is "images", "signals" or "tables"; None finds it where it is certain: four dimensions
+    are images, two a table; of three, uint8 are images and negative numbers signals. The layout of
+    images is "NCHW" or "NHWC"; None finds it where only one of the two axes is too short for the
+    side of an image. Signals and tables are not augmented by default; they can only be mixed up.
+    The options are further arguments of `ImageDataModule`.
     """
     train, labels = _array(x), _array(y)
     held_out, test_labels = (None, None) if test is None else (_array(test[0]), _array(test[1]))

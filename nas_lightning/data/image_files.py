@@ -97,9 +97,8 @@ def file_images(
 ) -> tuple[FileImages, FileImages | None]:
     """Returns the images of training and test files, all of one size and mode.
 
-    The size defaults to the most common one of the training images (the larger of equals), scaled
-    down to a shorter side of 64 pixels; the channels to 1 if most are grey, else 3. For that
-    `most_headers` evenly spaced files are read; None means all.
+    By default those of most training images: their size (the larger of equals), scaled down to a
+    shorter side of 64 pixels, and 1 channel if grey, else 3; by `most_headers` files, or all.
     """
     sample = [] if image_size and channels else headers(train, most_headers or len(train))
     size = as_size(image_size) if image_size else most_common_size(sample)

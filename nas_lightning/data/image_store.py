@@ -50,8 +50,8 @@ class ImageStore:
         self.arrays = arrays
         self.memory_limit_gib, self.num_workers = memory_limit_gib, num_workers
         self._in_memory: dict[tuple[Images, torch.device], Reader] = {}
-        self._resized: dict[tuple[int, int], Images] = {}
         self.train = self._load(arrays.train)
+        self._resized = {self.train.shape[1:]: self.train}
         refuse_unreadable(arrays.test, whole=self._fits(arrays.test))
         by = arrays.standardisation or self._statistics()
         self.mean, self.std = list(by.mean), list(by.std)
@@ -69,8 +69,6 @@ class ImageStore:
 
     def at_size(self, size: tuple[int, int]) -> Images:
         """Returns the training images at another size (height, width), resized once."""
-        if size == self.train.shape[1:]:
-            return self.train
         if size not in self._resized:
             self._resized[size] = self._load(ResizedImages(self.train, size))
         return self._resized[size]
@@ -87,7 +85,6 @@ class ImageStore:
         return LabelledImages(reader, labels.to(device), self.normalise, len(arrays.class_names))
 
     def _statistics(self) -> Normalisation:
-        """Returns the statistics of evenly spaced training images, whoever reads them."""
         step = math.ceil(len(self.train) / MOST_IMAGES_OF_STATISTICS)
         plan = torch.split(torch.arange(0, len(self.train), step), CHUNK)
         return statistics(self.reader(self.train, torch.device("cpu"))(plan))

@@ -1,7 +1,4 @@
-"""Images and their labels as the sources return them, read by index.
-
-Signals and rows of tables may stand in for images: floats of fewer dimensions.
-"""
+"""Images, or signals and rows of tables, and their labels as the sources return them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -158,10 +155,7 @@ def with_fewer(arrays: ImageArrays, most: int) -> ImageArrays:
 def from_numpy(
     images: NDArray[np.uint8], labels: NDArray[np.number], class_names: Sequence[str]
 ) -> ImageArrays:
-    """Returns a data set of images, uint8 (N, C, H, W), with a fixed fifth as its test set.
-
-    Labels are classes (N,), or columns (N, K); see `ImageArrays`.
-    """
+    """Returns a data set of images (N, C, H, W) and classes (N,) or columns (N, K)."""
     if images.dtype != np.uint8 or images.ndim != 4:
         raise ValueError(
             f"images must be uint8 (N, C, H, W), got {images.dtype} {images.shape};"

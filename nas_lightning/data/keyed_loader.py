@@ -23,8 +23,8 @@ class KeyedLoader(EpochBatches):
     """A loader's batches, on the device, the same ones whenever an epoch is repeated.
 
     What a loader draws from the global generators of torch, Python and NumPy, or from its own
-    torch generator, depends on the key and the epoch, and does not disturb other draws.
-    Every process iterates over the whole batches and takes its part of each.
+    torch generator, depends on the key and the epoch, and does not disturb other draws. Every
+    process iterates over the whole batches and takes its part of each.
     """
 
     loader: Any  # has a length, and batches (samples, targets)

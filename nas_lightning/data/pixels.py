@@ -42,7 +42,7 @@ def with_channels(pixels: Tensor, channels: int | None) -> Tensor:
     """Returns images, uint8 (N, C, H, W), with another number of channels.
 
     Grey is repeated; colour (red, green, blue, perhaps opacity) becomes grey by its brightness;
-    opacity is dropped or added as 255. Raises ValueError for other changes.
+    opacity is dropped, or added as 255; another change raises ValueError.
     """
     present = pixels.shape[1]
     if channels in (None, present):

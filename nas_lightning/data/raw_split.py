@@ -68,9 +68,9 @@ def as_arrays(
     channels: int | None = None,
     class_names: Sequence[str] | None = None,
 ) -> ImageArrays:
-    """Returns the data set; without a test part a fixed, stratified fifth is the test set.
+    """Returns the data set; a fixed, stratified fifth replaces a missing test part.
 
-    Class names replace numbers; raises ValueError unless there is one for each.
+    Class names replace numbers, and must be as many.
     """
     train_labels, test_labels, names = encode(raw.train_labels, raw.test_labels, raw.names)
     if class_names is not None and all(name.isdigit() for name in names):

@@ -28,7 +28,6 @@ def digits(
 
     The test set of UCI's Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998).
     Its 17 levels of grey are scaled to 0..255; a fixed, stratified fifth is the test set.
-    Channels are copies of the grey one. Raises ValueError if a path is given.
     """
     from sklearn.datasets import load_digits  # takes a second, which other data need not wait for
 
@@ -61,9 +60,8 @@ def folder(
     The path holds PNG and JPEG images in one sub-folder per class, or in train/ and test/ of such
     sub-folders; parquet files; a folder saved by `datasets`; an .npz file of arrays; the python
     batches of CIFAR-10 and CIFAR-100; idx files; or SVHN's MATLAB files. Without a test part a
-    fixed, stratified fifth is the test set. Image files are scaled and cropped to one size and
-    mode, see `decode`. Class names, in order, replace numbers; for the others see `ReadOptions`.
-    Raises ValueError if the folder or a part of it is missing or wrong, and names it.
+    fixed, stratified fifth is the test set. Class names, in order, replace numbers; for the other
+    options see `ReadOptions`. Raises ValueError that names what is missing or wrong.
     """
     options = ReadOptions(
         image_size, channels, image_column, label_column, train_split, test_split, layout
@@ -88,8 +86,7 @@ def hub(
     """Returns a data set of the Hugging Face hub, fetched once and then read from a cache.
 
     It is OWNER/NAME in one of its configurations, or a copy at a path on this machine, in any form
-    that `folder` reads; the other options are those of `folder`. Raises ValueError if the data set
-    cannot be fetched, or does not fit.
+    that `folder` reads, with its options. Raises ValueError if it cannot be fetched or read.
     """
     options = ReadOptions(
         image_size, channels, image_column, label_column, train_split, test_split, layout
@@ -108,11 +105,7 @@ def _read(path: str | None, options: ReadOptions, class_names: Sequence[str] | N
 
 
 def _read_path(root: Path, options: ReadOptions) -> RawSplit | None:
-    """Returns what a path holds; None if it is nothing but, perhaps, images by class.
-
-    A folder whose only content is another folder stands for that folder. Raises ValueError if the
-    path holds several data sets, or a damaged one.
-    """
+    """Returns what a path, or the only folder in it, holds; None if at most images by class."""
     readers = _readers(root)
     if not readers and root.is_dir():
         inside = [each for each in root.iterdir() if each.name[0] != "."]
@@ -121,9 +114,8 @@ def _read_path(root: Path, options: ReadOptions) -> RawSplit | None:
         folders = [each for each in inside if each.is_dir()]
         readers = {each.name: reader for each in folders for reader in _readers(each).values()}
     if len(readers) > 1:
-        raise ValueError(
-            f"'{root}' holds several data sets: {', '.join(sorted(readers))}; name one by data.path"
-        )
+        names = ", ".join(sorted(readers))
+        raise ValueError(f"'{root}' holds several data sets: {names}; name one by data.path")
     for path, read in readers.values():
         return read(path, options)
     return None

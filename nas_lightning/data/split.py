@@ -47,11 +47,10 @@ def strata(labels: Tensor) -> Tensor:
 def stratified_split(
     labels: Tensor, share: float, key: Sequence[int | str], keep: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Returns the sorted indices of two disjoint parts: the rest, and the share, in (0, 1).
+    """Returns sorted indices of two disjoint parts: the rest, and a share in (0, 1) of each class.
 
-    The second part holds the share of each class, int64 (N,). Of each class the first part has at
-    least `keep` images, or all; the second at least one, if there are more. The draw depends on the
-    key alone, e.g. (seed, "split").
+    Of each class, int64 (N,), the first part has at least `keep` images, or all; the second at
+    least one, if there are more. The draw depends on the key alone, e.g. (seed, "split").
     """
     in_range("validation_share", share, "(0, 1)", use=0.5)
     totals = torch.bincount(labels).tolist()

@@ -14,12 +14,10 @@ from nas_lightning.data.batches import Arrays, PairedBatches, Place, View
 from nas_lightning.data.dataset_checks import check_samples, check_targets
 from nas_lightning.data.images import Size
 from nas_lightning.data.keyed_loader import KeyedLoader, TrainingLoader
+from nas_lightning.data.labels import statistics_of
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.data.targets import statistics_of
 
 __all__ = ["RunData", "UserData", "as_run_data", "no_module"]
-
-MOST_FOR_A_BASELINE = 10_000
 
 
 def no_module() -> L.LightningDataModule:
@@ -33,12 +31,12 @@ class UserData:
     It must have `train_dataloader`, `val_dataloader` and `test_dataloader`, each with a length and
     batches (samples, targets): samples are images, float (N, C, H, W), signals (N, C, L) or rows of
     a table (N, features); targets class indices (N,), or (N, K) of labels or values. For classes it
-    must have `class_names` or `num_classes`. It must have `preprocessing` (mean, std) for samples
-    that are not pixels / 255. It may have `class_names`, `name` and `split_hash`.
+    must have `class_names` or `num_classes`, and for samples that are not pixels / 255
+    `preprocessing` (mean, std). It may have `class_names`, `name` and `split_hash`.
 
     A search trains params on the training batches, and alphas on the validation batches, which
     begin anew each epoch; a found child trains on the training batches. The seed is for the draws
-    of the loaders; targets are "classes", "labels" or "values". Another module raises ValueError.
+    of the loaders. Other modules raise ValueError.
     """
 
     def __init__(self, module: object, seed: int, targets: str) -> None:
@@ -149,7 +147,7 @@ class UserData:
 
     def training_arrays(self) -> Arrays:
         """Returns the first 10,000 training samples of an epoch, and their targets."""
-        return self._arrays("train", MOST_FOR_A_BASELINE)
+        return self._arrays("train", 10_000)
 
     def test_arrays(self) -> Arrays:
         """Returns all test samples (M, ...), and their targets."""

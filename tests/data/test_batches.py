@@ -57,7 +57,7 @@ def shuffled(
 
 def ordered(read: Reader, *, rank: int = 0, world: int = 1) -> OrderedBatches:
     images = LabelledImages(read, LABELS, NORMALISE, NUM)
-    return OrderedBatches(images, LABELS, Place(CPU, rank, world), batch_size=16)
+    return OrderedBatches(images, LABELS, Place(CPU, rank, world), most=16)
 
 
 def epoch(batches: ShuffledBatches, number: int) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,6 @@ from nas_lightning.data.raw_split import RawSplit, ReadOptions
 
 __all__ = ["has_batches", "read_cifar"]
 
-SHAPE = (3, 32, 32)
 LARGEST = 1_000_000_000
 HARMLESS = ("numpy.ndarray", "numpy.dtype", "numpy._core.multiarray._reconstruct")
 
@@ -62,7 +61,7 @@ def _batch(path: Path, key: str) -> tuple[NDArray[Any], list[int]]:
             f"'{path}' must hold 'data' and '{key}'; its labels are: {present or 'none'}; choose by"
             " data.source.label_column"
         )
-    return content["data"].reshape(-1, *SHAPE), list(content[key])
+    return content["data"].reshape(-1, 3, 32, 32), list(content[key])
 
 
 def _unpickled(path: Path) -> dict[str, Any]:

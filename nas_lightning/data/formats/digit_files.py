@@ -16,7 +16,6 @@ __all__ = ["has_mat_files", "idx_files", "read_idx_folder", "read_mat_files"]
 
 NAME = re.compile(r"(?P<part>.*?)[-_.]?(?P<what>images|labels)[-_.]idx\d-ubyte(\.gz)?", re.ASCII)
 TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
-TESTS = ("t10k", "test")
 MAT_TRAIN, MAT_TEST = "train_32x32.mat", "test_32x32.mat"
 
 
@@ -25,7 +24,7 @@ def idx_files(folder: Path) -> dict[str, Path]:
     files = {}
     for path in sorted(folder.iterdir(), reverse=True):  # a plain file before its .gz
         if (match := NAME.fullmatch(path.name)) and path.is_file():
-            is_test = any(word in match["part"].lower() for word in TESTS)
+            is_test = any(word in match["part"].lower() for word in ("t10k", "test"))
             files[f"{'test' if is_test else 'train'} {match['what']}"] = path
     return files
 
@@ -85,7 +84,5 @@ def _read_mat(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         content = loadmat(path, variable_names=["X", "y"])
         images, labels = content["X"], content["y"].ravel().astype(np.int64)
     except Exception as error:  # a damaged file may raise anything
-        raise ValueError(
-            f"cannot read SVHN's file '{path}' ({error}); download it again"
-        ) from error
+        raise ValueError(f"cannot read SVHN's file '{path}' ({error}); fetch it again") from error
     return images.transpose(3, 0, 1, 2), labels % 10  # class 10 is the digit 0

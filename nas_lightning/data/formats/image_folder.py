@@ -48,7 +48,8 @@ def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
         )
     train = _by_class(parts["train"])
     if validation is not None and validation != tested:
-        train = _joined(train, _by_class(parts[validation]))
+        more = _by_class(parts[validation])
+        train = {n: [*train.get(n, ()), *more.get(n, ())] for n in {**train, **more}}
     if tested is None:
         return train, None
     test = _by_class(parts[tested])
@@ -63,10 +64,6 @@ def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
 def _labelled(images: ImagePaths, names: Sequence[str]) -> tuple[list[Path], list[str]]:
     files = [file for name in names for file in images.get(name, ())]
     return files, [name for name in names for _ in images.get(name, ())]
-
-
-def _joined(first: ImagePaths, second: ImagePaths) -> ImagePaths:
-    return {name: [*first.get(name, ()), *second.get(name, ())] for name in {**first, **second}}
 
 
 def _by_class(root: Path) -> ImagePaths:

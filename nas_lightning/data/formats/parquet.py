@@ -29,7 +29,6 @@ SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
 }
-SAVED = ("dataset_dict.json", "dataset_info.json")
 MOST_HEADERS = 4096
 
 
@@ -77,7 +76,7 @@ def _split_of(path: Path) -> str:
 
 def is_saved(root: Path) -> bool:
     """Returns whether `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote a folder."""
-    return any((root / name).is_file() for name in SAVED)
+    return any((root / f"dataset_{kind}.json").is_file() for kind in ("dict", "info"))
 
 
 def read_saved(root: Path, options: ReadOptions) -> RawSplit:
