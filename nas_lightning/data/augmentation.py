@@ -36,18 +36,12 @@ class Augmentation:
     the square may fall outside. The padding is black; the hole is the mean of the training set.
     Mixup as in Zhang et al. 2018 (arXiv:1710.09412, equation 1 and figure 1): a batch is mixed with
     a permutation of itself, all images by one share; not those that a search validates on.
-
-    Args:
-        crop_padding: black pixels on each side before the crop, at least 0.
-        flip: whether half of the images are mirrored; wrong for digits and letters.
-        cutout: side of the square hole in pixels; 0 means none.
-        mixup: both parameters of the share's Beta distribution, e.g. 0.2; 0 means no mixing.
     """
 
-    crop_padding: int
-    flip: bool
-    cutout: int = 0
-    mixup: float = 0.0
+    crop_padding: int  # black pixels on each side before the crop, at least 0
+    flip: bool  # whether half of the images are mirrored; wrong for digits and letters
+    cutout: int = 0  # side of the square hole in pixels; 0 means none
+    mixup: float = 0.0  # both parameters of the share's Beta distribution, e.g. 0.2; 0 means none
 
     def __post_init__(self) -> None:
         at_least("augmentation.crop_padding", self.crop_padding, 0)

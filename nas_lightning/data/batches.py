@@ -1,9 +1,10 @@
-"""Batches on the device: in a keyed order, augmented and normalised there."""
+"""Batches, augmented and normalised on the device, and the views of a data set made of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+import lightning as L
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ __all__ = [
     "Place",
     "Reader",
     "ShuffledBatches",
+    "View",
 ]
 
 Batch = tuple[Tensor, Tensor]
@@ -52,67 +54,53 @@ class LabelledImages:
         return self.labels.index_select(0, indices.to(self.labels.device))
 
 
-class EpochBatches(Protocol):
+class EpochBatches(ABC):
     """Batches that differ from epoch to epoch."""
 
-    def __len__(self) -> int: ...
+    epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch (0-based) that the next iteration gives."""
+        """Chooses the epoch (0-based) of the next iteration."""
+        self.epoch = epoch
 
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
     def __iter__(self) -> Iterator[Batch]: ...
 
 
-class ShuffledBatches:
+@dataclass(eq=False)
+class ShuffledBatches(EpochBatches):
     """Training batches, in another order and with another augmentation each epoch.
 
     They are images (n, C, H, W), normalised float32, and labels (n, ...), on the device. Every
-    process draws for the whole batch and takes its part of it. Each image comes once before one
-    comes again; a short rest is dropped.
-
-    Args:
-        images: all images.
-        indices: of the images to use, int64 (K,).
-        place: of this process.
-        key: (seed, purpose); the draws depend on it, the epoch and the batch.
-        batch_size: over all processes, a multiple of their number.
-        augmentation: of the whole batch.
-        num_batches: per epoch, the images repeat if need be; None means all whole batches.
-
-    Raises: ValueError: the processes cannot have equal parts of a batch.
+    process draws for the whole batch and takes its part of it. A short rest is dropped.
     """
 
-    def __init__(
-        self,
-        images: LabelledImages,
-        indices: Tensor,
-        place: Place,
-        key: tuple[int, str],
-        batch_size: int,
-        augmentation: Augmentation,
-        num_batches: int | None = None,
-    ) -> None:
-        if batch_size % place.world:
+    images: LabelledImages
+    indices: Tensor  # of the images to use, int64 (K,)
+    place: Place
+    key: tuple[int, str]  # (seed, purpose); draws depend on it, the epoch and the batch
+    batch_size: int  # over all processes, a multiple of their number
+    augmentation: Augmentation
+    num_batches: int | None = None  # per epoch, images repeat if need be; None means all whole ones
+
+    def __post_init__(self) -> None:
+        if self.batch_size % (world := self.place.world):
             raise ValueError(
-                f"data.batch_size ({batch_size}) must be a multiple of the number of processes"
-                f" ({place.world}); use e.g. {place.world * -(-batch_size // place.world)}"
+                f"data.batch_size ({self.batch_size}) must be a multiple of the number of processes"
+                f" ({world}); use e.g. {world * -(-self.batch_size // world)}"
             )
-        self.images, self.indices, self.place = images, indices, place
-        self.key, self.batch_size, self.augmentation = key, batch_size, augmentation
-        self.num_batches = len(indices) // batch_size if num_batches is None else num_batches
-        self.epoch = 0
         self.sampler = self  # Lightning calls set_epoch of a loader's sampler
 
     def __len__(self) -> int:
-        return self.num_batches
-
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch (0-based) that the next iteration gives."""
-        self.epoch = epoch
+        whole = len(self.indices) // self.batch_size
+        return whole if self.num_batches is None else self.num_batches
 
     def order(self, epoch: int) -> Tensor:
-        """Returns the indices of an epoch's images, in order: (num_batches * batch_size,)."""
-        needed = self.num_batches * self.batch_size
+        """Returns the indices of an epoch's images, in order, for all batches."""
+        needed = len(self) * self.batch_size
         orders = [
             torch.randperm(len(self.indices), generator=keyed_generator(*self.key, epoch, turn))
             for turn in range(-(-needed // len(self.indices)))
@@ -157,7 +145,7 @@ class PairedBatches:
         return len(self.train)
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch (0-based) that the next iteration gives."""
+        """Chooses the epoch (0-based) of the next iteration."""
         self.train.set_epoch(epoch)
         self.val.set_epoch(epoch)
 
@@ -169,15 +157,13 @@ class PairedBatches:
 class OrderedBatches:
     """All images once, in order, without augmentation, in batches of nearly equal size.
 
-    The processes divide each batch of at most `batch_size` images; their parts differ by one image
-    at most, so weight what you average.
+    The processes divide each batch, of `most` images or fewer; their parts differ by one image at
+    most, so weight what you average.
     """
 
-    def __init__(
-        self, images: LabelledImages, indices: Tensor, place: Place, batch_size: int
-    ) -> None:
+    def __init__(self, images: LabelledImages, indices: Tensor, place: Place, most: int) -> None:
         self.images = images
-        parts = indices.tensor_split(-(-len(indices) // batch_size))
+        parts = indices.tensor_split(-(-len(indices) // most))
         self.plan = [part.tensor_split(place.world)[place.rank] for part in parts]
 
     def __len__(self) -> int:
@@ -186,3 +172,44 @@ class OrderedBatches:
     def __iter__(self) -> Iterator[Batch]:
         for pixels, indices in zip(self.images.read(self.plan), self.plan, strict=True):
             yield self.images.normalise(pixels), self.images.labels_of(indices)
+
+
+class View(L.LightningDataModule):
+    """What one stage of a run sees of a data set: hand it to a Trainer.
+
+    Each argument makes batches for a process's place. Without `val` the Trainer needs
+    limit_val_batches=0, or it warns; without `test` the test set must not be seen.
+    """
+
+    def __init__(
+        self,
+        train: Callable[[Place], EpochBatches | PairedBatches],
+        val: Callable[[Place], Iterable[Batch]] | None = None,
+        test: Callable[[Place], Iterable[Batch]] | None = None,
+    ) -> None:
+        super().__init__()
+        self._train, self._val, self._test = train, val, test
+
+    def train_dataloader(self) -> EpochBatches | PairedBatches:
+        """Returns the training batches, on the training device."""
+        return self._train(self._place)
+
+    def val_dataloader(self) -> Iterable[Batch]:
+        """Returns the validation batches, on the training device."""
+        return [] if self._val is None else self._val(self._place)
+
+    def test_dataloader(self) -> Iterable[Batch]:
+        """Returns the test batches, or raises ValueError if this view must not see them."""
+        return self._read_test(self._place)
+
+    def _read_test(self, place: Place) -> Iterable[Batch]:
+        if self._test is None:
+            raise ValueError("a search must not see the test set; use final() to test a child")
+        return self._test(place)
+
+    @property
+    def _place(self) -> Place:
+        """Where the view's Trainer runs this process; the CPU without a Trainer."""
+        if (trainer := self.trainer) is None:
+            return Place(torch.device("cpu"))
+        return Place(trainer.strategy.root_device, trainer.global_rank, trainer.world_size)

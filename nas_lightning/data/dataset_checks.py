@@ -10,7 +10,6 @@ from torch import Tensor
 from nas_lightning.data.images import ImageArrays, Images, Subset, as_size
 
 __all__ = [
-    "WAYS",
     "check",
     "check_images_only",
     "check_samples",
@@ -21,13 +20,12 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-WAYS = ("refuse", "skip")  # what to do about unreadable images
 MOST_NAMED = 10
 
 
 def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
     """Refuses a data set that cannot be split and trained on, or has another number of classes."""
-    names = arrays.class_names
+    names, labels = arrays.class_names, arrays.train_labels
     if num_classes not in (None, len(names)):
         raise ValueError(
             f"data.num_classes ({num_classes}) must be the number of classes found, {len(names)}: "
@@ -35,44 +33,54 @@ def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
         )
     if arrays.standardisation is None:
         as_size(arrays.train.shape[1:])
-    _check_labels(arrays.train_labels, names, "training")
-    _check_labels(arrays.test_labels, names, "test")
+    is_classes = not labels.is_floating_point()
+    if is_classes and len(names) < 2:
+        listed = ", ".join(names)
+        raise ValueError(f"a data set needs at least 2 classes, got {len(names)} ({listed})")
+    for part, each in (("training", labels), ("test", arrays.test_labels)):
+        if len(each) == 0:
+            raise ValueError(f"the {part} set must hold images, got 0; add some")
+        if is_classes:
+            low, high = int(each.min()), int(each.max())
+            if low < 0 or high >= len(names):
+                wanted = f"{part} labels must be in [0, {len(names)})"
+                raise ValueError(f"{wanted}, got {low}..{high}; name every class or renumber them")
+        elif each.shape[1] != len(names):
+            raise ValueError(
+                f"{part} targets need one name per column, got {each.shape[1]} columns and"
+                f" {len(names)} names ({', '.join(names[:10])}); correct the names"
+            )
     if arrays.test.shape != arrays.train.shape:
         raise ValueError(
             f"test images must have the shape of the training images {arrays.train.shape},"
             f" got {arrays.test.shape}; set data.image_size and data.channels"
         )
-    if arrays.train_labels.is_floating_point():
-        _check_columns(arrays.train_labels, names)
+    if is_classes:
+        _check_counts(labels, names)
     else:
-        _check_counts(arrays.train_labels, names)
+        _check_columns(labels, names)
 
 
 def check_images_only(arrays: ImageArrays, **settings: object) -> None:
     """Refuses settings that only images can have, if the data are signals or a table."""
     for key, value in settings.items():
         if value and arrays.standardisation is not None:
-            shape = arrays.train.shape
-            raise ValueError(
-                f"{key} ({value}) needs images, the data have the shape {shape}; leave it out"
-            )
+            shape = f"the data have the shape {arrays.train.shape}"
+            raise ValueError(f"{key} ({value}) needs images, {shape}; leave it out")
 
 
-def _check_counts(labels: Tensor, class_names: Sequence[str]) -> None:
-    counts = torch.bincount(labels, minlength=len(class_names)).tolist()
-    for name, count in zip(class_names, counts, strict=True):
+def _check_counts(labels: Tensor, names: Sequence[str]) -> None:
+    for name, count in zip(names, labels.bincount(minlength=len(names)).tolist(), strict=True):
         if count < 2:
             raise ValueError(
-                f"every class needs at least 2 training images, one to train on and one to"
-                f" validate on; class '{name}' has {count}: add images or remove the class"
+                "every class needs at least 2 training images, one to train on and one to validate"
+                f" on; class '{name}' has {count}: add images or remove the class"
             )
 
 
 def _check_columns(labels: Tensor, names: Sequence[str]) -> None:
     if len(labels) < 2:
-        raise ValueError(
-            f"a data set needs at least 2 training images, got {len(labels)}; add some"
-        )
+        raise ValueError(f"a data set needs at least 2 training images, got {len(labels)}")
     for name, column in zip(names, labels.T, strict=True):
         if bool((column == column[0]).all()):
             raise ValueError(
@@ -81,44 +89,19 @@ def _check_columns(labels: Tensor, names: Sequence[str]) -> None:
             )
 
 
-def _check_labels(labels: Tensor, class_names: Sequence[str], part: str) -> None:
-    number = len(class_names)
-    if number < 2 and not labels.is_floating_point():
-        raise ValueError(
-            f"a data set needs at least 2 classes, got {number} ({', '.join(class_names)});"
-            " classification has nothing to decide"
-        )
-    if len(labels) == 0:
-        raise ValueError(f"the {part} set must hold images, got 0; add some")
-    if labels.is_floating_point():
-        if labels.shape[1] != number:
-            raise ValueError(
-                f"{part} targets need one name per column, got {labels.shape[1]} columns and"
-                f" {number} names ({', '.join(class_names[:10])}); correct the names"
-            )
-        return
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= number:
-        raise ValueError(
-            f"{part} labels must be in [0, {number}), got {low}..{high}; name every class or"
-            " renumber the labels"
-        )
-
-
 def check_samples(samples: Tensor, where: str, is_plain: bool) -> None:
     """Refuses samples of a user's loader; plain ones, without preprocessing, are images / 255."""
-    if not samples.is_floating_point() or samples.dim() not in ((4,) if is_plain else (2, 3, 4)):
+    shape = tuple(samples.shape)
+    if not samples.is_floating_point() or len(shape) not in ((4,) if is_plain else (2, 3, 4)):
         raise ValueError(
-            f"{where} must hold images, float (N, C, H, W), got {samples.dtype}"
-            f" {tuple(samples.shape)}; signals (N, C, L) and tables (N, features) of floats need an"
-            " attribute `preprocessing` of the module"
+            f"{where} must hold images, float (N, C, H, W), got {samples.dtype} {shape};"
+            " signals and tables of floats need an attribute `preprocessing` of the module"
         )
     low, high = float(samples.min()), float(samples.max())
     if is_plain and not (low >= 0 and high <= 1):
         raise ValueError(
             f"{where} has values from {low:.3g} to {high:.3g}: images that are not pixels / 255"
-            " need an attribute `preprocessing` of the module, with the lists mean and std, one"
-            " number per channel"
+            " need an attribute `preprocessing` of the module, with mean and std per channel"
         )
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nas_lightning.core.checks import one_of
@@ -15,7 +14,7 @@ from nas_lightning.data.images import SMALLEST_SIDE, ImageArrays, MemoryImages
 from nas_lightning.data.labels import Raw
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.normalisation import standardisation_of
-from nas_lightning.data.pixels import LAYOUTS, check_finite
+from nas_lightning.data.pixels import LAYOUTS, Array, check_finite
 from nas_lightning.data.raw_split import RawSplit, as_arrays
 
 __all__ = ["AUGMENTATION", "data_of_arrays"]
@@ -23,8 +22,6 @@ __all__ = ["AUGMENTATION", "data_of_arrays"]
 AUGMENTATION = Augmentation(crop_padding=4, flip=True)  # that of conf/data/_images.yaml
 SHAPES = "images (N, H, W), (N, H, W, C) or (N, C, H, W), signals (N, C, L), a table (N, features)"
 KINDS = {2: ["tables"], 3: ["images", "signals"], 4: ["images"]}  # by the dimensions of x
-
-Array = NDArray[Any]
 
 
 def data_of_arrays(
@@ -36,34 +33,22 @@ def data_of_arrays(
     targets: str = "classes",
     kind: str | None = None,
     layout: str | None = None,
-    name: str = "arrays",
     class_names: tuple[str, ...] | None = None,
-    batch_size: int = 64,
-    validation_share: float = 0.5,
     augmentation: Augmentation | None = AUGMENTATION,
+    **options: Any,
 ) -> ImageDataModule:
-    """Returns a data set of NumPy arrays or torch tensors.
+    """Returns a data set of NumPy arrays or torch tensors; raises ValueError if it is not clear.
 
-    Args:
-        x: images (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or floats in [0, 1], of which 256
-            levels are kept; signals (N, C, L); or a table of numbers (N, features).
-        y: classes, integers or text (N,); 0 and 1 for each of K labels (N, K); or values, floats
-            (N,) or (N, K).
-        test: x and y of the test set; None takes a stratified fifth, the same for all seeds.
-        seed: decides the search's split, and the order and augmentation of the samples.
-        targets: what the task learns of a sample: "classes", "labels" or "values".
-        kind: "images", "signals" or "tables"; None finds it where it is certain: four dimensions
-            are images, two a table; of three, uint8 are images and negative numbers signals.
-        layout: of images with channels: "NCHW" or "NHWC"; None finds it where only one of the two
-            axes is too short for the side of an image.
-        name: for reports.
-        class_names: of the classes, labels or values, in order.
-        batch_size: samples per step, over all processes.
-        validation_share: share of each class that the search validates on, in (0, 1).
-        augmentation: of training samples; the default is none for signals and tables, which can
-            only be mixed up.
+    x holds images (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or floats in [0, 1], of which 256
+    levels are kept; signals (N, C, L); or a table of numbers (N, features). y holds classes,
+    integers or text (N,); 0 and 1 for each of K labels (N, K); or values, floats (N,) or (N, K).
+    Without `test`, a pair like (x, y), a stratified fifth is the test set, the same for all seeds.
 
-    Raises: ValueError: the arrays are none of these, or it is not certain which.
+    The kind is "images", "signals" or "tables"; None finds it where it is certain: four dimensions
+    are images, two a table; of three, uint8 are images and negative numbers signals. The layout of
+    images is "NCHW" or "NHWC"; None finds it where only one of the two axes is too short for the
+    side of an image. Signals and tables are not augmented by default; they can only be mixed up.
+    The options are further arguments of `ImageDataModule`.
     """
     if x is None or y is None:
         raise ValueError(
@@ -89,15 +74,8 @@ def data_of_arrays(
         arrays = as_arrays(raw, image_size, channels)
         return arrays if is_images else _standardised(arrays)
 
-    return ImageDataModule(
-        source,
-        seed=seed,
-        targets=targets,
-        name=name,
-        batch_size=batch_size,
-        validation_share=validation_share,
-        augmentation=augmentation,
-    )
+    settings = {"name": "arrays", "augmentation": augmentation, **options}
+    return ImageDataModule(source, seed=seed, targets=targets, **settings)
 
 
 def _array(values: Raw | Tensor) -> Array:

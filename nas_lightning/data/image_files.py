@@ -4,18 +4,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from nas_lightning.data.images import as_size
+from nas_lightning.data.images import Images, Size, as_size
 
 __all__ = ["EncodedFile", "File", "FileImages", "decode", "file_images", "fitted_pixels"]
 
@@ -24,8 +23,7 @@ LARGEST_DEFAULT_SIDE = 64
 ORIENTATION = 0x0112  # Exif: how the camera was held; 5 to 8 mean that the image lies on its side
 
 
-@dataclass(frozen=True)
-class EncodedFile:
+class EncodedFile(NamedTuple):
     """An image file in a table: its bytes, and its place there for messages."""
 
     content: bytes
@@ -46,33 +44,23 @@ class Files(Protocol):
     def __getitem__(self, index: int, /) -> File: ...
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What an image file tells without being decoded."""
 
     size: tuple[int, int]  # (height, width) in pixels, upright
     is_grey: bool  # whether it has one channel besides opacity
 
 
-@dataclass(frozen=True, eq=False)
-class FileImages:
+class FileImages(Images):
     """Image files, decoded to one size and 1, 3 or 4 channels when they are read; see `decode`."""
 
-    files: Files
-    size: tuple[int, int]
-    channels: int
-
-    def __post_init__(self) -> None:
-        if self.channels not in MODES:
+    def __init__(self, files: Files, size: tuple[int, int], channels: int) -> None:
+        if channels not in MODES:
             raise ValueError(
-                f"data.channels ({self.channels}) of image files must be 1 (grey), 3 (colour) or"
+                f"data.channels ({channels}) of image files must be 1 (grey), 3 (colour) or"
                 " 4 (with opacity); use e.g. 3"
             )
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of an image (channels, height, width)."""
-        return (self.channels, *self.size)
+        self.files, self.size, self.shape = files, size, (channels, *size)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -81,12 +69,12 @@ class FileImages:
         """Returns the images at indices (N,): uint8 (N, C, H, W)."""
         pixels = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
         for image, index in zip(pixels, indices.tolist(), strict=True):
-            image.copy_(decode(self.files[index], self.size, self.channels))
+            image.copy_(decode(self.files[index], self.size, self.shape[0]))
         return pixels
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:
         """Returns the fault of each file that cannot be read, by index; see `Images`."""
-        look = partial(decode, size=self.size, channels=self.channels) if whole else header
+        look = partial(decode, size=self.size, channels=self.shape[0]) if whole else header
 
         def fault(index: int) -> str:
             try:
@@ -96,22 +84,21 @@ class FileImages:
             return ""
 
         with ThreadPoolExecutor() as pool:
-            faults = pool.map(fault, range(len(self.files)))
-            return {index: text for index, text in enumerate(faults) if text}
+            faults = enumerate(pool.map(fault, range(len(self))))
+            return {index: text for index, text in faults if text}
 
 
 def file_images(
     train: Files,
     test: Files | None,
-    image_size: int | Sequence[int] | None,
+    image_size: Size | None,
     channels: int | None,
     most_headers: int | None = None,
 ) -> tuple[FileImages, FileImages | None]:
     """Returns the images of training and test files, all of one size and mode.
 
-    The size defaults to the most common one of the training images (the larger of equals), scaled
-    down to a shorter side of 64 pixels; the channels to 1 if most are grey, else 3. At most
-    `most_headers` evenly spaced files are looked at for that; None means all.
+    By default those of most training images: their size (the larger of equals), scaled down to a
+    shorter side of 64 pixels, and 1 channel if grey, else 3; by `most_headers` files, or all.
     """
     sample = [] if image_size and channels else headers(train, most_headers or len(train))
     size = as_size(image_size) if image_size else most_common_size(sample)
@@ -155,7 +142,12 @@ def decode(file: File, size: tuple[int, int], channels: int) -> Tensor:
 def fitted_pixels(image: Image.Image, size: tuple[int, int], channels: int) -> Tensor:
     """Returns an opened image as `decode` does a file."""
     height, width = size
-    upright = _in_mode(ImageOps.exif_transpose(image), MODES[channels])
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):  # 16 bits per pixel: convert() would clip them
+        upright = Image.fromarray((np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8))
+    if upright.mode == "P" and "transparency" in upright.info:
+        upright = upright.convert("RGBA")
+    upright = upright.convert(MODES[channels])
     if upright.size != (width, height):
         upright = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
     pixels = np.array(upright).reshape(height, width, channels)
@@ -173,14 +165,6 @@ def most_common_size(headers: Sequence[Header]) -> tuple[int, int]:
 def most_common_channels(headers: Sequence[Header]) -> int:
     """Returns 1 if more than half of the images are grey, else 3."""
     return 1 if 2 * sum(header.is_grey for header in headers) > len(headers) else 3
-
-
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits per pixel: convert() would clip them
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert(mode)
 
 
 @contextmanager

@@ -15,21 +15,10 @@ from nas_lightning.data.dataset_checks import refuse_unreadable
 from nas_lightning.data.images import ImageArrays, Images, MemoryImages, ResizedImages
 from nas_lightning.data.normalisation import Normalisation, statistics
 
-__all__ = ["ImageStore", "MemoryReader", "WorkerReader"]
+__all__ = ["ImageStore", "WorkerReader"]
 
 CHUNK = 256
 MOST_IMAGES_OF_STATISTICS = 65536
-
-
-class MemoryReader:
-    """Reads batches of images that are on the device, uint8 (N, C, H, W), by index arrays."""
-
-    def __init__(self, pixels: Tensor) -> None:
-        self.images = MemoryImages(pixels)
-
-    def __call__(self, plan: Sequence[Tensor]) -> Iterator[Tensor]:
-        """Yields the images of each index array."""
-        return map(self.images.read, plan)
 
 
 class WorkerReader:
@@ -60,9 +49,9 @@ class ImageStore:
     def __init__(self, arrays: ImageArrays, memory_limit_gib: float, num_workers: int) -> None:
         self.arrays = arrays
         self.memory_limit_gib, self.num_workers = memory_limit_gib, num_workers
-        self._in_memory: dict[tuple[Images, torch.device], MemoryReader] = {}
-        self._resized: dict[tuple[int, int], Images] = {}
+        self._in_memory: dict[tuple[Images, torch.device], Reader] = {}
         self.train = self._load(arrays.train)
+        self._resized = {self.train.shape[1:]: self.train}
         refuse_unreadable(arrays.test, whole=self._fits(arrays.test))
         by = arrays.standardisation or self._statistics()
         self.mean, self.std = list(by.mean), list(by.std)
@@ -75,13 +64,11 @@ class ImageStore:
             return WorkerReader(images, device, self.num_workers)
         key = (images, device)
         if key not in self._in_memory:
-            self._in_memory[key] = MemoryReader(self._read_all(images).to(device))
+            self._in_memory[key] = MemoryImages(self._read_all(images).to(device)).batches
         return self._in_memory[key]
 
     def at_size(self, size: tuple[int, int]) -> Images:
         """Returns the training images at another size (height, width), resized once."""
-        if size == self.train.shape[1:]:
-            return self.train
         if size not in self._resized:
             self._resized[size] = self._load(ResizedImages(self.train, size))
         return self._resized[size]
@@ -93,13 +80,11 @@ class ImageStore:
 
     def labelled(self, images: Images, device: torch.device) -> LabelledImages:
         """Returns the test images, or the training images at any size, on a device."""
-        arrays = self.arrays
+        arrays, reader = self.arrays, self.reader(images, device)
         labels = arrays.test_labels if images is arrays.test else arrays.train_labels
-        reader = self.reader(images, device)
         return LabelledImages(reader, labels.to(device), self.normalise, len(arrays.class_names))
 
     def _statistics(self) -> Normalisation:
-        """Returns the statistics of evenly spaced training images, whoever reads them."""
         step = math.ceil(len(self.train) / MOST_IMAGES_OF_STATISTICS)
         plan = torch.split(torch.arange(0, len(self.train), step), CHUNK)
         return statistics(self.reader(self.train, torch.device("cpu"))(plan))

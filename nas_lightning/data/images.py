@@ -1,11 +1,8 @@
-"""Images and their labels as the sources return them, read by index.
+"""Images, or signals and rows of tables, and their labels as the sources return them."""
 
-Signals and rows of tables may stand in for images: floats of fewer dimensions.
-"""
-
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,6 +18,7 @@ __all__ = [
     "Images",
     "MemoryImages",
     "ResizedImages",
+    "Size",
     "Subset",
     "as_size",
     "from_numpy",
@@ -29,19 +27,20 @@ __all__ = [
     "with_test_fifth",
 ]
 
+Size = int | Sequence[int]  # one side, or [height, width], in pixels
 SMALLEST_SIDE = 8
 TEST_SHARE = 0.2
 
 
-class Images(Protocol):
-    """Images of one shape, read by index."""
+class Images(ABC):
+    """Images of one shape (channels, height, width), read by index."""
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of an image (channels, height, width)."""
+    shape: tuple[int, ...]
 
+    @abstractmethod
     def __len__(self) -> int: ...
 
+    @abstractmethod
     def read(self, indices: Tensor) -> Tensor:
         """Returns the images at indices (N,): uint8 (N, C, H, W)."""
 
@@ -50,16 +49,11 @@ class Images(Protocol):
         return {}
 
 
-@dataclass(frozen=True, eq=False)
 class MemoryImages(Images):
     """Images in memory: uint8 (N, C, H, W), on any device; or float32 (N, ...)."""
 
-    pixels: Tensor
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of an image (channels, height, width)."""
-        return tuple(self.pixels.shape[1:])
+    def __init__(self, pixels: Tensor) -> None:
+        self.pixels, self.shape = pixels, tuple(pixels.shape[1:])
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -68,42 +62,34 @@ class MemoryImages(Images):
         """Returns the images at indices (N,), on their device."""
         return self.pixels.index_select(0, indices.to(self.pixels.device))
 
+    def batches(self, plan: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yields the images of each index array."""
+        return map(self.read, plan)
 
-@dataclass(frozen=True, eq=False)
-class ResizedImages:
+
+class ResizedImages(Images):
     """Other images at another size (height, width) in pixels."""
 
-    images: Images
-    size: tuple[int, int]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of an image (channels, height, width)."""
-        return (self.images.shape[0], *self.size)
+    def __init__(self, images: Images, size: tuple[int, int]) -> None:
+        self.images, self.size, self.shape = images, size, (images.shape[0], *size)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def read(self, indices: Tensor) -> Tensor:
-        """Returns the images at indices (N,): uint8 (N, C, H, W)."""
+        """Returns the images at indices (N,), resized: uint8 (N, C, H, W)."""
         return resize(self.images.read(indices), self.size)
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:
-        """Returns the fault of each image that cannot be read, by index."""
+        """Returns the faults of the other images."""
         return self.images.unreadable(whole)
 
 
-@dataclass(frozen=True, eq=False)
-class Subset:
+class Subset(Images):
     """The images at some indices, int64 (N,), of others."""
 
-    images: Images
-    indices: Tensor
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of an image (channels, height, width)."""
-        return self.images.shape
+    def __init__(self, images: Images, indices: Tensor) -> None:
+        self.images, self.indices, self.shape = images, indices, images.shape
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -113,7 +99,7 @@ class Subset:
         return self.images.read(self.indices[indices])
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:
-        """Returns the fault of each image that cannot be read, by index."""
+        """Returns the faults of the images in this subset."""
         faults = self.images.unreadable(whole)
         places = enumerate(self.indices.tolist())
         return {place: faults[index] for place, index in places if index in faults}
@@ -169,10 +155,7 @@ def with_fewer(arrays: ImageArrays, most: int) -> ImageArrays:
 def from_numpy(
     images: NDArray[np.uint8], labels: NDArray[np.number], class_names: Sequence[str]
 ) -> ImageArrays:
-    """Returns a data set of images, uint8 (N, C, H, W), with a fixed fifth as its test set.
-
-    Labels are classes (N,), or columns (N, K); see `ImageArrays`.
-    """
+    """Returns a data set of images (N, C, H, W) and classes (N,) or columns (N, K)."""
     if images.dtype != np.uint8 or images.ndim != 4:
         raise ValueError(
             f"images must be uint8 (N, C, H, W), got {images.dtype} {images.shape};"
@@ -191,7 +174,7 @@ def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
     return scaled.round_().clamp_(0, 255).to(torch.uint8)
 
 
-def as_size(image_size: int | Sequence[int]) -> tuple[int, int]:
+def as_size(image_size: Size) -> tuple[int, int]:
     """Returns an image size as (height, width); refuses others than 1 or 2 numbers from 8."""
     sides = [image_size, image_size] if isinstance(image_size, int) else list(image_size)
     is_whole = all(type(side) is int for side in sides)

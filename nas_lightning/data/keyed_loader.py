@@ -3,13 +3,14 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nas_lightning.data.batches import Batch, Place
+from nas_lightning.data.batches import Batch, EpochBatches, Place
 from nas_lightning.data.split import keyed_generator
 
 __all__ = ["KeyedLoader", "TrainingLoader"]
@@ -17,50 +18,35 @@ __all__ = ["KeyedLoader", "TrainingLoader"]
 Key = tuple[int | str, ...]
 
 
-class KeyedLoader:
+@dataclass(eq=False)
+class KeyedLoader(EpochBatches):
     """A loader's batches, on the device, the same ones whenever an epoch is repeated.
 
     What a loader draws from the global generators of torch, Python and NumPy, or from its own
-    torch generator, depends on the key and the epoch, and does not disturb other draws.
-    Every process iterates over the whole batches and takes its part of each.
-
-    Args:
-        loader: has a length, and batches (samples, targets).
-        key: (seed, purpose), to which the epoch is added.
-        place: of this process.
-        convert: makes the targets that the task needs.
-        num_batches: per epoch, the loader repeats if need be; None means the loader's own.
+    torch generator, depends on the key and the epoch, and does not disturb other draws. Every
+    process iterates over the whole batches and takes its part of each.
     """
 
-    def __init__(
-        self,
-        loader: Any,
-        key: Key,
-        place: Place,
-        convert: Callable[[Tensor], Tensor],
-        num_batches: int | None = None,
-    ) -> None:
-        self.loader, self.key, self.place, self.convert = loader, key, place, convert
-        self.num_batches = len(loader) if num_batches is None else num_batches
-        self.epoch = 0
+    loader: Any  # has a length, and batches (samples, targets)
+    key: Key  # (seed, purpose), to which the epoch is added
+    place: Place
+    convert: Callable[[Tensor], Tensor]  # makes the targets that the task needs
+    num_batches: int | None = None  # per epoch, the loader repeats if need be; None means its own
 
     def __len__(self) -> int:
-        return self.num_batches
-
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch (0-based) that the next iteration gives."""
-        self.epoch = epoch
+        return len(self.loader) if self.num_batches is None else self.num_batches
 
     def __iter__(self) -> Iterator[Batch]:
         draws = _Draws((*self.key, self.epoch))  # at the first batch, after set_epoch
         drawing = [self.loader, getattr(self.loader, "sampler", None)]
-        for turn in range(-(-self.num_batches // max(1, len(self.loader)))):
+        for turn in range(-(-len(self) // max(1, len(self.loader)))):
             for each in drawing:
                 if isinstance(generator := getattr(each, "generator", None), torch.Generator):
-                    generator.manual_seed(_seed((*self.key, self.epoch, turn)))
+                    seed = keyed_generator(*self.key, self.epoch, turn).initial_seed()
+                    generator.manual_seed(seed)
                 if each is not self and hasattr(each, "set_epoch"):
                     each.set_epoch(self.epoch)
-            yield from self._round(draws, self.num_batches - turn * len(self.loader))
+            yield from self._round(draws, len(self) - turn * len(self.loader))
 
     def _round(self, draws: "_Draws", most: int) -> Iterator[Batch]:
         with draws.apart():
@@ -94,7 +80,7 @@ class _Draws:
     """A state of the global generators, apart from all other draws, that depends on a key."""
 
     def __init__(self, key: Key) -> None:
-        seed = _seed(key)
+        seed = keyed_generator(*key).initial_seed()
         self.states = (
             torch.Generator().manual_seed(seed).get_state(),
             random.Random(seed).getstate(),
@@ -116,7 +102,3 @@ class _Draws:
         random.setstate(self.states[1])
         np.random.set_state(self.states[2])
         self.states = present
-
-
-def _seed(key: Key) -> int:
-    return keyed_generator(*key).initial_seed()

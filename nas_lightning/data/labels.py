@@ -1,6 +1,7 @@
-"""Labels as files hold them (integers, text, numbers, several per image), made to tensors."""
+"""Labels: from what files hold (integers, text, numbers, lists) to what a task learns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,29 +9,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Raw", "encode"]
+from nas_lightning.data.images import ImageArrays
+
+__all__ = ["Raw", "encode", "fit", "statistics_of"]
 
 Raw = NDArray[Any] | Sequence[Any]
 Array = NDArray[Any]
 Encoded = tuple[Tensor, Tensor, tuple[str, ...]]
 
+WANTED = {
+    "classes": "task=classification needs one class per image",
+    "labels": "task=multilabel needs columns of 0 and 1, one per label",
+    "values": "task=regression needs one or several numbers per image",
+}
+
 
 def encode(train: Raw, test: Raw | None, names: Sequence[str] | None = None) -> Encoded:
-    """Returns labels as tensors, and the names of what they stand for.
+    """Returns labels, int64 (N,) or float32 (N, K), those of the test images, and their names.
 
-    Integers and text become classes: without names of their own they are named by what they are,
-    integers in their order, text sorted. Numbers with a fraction become one column, a table
-    (N, K) becomes K columns, and lists of any length become one column per label, 1 where it is.
-
-    Args:
-        train: of the training images, (N,), (N, K), or N lists.
-        test: of the test images; None, without a test division, gives none.
-        names: of the classes or columns, if the file tells them; text in labels is looked up there.
-
-    Returns:
-        Labels, int64 (N,) or float32 (N, K), those of the test images, and the names.
-
-    Raises: ValueError: labels are of no kind that can be learnt, or a test label is unknown.
+    Integers and text become classes, named by what they are unless names are given, integers in
+    their order, text sorted. Numbers with a fraction become one column, a table (N, K) becomes K
+    columns, and N lists of any length become one column per label, 1 where it is present. Raises
+    ValueError for other labels, and for test labels that training lacks.
     """
     first = _array(train)
     other = first[:0] if test is None else _array(test)
@@ -47,10 +47,9 @@ def encode(train: Raw, test: Raw | None, names: Sequence[str] | None = None) -> 
     if names is not None and first.dtype.kind != "U":
         codes = [torch.from_numpy(each.astype(np.int64)) for each in (first, other)]
         return codes[0], codes[1], tuple(names)
-    values = list(names) if names is not None else np.unique(first).tolist()
-    places = {value: place for place, value in enumerate(values)}
-    codes = [_looked_up(each.tolist(), places) for each in (first, other)]
-    return codes[0], codes[1], tuple(str(value) for value in values)
+    values = np.unique(first).tolist() if names is None else list(names)
+    codes = [torch.tensor(_places(each.tolist(), values)).long() for each in (first, other)]
+    return codes[0], codes[1], tuple(map(str, values))
 
 
 def _array(values: Raw) -> Array:
@@ -63,8 +62,7 @@ def _array(values: Raw) -> Array:
     except ValueError:  # lists of different lengths
         array = _of_lists(rows)
     if array.dtype == object and all(isinstance(each, str | bytes) for each in array.flat):
-        texts = [each.decode("utf-8") if isinstance(each, bytes) else each for each in array]
-        array = np.array(texts)
+        array = np.array([each.decode() if isinstance(each, bytes) else each for each in array])
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8")
     if array.dtype.kind == "b":
@@ -84,14 +82,13 @@ def _columns(values: Array) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
-def _looked_up(values: Sequence[Any], places: Mapping[Any, int]) -> Tensor:
-    try:
-        return torch.tensor([places[value] for value in values], dtype=torch.int64)
-    except KeyError as error:
-        names = ", ".join(str(each) for each in list(places)[:10])
-        raise ValueError(
-            f"label '{error.args[0]}' is none of those of the training images: {names}; add some"
-        ) from None
+def _places(labels: Sequence[Any], values: Sequence[Any]) -> list[int]:
+    """Returns the place of each label among the values."""
+    places = {value: place for place, value in enumerate(values)}
+    if unknown := [label for label in labels if label not in places]:
+        some = ", ".join(map(str, values[:10]))
+        raise ValueError(f"label '{unknown[0]}' is none of the training labels: {some}; add it")
+    return [places[label] for label in labels]
 
 
 def _encode_lists(train: Array, test: Array, names: Sequence[str] | None) -> Encoded:
@@ -99,16 +96,92 @@ def _encode_lists(train: Array, test: Array, names: Sequence[str] | None) -> Enc
     try:
         values: list[Any] = sorted({value for row in train for value in row})
     except TypeError as error:
-        raise ValueError(
-            f"labels must be integers, text, numbers, or lists of the former; got {train[0]!r}"
-        ) from error
+        raise ValueError(f"labels must be numbers, text or lists, got {train[0]!r}") from error
     if names is not None:
         values = list(names) if values and isinstance(values[0], str) else list(range(len(names)))
-    places = {value: place for place, value in enumerate(values)}
-    tables = []
-    for rows in (train, test):
-        table = torch.zeros(len(rows), len(places))
+    tables = [torch.zeros(len(rows), len(values)) for rows in (train, test)]
+    for table, rows in zip(tables, (train, test), strict=True):
         for number, row in enumerate(rows):
-            table[number, _looked_up(row, places)] = 1
-        tables.append(table)
-    return tables[0], tables[1], tuple(names or (str(value) for value in values))
+            table[number, _places(row, values)] = 1
+    return tables[0], tables[1], tuple(names or map(str, values))
+
+
+def fit(arrays: ImageArrays, kind: str) -> ImageArrays:
+    """Returns the data set with the targets of a task: "classes", "labels" or "values".
+
+    Whole numbers, and columns of which exactly one is 1, become classes; classes become values if
+    their names are numbers. Raises ValueError for targets of another kind.
+    """
+    return {"classes": _as_classes, "labels": _as_labels, "values": _as_values}[kind](arrays)
+
+
+def statistics_of(targets: Tensor, num_outputs: int) -> tuple[Tensor, Tensor]:
+    """Returns mean and deviation (K,) of values (N, K), 1 if constant; 0 and 1 of classes."""
+    if not targets.is_floating_point():
+        return torch.zeros(num_outputs), torch.ones(num_outputs)
+    std = targets.std(0, correction=0)
+    return targets.mean(0), torch.where(std > 0, std, torch.ones_like(std))
+
+
+def _as_classes(arrays: ImageArrays) -> ImageArrays:
+    train, test = arrays.train_labels, arrays.test_labels
+    if not train.is_floating_point():
+        return arrays
+    if train.shape[1] == 1:
+        return _from_whole_numbers(arrays)
+    if _is_one_hot(train) and _is_one_hot(test):
+        return replace(arrays, train_labels=train.argmax(1), test_labels=test.argmax(1))
+    raise _misfit("classes", f"{train.shape[1]} columns ({_listed(arrays)})", "multilabel")
+
+
+def _from_whole_numbers(arrays: ImageArrays) -> ImageArrays:
+    train, test = arrays.train_labels[:, 0], arrays.test_labels[:, 0]
+    numbers = torch.from_numpy(np.unique(train.numpy()))
+    if not bool((numbers == numbers.round()).all()):
+        raise _misfit("classes", f"numbers such as {float(train[0]):g}", "regression")
+    if unknown := {*test.tolist()} - {*numbers.tolist()}:
+        raise ValueError(
+            f"every test class needs training images; class {min(unknown):g} has none; add some"
+        )
+    codes = [torch.searchsorted(numbers, each.contiguous()) for each in (train, test)]
+    names = tuple(f"{number:.0f}" for number in numbers.tolist())
+    return replace(arrays, train_labels=codes[0], test_labels=codes[1], class_names=names)
+
+
+def _is_one_hot(labels: Tensor) -> bool:
+    return bool(((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all())
+
+
+def _as_labels(arrays: ImageArrays) -> ImageArrays:
+    if not arrays.train_labels.is_floating_point():
+        raise _misfit("labels", f"one class per image ({_listed(arrays)})", "classification")
+    for each in (arrays.train_labels, arrays.test_labels):
+        if not bool(((each == 0) | (each == 1)).all()):
+            raise _misfit("labels", f"numbers from {each.min():g} to {each.max():g}", "regression")
+    return arrays
+
+
+def _as_values(arrays: ImageArrays) -> ImageArrays:
+    train, test = arrays.train_labels, arrays.test_labels
+    if not train.is_floating_point():
+        try:
+            numbers = torch.tensor([float(name) for name in arrays.class_names])
+        except ValueError:
+            raise _misfit("values", f"classes: {_listed(arrays)}", "classification") from None
+        train, test = numbers[train][:, None], numbers[test][:, None]
+        arrays = replace(arrays, train_labels=train, test_labels=test, class_names=("value",))
+    for division, values in {"training": train, "test": test}.items():
+        if len(bad := (~values.isfinite()).nonzero()):
+            row, column = bad[0].tolist()
+            value = f"{values[row, column]:g} for {division} image {row} (the first is 0)"
+            raise ValueError(f"every value must be finite, got {value}; remove such images")
+    return arrays
+
+
+def _misfit(kind: str, present: str, better: str) -> ValueError:
+    return ValueError(f"{WANTED[kind]}, got {present}; use task={better}")
+
+
+def _listed(arrays: ImageArrays) -> str:
+    names = arrays.class_names
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

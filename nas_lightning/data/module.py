@@ -1,6 +1,6 @@
 """The data module: one data set, seen by the search, by its candidates and by the final child."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +11,19 @@ from torch import Tensor
 
 from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.data.augmentation import NO_AUGMENTATION, Augmentation
-from nas_lightning.data.batches import Arrays, OrderedBatches, PairedBatches, Place, ShuffledBatches
-from nas_lightning.data.dataset_checks import WAYS, check, check_images_only, without_unreadable
+from nas_lightning.data.batches import (
+    Arrays,
+    OrderedBatches,
+    PairedBatches,
+    Place,
+    ShuffledBatches,
+    View,
+)
+from nas_lightning.data.dataset_checks import check, check_images_only, without_unreadable
 from nas_lightning.data.image_store import ImageStore
-from nas_lightning.data.images import ImageArrays, Images, as_size, with_fewer
+from nas_lightning.data.images import ImageArrays, Images, Size, as_size, with_fewer
+from nas_lightning.data.labels import fit, statistics_of
 from nas_lightning.data.split import split_hash, strata, stratified_split, stratified_subset
-from nas_lightning.data.targets import fit, statistics_of
-from nas_lightning.data.view import View
 
 __all__ = ["ImageDataModule"]
 
@@ -31,19 +37,15 @@ class ImageDataModule(View):
         targets: what the task learns of an image: "classes", "labels" or "values".
         name: for reports; None takes the last part of the path.
         path: where the source finds the images, if it needs to be told.
-        image_size: one side or (height, width) in pixels; None leaves it to the source.
-        channels: None leaves it to the source.
+        image_size: one side or (height, width) in pixels; None, as for channels: the source's.
         num_classes: the number that the source must have; None takes any.
         batch_size: images per step, over all processes.
         validation_share: share of each class that the search validates on, in (0, 1).
         augmentation: of training images; None means none.
         max_images: most training images, a stratified choice for all seeds; None takes all.
-        unreadable: "refuse" raises an error that names an unreadable image, "skip" leaves all of
-            them out and names them.
+        unreadable: images raise ValueError ("refuse"), or are left out and named ("skip").
         memory_limit_gib: worker processes read a training set of more pixels than this, in GiB.
         num_workers: threads that read files, and processes that read beyond the memory limit.
-
-    Raises: ValueError: a number is out of range.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class ImageDataModule(View):
         if path is not None and not path.strip():
             raise ValueError(f"data.path ({path!r}) must name a folder or file; give data.path=DIR")
         at_least("data.batch_size", batch_size, 1, use=64)
-        one_of("data.unreadable", unreadable, WAYS)
+        one_of("data.unreadable", unreadable, ("refuse", "skip"))
         at_least("data.max_images", max_images, 2, use=1000)
         at_least("data.num_workers", num_workers, 0)
         at_least("data.memory_limit_gib", memory_limit_gib, 0)
@@ -115,10 +117,9 @@ class ImageDataModule(View):
     def preprocessing(self) -> dict[str, Any]:
         """How a sample becomes what a network sees, as plain data.
 
-        For images `channels`, `image_size` [height, width] in pixels, and the training set's `mean`
-        and `std` per channel, for (pixel / 255 - mean) / std; `range` holds the numbers that became
-        the pixels 0 and 255, if the arrays held no pixels. For signals and tables `input_shape`,
-        and `mean` and `std` per channel or feature, for (number - mean) / std.
+        For images `channels`, `image_size` [height, width] in pixels, the training set's `mean` and
+        `std` per channel, for (pixel / 255 - mean) / std, and `range`, the numbers that became the
+        pixels 0 and 255, if any; else `input_shape`, `mean` and `std` for (number - mean) / std.
         """
         shape, store = list(self.input_shape), self._store
         size = {"channels": shape[0], "image_size": shape[1:]}
@@ -151,15 +152,14 @@ class ImageDataModule(View):
     def candidate(
         self,
         max_samples: int | None = None,
-        image_size: int | Sequence[int] | None = None,
+        image_size: Size | None = None,
         batch_size: int | None = None,
         cutout: int = 0,
     ) -> View:
         """Returns a black-box candidate's view: the search's two parts.
 
-        It trains on at most `max_samples` images, a stratified choice; None means all. The image
-        size in pixels and the batch size default to the data's own. `cutout`, the side of a hole in
-        pixels, replaces a smaller one of the augmentation.
+        It trains on at most `max_samples` images, a stratified choice; None means all, or the
+        data's own size. `cutout`, a hole's side in pixels, replaces a smaller one.
         """
         (part, val_part), store = self._parts, self._store
         check_images_only(store.arrays, image_size=image_size, cutout=cutout)
@@ -229,8 +229,8 @@ class ImageDataModule(View):
         at_least("batch_size", size, 1, use=64)
         if size > len(part):
             raise ValueError(
-                f"batch_size ({size}) must not exceed the {len(part)} images to train on;"
-                f" use data.batch_size={len(part)} or less, or more images"
+                f"batch_size ({size}) must not exceed the {len(part)} images to train on; use"
+                f" data.batch_size={len(part)} or less, or more images"
             )
 
     def _shuffled(
@@ -242,17 +242,11 @@ class ImageDataModule(View):
         augmentation: Augmentation,
         num_batches: int | None = None,
     ) -> Callable[[Place], ShuffledBatches]:
-        def batches(place: Place) -> ShuffledBatches:
-            labelled, key = self._store.labelled(images, place.device), (self.seed, purpose)
-            return ShuffledBatches(
-                labelled, part, place, key, batch_size, augmentation, num_batches
-            )
-
-        return batches
+        labelled, key = self._store.labelled, (self.seed, purpose)
+        return lambda place: ShuffledBatches(
+            labelled(images, place.device), part, place, key, batch_size, augmentation, num_batches
+        )
 
     def _ordered(self, images: Images, part: Tensor) -> Callable[[Place], OrderedBatches]:
-        def batches(place: Place) -> OrderedBatches:
-            labelled = self._store.labelled(images, place.device)
-            return OrderedBatches(labelled, part, place, 2 * self.batch_size)  # without gradients
-
-        return batches
+        labelled, size = self._store.labelled, 2 * self.batch_size  # without gradients more fit
+        return lambda place: OrderedBatches(labelled(images, place.device), part, place, size)

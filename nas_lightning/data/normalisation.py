@@ -25,10 +25,7 @@ class Normalisation:
 
 
 def statistics(images: Iterable[Tensor]) -> Normalisation:
-    """Returns mean and deviation of each channel of uint8 batches (n, C, H, W), exact.
-
-    A channel that is the same everywhere gets the standard deviation 1.
-    """
+    """Returns the exact mean and deviation per channel of uint8 (n, C, H, W); 1 if constant."""
     counts = torch.zeros((), dtype=torch.int64)
     for batch in images:
         channels = batch.cpu().transpose(0, 1).flatten(1)
@@ -37,8 +34,7 @@ def statistics(images: Iterable[Tensor]) -> Normalisation:
     levels = torch.arange(256, dtype=torch.float64) / 255
     mean = share @ levels
     std = (share * (levels - mean[:, None]).square()).sum(1).sqrt()
-    is_constant = (share == 1).any(1)
-    std = torch.where(is_constant, torch.ones_like(std), std)
+    std[(share == 1).any(1)] = 1
     return Normalisation(tuple(mean.tolist()), tuple(std.tolist()))
 
 
@@ -57,7 +53,7 @@ class Standardisation:
 
 
 def standardisation_of(x: Tensor) -> Standardisation:
-    """Returns the mean and deviation of each channel or feature; a constant has deviation 1."""
+    """Returns the mean and deviation per channel or feature; 1 if constant."""
     columns = x.double().transpose(0, 1).flatten(1)
     std, mean = torch.std_mean(columns, dim=1, correction=0)
     std = torch.where(columns.amax(1) > columns.amin(1), std, torch.ones_like(std))

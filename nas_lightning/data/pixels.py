@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nas_lightning.core.checks import one_of
 from nas_lightning.data.images import MemoryImages
 
-__all__ = ["as_images", "check_finite", "pixel_range", "with_channels"]
+__all__ = ["LAYOUTS", "Array", "as_images", "check_finite", "pixel_range", "with_channels"]
 
 LAYOUTS = ("NCHW", "NHWC")
 USUAL_CHANNELS = (1, 3, 4)
@@ -21,38 +22,27 @@ Array = NDArray[Any]
 def as_images(
     train: Array, test: Array | None, layout: str | None = None
 ) -> tuple[MemoryImages, MemoryImages | None]:
-    """Returns images of the training and the test set from arrays.
+    """Returns training and test images from arrays (N, H, W), (N, H, W, C) or (N, C, H, W).
 
     Integers and floats in 0..255 are rounded, floats in 0..1 and booleans multiplied by 255.
-    Anything else is scaled linearly, from the lowest to the highest number of the training
-    images: 256 levels are kept.
-
-    Args:
-        train: (N, H, W), (N, H, W, C) or (N, C, H, W), of any real type.
-        test: alike; None without a test division.
-        layout: "NCHW" or "NHWC"; None finds it: 1, 3 or 4 channels, or the side that differs from
-            two equal ones.
-
-    Raises: ValueError: the arrays are no images, or it is not clear where the channels are.
+    Other numbers are scaled linearly, from the lowest to the highest one of the training images:
+    256 levels are kept. The layout is "NCHW" or "NHWC"; None finds it: 1, 3 or 4 channels, or the
+    side that differs from two equal ones. Raises ValueError if it is not clear.
     """
     parts = {"training": train} if test is None else {"training": train, "test": test}
     for name, part in parts.items():
         check_finite(part, name)
     low, scale = _range(train)
-    made = [
-        MemoryImages(torch.from_numpy(_scaled(_channels_first(part, layout), low, scale)))
-        for part in parts.values()
-    ]
-    return made[0], None if test is None else made[1]
+    arrays = [_scaled(_channels_first(part, layout), low, scale) for part in parts.values()]
+    images = [MemoryImages(torch.from_numpy(each)) for each in arrays]
+    return images[0], None if test is None else images[1]
 
 
 def with_channels(pixels: Tensor, channels: int | None) -> Tensor:
     """Returns images, uint8 (N, C, H, W), with another number of channels.
 
-    Grey is repeated; colour (red, green, blue, perhaps opacity) becomes grey by its brightness,
-    and opacity is dropped or added as 255.
-
-    Raises: ValueError: there is no way from the one number to the other.
+    Grey is repeated; colour (red, green, blue, perhaps opacity) becomes grey by its brightness;
+    opacity is dropped, or added as 255; another change raises ValueError.
     """
     present = pixels.shape[1]
     if channels in (None, present):
@@ -69,29 +59,21 @@ def with_channels(pixels: Tensor, channels: int | None) -> Tensor:
     if present == 3 and channels == 4:
         return torch.cat([pixels, torch.full_like(pixels[:, :1], 255)], dim=1)
     raise ValueError(
-        f"data.channels ({channels}) cannot be made of images with {present} channels; leave it"
-        " null"
+        f"data.channels ({channels}) cannot be made of images with {present} channels; leave null"
     )
 
 
 def check_finite(values: Array, part: str, kind: str = "image") -> None:
-    """Refuses NaN and infinity, and names the first image that has one.
-
-    Raises: ValueError: there is one.
-    """
-    if values.dtype.kind != "f" or not values.size:
-        return
-    if np.isfinite([values.min(), values.max()]).all():
+    """Refuses NaN and infinity, and names the first image that has one."""
+    if values.dtype.kind != "f" or np.isfinite(values).all():
         return
     first = next(row for row, each in enumerate(values) if not np.isfinite(each).all())
-    raise ValueError(
-        f"{kind}s must hold finite numbers, got nan or inf in {part} {kind} {first} (the first is"
-        " 0); replace those"
-    )
+    where = f"{part} {kind} {first} (the first is 0)"
+    raise ValueError(f"{kind}s must hold finite numbers, got nan or inf in {where}; replace those")
 
 
 def pixel_range(train: Array) -> tuple[float, float] | None:
-    """Returns which numbers `as_images` makes the pixels 0 and 255; None where they are these."""
+    """Returns the numbers that `as_images` makes the pixels 0 and 255; None if they are pixels."""
     low, scale = _range(train)
     is_pixels = train.dtype.kind in "bui" and (low, scale) in ((0.0, 1.0), (0.0, 255.0))
     return None if is_pixels else (low, low + 255 / scale)
@@ -121,10 +103,8 @@ def _scaled(images: Array, low: float, scale: float) -> NDArray[np.uint8]:
 
 
 def _channels_first(images: Array, layout: str | None) -> Array:
-    if layout not in (None, *LAYOUTS):
-        raise ValueError(
-            f"data.source.layout ({layout}) must be NCHW, NHWC or null, which finds it"
-        )
+    if layout is not None:
+        one_of("data.source.layout", layout, LAYOUTS)
     if images.ndim == 3:
         return images[:, None]
     if images.ndim != 4:

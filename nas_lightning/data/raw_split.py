@@ -11,6 +11,7 @@ from nas_lightning.data.images import (
     Images,
     MemoryImages,
     ResizedImages,
+    Size,
     as_size,
     with_test_fifth,
 )
@@ -22,27 +23,17 @@ __all__ = ["RawSplit", "ReadOptions", "as_arrays"]
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a user may say about a data set if its files do not.
+    """What a user may say about a data set if its files do not."""
 
-    Attributes:
-        image_size: one side or (height, width) in pixels; None keeps that of arrays; of image
-            files it takes the most common one, see `file_images`.
-        channels: None keeps those of arrays; of image files it takes 1 or 3.
-        image_column: of a table; None finds it.
-        label_column: of a table, or several of numbers; None finds it.
-        train_split: of a table, or several joined by "+"; None means train, and validation where
-            there is a test split.
-        test_split: of a table; None means test, or else validation.
-        layout: of arrays: "NCHW" or "NHWC"; None finds it.
-    """
-
-    image_size: int | Sequence[int] | None = None
-    channels: int | None = None
-    image_column: str | None = None
-    label_column: str | Sequence[str] | None = None
-    train_split: str | None = None
-    test_split: str | None = None
-    layout: str | None = None
+    image_size: Size | None = None  # None keeps that of arrays; for files see `file_images`
+    channels: int | None = None  # None keeps those of arrays; for files see `file_images`
+    image_column: str | None = None  # of a table; None finds it
+    label_column: str | Sequence[str] | None = None  # of a table, several of numbers; None finds it
+    train_split: str | None = (
+        None  # or several, e.g. "a+b"; None: train, and validation beside test
+    )
+    test_split: str | None = None  # None means test, or else validation
+    layout: str | None = None  # of arrays: "NCHW" or "NHWC"; None finds it
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +64,13 @@ class RawSplit:
 
 def as_arrays(
     raw: RawSplit,
-    image_size: int | Sequence[int] | None = None,
+    image_size: Size | None = None,
     channels: int | None = None,
     class_names: Sequence[str] | None = None,
 ) -> ImageArrays:
-    """Returns the data set; without a test part a fixed, stratified fifth is the test set.
+    """Returns the data set; a fixed, stratified fifth replaces a missing test part.
 
-    Class names replace numbers; raises ValueError unless there is one for each.
+    Class names replace numbers, and must be as many.
     """
     train_labels, test_labels, names = encode(raw.train_labels, raw.test_labels, raw.names)
     if class_names is not None and all(name.isdigit() for name in names):
@@ -98,7 +89,7 @@ def as_arrays(
     return replace(arrays, pixel_range=raw.pixel_range)
 
 
-def _fitted(images: Images, image_size: int | Sequence[int] | None, channels: int | None) -> Images:
+def _fitted(images: Images, image_size: Size | None, channels: int | None) -> Images:
     if isinstance(images, MemoryImages):
         images = MemoryImages(with_channels(images.pixels, channels))
     return images if image_size is None else ResizedImages(images, as_size(image_size))

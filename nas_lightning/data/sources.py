@@ -1,31 +1,33 @@
 """What reads a data set, by the name that a file of conf/data/ gives it: digits, folder, hub."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from nas_lightning.core.checks import at_least
-from nas_lightning.data.formats.detect import read_path
-from nas_lightning.data.formats.image_folder import read_image_folder
-from nas_lightning.data.formats.parquet import read_hub
-from nas_lightning.data.images import ImageArrays
+from nas_lightning.data.formats import cifar, digit_files, image_folder, npz, parquet
+from nas_lightning.data.images import ImageArrays, Size
 from nas_lightning.data.raw_split import RawSplit, ReadOptions, as_arrays
 
 __all__ = ["digits", "folder", "hub"]
 
+Reader = Callable[[Path, ReadOptions], RawSplit]
+FILES: dict[str, Reader] = {".npz": npz.read_npz, ".parquet": parquet.read_parquet}
+FOLDERS: dict[str, tuple[Callable[[Path], object], Reader]] = {
+    "CIFAR's batches": (cifar.has_batches, cifar.read_cifar),
+    "idx files": (digit_files.idx_files, digit_files.read_idx_folder),
+    "MATLAB files": (digit_files.has_mat_files, digit_files.read_mat_files),
+}
+
 
 def digits(
-    path: str | None = None,
-    image_size: int | Sequence[int] | None = None,
-    channels: int | None = None,
+    path: str | None = None, image_size: Size | None = None, channels: int | None = None
 ) -> ImageArrays:
     """Returns scikit-learn's handwritten digits: 1,797 grey images, 8x8.
 
     The test set of UCI's Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998).
     Its 17 levels of grey are scaled to 0..255; a fixed, stratified fifth is the test set.
-
-    Raises: ValueError: a path is given, or channels, the copies of the grey one, is not positive.
     """
     from sklearn.datasets import load_digits  # takes a second, which other data need not wait for
 
@@ -43,7 +45,7 @@ def digits(
 
 def folder(
     path: str | None = None,
-    image_size: int | Sequence[int] | None = None,
+    image_size: Size | None = None,
     channels: int | None = None,
     *,
     image_column: str | None = None,
@@ -58,10 +60,8 @@ def folder(
     The path holds PNG and JPEG images in one sub-folder per class, or in train/ and test/ of such
     sub-folders; parquet files; a folder saved by `datasets`; an .npz file of arrays; the python
     batches of CIFAR-10 and CIFAR-100; idx files; or SVHN's MATLAB files. Without a test part a
-    fixed, stratified fifth is the test set. Image files are scaled and cropped to one size and
-    mode, see `decode`. Class names, in order, replace numbers; for the others see `ReadOptions`.
-
-    Raises: ValueError: the folder or a part of it is missing or wrong; the message names it.
+    fixed, stratified fifth is the test set. Class names, in order, replace numbers; for the other
+    options see `ReadOptions`. Raises ValueError that names what is missing or wrong.
     """
     options = ReadOptions(
         image_size, channels, image_column, label_column, train_split, test_split, layout
@@ -71,7 +71,7 @@ def folder(
 
 def hub(
     path: str | None = None,
-    image_size: int | Sequence[int] | None = None,
+    image_size: Size | None = None,
     channels: int | None = None,
     *,
     name: str | None = None,
@@ -86,21 +86,49 @@ def hub(
     """Returns a data set of the Hugging Face hub, fetched once and then read from a cache.
 
     It is OWNER/NAME in one of its configurations, or a copy at a path on this machine, in any form
-    that `folder` reads; the other options are those of `folder`.
-
-    Raises: ValueError: the data set cannot be fetched, or does not fit.
+    that `folder` reads, with its options. Raises ValueError if it cannot be fetched or read.
     """
     options = ReadOptions(
         image_size, channels, image_column, label_column, train_split, test_split, layout
     )
     if path is not None:
         return _read(path, options, class_names)
-    return as_arrays(read_hub(name, config, options), image_size, channels, class_names)
+    return as_arrays(parquet.read_hub(name, config, options), image_size, channels, class_names)
 
 
 def _read(path: str | None, options: ReadOptions, class_names: Sequence[str] | None) -> ImageArrays:
     root = Path(path or "").expanduser()
-    raw = read_path(root, options) if path is not None and root.exists() else None
+    raw = _read_path(root, options) if path is not None and root.exists() else None
     if raw is None:  # images by class: their folders name the classes
-        raw, class_names = read_image_folder(path, options), None
+        raw, class_names = image_folder.read_image_folder(path, options), None
     return as_arrays(raw, options.image_size, options.channels, class_names)
+
+
+def _read_path(root: Path, options: ReadOptions) -> RawSplit | None:
+    """Returns what a path, or the only folder in it, holds; None if at most images by class."""
+    readers = _readers(root)
+    if not readers and root.is_dir():
+        inside = [each for each in root.iterdir() if each.name[0] != "."]
+        if len(inside) == 1 and inside[0].is_dir():
+            return _read_path(inside[0], options)
+        folders = [each for each in inside if each.is_dir()]
+        readers = {each.name: reader for each in folders for reader in _readers(each).values()}
+    if len(readers) > 1:
+        names = ", ".join(sorted(readers))
+        raise ValueError(f"'{root}' holds several data sets: {names}; name one by data.path")
+    for path, read in readers.values():
+        return read(path, options)
+    return None
+
+
+def _readers(root: Path) -> dict[str, tuple[Path, Reader]]:
+    """Returns the data sets at a path and their readers, by the names of their formats or files."""
+    if root.is_file():
+        return {root.name: (root, FILES[root.suffix])} if root.suffix in FILES else {}
+    if parquet.is_saved(root):
+        return {"a saved datasets folder": (root, parquet.read_saved)}
+    readers = {name: (root, read) for name, (is_here, read) in FOLDERS.items() if is_here(root)}
+    readers |= {path.name: (path, npz.read_npz) for path in sorted(root.glob("*.npz"))}
+    if parquet.parquet_files(root):
+        readers["parquet files"] = (root, parquet.read_parquet)
+    return readers

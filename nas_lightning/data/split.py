@@ -32,9 +32,8 @@ def keyed_generator(*key: int | str) -> torch.Generator:
 def strata(labels: Tensor) -> Tensor:
     """Returns the groups whose shares a split keeps, int64 (N,), from targets of any kind.
 
-    Classes, int64 (N,), are their own strata. Of several labels per image, float (N, K) of 0 and
-    1, the rarest is the image's stratum; of numbers, float (N, K), the tenth that the first
-    number belongs to.
+    Classes, int64 (N,), are their own strata; of several labels, float (N, K) of 0 and 1, it is the
+    rarest; of numbers, float (N, K), the tenth that the first one belongs to.
     """
     if not labels.is_floating_point():
         return labels
@@ -48,24 +47,16 @@ def strata(labels: Tensor) -> Tensor:
 def stratified_split(
     labels: Tensor, share: float, key: Sequence[int | str], keep: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Returns two disjoint, sorted index arrays that together hold all: the rest, and the share.
+    """Returns sorted indices of two disjoint parts: the rest, and a share in (0, 1) of each class.
 
-    Args:
-        labels: classes or strata, int64 (N,).
-        share: of each class that the second part holds, in (0, 1).
-        key: what the draw depends on, e.g. (seed, "split").
-        keep: images of each class that the first part has at least, if there are so many; the
-            second part then has at least one of each class that has more.
-
-    Raises: ValueError: the share is not in (0, 1).
+    Of each class, int64 (N,), the first part has at least `keep` images, or all; the second at
+    least one, if there are more. The draw depends on the key alone, e.g. (seed, "split").
     """
     in_range("validation_share", share, "(0, 1)", use=0.5)
     totals = torch.bincount(labels).tolist()
     wanted = apportion(totals, round(share * len(labels)))
-    counts = [
-        min(max(count, 1), max(total - keep, 0))
-        for count, total in zip(wanted, totals, strict=True)
-    ]
+    pairs = zip(wanted, totals, strict=True)
+    counts = [min(max(count, 1), max(total - keep, 0)) for count, total in pairs]
     part = _draw(labels, counts, key)
     rest = torch.ones(len(labels), dtype=torch.bool)
     rest[part] = False
@@ -78,7 +69,7 @@ def stratified_subset(labels: Tensor, size: int, key: Sequence[int | str]) -> Te
 
 
 def apportion(totals: Sequence[int], size: int) -> list[int]:
-    """Returns the size divided among classes by their totals: largest remainder, first of equals.
+    """Returns a size divided among classes by their totals: largest remainder, first of equals.
 
     >>> apportion([10, 5, 5], 6)
     [3, 2, 1]
@@ -106,6 +97,5 @@ def _draw(labels: Tensor, counts: Sequence[int], key: Sequence[int | str]) -> Te
     chosen = []
     for label, count in enumerate(counts):
         of_class = (labels == label).nonzero().squeeze(1)
-        order = torch.randperm(len(of_class), generator=generator)
-        chosen.append(of_class[order[:count]])
+        chosen.append(of_class[torch.randperm(len(of_class), generator=generator)[:count]])
     return torch.cat(chosen).sort().values

@@ -1,6 +1,6 @@
 """A user's own LightningDataModule as the data of a run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -10,16 +10,14 @@ import torch
 from torch import Tensor
 
 from nas_lightning.core.checks import at_least
-from nas_lightning.data.batches import Arrays, PairedBatches, Place
+from nas_lightning.data.batches import Arrays, PairedBatches, Place, View
 from nas_lightning.data.dataset_checks import check_samples, check_targets
+from nas_lightning.data.images import Size
 from nas_lightning.data.keyed_loader import KeyedLoader, TrainingLoader
+from nas_lightning.data.labels import statistics_of
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.data.targets import statistics_of
-from nas_lightning.data.view import View
 
 __all__ = ["RunData", "UserData", "as_run_data", "no_module"]
-
-MOST_FOR_A_BASELINE = 10_000
 
 
 def no_module() -> L.LightningDataModule:
@@ -33,16 +31,12 @@ class UserData:
     It must have `train_dataloader`, `val_dataloader` and `test_dataloader`, each with a length and
     batches (samples, targets): samples are images, float (N, C, H, W), signals (N, C, L) or rows of
     a table (N, features); targets class indices (N,), or (N, K) of labels or values. For classes it
-    must have `class_names` or `num_classes`. It must have `preprocessing` (mean, std) for samples
-    that are not pixels / 255. It may have `class_names`, `name` and `split_hash`.
+    must have `class_names` or `num_classes`, and for samples that are not pixels / 255
+    `preprocessing` (mean, std). It may have `class_names`, `name` and `split_hash`.
 
     A search trains params on the training batches, and alphas on the validation batches, which
-    begin anew each epoch; a found child trains on the training batches.
-
-    Args:
-        module: refused with a ValueError if it is not such a module.
-        seed: for the draws of its loaders.
-        targets: "classes", "labels" or "values".
+    begin anew each epoch; a found child trains on the training batches. The seed is for the draws
+    of the loaders. Other modules raise ValueError.
     """
 
     def __init__(self, module: object, seed: int, targets: str) -> None:
@@ -88,10 +82,8 @@ class UserData:
         names = getattr(self.module, "class_names", None)
         number = getattr(self.module, "num_classes", None) if names is None else len(names)
         if number is None:
-            raise ValueError(
-                f"data._target_ ({type(self.module).__name__}) must have class_names or"
-                " num_classes; set one in its constructor"
-            )
+            wanted = "must have class_names or num_classes; set one in its constructor"
+            raise ValueError(f"data._target_ ({type(self.module).__name__}) {wanted}")
         return int(number)
 
     @property
@@ -120,21 +112,17 @@ class UserData:
         """Returns the search's view; validation batches repeat where they are fewer."""
         first = self._batches("train", "search train")
         second = self._batches("val", "search val", len(self._loaders["train"]))
-        return View(
-            lambda place: PairedBatches(first(place), second(place)), self._batches("val", "val")
-        )
+        val = self._batches("val", "val")
+        return View(lambda place: PairedBatches(first(place), second(place)), val)
 
     def candidate(
         self,
         max_samples: int | None = None,
-        image_size: int | Sequence[int] | None = None,
+        image_size: Size | None = None,
         batch_size: int | None = None,
         cutout: int = 0,
     ) -> View:
-        """Returns a black-box candidate's view: the first batches of an epoch, or all.
-
-        Raises ValueError for other batches than the module's own.
-        """
+        """Returns a black-box candidate's view: the first batches of an epoch, or all."""
         self._refuse("evaluation.image_size", image_size, None)
         self._refuse("child.cutout", cutout, 0)
         at_least("max_samples", max_samples, 1, use=1000)
@@ -151,7 +139,6 @@ class UserData:
         """Returns the found child's view: it trains on the training batches and may be tested.
 
         With a validation share above 0 it is validated on the module's own validation batches.
-        Raises ValueError for other batches than the module's own.
         """
         self._refuse("child.batch_size", batch_size, self.batch_size)
         self._refuse("child.cutout", cutout, 0)
@@ -160,7 +147,7 @@ class UserData:
 
     def training_arrays(self) -> Arrays:
         """Returns the first 10,000 training samples of an epoch, and their targets."""
-        return self._arrays("train", MOST_FOR_A_BASELINE)
+        return self._arrays("train", 10_000)
 
     def test_arrays(self) -> Arrays:
         """Returns all test samples (M, ...), and their targets."""
@@ -179,10 +166,9 @@ class UserData:
     def _batches(
         self, part: str, purpose: str, number: int | None = None
     ) -> Callable[[Place], KeyedLoader]:
-        kind = TrainingLoader if part == "train" else KeyedLoader
-
         def batches(place: Place) -> KeyedLoader:
             loader = self._test_loader if part == "test" else self._loaders[part]
+            kind = TrainingLoader if part == "train" else KeyedLoader
             return kind(loader, (self.seed, purpose), place, self._convert, number)
 
         return batches
@@ -202,10 +188,8 @@ class UserData:
     def _loader(self, part: str) -> Any:
         loader = getattr(self.module, f"{part}_dataloader")()
         if not hasattr(loader, "__len__") or not hasattr(loader, "__iter__"):
-            kind = type(loader).__name__
-            raise ValueError(
-                f"{part}_dataloader() must return one loader with a length, got {kind}"
-            )
+            wanted = f"{part}_dataloader() must return one loader with a length"
+            raise ValueError(f"{wanted}, got {type(loader).__name__}")
         return loader
 
     @cached_property
@@ -217,10 +201,8 @@ class UserData:
             try:
                 first[part] = next(iter(keyed))
             except (TypeError, ValueError, AttributeError, StopIteration) as error:
-                raise ValueError(
-                    f"{part}_dataloader() must give batches (samples, targets) of tensors:"
-                    f" {error!r}"
-                ) from error
+                wanted = f"{part}_dataloader() must give batches (samples, targets) of tensors"
+                raise ValueError(f"{wanted}: {error!r}") from error
         return first
 
     def _convert(self, targets: Tensor) -> Tensor:

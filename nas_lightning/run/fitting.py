@@ -12,7 +12,7 @@ from nas_lightning.callbacks.cost_timer import CostTimer
 from nas_lightning.callbacks.epoch_logs import MetricsLog
 from nas_lightning.callbacks.progress import Progress
 from nas_lightning.config.making import make_all
-from nas_lightning.data.view import View
+from nas_lightning.data.batches import View
 from nas_lightning.files import NoRoomError
 from nas_lightning.run.run import Run
 from nas_lightning.training.child import ChildModule

@@ -8,7 +8,7 @@ from nas_lightning.callbacks.epoch_logs import AlphaLog, GenotypeLog
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.strategy import OneShotStrategy
-from nas_lightning.data.view import View
+from nas_lightning.data.batches import View
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.loggers.search_boards import EpochBoard
 from nas_lightning.run.fitting import fit

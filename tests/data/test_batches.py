@@ -13,7 +13,7 @@ from nas_lightning.data.batches import (
     Reader,
     ShuffledBatches,
 )
-from nas_lightning.data.image_store import MemoryReader, WorkerReader
+from nas_lightning.data.image_store import WorkerReader
 from nas_lightning.data.images import MemoryImages
 from nas_lightning.data.normalisation import Normalisation
 
@@ -30,8 +30,8 @@ def pixels() -> Tensor:
 
 
 @pytest.fixture
-def read(pixels: Tensor) -> MemoryReader:
-    return MemoryReader(pixels)
+def read(pixels: Tensor) -> Reader:
+    return MemoryImages(pixels).batches
 
 
 def shuffled(
@@ -57,7 +57,7 @@ def shuffled(
 
 def ordered(read: Reader, *, rank: int = 0, world: int = 1) -> OrderedBatches:
     images = LabelledImages(read, LABELS, NORMALISE, NUM)
-    return OrderedBatches(images, LABELS, Place(CPU, rank, world), batch_size=16)
+    return OrderedBatches(images, LABELS, Place(CPU, rank, world), most=16)
 
 
 def epoch(batches: ShuffledBatches, number: int) -> tuple[Tensor, Tensor]:
@@ -159,7 +159,7 @@ def test_workers_give_the_bits_of_memory(pixels: Tensor, read: Reader, num_worke
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_no_reader_draws_from_the_global_generator(pixels: Tensor, num_workers: int) -> None:
     before = torch.random.get_rng_state()
-    epoch(shuffled(MemoryReader(pixels)), 0)
+    epoch(shuffled(MemoryImages(pixels).batches), 0)
     epoch(shuffled(WorkerReader(MemoryImages(pixels), CPU, num_workers)), 0)
     assert torch.equal(torch.random.get_rng_state(), before)
 

@@ -156,9 +156,9 @@ def test_several_data_sets_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_column": "x"}, "data.source.image_column ('x') must be one of: img, label"),
-        ({"label_column": "x"}, "data.source.label_column ('x') must be one of: img, label"),
-        ({"test_split": "x"}, "unknown split 'x'; choose data.source.train_split and test_split"),
+        ({"image_column": "x"}, "unknown data.source.image_column 'x'; choose from: img, label"),
+        ({"label_column": "x"}, "unknown data.source.label_column 'x'; choose from: img, label"),
+        ({"test_split": "x"}, "unknown data.source.test_split 'x'; choose from: test, train"),
         ({"train_split": "test"}, "must differ, got 'test' and 'test'"),
         ({"class_names": ["ant"]}, None),
     ],

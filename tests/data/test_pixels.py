@@ -83,7 +83,7 @@ def test_a_test_image_that_holds_no_numbers_is_named() -> None:
     [
         (np.zeros((2, 10, 11, 12)), None, r"not clear which axis of images \(10, 11, 12\)"),
         (np.zeros((2, 784)), None, r"must be an array \(N, H, W\), .* got \(2, 784\)"),
-        (np.zeros((2, 8, 8)), "HWCN", r"data.source.layout \(HWCN\) must be NCHW, NHWC"),
+        (np.zeros((2, 8, 8)), "HWCN", r"unknown data.source.layout 'HWCN'; choose from: NCHW"),
         (np.full((2, 8, 8), np.nan), None, r"got nan or inf in training image 0"),
         (np.full((2, 8, 8), "x"), None, r"arrays of numbers, got <U1"),
         (np.zeros((0, 8, 8)), None, r"must hold images, got an array \(0, 8, 8\)"),

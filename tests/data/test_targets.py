@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas_lightning.data.dataset_checks import check
 from nas_lightning.data.images import ImageArrays
-from nas_lightning.data.targets import fit
+from nas_lightning.data.labels import fit
 
 Source = Callable[..., ImageArrays]
 

@@ -11,7 +11,6 @@ from nas_lightning.data.raw_split import RawSplit, ReadOptions
 
 __all__ = ["has_batches", "read_cifar"]
 
-SHAPE = (3, 32, 32)
 LARGEST = 1_000_000_000
 HARMLESS = ("numpy.ndarray", "numpy.dtype", "numpy._core.multiarray._reconstruct")
 
@@ -38,10 +37,7 @@ def has_batches(folder: Path) -> bool:
 
 
 def read_cifar(folder: Path, options: ReadOptions) -> RawSplit:
-    """Returns the images, labels and class names of cifar-10-batches-py or cifar-100-python.
-
-    Raises ValueError if a file is missing or is no batch.
-    """
+    """Returns the images, labels and class names of cifar-10-batches-py or cifar-100-python."""
     if (folder / "data_batch_1").is_file():  # CIFAR-10
         trains, test, meta = [f"data_batch_{n}" for n in range(1, 6)], "test_batch", "batches.meta"
         key = "labels"
@@ -65,7 +61,7 @@ def _batch(path: Path, key: str) -> tuple[NDArray[Any], list[int]]:
             f"'{path}' must hold 'data' and '{key}'; its labels are: {present or 'none'}; choose by"
             " data.source.label_column"
         )
-    return content["data"].reshape(-1, *SHAPE), list(content[key])
+    return content["data"].reshape(-1, 3, 32, 32), list(content[key])
 
 
 def _unpickled(path: Path) -> dict[str, Any]:
@@ -75,9 +71,8 @@ def _unpickled(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             content = _Unpickler(file, encoding="latin1").load()
     except Exception as error:  # a damaged pickle may raise anything
-        raise ValueError(
-            f"cannot read the CIFAR batch '{path}' ({error}); download it again"
-        ) from error
+        message = f"cannot read the CIFAR batch '{path}' ({error}); download it again"
+        raise ValueError(message) from error
     if not isinstance(content, dict):
         raise ValueError(f"'{path}' must be a CIFAR batch, but holds a {type(content).__name__}")
     return dict(zip(_texts(content), content.values(), strict=True))

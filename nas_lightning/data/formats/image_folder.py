@@ -39,16 +39,17 @@ def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
     parts = {part.name: part for part in _folders(root)}
     if "train" not in parts or not _folders(parts["train"]):
         return _by_class(root), None
-    held_out = [name for name in parts if SPLITS.get(name) == "validation"][:1]
-    if others := sorted(set(parts) - {"train", "test", *held_out}):
+    validation = next((name for name in parts if SPLITS.get(name) == "validation"), None)
+    tested = "test" if "test" in parts else validation
+    if others := sorted(set(parts) - {"train", "test", validation}):
         raise ValueError(
             f"beside 'train' in '{path}' only 'test' and one validation part, e.g. 'val', may"
             f" stand, got '{others[0]}'; move its images, or the folder out of '{path}'"
         )
     train = _by_class(parts["train"])
-    if held_out and "test" in parts:
-        train = _joined(train, _by_class(parts[held_out.pop()]))
-    tested = "test" if "test" in parts else next(iter(held_out), None)
+    if validation is not None and validation != tested:
+        more = _by_class(parts[validation])
+        train = {n: [*train.get(n, ()), *more.get(n, ())] for n in {**train, **more}}
     if tested is None:
         return train, None
     test = _by_class(parts[tested])
@@ -61,25 +62,16 @@ def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
 
 
 def _labelled(images: ImagePaths, names: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Returns the files in the order of the classes, and the class of each."""
     files = [file for name in names for file in images.get(name, ())]
     return files, [name for name in names for _ in images.get(name, ())]
 
 
-def _joined(first: ImagePaths, second: ImagePaths) -> ImagePaths:
-    names = dict.fromkeys([*first, *second])
-    return {name: [*first.get(name, ()), *second.get(name, ())] for name in names}
-
-
 def _by_class(root: Path) -> ImagePaths:
-    if not any(root.iterdir()):
-        raise ValueError(
-            f"a folder of images must hold one sub-folder per class, but '{root}' is empty; fill it"
-        )
     classes = _folders(root)
     if not classes:
+        state = "holds only files" if any(root.iterdir()) else "is empty"
         raise ValueError(
-            f"a folder of images must hold one sub-folder per class, but '{root}' holds only files;"
+            f"a folder of images must hold one sub-folder per class, but '{root}' {state};"
             " move the images of each class into a sub-folder of its name"
         )
     images = {folder.name: _images(folder) for folder in classes}

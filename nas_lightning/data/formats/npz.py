@@ -24,9 +24,8 @@ NAMES = ("class_names", "label_names", "names")
 def read_npz(path: Path, options: ReadOptions) -> RawSplit:
     """Returns the images and labels of an .npz file; nothing in it is unpickled.
 
-    Arrays are recognised by their names, e.g. x_train and y_train, test_images and test_labels, or
-    X and y without a test part. A validation part joins the training part, or is the test part
-    where there is none. Other arrays are ignored. Raises ValueError if names are not clear.
+    Arrays are recognised by names, e.g. x_train and y_train, test_images and test_labels, or X and
+    y; others are ignored. A validation part joins the training part, or is the missing test part.
     """
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -67,7 +66,6 @@ def _roles(names: list[str], path: Path) -> dict[str, str]:
 
 
 def _parts(arrays: dict[str, NDArray[Any]], what: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Returns the training and the test part of the images or labels."""
     train = arrays[f"train {what}"]
     validation, test = arrays.get(f"validation {what}"), arrays.get(f"test {what}")
     if test is None:

@@ -3,16 +3,22 @@
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nas_lightning.data.formats.columns import image_column, label_columns, labels_of, pixels_of
+from nas_lightning.core.checks import one_of
+from nas_lightning.data.formats.table import (
+    Table,
+    image_column,
+    label_columns,
+    labels_of,
+    pixels_of,
+)
 from nas_lightning.data.image_files import EncodedFile, File, file_images
 from nas_lightning.data.raw_split import RawSplit, ReadOptions
 
@@ -23,17 +29,7 @@ SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
 }
-SAVED = ("dataset_dict.json", "dataset_info.json")
 MOST_HEADERS = 4096
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """A table and what is known about its columns."""
-
-    rows: pa.Table
-    features: Mapping[str, Any]  # of each column, as `datasets` describes them: plain data
-    root: Path  # where relative paths of images begin
 
 
 def parquet_files(root: Path) -> list[Path]:
@@ -42,19 +38,15 @@ def parquet_files(root: Path) -> list[Path]:
 
 
 def read_parquet(path: Path, options: ReadOptions) -> RawSplit:
-    """Returns the images and labels of a parquet file, or of those in a folder.
-
-    Raises ValueError if a file is damaged, or files of one split differ in their columns.
-    """
+    """Returns the images and labels of a parquet file, or of those in a folder."""
     files, root = ([path], path.parent) if path.is_file() else (parquet_files(path), path)
     by_split: dict[str, list[pa.Table]] = {}
     for file in files:
         try:
             table = pq.read_table(file)
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(
-                f"cannot read the parquet file '{file}' ({error}); download it again"
-            ) from error
+            message = f"cannot read the parquet file '{file}' ({error}); download it again"
+            raise ValueError(message) from error
         by_split.setdefault(_split_of(file.relative_to(root)), []).append(table)
     tables = {split: _joined_files(parts, split, root) for split, parts in by_split.items()}
     return _read_tables(tables, options)
@@ -66,9 +58,9 @@ def _joined_files(parts: Sequence[pa.Table], split: str, root: Path) -> Table:
     try:
         return Table(pa.concat_tables(parts), features, root)
     except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
         raise ValueError(
-            f"the parquet files of split '{split}' in '{root}' must have the same columns:"
-            f" {str(error).splitlines()[0]}"
+            f"the parquet files of split '{split}' in '{root}' must have the same columns: {reason}"
         ) from error
 
 
@@ -84,7 +76,7 @@ def _split_of(path: Path) -> str:
 
 def is_saved(root: Path) -> bool:
     """Returns whether `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote a folder."""
-    return any((root / name).is_file() for name in SAVED)
+    return any((root / f"dataset_{kind}.json").is_file() for kind in ("dict", "info"))
 
 
 def read_saved(root: Path, options: ReadOptions) -> RawSplit:
@@ -104,28 +96,20 @@ def read_hub(name: str | None, config: str | None, options: ReadOptions) -> RawS
         raise ValueError("data=hub needs a name, got data.name=null; add data.name=OWNER/NAME")
     from datasets import load_dataset  # takes two seconds, which other files need not wait for
 
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)  # without its remarks on every attempt: a failure is reported once
     try:
-        with _quiet():
-            datasets = load_dataset(name, config)
+        datasets = load_dataset(name, config)
     except Exception as error:  # a network, a hub and a cache may raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"the data set '{name}' cannot be fetched from the hub ({reason}); check its name"
             " and the network, or name a copy on this machine: data.path=PATH"
         ) from error
-    return _read_datasets(datasets, Path(), options)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the hub's remarks on every attempt from the terminal; its failure is reported once."""
-    log = logging.getLogger("huggingface_hub")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
     finally:
         log.setLevel(level)
+    return _read_datasets(datasets, Path(), options)
 
 
 def _read_datasets(datasets: Any, root: Path, options: ReadOptions) -> RawSplit:
@@ -138,15 +122,15 @@ def _read_datasets(datasets: Any, root: Path, options: ReadOptions) -> RawSplit:
     return _read_tables(tables, options)
 
 
-def _read_tables(tables: Mapping[str, Table], options: ReadOptions) -> RawSplit:
+def _read_tables(tables: dict[str, Table], options: ReadOptions) -> RawSplit:
     train, test = _train_and_test(tables, options)
-    column = image_column(train.rows, train.features, options.image_column)
-    columns = label_columns(train.rows, train.features, column, options.label_column)
-    labels, names = labels_of(train.rows, train.features, columns)
-    test_labels = None if test is None else labels_of(test.rows, test.features, columns)[0]
-    images = pixels_of(train.rows.column(column), column)
+    column = image_column(train, options.image_column)
+    columns = label_columns(train, column, options.label_column)
+    labels, names = labels_of(train, columns)
+    test_labels = None if test is None else labels_of(test, columns)[0]
+    images = pixels_of(train, column)
     if images is not None:
-        test_images = None if test is None else pixels_of(test.rows.column(column), column)
+        test_images = None if test is None else pixels_of(test, column)
         return RawSplit.of_pixels(images, labels, test_images, test_labels, names, options.layout)
     files = _ImageColumn(train, column)
     test_files = None if test is None else _ImageColumn(test, column)
@@ -155,9 +139,7 @@ def _read_tables(tables: Mapping[str, Table], options: ReadOptions) -> RawSplit:
     return RawSplit(decoded, labels, test_decoded, test_labels, names)
 
 
-def _train_and_test(
-    tables: Mapping[str, Table], options: ReadOptions
-) -> tuple[Table, Table | None]:
+def _train_and_test(tables: dict[str, Table], options: ReadOptions) -> tuple[Table, Table | None]:
     train, test = options.train_split, options.test_split
     if test is None:
         test = next((split for split in ("test", "validation") if split in tables), None)
@@ -169,19 +151,16 @@ def _train_and_test(
             f"training and test split must differ, got '{train}' and '{test}'; choose by"
             " data.source.train_split and test_split"
         )
-    return _joined_splits(tables, train), None if test is None else _joined_splits(tables, test)
+    joined = _joined_splits(tables, train, "train_split")
+    return joined, None if test is None else _joined_splits(tables, test, "test_split")
 
 
-def _joined_splits(tables: Mapping[str, Table], splits: str) -> Table:
-    for name in splits.split("+"):
-        if name not in tables:
-            raise ValueError(
-                f"unknown split '{name}'; choose data.source.train_split and test_split from:"
-                f" {', '.join(tables)}"
-            )
-    parts = [tables[name] for name in splits.split("+")]
-    rows = parts[0].rows if len(parts) == 1 else pa.concat_tables([part.rows for part in parts])
-    return Table(rows, parts[0].features, parts[0].root)
+def _joined_splits(tables: Mapping[str, Table], splits: str, key: str) -> Table:
+    names = splits.split("+")
+    for name in names:
+        one_of(f"data.source.{key}", name, tables)
+    rows = pa.concat_tables([tables[name].rows for name in names])
+    return replace(tables[names[0]], rows=rows)
 
 
 class _ImageColumn:

@@ -1,4 +1,4 @@
-"""The idx files of MNIST and its kin (LeCun, Cortes and Burges 1998), gzipped or not."""
+"""The digits of MNIST and SVHN as their authors publish them: idx and MATLAB files."""
 
 import gzip
 import math
@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.io import loadmat
 
 from nas_lightning.data.raw_split import RawSplit, ReadOptions
 
-__all__ = ["idx_files", "read_idx_folder"]
+__all__ = ["has_mat_files", "idx_files", "read_idx_folder", "read_mat_files"]
 
 NAME = re.compile(r"(?P<part>.*?)[-_.]?(?P<what>images|labels)[-_.]idx\d-ubyte(\.gz)?", re.ASCII)
 TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
-TESTS = ("t10k", "test")
+MAT_TRAIN, MAT_TEST = "train_32x32.mat", "test_32x32.mat"
 
 
 def idx_files(folder: Path) -> dict[str, Path]:
@@ -23,13 +24,13 @@ def idx_files(folder: Path) -> dict[str, Path]:
     files = {}
     for path in sorted(folder.iterdir(), reverse=True):  # a plain file before its .gz
         if (match := NAME.fullmatch(path.name)) and path.is_file():
-            is_test = any(word in match["part"].lower() for word in TESTS)
+            is_test = any(word in match["part"].lower() for word in ("t10k", "test"))
             files[f"{'test' if is_test else 'train'} {match['what']}"] = path
     return files
 
 
 def read_idx_folder(folder: Path, _: ReadOptions) -> RawSplit:
-    """Returns the images and labels of a folder of idx files; refuses damaged or missing ones."""
+    """Returns images and labels of idx files (LeCun, Cortes and Burges 1998), gzipped or not."""
     files = idx_files(folder)
     parts = ["train", "test"] if any(name.startswith("test") for name in files) else ["train"]
     wanted = [f"{part} {what}" for part in parts for what in ("images", "labels")]
@@ -38,12 +39,12 @@ def read_idx_folder(folder: Path, _: ReadOptions) -> RawSplit:
             f"'{folder}' has idx files but no {missing[0]}; it has"
             f" {', '.join(path.name for path in files.values())}: add the file"
         )
-    images, labels, *test = (_read(files[name]) for name in wanted)
+    images, labels, *test = (_read_idx(files[name]) for name in wanted)
     test_images, test_labels = test or (None, None)
     return RawSplit.of_pixels(images, labels, test_images, test_labels)
 
 
-def _read(path: Path) -> NDArray[np.generic]:
+def _read_idx(path: Path) -> NDArray[np.generic]:
     content = path.read_bytes()
     try:
         content = gzip.decompress(content) if path.suffix == ".gz" else content
@@ -62,3 +63,26 @@ def _read(path: Path) -> NDArray[np.generic]:
         )
     values = np.frombuffer(content, kind, offset=start).reshape(shape)
     return values.astype(values.dtype.newbyteorder("="))
+
+
+def has_mat_files(folder: Path) -> bool:
+    """Returns whether a folder holds SVHN's files."""
+    return (folder / MAT_TRAIN).is_file()
+
+
+def read_mat_files(folder: Path, _: ReadOptions) -> RawSplit:
+    """Returns SVHN's cropped digits (Netzer et al. 2011), with a test part if its file is there."""
+    images, labels = _read_mat(folder / MAT_TRAIN)
+    test_images, test_labels = (
+        _read_mat(folder / MAT_TEST) if (folder / MAT_TEST).is_file() else (None, None)
+    )
+    return RawSplit.of_pixels(images, labels, test_images, test_labels, layout="NHWC")
+
+
+def _read_mat(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    try:
+        content = loadmat(path, variable_names=["X", "y"])
+        images, labels = content["X"], content["y"].ravel().astype(np.int64)
+    except Exception as error:  # a damaged file may raise anything
+        raise ValueError(f"cannot read SVHN's file '{path}' ({error}); fetch it again") from error
+    return images.transpose(3, 0, 1, 2), labels % 10  # class 10 is the digit 0

@@ -1,29 +1,41 @@
-"""The columns of a table that hold the images and the labels, and what they hold."""
+"""A table, the columns of it that hold the images and the labels, and what they hold."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["image_column", "label_columns", "labels_of", "pixels_of"]
+from nas_lightning.core.checks import one_of
+from nas_lightning.data.labels import Raw
+
+__all__ = ["Table", "image_column", "label_columns", "labels_of", "pixels_of"]
 
 IMAGES = ("image", "images", "img", "picture", "pixels", "x")
 LABELS = ("label", "labels", "fine_label", "target", "targets", "class", "y")
-LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-
-Features = Mapping[str, Any]
 
 
-def image_column(table: pa.Table, features: Features, chosen: str | None) -> str:
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table and what is known about its columns."""
+
+    rows: pa.Table
+    features: Mapping[str, Any]  # of each column, as `datasets` describes them: plain data
+    root: Path  # where relative paths of images begin
+
+
+def image_column(table: Table, chosen: str | None) -> str:
     """Returns the name of the column with the images, or raises ValueError if it is not clear."""
-    names: list[str] = table.column_names
+    names: list[str] = table.rows.column_names
     if chosen is not None:
-        return _in_table(table, chosen, "image_column")
-    declared = [name for name in names if _type_name(features.get(name)) == "Image"]
+        one_of("data.source.image_column", chosen, names)
+        return chosen
+    declared = [name for name in names if _type_name(table.features.get(name)) == "Image"]
     usual = [name for name in IMAGES if name in names]
-    fitting = [name for name in names if _is_image(table.schema.field(name).type)]
+    fitting = [name for name in names if _is_image(table.rows.schema.field(name).type)]
     only = fitting if len(fitting) == 1 else []
     if likely := declared or [name for name in usual if name in fitting] or only or usual:
         return likely[0]
@@ -33,16 +45,16 @@ def image_column(table: pa.Table, features: Features, chosen: str | None) -> str
     )
 
 
-def label_columns(
-    table: pa.Table, features: Features, image: str, chosen: str | Sequence[str] | None
-) -> list[str]:
+def label_columns(table: Table, image: str, chosen: str | Sequence[str] | None) -> list[str]:
     """Returns the columns with the labels, several of numbers; raises ValueError if not clear."""
     if chosen is not None:
-        names = [chosen] if isinstance(chosen, str) else chosen
-        return [_in_table(table, name, "label_column") for name in names]
-    others = [name for name in table.column_names if name != image]
+        names = [chosen] if isinstance(chosen, str) else list(chosen)
+        for name in names:
+            one_of("data.source.label_column", name, table.rows.column_names)
+        return names
+    others = [name for name in table.rows.column_names if name != image]
     usual = [name for name in LABELS if name in others]
-    declared = [name for name in others if _type_name(features.get(name)) == "ClassLabel"]
+    declared = [name for name in others if _type_name(table.features.get(name)) == "ClassLabel"]
     if likely := usual[:1] or declared[:1] or (others if len(others) == 1 else []):
         return likely
     raise ValueError(
@@ -51,31 +63,22 @@ def label_columns(
     )
 
 
-def _in_table(table: pa.Table, name: str, key: str) -> str:
-    if name not in table.column_names:
-        raise ValueError(
-            f"data.source.{key} ('{name}') must be one of: {', '.join(table.column_names)}"
-        )
-    return name
-
-
-def labels_of(
-    table: pa.Table, features: Features, names: Sequence[str]
-) -> tuple[list[Any] | NDArray[Any], tuple[str, ...] | None]:
+def labels_of(table: Table, names: Sequence[str]) -> tuple[Raw, tuple[str, ...] | None]:
     """Returns the raw labels, and the names of classes or columns if the table tells them."""
     if len(names) > 1:
-        columns = [np.asarray(table.column(name).to_pylist(), np.float64) for name in names]
+        columns = [np.asarray(table.rows.column(name).to_pylist(), np.float64) for name in names]
         return np.stack(columns, axis=1), tuple(names)
     (name,) = names
-    values, class_names = table.column(name).to_pylist(), _class_names(features.get(name))
+    values = table.rows.column(name).to_pylist()
+    class_names = _class_names(table.features.get(name))
     if class_names is None and values and isinstance(values[0], float):
         class_names = (name,)
     return values, class_names
 
 
-def pixels_of(column: pa.ChunkedArray, name: str) -> NDArray[Any] | None:
+def pixels_of(table: Table, name: str) -> NDArray[Any] | None:
     """Returns a column of nested numbers of one shape; None if it holds image files or paths."""
-    array = column.combine_chunks()
+    array = table.rows.column(name).combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # more than fits into one
         array = pa.concat_arrays(array.chunks)
     array = getattr(array, "storage", array)
@@ -117,4 +120,4 @@ def _is_image(kind: pa.DataType) -> bool:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return any(is_list(kind) for is_list in LISTS)
+    return isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType)
