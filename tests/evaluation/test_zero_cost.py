@@ -11,8 +11,7 @@ from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.strategy import Trial
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.sources import digits
-from nas_lightning.evaluation.candidates import Candidates
-from nas_lightning.evaluation.low_fidelity import LowFidelity
+from nas_lightning.evaluation.by_training import Candidates, LowFidelity
 from nas_lightning.evaluation.proxies import PROXIES
 from nas_lightning.evaluation.proxy_study import correlations, study
 from nas_lightning.evaluation.tabular import TabularEvaluation
