@@ -72,7 +72,7 @@ class ZeroCost(Evaluation):
         values = {self.proxy: self._value(trial.genotype, seed), **sizes}
         if self.then is None:
             return values, CostMeter()
-        if values[self.proxy] < self._threshold:
+        if values[self.proxy] < self._least:
             metric = f"validation_{self.run.task.metric}"
             return {**values, metric: self.run.task.worst, "filtered": 1.0}, CostMeter()
         measurements, cost = self.then.evaluate(trial, seed)
@@ -88,7 +88,7 @@ class ZeroCost(Evaluation):
             self.then.check_budget(budget)
 
     @cached_property
-    def _threshold(self) -> float:
+    def _least(self) -> float:
         """The proxy value that the wanted share of random children reaches."""
         rng = Random(keyed_seed(0, "reference"))
         drawn = [self.run.space.sample(rng) for _ in range(self.reference)]

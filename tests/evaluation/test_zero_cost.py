@@ -68,7 +68,7 @@ def test_the_wanted_share_of_random_children_passes(run):
     evaluation = ZeroCost(run, "parameters", then=then, keep=0.25, reference=40)
     drawn = [SPACE.sample(Random(seed)) for seed in range(40)]
     sizes = [child_cost(SPACE, genotype, SCALE)["parameters"] for genotype in drawn]
-    share = sum(size >= evaluation._least() for size in sizes) / 40
+    share = sum(size >= evaluation._least for size in sizes) / 40
     assert share == pytest.approx(0.25, abs=0.15)
 
 
