@@ -20,15 +20,12 @@ CHANCE = 0.05
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better one strategy is than another on the same seeds.
+    """How much better one strategy, `first`, is than another on the same seeds.
 
     Attributes:
-        first: name of the first strategy.
-        other: name of the strategy that it is compared with.
         pairs: number of seeds.
         difference: mean difference of the figures.
-        low: lower end of the 95 % bootstrap interval of that mean.
-        high: upper end.
+        low, high: ends of the 95 % bootstrap interval of that mean.
         wins: share of the seeds on which the first is better, a tie counting half.
         p: two-sided p of the Wilcoxon signed-rank test.
     """
@@ -47,16 +44,14 @@ class Comparison:
         points = 100 * abs(self.difference)
         ends = sorted((100 * self.low, 100 * self.high))
         seen = "better" if self.difference >= 0 else "worse"
-        sure = (
-            "more than chance would give"
-            if self.p < CHANCE and self.low * self.high > 0
-            else "no more than chance may give"
-        )
+        is_sure = self.p < CHANCE and self.low * self.high > 0
+        chance = "more than chance would give" if is_sure else "no more than chance may give"
+        p = "below 0.001" if self.p < 0.001 else f"{self.p:.3f}"
         return (
             f"{self.first} is {points:.2f} points {seen} than {self.other} in mean test accuracy "
             f"over {self.pairs} seeds (95 % interval of the difference {ends[0]:+.2f} to "
             f"{ends[1]:+.2f}, paired bootstrap), and ahead on {self.wins:.0%} of the seeds "
-            f"(Wilcoxon's signed-rank test: p {_p(self.p)}): {sure}"
+            f"(Wilcoxon's signed-rank test: p {p}): {chance}"
         )
 
 
@@ -75,35 +70,18 @@ def compare(
     gains = np.asarray(first_figures, float) - np.asarray(other_figures, float)
     rng = np.random.default_rng(0)
     means = [gains[rng.integers(len(gains), size=len(gains))].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Comparison(
-        first,
-        other,
-        len(gains),
-        float(gains.mean()),
-        float(low),
-        float(high),
-        float(np.mean((gains > 0) + 0.5 * (gains == 0))),
-        signed_rank_p(gains),
-    )
+    low, high = map(float, np.quantile(means, [0.025, 0.975]))
+    mean, wins = float(gains.mean()), float(np.mean((gains > 0) + 0.5 * (gains == 0)))
+    return Comparison(first, other, len(gains), mean, low, high, wins, signed_rank_p(gains))
 
 
 def signed_rank_p(gains: NDArray[np.float64]) -> float:
-    """Returns the two-sided p of Wilcoxon's signed-rank test, by the normal approximation.
-
-    Args:
-        gains: differences of pairs (n,); zeros are left out.
-    """
+    """Returns the two-sided p of Wilcoxon's test of the differences of pairs, `gains` (n,)."""
     gains = gains[gains != 0]
-    if len(gains) == 0:
+    if (n := len(gains)) == 0:
         return 1.0
     _, inverse, counts = np.unique(np.abs(gains), return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    n = len(gains)
     above = ranks[gains > 0].sum() - n * (n + 1) / 4
     variance = n * (n + 1) * (2 * n + 1) / 24 - (counts**3 - counts).sum() / 48
     return erfc(abs(above) / sqrt(2 * variance))
-
-
-def _p(value: float) -> str:
-    return "below 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,36 +1,45 @@
-"""The files of a benchmark: written, and read again to compare with."""
+"""The result of a benchmark: its files, read again to compare with, and its text."""
 
 import csv
 import io
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.benchmark.figures import Curve, Figures, mean_and_std
-from nas_lightning.benchmark.front import draw_front
+from nas_lightning.benchmark.benchmark_charts import draw_front, draw_regret
 from nas_lightning.benchmark.hypervolume import ReferenceFront, hypervolume_curve
-from nas_lightning.benchmark.regret import draw_regret
-from nas_lightning.benchmark.simulation import SimulatedSearch
+from nas_lightning.benchmark.simulation import Curve, Figures, SimulatedSearch, mean_and_std
 from nas_lightning.core.objective import Objective
 from nas_lightning.evaluation.pareto import pareto_front
 from nas_lightning.evaluation.table_file import FOLDER
 from nas_lightning.files import replacing, write_text
 from nas_lightning.reports.rendering import chart_png
 
-__all__ = ["read_benchmark", "read_published", "write_front", "write_regret", "write_runs"]
+__all__ = [
+    "benchmark_text",
+    "read_benchmark",
+    "read_published",
+    "write_front",
+    "write_regret",
+    "write_runs",
+]
+
+UNCHECKED = "*"  # of published figures
 
 
 def write_runs(folder: Path, searches: Sequence[SimulatedSearch], figures: Figures) -> None:
     """Writes runs.csv, a row per search: seed, children, simulated seconds, genotype, figures."""
-    columns = {f"{data}/{n}": v for data, values in figures.items() for n, v in values.items()}
-    rows = [
-        [search.seed, search.num_trials, f"{search.spent_s:.3f}", search.best.id, *values]
-        for search, *values in zip(searches, *columns.values(), strict=True)
-    ]
-    header = ["seed", "trials", "spent_s", "genotype_id", *columns]
-    write_text(folder / "runs.csv", _csv(header, rows))
+    columns: dict[str, Sequence[object]] = {
+        "seed": [search.seed for search in searches],
+        "trials": [search.num_trials for search in searches],
+        "spent_s": [f"{search.spent_s:.3f}" for search in searches],
+        "genotype_id": [search.best.id for search in searches],
+    }
+    for data, values in figures.items():
+        columns |= {f"{data}/{name}": column for name, column in values.items()}
+    _write_columns(folder / "runs.csv", columns)
 
 
 def write_regret(folder: Path, curves: Mapping[str, Curve], data: str, num_searches: int) -> None:
@@ -53,15 +62,15 @@ def write_front(
     _write_curve(folder / "hypervolume.csv", curve)
     points = reference.counted([tuple(child["values"].values()) for child in front["front"]])
     best = reference.counted(reference.front)
+    chart = draw_front(objective.names, points, best, curve, len(searches))
     with replacing(folder / "front.png") as path:
-        chart = draw_front(objective.names, points, best, curve, len(searches))
         path.write_bytes(chart_png(chart))
     median = statistics.median(shares)
     return {"median": median, **mean_and_std(shares), "reference": list(reference.point)}
 
 
 def read_benchmark(folder: Path) -> dict[str, Any]:
-    """Returns the result of an earlier benchmark, its test figures and its regret curve too.
+    """Returns the result of an earlier benchmark, with its test figures and its regret curve.
 
     Raises: ValueError: the folder holds no finished benchmark.
     """
@@ -91,18 +100,69 @@ def read_published(
     return content["rows"].get(strategy) if (data, budget_s, epochs) == protocol else None
 
 
+def benchmark_text(
+    result: Mapping[str, Any],
+    published: Mapping[str, Any] | None,
+    comparisons: Sequence[str],
+    folder: Path,
+) -> str:
+    """Returns a table of a result's figures beside the published ones, and the comparisons."""
+    budget = result["budget_s"]
+    limit = "" if budget is None else f" of {budget:,.0f} simulated seconds"
+    searches = "search" if result["seeds"] == 1 else "searches"
+    headings = ("published validation", "published test") if published else ()
+    lines = [
+        "",
+        f"{result['strategy']} on table {result['table']}, searched on {result['data']}: "
+        f"{result['seeds']} {searches}{limit}, {result['trials']:.1f} children each "
+        f"({result['wall_s']:.1f} s)",
+        "",
+        _row("accuracy in %", "validation", "test", *headings),
+    ]
+    for data, figures in {result["data"]: result, **result["transfer"]}.items():
+        row = (published or {}).get(data, {})
+        measured = [figures[f"{part}_accuracy"] for part in ("validation", "test")]
+        ours = [f"{100 * figure['mean']:.2f} +- {100 * figure['std']:.2f}" for figure in measured]
+        theirs = [_published(row.get(part)) for part in ("validation", "test")]
+        lines.append(_row(data, *ours, *theirs))
+    if any(UNCHECKED in line for line in lines):
+        lines.append(f"{UNCHECKED} quoted from memory of the paper, not checked")
+    best = f"{100 * result['best_in_table']:.2f}"
+    lines += ["", f"the best child of the table has {best} on {result['data']}'s test set"]
+    if volume := result.get("hypervolume"):
+        lines.append(
+            f"hypervolume: {100 * volume['median']:.2f} % of the table's front (median), reference "
+            f"{', '.join(f'{value:g}' for value in volume['reference'])}"
+        )
+    lines += ["", *comparisons] if comparisons else []
+    front = [f"front {folder / 'front.png'}"] if volume else []
+    lines += ["", f"files {folder}", f"regret {folder / 'regret.png'}", *front]
+    return "\n".join(lines)
+
+
 def _write_curve(path: Path, curve: Curve) -> None:
-    rows = zip(*curve.values(), strict=True)
-    write_text(path, _csv(curve, ([f"{value:.6g}" for value in row] for row in rows)))
+    _write_columns(path, {name: [f"{v:.6g}" for v in values] for name, values in curve.items()})
 
 
-def _csv(header: Iterable[str], rows: Iterable[Sequence[object]]) -> str:
+def _write_columns(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([[*header], *rows])
-    return text.getvalue()
+    rows = zip(*columns.values(), strict=True)
+    csv.writer(text, lineterminator="\n").writerows([[*columns], *rows])
+    write_text(path, text.getvalue())
 
 
 def _read_columns(path: Path) -> dict[str, list[str]]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
+def _row(name: str, *rest: str) -> str:
+    return f"{name:16}" + "".join(f"{cell:>22}" for cell in rest).rstrip()
+
+
+def _published(figure: Sequence[float] | None) -> str:
+    if figure is None:
+        return ""
+    mean, std, is_checked = figure
+    return f"{mean:.2f} +- {std:.2f}{' ' if is_checked else UNCHECKED}"

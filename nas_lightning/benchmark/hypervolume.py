@@ -1,12 +1,8 @@
-"""How much of a table's Pareto front searches find: the hypervolume over evaluations.
-
-Source of the measure: Zitzler & Thiele, 1999: the volume between a front and a reference point.
-"""
+"""How much of a table's Pareto front searches find: the hypervolume (Zitzler & Thiele, 1999)."""
 
 from collections.abc import Sequence
 
-from nas_lightning.benchmark.figures import Curve, quartiles
-from nas_lightning.benchmark.simulation import SimulatedSearch
+from nas_lightning.benchmark.simulation import Curve, SimulatedSearch, quartiles
 from nas_lightning.core.objective import Objective, as_costs, dominates
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.pareto import non_dominated
@@ -18,7 +14,7 @@ Values = tuple[float, ...]
 
 
 def hypervolume(points: Sequence[Values], directions: Sequence[str], reference: Values) -> float:
-    """Returns the area that some pairs of values dominate, up to a reference point.
+    """Returns the area between pairs of values and a reference point that they dominate.
 
     >>> hypervolume([(0.9, 3.0), (0.7, 1.0)], ("max", "min"), (0.5, 5.0))
     1.2
@@ -36,17 +32,14 @@ class ReferenceFront:
     """The whole table's Pareto front, against which searches are measured.
 
     Args:
-        evaluation: looks genotypes up.
         objective: keeps two values apart.
-        point: the reference point that bounds the volume, a value (None: the table's worst) for
-            each of the objective's two; () takes the table's worst of both.
+        point: the reference point; None for a value, or () for both, takes the table's worst.
 
     Attributes:
         front: the values of the table's non-dominated children.
-        point: the reference point, complete.
-        volume: what the table's front dominates.
+        volume: the area that they dominate.
 
-    Raises: ValueError: the reference point has not one entry per value, or no child is better.
+    Raises: ValueError: the reference point does not have two entries, or no child is better.
     """
 
     def __init__(
@@ -62,14 +55,10 @@ class ReferenceFront:
                 f"{', '.join(objective.names)}, which must be two"
             )
         values = _values_of_table(evaluation, objective)
-        worst = [
-            min(column) if direction == "max" else max(column)
-            for direction, column in zip(self.directions, zip(*values, strict=True), strict=True)
-        ]
-        self.point = tuple(
-            w if value is None else float(value)
-            for w, value in zip(worst, point or (None, None), strict=True)
-        )
+        columns = zip(self.directions, zip(*values, strict=True), strict=True)
+        worst = [min(column) if way == "max" else max(column) for way, column in columns]
+        pairs = zip(worst, point or (None, None), strict=True)
+        self.point = tuple(w if value is None else float(value) for w, value in pairs)
         self.front = [values[index] for index in non_dominated(values, self.directions)]
         self.volume = self.area(self.front)
         if self.volume <= 0:
@@ -103,11 +92,9 @@ class ReferenceFront:
 def hypervolume_curve(
     searches: Sequence[SimulatedSearch], reference: ReferenceFront
 ) -> tuple[Curve, list[float]]:
-    """Returns quartiles over the searches after each evaluation, and the last share of each.
+    """Returns quartiles over the searches after each of "evaluations", and each one's last share.
 
-    Returns:
-        "evaluations", "low", "median" and "high" (shares of the table's hypervolume), as long as
-        the shortest search; and one share per search.
+    Shares are of the table's hypervolume; the curve is as long as the shortest search.
     """
     rows = [reference.shares(search.trials) for search in searches]
     length = min(map(len, rows))

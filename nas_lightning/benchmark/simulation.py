@@ -1,4 +1,4 @@
-"""Searches on a benchmark table, each charged the time that its trainings took.
+"""Searches on a benchmark table, each charged the time that its trainings took: the figures.
 
 Source of the protocol: Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326), section 5, and the
 official code: the reward is the validation accuracy of the short schedule; a search ends before
@@ -6,8 +6,11 @@ the child whose training would exceed the budget. Deliberate difference: the off
 charges one pass over the validation set, which the packaged table does not know.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
@@ -15,7 +18,24 @@ from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.evaluation.trials import best_trial, check_fit, with_reward
 
-__all__ = ["Benchmark", "SimulatedSearch", "simulate"]
+__all__ = [
+    "Benchmark",
+    "Curve",
+    "Figures",
+    "SimulatedSearch",
+    "final_figures",
+    "mean_and_std",
+    "means_by_data",
+    "quartiles",
+    "regret_curve",
+    "reported_data",
+    "simulate",
+]
+
+Figures = dict[str, dict[str, list[float]]]  # by data set and name, one per search
+Curve = dict[str, list[float]]
+POINTS = 200
+QUANTILES = {"low": 0.25, "median": 0.5, "high": 0.75}
 
 
 @dataclass(frozen=True)
@@ -23,10 +43,7 @@ class Benchmark:
     """What is run: one strategy on one table, for many seeds.
 
     Attributes:
-        strategy: name of the strategy.
         make_strategy: makes it for a seed.
-        evaluation: looks genotypes up.
-        objective: makes rewards.
         seeds: one per search.
         budget_s: simulated seconds of each search; None sets no limit.
     """
@@ -44,7 +61,6 @@ class SimulatedSearch:
     """One search on a table.
 
     Attributes:
-        seed: seed of the strategy.
         num_trials: number of children that were looked up.
         spent_s: simulated seconds that they took.
         gains: (simulated seconds, genotype) each time that a better child was found.
@@ -76,7 +92,10 @@ def simulate(
     check_fit(strategy, evaluation, objective)
     spent_s, num_trials, best = 0.0, 0, None
     gains, trials = list[tuple[float, Genotype]](), list[Trial]()
-    for trial in _asked(strategy, evaluation, objective):
+    for number in range(strategy.trials):
+        trial = strategy.ask(number)
+        values, cost = evaluation.evaluate(trial, strategy.seed)
+        trial = with_reward(trial, objective, values, cost.as_dict())
         seconds = trial.measurements["train_time_s"]
         if budget_s is not None and spent_s + seconds > budget_s:
             break
@@ -84,9 +103,8 @@ def simulate(
         strategy.tell(trial)
         if len(objective.names) > 1:
             trials.append(trial)
-        if not objective.is_met(trial.measurements):
-            continue
-        if best is None or best_trial([best, trial]) is trial:
+        is_better = best is None or best_trial([best, trial]) is trial
+        if objective.is_met(trial.measurements) and is_better:
             best = trial
             gains.append((spent_s, trial.genotype))
     if not gains:
@@ -98,11 +116,58 @@ def simulate(
     return SimulatedSearch(strategy.seed, num_trials, spent_s, tuple(gains), tuple(trials))
 
 
-def _asked(
-    strategy: BlackBoxStrategy, evaluation: TabularEvaluation, objective: Objective
-) -> Iterator[Trial]:
-    """Yields the trials that the strategy asks for, looked up but not yet told."""
-    for number in range(strategy.trials):
-        trial = strategy.ask(number)
-        values, cost = evaluation.evaluate(trial, strategy.seed)
-        yield with_reward(trial, objective, values, cost.as_dict())
+def reported_data(evaluation: TabularEvaluation) -> tuple[str, ...]:
+    """Returns the data sets on which the best children are looked up, the searched one first.
+
+    Those of CIFAR-10 are looked up on the table's other data sets too, as in the literature.
+    """
+    others = [data for data in evaluation.table.schedules if data != evaluation.data]
+    return (evaluation.data, *(others if evaluation.data == "cifar10" else ()))
+
+
+def final_figures(searches: Sequence[SimulatedSearch], evaluation: TabularEvaluation) -> Figures:
+    """Returns the final figures of each search's best child."""
+    figures: Figures = {}
+    for data in reported_data(evaluation):
+        rows = [evaluation.final(search.best, data) for search in searches]
+        figures[data] = {name: [row[name] for row in rows] for name in rows[0]}
+    return figures
+
+
+def means_by_data(figures: Figures, evaluation: TabularEvaluation) -> dict[str, Any]:
+    """Returns means and deviations of the searched data set and of those transferred to."""
+    means = {
+        data: {name: mean_and_std(values) for name, values in columns.items()}
+        for data, columns in figures.items()
+    }
+    searched = means.pop(evaluation.data)
+    return {**searched, "best_in_table": evaluation.optimum(evaluation.data), "transfer": means}
+
+
+def mean_and_std(values: Sequence[float]) -> dict[str, float]:
+    """Returns "mean" and "std", the standard deviation."""
+    return {"mean": float(np.mean(values)), "std": float(np.std(values))}
+
+
+def regret_curve(searches: Sequence[SimulatedSearch], evaluation: TabularEvaluation) -> Curve:
+    """Returns quartiles over the searches of the test regret of the best child so far.
+
+    The regret at "seconds" (simulated) is in points of test accuracy below the best child of the
+    table; the curve begins when every search has found a child.
+    """
+    data, optimum = evaluation.data, evaluation.optimum(evaluation.data)
+    start = max(search.gains[0][0] for search in searches)
+    end = max(search.spent_s for search in searches)
+    seconds = np.linspace(start, end, POINTS)
+    rows = []
+    for search in searches:
+        times = [time for time, _ in search.gains]
+        tests = [evaluation.final(genotype, data)["test_accuracy"] for _, genotype in search.gains]
+        latest = np.searchsorted(times, seconds, side="right") - 1
+        rows.append((100 * (optimum - np.array(tests)[latest])).tolist())
+    return {"seconds": seconds.tolist(), **quartiles(rows)}
+
+
+def quartiles(rows: Sequence[Sequence[float]]) -> Curve:
+    """Returns the quartiles of each column over the rows: "low", "median" and "high"."""
+    return {name: np.quantile(rows, q, axis=0).tolist() for name, q in QUANTILES.items()}

@@ -9,13 +9,8 @@ import torch
 from omegaconf import DictConfig
 
 from nas_lightning.benchmark.comparison import compare
-from nas_lightning.benchmark.figures import (
-    final_figures,
-    means_by_data,
-    regret_curve,
-    reported_data,
-)
 from nas_lightning.benchmark.files import (
+    benchmark_text,
     read_benchmark,
     read_published,
     write_front,
@@ -23,8 +18,15 @@ from nas_lightning.benchmark.files import (
     write_runs,
 )
 from nas_lightning.benchmark.hypervolume import ReferenceFront
-from nas_lightning.benchmark.simulation import Benchmark, SimulatedSearch, simulate
-from nas_lightning.benchmark.summary import benchmark_text
+from nas_lightning.benchmark.simulation import (
+    Benchmark,
+    SimulatedSearch,
+    final_figures,
+    means_by_data,
+    regret_curve,
+    reported_data,
+    simulate,
+)
 from nas_lightning.config.making import make
 from nas_lightning.core.checks import at_least, positive
 from nas_lightning.core.objective import Objective

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from nas_lightning.config.making import make
 from nas_lightning.core.checks import one_of
-from nas_lightning.evaluation.candidates import Candidates
+from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.proxy_study import correlations, study
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.run.folder import RunFolder, versions

@@ -26,7 +26,7 @@ Runner = Callable[[Tensor], Tensor]
 
 
 def check_export(formats: Sequence[str], retrain: bool = True) -> None:
-    """Refuses an export that cannot be, before any work is done for it.
+    """Refuses an impossible export, before any work is done for it.
 
     Raises: ValueError: a format is unknown, it needs a missing package, or no child is to be
         trained.
@@ -38,16 +38,16 @@ def check_export(formats: Sequence[str], retrain: bool = True) -> None:
                 f"export=[{name}] needs {', '.join(missing)}; install nas-lightning[onnx]"
             )
     if formats and not retrain:
+        listed = ",".join(formats)
         raise ValueError(
-            f"export=[{','.join(formats)}] needs a trained child, but retrain=false; leave one "
-            "of them out"
+            f"export=[{listed}] needs a trained child, but retrain=false; leave one of them out"
         )
 
 
 def export_child(
     run_dir: str | Path, formats: Sequence[str], space: SearchSpace | None = None
 ) -> list[Path]:
-    """Writes the trained child of a run into its folder child/, in each of the formats.
+    """Writes a run's trained child into its folder child/ in each format; returns the files.
 
     A file holds class names, preprocessing and task (see `LoadedChild`) as JSON texts under these
     names, takes batches of any size, and gives the child's outputs to 1e-5.
@@ -56,9 +56,6 @@ def export_child(
         run_dir: the folder that nas-search or nas-train printed.
         formats: "onnx" writes model.onnx, "pt2" writes model.pt2 (torch.export).
         space: the search space, where it is the user's own (see `load_child`).
-
-    Returns:
-        The files.
 
     Raises: ValueError: the folder holds no trained child, or a file gives other outputs.
     """
@@ -124,10 +121,7 @@ def _write_pt2(child: LoadedChild, facts: dict[str, str], path: Path) -> Runner:
 
 
 def _check_outputs(child: LoadedChild, run: Runner, path: Path) -> None:
-    """Checks that a file gives the child's outputs; removes it if it does not.
-
-    Raises: ValueError: it does not.
-    """
+    """Checks that a file gives the child's outputs; removes it if it does not."""
     for size in BATCHES:
         inputs = _inputs(child, size)
         with torch.no_grad():

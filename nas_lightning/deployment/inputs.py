@@ -16,7 +16,8 @@ from nas_lightning.data.normalisation import Normalisation, Standardisation
 __all__ = ["Input", "Inputs"]
 
 Input = str | Path | Image.Image | NDArray[Any] | Tensor
-AXES = {2: ("HW",), 3: ("CHW", "HWC", "NHW"), 4: ("NCHW", "NHWC")}
+COLOUR_LAYOUTS = ("CHW", "HWC", "NCHW", "NHWC")
+GREY_LAYOUTS = ("HW", "NHW", "HWC", "NCHW", "NHWC")  # one image CHW is a batch NHW of one
 
 
 class Inputs:
@@ -25,10 +26,9 @@ class Inputs:
     A child of images whose card has `mean` and `std` was trained on pixels: it takes image files,
     PIL images, and arrays of pixels, uint8. Other arrays hold pixels if the card's `range` says
     which of their numbers stand for 0 and 255; without one, integers in [0, 255] do, and floats
-    only if mean 0 and std 1 say that the network was trained on pixels / 255.
-
-    Every other child takes arrays of numbers: raw ones of signals and tables, if the card has
-    `mean` and `std`, else as the network was trained on.
+    only if mean 0 and std 1 say that the network was trained on pixels / 255. Every other child
+    takes arrays of numbers: raw ones of signals and tables, if the card has `mean` and `std`, else
+    as the network was trained on.
 
     Args:
         shape: of one input, e.g. (channels, height, width).
@@ -39,27 +39,23 @@ class Inputs:
         self.shape, self.card = tuple(shape), card
         self.mean, self.std = (tuple(card.get(name, ())) for name in ("mean", "std"))
         self.has_statistics = {"mean", "std"} <= set(card)
+        self.normalise = Normalisation(self.mean, self.std)  # of pixels
         self.takes_pixels = len(self.shape) == 3 and self.has_statistics
 
     def batch(self, inputs: Any) -> Tensor:
         """Returns inputs as a batch (N, *shape), float32, as the network was trained on.
 
         Args:
-            inputs: an `Input`, or a list of them, nested as you like; an array or tensor is one
-                input or a batch.
+            inputs: an `Input`, or lists of them; an array or tensor is one input or a batch.
 
         Raises:
-            ValueError: a file is no readable image, there is none, or an array does not fit.
-            TypeError: something is none of these.
+            ValueError: a file is no readable image, there is no input, or an array does not fit.
+            TypeError: an input is no file, image, array or tensor.
         """
         parts = [self._prepared(one) for one in _flat(inputs)]
         if not parts:
             raise ValueError("predict and classify need at least one input, got none")
         return torch.cat(parts)
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """Returns pixels (N, C, H, W), uint8, as normalised floats."""
-        return Normalisation(self.mean, self.std)(images)
 
     def _prepared(self, one: Any) -> Tensor:
         if isinstance(one, str | Path | Image.Image):
@@ -90,29 +86,26 @@ class Inputs:
 
     def _channels_first(self, values: Tensor) -> Tensor:
         """Returns an image or a batch of images of any layout as (N, C, H, W)."""
-        axes = [axes for axes in AXES.get(values.dim(), ()) if self._fits(axes, values.shape)]
-        if len(axes) != 1:
-            channels, height, width = self.shape
+        channels, height, width = self.shape
+        possible = GREY_LAYOUTS if channels == 1 else COLOUR_LAYOUTS
+        layouts = [axes for axes in possible if self._fits(axes, values.shape)]
+        if len(layouts) != 1:
             raise ValueError(
                 f"an array of pixels {tuple(values.shape)} must be (H, W, C), (C, H, W), or a "
                 f"batch of these with N first, with one meaning only: here C={channels} (of 1, "
                 f"it may be left out), H={height}, W={width}; resize it, or give PIL images or "
                 "files, which are resized"
             )
-        if axes[0].endswith("C"):
+        if layouts[0].endswith("C"):
             values = values.movedim(-1, -3)
-        elif "C" not in axes[0]:
+        elif "C" not in layouts[0]:
             values = values.unsqueeze(-3)
         return values if values.dim() == 4 else values[None]
 
     def _fits(self, axes: str, shape: Sequence[int]) -> bool:
         sizes = dict(zip("CHW", self.shape, strict=True))
-        if sizes["C"] == 1 and axes == "CHW":
-            return False  # as a batch of one: NHW
-        has_channels = "C" in axes or sizes["C"] == 1
-        return has_channels and all(
-            sizes.get(axis, size) == size for axis, size in zip(axes, shape, strict=True)
-        )
+        pairs = zip(axes, shape, strict=False)
+        return len(axes) == len(shape) and all(sizes.get(a, size) == size for a, size in pairs)
 
     def _pixels(self, values: Tensor) -> Tensor:
         """Returns raw numbers as pixels, uint8, as those of the training set became pixels."""
@@ -161,7 +154,6 @@ def _check_range(numbers: Tensor, low: float, high: float) -> None:
 
 
 def _flat(inputs: Any) -> Iterator[Any]:
-    """Yields what lists and tuples hold, in order."""
     if not isinstance(inputs, list | tuple):
         yield inputs
         return

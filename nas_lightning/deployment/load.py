@@ -28,14 +28,15 @@ class LoadedChild(nn.Module):
     also for one. What an array must hold: `nas_lightning.deployment.inputs.Inputs`.
 
     Attributes:
-        network: the child.
-        genotype: what it was built from.
         class_names: names of the classes (labels, values), in the order of the outputs.
-        input_shape: shape of one input, (channels, height, width) of an image.
+        input_shape: of one input, e.g. (channels, height, width) of an image.
         preprocessing: plain data: channels, image_size [height, width], mean and std of images.
-        inputs: makes batches of what the user has.
         task: plain data: targets ("classes", "labels" or "values"), and of values the mean and
             std by which outputs become values: output * std + mean.
+
+    Raises:
+        ValueError: a file is no readable image, there is no input, or an array does not fit.
+        TypeError: an input is no file, image, array or tensor.
     """
 
     def __init__(
@@ -59,12 +60,7 @@ class LoadedChild(nn.Module):
         return out
 
     def preprocess(self, inputs: Input | Sequence[Any]) -> Tensor:
-        """Returns inputs as the network wants them: (N, *input_shape), of images normalised.
-
-        Raises:
-            ValueError: a file is no readable image, there is no input, or an array does not fit.
-            TypeError: an input is no file, image, array or tensor.
-        """
+        """Returns inputs as the network wants them: (N, *input_shape), of images normalised."""
         return self.inputs.batch(inputs)
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -74,9 +70,7 @@ class LoadedChild(nn.Module):
     def classify(self, *inputs: Input | Sequence[Any]) -> list[str]:
         """Returns the class name of each input.
 
-        Raises:
-            ValueError: an input cannot be used (see `preprocess`), or the network knows no classes.
-            TypeError: an input is no file, image, array or tensor.
+        Raises: ValueError: an input cannot be used, or the network knows no classes.
         """
         if self.task["targets"] != "classes":
             raise ValueError(
@@ -86,14 +80,7 @@ class LoadedChild(nn.Module):
         return [self.class_names[index] for index in self._outputs(inputs).argmax(dim=1).tolist()]
 
     def predict(self, *inputs: Input | Sequence[Any]) -> list[dict[str, float]]:
-        """Returns a dict per input, by the name of the class, label or value.
-
-        It holds the probability of each class or label, or the value in the units of the targets.
-
-        Raises:
-            ValueError: an input cannot be used (see `preprocess`).
-            TypeError: an input is no file, image, array or tensor.
-        """
+        """Returns each input's probabilities by class or label, or values in the targets' units."""
         outputs = self._outputs(inputs)
         if self.task["targets"] == "classes":
             answers = outputs.softmax(dim=1)
@@ -139,10 +126,8 @@ def load_child(run_dir: str | Path, space: SearchSpace | None = None) -> LoadedC
     space = space.fitted(scale)
     genotype = space.validate(Genotype.from_json(card["genotype"]))
     network = space.child(genotype, scale)
-    names = card["class_names"]
-    child = LoadedChild(
-        network, genotype, names, scale.sample_shape(), card["preprocessing"], card["task"]
-    )
+    names, shape = card["class_names"], scale.sample_shape()
+    child = LoadedChild(network, genotype, names, shape, card["preprocessing"], card["task"])
     params = {k: v for k, v in content["state_dict"].items() if k.startswith("network.")}
     child.load_state_dict(params)
     return child.eval()

@@ -23,14 +23,11 @@ class Evaluation(ABC):
 
     @abstractmethod
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
-        """Returns the measurements of a trial's genotype, and their cost.
+        """Returns every quantity of `measures`, accuracies as shares in [0, 1], and their cost.
 
         Args:
             trial: what to measure; with a budget and a parent if `takes_budgets`.
             seed: seed of the child's params and training; a parent's child has the same.
-
-        Returns:
-            Every quantity of `measures`; accuracies are shares in [0, 1].
         """
 
     @abstractmethod
@@ -38,10 +35,7 @@ class Evaluation(ABC):
         """Returns the training samples that one evaluation of this budget processes in all."""
 
     def check_budget(self, budget: float) -> None:
-        """Refuses a budget that it cannot spend, before any work; a hook.
-
-        Raises: ValueError: it cannot.
-        """
+        """Raises a ValueError for a budget that it cannot spend, before any work; a hook."""
         assert budget == 1 or self.takes_budgets, "check_fit refuses the others"
 
 

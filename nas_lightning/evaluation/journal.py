@@ -1,12 +1,14 @@
-"""The journal of a black-box search: one line per event, safe against kill -9."""
+"""Files that grow line by line, safe against kill -9: a search's journal, a study's rows."""
 
+import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Journal", "prepare_lines"]
+__all__ = ["Journal", "Row", "RowFile"]
 
+Row = dict[str, float | str]
 ASKED = b'{"event": "asked"'  # as json writes it
 
 
@@ -14,17 +16,14 @@ class Journal:
     """trials.jsonl: what was asked and told, handed to the operating system line by line.
 
     Only the numbers of the asked trials stay in memory, so that an event costs the same at any
-    length.
-
-    Args:
-        path: the file (see `prepare_lines`).
+    length. A last line that was cut short is dropped.
 
     Raises: ValueError: a line is no event.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        prepare_lines(path)
+        _prepare_lines(path)
         self._asked = {e["trial"] for e in self.events() if e["event"] == "asked"}
 
     def append(self, event: dict[str, Any]) -> None:
@@ -43,7 +42,7 @@ class Journal:
         return (event for event in self.events(skipped=ASKED) if event["event"] == "told")
 
     def events(self, skipped: bytes | None = None) -> Iterator[dict[str, Any]]:
-        """Yields the events in order, but for lines that begin with what is to be skipped."""
+        """Yields the events in order, except lines that begin with `skipped`."""
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if skipped is None or not line.startswith(skipped):
@@ -62,7 +61,58 @@ class Journal:
         )
 
 
-def prepare_lines(path: Path) -> None:
+class RowFile:
+    """A CSV file of rows, each a name and numbers, handed to the operating system one by one.
+
+    Numbers are written in full, so that they are read again to the bit. A last line that was cut
+    short is dropped.
+
+    Args:
+        path: the file, whose rows are read first.
+        columns: the column of the names, then those of the numbers.
+
+    Raises: ValueError: the file has other columns, or a row does not have a number in each.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self.path, self.columns = path, tuple(columns)
+        _prepare_lines(path)
+        self.rows = self._read()
+        if path.stat().st_size == 0:
+            self._write(self.columns)
+
+    def append(self, row: Row) -> None:
+        """Adds a row, which has exactly the columns."""
+        assert tuple(row) == self.columns, "a row has the file's columns"
+        self._write(row.values())
+        self.rows.append(row)
+
+    def _write(self, values: Iterable[object]) -> None:
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow(values)
+
+    def _read(self) -> list[Row]:
+        with self.path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.reader(file))
+        if lines and tuple(lines[0]) != self.columns:
+            raise ValueError(
+                f"{self.path} must have the columns {', '.join(self.columns)}, it has "
+                f"{', '.join(lines[0])}: remove the file to begin anew"
+            )
+        return [self._parsed(line, number) for number, line in enumerate(lines[1:], 2)]
+
+    def _parsed(self, line: list[str], number: int) -> Row:
+        try:
+            values = [float(value) for value in line[1:]]
+            return dict(zip(self.columns, [line[0], *values], strict=True))
+        except (ValueError, IndexError):
+            raise ValueError(
+                f"{self.path}, line {number} is no row of a name and {len(self.columns) - 1} "
+                f"numbers: {','.join(line)[:60]!r}; remove the file to begin anew"
+            ) from None
+
+
+def _prepare_lines(path: Path) -> None:
     """Makes a file that grows line by line, or drops its last line if that was cut short."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()

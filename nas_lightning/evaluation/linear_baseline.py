@@ -23,7 +23,7 @@ def linear_baseline(data: RunData, task: Task) -> dict[str, dict[str, float]]:
     """Returns the test figures of a linear model of the normalised inputs, by its name.
 
     Logistic regression for classes (one per label where an input has several), ridge regression
-    for values. It learns from the whole training set, or from 10,000 evenly spaced inputs.
+    for values. It learns from the training set, or from 10,000 evenly spaced inputs of it.
     """
     images, targets = data.training_arrays()
     chosen = np.linspace(0, len(targets) - 1, min(len(targets), MAX_IMAGES)).astype(int)

@@ -7,7 +7,7 @@ from nas_lightning.core.checks import at_least, in_range, one_of, positive
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Judge, Objective, as_costs
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.evaluation.latency_table import read_latencies
+from nas_lightning.evaluation.table_file import read_latencies
 
 __all__ = [
     "Accuracy",
@@ -17,26 +17,7 @@ __all__ = [
     "WeightedProduct",
 ]
 
-FORMS = ("soft", "hard", "limit")
 WORST_LOSS = 20.0  # nats per label, of a child that diverged
-
-
-class Accuracy(Objective):
-    """The reward is the task's main metric on validation data, e.g. the accuracy.
-
-    It is made negative where lower values are better, e.g. for an error.
-
-    Args:
-        task: names the metric and its direction; None means accuracy.
-    """
-
-    def __init__(self, task: Judge | None = None) -> None:
-        self.names = (_main_metric(task),)
-        self.directions = ("max" if task is None or task.higher_is_better else "min",)
-
-    def reward(self, measurements: Mapping[str, float]) -> float:
-        """Returns the main metric; higher is better."""
-        return _only_value(self, measurements)
 
 
 class Measurement(Objective):
@@ -44,7 +25,7 @@ class Measurement(Objective):
 
     Args:
         name: the measurement.
-        higher_is_better: whether higher values are better; else it is made negative.
+        higher_is_better: False makes the reward its negative.
     """
 
     def __init__(self, name: str = "synflow", higher_is_better: bool = True) -> None:
@@ -52,8 +33,19 @@ class Measurement(Objective):
         self.directions = ("max" if higher_is_better else "min",)
 
     def reward(self, measurements: Mapping[str, float]) -> float:
-        """Returns the measurement; higher is better."""
-        return _only_value(self, measurements)
+        """Returns the measurement as a reward; higher is better."""
+        return float(-as_costs(self.values(measurements), self.directions)[0])
+
+
+class Accuracy(Measurement):
+    """The reward is the task's main metric on validation data, negative e.g. for an error.
+
+    Args:
+        task: names the metric and its direction; None means accuracy.
+    """
+
+    def __init__(self, task: Judge | None = None) -> None:
+        super().__init__(_main_metric(task), task is None or task.higher_is_better)
 
 
 class WeightedProduct(Objective):
@@ -71,7 +63,7 @@ class WeightedProduct(Objective):
         form: "soft", "hard" or "limit".
         exponent: of the soft form, below 0.
 
-    Raises: ValueError: a value is out of its range, or lower values of the metric are better.
+    Raises: ValueError: a value is out of range, or lower values of the metric are better.
     """
 
     def __init__(
@@ -83,7 +75,7 @@ class WeightedProduct(Objective):
         exponent: float = -0.07,
     ) -> None:
         positive("objective.target", target, use=f"the {quantity} that you want")
-        one_of("objective.form", form, FORMS)
+        one_of("objective.form", form, ("soft", "hard", "limit"))
         in_range("objective.exponent", exponent, "(-inf, 0)", use=-0.07)
         if task is not None and not task.higher_is_better:
             raise ValueError(
@@ -116,16 +108,13 @@ class LatencyProduct(WeightedProduct):
     """MnasNet's product with a latency from a table.
 
     Args:
-        space: the search space.
-        task: names the metric, of which higher values must be better; None means accuracy.
+        task, form, exponent: as of `WeightedProduct`.
         device: column of the table.
         table: a packaged table, the path of your own .npz or CSV file, or null where the
             evaluation measures "latency_ms".
         target: the wanted latency in milliseconds, above 0.
-        form: "soft", "hard" or "limit".
-        exponent: of the soft form, below 0.
 
-    Raises: ValueError: a value is out of its range, or the table lacks the device.
+    Raises: ValueError: a value is out of range, or the table lacks the device or a genotype.
     """
 
     def __init__(
@@ -146,10 +135,7 @@ class LatencyProduct(WeightedProduct):
         return frozenset() if self.latencies is None else frozenset({"latency_ms"})
 
     def measure(self, genotype: Genotype) -> Mapping[str, float]:
-        """Returns the genotype's latency in milliseconds.
-
-        Raises: ValueError: the table lacks the genotype.
-        """
+        """Returns the genotype's latency in milliseconds."""
         return {} if self.latencies is None else {"latency_ms": self.latencies(genotype)}
 
 
@@ -159,14 +145,14 @@ class MinimumDescriptionLength(Objective):
     reward = -(loss + weight * parameters / 2 * ln(samples) / samples). Sources: Rissanen,
     Modeling by shortest data description, 1978; Tenorio & Lee, Self-Organizing Neural Networks for
     the Identification Problem, 1988 (NIPS 1), whose structure criterion charges every parameter
-    half the logarithm of the number of samples. Deliberate difference: the parameters of today's
-    networks carry far less than that each, so that their weight is a setting; 1 is the criterion.
+    half the logarithm of the number of samples. Deliberate difference: the charge has a weight,
+    since a parameter of today's networks carries far less; 1 is the criterion.
 
     Args:
         samples: number of labels to describe, at least 2.
         weight: share of the criterion's charge for size, at least 0.
 
-    Raises: ValueError: a value is out of its range.
+    Raises: ValueError: a value is out of range.
     """
 
     names = ("validation_loss", "parameters")
@@ -180,18 +166,12 @@ class MinimumDescriptionLength(Objective):
     def reward(self, measurements: Mapping[str, float]) -> float:
         """Returns the negative description length in nats per label."""
         loss, parameters = self.values(measurements)
-        size = self.weight * parameters / 2 * log(self.samples)
-        return -(loss + size / self.samples)
+        return -(loss + self.weight * parameters / 2 * log(self.samples) / self.samples)
 
     def values(self, measurements: Mapping[str, float]) -> tuple[float, ...]:
         """Returns loss and parameters; a child that diverged has the worst loss."""
         loss = measurements.get("validation_loss", WORST_LOSS)
         return (min(loss, WORST_LOSS), measurements["parameters"])
-
-
-def _only_value(objective: Objective, measurements: Mapping[str, float]) -> float:
-    """Returns an objective's only value, made negative where lower values are better."""
-    return float(-as_costs(objective.values(measurements), objective.directions)[0])
 
 
 def _main_metric(task: Judge | None) -> str:

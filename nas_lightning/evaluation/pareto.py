@@ -18,26 +18,19 @@ def non_dominated(points: Sequence[tuple[float, ...]], directions: tuple[str, ..
     >>> non_dominated([(0.9, 7.0), (0.8, 5.0), (0.7, 6.0)], ("max", "min"))
     [0, 1]
     """
-    costs = [as_costs(point, directions) for point in points]
     front: list[int] = []
-    for index in sorted(range(len(points)), key=lambda i: (costs[i], i)):
-        beaten = (
-            points[i] == points[index] or dominates(points[i], points[index], directions)
-            for i in front
-        )
-        if not any(beaten):
+    for index in sorted(range(len(points)), key=lambda i: (as_costs(points[i], directions), i)):
+        new, ahead = points[index], [points[i] for i in front]
+        if not any(old == new or dominates(old, new, directions) for old in ahead):
             front.append(index)
     return sorted(front)
 
 
 def pareto_front(trials: Sequence[Trial], objective: Objective) -> dict[str, Any]:
-    """Returns the content of pareto.json: plain data, the best first value first.
+    """Returns pareto.json's "names" and "directions" of the values, and "front".
 
-    Only trials of the largest budget are compared.
-
-    Returns:
-        "names" and "directions" of the values, and "front": a list of {"trial", "genotype_id",
-        "choices", "values"}.
+    The front lists {"trial", "genotype_id", "choices", "values"}, the best first value first. Only
+    trials of the largest budget are compared.
     """
     largest = max((trial.budget for trial in trials), default=1.0)
     whole = [trial for trial in trials if trial.budget == largest]

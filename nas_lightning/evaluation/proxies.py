@@ -34,10 +34,8 @@ def synflow(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float
     with torch.no_grad():
         for param in network.parameters():
             param.abs_()
-    params = _params(network)
     outputs = network(torch.ones_like(x[:1], dtype=torch.double))
-    grads = _gradient(outputs.sum(), params)
-    return log1p(sum(float(product.abs().sum()) for product in _products(params, grads)))
+    return log1p(_saliency(outputs.sum(), network))
 
 
 def snip(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
@@ -45,9 +43,7 @@ def snip(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
 
     Source: Lee et al., SNIP, 2019 (arXiv:1810.02340), equation 5, summed instead of normalised.
     """
-    params = _params(network.train())
-    grads = _gradient(loss(network(x), targets), params)
-    return sum(float(product.abs().sum()) for product in _products(params, grads))
+    return _saliency(loss(network.train()(x), targets), network)
 
 
 def grasp(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
@@ -61,7 +57,7 @@ def grasp(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
     if not squared.requires_grad:
         return WORST
     curved = _gradient(squared, params)
-    return -sum(float(product.sum()) for product in _products(params, curved))
+    return -sum(float((w.detach() * h).sum()) for w, h in zip(params, curved, strict=True))
 
 
 def gradient_norm(network: nn.Module, x: Tensor, targets: Tensor, loss: Loss) -> float:
@@ -103,12 +99,8 @@ def jacobian_covariance(network: nn.Module, x: Tensor, targets: Tensor, loss: Lo
 
 
 PROXIES: dict[str, Proxy] = {
-    "synflow": synflow,
-    "snip": snip,
-    "grasp": grasp,
-    "naswot": naswot,
-    "jacobian_covariance": jacobian_covariance,
-    "gradient_norm": gradient_norm,
+    proxy.__name__: proxy
+    for proxy in (synflow, snip, grasp, naswot, jacobian_covariance, gradient_norm)
 }
 
 
@@ -132,8 +124,11 @@ def _params(network: nn.Module) -> list[Tensor]:
     return [param for param in network.parameters() if param.dim() > 1]
 
 
-def _products(params: Sequence[Tensor], factors: Sequence[Tensor]) -> list[Tensor]:
-    return [w.detach() * factor for w, factor in zip(params, factors, strict=True)]
+def _saliency(value: Tensor, network: nn.Module) -> float:
+    """Returns sum |w dvalue/dw| over the params."""
+    params = _params(network)
+    pairs = zip(params, _gradient(value, params), strict=True)
+    return sum(float((w.detach() * grad).abs().sum()) for w, grad in pairs)
 
 
 def _gradient(value: Tensor, wrt: Sequence[Tensor], create_graph: bool = False) -> list[Tensor]:

@@ -11,9 +11,9 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Trial
-from nas_lightning.evaluation.candidates import Candidates
+from nas_lightning.evaluation.by_training import Candidates
+from nas_lightning.evaluation.journal import Row, RowFile
 from nas_lightning.evaluation.proxies import PROXIES
-from nas_lightning.evaluation.row_file import Row, RowFile
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.evaluation.zero_cost import SIZES, first_batch, proxy_value
 
@@ -33,11 +33,11 @@ def study(
 ) -> list[Row]:
     """Returns proxies and tabular validation accuracy of different random children.
 
-    All children see one batch of `batch_size` images. A CSV file takes each row before the next
-    child is judged; rows that it already has are an interrupted study's, whose children are not
-    judged again. `progress` is called with the number of rows so far.
+    All children see one batch of `batch_size` images. The CSV file `path` takes each row before the
+    next child is judged; the children of the rows that it already has are not judged again.
+    `progress` is called with the number of rows so far.
 
-    Raises: ValueError: a number is out of its range, or the file's rows are of other children.
+    Raises: ValueError: a number is out of range, or the file's rows are of other children.
     """
     in_range("children", children, f"[2, {run.space.count()}]", use=min(200, run.space.count()))
     at_least("batch_size", batch_size, 2, use=64)
@@ -66,7 +66,6 @@ def correlations(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def _drawn(space: SearchSpace, children: int, seed: int) -> list[Genotype]:
-    """Returns so many different random genotypes."""
     rng, drawn = Random(keyed_seed(seed, "children")), dict[str, Genotype]()
     while len(drawn) < children:
         genotype = space.sample(rng)

@@ -18,11 +18,11 @@ NOISE = {12: 2.0, 200: 0.3}  # standard deviation of a figure in points, by sche
 
 
 def synthetic_table(space: SearchSpace, seed: int = 0) -> Table:
-    """Returns a table in which each option, and to a lesser degree each pair of them, has a worth.
+    """Returns a table in which each option, and less so each pair of options, has a worth.
 
     A child's quality is the sum of the worths; accuracies saturate in it, short schedules are
-    noisier and lower, and better options take longer. The data sets have NAS-Bench-201's names,
-    but none of its figures.
+    noisier and lower, and better options take longer. Only the data sets' names are
+    NAS-Bench-201's.
 
     Raises: ValueError: the space has more than 100,000 genotypes.
     """
@@ -51,7 +51,6 @@ def synthetic_table(space: SearchSpace, seed: int = 0) -> Table:
 
 
 def _codes(decisions: Sequence[Decision], chosen: dict[str, str]) -> Iterator[Code]:
-    """Yields the encoding of every genotype."""
     if not decisions:
         yield ()
         return

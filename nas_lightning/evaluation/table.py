@@ -31,9 +31,10 @@ class Table:
 
     Attributes:
         name: what the user called it.
-        space: the space whose children are the rows.
         rows: number of the row by the encoding of its genotype.
         columns: arrays (rows, ...) by name.
+
+    Raises: ValueError: any method, if the table lacks what it asks for or holds it in another form.
     """
 
     name: str
@@ -51,10 +52,7 @@ class Table:
         return {data: tuple(sorted(epochs)) for data, epochs in lengths.items()}
 
     def row(self, genotype: Genotype) -> int:
-        """Returns the row of a genotype.
-
-        Raises: ValueError: the table has none.
-        """
+        """Returns the row of a genotype."""
         row = self.rows.get(self.space.encode(genotype))
         if row is None:
             raise ValueError(
@@ -65,10 +63,7 @@ class Table:
         return row
 
     def column(self, name: str) -> NDArray[Any]:
-        """Returns a column.
-
-        Raises: ValueError: the table has none of this name.
-        """
+        """Returns a column."""
         if name not in self.columns:
             raise ValueError(
                 f"table '{self.name}' has no column '{name}'; add it: it has "
@@ -77,10 +72,7 @@ class Table:
         return self.columns[name]
 
     def numbers(self, name: str, highest: float = LARGEST) -> NDArray[np.float64]:
-        """Returns a column of numbers (rows,), each from 0 to the highest allowed one.
-
-        Raises: ValueError: the table has no such column, or a row of it has no such number.
-        """
+        """Returns a column of numbers (rows,), each from 0 to the highest allowed one."""
         column = self.column(name)
         if column.shape != (len(self.rows),):
             raise ValueError(
@@ -98,10 +90,7 @@ class Table:
         return numbers
 
     def accuracies(self, name: str) -> NDArray[np.float64]:
-        """Returns a column of accuracies (rows,), in per cent in the table, as shares in [0, 1].
-
-        Raises: ValueError: the table has no such column, or it is not in per cent.
-        """
+        """Returns a column of accuracies (rows,), in per cent in the table, as shares in [0, 1]."""
         percents = self.numbers(name, 100.0)
         if 0 < percents.max() <= 1:
             raise ValueError(
@@ -111,10 +100,7 @@ class Table:
         return percents / 100
 
     def lengths(self, data: str) -> tuple[int, ...]:
-        """Returns the schedules of a data set in epochs, ascending.
-
-        Raises: ValueError: the table has none of this data set.
-        """
+        """Returns the schedules of a data set in epochs, ascending."""
         if not self.schedules:
             raise ValueError(
                 f"table '{self.name}' must have a column DATA_val_EPOCHS; it has: "
@@ -131,8 +117,6 @@ class Table:
         """Returns the training seconds of every row.
 
         A schedule without its own column takes its share of the longest that has one.
-
-        Raises: ValueError: the table has no seconds of this data set.
         """
         lengths = self.lengths(data)
         timed = [n for n in lengths if f"{data}_train_seconds_{n}" in self.columns]

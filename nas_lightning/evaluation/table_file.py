@@ -1,4 +1,4 @@
-"""Files of benchmark tables: packaged, or a user's own .npz or CSV.
+"""Files of benchmark tables and of latencies: packaged, or a user's own .npz or CSV.
 
 A row is a child. Column `arch` holds it in the space's text notation; or each decision of the
 space has a column with its option (empty where the decision is inactive). A .npz file may give
@@ -7,6 +7,7 @@ space has a column with its option (empty where the decision is inactive). A .np
 
 import csv
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from zipfile import BadZipFile, is_zipfile
@@ -18,10 +19,11 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.evaluation.table import Code, Columns, Table
 
-__all__ = ["FOLDER", "packaged", "read_table", "texts_of"]
+__all__ = ["FOLDER", "packaged", "read_latencies", "read_table"]
 
 Child = TypeVar("Child")  # a row's child as the file has it
 FOLDER = Path(__file__).resolve().parent.parent / "tables"
+NO_DEVICES = {"arch", "ops", "op_names", "devices", "latency_ms"}
 
 
 def packaged() -> tuple[str, ...]:
@@ -49,6 +51,34 @@ def read_table(name: str, space: SearchSpace) -> Table:
                 "leave one of them out"
             )
     return Table(name, space, rows, columns)
+
+
+def read_latencies(name: str, device: str, space: SearchSpace) -> Callable[[Genotype], float]:
+    """Returns a function that looks up a genotype's latency on a device, in milliseconds.
+
+    Each device has a column; a .npz file may have `devices` (names) and `latency_ms` (rows,
+    devices) instead.
+
+    Raises: ValueError: the table cannot be read, or has no such device.
+    """
+    table = read_table(name, space)
+    numbers = {n: c for n, c in table.columns.items() if c.dtype.kind in "fiu"}
+    columns = {n: c for n, c in numbers.items() if n not in NO_DEVICES}
+    if "devices" in table.columns:
+        latencies, names = table.column("latency_ms"), _texts(table.columns["devices"])
+        if latencies.shape != (expected := (len(table.rows), len(names))):
+            raise ValueError(
+                f"table '{name}': latency_ms {latencies.shape} must be {expected}, a row per child "
+                "and a column per device"
+            )
+        columns |= {n: latencies[:, i] for i, n in enumerate(names)}
+    if device not in columns:
+        raise ValueError(
+            f"objective.device ('{device}') must be a device of table '{name}': "
+            f"{', '.join(sorted(columns)) or '(it has none)'}"
+        )
+    latency_ms = replace(table, columns=columns).numbers(device).tolist()
+    return lambda genotype: float(latency_ms[table.row(genotype)])
 
 
 def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -88,24 +118,21 @@ def _numbers(values: Sequence[str]) -> NDArray[Any]:
 
 
 def _codes(columns: Columns, space: SearchSpace, name: str) -> list[Code]:
-    """Returns the encoding of every row."""
     if "ops" in columns and "op_names" in columns:
         return _codes_of_indices(columns, space, name)
     if "arch" in columns:
-        texts = texts_of(columns["arch"])
+        texts = _texts(columns["arch"])
         return [_code(space, name, row, space.read_text, text) for row, text in enumerate(texts)]
     if missing := [d.name for d in space.decisions if d.name not in columns]:
         raise ValueError(
             f"table '{name}' must have a column 'arch', or one for every decision of search space "
             f"'{space.name}'; it lacks '{missing[0]}'"
         )
-    options = {d.name: texts_of(columns[d.name]) for d in space.decisions}
+    options = {d.name: _texts(columns[d.name]) for d in space.decisions}
     if len({len(column) for column in options.values()}) > 1:
         raise ValueError(f"table '{name}' must have an option in every row of every decision")
-    children = [
-        {decision: option for decision, option in zip(options, row, strict=True) if option}
-        for row in zip(*options.values(), strict=True)
-    ]
+    rows = [zip(options, row, strict=True) for row in zip(*options.values(), strict=True)]
+    children = [{decision: option for decision, option in row if option} for row in rows]
     return [_code(space, name, row, space.genotype, child) for row, child in enumerate(children)]
 
 
@@ -122,8 +149,8 @@ def _code(
 
 
 def _codes_of_indices(columns: Columns, space: SearchSpace, name: str) -> list[Code]:
-    """Returns the rows of `ops`, indices into `op_names` turned into indices of options."""
-    names, ops = texts_of(columns["op_names"]), columns["ops"]
+    """Returns the rows of `ops`, its indices into `op_names` turned into indices of options."""
+    names, ops = _texts(columns["op_names"]), columns["ops"]
     fits = ops.dtype.kind in "iu" and ops.ndim == 2 and ops.shape[1] == len(space.decisions)
     if not (fits and ops.size and 0 <= ops.min() <= ops.max() < len(names)):
         raise ValueError(
@@ -137,11 +164,9 @@ def _codes_of_indices(columns: Columns, space: SearchSpace, name: str) -> list[C
                 f"table '{name}' has the operation '{unknown[0]}', search space '{space.name}' has "
                 f"{', '.join(decision.options)}"
             )
-    tables = [np.array([d.options.index(n) for n in names]) for d in space.decisions]
-    codes = np.stack([table[ops[:, i]] for i, table in enumerate(tables)], axis=1)
-    return [tuple(row) for row in codes.tolist()]
+    tables = [[decision.options.index(name) for name in names] for decision in space.decisions]
+    return [tuple(t[i] for t, i in zip(tables, row, strict=True)) for row in ops.tolist()]
 
 
-def texts_of(names: NDArray[Any]) -> list[str]:
-    """Returns an array of texts or bytes as texts."""
+def _texts(names: NDArray[Any]) -> list[str]:
     return [n.decode() if isinstance(n, bytes) else str(n) for n in np.ravel(names).tolist()]

@@ -27,14 +27,13 @@ class TabularEvaluation(Evaluation):
     the table. Only nas-benchmark reads the test columns, after a search.
 
     Args:
-        space: the search space.
         data_name: the data set of the run.
         table: a packaged table, "synthetic", or the path of a .npz or CSV file.
         data: data set in the table's columns; null takes the run's.
         epochs: the schedule of a whole budget, whose validation accuracy is looked up.
 
-    Raises: ValueError: the table cannot be read, does not fit the space, or lacks the data set or
-        the schedule.
+    Raises: ValueError: the table cannot be read, does not fit the space, or lacks what is asked
+        for.
     """
 
     takes_budgets = True
@@ -57,9 +56,7 @@ class TabularEvaluation(Evaluation):
                 f"{self.data}: {', '.join(map(str, lengths))}"
             )
         named = {name: f"{self.data}_{column}" for name, column in SIZE_COLUMNS.items()}
-        self._sizes = {
-            name: column for name, column in named.items() if column in self.table.columns
-        }
+        self._sizes = {name: c for name, c in named.items() if c in self.table.columns}
         self._schedules: dict[int, Columns] = {}
         self._finals: dict[str, Columns] = {}
         self._schedule(1.0)
@@ -69,10 +66,7 @@ class TabularEvaluation(Evaluation):
         return frozenset({"validation_accuracy", "train_time_s", *self._sizes})
 
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
-        """Returns a row of the table, accuracies as shares; it costs nothing.
-
-        Raises: ValueError: the table has no such child, or no schedule of the trial's budget.
-        """
+        """Returns a row of the table, accuracies as shares; it costs nothing."""
         row = self.table.row(trial.genotype)
         values = {name: column[row] for name, column in self._schedule(trial.budget).items()}
         if trial.start > 0:
@@ -84,25 +78,16 @@ class TabularEvaluation(Evaluation):
         return 0
 
     def check_budget(self, budget: float) -> None:
-        """Refuses a budget for which the table has no schedule.
-
-        Raises: ValueError: it has none.
-        """
+        """Refuses a budget for which the table has no schedule."""
         self._schedule(budget)
 
     def final(self, genotype: Genotype, data: str) -> dict[str, float]:
-        """Returns "validation_accuracy" and "test_accuracy", shares, after the longest schedule.
-
-        Raises: ValueError: the table lacks the genotype or the column.
-        """
+        """Returns "validation_accuracy" and "test_accuracy", shares, after the longest schedule."""
         row = self.table.row(genotype)
         return {name: column[row] for name, column in self._final(data).items()}
 
     def optimum(self, data: str) -> float:
-        """Returns the best test accuracy in the table, a share in [0, 1].
-
-        Raises: ValueError: the table lacks the final figures of the data set.
-        """
+        """Returns the best test accuracy in the table, a share in [0, 1]."""
         return max(self._final(data)["test_accuracy"])
 
     def _final(self, data: str) -> Columns:
@@ -118,7 +103,8 @@ class TabularEvaluation(Evaluation):
         """Returns the columns of the schedule that a budget buys."""
         epochs = trained_epochs(budget, self.epochs)
         if epochs not in self._schedules:
-            self._check_schedule(epochs, budget)
+            if epochs not in self.table.lengths(self.data):
+                raise ValueError(self._budget_refusal(epochs, budget))
             table, data = self.table, self.data
             self._schedules[epochs] = {
                 "validation_accuracy": table.accuracies(f"{data}_val_{epochs}").tolist(),
@@ -127,16 +113,14 @@ class TabularEvaluation(Evaluation):
             }
         return self._schedules[epochs]
 
-    def _check_schedule(self, epochs: int, budget: float) -> None:
+    def _budget_refusal(self, epochs: int, budget: float) -> str:
         lengths = self.table.lengths(self.data)
-        if epochs in lengths:
-            return
         short, long = lengths[0], lengths[-1]
         cure = (
             f"choose budgets that meet them, e.g. evaluation.epochs={long} "
             f"strategy.eta={round(long / short)} strategy.rungs=2"
         )
-        raise ValueError(
+        return (
             f"a trial's budget ({budget:.4g} of evaluation.epochs={self.epochs}) buys {epochs} "
             f"epoch{'' if epochs == 1 else 's'}, and table '{self.table.name}' has only "
             f"{', '.join(map(str, lengths))} for {self.data}: "

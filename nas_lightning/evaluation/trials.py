@@ -1,6 +1,6 @@
 """The loop of a black-box search: ask, evaluate, tell; it resumes where it was interrupted."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,20 +24,15 @@ def run_trials(
     max_samples: int | None = None,
     watch: Callable[[list[Trial]], None] = lambda trials: None,
 ) -> tuple[list[Trial], CostMeter]:
-    """Evaluates what a strategy asks for until its trials or samples are used up.
+    """Returns the finished trials in order, and their cost, once trials or samples are used up.
 
     A journal that already holds events is replayed first: the strategy is asked and told again,
-    and nothing is evaluated twice. A trial that was asked but not told starts anew. Apart from
-    the strategy, a trial costs the same whatever its number.
+    and nothing is evaluated twice. A trial that was asked but not told starts anew. The journal
+    takes every event before the search continues. No trial begins that would exceed `max_samples`
+    training samples; `watch` is called with the trials so far after each one. Apart from the
+    strategy, a trial costs the same whatever its number.
 
-    The journal takes every event before the search continues; no trial begins that would exceed
-    `max_samples` training samples; `watch` is called with the trials so far after each one.
-
-    Returns:
-        The finished trials in order, and the cost of all of them.
-
-    Raises: ValueError: the three do not fit each other, the journal does not belong to this search,
-        or `max_samples` is less than the first trial needs.
+    Raises: ValueError: the parts do not fit, or `max_samples` is less than the first trial needs.
     """
     check_fit(strategy, evaluation, objective)
     trials, cost = list[Trial](), CostMeter()
@@ -52,7 +47,10 @@ def run_trials(
             break
         if not journal.asked(trial.number):
             journal.append(_asked(trial))
-        seed = keyed_seed(strategy.seed, "trial", _origin(trial, trials))
+        origin = trial  # in which the child was first trained
+        while origin.parent is not None:
+            origin = trials[origin.parent]
+        seed = keyed_seed(strategy.seed, "trial", origin.number)
         measurements, spent = evaluation.evaluate(trial, seed)
         trial = with_reward(trial, objective, measurements, spent.as_dict())
         journal.append(_told(trial))
@@ -66,8 +64,7 @@ def run_trials(
 def check_fit(strategy: BlackBoxStrategy, evaluation: Evaluation, objective: Objective) -> None:
     """Checks before any work that the three can work together.
 
-    Raises: ValueError: the objective needs what the evaluation does not measure, or the evaluation
-        cannot train children step by step by the strategy's budgets.
+    Raises: ValueError: the evaluation lacks a measurement, or cannot spend the strategy's budgets.
     """
     names = evaluation.measures() | set(objective.known())
     if missing := sorted(objective.needs() - names):
@@ -91,20 +88,8 @@ def with_reward(
 ) -> Trial:
     """Returns a trial with its measurements, the objective's own included, and their reward."""
     measurements = {**measurements, **objective.measure(trial.genotype)}
-    return replace(
-        trial,
-        reward=objective.reward(measurements),
-        values=objective.values(measurements),
-        measurements=measurements,
-        cost=cost,
-    )
-
-
-def _origin(trial: Trial, trials: Sequence[Trial]) -> int:
-    """Returns the number of the trial in which a trial's child was first trained."""
-    while trial.parent is not None:
-        trial = trials[trial.parent]
-    return trial.number
+    reward, values = objective.reward(measurements), objective.values(measurements)
+    return replace(trial, reward=reward, values=values, measurements=measurements, cost=cost)
 
 
 def best_trial(trials: list[Trial]) -> Trial:
@@ -113,7 +98,7 @@ def best_trial(trials: list[Trial]) -> Trial:
 
 
 def chosen_trial(trials: list[Trial], objective: Objective) -> Trial:
-    """Returns the best trial that the objective allows to be chosen.
+    """Returns the best trial that the objective allows.
 
     Raises: ValueError: it allows none of them.
     """
@@ -145,8 +130,8 @@ def _is_affordable(
         )
     if max_samples < each and trial.number == 0:
         raise ValueError(
-            f"max_samples ({max_samples}) must allow at least one trial, which "
-            f"processes {each} training samples; raise it, or lower the evaluation"
+            f"max_samples ({max_samples}) must allow at least one trial, which processes {each} "
+            "training samples; raise it, or lower the evaluation"
         )
     return cost.training_samples + each <= max_samples
 
@@ -159,18 +144,13 @@ def _replayed(
         trial = strategy.ask(event["trial"])
         if trial.genotype.id != event["genotype_id"]:
             raise ValueError(
-                f"{journal.path} tells of genotype {event['genotype_id']} in trial "
-                f"{trial.number}, this search asks for {trial.genotype.id}: it "
-                "belongs to another search; use a new folder"
+                f"{journal.path} tells of genotype {event['genotype_id']} in trial {trial.number}, "
+                f"this search asks for {trial.genotype.id}: it belongs to another search; use a "
+                "new folder"
             )
         measurements = {n: v for n, v in event.items() if n not in EVENT_KEYS}
-        trial = replace(
-            trial,
-            reward=event["reward"],
-            values=objective.values(measurements),
-            measurements=measurements,
-            cost=event["cost"],
-        )
+        trial = replace(trial, values=objective.values(measurements), measurements=measurements)
+        trial = replace(trial, reward=event["reward"], cost=event["cost"])
         strategy.tell(trial)
         yield trial
 
@@ -182,8 +162,8 @@ def _asked(trial: Trial) -> dict[str, Any]:
 
 
 def _told(trial: Trial) -> dict[str, Any]:
-    event = _event("told", trial)
-    return {**event, "reward": trial.reward, **trial.measurements, "cost": dict(trial.cost)}
+    result = {"reward": trial.reward, **trial.measurements, "cost": dict(trial.cost)}
+    return _event("told", trial) | result
 
 
 def _event(kind: str, trial: Trial) -> dict[str, Any]:

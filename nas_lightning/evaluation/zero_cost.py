@@ -1,6 +1,7 @@
 """Zero-cost evaluation: a proxy judges untrained children, alone or as a filter."""
 
 from collections.abc import Callable
+from functools import cached_property
 from random import Random
 
 import torch
@@ -12,7 +13,7 @@ from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Trial
-from nas_lightning.evaluation.candidates import Candidates
+from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.proxies import PROXIES
 from nas_lightning.training.child import build_child
@@ -26,13 +27,11 @@ SIZES = ("parameters", "multiply_adds")
 class ZeroCost(Evaluation):
     """Measures a proxy of every child on one batch, without training it.
 
-    Alone, the proxy is the only measurement beside the sizes: `objective=measurement` makes a
-    reward of it. With `then` it is a filter before another evaluation: a child that is worse than
-    the best share of random ones is not trained, and gets the task's worst figure. Sources of the
-    proxies: `nas_lightning.evaluation.proxies`.
+    Alone, `objective=measurement` makes a reward of the proxy. With `then` it is a filter before
+    another evaluation: a child that is worse than the best share of random ones is not trained,
+    and gets the task's worst figure. Sources: `nas_lightning.evaluation.proxies`.
 
     Args:
-        run: what to judge on and with.
         proxy: "synflow", "snip", "grasp", "naswot", "jacobian_covariance", "gradient_norm",
             "parameters" or "multiply_adds".
         batch_size: images of the batch, at least 2.
@@ -40,7 +39,7 @@ class ZeroCost(Evaluation):
         keep: share of random children that would pass, in (0, 1].
         reference: number of random children that the threshold is taken from, at least 1.
 
-    Raises: ValueError: a value is out of its range.
+    Raises: ValueError: a value is out of range.
     """
 
     def __init__(
@@ -56,12 +55,10 @@ class ZeroCost(Evaluation):
         at_least("evaluation.batch_size", batch_size, 2, use=64)
         at_least("evaluation.reference", reference, 1, use=32)
         in_range("evaluation.keep", keep, "(0, 1]", use=0.5)
-        self.run, self.proxy = run, proxy
-        self.keep, self.reference = keep, reference
+        self.run, self.proxy, self.keep, self.reference = run, proxy, keep, reference
         self.batch = first_batch(run, batch_size)
         self.then = None if then is None else then(run=run)
         self.takes_budgets = self.then is not None and self.then.takes_budgets
-        self._threshold: float | None = None
 
     def measures(self) -> frozenset[str]:
         """Returns the proxy and the sizes, and what the following evaluation measures."""
@@ -74,7 +71,7 @@ class ZeroCost(Evaluation):
         values = {self.proxy: self._value(trial.genotype, seed), **sizes}
         if self.then is None:
             return values, CostMeter()
-        if values[self.proxy] < self._least():
+        if values[self.proxy] < self._least:
             metric = f"validation_{self.run.task.metric}"
             return {**values, metric: self.run.task.worst, "filtered": 1.0}, CostMeter()
         measurements, cost = self.then.evaluate(trial, seed)
@@ -85,21 +82,17 @@ class ZeroCost(Evaluation):
         return 0 if self.then is None else self.then.samples(budget)
 
     def check_budget(self, budget: float) -> None:
-        """Refuses a budget that the training cannot spend.
-
-        Raises: ValueError: it cannot.
-        """
+        """Refuses a budget that the training cannot spend."""
         if self.then is not None:
             self.then.check_budget(budget)
 
+    @cached_property
     def _least(self) -> float:
-        """Returns the proxy value that the wanted share of random children reaches."""
-        if self._threshold is None:
-            rng = Random(keyed_seed(0, "reference"))
-            drawn = [self.run.space.sample(rng) for _ in range(self.reference)]
-            values = sorted((self._value(g, seed) for seed, g in enumerate(drawn)), reverse=True)
-            self._threshold = values[max(1, round(self.keep * self.reference)) - 1]
-        return self._threshold
+        """The proxy value that the wanted share of random children reaches."""
+        rng = Random(keyed_seed(0, "reference"))
+        drawn = [self.run.space.sample(rng) for _ in range(self.reference)]
+        values = sorted((self._value(g, seed) for seed, g in enumerate(drawn)), reverse=True)
+        return values[max(1, round(self.keep * self.reference)) - 1]
 
     def _value(self, genotype: Genotype, seed: int) -> float:
         return proxy_value(self.run, genotype, self.proxy, self.batch, seed)
@@ -114,10 +107,7 @@ def first_batch(run: Candidates, batch_size: int) -> Batch:
 
 
 def proxy_value(run: Candidates, genotype: Genotype, proxy: str, batch: Batch, seed: int) -> float:
-    """Returns a proxy, by its name, of a genotype's child at the child's scale.
-
-    The child's first params depend on the seed alone; the global generator stays as it is.
-    """
+    """Returns a proxy of a genotype's child, whose params depend on the seed alone."""
     if proxy in SIZES:
         return float(child_cost(run.space, genotype, run.recipe.scale)[proxy])
     network = build_child(run.space, genotype, run.recipe.scale, seed)

@@ -13,9 +13,8 @@ from nas_lightning.config.making import make
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
-from nas_lightning.evaluation.candidates import Candidates
+from nas_lightning.evaluation.by_training import Candidates, FullTraining
 from nas_lightning.evaluation.evaluation import Evaluation
-from nas_lightning.evaluation.full import FullTraining
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.pareto import pareto_front
 from nas_lightning.evaluation.trials import best_trial, check_fit, chosen_trial, run_trials

@@ -11,7 +11,7 @@ import sys
 import pytest
 from command import run
 
-from nas_lightning.benchmark.summary import benchmark_text
+from nas_lightning.benchmark.files import benchmark_text
 from nas_lightning.cli.interruption import Interruption
 
 QUICK = ("evaluation.table=synthetic", "seeds=6", "budget_s=3000")
@@ -101,7 +101,7 @@ def test_values_kept_apart_leave_a_front(tmp_path):
         (["data=digits"], r"has no data 'digits'; choose from: evaluation\.data=cifar10, ev"),
         (["strategy=darts"], r"strategy\._target_ must be a BlackBoxStrategy"),
         (
-            ["evaluation._target_=nas_lightning.evaluation.full.FullTraining"],
+            ["evaluation._target_=nas_lightning.evaluation.by_training.FullTraining"],
             r"evaluation\._target_ must be a TabularEvaluation",
         ),
         (["objective=mdl"], r"needs 'validation_loss', which evaluation TabularEvaluation does no"),

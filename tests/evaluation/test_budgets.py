@@ -8,10 +8,8 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.strategy import Trial
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.sources import digits
-from nas_lightning.evaluation.candidates import Candidates
-from nas_lightning.evaluation.full import FullTraining
+from nas_lightning.evaluation.by_training import Candidates, FullTraining, LowFidelity
 from nas_lightning.evaluation.journal import Journal
-from nas_lightning.evaluation.low_fidelity import LowFidelity
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.evaluation.pareto import pareto_front
 from nas_lightning.evaluation.tabular import TabularEvaluation

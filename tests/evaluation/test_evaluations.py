@@ -7,9 +7,7 @@ import pytest
 from nas_lightning.core.scale import Scale
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.sources import digits
-from nas_lightning.evaluation.candidates import Candidates
-from nas_lightning.evaluation.full import FullTraining
-from nas_lightning.evaluation.low_fidelity import LowFidelity
+from nas_lightning.evaluation.by_training import Candidates, FullTraining, LowFidelity
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.random_search import RandomSearch
 from nas_lightning.training.child import ChildRecipe

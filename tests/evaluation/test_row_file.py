@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from nas_lightning.evaluation.row_file import RowFile
+from nas_lightning.evaluation.journal import RowFile
 
 COLUMNS = ("name", "size", "worth")
 ROW = {"name": "a", "size": 1 / 3, "worth": -1e-300}

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from nas_lightning.core.strategy import Trial
-from nas_lightning.evaluation.latency_table import read_latencies
 from nas_lightning.evaluation.synthetic import synthetic_table
-from nas_lightning.evaluation.table_file import packaged, read_table
+from nas_lightning.evaluation.table_file import packaged, read_latencies, read_table
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.search_spaces.chain import ChainSpace
 from nas_lightning.search_spaces.darts import DartsSpace

@@ -11,8 +11,7 @@ from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.strategy import Trial
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.sources import digits
-from nas_lightning.evaluation.candidates import Candidates
-from nas_lightning.evaluation.low_fidelity import LowFidelity
+from nas_lightning.evaluation.by_training import Candidates, LowFidelity
 from nas_lightning.evaluation.proxies import PROXIES
 from nas_lightning.evaluation.proxy_study import correlations, study
 from nas_lightning.evaluation.tabular import TabularEvaluation
@@ -69,7 +68,7 @@ def test_the_wanted_share_of_random_children_passes(run):
     evaluation = ZeroCost(run, "parameters", then=then, keep=0.25, reference=40)
     drawn = [SPACE.sample(Random(seed)) for seed in range(40)]
     sizes = [child_cost(SPACE, genotype, SCALE)["parameters"] for genotype in drawn]
-    share = sum(size >= evaluation._least() for size in sizes) / 40
+    share = sum(size >= evaluation._least for size in sizes) / 40
     assert share == pytest.approx(0.25, abs=0.15)
 
 

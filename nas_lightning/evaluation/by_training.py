@@ -1,16 +1,18 @@
-"""Evaluation by training: what full and low-fidelity training share."""
+"""Evaluations that train each child: at full length and size, or at low fidelity."""
 
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import lightning as L
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.strategy import Trial
-from nas_lightning.data.batches import View
 from nas_lightning.data.user_data import RunData
 from nas_lightning.evaluation.evaluation import Evaluation, trained_epochs
 from nas_lightning.files import replacing
@@ -18,7 +20,7 @@ from nas_lightning.training.child import ChildModule, ChildRecipe, build_child
 from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.task import Task
 
-__all__ = ["Candidates", "EvaluationByTraining"]
+__all__ = ["Candidates", "EvaluationByTraining", "FullTraining", "LowFidelity"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,10 @@ class Candidates:
     """What evaluations need to build and train a run's candidates.
 
     Attributes:
-        space: the search space.
         data: the data set; candidates see its search split only.
         recipe: the child's recipe; its scale knows input shape and classes.
-        task: loss and metrics.
         make_trainer: makes a Trainer of so many epochs on the run's hardware, without files.
-        folder: where checkpoints of children that may be trained further are kept, if anywhere.
+        folder: keeps checkpoints of children that may be trained further; None keeps none.
     """
 
     space: SearchSpace
@@ -55,15 +55,23 @@ class EvaluationByTraining(Evaluation):
     checkpoint (the parent diverged, or somebody removed it) it starts anew.
 
     Args:
-        run: what to train on and with.
         recipe: how a candidate is trained, and how big it is; `run.recipe` tells its full size.
-        stage: the candidate's view of the data.
+        samples: training images, a stratified subset; None takes all.
+        image_size: side of the images in pixels; None takes the data's.
     """
 
     takes_budgets = True
 
-    def __init__(self, run: Candidates, recipe: ChildRecipe, stage: View) -> None:
-        self.run, self.recipe, self.stage = run, recipe, stage
+    def __init__(
+        self,
+        run: Candidates,
+        recipe: ChildRecipe,
+        samples: int | None = None,
+        image_size: int | None = None,
+    ) -> None:
+        self.run, self.recipe = run, recipe
+        self.batch_size = recipe.batch_size or run.data.batch_size
+        self.stage = run.data.candidate(samples, image_size, self.batch_size, recipe.cutout)
 
     def measures(self) -> frozenset[str]:
         """Returns the names of the child's validation metrics and size."""
@@ -72,9 +80,8 @@ class EvaluationByTraining(Evaluation):
 
     def samples(self, budget: float = 1.0) -> int:
         """Returns the training samples that one child of this budget processes."""
-        batch_size = self.recipe.batch_size or self.run.data.batch_size
         epochs = trained_epochs(budget, self.recipe.epochs)
-        return len(self.stage.train_dataloader()) * batch_size * epochs
+        return len(self.stage.train_dataloader()) * self.batch_size * epochs
 
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
         """Returns a child's validation metrics and full size, and what its training cost."""
@@ -86,11 +93,8 @@ class EvaluationByTraining(Evaluation):
         trainer = run.make_trainer(trained_epochs(trial.budget, recipe.epochs))
         try:
             self._fit(trainer, module, trial, parent)
-            metrics = {
-                name.removeprefix("child/"): float(value)
-                for name, value in trainer.callback_metrics.items()
-                if name.startswith("child/validation_")
-            }
+            logged = {n.removeprefix("child/"): v for n, v in trainer.callback_metrics.items()}
+            metrics = {n: float(v) for n, v in logged.items() if n.startswith("validation_")}
         except FloatingPointError:  # a child that diverges is a bad child; the search continues
             metrics = {f"validation_{run.task.metric}": run.task.worst, "diverged": 1.0}
         cost, is_new = module.meter, int(parent is None)
@@ -106,12 +110,58 @@ class EvaluationByTraining(Evaluation):
         stage, folder = self.stage, self.run.folder
         start = trained_epochs(trial.start, self.recipe.epochs)
         if parent is not None and start == trainer.max_epochs:
-            trainer.validate(
-                module, None, parent, verbose=False, datamodule=stage, weights_only=True
-            )
+            trainer.validate(module, None, parent, False, datamodule=stage, weights_only=True)
             with replacing(parent.with_name(f"{trial.number}.ckpt")) as copy:
                 shutil.copyfile(parent, copy)
         else:
             trainer.fit(module, datamodule=stage, ckpt_path=parent, weights_only=True)
             if trial.budget < 1 and folder is not None:
                 trainer.save_checkpoint(folder / f"{trial.number}.ckpt")
+
+
+class FullTraining(EvaluationByTraining):
+    """Trains every child with the final child's own recipe (Zoph & Le, 2017, 1611.01578)."""
+
+    def __init__(self, run: Candidates) -> None:
+        super().__init__(run, run.recipe)
+
+
+class LowFidelity(EvaluationByTraining):
+    """Trains a reduced copy of every child (Zoph et al., NASNet, 2018, 1707.07012).
+
+    Parameters and multiply-adds are those of the child at its full size.
+
+    Args:
+        epochs: passes over the images; null takes the child recipe's.
+        channels: channels of the reduced child; null takes the child's.
+        cells: cells of the reduced child; null takes the child's.
+        image_size: side of its images in pixels; null takes the data's.
+        samples: training images, a stratified subset; null takes all.
+
+    Raises: ValueError: a value is out of range, or the reduced child cannot be built.
+    """
+
+    def __init__(
+        self,
+        run: Candidates,
+        epochs: int | None = 5,
+        channels: int | None = 8,
+        cells: int | None = 3,
+        image_size: int | None = None,
+        samples: int | None = None,
+    ) -> None:
+        at_least("evaluation.epochs", epochs, 1, use=5)
+        at_least("evaluation.samples", samples, 1, use=1000)
+        full = run.recipe
+        shape = full.scale.sample_shape()
+        if image_size is not None:
+            shape = (full.scale.image()[0], image_size, image_size)
+        sizes: dict[str, Any] = {"channels": channels, "cells": cells, "input_shape": shape}
+        scale = replace(full.scale, **{k: v for k, v in sizes.items() if v is not None})
+        batch_size = full.batch_size or run.data.batch_size
+        if samples is not None:
+            batch_size = min(batch_size, samples)
+        epochs = full.epochs if epochs is None else epochs
+        recipe = replace(full, epochs=epochs, scale=scale, batch_size=batch_size)
+        super().__init__(run, recipe, samples, image_size)
+        child_cost(run.space, run.space.sample(Random(0)), scale)  # refuses an impossible scale
