@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,9 +32,11 @@ def data_of_arrays(
     targets: str = "classes",
     kind: str | None = None,
     layout: str | None = None,
+    name: str = "arrays",
     class_names: tuple[str, ...] | None = None,
+    batch_size: int = 64,
+    validation_share: float = 0.5,
     augmentation: Augmentation | None = AUGMENTATION,
-    **options: Any,
 ) -> ImageDataModule:
     """Returns a data set of NumPy arrays or torch tensors; raises ValueError if it is not clear.
 
@@ -48,7 +49,7 @@ def data_of_arrays(
     are images, two a table; of three, uint8 are images and negative numbers signals. The layout of
     images is "NCHW" or "NHWC"; None finds it where only one of the two axes is too short for the
     side of an image. Signals and tables are not augmented by default; they can only be mixed up.
-    The options are further arguments of `ImageDataModule`.
+    The other arguments are those of `ImageDataModule`.
     """
     if x is None or y is None:
         raise ValueError(
@@ -74,8 +75,15 @@ def data_of_arrays(
         arrays = as_arrays(raw, image_size, channels)
         return arrays if is_images else _standardised(arrays)
 
-    settings = {"name": "arrays", "augmentation": augmentation, **options}
-    return ImageDataModule(source, seed=seed, targets=targets, **settings)
+    return ImageDataModule(
+        source,
+        seed=seed,
+        targets=targets,
+        name=name,
+        batch_size=batch_size,
+        validation_share=validation_share,
+        augmentation=augmentation,
+    )
 
 
 def _array(values: Raw | Tensor) -> Array:
