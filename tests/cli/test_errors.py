@@ -159,7 +159,10 @@ def make_unknown_test_class(root):
 FOLDERS = {
     "missing": (lambda root: None, "data.path must be a folder of images, but 'images' does not"),
     "a file": (lambda root: (root / "images").touch(), "but 'images' is a file; correct it"),
-    "empty": (make_empty, "must hold one sub-folder per class, but 'images' is empty; fill it"),
+    "empty": (
+        make_empty,
+        "must hold one sub-folder per class, but 'images' is empty; move the images of each class",
+    ),
     "without classes": (make_flat, "but 'images' holds only files; move the images of each class"),
     "of one class": (
         lambda root: pictures(root / "images", ("a",)),
