@@ -35,10 +35,22 @@ def trusted_space(node: dict[str, Any], source: str) -> dict[str, Any]:
     """
     scale = f"{Scale.__module__}.{Scale.__qualname__}"
     for name, value in node.items():
-        if isinstance(value, dict) and value.get("_target_", scale) != scale:
+        is_scale = isinstance(value, dict) and value.get("_target_") == scale
+        parts = [part for key, part in value.items() if key != "_target_"] if is_scale else value
+        if target := _named_target(parts):
             raise ValueError(
-                f"{source}: search_space.{name} names {value['_target_']!r}; a space that is read "
+                f"{source}: search_space.{name} names {target!r}; a space that is read "
                 "from a file may hold a Scale and plain data only; name the space yourself: "
                 "load_child(RUN_DIR, space), or search_space=... on a command line"
             )
     return node
+
+
+def _named_target(value: Any) -> Any:
+    """Returns what a value, at any depth, would have called; None for plain data."""
+    if isinstance(value, dict):
+        if "_target_" in value or "_partial_" in value:
+            return value.get("_target_") or "_partial_"
+        value = list(value.values())
+    targets = map(_named_target, value) if isinstance(value, list | tuple) else ()
+    return next((target for target in targets if target), None)

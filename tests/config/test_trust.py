@@ -29,3 +29,29 @@ def test_another_minor_version_is_refused_with_both_and_the_cure(version):
 def test_no_version_is_the_one_before_versions_were_written():
     with pytest.raises(ValueError, match=r"the run is of nas_lightning 0\.1, and this is 0\.2\.5"):
         trust.check_version(None, "the run")
+
+
+SCALE = "nas_lightning.core.scale.Scale"
+HOSTILE = {"_target_": "os.system", "command": "touch hit"}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"ops": HOSTILE},
+        {"scale": {"_target_": SCALE, "channels": HOSTILE}},
+        {"scale": {"channels": {"deep": [HOSTILE]}}},
+        {"network": {"inner": HOSTILE}},
+        {"ops": [{"_target_": "os.system"}]},
+    ],
+)
+def test_a_space_of_a_file_that_would_call_something_at_any_depth_is_refused(part):
+    with pytest.raises(
+        ValueError, match=r"the file: search_space\.\w+ names 'os\.system'; a space"
+    ):
+        trust.trusted_space({"_target_": "a.Space", **part}, "the file")
+
+
+def test_a_space_of_a_file_with_a_scale_and_plain_data_is_taken():
+    node = {"_target_": "a.Space", "scale": {"_target_": SCALE, "channels": 8}, "ops": ["a", "b"]}
+    assert trust.trusted_space(node, "the file") is node
