@@ -19,7 +19,13 @@ from omegaconf.errors import OmegaConfBaseException
 from nas_lightning import __version__
 from nas_lightning.cli import launch
 from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, interruption_of
-from nas_lightning.cli.resume import quoted, resume_arguments, resumed_folder, sweep_arguments
+from nas_lightning.cli.resume import (
+    check_progress,
+    quoted,
+    resume_arguments,
+    resumed_folder,
+    sweep_arguments,
+)
 from nas_lightning.config import schema
 from nas_lightning.config.help import help_text
 from nas_lightning.config.messages import message_of
@@ -34,7 +40,6 @@ PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR = "HYDRA_FULL_ERROR"
 MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
 ANEW = ("benchmark",)  # commands that keep nothing before their end
-PROGRESS = ("result.json", "trials.jsonl", "proxies.csv", "*/last.ckpt")
 
 
 def run(name: str, job: launch.Job | None = None) -> None:
@@ -207,6 +212,7 @@ class _Command:
         try:
             if job := self.jobs.get(os.path.relpath(folder, HydraConfig.get().sweep.dir)):
                 cfg = job.restored(folder, list(HydraConfig.get().overrides.task))
+                check_progress(RunFolder(folder))
             return self._do(cfg, folder)
         except (Exception, SystemExit) as error:
             if interruption := interruption_of(error):
@@ -222,7 +228,8 @@ class _Command:
         checked = schema.typed(cfg, self.name)
         if HydraConfig.get().output_subdir is not None:
             self.lock.take(folder)
-            RunFolder(folder).write_version()
+            if not RunFolder(folder).has_progress:
+                RunFolder(folder).begin()
         return launch.run(self.name, self.job or launch.job_of(self.name), checked, folder)
 
     def _say(self, error: BaseException, start: str) -> None:
@@ -269,7 +276,7 @@ def _composed_folder(name: str, overrides: list[str], key: str) -> Path:
 
 def _check_unused(folder: Path) -> None:
     """Refuses a folder where a run got somewhere: a new one would mix up their files."""
-    if any(path for pattern in PROGRESS for path in folder.glob(pattern)):
+    if RunFolder(folder).has_progress:
         raise ValueError(
             f"the folder {folder} must not hold a run already; choose another one, or resume "
             f"it: resume={folder}"

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nas_lightning import __version__
 from nas_lightning.cli import command
 from nas_lightning.config.paths import config_dir
 
@@ -21,6 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments is None:
         script, *typed = sys.argv
         arguments = [Path(script).stem.removeprefix("nas-"), *typed]
+    if arguments and arguments[0] in ("--help", "-h", "--version"):
+        print(f"nas_lightning {__version__}; python -m nas_lightning COMMAND [KEY=VALUE ...]")
+        print(f"commands (COMMAND --help tells more): {', '.join(names())}")
+        return
     if not arguments or arguments[0] not in names():
         given = f"unknown command '{arguments[0]}'; " if arguments else ""
         print(f"{given}choose from: {', '.join(names())}", file=sys.stderr)

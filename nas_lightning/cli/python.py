@@ -6,12 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.cli import launch
-from nas_lightning.cli.given import Given, typed_value
+from nas_lightning.cli.arguments import GroupArguments, typed_value
 from nas_lightning.cli.interruption import interruption_of
 from nas_lightning.cli.resume import check_resumable
 from nas_lightning.config import schema
@@ -25,6 +26,8 @@ from nas_lightning.run.origin import with_own_space
 from nas_lightning.run.shown import ShownGenotype, shown
 
 __all__ = ["load_genotype", "search", "show", "train"]
+
+SHOWN = ("channels", "cells", "stem", "input_shape", "num_outputs")
 
 
 def search(
@@ -61,7 +64,7 @@ def search(
 
 
 def train(
-    genotype: str | Path,
+    genotype: str | Path | Genotype,
     data: Any = None,
     *,
     search_space: Any = None,
@@ -73,7 +76,7 @@ def train(
     """Trains and tests the child of a genotype; `nas-train` as a call.
 
     Args:
-        genotype: a published name such as "darts_v2", a genotype file, a run's folder, or text.
+        genotype: a genotype, a published name such as "darts_v2", a file, a run's folder, or text.
         data: as for `search`.
         search_space: as for `search`; a published name and a run's folder bring their own.
         overrides: as for `search`.
@@ -84,9 +87,13 @@ def train(
 
     Raises: ValueError: a value is impossible, or the run cannot be resumed.
     """
+    objects = {}
+    if isinstance(genotype, Genotype):
+        search_space = _space_of(genotype, search_space)
+        objects["genotype"], genotype = genotype, genotype.id
     groups = {"data": data, "search_space": search_space}
     settings = {**settings, "genotype": str(genotype)}
-    return _called("train", groups, settings, overrides, folder, resume)
+    return _called("train", groups, settings, overrides, folder, resume, objects)
 
 
 def show(genotype: str | Path | Genotype, search_space: Any = None, **scale: Any) -> ShownGenotype:
@@ -101,13 +108,15 @@ def show(genotype: str | Path | Genotype, search_space: Any = None, **scale: Any
     Raises: ValueError: there is no such genotype, or it is of another space.
     """
     text = "" if isinstance(genotype, Genotype) else str(genotype)
-    if isinstance(genotype, Genotype) and search_space is None:
-        search_space = genotype.space
-    given = Given({"search_space": search_space})
-    space = given.space
+    if isinstance(genotype, Genotype):
+        search_space = _space_of(genotype, search_space)
+    if unknown := [key for key in scale if key not in SHOWN]:
+        raise TypeError(f"unknown argument '{unknown[0]}'; choose from: {', '.join(SHOWN)}")
+    arguments = GroupArguments({"search_space": search_space})
+    space = arguments.space
     if space is None:
-        whole = _composed("show", [*given.overrides, f"genotype={typed_value(text)}"])
-        cfg = with_own_space(schema.split(whole)[0], given.overrides)
+        whole = _composed("show", [*arguments.overrides, f"genotype={typed_value(text)}"])
+        cfg = with_own_space(schema.split(whole)[0], arguments.overrides)
         space = make(cfg.search_space, "search_space", kind=SearchSpace)
     return shown(genotype if isinstance(genotype, Genotype) else text, space, scale)
 
@@ -125,39 +134,55 @@ def _called(
     overrides: Sequence[str],
     folder: str | Path | None,
     resume: bool,
+    objects: Mapping[str, Any] | None = None,
 ) -> FinishedRun:
     """Returns what a command leaves that is called with these arguments."""
     if resume and folder is None:
         raise ValueError("resume=True needs the run's folder; give folder=RUN_DIR")
-    known = schema.keys_of(command)
-    if unknown := [key for key in settings if key not in (*known, "experiment")]:
-        raise TypeError(f"unknown argument '{unknown[0]}'; choose from: {', '.join(known)}")
+    if isinstance(overrides, str | Mapping):
+        raise ValueError(f'overrides ({overrides!r}) must be a list, e.g. ["child.epochs=3"]')
+    known = (*schema.keys_of(command), "experiment", "overrides", "folder", "resume")
+    if unknown := [key for key in settings if key not in known]:
+        raise TypeError(
+            f"unknown argument '{unknown[0]}'; choose from: {', '.join(known)}; every other key "
+            'goes to overrides=["KEY=VALUE"], e.g. "strategy.epochs=3"'
+        )
     named = {key: value for key, value in settings.items() if key in schema.groups_of(command)}
     scalars = [f"{key}={typed_value(settings[key])}" for key in settings if key not in named]
-    given = Given({**groups, **named})
-    given.check(overrides)
-    whole = _composed(command, [*given.overrides, *scalars, *overrides])
+    arguments = GroupArguments({**groups, **named}, overrides)
+    arguments.objects |= objects or {}
+    whole = _composed(command, [*arguments.overrides, *scalars, *overrides])
     path = OmegaConf.select(whole, "hydra.run.dir") if folder is None else folder
     home = RunFolder(Path(str(path)).expanduser().resolve())
     cfg, hydra = schema.split(whole)
-    given.put_into(cfg, hydra)
-    job = _job(command, cfg, given)
+    arguments.put_into(cfg, hydra)
+    job = _job(command, cfg, arguments)
     if resume:
-        _check_same(home, command, cfg)
-    lock = RunLock()
+        _check_same(home, command, cfg, arguments)
+    lock, threads = RunLock(), torch.get_num_threads()
     lock.take(home.path)
     try:
         if not resume:
-            _write_configuration(home, cfg, hydra)
-        home.write_version()
-        launch.run(command, job, schema.typed(cfg, command), home.path)
+            _write_configuration(home, cfg, hydra, arguments)
+        with torch.random.fork_rng(devices=[]):  # the caller's draws go on as if nothing had run
+            launch.run(command, job, schema.typed(cfg, command), home.path)
     except SystemExit as error:  # Lightning's answer to Control-C
         if interruption_of(error):
             raise KeyboardInterrupt(f"resume it: folder={str(home.path)!r}, resume=True") from None
         raise
     finally:
         lock.release()
-    return FinishedRun(home.path, given.space)
+        torch.set_num_threads(threads)
+    return FinishedRun(home.path, arguments.space)
+
+
+def _space_of(genotype: Genotype, search_space: Any) -> Any:
+    """Returns the search space that was passed, or the option of a genotype's own."""
+    if search_space is None and genotype.space == "custom":
+        raise ValueError(
+            "the genotype is of a module of your own; give it: search_space=Net, or the space"
+        )
+    return genotype.space if search_space is None else search_space
 
 
 def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
@@ -167,22 +192,24 @@ def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
         raise ValueError(message_of(error)) from error
 
 
-def _job(command: str, cfg: DictConfig, given: Given) -> launch.Job:
-    """Returns the command's job, which is handed the objects that were given."""
+def _job(command: str, cfg: DictConfig, arguments: GroupArguments) -> launch.Job:
+    """Returns the command's job, which is handed the objects that were passed."""
     job = launch.job_of(command)
-    if not given.objects:
+    if not arguments.objects:
         return job
     if (number := launch.num_processes(cfg)) > 1:
         raise ValueError(
-            f"hardware.devices ({number}) must be 1 where {', '.join(given.objects)} are "
+            f"hardware.devices ({number}) must be 1 where {', '.join(arguments.objects)} are "
             "objects, which other processes cannot be given; name an option instead"
         )
-    return partial(job, objects=given.objects)
+    return partial(job, objects=arguments.objects)
 
 
-def _write_configuration(home: RunFolder, cfg: DictConfig, hydra: DictConfig) -> None:
+def _write_configuration(
+    home: RunFolder, cfg: DictConfig, hydra: DictConfig, arguments: GroupArguments
+) -> None:
     """Writes the configuration of a new run."""
-    if home.is_run:
+    if home.has_progress:
         raise ValueError(
             f"the folder {home.path} must not hold a run already; choose another one, or resume "
             "it: resume=True"
@@ -191,13 +218,16 @@ def _write_configuration(home: RunFolder, cfg: DictConfig, hydra: DictConfig) ->
         OmegaConf.update(hydra, "hydra.mode", "RUN")
         OmegaConf.update(hydra, "hydra.runtime.output_dir", str(home.path))
         OmegaConf.update(hydra, "hydra.run.dir", str(home.path))
-    home.write_configuration(cfg, hydra)
+    home.write_configuration(cfg, hydra, arguments.identities)
 
 
-def _check_same(home: RunFolder, command: str, cfg: DictConfig) -> None:
-    """Refuses to resume a run that was started with another configuration."""
+def _check_same(home: RunFolder, command: str, cfg: DictConfig, arguments: GroupArguments) -> None:
+    """Refuses to resume a run that was started with another configuration or other objects."""
     check_resumable(home, command)
-    if changed := [key for key in cfg if cfg[key] != home.config.get(key)]:
+    changed = [key for key in cfg if cfg[key] != home.config.get(key)]
+    own, passed = home.objects, arguments.identities
+    changed += [key for key in {**own, **passed} if own.get(key) != passed.get(key)]
+    if changed := list(dict.fromkeys(changed)):
         raise ValueError(
             f"resume: not the run's own: {', '.join(map(str, changed))}; the run in {home.path} "
             "keeps its configuration; give what it was started with, or start a new run"

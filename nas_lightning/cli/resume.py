@@ -102,7 +102,18 @@ def check_resumable(folder: RunFolder, command: str) -> None:
     if not os.access(path, os.W_OK) and not (path / "result.json").is_file():
         raise ValueError(f"resume: the run in {path} must be writable; copy it to where you may")
     _check_command(folder, command)
-    check_version(folder.version(), f"resume: the run in {path}")
+    check_progress(folder)
+
+
+def check_progress(folder: RunFolder) -> None:
+    """Refuses to resume what another minor version has begun; notes this version where none is.
+
+    Raises: ValueError: it is of another minor version.
+    """
+    if folder.version() is not None or folder.has_progress:
+        check_version(folder.version(), f"resume: the run in {folder.path}")
+    else:  # it was stopped before it could note its version
+        folder.begin(folder.objects)
 
 
 def _check_command(folder: RunFolder, command: str) -> None:

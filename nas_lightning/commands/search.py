@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,10 @@ def _prepare(run: Run) -> Search:
     """Returns the search, everything about it checked."""
     cfg, parts = run.cfg, run.parts
     objective = make(cfg.objective, "objective", kind=Objective, space=parts.space, task=parts.task)
-    if (given := run.objects.get("strategy")) is not None:
-        strategy = given(parts.space, parts.seed)
+    if (make_strategy := run.objects.get("strategy")) is not None:
+        takes_objective = "objective" in signature(make_strategy).parameters
+        more = {"objective": objective} if takes_objective else {}
+        strategy = make_strategy(parts.space, parts.seed, **more)
     else:
         runtime = {"space": parts.space, "seed": parts.seed, "objective": objective}
         strategy = make(cfg.strategy, "strategy", **runtime)

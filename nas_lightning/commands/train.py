@@ -28,8 +28,13 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     if done := RunFolder(folder).result():
         return _validated(done["child"], metric_of(done).name)
     check_export(cfg.export)
-    run = Run.of(with_own_space(cfg, RunFolder(folder).overrides), folder, objects)
-    genotype = read_genotype(cfg.genotype, run.parts.space)
+    objects = objects or {}
+    if "search_space" not in objects and "genotype" not in objects:
+        cfg = with_own_space(cfg, RunFolder(folder).overrides)
+    run = Run.of(cfg, folder, objects)
+    space = run.parts.space
+    genotype = objects.get("genotype") or read_genotype(cfg.genotype, space)
+    space.validate(genotype)
     child = train_shown(run, genotype)
     baselines = baselines_of(run) if cfg.baselines else None
     write_genotype(run, genotype)

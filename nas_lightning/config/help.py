@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nas_lightning.config.paths import config_dir
 
-__all__ = ["help_text", "options_of"]
+__all__ = ["help_text", "options_of", "own_folders"]
 
 EXAMPLES = {
     "search": (
@@ -54,7 +54,7 @@ def help_text(config_name: str, arguments: Sequence[str] = ()) -> str:
     primary = (config_dir() / f"{config_name}.yaml").read_text()
     lines = [_first_comment(primary), "", "Groups (GROUP=OPTION; * is the default):"]
     for group, chosen in re.findall(r"^  - (?!schema)(\w+): (\S+)", primary, re.MULTILINE):
-        options = options_of(group, _own_folders(arguments))
+        options = options_of(group, own_folders(arguments))
         lines += [f"  {group}"] if options else []
         for option, meaning in options.items():
             lines.append(f"   {'*' if option == chosen else ' '}{option:14} {meaning}")
@@ -81,7 +81,7 @@ def options_of(group: str, own_folders: Iterable[Path] = ()) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _own_folders(arguments: Sequence[str]) -> list[Path]:
+def own_folders(arguments: Sequence[str]) -> list[Path]:
     """Returns the user's folders: that of --config-dir, with a space or =, and searchpath's."""
     named = [
         following if flag == "--config-dir" else flag.partition("=")[2]

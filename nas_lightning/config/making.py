@@ -11,7 +11,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-__all__ = ["make", "make_all", "parameters_of", "plain_node", "target_of"]
+__all__ = ["make", "make_all", "not_in_a_file", "parameters_of", "plain_node", "target_of"]
 
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -33,6 +33,8 @@ def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any
     """
     values = plain_node(node, where)
     target = target_of(values.pop("_target_", None), where)
+    if target is not_in_a_file:
+        not_in_a_file(where, values.get("name"))
     if kind is not None and not (isinstance(target, type) and issubclass(target, kind)):
         raise ValueError(f"{where}._target_ must be a {kind.__name__}, got {target!r}")
     is_partial = values.pop("_partial_", False)
@@ -52,6 +54,18 @@ def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any
         if is_required and name not in {**passed, **checked}:
             raise ValueError(f"{where}.{name} is missing; give {where}.{name}=...")
     return target(**passed, **checked)
+
+
+def not_in_a_file(group: str, name: Any) -> None:
+    """Stands in a run's configuration for an object that was passed from Python.
+
+    Raises: ValueError: always; the object cannot be made again from a file.
+    """
+    raise ValueError(
+        f"{group} ({name}) was passed to this run from Python as an object; pass it again: "
+        f"nl.search({group}=..., folder=RUN_DIR, resume=True) resumes it, nl.load_child(RUN_DIR, "
+        "space) and nl.show(RUN_DIR, space) take the search space"
+    )
 
 
 def parameters_of(target: Callable[..., Any], where: str) -> Mapping[str, inspect.Parameter]:

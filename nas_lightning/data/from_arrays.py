@@ -108,7 +108,7 @@ def _kind(x: Array, kind: str | None) -> str:
     if kind is None and len(possible) == 2:
         raise ValueError(
             f"x {x.shape} of {x.dtype} may be grey images (N, H, W) or signals (N, C, L); give"
-            " kind='images' or kind='signals'"
+            " data.kind=images or data.kind=signals"
         )
     if not possible or kind not in (None, *possible):
         raise ValueError(f"x must be {SHAPES}; got {x.shape} for kind={kind}; reshape it")
@@ -132,7 +132,7 @@ def _layout(parts: Iterable[Array], layout: str | None) -> str | None:
     if is_first == is_last:
         raise ValueError(
             f"it is not certain which axis of images {images.shape} holds the channels; give"
-            " layout='NCHW' or layout='NHWC'"
+            " data.layout=NCHW or data.layout=NHWC"
         )
     return "NCHW" if is_first else "NHWC"
 

@@ -1,6 +1,6 @@
 """Loads a trained child to use it: class names and preprocessing included."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.deployment.inputs import Input, Inputs
+from nas_lightning.search_spaces.custom import CustomSpace
 
 __all__ = ["LoadedChild", "load_child"]
 
@@ -99,13 +100,15 @@ class LoadedChild(nn.Module):
         return torch.cat([self(part.to(like)).cpu() for part in parts])
 
 
-def load_child(run_dir: str | Path, space: SearchSpace | None = None) -> LoadedChild:
+def load_child(
+    run_dir: str | Path, space: SearchSpace | Callable[..., nn.Module] | None = None
+) -> LoadedChild:
     """Returns the trained child of a run, in eval mode, on the CPU.
 
     Args:
         run_dir: the folder that nas-search or nas-train printed.
-        space: the search space, where it is the user's own (`CustomSpace`): code that a
-            checkpoint names is not run. None takes the one of the checkpoint.
+        space: the search space, or what builds the module with its marks, where it is the
+            user's own: code that a checkpoint names is not run. None takes the checkpoint's.
 
     Raises: ValueError: the folder holds no trained child, or one of another minor version.
     """
@@ -122,6 +125,12 @@ def load_child(run_dir: str | Path, space: SearchSpace | None = None) -> LoadedC
     if space is None:
         node = trusted_space(card["space"], "the checkpoint")
         space = make(node, "search_space", kind=SearchSpace)
+    if not isinstance(space, SearchSpace):
+        if not callable(space):
+            raise ValueError(
+                f"space ({space!r}) must be a SearchSpace, or what builds the module with its marks"
+            )
+        space = CustomSpace(space)
     scale = Scale(**(card["scale"] | {"input_shape": tuple(card["scale"]["input_shape"])}))
     space = space.fitted(scale)
     genotype = space.validate(Genotype.from_json(card["genotype"]))

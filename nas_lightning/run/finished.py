@@ -51,8 +51,7 @@ class FinishedRun:
     @property
     def alphas(self) -> pandas.DataFrame:
         """Weights by epoch, group, choice and option; empty for a black-box search."""
-        path = self.folder / "alphas.csv"
-        return pandas.read_csv(path) if path.is_file() else pandas.DataFrame()
+        return self._table("alphas.csv")
 
     @property
     def trials(self) -> pandas.DataFrame:
@@ -64,8 +63,13 @@ class FinishedRun:
 
     @property
     def metrics(self) -> pandas.DataFrame:
-        """Every logged metric of the search, a row per epoch or trial."""
-        return pandas.read_csv(self.folder / "metrics.csv")
+        """Every logged metric of the search, a row per epoch or trial; else empty."""
+        return self._table("metrics.csv")
+
+    @property
+    def child_metrics(self) -> pandas.DataFrame:
+        """Every logged metric of the child's training, a row per epoch; else empty."""
+        return self._table("child/metrics.csv")
 
     @property
     def figures(self) -> dict[str, ChartType]:
@@ -75,6 +79,10 @@ class FinishedRun:
     def _repr_html_(self) -> str:
         report = escape(self._text("report.html"), quote=True)
         return f'<iframe srcdoc="{report}" width="100%" height="700"></iframe>'
+
+    def _table(self, name: str) -> pandas.DataFrame:
+        path = self.folder / name
+        return pandas.read_csv(path) if path.is_file() else pandas.DataFrame()
 
     def _text(self, name: str) -> str:
         return (self.folder / name).read_text("utf-8")

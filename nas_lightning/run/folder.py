@@ -20,7 +20,9 @@ HYDRA = ".hydra"
 CONFIG, SETTINGS, OVERRIDES = "config.yaml", "hydra.yaml", "overrides.yaml"  # in this order
 SWEEP_FILE = "multirun.yaml"  # a sweep's settings, written before its first job
 VERSION = "nas_lightning.txt"  # the version that started the run
+OBJECTS = "objects.json"  # what a call in Python passed in place of a configuration
 RESULT = "result.json"
+PROGRESS = (RESULT, "trials.jsonl", "proxies.csv", "*/last.ckpt")
 PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 
 
@@ -45,6 +47,11 @@ class RunFolder:
         """Whether all of a run's configuration was written."""
         last = self.hydra / OVERRIDES
         return last.is_file() and bool(last.read_text(encoding="utf-8"))
+
+    @property
+    def has_progress(self) -> bool:
+        """Whether a run got somewhere: a new one would mix up their files."""
+        return any(path for pattern in PROGRESS for path in self.path.glob(pattern))
 
     def __truediv__(self, name: str) -> Path:
         """Returns the path of a file in the folder."""
@@ -84,8 +91,19 @@ class RunFolder:
 
     @property
     def command_line(self) -> str:
-        """The command line that the run was started with."""
-        return " ".join([f"nas-{self.command}", *self.overrides])
+        """The command line that the run was started with, or the call in Python with objects."""
+        if not self.objects:
+            return " ".join([f"nas-{self.command}", *self.overrides])
+        passed = [f"{group}=<{self.objects[group]}>" for group in self.objects]
+        overrides = [override for override in self.overrides if override != "data=arrays"]
+        return f"nl.{self.command}({', '.join([*passed, f'overrides={overrides}'])})"
+
+    @property
+    def objects(self) -> dict[str, str]:
+        """By group what tells apart an object that a call in Python passed; else empty."""
+        path = self.hydra / OBJECTS
+        content: dict[str, str] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        return content
 
     @property
     def is_of_sweep(self) -> bool:
@@ -134,18 +152,23 @@ class RunFolder:
         """Writes result.json, the last file of a run: with it, the run is complete."""
         write_text(self / RESULT, json.dumps(result, indent=2) + "\n")
 
-    def write_configuration(self, cfg: DictConfig, settings: DictConfig) -> None:
-        """Writes a configuration and Hydra's own settings, as Hydra does for a run it starts."""
+    def write_configuration(
+        self, cfg: DictConfig, settings: DictConfig, objects: Mapping[str, str]
+    ) -> None:
+        """Writes what Hydra does of a run that it starts, the version, and what was passed."""
         self.hydra.mkdir(parents=True, exist_ok=True)
+        self.begin(objects)
         OmegaConf.save(cfg, self.hydra / CONFIG)
         OmegaConf.save(settings, self.hydra / SETTINGS)
         OmegaConf.save(settings.hydra.overrides.task, self.hydra / OVERRIDES)
 
-    def write_version(self) -> None:
-        """Notes which version runs here, where none is noted; a run has one from its start."""
-        path = self.hydra / VERSION
-        if self.hydra.is_dir() and not path.exists():
-            path.write_text(f"{__version__}\n", encoding="utf-8")
+    def begin(self, objects: Mapping[str, str] | None = None) -> None:
+        """Notes which version starts a run here, and which objects were passed to it."""
+        write_text(self.hydra / VERSION, f"{__version__}\n")
+        if objects:
+            write_text(self.hydra / OBJECTS, json.dumps(dict(objects)) + "\n")
+        else:
+            (self.hydra / OBJECTS).unlink(missing_ok=True)
 
     def version(self) -> str | None:
         """Returns the version that started the run; None if that was before 0.2."""

@@ -44,12 +44,14 @@ class ShownGenotype:
 
     def __str__(self) -> str:
         """Returns what nas-show prints."""
+        shape = self.scale.sample_shape()
         text = "" if self.text is None else f"{self.text}\n\n"
         return (
             f"genotype {self.genotype.id} of space {self.genotype.space}\n"
             f"{describe(self.space.graphs(self.genotype))}\n\n{text}"
-            f"at {self.scale.channels} channels, {self.scale.cells} cells, images "
-            f"{self.scale.image()}, {self.scale.num_outputs} classes:\n"
+            f"at {self.scale.channels} channels, {self.scale.cells} cells, "
+            f"{'images' if len(shape) == 3 else 'inputs'} {shape}, "
+            f"{self.scale.num_outputs} classes:\n"
             f"{'parameters':24} {self.size['parameters']:,}\n"
             f"{'multiply-adds':24} {self.size['multiply_adds']:,}"
         )

@@ -120,8 +120,10 @@ class SearchUpdates:
         if stage == self._stage:
             return False
         old, device = self.supernet, self.device
+        dtype = next(iter(self.params.values())).dtype
         self._stage, self.scale = stage, stage.of(self._whole)
-        self._build(keyed_seed(self.seed, "supernet", self.strategy.first_epoch(epoch)), device)
+        seed = keyed_seed(self.seed, "supernet", self.strategy.first_epoch(epoch))
+        self._build(seed, device, dtype)
         if stage.keep_params:
             keep_params(self.supernet, old)
         self.__dict__.pop("optimizers", None)  # built anew when they are next asked for
@@ -240,12 +242,14 @@ class SearchUpdates:
         """Returns the expected cost of a mixture (see `SearchContext`)."""
         return self.space.cost(self.scale).of(mixture)
 
-    def _build(self, seed: int, device: torch.device | None = None) -> None:
+    def _build(
+        self, seed: int, device: torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             supernet = self.space.supernet(self.scale)
         supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        supernet.to(device)
+        supernet.to(device, dtype)
         norms = batch_norm.batch_norms(supernet)
         batch_norm.synchronise(norms, batch_norm.is_synchronised(self._norms))
         self.supernet, self._norms, self.stage_steps = supernet, norms, 0

@@ -10,7 +10,9 @@ from command import RANDOM, TINY, TINY_RANDOM, bits, result
 from torch import nn
 
 import nas_lightning as nl
-from nas_lightning.cli.given import Given
+from nas_lightning.cli.arguments import GroupArguments
+from nas_lightning.config.making import make
+from nas_lightning.run.folder import RunFolder
 
 QUICK = (
     "strategy.epochs=2",
@@ -23,6 +25,10 @@ QUICK = (
     "callbacks=silent",
 )
 SMALL = tuple(o for o in QUICK if not o.startswith(("search_space", "child.scale.cells")))
+
+
+NUMBERS = np.arange(240, dtype=np.float32).reshape(60, 4)
+CLASSES = np.arange(60) % 2
 
 
 class Wave(nn.Module):
@@ -88,7 +94,7 @@ def test_the_child_of_a_run_takes_the_data_that_were_given(called):
 @pytest.mark.parametrize("give", [lambda x, y: ((x, y), (x, y)), lambda x, y: [x, y, x, y]])
 def test_a_test_set_of_arrays_may_be_given(give):
     x, y = arrays(5)
-    given = Given({"data": give(x, y)})
+    given = GroupArguments({"data": give(x, y)})
     assert given.overrides == ["data=arrays"]
     assert given.objects["data"]["test"][0] is x
 
@@ -159,7 +165,16 @@ def test_objects_of_the_users_own_take_the_place_of_options(tmp_path):
         retrain=False,
     )
     assert run.genotype.space == "darts"
-    assert run.result["strategy"] == "Gdas"
+    assert run.result["strategy"] == "gdas"  # a class of ours is its option
+    assert run.result["command"].startswith("nl.search(search_space=<darts ")
+    for load in (nl.load_child, nl.show):
+        with pytest.raises(ValueError, match=r"search_space \(darts\) was passed to this run from"):
+            load(run.folder) if load is nl.show else _space_of(run.folder)
+
+
+def _space_of(folder):
+    """Makes the space that a run's configuration names."""
+    return make(RunFolder(folder).config.search_space, "search_space", kind=nl.SearchSpace)
 
 
 def test_an_interrupted_call_resumes_to_the_same_bits(called, tmp_path, monkeypatch):
@@ -195,13 +210,22 @@ def test_an_interrupted_call_resumes_to_the_same_bits(called, tmp_path, monkeypa
         ({"overrides": ["child.epochs=0"]}, r"child.epochs \(0\) must be at least 1"),
         ({"overrides": ["sede=1"]}, "unknown key 'sede'"),
         ({"hardware": 3}, r"hardware \(3\) must be the name of an option: cpu"),
+        ({"data": "/no/such"}, "data: there is no file or folder /no/such; give what is there"),
+        ({"data": (NUMBERS, CLASSES), "overrides": ["data=digits"]}, "data=digits contradicts the"),
+        (
+            {"strategy": "gdas", "overrides": ["strategy=darts"]},
+            "contradicts the argument strategy",
+        ),
+        ({"strategy": partial(nl.Gdas, epoch=2)}, "unknown key 'strategy.epoch'; choose from: "),
+        ({"overrides": "child.epochs=1"}, r"overrides \('child.epochs=1'\) must be a list, e.g."),
+        ({"data": {"x": 1, "y": 2, "kind": print}}, "a setting must be a plain value, got builtin"),
         ({"resume": True}, "resume=True needs the run's folder; give folder=RUN_DIR"),
         (
-            {"strategy": nl.Darts, "overrides": ["strategy.epochs=3"]},
-            "overrides: strategy.epochs=3 has no effect beside strategy=Darts, an object",
+            {"strategy": lambda space, seed: None, "overrides": ["strategy.epochs=3"]},
+            "overrides: strategy.epochs=3 has no effect beside strategy=<lambda>, an object",
         ),
         (
-            {"strategy": nl.Darts, "hardware": "ddp_cpu"},
+            {"strategy": lambda space, seed: None, "hardware": "ddp_cpu"},
             r"hardware.devices \(2\) must be 1 where strategy are objects",
         ),
     ],
@@ -237,3 +261,78 @@ def test_every_space_and_strategy_of_the_configuration_is_a_name():
     assert issubclass(nl.Darts, nl.OneShotStrategy)
     with pytest.raises(AttributeError, match=r"has no attribute 'Dart'; it has: .*Darts"):
         _ = nl.Dart
+
+
+def test_a_call_leaves_the_callers_draws_and_threads_alone(tmp_path):
+    torch.manual_seed(7)
+    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    nl.search(folder=tmp_path / "run", overrides=[*TINY, "hardware.threads=2"], retrain=False)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+
+
+def stopped(folder, monkeypatch, **arguments):
+    """Runs a call until its search is done, and no further."""
+
+    class Stop(BaseException):
+        pass
+
+    def stop(*_):
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nas_lightning.commands.search.write_genotype", stop)
+        with pytest.raises(Stop):
+            nl.search(folder=folder, **arguments)
+
+
+TABLE = {
+    "search_space": Wave,
+    "overrides": ["child.epochs=1", "callbacks=silent", "data.batch_size=16"],
+}
+
+
+def test_other_arrays_or_other_arguments_are_not_resumed(tmp_path, monkeypatch):
+    made = partial(Mine, epochs=1)
+    stopped(tmp_path, monkeypatch, data=(NUMBERS, CLASSES), strategy=made, **TABLE)
+    again = {"folder": tmp_path, "resume": True, **TABLE}
+    with pytest.raises(ValueError, match="resume: not the run's own: data; the run in"):
+        nl.search(data=(NUMBERS, 1 - CLASSES), strategy=made, **again)
+    with pytest.raises(ValueError, match="resume: not the run's own: strategy; the run in"):
+        nl.search(data=(NUMBERS, CLASSES), strategy=partial(Mine, epochs=2), **again)
+    assert nl.search(data=(NUMBERS, CLASSES), strategy=made, **again).result["strategy"] == "Mine"
+
+
+class Mine(nl.Darts):
+    """A strategy of one's own."""
+
+
+def test_a_refused_call_does_not_block_its_folder(tmp_path):
+    with pytest.raises(ValueError, match=r"child\.epochs"):
+        nl.search(folder=tmp_path, overrides=[*TINY, "child.epochs=0"])
+    run = nl.search(folder=tmp_path, overrides=TINY, retrain=False)
+    with pytest.raises(ValueError, match="must not hold a run already"):
+        nl.search(folder=run.folder, overrides=TINY)
+
+
+def test_a_genotype_is_trained_and_a_child_loaded_with_what_builds_its_module(tmp_path):
+    arguments = {"data": (NUMBERS, CLASSES), **TABLE}
+    space = nl.CustomSpace(Wave, scale=nl.Scale(input_shape=(4,), num_outputs=2))
+    run = nl.train(space.sample(0), folder=tmp_path / "run", **arguments)
+    assert run.child_metrics.shape[0] == 1
+    assert run.metrics.empty
+    assert len(nl.load_child(run.folder, Wave).predict(NUMBERS[:2])) == 2
+    with pytest.raises(ValueError, match="must be a SearchSpace, or what builds the module"):
+        nl.load_child(run.folder, "custom")
+    with pytest.raises(ValueError, match="the genotype is of a module of your own; give it"):
+        nl.show(run.genotype)
+    assert "inputs (4,), 2 classes" in str(
+        nl.show(run.genotype, space, input_shape=(4,), num_outputs=2)
+    )
+
+
+def test_settings_of_arrays_may_be_nested_and_options_lists():
+    data = {"x": NUMBERS, "y": CLASSES, "augmentation": {"flip": False}}
+    arguments = GroupArguments({"data": data, "logger": ["wandb", "tensorboard"]})
+    assert "data.augmentation.flip=false" in arguments.overrides
+    assert "logger=[wandb,tensorboard]" in arguments.overrides

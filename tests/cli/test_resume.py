@@ -291,6 +291,8 @@ def test_a_run_of_another_minor_version_is_not_resumed(searched, tmp_path, capsy
     folder = tmp_path / "run"
     shutil.copytree(searched / ".hydra", folder / ".hydra")
     (folder / ".hydra" / "nas_lightning.txt").unlink()
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "last.ckpt").touch()
     if text is not None:
         (folder / ".hydra" / "nas_lightning.txt").write_text(text)
     with pytest.raises(SystemExit):
