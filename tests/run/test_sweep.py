@@ -269,3 +269,11 @@ def test_a_job_of_a_sweep_resumes_by_itself(mixed):
     (folder / "0" / "result.json").unlink()
     run("search", f"resume={folder / '0'}")
     assert result(folder / "0")["search"]["validation_accuracy"] == given[0]
+
+
+def test_jobs_that_another_version_began_are_not_resumed_with_their_sweep(stopped, call, capsys):
+    version = stopped / "1" / ".hydra" / "nas_lightning.txt"
+    version.write_text("0.1.5\n")
+    assert call(f"resume={stopped}") == 1
+    assert "is of nas_lightning 0.1.5, and this is 0.2" in capsys.readouterr().err
+    assert version.read_text() == "0.1.5\n"

@@ -259,3 +259,10 @@ def test_a_strategy_without_params_gets_no_second_optimiser():
     updates = updates_of()
     updates.strategy._parameters.clear()
     assert set(updates.optimizers) == {"params"}
+
+
+def test_a_stage_keeps_the_type_of_the_params(monkeypatch):
+    updates = updates_of()  # in float64
+    monkeypatch.setattr(updates, "_stage", replace(updates.strategy.stage(0), number=1))
+    assert updates.rebuild(0)
+    assert {param.dtype for param in updates.params.values()} == {torch.float64}

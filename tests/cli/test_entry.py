@@ -1,0 +1,19 @@
+"""A command is picked by its name."""
+
+import pytest
+
+from nas_lightning.cli.entry import main
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h", "--version"])
+def test_help_without_a_command_lists_the_commands(flag, capsys):
+    main([flag])
+    assert "benchmark, measure, search, show, train" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["serach"]])
+def test_an_unknown_command_lists_the_commands(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "choose from: benchmark, measure, search, show, train" in capsys.readouterr().err
