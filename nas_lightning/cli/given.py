@@ -96,8 +96,8 @@ class Given:
             self.overrides += ["data=arrays", *keys]
 
     def _space(self, value: Any) -> None:
-        if isinstance(value, type) and issubclass(value, SearchSpace):
-            value = value()
+        is_class = isinstance(value, type) and issubclass(value, SearchSpace)
+        value = value() if is_class else value
         if not (isinstance(value, SearchSpace) or callable(value)) or isinstance(value, nn.Module):
             raise ValueError(
                 f"search_space ({type(value).__name__}) must be the name of an option, a "

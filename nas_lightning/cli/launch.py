@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -125,12 +126,13 @@ class Ranks:
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
             REPORT: str(self.scratch / f"rank-{rank}.json"),
         }
-        shared: dict[str, Any] = {"env": environment, "stdin": subprocess.PIPE}
-        shared["start_new_session"] = True
+        popen: Callable[..., subprocess.Popen[bytes]] = partial(
+            subprocess.Popen, start, env=environment, stdin=subprocess.PIPE, start_new_session=True
+        )
         if rank == 0:
-            return subprocess.Popen(start, **shared)
+            return popen()
         with self._printed(rank).open("wb") as printed:
-            return subprocess.Popen(start, stdout=printed, stderr=subprocess.STDOUT, **shared)
+            return popen(stdout=printed, stderr=subprocess.STDOUT)
 
     def _end(self, grace_s: float) -> None:
         """Gives the ranks some time to end by themselves, then ends them."""

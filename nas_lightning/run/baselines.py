@@ -35,8 +35,7 @@ def baselines_of(run: Run) -> dict[str, Any]:
     trains, the others wait; where it is stopped, another resumes from its checkpoint.
     """
     run = run.seen_by(Dashboards())
-    sweep = run.folder.sweep
-    if sweep is None:
+    if (sweep := run.folder.sweep) is None:
         return _trained(run, run.folder.path)
     shared = sweep / SHARED / same_baselines(run)
     shared.mkdir(parents=True, exist_ok=True)
@@ -60,7 +59,7 @@ def same_baselines(run: Run) -> str:
     groups = {name: plain_node(cfg[name], name) for name in GROUPS}
     space = plain_node(cfg.search_space, "search_space")
     space.pop("scale", None)
-    facts = {**groups, "space": space, "split": parts.data.split_hash}
+    facts: dict[str, Any] = {**groups, "space": space, "split": parts.data.split_hash}
     facts |= {"recipe": asdict(parts.recipe), "seed": parts.seed}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
