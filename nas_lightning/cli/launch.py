@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -117,7 +116,7 @@ class Ranks:
     def _start(
         self, start: Sequence[str], rank: int, number: int, port: int
     ) -> subprocess.Popen[bytes]:
-        environment = os.environ | {
+        env = os.environ | {
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
             "WORLD_SIZE": str(number),
@@ -126,13 +125,11 @@ class Ranks:
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
             REPORT: str(self.scratch / f"rank-{rank}.json"),
         }
-        popen: Callable[..., subprocess.Popen[bytes]] = partial(
-            subprocess.Popen, start, env=environment, stdin=subprocess.PIPE, start_new_session=True
-        )
+        options: dict[str, Any] = {"env": env, "stdin": subprocess.PIPE, "start_new_session": True}
         if rank == 0:
-            return popen()
+            return subprocess.Popen(start, **options)
         with self._printed(rank).open("wb") as printed:
-            return popen(stdout=printed, stderr=subprocess.STDOUT)
+            return subprocess.Popen(start, stdout=printed, stderr=subprocess.STDOUT, **options)
 
     def _end(self, grace_s: float) -> None:
         """Gives the ranks some time to end by themselves, then ends them."""
