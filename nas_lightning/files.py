@@ -33,11 +33,7 @@ class LockedError(Exception):
 
 @contextmanager
 def naming_full_disk(path: Path) -> Iterator[None]:
-    """Names the file that finds no room for what is written inside the block.
-
-    Raises:
-        NoRoomError: the disk is full, a quota is used up, or torch could not write a checkpoint.
-    """
+    """Raises NoRoomError where the block finds no room for a file, or torch cannot write it."""
     try:
         yield
     except (OSError, RuntimeError) as error:  # torch raises the latter, whatever the reason
@@ -59,11 +55,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a path beside a file's own to write to; without an error it takes the file's place.
-
-    Args:
-        path: the file; its folder is made if missing.
-    """
+    """Yields a path to write to, which then takes the file's place; makes a missing folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")  # a kill leaves one, overwritten next
     try:
@@ -89,22 +81,14 @@ class ProcessLock:
 
     Forked children, such as a DataLoader's workers, do not hold it though they may outlive the
     process: filelock closes the file in them (since 3.30). The file stays, and names the process
-    that had the lock last.
-
-    Args:
-        path: the file; it and its folder are made if missing.
+    that had the lock last; it and its folder are made if missing.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = FileLock(path, thread_local=False)
+        self.path, self._lock = path, FileLock(path, thread_local=False)
 
     def take(self) -> "ProcessLock":
-        """Takes the lock now, and returns it.
-
-        Raises:
-            LockedError: another process has the lock.
-        """
+        """Takes the lock now, and returns it; raises LockedError where another process has it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(blocking=False)

@@ -142,7 +142,7 @@ def shown(tmp_path_factory, offline):
         f"+logger.{method}_fails={{_target_: failing_logger.FailingLogger, method: {method}}}"
         for method in METHODS
     ]
-    with warnings_of("nas_lightning.loggers.guard") as told:
+    with warnings_of("nas_lightning.loggers.dashboard") as told:
         search_into(folder, "logger=[wandb,tensorboard]", "logger.wandb.tags=[quick]", *failing)
     (folder.parent / "told.txt").write_text("\n".join(told))
     return folder

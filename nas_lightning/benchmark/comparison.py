@@ -65,8 +65,7 @@ def compare(
 ) -> Comparison:
     """Compares two strategies' figures, one per seed, paired by seed; higher is better.
 
-    Raises:
-        ValueError: there are fewer than two pairs, or the numbers of figures differ.
+    Raises: ValueError: there are fewer than two pairs, or the numbers of figures differ.
     """
     if len(first_figures) != len(other_figures) or len(first_figures) < 2:
         raise ValueError(

@@ -63,8 +63,7 @@ def write_front(
 def read_benchmark(folder: Path) -> dict[str, Any]:
     """Returns the result of an earlier benchmark, its test figures and its regret curve too.
 
-    Raises:
-        ValueError: the folder holds no finished benchmark.
+    Raises: ValueError: the folder holds no finished benchmark.
     """
     folder = folder.expanduser()
     try:

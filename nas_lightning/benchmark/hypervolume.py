@@ -46,8 +46,7 @@ class ReferenceFront:
         point: the reference point, complete.
         volume: what the table's front dominates.
 
-    Raises:
-        ValueError: the reference point has not one entry per value, or no child is better.
+    Raises: ValueError: the reference point has not one entry per value, or no child is better.
     """
 
     def __init__(

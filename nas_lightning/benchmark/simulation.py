@@ -71,8 +71,7 @@ def simulate(
 ) -> SimulatedSearch:
     """Runs one search until its budget in simulated seconds or its trials are used up.
 
-    Raises:
-        ValueError: the first child alone would exceed the budget, or the three do not fit.
+    Raises: ValueError: the first child alone would exceed the budget, or the three do not fit.
     """
     check_fit(strategy, evaluation, objective)
     spent_s, num_trials, best = 0.0, 0, None

@@ -1,4 +1,4 @@
-"""Saves the state of training after every epoch, for an exact resume."""
+"""Saves the state of training after every epoch, for an exact resume, and reads it again."""
 
 import logging
 from pathlib import Path
@@ -7,29 +7,26 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins import TorchCheckpointIO
 
-__all__ = ["RunCheckpoint"]
+from nas_lightning.files import replacing
+
+__all__ = ["AtomicCheckpointIO", "RunCheckpoint", "best_or_last", "resumable"]
 
 log = logging.getLogger(__name__)
 
 
 class RunCheckpoint(Checkpoint):
-    """Saves last.ckpt after every epoch and, given a metric, best.ckpt after the best one.
+    """Saves last.ckpt after every epoch and, given a metric to monitor, best.ckpt of the best one.
 
     Lightning runs checkpoints after all other callbacks, so that their state is in it.
-
-    Args:
-        folder: where the files go.
-        monitor: a metric; None saves no best.ckpt.
-        higher_is_better: whether higher values of that metric are better.
     """
 
     def __init__(
         self, folder: Path, monitor: str | None = None, higher_is_better: bool = True
     ) -> None:
         super().__init__()
-        self.folder, self.monitor = folder, monitor
-        self.higher_is_better = higher_is_better
+        self.folder, self.monitor, self.higher_is_better = folder, monitor, higher_is_better
         self.best = float("-inf" if higher_is_better else "inf")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -51,7 +48,53 @@ class RunCheckpoint(Checkpoint):
         before, now = state_dict["threads"], torch.get_num_threads()
         if before != now:
             log.warning(
-                "resumed on %d CPU threads instead of %d: the last bits of the result will differ",
-                now,
-                before,
+                f"resumed on {now} CPU threads instead of {before}: the last bits of the result "
+                "will differ"
             )
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place, flushes it, and moves it there in one step.
+
+    Lightning's own writes it into the system's temporary folder and does not flush: on another
+    file system the move is a copy, which a kill leaves half-done.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Writes a checkpoint; an older one stays whole until the new one is."""
+        with replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+def resumable(folder: Path) -> Path | None:
+    """Returns the last checkpoint of a folder, checked to be whole, or None if there is none.
+
+    Raises: ValueError: the checkpoint cannot be read.
+    """
+    path = folder / "last.ckpt"
+    if not path.exists():
+        return None
+    _load(path)
+    return path
+
+
+def best_or_last(folder: Path) -> dict[str, Any]:
+    """Returns the content of a folder's best.ckpt, or of its last.ckpt if there is none.
+
+    Raises: ValueError: the checkpoint cannot be read.
+    """
+    path = folder / "best.ckpt"
+    return _load(path if path.exists() else folder / "last.ckpt")
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"checkpoint {path} cannot be read (truncated?): {error}; remove it to "
+            "begin this part anew"
+        ) from error
+    return content

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Mapping, Sequence
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback
 
 from nas_lightning.core.checks import in_range
 from nas_lightning.core.decisions import Decision
@@ -32,14 +31,10 @@ def parameter_free_share(decisions: Sequence[Decision], chosen: Mapping[str, str
     return sum(op.startswith(PARAMETER_FREE) for op in ops) / max(1, len(ops))
 
 
-class CollapseSentinel(Callback):
-    """Logs a warning at the end of a search that prefers hardly any convolutions.
+class CollapseSentinel(L.Callback):
+    """Warns at the end of a search where more than a share of operations has no parameters.
 
-    Args:
-        share: share of operations without parameters above which it warns, in (0, 1].
-
-    Raises:
-        ValueError: `share` is out of its range.
+    Raises: ValueError: `share` is not in (0, 1].
     """
 
     def __init__(self, share: float = 0.6) -> None:
@@ -57,7 +52,7 @@ class CollapseSentinel(Callback):
         share = parameter_free_share(pl_module.space.decisions, genotype.mapping)
         if share > self.share:
             log.warning(
-                "%.0f %% of the preferred operations have no parameters (skips and pools): the "
-                "search has probably collapsed; try fewer epochs or a larger weight decay",
-                100 * share,
+                f"{100 * share:.0f} % of the preferred operations have no parameters (skips and "
+                "pools): the search has probably collapsed; try fewer epochs or a larger weight "
+                "decay"
             )

@@ -4,19 +4,17 @@ import time
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback
 
 from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["CostTimer"]
 
 
-class CostTimer(Callback):
+class CostTimer(L.Callback):
     """Adds seconds and epochs to a module's meter, and keeps the meter in checkpoints."""
 
     def __init__(self, meter: CostMeter) -> None:
         self.meter = meter
-        self._since = 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Starts the clock."""

@@ -1,31 +1,33 @@
-"""The files that a training adds to after each epoch: metrics.csv, alphas.csv, genotypes/."""
+"""The files that grow with each epoch or trial: metrics.csv, alphas.csv, genotypes/."""
 
 import csv
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback
 
+from nas_lightning.core.strategy import Trial
 from nas_lightning.files import naming_full_disk, write_text
 from nas_lightning.training.supernet import SupernetModule
 
-__all__ = ["AlphaLog", "GenotypeLog", "MetricsLog", "csv_text"]
+__all__ = ["AlphaLog", "GenotypeLog", "MetricsLog", "TrialLog", "csv_text"]
 
 
-def csv_text(rows: list[dict[str, Any]]) -> str:
-    """Returns rows as CSV; columns are in order of first appearance, gaps are empty."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+def csv_text(rows: list[dict[str, Any]], columns: Sequence[str] = ()) -> str:
+    """Returns rows as CSV: without columns in order of first appearance, with a header."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
+    names = columns or list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    if not columns:
+        writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 
 
-class MetricsLog(Callback):
+class MetricsLog(L.Callback):
     """Writes metrics.csv: a row per epoch with every metric that was logged."""
 
     def __init__(self, path: Path) -> None:
@@ -33,10 +35,7 @@ class MetricsLog(Callback):
         self.rows: list[dict[str, Any]] = []
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Tells loggers the last epoch of a resumed training again.
-
-        Lightning hands them an epoch after its checkpoint: a kill between the two loses it.
-        """
+        """Tells loggers a resumed training's last epoch: a kill after its checkpoint loses it."""
         for logger in trainer.loggers if self.rows else ():
             logger.log_metrics(dict(self.rows[-1]), self.rows[-1]["epoch"])
 
@@ -56,15 +55,11 @@ class MetricsLog(Callback):
         self.rows = list(state_dict["rows"])
 
 
-class AlphaLog(Callback):
-    """Writes alphas.csv: the preference for each option, in long form and full precision.
-
-    Epoch -1 is the start; one more follows after every epoch.
-    """
+class AlphaLog(L.Callback):
+    """Writes alphas.csv: the preference for each option at the start (-1) and after each epoch."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size = 0  # bytes
+        self.path, self.size = path, 0  # bytes
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Cuts off what an interrupted run wrote after its last checkpoint."""
@@ -106,7 +101,7 @@ class AlphaLog(Callback):
         )
 
 
-class GenotypeLog(Callback):
+class GenotypeLog(L.Callback):
     """Writes genotypes/epoch=NNN.json: the genotype that the scores give after each epoch."""
 
     def __init__(self, folder: Path) -> None:
@@ -119,3 +114,29 @@ class GenotypeLog(Callback):
             genotype = pl_module.space.discretize(pl_module.strategy.scores())
             path = self.folder / f"epoch={trainer.current_epoch:03d}.json"
             write_text(path, genotype.to_json({"epoch": trainer.current_epoch}))
+
+
+class TrialLog:
+    """Writes metrics.csv of a black-box search anew: a row per trial, its number under "epoch"."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.columns: list[str] = []
+        self.written = 0
+
+    def write(self, trials: list[Trial]) -> None:
+        """Adds the trials that are not in the file yet; a new column has it written anew."""
+        rows = [_row(trial) for trial in trials[self.written :]]
+        if self.written == 0 or not {name for row in rows for name in row} <= set(self.columns):
+            rows = [_row(trial) for trial in trials]
+            self.columns = list(dict.fromkeys(name for row in rows for name in row))
+            write_text(self.path, csv_text(rows))
+        else:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(csv_text(rows, self.columns))
+        self.written = len(trials)
+
+
+def _row(trial: Trial) -> dict[str, Any]:
+    measured = {f"search/{name}": value for name, value in sorted(trial.measurements.items())}
+    return {"epoch": trial.number, "search/reward": trial.reward, **measured}

@@ -19,29 +19,24 @@ from nas_lightning.training.supernet import SupernetModule
 __all__ = ["Progress"]
 
 
-class Bar(RichProgress):
-    """A bar with notes below it; where space is short, the notes are cut off."""
+class _Bar(RichProgress):
+    """A bar with notes below it, each in a line; where space is short, the notes are cut off."""
 
     notes: tuple[str, ...] = ()
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """Yields the bar, then each note in a line."""
         yield from super().get_renderables()
         for note in self.notes:
             yield Text(f"  {note}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 class Progress(ProgressBar):
-    """Draws one bar on a terminal, or prints a line per epoch where there is none.
-
-    Args:
-        name: what is trained, e.g. "child".
-    """
+    """Draws one bar on a terminal, or prints a line per epoch; `name` is what is trained."""
 
     def __init__(self, name: str = "") -> None:
         super().__init__()
         self.name = name
-        self.bar: Bar | None = None
+        self.bar: _Bar | None = None
         self._console = Console(file=sys.stderr)
         self._enabled = True
 
@@ -59,7 +54,7 @@ class Progress(ProgressBar):
         if not (self._enabled and is_drawable(self._console)):
             return
         columns = (TextColumn("{task.description}"), BarColumn(24), TimeRemainingColumn())
-        self.bar = Bar(*columns, console=self._console, transient=True)
+        self.bar = _Bar(*columns, console=self._console, transient=True)
         batches = trainer.num_training_batches
         self.task = self.bar.add_task(
             self._title(trainer),
@@ -68,9 +63,7 @@ class Progress(ProgressBar):
         )
         self.bar.start()
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Moves the bar."""
         if self.bar is not None:
             self.bar.update(self.task, advance=1, description=self._title(trainer))
@@ -85,18 +78,13 @@ class Progress(ProgressBar):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Ends the bar."""
-        self._stop()
-
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
-        """Ends the bar."""
-        self._stop()
-
-    def _stop(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Ends the bar."""
+        self.on_train_end(trainer, pl_module)
 
     def _title(self, trainer: L.Trainer) -> str:
         return f"{self.name} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
@@ -118,10 +106,10 @@ def is_drawable(console: Console) -> bool:
 
 
 def preferred(module: SupernetModule) -> str:
-    """Returns the options that the preferred genotype uses most, and how often it uses them.
+    """Returns the three options that the preferred genotype uses most, and how often.
 
-    They are operations, or sizes such as "with kernel 5" in a space without operations; "nothing"
-    where all options weigh the same.
+    They are operations, or without any sizes such as "with kernel 5"; "nothing" where all weigh
+    the same.
     """
     scores = module.strategy.scores()
     if is_even(scores):

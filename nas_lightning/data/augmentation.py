@@ -35,17 +35,13 @@ class Augmentation:
     Taylor 2017 (arXiv:1708.04552): the square's centre may be anywhere in the image, so part of
     the square may fall outside. The padding is black; the hole is the mean of the training set.
     Mixup as in Zhang et al. 2018 (arXiv:1710.09412, equation 1 and figure 1): a batch is mixed with
-    a permutation of itself, all images by one share. Images that a search validates on are not.
+    a permutation of itself, all images by one share; not those that a search validates on.
 
     Args:
-        crop_padding: pixels added on each side before the crop; 0 means no crop.
+        crop_padding: black pixels on each side before the crop, at least 0.
         flip: whether half of the images are mirrored; wrong for digits and letters.
-        cutout: side of the square hole in pixels; 0 means no hole.
-        mixup: both parameters of the Beta distribution that the share is drawn from, e.g. 0.2;
-            0 means no mixing.
-
-    Raises:
-        ValueError: a number is negative.
+        cutout: side of the square hole in pixels; 0 means none.
+        mixup: both parameters of the share's Beta distribution, e.g. 0.2; 0 means no mixing.
     """
 
     crop_padding: int
@@ -59,14 +55,11 @@ class Augmentation:
         in_range("augmentation.mixup", self.mixup, "[0, inf)", use=0.2)
 
     def with_cutout(self, cutout: int) -> "Augmentation":
-        """Returns the same with a hole of this side in pixels where it exceeds its own."""
+        """Returns the same with a hole of this side in pixels, if its own is smaller."""
         return replace(self, cutout=max(cutout, self.cutout))
 
     def draw(self, num_images: int, size: Sequence[int], generator: torch.Generator) -> Draws:
-        """Draws for a whole batch of images of a size, by a generator on the CPU.
-
-        Every kind is drawn, used or not, so that one does not shift another.
-        """
+        """Returns a whole batch's draws of all kinds, used or not: then none shifts another."""
         places = 2 * self.crop_padding + 1
         highs = (places, places, 2, size[0], size[1])
         draws = [torch.randint(high, (num_images,), generator=generator) for high in highs]
@@ -87,13 +80,9 @@ class Augmentation:
     def mix(
         self, images: Tensor, targets: Tensor, num_outputs: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Returns a whole batch mixed with a permutation of itself, the targets by the same share.
+        """Returns a whole, normalised batch (N, C, H, W) mixed with a permutation of itself.
 
-        Args:
-            images: normalised (N, C, H, W).
-            targets: classes, int64 (N,), which become shares (N, num_outputs), or columns (N, K).
-            num_outputs: number of classes, or K.
-            generator: on the CPU.
+        Targets, classes int64 (N,) or columns (N, K), are mixed alike; classes become shares.
         """
         both = torch.full((2,), self.mixup, dtype=torch.float64)
         first, other = torch._standard_gamma(both, generator=generator).tolist()
@@ -119,7 +108,7 @@ def crop(images: Tensor, padding: int, top: Tensor, left: Tensor) -> Tensor:
 
 
 def flip(images: Tensor, flipped: Tensor) -> Tensor:
-    """Returns images (N, C, H, W), those that are flipped (N,) mirrored left to right."""
+    """Returns images (N, C, H, W), the flipped ones (N,) mirrored left to right."""
     return torch.where(flipped.to(images.device)[:, None, None, None], images.flip(-1), images)
 
 

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nas_lightning.core.checks import at_least
 from nas_lightning.data.augmentation import Augmentation
 from nas_lightning.data.split import keyed_generator
 
@@ -23,7 +22,6 @@ __all__ = [
     "Place",
     "Reader",
     "ShuffledBatches",
-    "batch_for",
 ]
 
 Batch = tuple[Tensor, Tensor]
@@ -33,7 +31,7 @@ Reader = Callable[[Sequence[Tensor]], Iterator[Tensor]]  # index arrays in, uint
 
 @dataclass(frozen=True)
 class Place:
-    """Where a process stands: its device, and its rank among all processes."""
+    """A process's device, and its rank among all processes."""
 
     device: torch.device
     rank: int = 0
@@ -42,11 +40,11 @@ class Place:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images on a device, of which batches are made."""
+    """Images and labels from which batches are made."""
 
     read: Reader
-    labels: Tensor  # (N, ...), of all images that `read` can read
-    normalise: Callable[[Tensor], Tensor]  # makes floats of pixels
+    labels: Tensor  # (N, ...), of all images, on the device
+    normalise: Callable[[Tensor], Tensor]  # pixels to floats
     num_outputs: int  # classes or columns
 
     def labels_of(self, indices: Tensor) -> Tensor:
@@ -66,24 +64,22 @@ class EpochBatches(Protocol):
 
 
 class ShuffledBatches:
-    """Training batches: another order and another augmentation each epoch, both keyed.
+    """Training batches, in another order and with another augmentation each epoch.
 
     They are images (n, C, H, W), normalised float32, and labels (n, ...), on the device. Every
-    process draws for the whole batch and takes its own part of it. The order runs through all
-    images before one comes again; a short rest is dropped.
+    process draws for the whole batch and takes its part of it. Each image comes once before one
+    comes again; a short rest is dropped.
 
     Args:
         images: all images.
-        indices: int64 (K,): the images to go through.
-        place: this process's device and rank.
-        key: (seed, purpose), to which epoch and batch are added.
-        batch_size: images of a batch, over all processes.
+        indices: of the images to use, int64 (K,).
+        place: of this process.
+        key: (seed, purpose); the draws depend on it, the epoch and the batch.
+        batch_size: over all processes, a multiple of their number.
         augmentation: of the whole batch.
-        num_batches: batches of an epoch, where more than there are begin another round; None
-            means as many whole ones as there are.
+        num_batches: per epoch, the images repeat if need be; None means all whole batches.
 
-    Raises:
-        ValueError: the batch cannot be divided evenly among the processes.
+    Raises: ValueError: the processes cannot have equal parts of a batch.
     """
 
     def __init__(
@@ -115,7 +111,7 @@ class ShuffledBatches:
         self.epoch = epoch
 
     def order(self, epoch: int) -> Tensor:
-        """Returns the images of an epoch, in order: int64 (num_batches * batch_size,)."""
+        """Returns the indices of an epoch's images, in order: (num_batches * batch_size,)."""
         needed = self.num_batches * self.batch_size
         orders = [
             torch.randperm(len(self.indices), generator=keyed_generator(*self.key, epoch, turn))
@@ -139,7 +135,6 @@ class ShuffledBatches:
             yield images, labels
 
     def _part(self, batch: Tensor) -> Tensor:
-        """Returns this process's part of a whole batch."""
         return batch.chunk(self.place.world)[self.place.rank]
 
     def _finish(self, pixels: Tensor, epoch: int, number: int) -> Tensor:
@@ -152,7 +147,7 @@ class ShuffledBatches:
 
 
 class PairedBatches:
-    """Steps of a search, {"train": batch, "val": batch}, of as many batches of both."""
+    """Steps of a search, {"train": batch, "val": batch}, from equally many batches of each."""
 
     def __init__(self, train: EpochBatches, val: EpochBatches) -> None:
         self.train, self.val = train, val
@@ -174,14 +169,8 @@ class PairedBatches:
 class OrderedBatches:
     """All images once, in order, without augmentation, in batches of nearly equal size.
 
-    Among several processes the batches are divided, each image going to one of them; their
-    numbers differ by one at most, so count what you average.
-
-    Args:
-        images: all images.
-        indices: int64 (K,): the images to go through.
-        place: this process's device and rank.
-        batch_size: most images of a batch, over all processes.
+    The processes divide each batch of at most `batch_size` images; their parts differ by one image
+    at most, so weight what you average.
     """
 
     def __init__(
@@ -197,18 +186,3 @@ class OrderedBatches:
     def __iter__(self) -> Iterator[Batch]:
         for pixels, indices in zip(self.images.read(self.plan), self.plan, strict=True):
             yield self.images.normalise(pixels), self.images.labels_of(indices)
-
-
-def batch_for(part: Tensor, batch_size: int) -> int:
-    """Returns the batch size.
-
-    Raises:
-        ValueError: it is not in [1, N], the number of images to train on.
-    """
-    at_least("batch_size", batch_size, 1, use=64)
-    if batch_size > len(part):
-        raise ValueError(
-            f"batch_size ({batch_size}) must not exceed the {len(part)} images to train on;"
-            f" use data.batch_size={len(part)} or less, or more images"
-        )
-    return batch_size

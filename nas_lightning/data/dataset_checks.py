@@ -1,17 +1,32 @@
 """What a data set must be like before it is split and trained on."""
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from nas_lightning.data.images import ImageArrays, as_size
+from nas_lightning.data.images import ImageArrays, Images, Subset, as_size
 
-__all__ = ["check", "check_images_only", "check_samples", "check_targets"]
+__all__ = [
+    "WAYS",
+    "check",
+    "check_images_only",
+    "check_samples",
+    "check_targets",
+    "refuse_unreadable",
+    "without_unreadable",
+]
+
+log = logging.getLogger(__name__)
+
+WAYS = ("refuse", "skip")  # what to do about unreadable images
+MOST_NAMED = 10
 
 
 def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
-    """Refuses a data set that cannot be split and trained on, or has other classes than told."""
+    """Refuses a data set that cannot be split and trained on, or has another number of classes."""
     names = arrays.class_names
     if num_classes not in (None, len(names)):
         raise ValueError(
@@ -34,12 +49,12 @@ def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
 
 
 def check_images_only(arrays: ImageArrays, **settings: object) -> None:
-    """Refuses settings that only images can have, where the data are signals or a table."""
+    """Refuses settings that only images can have, if the data are signals or a table."""
     for key, value in settings.items():
         if value and arrays.standardisation is not None:
+            shape = arrays.train.shape
             raise ValueError(
-                f"{key} ({value}) needs images, the data have the shape {arrays.train.shape}; leave"
-                " it out"
+                f"{key} ({value}) needs images, the data have the shape {shape}; leave it out"
             )
 
 
@@ -91,10 +106,7 @@ def _check_labels(labels: Tensor, class_names: Sequence[str], part: str) -> None
 
 
 def check_samples(samples: Tensor, where: str, is_plain: bool) -> None:
-    """Refuses a batch of a user's own loader that networks cannot take.
-
-    Plain samples, whose preprocessing is not told, must be images in [0, 1].
-    """
+    """Refuses samples of a user's loader; plain ones, without preprocessing, are images / 255."""
     if not samples.is_floating_point() or samples.dim() not in ((4,) if is_plain else (2, 3, 4)):
         raise ValueError(
             f"{where} must hold images, float (N, C, H, W), got {samples.dtype}"
@@ -111,7 +123,7 @@ def check_samples(samples: Tensor, where: str, is_plain: bool) -> None:
 
 
 def check_targets(targets: Tensor, where: str, num_samples: int, num_outputs: int) -> None:
-    """Refuses targets of a user's own loader that the task cannot learn."""
+    """Refuses targets of a user's loader that the task cannot learn."""
     if targets.is_floating_point():
         is_good, wanted = targets.shape == (num_samples, num_outputs), "columns (N, K)"
     else:
@@ -123,3 +135,32 @@ def check_targets(targets: Tensor, where: str, num_samples: int, num_outputs: in
             f"{where} must hold {wanted} for its {num_samples} images, got {tuple(targets.shape)},"
             f" {targets.min():g} to {targets.max():g}"
         )
+
+
+def without_unreadable(arrays: ImageArrays) -> tuple[ImageArrays, tuple[str, ...]]:
+    """Returns the data set without unreadable images, and a note on them; decodes every image."""
+    train, train_labels, faults = _without(arrays.train, arrays.train_labels)
+    test, test_labels, test_faults = _without(arrays.test, arrays.test_labels)
+    if not (faults := [*faults, *test_faults]):
+        return arrays, ()
+    named = "; ".join(faults[:MOST_NAMED])
+    rest = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
+    note = f"unreadable images left out: {len(faults)} ({named}{rest})"
+    log.warning("%s", note)
+    sound = replace(arrays, train=train, train_labels=train_labels)
+    return replace(sound, test=test, test_labels=test_labels), (note,)
+
+
+def _without(images: Images, labels: Tensor) -> tuple[Images, Tensor, list[str]]:
+    faults = images.unreadable()
+    if not faults:
+        return images, labels, []
+    sound = torch.tensor([i for i in range(len(images)) if i not in faults], dtype=torch.int64)
+    return Subset(images, sound), labels[sound], list(faults.values())
+
+
+def refuse_unreadable(images: Images, whole: bool) -> None:
+    """Refuses images of which one cannot be read; see `Images.unreadable` for `whole`."""
+    if faults := list(images.unreadable(whole).values()):
+        more = f" ({len(faults) - 1} more like it)" if len(faults) > 1 else ""
+        raise ValueError(f"{faults[0]}{more}; data.unreadable=skip leaves such images out")

@@ -16,7 +16,7 @@ from nas_lightning.data.labels import Raw
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.normalisation import standardisation_of
 from nas_lightning.data.pixels import LAYOUTS, check_finite
-from nas_lightning.data.raw_split import RawSplit, ReadOptions, as_arrays
+from nas_lightning.data.raw_split import RawSplit, as_arrays
 
 __all__ = ["AUGMENTATION", "data_of_arrays"]
 
@@ -49,22 +49,21 @@ def data_of_arrays(
             levels are kept; signals (N, C, L); or a table of numbers (N, features).
         y: classes, integers or text (N,); 0 and 1 for each of K labels (N, K); or values, floats
             (N,) or (N, K).
-        test: x and y of the test set; None takes a stratified fifth, the same whatever the seed.
+        test: x and y of the test set; None takes a stratified fifth, the same for all seeds.
         seed: decides the search's split, and the order and augmentation of the samples.
         targets: what the task learns of a sample: "classes", "labels" or "values".
         kind: "images", "signals" or "tables"; None finds it where it is certain: four dimensions
             are images, two a table; of three, uint8 are images and negative numbers signals.
         layout: of images with channels: "NCHW" or "NHWC"; None finds it where only one of the two
             axes is too short for the side of an image.
-        name: of the data set, for reports.
+        name: for reports.
         class_names: of the classes, labels or values, in order.
         batch_size: samples per step, over all processes.
         validation_share: share of each class that the search validates on, in (0, 1).
-        augmentation: of training images; None means none. Signals and tables have none by
-            default, and may only be mixed up.
+        augmentation: of training samples; the default is none for signals and tables, which can
+            only be mixed up.
 
-    Raises:
-        ValueError: the arrays are none of these, or it is not certain which.
+    Raises: ValueError: the arrays are none of these, or it is not certain which.
     """
     if x is None or y is None:
         raise ValueError(
@@ -87,7 +86,7 @@ def data_of_arrays(
         augmentation = None if augmentation == AUGMENTATION else augmentation
 
     def source(path: None, image_size: tuple[int, int] | None, channels: int | None) -> ImageArrays:
-        arrays = as_arrays(raw, ReadOptions(image_size, channels))
+        arrays = as_arrays(raw, image_size, channels)
         return arrays if is_images else _standardised(arrays)
 
     return ImageDataModule(
@@ -131,7 +130,7 @@ def _kind(x: Array, kind: str | None) -> str:
 
 
 def _layout(parts: Iterable[Array], layout: str | None) -> str | None:
-    """Checks pixels and finds their layout; a channel axis is too short for an image's side."""
+    """Checks pixels and returns their layout: only a channel axis is shorter than an image."""
     for images in parts:
         low, high = float(images.min()), float(images.max())
         if images.dtype != np.uint8 and not (images.dtype.kind == "f" and low >= 0 and high <= 1):

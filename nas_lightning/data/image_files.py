@@ -17,18 +17,7 @@ from torch import Tensor
 
 from nas_lightning.data.images import as_size
 
-__all__ = [
-    "EncodedFile",
-    "File",
-    "FileImages",
-    "Files",
-    "Header",
-    "decode",
-    "file_images",
-    "fitted_pixels",
-    "header",
-    "headers",
-]
+__all__ = ["EncodedFile", "File", "FileImages", "decode", "file_images", "fitted_pixels"]
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 LARGEST_DEFAULT_SIDE = 64
@@ -37,7 +26,7 @@ ORIENTATION = 0x0112  # Exif: how the camera was held; 5 to 8 mean that the imag
 
 @dataclass(frozen=True)
 class EncodedFile:
-    """The bytes of an image file that lies in a table, and its place there for messages."""
+    """An image file in a table: its bytes, and its place there for messages."""
 
     content: bytes
     name: str
@@ -59,7 +48,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file says of itself."""
+    """What an image file tells without being decoded."""
 
     size: tuple[int, int]  # (height, width) in pixels, upright
     is_grey: bool  # whether it has one channel besides opacity
@@ -67,11 +56,7 @@ class Header:
 
 @dataclass(frozen=True, eq=False)
 class FileImages:
-    """Image files, decoded to one size and number of channels when they are read; see `decode`.
-
-    Raises:
-        ValueError: the number of channels is not 1, 3 or 4.
-    """
+    """Image files, decoded to one size and 1, 3 or 4 channels when they are read; see `decode`."""
 
     files: Files
     size: tuple[int, int]
@@ -86,14 +71,14 @@ class FileImages:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one image (channels, height, width)."""
+        """The shape of an image (channels, height, width)."""
         return (self.channels, *self.size)
 
     def __len__(self) -> int:
         return len(self.files)
 
     def read(self, indices: Tensor) -> Tensor:
-        """Returns the images of some indices (N,): uint8 (N, C, H, W)."""
+        """Returns the images at indices (N,): uint8 (N, C, H, W)."""
         pixels = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
         for image, index in zip(pixels, indices.tolist(), strict=True):
             image.copy_(decode(self.files[index], self.size, self.channels))
@@ -124,13 +109,9 @@ def file_images(
 ) -> tuple[FileImages, FileImages | None]:
     """Returns the images of training and test files, all of one size and mode.
 
-    Args:
-        train: the training files.
-        test: the test files, if there is a test division.
-        image_size: one side or (height, width) in pixels; None takes the most common size of the
-            training images (the larger of equals), scaled down to a shorter side of 64.
-        channels: of an image; None takes the more common of grey (1) and colour (3, also if equal).
-        most_headers: how many evenly spaced files are looked at for that; None means all.
+    The size defaults to the most common one of the training images (the larger of equals), scaled
+    down to a shorter side of 64 pixels; the channels to 1 if most are grey, else 3. At most
+    `most_headers` evenly spaced files are looked at for that; None means all.
     """
     sample = [] if image_size and channels else headers(train, most_headers or len(train))
     size = as_size(image_size) if image_size else most_common_size(sample)
@@ -140,24 +121,20 @@ def file_images(
 
 
 def headers(files: Files, most: int) -> list[Header]:
-    """Returns the headers of evenly spaced files, of those that can be read.
-
-    Raises:
-        ValueError: none can be read.
-    """
-    found, faults = [], []
+    """Returns the headers of evenly spaced, readable files; raises ValueError if there is none."""
+    readable, faults = [], []
     for index in range(0, len(files), -(-len(files) // most)):
         try:
-            found.append(header(files[index]))
+            readable.append(header(files[index]))
         except ValueError as error:
             faults.append(error)
-    if faults and not found:
+    if faults and not readable:
         raise faults[0]
-    return found
+    return readable
 
 
 def header(file: File) -> Header:
-    """Returns size and mode of an image file, without decoding it."""
+    """Returns the size and mode of an image file, without decoding it."""
     with _opened(file) as image:
         width, height = image.size
         is_turned = image.getexif().get(ORIENTATION, 1) >= 5
@@ -169,10 +146,7 @@ def decode(file: File, size: tuple[int, int], channels: int) -> Tensor:
     """Returns an image file as uint8 (C, H, W): upright, scaled to fill the size, cropped.
 
     Scaling is bilinear and keeps the proportions; the middle is cut out. Opacity is dropped unless
-    there are 4 channels; 16-bit grey keeps its upper 8 bits.
-
-    Raises:
-        ValueError: the file is no readable image.
+    there are 4 channels; 16-bit grey keeps its upper 8 bits. An unreadable file raises ValueError.
     """
     with _opened(file) as image:
         return fitted_pixels(image, size, channels)
@@ -211,7 +185,7 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 @contextmanager
 def _opened(file: File) -> Iterator[Image.Image]:
-    """Opens an image file; what goes wrong with it is a ValueError that names it."""
+    """Opens an image file; any fault of it becomes a ValueError that names it."""
     source = BytesIO(file.content) if isinstance(file, EncodedFile) else file
     try:
         with Image.open(source) as image:

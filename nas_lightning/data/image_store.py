@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nas_lightning.data.batches import LabelledImages, Reader
+from nas_lightning.data.dataset_checks import refuse_unreadable
 from nas_lightning.data.images import ImageArrays, Images, MemoryImages, ResizedImages
 from nas_lightning.data.normalisation import Normalisation, statistics
-from nas_lightning.data.unreadable import refuse_unreadable
 
 __all__ = ["ImageStore", "MemoryReader", "WorkerReader"]
 
@@ -22,7 +22,7 @@ MOST_IMAGES_OF_STATISTICS = 65536
 
 
 class MemoryReader:
-    """Reads batches of images that live on the device, uint8 (N, C, H, W), by index arrays."""
+    """Reads batches of images that are on the device, uint8 (N, C, H, W), by index arrays."""
 
     def __init__(self, pixels: Tensor) -> None:
         self.images = MemoryImages(pixels)
@@ -33,7 +33,7 @@ class MemoryReader:
 
 
 class WorkerReader:
-    """Reads batches of images that do not fit in memory, by processes; 0 reads in this one."""
+    """Reads batches of images that do not fit in memory, by workers; 0 reads in this process."""
 
     def __init__(self, images: Images, device: torch.device, num_workers: int) -> None:
         self.images, self.device, self.num_workers = images, device, num_workers
@@ -52,10 +52,9 @@ class WorkerReader:
 
 
 class ImageStore:
-    """The images of a checked data set, and the statistics by which they are normalised.
+    """The images of a checked data set, normalised; for the arguments see `ImageDataModule`.
 
-    Memory limit and workers are those of `ImageDataModule`. An image that cannot be read is found
-    at once, or later beyond the memory limit.
+    An unreadable image raises ValueError at once, or later beyond the memory limit.
     """
 
     def __init__(self, arrays: ImageArrays, memory_limit_gib: float, num_workers: int) -> None:
@@ -71,7 +70,7 @@ class ImageStore:
         self.normalise = by if isinstance(by, Normalisation) else Tensor.float
 
     def reader(self, images: Images, device: torch.device) -> Reader:
-        """Returns what reads the images onto a device: from its memory, if they fit."""
+        """Returns what reads the images onto a device, from its memory if they fit."""
         if not self._fits(images):
             return WorkerReader(images, device, self.num_workers)
         key = (images, device)
@@ -88,7 +87,7 @@ class ImageStore:
         return self._resized[size]
 
     def normalised(self, images: Images) -> NDArray[np.float32]:
-        """Returns all images (N, C, H, W) as the networks see them."""
+        """Returns all images (N, C, H, W) as networks see them."""
         floats: NDArray[np.float32] = self.normalise(self._read_all(images)).numpy()
         return floats
 
@@ -100,7 +99,7 @@ class ImageStore:
         return LabelledImages(reader, labels.to(device), self.normalise, len(arrays.class_names))
 
     def _statistics(self) -> Normalisation:
-        """Returns those of evenly spaced training images, the same ones however they are read."""
+        """Returns the statistics of evenly spaced training images, whoever reads them."""
         step = math.ceil(len(self.train) / MOST_IMAGES_OF_STATISTICS)
         plan = torch.split(torch.arange(0, len(self.train), step), CHUNK)
         return statistics(self.reader(self.train, torch.device("cpu"))(plan))
@@ -115,7 +114,6 @@ class ImageStore:
             raise ValueError(f"{error}; data.unreadable=skip leaves such images out") from error
 
     def _read_all(self, images: Images) -> Tensor:
-        """Returns all images, uint8 (N, C, H, W), read by several threads."""
         if isinstance(images, MemoryImages):
             return images.pixels
         with torch.inference_mode(False):  # threads may not write to a tensor of a Trainer's test
@@ -130,5 +128,4 @@ class ImageStore:
         return pixels
 
     def _fits(self, images: Images) -> bool:
-        num_bytes = len(images) * math.prod(images.shape)
-        return num_bytes <= self.memory_limit_gib * 2**30
+        return len(images) * math.prod(images.shape) <= self.memory_limit_gib * 2**30

@@ -1,6 +1,6 @@
 """Images and their labels as the sources return them, read by index.
 
-Signals and rows of tables from Python stand in for images too: floats of fewer dimensions.
+Signals and rows of tables may stand in for images: floats of fewer dimensions.
 """
 
 from collections.abc import Sequence
@@ -38,38 +38,35 @@ class Images(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one image (channels, height, width)."""
+        """The shape of an image (channels, height, width)."""
 
     def __len__(self) -> int: ...
 
     def read(self, indices: Tensor) -> Tensor:
-        """Returns the images of some indices (N,): uint8 (N, C, H, W)."""
+        """Returns the images at indices (N,): uint8 (N, C, H, W)."""
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:
         """Returns the fault of each image whose content (whole) or header cannot be read."""
+        return {}
 
 
 @dataclass(frozen=True, eq=False)
-class MemoryImages:
+class MemoryImages(Images):
     """Images in memory: uint8 (N, C, H, W), on any device; or float32 (N, ...)."""
 
     pixels: Tensor
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one image (channels, height, width)."""
+        """The shape of an image (channels, height, width)."""
         return tuple(self.pixels.shape[1:])
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def read(self, indices: Tensor) -> Tensor:
-        """Returns the images of some indices (N,), on their device."""
+        """Returns the images at indices (N,), on their device."""
         return self.pixels.index_select(0, indices.to(self.pixels.device))
-
-    def unreadable(self, whole: bool = True) -> dict[int, str]:
-        """Returns nothing: what is in memory can be read."""
-        return {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +78,14 @@ class ResizedImages:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one image (channels, height, width)."""
+        """The shape of an image (channels, height, width)."""
         return (self.images.shape[0], *self.size)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def read(self, indices: Tensor) -> Tensor:
-        """Returns the images of some indices (N,): uint8 (N, C, H, W)."""
+        """Returns the images at indices (N,): uint8 (N, C, H, W)."""
         return resize(self.images.read(indices), self.size)
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:
@@ -98,21 +95,21 @@ class ResizedImages:
 
 @dataclass(frozen=True, eq=False)
 class Subset:
-    """Some of other images, by their indices, int64 (N,), in order."""
+    """The images at some indices, int64 (N,), of others."""
 
     images: Images
     indices: Tensor
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one image (channels, height, width)."""
+        """The shape of an image (channels, height, width)."""
         return self.images.shape
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def read(self, indices: Tensor) -> Tensor:
-        """Returns the images of some indices (N,) into this subset: uint8 (N, C, H, W)."""
+        """Returns the images at indices (N,) into this subset: uint8 (N, C, H, W)."""
         return self.images.read(self.indices[indices])
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:
@@ -126,27 +123,17 @@ class Subset:
 class ImageArrays:
     """A data set: what a source returns.
 
-    Attributes:
-        train: the training images.
-        train_labels: classes, int64 (N,), in [0, number of classes); or float32 (N, K): 0 or 1
-            for each of K labels, or K values.
-        test: the test images, of the same shape.
-        test_labels: as the training labels, (M, ...).
-        class_names: one name per class, or one for each of the K columns.
-        standardisation: what made floats of raw numbers; None for pixels.
-        pixel_range: the raw numbers that became the pixels 0 and 255; None where pixels were given.
-
-    Raises:
-        ValueError: there are more or fewer labels than images.
+    Labels are classes, int64 (N,), in [0, number of classes); or float32 (N, K): 0 or 1 for each
+    of K labels, or K values. Raises ValueError unless each image has one.
     """
 
     train: Images
     train_labels: Tensor
-    test: Images
+    test: Images  # of the same shape
     test_labels: Tensor
-    class_names: tuple[str, ...]
-    standardisation: Standardisation | None = None
-    pixel_range: tuple[float, float] | None = None
+    class_names: tuple[str, ...]  # one per class, or per column
+    standardisation: Standardisation | None = None  # made floats of raw numbers; None for pixels
+    pixel_range: tuple[float, float] | None = None  # became pixels 0 and 255; None if they were
 
     def __post_init__(self) -> None:
         _check_number(self.train, self.train_labels, "training")
@@ -162,7 +149,7 @@ def _check_number(images: Images, labels: Tensor, part: str) -> None:
 
 
 def with_test_fifth(images: Images, labels: Tensor, class_names: Sequence[str]) -> ImageArrays:
-    """Returns a data set whose test set is a stratified fifth, the same whatever a run's seed."""
+    """Returns a data set whose test set is a stratified fifth, the same for all seeds."""
     _check_number(images, labels, "training")
     train, test = stratified_split(strata(labels), TEST_SHARE, ("test set",), keep=2)
     return ImageArrays(
@@ -171,7 +158,7 @@ def with_test_fifth(images: Images, labels: Tensor, class_names: Sequence[str]) 
 
 
 def with_fewer(arrays: ImageArrays, most: int) -> ImageArrays:
-    """Returns the data set with at most so many training images, always the same ones."""
+    """Returns the data set with at most this many training images, always the same ones."""
     if len(arrays.train_labels) <= most:
         return arrays
     chosen = stratified_subset(strata(arrays.train_labels), most, ("fewer images",))
@@ -182,12 +169,9 @@ def with_fewer(arrays: ImageArrays, most: int) -> ImageArrays:
 def from_numpy(
     images: NDArray[np.uint8], labels: NDArray[np.number], class_names: Sequence[str]
 ) -> ImageArrays:
-    """Returns a data set of images, uint8 (N, C, H, W), a fixed, stratified fifth for the test.
+    """Returns a data set of images, uint8 (N, C, H, W), with a fixed fifth as its test set.
 
-    Labels are classes (N,), in [0, number of classes), or 0 and 1, or values, (N, K).
-
-    Raises:
-        ValueError: the images are not uint8 of four dimensions.
+    Labels are classes (N,), or columns (N, K); see `ImageArrays`.
     """
     if images.dtype != np.uint8 or images.ndim != 4:
         raise ValueError(
@@ -208,11 +192,7 @@ def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def as_size(image_size: int | Sequence[int]) -> tuple[int, int]:
-    """Returns an image size as (height, width); one number means a square.
-
-    Raises:
-        ValueError: it is not one or two whole numbers, or a side is too small.
-    """
+    """Returns an image size as (height, width); refuses others than 1 or 2 numbers from 8."""
     sides = [image_size, image_size] if isinstance(image_size, int) else list(image_size)
     is_whole = all(type(side) is int for side in sides)
     if len(sides) != 2 or not is_whole or min(sides) < SMALLEST_SIDE:

@@ -18,18 +18,18 @@ Key = tuple[int | str, ...]
 
 
 class KeyedLoader:
-    """A loader's batches, on the device, the same ones whenever an epoch is asked for.
+    """A loader's batches, on the device, the same ones whenever an epoch is repeated.
 
     What a loader draws from the global generators of torch, Python and NumPy, or from its own
-    torch generator, depends on the key and the epoch, and leaves the training's draws alone.
+    torch generator, depends on the key and the epoch, and does not disturb other draws.
     Every process iterates over the whole batches and takes its part of each.
 
     Args:
-        loader: gives batches (samples, targets), and has a length.
+        loader: has a length, and batches (samples, targets).
         key: (seed, purpose), to which the epoch is added.
-        place: this process's device and rank.
-        convert: makes targets as the task wants them.
-        num_batches: of an epoch, where more begin another round; None means the loader's own.
+        place: of this process.
+        convert: makes the targets that the task needs.
+        num_batches: per epoch, the loader repeats if need be; None means the loader's own.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class KeyedLoader:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
-        draws = _Draws((*self.key, self.epoch))  # when the first batch is asked for: see set_epoch
+        draws = _Draws((*self.key, self.epoch))  # at the first batch, after set_epoch
         drawing = [self.loader, getattr(self.loader, "sampler", None)]
         for turn in range(-(-self.num_batches // max(1, len(self.loader)))):
             for each in drawing:
@@ -72,12 +72,12 @@ class KeyedLoader:
             yield x.to(self.place.device), y.to(self.place.device)
 
     def _part(self, whole: Tensor) -> Tensor:
-        """Returns this process's part of a batch; all parts together are the batch."""
+        """Returns this process's part of a batch; the parts together are the batch."""
         return whole.tensor_split(self.place.world)[self.place.rank]
 
 
 class TrainingLoader(KeyedLoader):
-    """The same, as Lightning wants what it trains on."""
+    """A keyed loader to train on, with parts of equal size."""
 
     @property
     def sampler(self) -> "TrainingLoader":
@@ -85,13 +85,13 @@ class TrainingLoader(KeyedLoader):
         return self
 
     def _part(self, whole: Tensor) -> Tensor:
-        """Returns parts of equal size, a rest is dropped; of too small a batch all of it."""
+        """Returns an equal part, a rest is dropped; all of a batch that is too small."""
         size = len(whole) // self.place.world
         return whole[self.place.rank * size :][:size] if size else whole
 
 
 class _Draws:
-    """A state of the global generators, apart from everybody else's, that depends on a key."""
+    """A state of the global generators, apart from all other draws, that depends on a key."""
 
     def __init__(self, key: Key) -> None:
         seed = _seed(key)
@@ -104,24 +104,19 @@ class _Draws:
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Within, the global generators continue from this state; then they are as before."""
-        before = _states()
-        _set(self.states)
+        self._swap()
         try:
             yield
         finally:
-            self.states = _states()
-            _set(before)
+            self._swap()
+
+    def _swap(self) -> None:
+        present = torch.get_rng_state(), random.getstate(), np.random.get_state()
+        torch.set_rng_state(self.states[0])
+        random.setstate(self.states[1])
+        np.random.set_state(self.states[2])
+        self.states = present
 
 
 def _seed(key: Key) -> int:
     return keyed_generator(*key).initial_seed()
-
-
-def _states() -> tuple[Any, Any, Any]:
-    return torch.get_rng_state(), random.getstate(), np.random.get_state()
-
-
-def _set(states: tuple[Any, Any, Any]) -> None:
-    torch.set_rng_state(states[0])
-    random.setstate(states[1])
-    np.random.set_state(states[2])

@@ -30,8 +30,7 @@ def encode(train: Raw, test: Raw | None, names: Sequence[str] | None = None) -> 
     Returns:
         Labels, int64 (N,) or float32 (N, K), those of the test images, and the names.
 
-    Raises:
-        ValueError: labels are of no kind that can be learnt, or a test label is unknown.
+    Raises: ValueError: labels are of no kind that can be learnt, or a test label is unknown.
     """
     first = _array(train)
     other = first[:0] if test is None else _array(test)

@@ -11,51 +11,39 @@ from torch import Tensor
 
 from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.data.augmentation import NO_AUGMENTATION, Augmentation
-from nas_lightning.data.batches import (
-    Arrays,
-    OrderedBatches,
-    PairedBatches,
-    Place,
-    ShuffledBatches,
-    batch_for,
-)
-from nas_lightning.data.dataset_checks import check, check_images_only
+from nas_lightning.data.batches import Arrays, OrderedBatches, PairedBatches, Place, ShuffledBatches
+from nas_lightning.data.dataset_checks import WAYS, check, check_images_only, without_unreadable
 from nas_lightning.data.image_store import ImageStore
 from nas_lightning.data.images import ImageArrays, Images, as_size, with_fewer
 from nas_lightning.data.split import split_hash, strata, stratified_split, stratified_subset
 from nas_lightning.data.targets import fit, statistics_of
-from nas_lightning.data.unreadable import WAYS, without_unreadable
 from nas_lightning.data.view import View
 
 __all__ = ["ImageDataModule"]
 
 
 class ImageDataModule(View):
-    """Images and their classes, split for a search, from one source.
-
-    Handed to a Trainer itself, it is the same as `final()`.
+    """Images and their targets from one source, split for a search; to a Trainer, its `final()`.
 
     Args:
         source: called as source(path=, image_size=, channels=), returns ImageArrays.
         seed: decides the split, the order of the images and their augmentation.
         targets: what the task learns of an image: "classes", "labels" or "values".
-        name: of the data set, for reports; None takes the last part of the path.
+        name: for reports; None takes the last part of the path.
         path: where the source finds the images, if it needs to be told.
         image_size: one side or (height, width) in pixels; None leaves it to the source.
-        channels: of an image; None leaves it to the source.
-        num_classes: the number that must be found; None takes what is there.
+        channels: None leaves it to the source.
+        num_classes: the number that the source must have; None takes any.
         batch_size: images per step, over all processes.
         validation_share: share of each class that the search validates on, in (0, 1).
         augmentation: of training images; None means none.
-        max_images: most images of the training set, a stratified choice that is the same
-            whatever the seed; None takes all.
-        unreadable: what becomes of images that cannot be read: "refuse" ends with a message that
-            names one, "skip" leaves them out and names them.
-        memory_limit_gib: a training set that is larger, in GiB of pixels, is read by workers.
+        max_images: most training images, a stratified choice for all seeds; None takes all.
+        unreadable: "refuse" raises an error that names an unreadable image, "skip" leaves all of
+            them out and names them.
+        memory_limit_gib: worker processes read a training set of more pixels than this, in GiB.
         num_workers: threads that read files, and processes that read beyond the memory limit.
 
-    Raises:
-        ValueError: a number is out of its range.
+    Raises: ValueError: a number is out of range.
     """
 
     def __init__(
@@ -100,12 +88,12 @@ class ImageDataModule(View):
         self.notes: tuple[str, ...] = ()
 
     def load(self) -> None:
-        """Reads and checks the training set, and whether the test set can be read; idempotent."""
+        """Reads and checks the training set, and checks the test set; idempotent."""
         _ = self._store  # reads at the first use
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of an image (channels, height, width), or of another sample."""
+        """The shape of a sample, e.g. of an image (channels, height, width)."""
         return self._store.train.shape
 
     @property
@@ -120,17 +108,17 @@ class ImageDataModule(View):
 
     @property
     def split_hash(self) -> str:
-        """16 hex digits that stand for the search's split of the training set."""
+        """16 hex digits that identify the search's split of the training set."""
         return split_hash(self._parts)
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        """What a sample must go through before a network sees it, as plain data.
+        """How a sample becomes what a network sees, as plain data.
 
-        Of images it has `channels`, and `image_size` [height, width] in pixels; then (pixel / 255 -
-        mean) / std with the training set's `mean` and `std`, one number per channel; `range` tells
-        which numbers of arrays became the pixels 0 and 255, where they were no pixels. Of signals
-        and tables it has `input_shape`; then (number - mean) / std, by channel or feature.
+        For images `channels`, `image_size` [height, width] in pixels, and the training set's `mean`
+        and `std` per channel, for (pixel / 255 - mean) / std; `range` holds the numbers that became
+        the pixels 0 and 255, if the arrays held no pixels. For signals and tables `input_shape`,
+        and `mean` and `std` per channel or feature, for (number - mean) / std.
         """
         shape, store = list(self.input_shape), self._store
         size = {"channels": shape[0], "image_size": shape[1:]}
@@ -148,19 +136,17 @@ class ImageDataModule(View):
     def search(self) -> View:
         """Returns the search's view: {"train": batch, "val": batch} per step.
 
-        The two parts of the training set are augmented alike, as in DARTS (Liu et al. 2018,
-        arXiv:1806.09055), except that the validation part is not mixed up; validation images
-        come round again where they are fewer. All of them are the validation batches.
+        Both parts of the training set are augmented as in DARTS (Liu et al. 2018,
+        arXiv:1806.09055), but mixup leaves out the validation part, which repeats where it is the
+        smaller one. The validation batches hold all of it once.
         """
         (train_part, val_part), images = self._parts, self._store.train
         size, steps = self.batch_size, len(train_part) // self.batch_size
         unmixed = replace(self.augmentation, mixup=0.0)
         first = self._shuffled(images, train_part, "search train", size, self.augmentation)
         second = self._shuffled(images, val_part, "search val", size, unmixed, steps)
-        return View(
-            lambda place: PairedBatches(first(place), second(place)),
-            self._ordered(images, val_part),
-        )
+        val = self._ordered(images, val_part)
+        return View(lambda place: PairedBatches(first(place), second(place)), val)
 
     def candidate(
         self,
@@ -171,22 +157,17 @@ class ImageDataModule(View):
     ) -> View:
         """Returns a black-box candidate's view: the search's two parts.
 
-        Args:
-            max_samples: most images to train on, a stratified choice; None means all.
-            image_size: one side or (height, width) in pixels; None means the data's own.
-            batch_size: images per step, over all processes; None means the data's own.
-            cutout: side of a square hole in pixels, where it exceeds the augmentation's own.
+        It trains on at most `max_samples` images, a stratified choice; None means all. The image
+        size in pixels and the batch size default to the data's own. `cutout`, the side of a hole in
+        pixels, replaces a smaller one of the augmentation.
         """
-        part, val_part = self._parts
-        check_images_only(self._store.arrays, image_size=image_size, cutout=cutout)
+        (part, val_part), store = self._parts, self._store
+        check_images_only(store.arrays, image_size=image_size, cutout=cutout)
         at_least("max_samples", max_samples, 1, use=1000)
         if max_samples is not None:
-            labels = strata(self._store.arrays.train_labels)[part]
-            size = min(max_samples, len(part))
+            labels, size = strata(store.arrays.train_labels)[part], min(max_samples, len(part))
             part = part[stratified_subset(labels, size, (self.seed, "candidate"))]
-        images = self._store.train
-        if image_size is not None:
-            images = self._store.at_size(as_size(image_size))
+        images = store.train if image_size is None else store.at_size(as_size(image_size))
         train = self._of_child(images, part, "candidate", batch_size, cutout)
         return View(train, self._ordered(images, val_part))
 
@@ -195,10 +176,7 @@ class ImageDataModule(View):
     ) -> View:
         """Returns the found child's view: it trains on the whole training set and may be tested.
 
-        Args:
-            validation_share: share of each class held out to validate on, in [0, 1).
-            batch_size: images per step, over all processes; None means the data's own.
-            cutout: side of a square hole in pixels, where it exceeds the augmentation's own.
+        A share of each class in [0, 1) is held out to validate on; for the rest see `candidate`.
         """
         images, arrays = self._store.train, self._store.arrays
         check_images_only(arrays, cutout=cutout)
@@ -212,13 +190,12 @@ class ImageDataModule(View):
 
     def training_arrays(self) -> Arrays:
         """Returns all training images (N, C, H, W), normalised float32, and labels (N, ...)."""
-        store = self._store
-        return store.normalised(store.train), store.arrays.train_labels.numpy()
+        return self._store.normalised(self._store.train), self._store.arrays.train_labels.numpy()
 
     def test_arrays(self) -> Arrays:
         """Returns all test images (M, C, H, W), normalised float32, and labels (M, ...)."""
-        store = self._store
-        return store.normalised(store.arrays.test), store.arrays.test_labels.numpy()
+        arrays = self._store.arrays
+        return self._store.normalised(arrays.test), arrays.test_labels.numpy()
 
     @cached_property
     def _store(self) -> ImageStore:
@@ -230,12 +207,12 @@ class ImageDataModule(View):
             arrays, self.notes = without_unreadable(arrays)
         check(arrays, self.num_classes)
         check_images_only(arrays, **{**vars(self.augmentation), "mixup": 0})
-        batch_for(self._split(arrays.train_labels)[0], self.batch_size)  # before the slow reading
+        self._check_batch(self._split(arrays.train_labels)[0], self.batch_size)  # then slow reading
         return ImageStore(arrays, self.memory_limit_gib, self.num_workers)
 
     @cached_property
     def _parts(self) -> tuple[Tensor, Tensor]:
-        """Indices of the training set that a search trains on, and that it validates on."""
+        """Indices of the training images that a search trains on, and that it validates on."""
         return self._split(self._store.arrays.train_labels)
 
     def _split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -244,10 +221,17 @@ class ImageDataModule(View):
     def _of_child(
         self, images: Images, part: Tensor, purpose: str, batch_size: int | None, cutout: int
     ) -> Callable[[Place], ShuffledBatches]:
-        """Returns what makes a child's training batches for a place."""
-        size = batch_for(part, self.batch_size if batch_size is None else batch_size)
-        augmentation = self.augmentation.with_cutout(cutout)
-        return self._shuffled(images, part, purpose, size, augmentation)
+        size = self.batch_size if batch_size is None else batch_size
+        self._check_batch(part, size)
+        return self._shuffled(images, part, purpose, size, self.augmentation.with_cutout(cutout))
+
+    def _check_batch(self, part: Tensor, size: int) -> None:
+        at_least("batch_size", size, 1, use=64)
+        if size > len(part):
+            raise ValueError(
+                f"batch_size ({size}) must not exceed the {len(part)} images to train on;"
+                f" use data.batch_size={len(part)} or less, or more images"
+            )
 
     def _shuffled(
         self,
@@ -258,8 +242,6 @@ class ImageDataModule(View):
         augmentation: Augmentation,
         num_batches: int | None = None,
     ) -> Callable[[Place], ShuffledBatches]:
-        """Returns what makes training batches for a place; see ShuffledBatches."""
-
         def batches(place: Place) -> ShuffledBatches:
             labelled, key = self._store.labelled(images, place.device), (self.seed, purpose)
             return ShuffledBatches(
@@ -269,10 +251,8 @@ class ImageDataModule(View):
         return batches
 
     def _ordered(self, images: Images, part: Tensor) -> Callable[[Place], OrderedBatches]:
-        """Returns what makes evaluation batches: without gradients twice as many images fit."""
-
         def batches(place: Place) -> OrderedBatches:
             labelled = self._store.labelled(images, place.device)
-            return OrderedBatches(labelled, part, place, 2 * self.batch_size)
+            return OrderedBatches(labelled, part, place, 2 * self.batch_size)  # without gradients
 
         return batches

@@ -33,8 +33,7 @@ def as_images(
         layout: "NCHW" or "NHWC"; None finds it: 1, 3 or 4 channels, or the side that differs from
             two equal ones.
 
-    Raises:
-        ValueError: the arrays are no images, or it is not clear where the channels are.
+    Raises: ValueError: the arrays are no images, or it is not clear where the channels are.
     """
     parts = {"training": train} if test is None else {"training": train, "test": test}
     for name, part in parts.items():
@@ -53,8 +52,7 @@ def with_channels(pixels: Tensor, channels: int | None) -> Tensor:
     Grey is repeated; colour (red, green, blue, perhaps opacity) becomes grey by its brightness,
     and opacity is dropped or added as 255.
 
-    Raises:
-        ValueError: there is no way from the one number to the other.
+    Raises: ValueError: there is no way from the one number to the other.
     """
     present = pixels.shape[1]
     if channels in (None, present):
@@ -79,8 +77,7 @@ def with_channels(pixels: Tensor, channels: int | None) -> Tensor:
 def check_finite(values: Array, part: str, kind: str = "image") -> None:
     """Refuses NaN and infinity, and names the first image that has one.
 
-    Raises:
-        ValueError: there is one.
+    Raises: ValueError: there is one.
     """
     if values.dtype.kind != "f" or not values.size:
         return

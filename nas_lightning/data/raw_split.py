@@ -1,4 +1,4 @@
-"""What a file holds before it is a data set: images and raw labels, with or without a test part."""
+"""Images and raw labels as a file holds them, and the data set that they become."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,19 +22,18 @@ __all__ = ["RawSplit", "ReadOptions", "as_arrays"]
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a user may say of a data set where its files do not.
+    """What a user may say about a data set if its files do not.
 
     Attributes:
-        image_size: one side or (height, width) in pixels; None keeps that of arrays, and of image
-            files takes the most common one, see `file_images`.
-        channels: of an image; None keeps those of arrays, and of image files takes 1 or 3.
-        image_column: the column of a table that holds the images; None finds it.
-        label_column: the column that holds the labels, or several of numbers; None finds it.
-        train_split: name of a table's training split, or several joined by "+"; None means train,
-            and validation where there is a test split.
-        test_split: name of the test split; None means test, or else validation.
+        image_size: one side or (height, width) in pixels; None keeps that of arrays; of image
+            files it takes the most common one, see `file_images`.
+        channels: None keeps those of arrays; of image files it takes 1 or 3.
+        image_column: of a table; None finds it.
+        label_column: of a table, or several of numbers; None finds it.
+        train_split: of a table, or several joined by "+"; None means train, and validation where
+            there is a test split.
+        test_split: of a table; None means test, or else validation.
         layout: of arrays: "NCHW" or "NHWC"; None finds it.
-        class_names: names of the classes, in order, where the files only number them.
     """
 
     image_size: int | Sequence[int] | None = None
@@ -44,12 +43,11 @@ class ReadOptions:
     train_split: str | None = None
     test_split: str | None = None
     layout: str | None = None
-    class_names: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class RawSplit:
-    """Images and labels as a file holds them, with or without a test division."""
+    """Images and labels as a file holds them, with or without a test part."""
 
     train: Images
     train_labels: Raw  # of any kind that `encode` takes
@@ -68,37 +66,39 @@ class RawSplit:
         names: Sequence[str] | None = None,
         layout: str | None = None,
     ) -> "RawSplit":
-        """Returns a split whose images are arrays, of any layout and type; see `as_images`."""
+        """Returns a split of arrays of any layout and type; see `as_images`."""
         images, test_images = as_images(train, test, layout)
         return cls(images, train_labels, test_images, test_labels, names, pixel_range(train))
 
 
-def as_arrays(raw: RawSplit, options: ReadOptions) -> ImageArrays:
-    """Returns the data set; without a test division a fixed, stratified fifth is the test set.
+def as_arrays(
+    raw: RawSplit,
+    image_size: int | Sequence[int] | None = None,
+    channels: int | None = None,
+    class_names: Sequence[str] | None = None,
+) -> ImageArrays:
+    """Returns the data set; without a test part a fixed, stratified fifth is the test set.
 
-    Raises:
-        ValueError: there are more or fewer class names than classes.
+    Class names replace numbers; raises ValueError unless there is one for each.
     """
     train_labels, test_labels, names = encode(raw.train_labels, raw.test_labels, raw.names)
-    if options.class_names is not None and all(name.isdigit() for name in names):
-        if len(names) != len(options.class_names):
+    if class_names is not None and all(name.isdigit() for name in names):
+        if len(names) != len(class_names):
             raise ValueError(
-                f"data.source.class_names ({len(options.class_names)} names) must name the"
-                f" {len(names)} classes found ({', '.join(names[:10])}); correct them or leave them"
-                " null"
+                f"data.source.class_names ({len(class_names)} names) must name the {len(names)}"
+                f" classes found ({', '.join(names[:10])}); correct them or leave them null"
             )
-        names = tuple(options.class_names)
-    train = _fitted(raw.train, options)
+        names = tuple(class_names)
+    train = _fitted(raw.train, image_size, channels)
     if raw.test is None:
         arrays = with_test_fifth(train, train_labels, names)
     else:
-        arrays = ImageArrays(train, train_labels, _fitted(raw.test, options), test_labels, names)
+        test = _fitted(raw.test, image_size, channels)
+        arrays = ImageArrays(train, train_labels, test, test_labels, names)
     return replace(arrays, pixel_range=raw.pixel_range)
 
 
-def _fitted(images: Images, options: ReadOptions) -> Images:
+def _fitted(images: Images, image_size: int | Sequence[int] | None, channels: int | None) -> Images:
     if isinstance(images, MemoryImages):
-        images = MemoryImages(with_channels(images.pixels, options.channels))
-    if options.image_size is None:
-        return images
-    return ResizedImages(images, as_size(options.image_size))
+        images = MemoryImages(with_channels(images.pixels, channels))
+    return images if image_size is None else ResizedImages(images, as_size(image_size))

@@ -57,8 +57,7 @@ def stratified_split(
         keep: images of each class that the first part has at least, if there are so many; the
             second part then has at least one of each class that has more.
 
-    Raises:
-        ValueError: the share is not in (0, 1).
+    Raises: ValueError: the share is not in (0, 1).
     """
     in_range("validation_share", share, "(0, 1)", use=0.5)
     totals = torch.bincount(labels).tolist()

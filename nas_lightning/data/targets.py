@@ -26,8 +26,7 @@ def fit(arrays: ImageArrays, kind: str) -> ImageArrays:
     classes. Labels are columns of 0 and 1. Values are columns of numbers; classes become values
     where their names are numbers.
 
-    Raises:
-        ValueError: the targets are of another kind.
+    Raises: ValueError: the targets are of another kind.
     """
     makers = {"classes": _as_classes, "labels": _as_labels, "values": _as_values}
     return makers[kind](arrays)

@@ -1,4 +1,4 @@
-"""A user's own LightningDataModule, made to serve searches and children."""
+"""A user's own LightningDataModule as the data of a run."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -13,21 +13,17 @@ from nas_lightning.core.checks import at_least
 from nas_lightning.data.batches import Arrays, PairedBatches, Place
 from nas_lightning.data.dataset_checks import check_samples, check_targets
 from nas_lightning.data.keyed_loader import KeyedLoader, TrainingLoader
+from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.targets import statistics_of
 from nas_lightning.data.view import View
 
-__all__ = ["UserData", "no_module"]
+__all__ = ["RunData", "UserData", "as_run_data", "no_module"]
 
-PARTS = ("train", "val", "test")
 MOST_FOR_A_BASELINE = 10_000
 
 
 def no_module() -> L.LightningDataModule:
-    """Stands in conf/data/own.yaml until a module is named.
-
-    Raises:
-        ValueError: always.
-    """
+    """Raises ValueError: the placeholder of conf/data/own.yaml until a module is named."""
     raise ValueError("data=own needs a LightningDataModule; add data._target_=package.Module")
 
 
@@ -40,24 +36,20 @@ class UserData:
     must have `class_names` or `num_classes`. It must have `preprocessing` (mean, std) for samples
     that are not pixels / 255. It may have `class_names`, `name` and `split_hash`.
 
-    A search trains params on the training batches and alphas on the validation batches, from
-    their beginning in each epoch; a found child trains on the training batches.
+    A search trains params on the training batches, and alphas on the validation batches, which
+    begin anew each epoch; a found child trains on the training batches.
 
     Args:
-        module: the module.
-        seed: of what its loaders draw.
+        module: refused with a ValueError if it is not such a module.
+        seed: for the draws of its loaders.
         targets: "classes", "labels" or "values".
-
-    Raises:
-        ValueError: it is no such module.
     """
 
     def __init__(self, module: object, seed: int, targets: str) -> None:
         kind = type(module).__name__
         if not isinstance(module, L.LightningDataModule):
             raise ValueError(f"data._target_ must be a LightningDataModule, got {kind}")
-        for part in PARTS:
-            hook = f"{part}_dataloader"
+        for hook in ("train_dataloader", "val_dataloader", "test_dataloader"):
             if getattr(type(module), hook) is getattr(L.LightningDataModule, hook):
                 raise ValueError(f"data._target_ ({kind}) must have {hook}; add it to the class")
         self.module, self.seed, self.targets = module, seed, targets
@@ -79,7 +71,7 @@ class UserData:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one sample, e.g. of an image (channels, height, width)."""
+        """The shape of a sample, e.g. of an image (channels, height, width)."""
         return tuple(self._first["train"][0].shape[1:])
 
     @property
@@ -116,7 +108,7 @@ class UserData:
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        """The module's own, or that of pixels / 255, with the shape of a sample."""
+        """The module's own, or that of pixels / 255, and the shape of a sample."""
         own = getattr(self.module, "preprocessing", None) or {}
         if len(self.input_shape) != 3:
             return {"input_shape": list(self.input_shape), **own}
@@ -125,7 +117,7 @@ class UserData:
         return {"channels": channels, "image_size": [height, width], **plain, **own}
 
     def search(self) -> View:
-        """Returns the search's view; validation batches come round again where they are fewer."""
+        """Returns the search's view; validation batches repeat where they are fewer."""
         first = self._batches("train", "search train")
         second = self._batches("val", "search val", len(self._loaders["train"]))
         return View(
@@ -139,10 +131,9 @@ class UserData:
         batch_size: int | None = None,
         cutout: int = 0,
     ) -> View:
-        """Returns a black-box candidate's view: the first batches of an epoch, if it wants fewer.
+        """Returns a black-box candidate's view: the first batches of an epoch, or all.
 
-        Raises:
-            ValueError: it wants other batches than the module's own.
+        Raises ValueError for other batches than the module's own.
         """
         self._refuse("evaluation.image_size", image_size, None)
         self._refuse("child.cutout", cutout, 0)
@@ -157,12 +148,10 @@ class UserData:
     def final(
         self, validation_share: float = 0.0, batch_size: int | None = None, cutout: int = 0
     ) -> View:
-        """Returns the found child's view: it trains on the training batches, and is tested.
+        """Returns the found child's view: it trains on the training batches and may be tested.
 
         With a validation share above 0 it is validated on the module's own validation batches.
-
-        Raises:
-            ValueError: it wants other batches than the module's own.
+        Raises ValueError for other batches than the module's own.
         """
         self._refuse("child.batch_size", batch_size, self.batch_size)
         self._refuse("child.cutout", cutout, 0)
@@ -190,7 +179,6 @@ class UserData:
     def _batches(
         self, part: str, purpose: str, number: int | None = None
     ) -> Callable[[Place], KeyedLoader]:
-        """Returns what makes the batches of a part for a place, `number` of them per epoch."""
         kind = TrainingLoader if part == "train" else KeyedLoader
 
         def batches(place: Place) -> KeyedLoader:
@@ -214,18 +202,17 @@ class UserData:
     def _loader(self, part: str) -> Any:
         loader = getattr(self.module, f"{part}_dataloader")()
         if not hasattr(loader, "__len__") or not hasattr(loader, "__iter__"):
+            kind = type(loader).__name__
             raise ValueError(
-                f"{part}_dataloader() must return one loader with a length, got"
-                f" {type(loader).__name__}"
+                f"{part}_dataloader() must return one loader with a length, got {kind}"
             )
         return loader
 
     @cached_property
     def _first(self) -> dict[str, tuple[Tensor, Tensor]]:
         """The first batch of each part, its targets as they are."""
-        first = {}
-        for part in ("train", "val"):
-            loader, place = self._loaders[part], Place(torch.device("cpu"))
+        first, place = {}, Place(torch.device("cpu"))
+        for part, loader in self._loaders.items():
             keyed = KeyedLoader(loader, (self.seed, "first"), place, lambda targets: targets, 1)
             try:
                 first[part] = next(iter(keyed))
@@ -247,3 +234,11 @@ class UserData:
                 f"{key} ({value}) must be {own}: a data module of your own makes its batches"
                 " itself; leave it null, or change the module"
             )
+
+
+RunData = ImageDataModule | UserData
+
+
+def as_run_data(data: object, seed: int, targets: str) -> RunData:
+    """Returns a data set of ours as it is, or a user's module as `UserData`, which may raise."""
+    return data if isinstance(data, ImageDataModule) else UserData(data, seed, targets)

@@ -15,11 +15,8 @@ Batches = Callable[[Place], Iterable[Batch]]
 class View(L.LightningDataModule):
     """What one stage of a run sees of a data set: hand it to a Trainer.
 
-    Args:
-        train: makes the training batches for a process's place.
-        val: makes the validation batches; None where there are none: the Trainer then wants
-            limit_val_batches=0, or it warns.
-        test: makes the test batches; None where the test set must not be seen.
+    Each argument makes batches for a process's place. Without `val` the Trainer needs
+    limit_val_batches=0, or it warns; without `test` the test set must not be seen.
     """
 
     def __init__(
@@ -40,11 +37,7 @@ class View(L.LightningDataModule):
         return [] if self._val is None else self._val(self._place)
 
     def test_dataloader(self) -> Iterable[Batch]:
-        """Returns the test batches; they read the test set.
-
-        Raises:
-            ValueError: this view must not see the test set.
-        """
+        """Returns the test batches, or raises ValueError if this view must not see them."""
         return self._read_test(self._place)
 
     def _read_test(self, place: Place) -> Iterable[Batch]:
@@ -55,7 +48,6 @@ class View(L.LightningDataModule):
     @property
     def _place(self) -> Place:
         """Where the view's Trainer runs this process; the CPU without a Trainer."""
-        trainer = self.trainer
-        if trainer is None:
+        if (trainer := self.trainer) is None:
             return Place(torch.device("cpu"))
         return Place(trainer.strategy.root_device, trainer.global_rank, trainer.world_size)

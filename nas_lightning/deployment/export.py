@@ -28,8 +28,8 @@ Runner = Callable[[Tensor], Tensor]
 def check_export(formats: Sequence[str], retrain: bool = True) -> None:
     """Refuses an export that cannot be, before any work is done for it.
 
-    Raises:
-        ValueError: a format is unknown, it needs a missing package, or no child is to be trained.
+    Raises: ValueError: a format is unknown, it needs a missing package, or no child is to be
+        trained.
     """
     for name in formats:
         one_of("export", name, FORMATS)
@@ -60,8 +60,7 @@ def export_child(
     Returns:
         The files.
 
-    Raises:
-        ValueError: the folder holds no trained child, or a file gives other outputs.
+    Raises: ValueError: the folder holds no trained child, or a file gives other outputs.
     """
     if not formats:
         return []
@@ -127,8 +126,7 @@ def _write_pt2(child: LoadedChild, facts: dict[str, str], path: Path) -> Runner:
 def _check_outputs(child: LoadedChild, run: Runner, path: Path) -> None:
     """Checks that a file gives the child's outputs; removes it if it does not.
 
-    Raises:
-        ValueError: it does not.
+    Raises: ValueError: it does not.
     """
     for size in BATCHES:
         inputs = _inputs(child, size)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.callbacks.checkpoint_io import best_or_last
+from nas_lightning.callbacks.checkpoint import best_or_last
 from nas_lightning.config.making import make
 from nas_lightning.config.trust import check_version, trusted_space
 from nas_lightning.core.genotype import Genotype
@@ -120,8 +120,7 @@ def load_child(run_dir: str | Path, space: SearchSpace | None = None) -> LoadedC
         space: the search space, where it is the user's own (`CustomSpace`): code that a
             checkpoint names is not run. None takes the one of the checkpoint.
 
-    Raises:
-        ValueError: the folder holds no trained child, or one of another minor version.
+    Raises: ValueError: the folder holds no trained child, or one of another minor version.
     """
     folder = Path(run_dir).expanduser() / "child"
     if not (folder / "last.ckpt").is_file():

@@ -10,7 +10,7 @@ import lightning as L
 
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.strategy import Trial
-from nas_lightning.data.run_data import RunData
+from nas_lightning.data.user_data import RunData
 from nas_lightning.data.view import View
 from nas_lightning.evaluation.evaluation import Evaluation, trained_epochs
 from nas_lightning.files import replacing

@@ -40,8 +40,7 @@ class Evaluation(ABC):
     def check_budget(self, budget: float) -> None:
         """Refuses a budget that it cannot spend, before any work; a hook.
 
-        Raises:
-            ValueError: it cannot.
+        Raises: ValueError: it cannot.
         """
         assert budget == 1 or self.takes_budgets, "check_fit refuses the others"
 

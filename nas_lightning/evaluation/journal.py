@@ -19,8 +19,7 @@ class Journal:
     Args:
         path: the file (see `prepare_lines`).
 
-    Raises:
-        ValueError: a line is no event.
+    Raises: ValueError: a line is no event.
     """
 
     def __init__(self, path: Path) -> None:

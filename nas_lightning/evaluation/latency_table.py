@@ -21,8 +21,7 @@ def read_latencies(name: str, device: str, space: SearchSpace) -> Callable[[Geno
 
     The table is a packaged one, or the path of a .npz or CSV file.
 
-    Raises:
-        ValueError: the table cannot be read, or has no such device.
+    Raises: ValueError: the table cannot be read, or has no such device.
     """
     table = read_table(name, space)
     columns = {n: c for n, c in table.columns.items() if n not in ROWS and c.dtype.kind in "fiu"}

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from nas_lightning.data.run_data import RunData
+from nas_lightning.data.user_data import RunData
 from nas_lightning.training.task import Task
 
 __all__ = ["linear_baseline"]

@@ -24,8 +24,7 @@ class LowFidelity(EvaluationByTraining):
         image_size: side of its images in pixels; null takes the data's.
         samples: training images, a stratified subset; null takes all.
 
-    Raises:
-        ValueError: a value is out of its range, or the reduced child cannot be built.
+    Raises: ValueError: a value is out of its range, or the reduced child cannot be built.
     """
 
     def __init__(

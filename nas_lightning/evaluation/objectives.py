@@ -71,8 +71,7 @@ class WeightedProduct(Objective):
         form: "soft", "hard" or "limit".
         exponent: of the soft form, below 0.
 
-    Raises:
-        ValueError: a value is out of its range, or lower values of the metric are better.
+    Raises: ValueError: a value is out of its range, or lower values of the metric are better.
     """
 
     def __init__(
@@ -126,8 +125,7 @@ class LatencyProduct(WeightedProduct):
         form: "soft", "hard" or "limit".
         exponent: of the soft form, below 0.
 
-    Raises:
-        ValueError: a value is out of its range, or the table lacks the device.
+    Raises: ValueError: a value is out of its range, or the table lacks the device.
     """
 
     def __init__(
@@ -150,8 +148,7 @@ class LatencyProduct(WeightedProduct):
     def measure(self, genotype: Genotype) -> Mapping[str, float]:
         """Returns the genotype's latency in milliseconds.
 
-        Raises:
-            ValueError: the table lacks the genotype.
+        Raises: ValueError: the table lacks the genotype.
         """
         return {} if self.latencies is None else {"latency_ms": self.latencies(genotype)}
 
@@ -169,8 +166,7 @@ class MinimumDescriptionLength(Objective):
         samples: number of labels to describe, at least 2.
         weight: share of the criterion's charge for size, at least 0.
 
-    Raises:
-        ValueError: a value is out of its range.
+    Raises: ValueError: a value is out of its range.
     """
 
     names = ("validation_loss", "parameters")

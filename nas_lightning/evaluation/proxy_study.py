@@ -37,8 +37,7 @@ def study(
     child is judged; rows that it already has are an interrupted study's, whose children are not
     judged again. `progress` is called with the number of rows so far.
 
-    Raises:
-        ValueError: a number is out of its range, or the file's rows are of other children.
+    Raises: ValueError: a number is out of its range, or the file's rows are of other children.
     """
     in_range("children", children, f"[2, {run.space.count()}]", use=min(200, run.space.count()))
     at_least("batch_size", batch_size, 2, use=64)

@@ -20,8 +20,7 @@ class RowFile:
         path: the file (see `prepare_lines`); its rows are read first.
         columns: the column of the names, then those of the numbers.
 
-    Raises:
-        ValueError: the file has other columns, or a row does not have a number in each.
+    Raises: ValueError: the file has other columns, or a row does not have a number in each.
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:

@@ -24,8 +24,7 @@ def synthetic_table(space: SearchSpace, seed: int = 0) -> Table:
     noisier and lower, and better options take longer. The data sets have NAS-Bench-201's names,
     but none of its figures.
 
-    Raises:
-        ValueError: the space has more than 100,000 genotypes.
+    Raises: ValueError: the space has more than 100,000 genotypes.
     """
     if space.count() > MAX_ROWS:
         raise ValueError(

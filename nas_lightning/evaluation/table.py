@@ -53,8 +53,7 @@ class Table:
     def row(self, genotype: Genotype) -> int:
         """Returns the row of a genotype.
 
-        Raises:
-            ValueError: the table has none.
+        Raises: ValueError: the table has none.
         """
         row = self.rows.get(self.space.encode(genotype))
         if row is None:
@@ -68,8 +67,7 @@ class Table:
     def column(self, name: str) -> NDArray[Any]:
         """Returns a column.
 
-        Raises:
-            ValueError: the table has none of this name.
+        Raises: ValueError: the table has none of this name.
         """
         if name not in self.columns:
             raise ValueError(
@@ -81,8 +79,7 @@ class Table:
     def numbers(self, name: str, highest: float = LARGEST) -> NDArray[np.float64]:
         """Returns a column of numbers (rows,), each from 0 to the highest allowed one.
 
-        Raises:
-            ValueError: the table has no such column, or a row of it has no such number.
+        Raises: ValueError: the table has no such column, or a row of it has no such number.
         """
         column = self.column(name)
         if column.shape != (len(self.rows),):
@@ -103,8 +100,7 @@ class Table:
     def accuracies(self, name: str) -> NDArray[np.float64]:
         """Returns a column of accuracies (rows,), in per cent in the table, as shares in [0, 1].
 
-        Raises:
-            ValueError: the table has no such column, or it is not in per cent.
+        Raises: ValueError: the table has no such column, or it is not in per cent.
         """
         percents = self.numbers(name, 100.0)
         if 0 < percents.max() <= 1:
@@ -117,8 +113,7 @@ class Table:
     def lengths(self, data: str) -> tuple[int, ...]:
         """Returns the schedules of a data set in epochs, ascending.
 
-        Raises:
-            ValueError: the table has none of this data set.
+        Raises: ValueError: the table has none of this data set.
         """
         if not self.schedules:
             raise ValueError(
@@ -137,8 +132,7 @@ class Table:
 
         A schedule without its own column takes its share of the longest that has one.
 
-        Raises:
-            ValueError: the table has no seconds of this data set.
+        Raises: ValueError: the table has no seconds of this data set.
         """
         lengths = self.lengths(data)
         timed = [n for n in lengths if f"{data}_train_seconds_{n}" in self.columns]

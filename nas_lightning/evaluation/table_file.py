@@ -32,8 +32,7 @@ def packaged() -> tuple[str, ...]:
 def read_table(name: str, space: SearchSpace) -> Table:
     """Returns a table by its packaged name, or by the path of a user's own .npz or CSV file.
 
-    Raises:
-        ValueError: there is no such table, or its rows are no children of the space.
+    Raises: ValueError: there is no such table, or its rows are no children of the space.
     """
     path = FOLDER / f"{name}.npz" if name in packaged() else Path(name).expanduser()
     if path.suffix not in (".npz", ".csv") or not path.is_file():

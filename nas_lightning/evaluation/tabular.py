@@ -33,9 +33,8 @@ class TabularEvaluation(Evaluation):
         data: data set in the table's columns; null takes the run's.
         epochs: the schedule of a whole budget, whose validation accuracy is looked up.
 
-    Raises:
-        ValueError: the table cannot be read, does not fit the space, or lacks the data set or
-            the schedule.
+    Raises: ValueError: the table cannot be read, does not fit the space, or lacks the data set or
+        the schedule.
     """
 
     takes_budgets = True
@@ -72,8 +71,7 @@ class TabularEvaluation(Evaluation):
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
         """Returns a row of the table, accuracies as shares; it costs nothing.
 
-        Raises:
-            ValueError: the table has no such child, or no schedule of the trial's budget.
+        Raises: ValueError: the table has no such child, or no schedule of the trial's budget.
         """
         row = self.table.row(trial.genotype)
         values = {name: column[row] for name, column in self._schedule(trial.budget).items()}
@@ -88,16 +86,14 @@ class TabularEvaluation(Evaluation):
     def check_budget(self, budget: float) -> None:
         """Refuses a budget for which the table has no schedule.
 
-        Raises:
-            ValueError: it has none.
+        Raises: ValueError: it has none.
         """
         self._schedule(budget)
 
     def final(self, genotype: Genotype, data: str) -> dict[str, float]:
         """Returns "validation_accuracy" and "test_accuracy", shares, after the longest schedule.
 
-        Raises:
-            ValueError: the table lacks the genotype or the column.
+        Raises: ValueError: the table lacks the genotype or the column.
         """
         row = self.table.row(genotype)
         return {name: column[row] for name, column in self._final(data).items()}
@@ -105,8 +101,7 @@ class TabularEvaluation(Evaluation):
     def optimum(self, data: str) -> float:
         """Returns the best test accuracy in the table, a share in [0, 1].
 
-        Raises:
-            ValueError: the table lacks the final figures of the data set.
+        Raises: ValueError: the table lacks the final figures of the data set.
         """
         return max(self._final(data)["test_accuracy"])
 

@@ -36,9 +36,8 @@ def run_trials(
     Returns:
         The finished trials in order, and the cost of all of them.
 
-    Raises:
-        ValueError: the three do not fit each other, the journal does not belong to this search,
-            or `max_samples` is less than the first trial needs.
+    Raises: ValueError: the three do not fit each other, the journal does not belong to this search,
+        or `max_samples` is less than the first trial needs.
     """
     check_fit(strategy, evaluation, objective)
     trials, cost = list[Trial](), CostMeter()
@@ -67,9 +66,8 @@ def run_trials(
 def check_fit(strategy: BlackBoxStrategy, evaluation: Evaluation, objective: Objective) -> None:
     """Checks before any work that the three can work together.
 
-    Raises:
-        ValueError: the objective needs what the evaluation does not measure, or the evaluation
-            cannot train children step by step by the strategy's budgets.
+    Raises: ValueError: the objective needs what the evaluation does not measure, or the evaluation
+        cannot train children step by step by the strategy's budgets.
     """
     names = evaluation.measures() | set(objective.known())
     if missing := sorted(objective.needs() - names):
@@ -117,8 +115,7 @@ def best_trial(trials: list[Trial]) -> Trial:
 def chosen_trial(trials: list[Trial], objective: Objective) -> Trial:
     """Returns the best trial that the objective allows to be chosen.
 
-    Raises:
-        ValueError: it allows none of them.
+    Raises: ValueError: it allows none of them.
     """
     met = [trial for trial in trials if objective.is_met(trial.measurements)]
     if not met:

@@ -40,8 +40,7 @@ class ZeroCost(Evaluation):
         keep: share of random children that would pass, in (0, 1].
         reference: number of random children that the threshold is taken from, at least 1.
 
-    Raises:
-        ValueError: a value is out of its range.
+    Raises: ValueError: a value is out of its range.
     """
 
     def __init__(
@@ -88,8 +87,7 @@ class ZeroCost(Evaluation):
     def check_budget(self, budget: float) -> None:
         """Refuses a budget that the training cannot spend.
 
-        Raises:
-            ValueError: it cannot.
+        Raises: ValueError: it cannot.
         """
         if self.then is not None:
             self.then.check_budget(budget)

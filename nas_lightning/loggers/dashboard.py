@@ -1,14 +1,17 @@
-"""What a dashboard knows of its run, and what it can show beside numbers."""
+"""What dashboards know of a run and show beside numbers; a run survives those that fail."""
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
-__all__ = ["Artifact", "Dashboard", "RunFacts"]
+__all__ = ["Artifact", "Dashboard", "Dashboards", "Guarded", "RunFacts"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -18,11 +21,9 @@ class RunFacts:
     Attributes:
         folder: the run's folder; a dashboard's files go into it.
         job: "search" or "child".
-        name: the run's name.
         group: what the run belongs to: its sweep, or else its folder.
-        tags: short words to find it by.
         config: the configuration, flat: "strategy.epochs", and the options of the groups.
-        source: name of the artifact that the run begins with, None where there is none.
+        source: name of the artifact that the run begins with, if any.
     """
 
     folder: Path
@@ -36,15 +37,10 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class Artifact:
-    """Files that a run made, with plain data about them.
+    """Files that a run made, with plain data about them."""
 
-    Attributes:
-        name: unique for its content, e.g. "genotype-0123456789ab".
-        kind: "genotype" or "model".
-    """
-
-    name: str
-    kind: str
+    name: str  # unique for its content, e.g. "genotype-0123456789ab"
+    kind: str  # "genotype" or "model"
     files: tuple[Path, ...]
     facts: Mapping[str, Any]
 
@@ -54,12 +50,9 @@ class Dashboard(Logger, ABC):
 
     @abstractmethod
     def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
-        """Shows a picture.
+        """Shows an SVG picture, named e.g. "search/genotype".
 
-        Args:
-            name: its name, e.g. "search/genotype".
-            svg: one of our drawings.
-            moment: {"epoch": number} or {"trial": number}, 0-based; epoch -1 is the start.
+        A moment is {"epoch": number} or {"trial": number}, 0-based; epoch -1 is the start.
         """
 
     @abstractmethod
@@ -72,3 +65,122 @@ class Dashboard(Logger, ABC):
     def close(self, is_failed: bool) -> None:
         """Ends the run; a hook, called once or more."""
         self.finalize("failed" if is_failed else "success")
+
+
+def _attribute(name: str, otherwise: Any = None) -> Any:
+    """Returns a property of `Guarded` that reads its logger's; reading may fail too."""
+
+    def read(guarded: "Guarded") -> Any:
+        try:
+            value = getattr(guarded.logger, name, None)
+        except Exception as error:  # whatever a logger raises, a search is worth more
+            guarded.drop(error)
+            return otherwise
+        return otherwise if value is None else value
+
+    return property(read)
+
+
+def _method(name: str, kind: type = Logger) -> Any:
+    """Returns a method of `Guarded` that calls its logger's, if it is of a kind."""
+
+    def call(guarded: "Guarded", *args: Any, **kwargs: Any) -> None:
+        if isinstance(guarded.logger, kind):
+            guarded.call(name, *args, **kwargs)
+
+    return call
+
+
+class Guarded(Dashboard):
+    """A logger, by its label in the configuration, that is dropped at its first failure."""
+
+    def __init__(self, logger: Logger, label: str) -> None:
+        super().__init__()
+        self.logger: Logger | None = logger  # None once it has failed
+        self.label = label
+
+    name, version = _attribute("name"), _attribute("version")
+    save_dir, root_dir = _attribute("save_dir"), _attribute("root_dir")
+    log_dir, experiment = _attribute("log_dir"), _attribute("experiment")
+    group_separator = _attribute("group_separator", otherwise="/")
+    log_metrics, log_hyperparams = _method("log_metrics"), _method("log_hyperparams")
+    log_graph, after_save_checkpoint = _method("log_graph"), _method("after_save_checkpoint")
+    save, finalize = _method("save"), _method("finalize")
+    log_picture = _method("log_picture", Dashboard)
+    log_artifact = _method("log_artifact", Dashboard)
+
+    def log_summary(self, figures: Mapping[str, float | str]) -> None:
+        """Shows what the run ended with; a logger that is no dashboard gets the numbers."""
+        if isinstance(self.logger, Dashboard):
+            self.call("log_summary", figures)
+        else:
+            numbers = {n: float(v) for n, v in figures.items() if not isinstance(v, str)}
+            self.call("log_metrics", numbers)
+
+    def close(self, is_failed: bool) -> None:
+        """Ends the run."""
+        if isinstance(self.logger, Dashboard):
+            self.call("close", is_failed)
+        else:
+            self.finalize("failed" if is_failed else "success")
+
+    def call(self, method: str, *args: Any, **kwargs: Any) -> None:
+        """Calls a method of the logger, unless it has failed."""
+        if self.logger is None:
+            return
+        try:
+            getattr(self.logger, method)(*args, **kwargs)
+        except Exception as error:
+            self.drop(error)
+
+    def drop(self, error: BaseException) -> None:
+        """Leaves the logger out from now on, with a warning that names the first cause."""
+        self.logger = None
+        while error.__cause__ is not None:
+            error = error.__cause__
+        why = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+        log.warning("logger.%s failed; the run goes on without it: %s", self.label, why)
+
+
+class Dashboards:
+    """The loggers of one run; a context that tells them the config, and ends them."""
+
+    def __init__(
+        self, loggers: Sequence[Guarded] = (), config: Mapping[str, Any] | None = None
+    ) -> None:
+        self.loggers, self.config = tuple(loggers), dict(config or {})
+
+    def __enter__(self) -> "Dashboards":
+        for logger in self.loggers:
+            logger.log_hyperparams(dict(self.config))
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        for logger in self.loggers:
+            logger.close(is_failed=kind is not None)
+
+    @property
+    def are_watched(self) -> bool:
+        """Whether a logger is left to show anything to."""
+        return any(guarded.logger is not None for guarded in self.loggers)
+
+    def log(self, values: Mapping[str, float], moment: Mapping[str, int]) -> None:
+        """Logs numbers at {"epoch": number} or {"trial": number}."""
+        (step,) = moment.values()
+        for logger in self.loggers:
+            logger.log_metrics({**values, **moment}, step)
+
+    def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
+        """Shows a picture (see `Dashboard`)."""
+        for logger in self.loggers:
+            logger.log_picture(name, svg, moment)
+
+    def log_summary(self, figures: Mapping[str, float | str]) -> None:
+        """Shows what the run ended with."""
+        for logger in self.loggers:
+            logger.log_summary(figures)
+
+    def log_artifact(self, artifact: Artifact) -> None:
+        """Keeps files."""
+        for logger in self.loggers:
+            logger.log_artifact(artifact)

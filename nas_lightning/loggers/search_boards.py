@@ -6,13 +6,11 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
 
 from nas_lightning.core.choices import Mixture
-from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
-from nas_lightning.loggers.guard import Dashboards
+from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.reports.alpha_charts import draw_heat_map
 from nas_lightning.reports.drawing import draw
 from nas_lightning.reports.records import AlphaCurve
@@ -23,12 +21,11 @@ from nas_lightning.training.supernet import SupernetModule
 __all__ = ["EpochBoard", "TrialBoard"]
 
 
-class EpochBoard(Callback):
+class EpochBoard(L.Callback):
     """Shows a one-shot search at its start and after every epoch."""
 
     def __init__(self, dashboards: Dashboards) -> None:
-        self.dashboards = dashboards
-        self.history = _History()
+        self.dashboards, self.history = dashboards, _History()
         self._drawn: str | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -52,29 +49,25 @@ class EpochBoard(Callback):
         assert isinstance(module, SupernetModule)
         if not (trainer.is_global_zero and self.dashboards.are_watched):
             return
-        scores, moment = module.strategy.scores(), {"epoch": epoch}
-        show_scores(self.dashboards, module.space, self.history, scores, moment)
+        space, scores, moment = module.space, module.strategy.scores(), {"epoch": epoch}
+        self.history.show(self.dashboards, space, scores, moment)
         for optimizer in trainer.optimizers[1:]:  # the params' own is logged as search/lr
             self.dashboards.log({"search/alpha_lr": optimizer.param_groups[0]["lr"]}, moment)
-        genotype = module.space.discretize(scores)
+        genotype = space.discretize(scores)
         if genotype.id != self._drawn:
             self._drawn = genotype.id
-            show_genotype(self.dashboards, module.space, genotype, moment)
+            self.dashboards.log_picture("search/genotype", draw(space.graphs(genotype)), moment)
 
 
 class TrialBoard:
     """Shows a black-box search after every trial, and what its strategy prefers, if anything.
 
-    Args:
-        dashboards: where it is shown.
-        strategy: what proposes the trials.
-        shown: number of trials that an interrupted search has shown already.
+    The first `shown` trials were shown by an interrupted search already.
     """
 
     def __init__(self, dashboards: Dashboards, strategy: BlackBoxStrategy, shown: int = 0) -> None:
         self.dashboards, self.strategy, self.shown = dashboards, strategy, shown
-        self.history = _History()
-        self._seen, self._best = 0, float("-inf")
+        self.history, self._seen, self._best = _History(), 0, float("-inf")
 
     def show(self, trials: Sequence[Trial]) -> None:
         """Shows the trials that are new."""
@@ -88,7 +81,6 @@ class TrialBoard:
             self._show_scores(scores, {"trial": trials[-1].number})
 
     def _show_scores(self, scores: Mixture, moment: Mapping[str, int]) -> None:
-        """Shows what the strategy prefers, as a one-shot search does."""
         space, weights = self.strategy.space, scores.weights.detach()
         allowed = torch.zeros_like(weights, dtype=torch.bool)
         for row, options in zip(allowed, scores.support, strict=True):
@@ -98,7 +90,7 @@ class TrialBoard:
             "search/skip_share": mean_share(weights, space.choices, "skip_connect"),
         }
         self.dashboards.log(values, moment)
-        show_scores(self.dashboards, space, self.history, scores, moment)
+        self.history.show(self.dashboards, space, scores, moment)
 
     def _show(self, trial: Trial) -> None:
         is_better, moment = trial.told_reward > self._best, {"trial": trial.number}
@@ -109,53 +101,32 @@ class TrialBoard:
         values |= {f"search/{name}": value for name, value in trial.measurements.items()}
         values |= {f"search/trial_{name}": value for name, value in trial.cost.items()}
         if is_better:
-            show_genotype(self.dashboards, self.strategy.space, trial.genotype, moment)
+            drawing = draw(self.strategy.space.graphs(trial.genotype))
+            self.dashboards.log_picture("search/genotype", drawing, moment)
         self.dashboards.log(values | {"search/best_reward": self._best}, moment)
 
 
 class _History:
-    """The weights of every option so far, by the indices of choice and option."""
+    """The weights of every option so far: (epochs or trials done, weight), by choice and option."""
 
     def __init__(self) -> None:
         self.points: dict[tuple[int, int], list[tuple[float, float]]] = {}
 
-    def add(self, scores: Mixture, done: float) -> list[tuple[int, int, float]]:
-        """Adds the weights after so many epochs or trials; returns (choice, option, weight)."""
-        table = scores.weights.detach().cpu().tolist()
-        rows = [(c, o, table[c][o]) for c, options in enumerate(scores.support) for o in options]
-        for choice, option, weight in rows:
-            self.points.setdefault((choice, option), []).append((done, weight))
-        return rows
-
-    def curves(self, space: SearchSpace) -> tuple[AlphaCurve, ...]:
-        """Returns the curves under the names of a space."""
+    def show(
+        self, dashboards: Dashboards, space: SearchSpace, scores: Mixture, moment: Mapping[str, int]
+    ) -> None:
+        """Adds the weights of all options; shows them as numbers, and the history as a heat map."""
+        (number,) = moment.values()
+        table, values = scores.weights.detach().cpu().tolist(), {}
+        for index, (choice, support) in enumerate(zip(space.choices, scores.support, strict=True)):
+            for option in support:
+                weight = table[index][option]
+                self.points.setdefault((index, option), []).append((number + 1.0, weight))
+                values[f"alpha/{choice.group}/{choice.name}/{choice.options[option]}"] = weight
+        dashboards.log(values, moment)
         curves = []
         for (index, option), points in sorted(self.points.items()):
             choice = space.choices[index]
             name = choice.options[option]
             curves.append(AlphaCurve(choice.group, choice.name, name, tuple(points)))
-        return tuple(curves)
-
-
-def show_scores(
-    dashboards: Dashboards,
-    space: SearchSpace,
-    history: _History,
-    scores: Mixture,
-    moment: Mapping[str, int],
-) -> None:
-    """Shows the weights of all options as numbers, and their history as a heat map."""
-    (number,) = moment.values()
-    values = {}
-    for index, option, weight in history.add(scores, number + 1.0):
-        choice = space.choices[index]
-        values[f"alpha/{choice.group}/{choice.name}/{choice.options[option]}"] = weight
-    dashboards.log(values, moment)
-    dashboards.log_picture("search/alphas", chart_svg(draw_heat_map(history.curves(space))), moment)
-
-
-def show_genotype(
-    dashboards: Dashboards, space: SearchSpace, genotype: Genotype, moment: Mapping[str, int]
-) -> None:
-    """Shows the drawing of a genotype."""
-    dashboards.log_picture("search/genotype", draw(space.graphs(genotype)), moment)
+        dashboards.log_picture("search/alphas", chart_svg(draw_heat_map(tuple(curves))), moment)

@@ -19,8 +19,7 @@ class TensorBoard(Dashboard, TensorBoardLogger):
 
     A resumed run adds a file of events there; TensorBoard shows all of them as one run.
 
-    Raises:
-        ValueError: the package tensorboard is not installed.
+    Raises: ValueError: the package tensorboard is not installed.
     """
 
     def __init__(self, facts: RunFacts) -> None:

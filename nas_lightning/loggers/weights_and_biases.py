@@ -1,9 +1,8 @@
 """Weights & Biases: a run's numbers, pictures and artifacts, online or in files to be sent later.
 
-Lightning's own logger keeps the run. It differs in three ways: the mode goes to `wandb.init`,
-since Lightning's offline flag sets WANDB_MODE for the whole process; runs are made by
-`reinit="create_new"`, so that no logger takes over a run that another one began; and numbers are
-shown over epochs or trials instead of optimiser steps.
+It differs from Lightning's logger: the mode goes to `wandb.init`, since Lightning's offline flag
+sets WANDB_MODE for the whole process; `reinit="create_new"` keeps a logger from taking over a run
+that another one began; and numbers are shown over epochs or trials, not optimiser steps.
 """
 
 import os
@@ -32,23 +31,20 @@ PROJECT = "nas_lightning"
 class WeightsAndBiases(Dashboard, WandbLogger):
     """One run of Weights & Biases; its files lie in the run's folder, under wandb/.
 
-    A resumed run keeps its id, which is in wandb/JOB.id. Metrics are shown over
-    epochs, those of a black-box search over trials.
+    A resumed run keeps its id, which is in wandb/JOB.id.
 
     Args:
-        facts: what it shows.
-        project: the project; None takes WANDB_PROJECT, or else "nas_lightning".
+        project: None takes WANDB_PROJECT, or else "nas_lightning".
         entity: the user or team; None takes WANDB_ENTITY, or else the account's own.
         mode: "online", "offline" or "disabled"; None takes WANDB_MODE, or else "online".
-        name: the run's name; None takes WANDB_NAME, or else one of strategy, space, data, seed.
-        group: the group; None takes WANDB_RUN_GROUP, or else the sweep: that of W&B's agent, or
-            the sweep's folder; without a sweep the run's folder.
+        name: None takes WANDB_NAME, or else one of strategy, space, data, seed.
+        group: None takes WANDB_RUN_GROUP, or else the sweep (of W&B's agent, or the sweep's
+            folder), or else the run's folder.
         tags: tags beside strategy, search space and data.
-        upload_timeout_s: seconds that the end of an online run may wait for its upload; what
-            is not sent by then stays in the run's folder for `wandb sync`.
+        upload_timeout_s: seconds that the end of an online run may wait for its upload; the rest
+            stays in the run's folder for `wandb sync`.
 
-    Raises:
-        ValueError: the mode is unknown, or nobody is logged in and the mode is online.
+    Raises: ValueError: the mode is unknown, or nobody is logged in and the mode is online.
     """
 
     def __init__(
@@ -67,15 +63,18 @@ class WeightsAndBiases(Dashboard, WandbLogger):
         _check_login(mode)
         self.facts = facts
         self._axis: str | None = None
-        settings = wandb.setup().settings
+        settings, agent = wandb.setup().settings, os.environ.get("WANDB_SWEEP_ID")
+        sweep = f"sweep {agent}" if agent else facts.group
+        name = name or settings.run_name
+        suffix = "" if facts.job == "search" else f" {facts.job}"
         WandbLogger.__init__(
             self,
-            self._name_of(name or settings.run_name),
+            facts.name if name is None else name + suffix,
             facts.folder,
             project=project or settings.project or PROJECT,
             entity=entity,
             mode=mode,
-            group=group or settings.run_group or _agents_sweep() or facts.group,
+            group=group or settings.run_group or sweep,
             job_type=facts.job,
             tags=[*facts.tags, *tags],
             reinit="create_new",
@@ -146,21 +145,12 @@ class WeightsAndBiases(Dashboard, WandbLogger):
         run = wandb.init(**self._wandb_init | {"id": kept, "resume": "allow" if kept else None})
         if not run.disabled:
             write_text(facts.folder / "wandb" / f"{facts.job}.id", run.id)
-            self._use_source(run)
+            maker = self._id_of("search")
+            if facts.source and maker and not run.offline:  # a link needs a server
+                run.use_artifact(f"{facts.source}:{maker}")
             where = run.dir.removesuffix("files") if run.offline else run.url
             print(f"wandb: {facts.job} run {run.name}: {where}", file=sys.stderr, flush=True)
         return run
-
-    def _name_of(self, name: str | None) -> str:
-        if name is None:
-            return self.facts.name
-        return name if self.facts.job == "search" else f"{name} {self.facts.job}"
-
-    def _use_source(self, run: Any) -> None:
-        """Links the run to the artifact that it begins with, which needs a server."""
-        maker = self._id_of("search")
-        if self.facts.source and maker and not run.offline:
-            run.use_artifact(f"{self.facts.source}:{maker}")
 
     def _id_of(self, job: str) -> str | None:
         path = self.facts.folder / "wandb" / f"{job}.id"
@@ -183,9 +173,3 @@ def _check_login(mode: str | None) -> None:
             "logger.wandb.mode (online) needs a login: run `wandb login` or set "
             f"WANDB_API_KEY, or choose logger.wandb.mode=offline{reason}"
         )
-
-
-def _agents_sweep() -> str | None:
-    """Returns the name of the sweep whose agent started this process, None without one."""
-    number = os.environ.get("WANDB_SWEEP_ID")
-    return f"sweep {number}" if number else None

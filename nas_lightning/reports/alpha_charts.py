@@ -21,12 +21,9 @@ Rows = list[dict[str, Any]]
 
 
 def draw_alphas(alphas: Sequence[AlphaCurve]) -> ChartType:
-    """Returns the weight of every option over the epochs, all on the same axes.
+    """Returns the weight of every option over the epochs, of one curve or more, on shared axes.
 
     Below the name of a choice stands the option that leads at the end, if one does.
-
-    Args:
-        alphas: the curves, at least one.
     """
     cells = _rows_by_cell(alphas, most=120)
     low, high = (extreme(y for a in alphas for _, y in a.points) for extreme in (min, max))
@@ -34,13 +31,14 @@ def draw_alphas(alphas: Sequence[AlphaCurve]) -> ChartType:
     shades, dashes = zip(*((paint.colour, paint.dash) for paint in paints.values()), strict=True)
     legend = alt.Legend(title="option", columns=1 + len(paints) // 25, symbolLimit=0)
     last = max(curve.points[-1][0] for curve in alphas)
-    moment = alt.X("moment:Q", title="epochs done")
-    moment = moment.axis(values=whole_ticks(last, 5), grid=False, format="d")
+    axis = alt.Axis(values=whole_ticks(last, 5), grid=False, format="d")
+    moment = alt.X("moment:Q", title="epochs done", axis=axis)
     weight = alt.Y("weight:Q").axis(tickCount=2).scale(domain=[min(0.0, low), high], nice=2)
     widths = alt.Scale(domain=[False, True], range=[1.3, 2.6])
+    is_start = all(len(curve.points) == 1 for curve in alphas)
     lines = (
         alt.Chart()
-        .mark_line(point=all(len(curve.points) == 1 for curve in alphas))
+        .mark_line(point=is_start)
         .encode(
             x=moment,
             y=weight,
@@ -49,41 +47,29 @@ def draw_alphas(alphas: Sequence[AlphaCurve]) -> ChartType:
             strokeWidth=alt.StrokeWidth("leads:O", legend=None, scale=widths),
         )
     )
-    all_options = (
-        alt.Chart()
-        .transform_pivot("option", value="weight", groupby=["choice", "moment"])
-        .mark_rule(strokeWidth=6, opacity=0, tooltip={"content": "data"})
-        .encode(x=moment)
-    )
+    rules = alt.Chart().mark_rule(strokeWidth=6, opacity=0, tooltip={"content": "data"})
+    rules = rules.transform_pivot("option", value="weight", groupby=["choice", "moment"])
+    all_options = rules.encode(x=moment)
     return _panels(alt.layer(lines, all_options).properties(width=132, height=88), cells)
 
 
 def draw_heat_map(alphas: Sequence[AlphaCurve]) -> ChartType:
-    """Returns the weight of every option over time as shades, a row per option.
+    """Returns the weight of every option over time as shades, a row per curve, of one or more.
 
     All shades are of one scale, from 0 (white) to the largest weight. Long searches are thinned;
     the first and the last moment are always there.
-
-    Args:
-        alphas: the curves, at least one.
     """
-    highest = max(y for curve in alphas for _, y in curve.points)
-    scale = alt.Scale(
-        domain=[0.0, max(highest, 1e-9)], range=["#ffffff", "#00365a"], interpolate="rgb"
-    )
+    highest = max(1e-9, *(y for curve in alphas for _, y in curve.points))
+    scale = alt.Scale(domain=[0.0, highest], range=["#ffffff", "#00365a"], interpolate="rgb")
     # a legend of a gradient would be numbered by all that the process has drawn before
     legend = alt.Legend(type="symbol", symbolType="square", symbolSize=120, format=".2f")
     rows = max(Counter(curve.choice for curve in alphas).values())
-    fields = (
-        alt.Chart()
-        .mark_rect()
-        .encode(
-            x=alt.X("moment:O", title="time", axis=alt.Axis(labels=False)),
-            y=alt.Y("option:N", title=None, sort=None),
-            color=alt.Color("weight:Q", legend=legend, scale=scale),
-            tooltip=["choice:N", "option:N", "moment:Q", hover("weight", "weight")],
-        )
-        .properties(width=120, height=13 * rows)
+    base = alt.Chart(width=120, height=13 * rows).mark_rect()
+    fields = base.encode(
+        x=alt.X("moment:O", title="time", axis=alt.Axis(labels=False)),
+        y=alt.Y("option:N", title=None, sort=None),
+        color=alt.Color("weight:Q", legend=legend, scale=scale),
+        tooltip=["choice:N", "option:N", "moment:Q", hover("weight", "weight")],
     )
     return _panels(fields, _rows_by_cell(alphas, most=60), is_shared=False)
 
@@ -100,15 +86,9 @@ def _rows_by_cell(alphas: Sequence[AlphaCurve], most: int) -> dict[str, Rows]:
         title += f"\n{leader.option} {leader.points[-1][1]:.2f}" if leader else ""
         for curve in curves:
             moments, weights = zip(*thin(curve.points, most), strict=True)
-            cells.setdefault(name.rpartition("/")[0], []).append(
-                {
-                    "choice": title,
-                    "option": curve.option,
-                    "leads": curve is leader,
-                    "moment": moments,
-                    "weight": [round(weight, 4) for weight in weights],
-                }
-            )
+            row = {"choice": title, "option": curve.option, "leads": curve is leader}
+            row |= {"moment": moments, "weight": [round(weight, 4) for weight in weights]}
+            cells.setdefault(name.rpartition("/")[0], []).append(row)
     return cells
 
 
@@ -133,8 +113,7 @@ def _panels(chart: Any, cells: Mapping[str, Rows], is_shared: bool = True) -> Ch
         facet = alt.Facet("choice:N", header=header, sort=choices)
         columns = min(COLUMNS, len(choices))
         part = chart.facet(facet, data=alt.InlineData(values=rows), columns=columns, title=cell)
-        part = part.transform_flatten(["moment", "weight"]).resolve_scale(x=axes, y=axes)
-        parts.append(part)
+        parts.append(part.transform_flatten(["moment", "weight"]).resolve_scale(x=axes, y=axes))
     title = "Weight of every option over the search"
     return styled(alt.vconcat(*parts), title, f"{title}. At the end: {'; '.join(leaders)}")
 

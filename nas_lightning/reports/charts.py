@@ -12,45 +12,42 @@ from altair.typing import ChartType
 from nas_lightning.reports.alpha_charts import draw_alphas
 from nas_lightning.reports.colours import CYCLE, INK, PALE
 from nas_lightning.reports.curve_charts import draw_curves, draw_trials
-from nas_lightning.reports.metric import MainMetric, metric_of, rewards_differ
+from nas_lightning.reports.metric import MainMetric, metric_of, network_name, rewards_differ
 from nas_lightning.reports.records import read_alphas, read_confusion, read_metrics, read_trials
 from nas_lightning.reports.rendering import hover, plot, styled, value_axis
 
-__all__ = ["draw_comparison", "draw_confusion", "figures", "figures_of"]
+__all__ = ["draw_comparison", "draw_confusion", "figures"]
 
 MOST_CLASSES = 20
 BLUE, ORANGE = CYCLE[:2]
 FOUND = "the found network"
-BASELINES = {
-    "random_genotype": "random genotype, trained alike",
-    "logistic_regression": "logistic regression",
-    "linear_regression": "linear regression",
-}
 
 
-def figures(folder: Path) -> dict[str, ChartType]:
+def figures(folder: Path, result: Mapping[str, Any] | None = None) -> dict[str, ChartType]:
     """Returns the charts of a run's folder by name; what the run did not leave is left out.
 
     Each is a chart of Altair: "alphas" (the weight of every option), "trials" (the scores of a
     black-box search), "search" and "child" (the curves of their metrics), "comparison" (the child
     beside the baselines), "confusion" (which class is taken for which).
 
-    Raises:
-        ValueError: a file of the run is damaged; the message names it.
+    Args:
+        folder: the run's folder.
+        result: the content of result.json; None reads it.
+
+    Raises: ValueError: a file of the run is damaged; the message names it.
     """
-    path = folder / "result.json"
-    return figures_of(folder, json.loads(path.read_text("utf-8")) if path.exists() else {})
-
-
-def figures_of(folder: Path, result: Mapping[str, Any]) -> dict[str, ChartType]:
-    """Returns the charts of `figures` for a result that is not written yet."""
+    if result is None:
+        result = _json(folder / "result.json")
     metric = metric_of(result)
     objective = str(result["objective"]) if rewards_differ(result) else ""
     charts: dict[str, ChartType | None] = {}
     if alphas := read_alphas(folder / "alphas.csv"):
         charts["alphas"] = draw_alphas(alphas)
     trials = read_trials(folder / "trials.jsonl")
-    charts["trials"] = draw_trials(trials, metric, objective, _front(folder / "pareto.json"))
+    pareto = _json(folder / "pareto.json")
+    members = {child["trial"] for child in pareto.get("front", ())}
+    front = dict.fromkeys(pareto.get("names", ()), members)
+    charts["trials"] = draw_trials(trials, metric, objective, front)
     if "trials" not in (result.get("search") or {}):  # a black-box search shows its trials instead
         charts["search"] = draw_curves(read_metrics(folder / "metrics.csv"), "The search")
     child = folder / "child"
@@ -60,17 +57,15 @@ def figures_of(folder: Path, result: Mapping[str, Any]) -> dict[str, ChartType]:
     return {name: chart for name, chart in charts.items() if chart is not None}
 
 
-def _front(path: Path) -> dict[str, set[int]]:
-    """Returns the numbers of the trials on a Pareto front, by each of its values' names."""
-    content = json.loads(path.read_text("utf-8")) if path.exists() else {"names": ()}
-    return {name: {child["trial"] for child in content["front"]} for name in content["names"]}
+def _json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
 
 
 def draw_comparison(result: Mapping[str, Any], metric: MainMetric) -> ChartType | None:
     """Returns the child's test metric beside the baselines'; None where there is one value only."""
     parts = {FOUND: result.get("child"), **(result.get("baselines") or {})}
     rows = [
-        {"network": BASELINES.get(key, key), "value": value, "text": metric.text(value)}
+        {"network": network_name(key), "value": value, "text": metric.text(value)}
         for key, part in parts.items()
         if isinstance(value := (part or {}).get(f"test_{metric.name}"), int | float)
         and isfinite(value)
@@ -78,13 +73,11 @@ def draw_comparison(result: Mapping[str, Any], metric: MainMetric) -> ChartType 
     if len(rows) < 2:
         return None
     title = f"test {metric.words}{'' if metric.is_higher_better else ' (lower is better)'}"
+    x = alt.X("value:Q", title=title, axis=value_axis(metric.is_share))
+    names = alt.Axis(grid=True, labelLimit=260, labelColor=INK, domain=False)
     base = plot(rows).encode(
-        x=alt.X("value:Q", title=title, axis=value_axis(metric.is_share)).scale(
-            zero=False, padding=40
-        ),
-        y=alt.Y("network:N", title=None, sort=None).axis(
-            grid=True, labelLimit=260, labelColor=INK, domain=False
-        ),
+        x=x.scale(zero=False, padding=40),
+        y=alt.Y("network:N", title=None, sort=None, axis=names),
         color=alt.condition(f"datum.network == '{FOUND}'", alt.value(BLUE), alt.value(PALE)),
         tooltip=["network:N", hover("value", title, metric.is_share)],
     )
@@ -104,9 +97,8 @@ def draw_confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Cha
         for guess, count in zip(names, row, strict=True):
             share = count / max(1, sum(row))
             shade = share if guess == true else -min(1.0, 3 * share)
-            rows.append(
-                {"class": true, "guess": guess, "count": count, "share": share, "shade": shade}
-            )
+            field = {"class": true, "guess": guess, "count": count}
+            rows.append(field | {"share": share, "shade": shade})
     side = 26 * len(names)
     base = plot(rows).encode(
         x=alt.X("guess:N", title="taken for", sort=None).axis(orient="top", labelAngle=-45),

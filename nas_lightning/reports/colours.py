@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import cycle
 
 __all__ = ["CYCLE", "INK", "PALE", "Paint", "paints_of", "tint"]
 
@@ -46,15 +47,8 @@ def paints_of(labels: Iterable[str]) -> dict[str, Paint]:
     >>> paints_of(["skip_connect", "sep_conv_3x3"])["sep_conv_3x3"].colour
     '#0068a8'
     """
-    paints: dict[str, Paint] = {}
-    others = 0
-    for label in dict.fromkeys(labels):
-        paint = _of_family(label)
-        if paint is None:
-            paint = Paint(CYCLE[others % len(CYCLE)], DASHES[others // len(CYCLE) % len(DASHES)])
-            others += 1
-        paints[label] = paint
-    return paints
+    others = cycle(Paint(colour, dash) for dash in DASHES for colour in CYCLE)
+    return {label: _of_family(label) or next(others) for label in dict.fromkeys(labels)}
 
 
 def tint(colour: str, share: float) -> str:

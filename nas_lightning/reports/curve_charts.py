@@ -30,9 +30,7 @@ COSTS = {
 def draw_curves(metrics: Mapping[str, Points], title: str) -> ChartType | None:
     """Returns a chart for each kind of metric, those whose names end alike; None of no metric.
 
-    Args:
-        metrics: by name, e.g. "search/train_loss"; durations (names in "_s") are left out.
-        title: what the curves are of.
+    Names are e.g. "search/train_loss"; durations (names in "_s") are left out.
     """
     kinds: dict[str, dict[str, Points]] = {}
     for name, points in metrics.items():
@@ -41,10 +39,9 @@ def draw_curves(metrics: Mapping[str, Points], title: str) -> ChartType | None:
             kinds.setdefault(kind, {})[name.rpartition("/")[2].replace("_", " ")] = points
     places = {kind: place for place, kind in enumerate((*FIRST, *sorted(set(kinds) - set(FIRST))))}
     charts = [_draw_kind(kind, kinds[kind]) for kind in sorted(kinds, key=places.__getitem__)]
-    last = [
-        f"{n}: {points[-1][1]:.4g}" for curves in kinds.values() for n, points in curves.items()
-    ]
-    return beside(charts, title, f"{title}. Last values: {'; '.join(last)}") if charts else None
+    curves = [curve for kind in kinds.values() for curve in kind.items()]
+    last = "; ".join(f"{name}: {points[-1][1]:.4g}" for name, points in curves)
+    return beside(charts, title, f"{title}. Last values: {last}") if charts else None
 
 
 def _draw_kind(kind: str, curves: Mapping[str, Points]) -> ChartType:
@@ -54,26 +51,16 @@ def _draw_kind(kind: str, curves: Mapping[str, Points]) -> ChartType:
         rows.append({"curve": name, "epoch": x, "value": y})
     end = max(points[-1][0] for points in curves.values())
     legend = alt.Legend(orient="bottom", title=None, columns=2) if len(curves) > 1 else None
-    colour = alt.Color("curve:N", legend=legend)
-    chart: ChartType = (
-        plot(rows)
-        .transform_flatten(["epoch", "value"])
-        .mark_line(point={"size": 14})
-        .encode(
-            x=alt.X("epoch:Q", title="epochs done")
-            .scale(zero=False, nice=False)
-            .axis(values=whole_ticks(end, 8), grid=False, format="d"),
-            y=quantity("value", kind, kind in SHARES),
-            color=colour.scale(domain=list(curves), range=list(CYCLE)),
-            tooltip=[
-                "curve:N",
-                hover("epoch", "epochs done"),
-                hover("value", kind, kind in SHARES),
-            ],
-        )
-        .properties(title=kind if len(curves) > 1 else next(iter(curves)), **SIZE)
+    axis = alt.Axis(values=whole_ticks(end, 8), grid=False, format="d")
+    value = hover("value", kind, kind in SHARES)
+    lines = plot(rows).transform_flatten(["epoch", "value"]).mark_line(point={"size": 14})
+    chart: ChartType = lines.encode(
+        x=alt.X("epoch:Q", title="epochs done", axis=axis).scale(zero=False, nice=False),
+        y=quantity("value", kind, kind in SHARES),
+        color=alt.Color("curve:N", legend=legend).scale(domain=list(curves), range=list(CYCLE)),
+        tooltip=["curve:N", hover("epoch", "epochs done"), value],
     )
-    return chart
+    return chart.properties(title=kind if len(curves) > 1 else next(iter(curves)), **SIZE)
 
 
 def draw_trials(
@@ -87,9 +74,8 @@ def draw_trials(
     Args:
         trials: in the order of time.
         metric: the main metric.
-        objective: where rewards of another kind led the search, what these are; they come first.
-        front: numbers of the trials on the Pareto front, by the names of the values that it keeps
-            apart.
+        objective: "", or the kind of the rewards that led the search; they are drawn first.
+        front: numbers of the trials on the Pareto front, by the names of the values it trades.
     """
     score = f"validation_{metric.name}"
     charts: list[ChartType] = []
@@ -129,34 +115,22 @@ def _draw_scores(
 def _draw_costs(
     trials: Sequence[TrialRecord], score: str, cost: str, metric: MainMetric, front: Collection[int]
 ) -> list[ChartType]:
-    rows: list[dict[str, Any]] = [
-        {
-            "trial": t.number + 1,
-            "genotype": t.genotype,
-            "score": t.values[score],
-            "cost": t.values[cost],
-            "kind": "Pareto front" if t.number in front else "other trials",
-        }
-        for t in trials
-        if score in t.values and cost in t.values
-    ]
+    rows: list[dict[str, Any]] = []
+    for trial in trials:
+        if score in trial.values and cost in trial.values:
+            told = {"trial": trial.number + 1, "genotype": trial.genotype}
+            told |= {"score": trial.values[score], "cost": trial.values[cost]}
+            kind = "Pareto front" if trial.number in front else "other trials"
+            rows.append(told | {"kind": kind})
     words = score.replace("_", " ")
     key = alt.Legend(orient="bottom", title=None) if front else None
     colour = alt.Color("kind:N", legend=key)
-    chart = (
-        plot(rows)
-        .mark_circle(size=40, opacity=0.7)
-        .encode(
-            x=alt.X("cost:Q", title=COSTS[cost]).scale(zero=False).axis(format="~s", tickCount=5),
-            y=quantity("score", words, metric.is_share),
-            color=colour.scale(domain=["Pareto front", "other trials"], range=[ORANGE, BLUE]),
-            tooltip=[
-                "trial:Q",
-                "genotype:N",
-                hover("score", words, metric.is_share),
-                alt.Tooltip("cost:Q", title=COSTS[cost], format=","),
-            ],
-        )
-        .properties(title=f"{words} against {COSTS[cost]}", **SIZE)
+    price = alt.Tooltip("cost:Q", title=COSTS[cost], format=",")
+    base = plot(rows).encode(
+        x=alt.X("cost:Q", title=COSTS[cost]).scale(zero=False).axis(format="~s", tickCount=5),
+        y=quantity("score", words, metric.is_share),
+        color=colour.scale(domain=["Pareto front", "other trials"], range=[ORANGE, BLUE]),
+        tooltip=["trial:Q", "genotype:N", hover("score", words, metric.is_share), price],
     )
-    return [chart] if rows else []
+    points = base.mark_circle(size=40, opacity=0.7)
+    return [points.properties(title=f"{words} against {COSTS[cost]}", **SIZE)] if rows else []

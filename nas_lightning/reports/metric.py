@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-__all__ = ["MainMetric", "metric_of", "rewards_differ"]
+__all__ = ["MainMetric", "metric_of", "network_name", "rewards_differ"]
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class MainMetric:
     """What judges the networks of a run.
 
     Attributes:
-        name: of the metric, e.g. "accuracy" or "rmse".
+        name: e.g. "accuracy" or "rmse".
         is_higher_better: whether higher values are better.
         is_share: whether it and its companions are shares in [0, 1], shown in percent.
     """
@@ -43,9 +43,16 @@ def metric_of(result: Mapping[str, Any]) -> MainMetric:
     metric = result.get("metric")
     if not isinstance(metric, Mapping):
         return MainMetric()
-    return MainMetric(
-        str(metric["name"]), bool(metric["higher_is_better"]), bool(metric["is_share"])
-    )
+    return MainMetric(metric["name"], metric["higher_is_better"], metric["is_share"])
+
+
+def network_name(key: str) -> str:
+    """Returns a baseline of a result, or another network beside it, as people read it.
+
+    >>> network_name("random_genotype"), network_name("logistic_regression")
+    ('random genotype, trained alike', 'logistic regression')
+    """
+    return key.replace("_", " ") + (", trained alike" if key == "random_genotype" else "")
 
 
 def rewards_differ(result: Mapping[str, Any]) -> bool:

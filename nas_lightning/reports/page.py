@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from nas_lightning.reports.charts import figures_of
+from nas_lightning.reports.charts import figures
 from nas_lightning.reports.metric import MainMetric, metric_of, rewards_differ
 from nas_lightning.reports.records import read_confusion
 from nas_lightning.reports.rendering import chart_svg, javascript
@@ -39,7 +39,7 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
     metric = metric_of(result)
     charts = {
         name: {"spec": chart.to_dict(), "picture": Markup(chart_svg(chart))}
-        for name, chart in figures_of(run_dir, result).items()
+        for name, chart in figures(run_dir, result).items()
     }
     text = fill(
         "page.html.jinja",
@@ -64,8 +64,7 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
 def _verdict(result: Mapping[str, Any], metric: MainMetric) -> str:
     """Returns how the child compares with the random genotype's, "" without one of them."""
     other = _part(_part(result, "baselines"), "random_genotype")
-    name = f"test_{metric.name}"
-    values = [part.get(name) for part in (_part(result, "child"), other)]
+    values = [part.get(f"test_{metric.name}") for part in (_part(result, "child"), other)]
     numbers = [value for value in values if isinstance(value, int | float) and isfinite(value)]
     if len(numbers) < 2:
         return ""
@@ -84,8 +83,7 @@ def _verdict(result: Mapping[str, Any], metric: MainMetric) -> str:
 def _network(path: Path) -> dict[str, Any] | None:
     """Returns the drawing of a genotype, each of its graphs apart, and the same as text.
 
-    Raises:
-        ValueError: the file is not a drawing of ours.
+    Raises: ValueError: the file is not a drawing of ours.
     """
     if not path.exists():
         return None
@@ -119,16 +117,13 @@ def _read_drawing(path: Path) -> ElementTree.Element:
 def _confused(path: Path) -> list[tuple[str, str]]:
     """Returns the pairs of classes that are confused most, with their counts."""
     names, counts = read_confusion(path)
-    pairs = [
-        (-times, name, other, sum(row))
+    pairs = sorted(
+        (-times, f"{name} taken for {other}", f"{times} of {sum(row)}")
         for name, row in zip(names, counts, strict=True)
         for other, times in zip(names, row, strict=True)
         if name != other and times
-    ]
-    return [
-        (f"{name} taken for {other}", f"{-times} of {whole}")
-        for times, name, other, whole in sorted(pairs)[:MOST_PAIRS]
-    ]
+    )
+    return [(pair, share) for _, pair, share in pairs[:MOST_PAIRS]]
 
 
 def _details(result: Mapping[str, Any], metric: MainMetric) -> list[tuple[str, str]]:
@@ -139,9 +134,9 @@ def _details(result: Mapping[str, Any], metric: MainMetric) -> list[tuple[str, s
     for stage in ("search", "child"):
         for key, value in _part(result, stage).items():
             if type(value) in (int, float) and key not in shown:
-                is_metric = key.startswith(("test_", "validation_", "discretized_"))
-                is_metric &= not key.endswith("loss")
-                write = metric.text if is_metric else duration if key.endswith("_s") else count
+                write = duration if key.endswith("_s") else count
+                if key.startswith(("test_", "validation_", "discretized_")):
+                    write = count if key.endswith("loss") else metric.text
                 rows.append((f"{stage}: {key.replace('_', ' ')}", write(value)))
     return rows
 

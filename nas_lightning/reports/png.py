@@ -11,11 +11,9 @@ MOST_PIXELS = 3_000_000
 
 
 def svg_to_png(svg: str, zoom: float = 1.5) -> bytes:
-    """Returns an SVG picture as PNG.
+    """Returns an SVG picture, which has a width and a height in pixels, as PNG.
 
-    Args:
-        svg: the document; it has a width and a height in pixels.
-        zoom: pixels of the PNG per pixel of the drawing, above 0; fewer for very large drawings.
+    Very large pictures get fewer pixels than `zoom` (above 0) per pixel of the drawing.
     """
     size = ElementTree.fromstring(svg).attrib
     most = sqrt(MOST_PIXELS / (float(size["width"]) * float(size["height"])))

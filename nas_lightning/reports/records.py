@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 Points = tuple[tuple[float, float], ...]
+DAMAGED = "write the file anew or remove it"
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class AlphaCurve:
 
     Attributes:
         group: the node that the choice feeds, e.g. "normal/node_2".
-        choice: name of the choice, e.g. "normal/edge_0_2".
-        option: name of the option.
+        choice: e.g. "normal/edge_0_2".
+        option: its name.
         points: pairs (epochs done, weight), in the order of the file.
     """
 
@@ -44,9 +45,9 @@ class TrialRecord:
     """What a black-box search was told of one trial.
 
     Attributes:
-        number: 0-based number of the trial.
-        genotype: id of its genotype.
-        values: its finite numbers by name, e.g. "reward", "validation_accuracy", "parameters".
+        number: 0-based.
+        genotype: its id.
+        values: the finite ones by name, e.g. "reward", "validation_accuracy", "parameters".
     """
 
     number: int
@@ -57,8 +58,7 @@ class TrialRecord:
 def read_alphas(path: Path) -> tuple[AlphaCurve, ...]:
     """Returns the curves of alphas.csv, in order of first appearance, finite weights only.
 
-    Raises:
-        ValueError: a column is missing, or a value is not a number.
+    Raises: ValueError: a column is missing, or a value is not a number.
     """
     curves: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     for line, row in _rows(path, ("epoch", "group", "choice", "option", "weight")):
@@ -71,8 +71,7 @@ def read_alphas(path: Path) -> tuple[AlphaCurve, ...]:
 def read_metrics(path: Path) -> dict[str, Points]:
     """Returns for each metric of a metrics.csv the pairs (epochs done, value), gaps left out.
 
-    Raises:
-        ValueError: the column "epoch" is missing, or a value is not a number.
+    Raises: ValueError: the column "epoch" is missing, or a value is not a number.
     """
     curves: dict[str, list[tuple[float, float]]] = {}
     for line, row in _rows(path, ("epoch",)):
@@ -87,13 +86,11 @@ def read_metrics(path: Path) -> dict[str, Points]:
 def read_trials(path: Path) -> tuple[TrialRecord, ...]:
     """Returns the trials that trials.jsonl tells; a last line cut short is left out.
 
-    Raises:
-        ValueError: a line is not an event of a search.
+    Raises: ValueError: a line is not an event of a search.
     """
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    whole = text[: text.rfind("\n") + 1]
     trials = []
-    for line, content in enumerate(whole.splitlines(), 1):
+    for line, content in enumerate(text[: text.rfind("\n") + 1].splitlines(), 1):
         event = _event(path, line, content)
         if event.get("event") == "told":
             numbers = {k: float(v) for k, v in event.items() if type(v) in (int, float)}
@@ -105,8 +102,7 @@ def read_trials(path: Path) -> tuple[TrialRecord, ...]:
 def read_confusion(path: Path) -> tuple[list[str], list[list[int]]]:
     """Returns the classes of a confusion.csv and their counts: a row per class, a column per guess.
 
-    Raises:
-        ValueError: the file is no table of counts.
+    Raises: ValueError: the file is no table of counts.
     """
     if not path.exists():
         return [], []
@@ -138,11 +134,10 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
         return
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, restval="")
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
-        if missing:
+        if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
             raise ValueError(
                 f"{path} must have the columns {', '.join(columns)}; {', '.join(missing)} "
-                "missing: write the file anew or remove it"
+                f"missing: {DAMAGED}"
             )
         for row in reader:
             yield reader.line_num, {name: value for name, value in row.items() if name is not None}
@@ -152,10 +147,8 @@ def _number(path: Path, line: int, row: dict[str, str], column: str) -> float:
     try:
         return float(row[column])
     except ValueError:
-        raise ValueError(
-            f"{path}, line {line}: '{column}' must be a number, got '{row[column]}'; "
-            "write the file anew or remove it"
-        ) from None
+        where = f"{path}, line {line}: '{column}'"
+        raise ValueError(f"{where} must be a number, got '{row[column]}'; {DAMAGED}") from None
 
 
 def _event(path: Path, line: int, content: str) -> dict[str, Any]:
@@ -166,6 +159,6 @@ def _event(path: Path, line: int, content: str) -> dict[str, Any]:
     if not isinstance(event, dict) or not isinstance(event.get("trial"), int):
         raise ValueError(
             f"{path}, line {line} must be an event with a trial's number, got {content[:60]!r}; "
-            "write the file anew or remove it"
+            f"{DAMAGED}"
         )
     return event

@@ -38,12 +38,9 @@ LOOK: dict[str, Any] = {
 
 
 def styled(chart: ChartType, title: str, words: str = "") -> ChartType:
-    """Returns a whole chart with its title and the common look, on white.
+    """Returns a whole chart, no part of another one, with its title and the common look, on white.
 
-    Args:
-        chart: any chart of Altair that is no part of another one.
-        title: what it shows.
-        words: the same and its last values, for those who cannot see it.
+    `words` tells what it shows, and its last values, to those who cannot see it.
     """
     whole: ChartType = chart.properties(title=title, description=words or title).configure(**LOOK)
     return whole

@@ -1,4 +1,4 @@
-"""Fills the templates beside this file: drawings and pages, every text in them escaped."""
+"""Fills the templates beside this file, drawings and pages; all text in them is escaped."""
 
 import re
 from functools import cache
@@ -47,14 +47,9 @@ def duration(value: object) -> str:
 
 @cache  # the same for every template, and slow to make
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        finalize=_printed,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.undefined, environment.finalize = StrictUndefined, _printed
     environment.filters |= {"count": count, "duration": duration}
     return environment
 

@@ -17,7 +17,7 @@ from nas_lightning.config.making import plain_node
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.evaluation.linear_baseline import linear_baseline
 from nas_lightning.files import LockedError, ProcessLock, write_text
-from nas_lightning.loggers.guard import Dashboards
+from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.run.children import train_child
 from nas_lightning.run.run import Run
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
-from nas_lightning.callbacks.trial_log import TrialLog
+from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO
+from nas_lightning.callbacks.epoch_logs import TrialLog
 from nas_lightning.config.making import make
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_lightning import __version__
-from nas_lightning.callbacks.checkpoint import RunCheckpoint
-from nas_lightning.callbacks.checkpoint_io import best_or_last
+from nas_lightning.callbacks.checkpoint import RunCheckpoint, best_or_last
 from nas_lightning.config.making import plain_node
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import child_cost

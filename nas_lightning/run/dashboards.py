@@ -7,8 +7,7 @@ from omegaconf import DictConfig
 
 from nas_lightning.config.making import make_all, plain_node
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.loggers.dashboard import Artifact, RunFacts
-from nas_lightning.loggers.guard import Dashboards, Guarded
+from nas_lightning.loggers.dashboard import Artifact, Dashboards, Guarded, RunFacts
 from nas_lightning.reports.drawing import draw
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.run import Run

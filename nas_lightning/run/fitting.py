@@ -7,8 +7,7 @@ from typing import Any
 import lightning as L
 from omegaconf import DictConfig
 
-from nas_lightning.callbacks.checkpoint import RunCheckpoint
-from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO, resumable
+from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO, RunCheckpoint, resumable
 from nas_lightning.callbacks.cost_timer import CostTimer
 from nas_lightning.callbacks.epoch_logs import MetricsLog
 from nas_lightning.callbacks.progress import Progress

@@ -13,8 +13,8 @@ from nas_lightning.config.making import make, parameters_of, plain_node, target_
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.data.run_data import RunData, as_run_data
-from nas_lightning.loggers.guard import Dashboards
+from nas_lightning.data.user_data import RunData, as_run_data
+from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.training.child import ChildRecipe
 from nas_lightning.training.hardware import Hardware

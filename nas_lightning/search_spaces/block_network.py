@@ -1,15 +1,13 @@
 """A stack of cells that end in the states nobody reads: supernets and children of block spaces.
 
 Sources: Zoph et al., NASNet, 2018 (arXiv:1707.07012), section 3, and Pham et al., ENAS, 2018
-(arXiv:1802.03268), section 2.4: the output of a cell is the concatenation of the states that no
-operation reads. How many they are depends on the genotype, so the concatenation is never built:
-the two cells that follow and the classifier read it by a 1x1 convolution or a linear layer, that
-is by a sum of one such layer per state (`LooseEnds`). "Nobody reads this state" is the product
-over its possible readers of one minus the weight with which they read it.
+(arXiv:1802.03268), section 2.4: a cell's output is the concatenation of the states that no
+operation reads. Which they are depends on the genotype, so the concatenation is never built: the
+1x1 convolutions and linear layers that read it are sums of one such layer per state (`LooseEnds`).
+"Nobody reads this state" is the product over its readers of one minus the weight of reading it.
 
-Stem, places of the reductions and auxiliary head are those of DARTS's networks
-(`networks.cell_network`), at whose sizes published cells are compared. As in both papers' code a
-ReLU precedes the last global pooling.
+Stem, places of the reductions and auxiliary head are DARTS's (`networks.cell_network`). As in both
+papers' code a ReLU precedes the last global pooling.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,15 +27,11 @@ __all__ = ["BlockNetwork", "LooseEnds", "unread"]
 
 
 class LooseEnds(nn.Module):
-    """The sum of one layer per state that is there, then a layer of the sum.
+    """The sum of one layer per state that is there, then the layer `after`.
 
-    A state may come weighted by a mixture: the sum is then weighted alike, as the layers are
-    linear, or linear behind a ReLU.
-
-    Args:
-        layers: by number of a state the layer that reads it: forward(State) -> Tensor.
-        after: what the sum goes through.
-        factors: by number of a state what weighs it, for the cost.
+    A state may come weighted by a mixture: the layers are linear, or linear behind a ReLU, so that
+    their sum is weighted alike. `layers`, forward(State) -> Tensor, and the `factors` that weigh
+    the states, for the cost, are keyed by the state's number.
     """
 
     def __init__(
@@ -65,9 +59,8 @@ class LooseEnds(nn.Module):
 def unread(readers: Iterable[tuple[int, int, int]]) -> tuple[Factor, ...]:
     """Returns the factors whose product is 1 where no reader takes a state, and 0 elsewhere.
 
-    Args:
-        readers: triples (row of a choice of inputs, its number of options, the option that takes
-            the state).
+    A reader is a triple: row of a choice of inputs, its number of options, the option that takes
+    the state.
 
     >>> unread([(4, 3, 1)])
     (Factor(choice=4, coefficients=(1.0, 0.0, 1.0)),)
@@ -80,11 +73,11 @@ def unread(readers: Iterable[tuple[int, int, int]]) -> tuple[Factor, ...]:
 
 @dataclass(frozen=True)
 class _Output:
-    """What a cell or the stem gives: its loose states, and whether it halved the map."""
+    """What a cell or the stem gives, with the factors of its loose states by their number."""
 
     ends: Mapping[int, tuple[Factor, ...]]
     channels: int
-    is_reduced: bool
+    is_reduced: bool  # whether the cell halved the map
 
 
 class BlockNetwork(nn.Module):
@@ -96,8 +89,7 @@ class BlockNetwork(nn.Module):
         ends: by kind of cell, the branches whose targets make the cell's output.
         scale: sizes and flavours.
 
-    Raises:
-        ValueError: the image is too small for the reductions or the auxiliary head.
+    Raises: ValueError: the image is too small for the reductions or the auxiliary head.
     """
 
     def __init__(
@@ -108,15 +100,13 @@ class BlockNetwork(nn.Module):
         scale: Scale,
     ) -> None:
         super().__init__()
-        norm = Norm.of(scale)
+        norm, channels = Norm.of(scale), scale.channels
         self.branches, self.ends = branches, ends
-        thirds = (scale.cells // 3, 2 * scale.cells // 3)
-        self.kinds = ["reduction" if i in thirds else "normal" for i in range(scale.cells)]
-        self.stem = Stem(scale, norm)
-        self.first_reads, self.second_reads = nn.ModuleList(), nn.ModuleList()
-        self.cells = nn.ModuleList()
+        self.thirds = (scale.cells // 3, 2 * scale.cells // 3)
+        self.kinds = ["reduction" if i in self.thirds else "normal" for i in range(scale.cells)]
+        self.stem, self.first_reads = Stem(scale, norm), nn.ModuleList()
+        self.second_reads, self.cells = nn.ModuleList(), nn.ModuleList()
         before = last = _Output({0: ()}, self.stem.width, scale.stem == "imagenet")
-        channels = scale.channels
         for index, kind in enumerate(self.kinds):
             channels *= 2 if kind == "reduction" else 1
             self.first_reads.append(_read(before, channels, last.is_reduced, norm))
@@ -124,9 +114,8 @@ class BlockNetwork(nn.Module):
             self.cells.append(make_cell(kind, channels, norm))
             loose = {branch.target: branch.factors for branch in self.ends[kind]}
             before, last = last, _Output(loose, channels, kind == "reduction")
-            if scale.auxiliary and index == thirds[1]:
+            if scale.auxiliary and index == self.thirds[1]:
                 self.auxiliary = _auxiliary(last, scale, norm)
-        self.auxiliary_place = thirds[1]
         self.classifier = _classifier(last, scale)
 
     def forward(
@@ -141,12 +130,11 @@ class BlockNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Returns a child's logits (N, num_outputs) and those of its auxiliary head.
 
-        Raises:
-            ValueError: the network was built without an auxiliary head.
+        Raises: ValueError: the network was built without an auxiliary head.
         """
         check_auxiliary(self)
         outputs = self._outputs(x, None, drop_path)
-        return self.classifier(outputs[-1]), self.auxiliary(outputs[self.auxiliary_place])
+        return self.classifier(outputs[-1]), self.auxiliary(outputs[self.thirds[1]])
 
     def _outputs(
         self, x: Tensor, mixture: Mixture | None, drop_path: DropPath | None
@@ -162,8 +150,8 @@ class BlockNetwork(nn.Module):
             assert isinstance(cell, Cell)
             known, inputs = weights.get(kind), (State(first_read(before)), State(second_read(last)))
             states = cell.states(inputs, known, drop_path)
-            ends = [b for b in self.ends[kind] if known is None or b.key in known]
-            before, last = last, {branch.target: states[branch.target] for branch in ends}
+            ends = [b.target for b in self.ends[kind] if known is None or b.key in known]
+            before, last = last, {number: states[number] for number in ends}
             outputs.append(last)
         return outputs
 

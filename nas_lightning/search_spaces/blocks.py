@@ -16,7 +16,7 @@ where i equals j `ops` is a pair in the order of the list of operations.
 
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 
 from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.core.choices import Branch, Choice, Mixture
@@ -29,13 +29,13 @@ from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell
 from nas_lightning.networks.operations import OPERATIONS, Operation, Skip
 from nas_lightning.search_spaces.block_network import BlockNetwork, unread
-from nas_lightning.search_spaces.options import check_names
 from nas_lightning.search_spaces.wired_space import (
     KINDS,
     NUM_INPUTS,
     Chosen,
     WiredSpace,
     build_cell,
+    check_names,
     stride_of,
 )
 
@@ -55,14 +55,13 @@ class BlockSpace(WiredSpace, ABC):
         name: name that genotypes carry.
         blocks: blocks of a cell, at least 1.
         ops: operations of a block, in their canonical order.
-        combines: how a block may combine its halves: "add", "concat" or both. With one of them
-            there is nothing to choose. A concatenation is brought back to the cell's channels by
-            ReLU, 1x1 convolution and BatchNorm, one of each per half, which are added.
+        combines: how a block may combine its halves: "add", "concat" or both. A concatenation is
+            brought back to the cell's channels by the sum of one ReLU, 1x1 convolution and
+            BatchNorm per half.
         scale: size at which the space is searched.
         output: what a cell concatenates: "unread" states, or all "blocks".
 
-    Raises:
-        ValueError: a value is out of range, or an operation is unknown.
+    Raises: ValueError: a value is out of range, or an operation is unknown.
     """
 
     has_cells = True
@@ -80,8 +79,8 @@ class BlockSpace(WiredSpace, ABC):
         check_names("search_space.ops", ops, OPERATIONS)
         check_names("search_space.combines", combines, COMBINE_OPS)
         one_of("search_space.output", output, OUTPUTS)
-        self.blocks, self.ops, self.combines = blocks, tuple(ops), tuple(combines)
-        self.output = output
+        self.blocks, self.output = blocks, output
+        self.ops, self.combines = tuple(ops), tuple(combines)
         self._numbers = range(NUM_INPUTS, NUM_INPUTS + blocks)
         self._first_end = NUM_INPUTS + 3 * blocks
         places = [(_block(kind, number), number) for kind in KINDS for number in self._numbers]
@@ -93,10 +92,7 @@ class BlockSpace(WiredSpace, ABC):
         }
 
     def preprocess(self, channels: int, norm: Norm) -> list[Operation]:
-        """Returns what each of a cell's inputs goes through before blocks read it; a hook.
-
-        Both have been projected to the cell's channels already.
-        """
+        """Returns what each input, projected to the cell's channels, goes through; a hook."""
         return [Skip(), Skip()]
 
     def network(self, chosen: Chosen, scale: Scale) -> BlockNetwork:
@@ -122,20 +118,15 @@ class BlockSpace(WiredSpace, ABC):
         return one_hot(self.choices, chosen)
 
     def discretize(self, scores: Mixture) -> Genotype:
-        """Returns the genotype of the best option of every choice; ties go to the earlier one.
-
-        Options outside the support are not chosen.
-        """
+        """Returns the genotype of each choice's best option in the support; ties: the earlier."""
         rows = zip(self.choices, scores.weights.tolist(), scores.support, strict=True)
         best = {c.name: c.options[max(allowed, key=row.__getitem__)] for c, row, allowed in rows}
         chosen: dict[str, str] = {}
         for kind in KINDS:
             for number in self._numbers:
-                block = _block(kind, number)
-                halves = [
-                    (int(best[f"{block}/input_{h}"]), best[f"{block}/op_{h}"]) for h in HALVES
-                ]
-                chosen |= self.block(kind, number, halves, best.get(f"{block}/combine", ""))
+                name = _block(kind, number)
+                halves = [(int(best[f"{name}/input_{h}"]), best[f"{name}/op_{h}"]) for h in HALVES]
+                chosen |= self.block(kind, number, halves, best.get(f"{name}/combine", ""))
         return self.genotype(chosen)
 
     def block(
@@ -143,14 +134,9 @@ class BlockSpace(WiredSpace, ABC):
     ) -> dict[str, str]:
         """Returns the choices of one block, its halves brought into their canonical order.
 
-        Args:
-            kind: "normal" or "reduction".
-            number: number of its state, at least 2.
-            halves: two pairs (state that is read, operation).
-            combine: how they are combined; "" where there is no such decision.
+        `number` is its state's, at least 2; `combine` is "" where there is no such decision.
 
-        Raises:
-            ValueError: the space has no such operation, or a state comes no earlier.
+        Raises: ValueError: the space has no such operation, or a state comes no earlier.
         """
         name = _block(kind, number)
         for source, op in (halves := list(halves)):
@@ -183,10 +169,7 @@ class BlockSpace(WiredSpace, ABC):
         return [state for state in range(self._numbers.stop) if state not in read]
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
-        """Returns both cells; blocks bear their states' numbers, of which 0 and 1 are inputs.
-
-        A block that concatenates has a node for either half.
-        """
+        """Returns both cells; a block that concatenates has a node for each half."""
         chosen = self.validate(genotype).mapping
         return tuple(self._graph(chosen, kind) for kind in KINDS)
 
@@ -215,50 +198,42 @@ class BlockSpace(WiredSpace, ABC):
             yield Choice(f"{block}/combine", self.combines, "combine", f"{block}/combine")
 
     def _decide(self, block: str, number: int) -> Iterator[Decision]:
-        pairs = [(f"{i}+{j}", i == j) for i, j in combinations_with_replacement(range(number), 2)]
-        apart, equal = (
-            ((f"{block}/inputs", tuple(pair for pair, is_equal in pairs if is_equal is wanted)),)
-            for wanted in (False, True)
-        )
+        pairs = tuple(f"{i}+{j}" for i, j in combinations_with_replacement(range(number), 2))
         both = tuple(f"{a}+{b}" for a, b in combinations_with_replacement(self.ops, 2))
-        yield Decision(f"{block}/inputs", tuple(pair for pair, _ in pairs), "input")
-        yield Decision(f"{block}/op_1", self.ops, "op", apart)
-        yield Decision(f"{block}/op_2", self.ops, "op", apart)
-        yield Decision(f"{block}/ops", both, "op", equal)
+        equal = tuple(f"{i}+{i}" for i in range(number))
+        apart = tuple(pair for pair in pairs if pair not in equal)
+        yield Decision(f"{block}/inputs", pairs, "input")
+        yield Decision(f"{block}/op_1", self.ops, "op", ((f"{block}/inputs", apart),))
+        yield Decision(f"{block}/op_2", self.ops, "op", ((f"{block}/inputs", apart),))
+        yield Decision(f"{block}/ops", both, "op", ((f"{block}/inputs", equal),))
         if len(self.combines) > 1:
             yield Decision(f"{block}/combine", self.combines, "combine")
 
     def _halves(self, kind: str) -> Iterator[Branch]:
         """Yields every operation on every state that a half of a block may read."""
-        for number in self._numbers:
-            block = _block(kind, number)
-            for half in HALVES:
-                for source in range(number):
-                    reads = self.factor(f"{block}/input_{half}", str(source))
-                    for op in self.ops:
-                        factors = (reads, self.factor(f"{block}/op_{half}", op))
-                        target, stride = _place(number, half), stride_of(kind, source)
-                        yield Branch(_place(source), target, op, factors, stride)
+        for number, half in product(self._numbers, HALVES):
+            block, target = _block(kind, number), _place(number, half)
+            for source, op in product(range(number), self.ops):
+                reads = self.factor(f"{block}/input_{half}", str(source))
+                factors = (reads, self.factor(f"{block}/op_{half}", op))
+                yield Branch(_place(source), target, op, factors, stride_of(kind, source))
 
     def _sums(self, kind: str) -> Iterator[Branch]:
         """Yields what brings both halves of a block together."""
         for number in self._numbers:
             name = f"{_block(kind, number)}/combine"
-            for combine in self.combines:
+            for combine, half in product(self.combines, HALVES):
                 factors = (self.factor(name, combine),) if name in self.rows else ()
-                for half in HALVES:
-                    source, target = _place(number, half), _place(number)
-                    yield Branch(source, target, COMBINE_OPS[combine], factors)
+                yield Branch(_place(number, half), _place(number), COMBINE_OPS[combine], factors)
 
     def _ends(self, kind: str) -> Iterator[Branch]:
         """Yields a branch per state that the cell may give out, weighted by nobody's reading it."""
         is_all = self.output == "blocks"
         for state in self._numbers if is_all else range(self._numbers.stop):
+            later = [] if is_all else [number for number in self._numbers if number > state]
             readers = [
                 (self.rows[f"{_block(kind, number)}/input_{half}"], number, state)
-                for number in self._numbers
-                if number > state and not is_all
-                for half in HALVES
+                for number, half in product(later, HALVES)
             ]
             target, stride = self._first_end + state, stride_of(kind, state)
             yield Branch(_place(state), target, "skip_connect", unread(readers), stride)

@@ -1,11 +1,10 @@
 """The first space of NAS with reinforcement learning: a chain of convolutions with skips.
 
-Source: Zoph & Le, Neural Architecture Search with Reinforcement Learning, 2017
-(arXiv:1611.01578), sections 3.3 and 4.1: every layer has a filter height and width, a number of
-filters, perhaps strides, and reads any of the earlier layers, their maps concatenated along
-depth; maps of different sizes are padded with zeros to the largest; a layer that reads none reads
-the image; what no layer reads is concatenated for the classifier. The depth is a decision as
-well, so that a strategy can let it grow: the options of "depth" are in growing order.
+Source: Zoph & Le, 2017 (arXiv:1611.01578), sections 3.3 and 4.1: every layer has a filter height
+and width, a number of filters, perhaps strides, and reads any of the earlier layers, their maps
+concatenated along depth; maps of different sizes are padded with zeros to the largest; a layer that
+reads none reads the image; what no layer reads is concatenated for the classifier. The depth is a
+decision as well, its options in growing order, so that a strategy can let it grow.
 
 Deliberate difference: the maps are averaged before the classifier.
 """
@@ -20,8 +19,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.chain_network import ChainLayer, ChainNetwork
-from nas_lightning.search_spaces.options import check_sizes, listed
-from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, check_sizes, listed
 
 __all__ = ["ChainSpace"]
 
@@ -34,16 +32,14 @@ class ChainSpace(WiredSpace):
     strides than 1 there is no supernet: the size of maps would follow the mixture.
 
     Args:
-        depths: the possible numbers of layers, growing; the paper starts with 6 and adds 2 every
-            1,600 children.
+        depths: numbers of layers, growing; the paper has 6, and 2 more every 1,600 children.
         heights: filter heights, odd.
         widths: filter widths, odd.
         filters: numbers of filters, at the paper's 24 channels.
         strides: strides of height and of width; the paper has 1 alone, or 1, 2 and 3.
         scale: size at which the space is searched.
 
-    Raises:
-        ValueError: a value is out of range.
+    Raises: ValueError: a value is out of range.
 
     >>> space = ChainSpace(depths=(2,))
     >>> space.count()
@@ -67,8 +63,8 @@ class ChainSpace(WiredSpace):
         check_sizes("search_space.filters", filters, use=(24, 36, 48, 64))
         check_sizes("search_space.strides", strides, use=(1, 2, 3))
         if list(depths) != sorted(depths):
-            grown = listed(sorted(depths))
-            raise ValueError(f"search_space.depths ({listed(depths)}) must grow; use e.g. {grown}")
+            use = listed(sorted(depths))
+            raise ValueError(f"search_space.depths ({listed(depths)}) must grow; use e.g. {use}")
         self.depths, self.filters, self.strides = tuple(depths), tuple(filters), tuple(strides)
         self.sizes = {"filter_height": tuple(heights), "filter_width": tuple(widths)}
         if len(strides) > 1:
@@ -81,8 +77,7 @@ class ChainSpace(WiredSpace):
     def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
         """Builds the network of some choices, or the supernet.
 
-        Raises:
-            ValueError: a supernet is wanted, and there are other strides than 1.
+        Raises: ValueError: a supernet is wanted, and there are other strides than 1.
         """
         if chosen is None and self.strides != (1,):
             raise ValueError(
@@ -99,10 +94,9 @@ class ChainSpace(WiredSpace):
         return Scale(24, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
-        """Returns the network; its nodes are layers.
+        """Returns the network of layers, e.g. "2: 3x5x36 /2x1".
 
-        "2: 3x5x36" is layer 2 with 36 filters of height 3 and width 5; strides that are chosen
-        follow, e.g. "2: 3x5x36 /2x1".
+        That is layer 2 with 36 filters of height 3 and width 5, and strides if they are chosen.
         """
         chosen = self.validate(genotype).mapping
         depth = int(chosen.get("depth", self.depths[0]))
@@ -117,8 +111,7 @@ class ChainSpace(WiredSpace):
         if len(self.depths) > 1:
             yield Decision("depth", tuple(map(str, self.depths)), "size")
         for i in range(1, self.depths[-1] + 1):
-            deep = ("depth", tuple(str(depth) for depth in self.depths if depth >= i))
-            given = (deep,) if i > self.depths[0] else ()
+            given = (("depth", tuple(self._deep(i))),) if i > self.depths[0] else ()
             for key, sizes in self.sizes.items():
                 yield Decision(f"layer_{i}/{key}", tuple(map(str, sizes)), "size", given)
             for j in range(1, i):
@@ -132,27 +125,28 @@ class ChainSpace(WiredSpace):
             for j in range(1, i):
                 yield Branch(j, i, "read", (self.factor(_skip(i, j), YES),))
         for i in range(1, last + 1):
-            for depth in (depth for depth in self.depths if depth >= i):
-                unread = tuple(self.factor(_skip(k, i), NO) for k in range(i + 1, depth + 1))
-                yield Branch(i, last + 1, f"unread_of_{depth}", self._deep([depth]) + unread)
+            for depth in self._deep(i):
+                later = range(i + 1, int(depth) + 1)
+                unread = tuple(self.factor(_skip(k, i), NO) for k in later)
+                yield Branch(i, last + 1, f"unread_of_{depth}", self._at([depth]) + unread)
 
-    def _deep(self, depths: Sequence[int]) -> tuple[Factor, ...]:
+    def _deep(self, i: int) -> list[str]:
+        """Returns the depths at which there is a layer i."""
+        return [str(depth) for depth in self.depths if depth >= i]
+
+    def _at(self, depths: Sequence[str]) -> tuple[Factor, ...]:
         """Returns the factor that is 1 at some depths."""
-        return (self.factor("depth", *map(str, depths)),) if "depth" in self.rows else ()
+        return (self.factor("depth", *depths),) if "depth" in self.rows else ()
 
     def _layer(self, i: int, scale: Scale, chosen: Chosen) -> ChainLayer:
-        """Returns the sizes of a layer."""
         stride = (self.strides[0], self.strides[0])
         if chosen is not None and "stride_height" in self.sizes:
             stride = int(chosen[f"layer_{i}/stride_height"]), int(chosen[f"layer_{i}/stride_width"])
-        height, width = (
-            self.size(f"layer_{i}/filter_{side}", chosen) for side in ("height", "width")
-        )
+        height = self.size(f"layer_{i}/filter_height", chosen)
+        width = self.size(f"layer_{i}/filter_width", chosen)
         filters = self.size(f"layer_{i}/filters", chosen, scale.channels / min(self.filters))
-        deep = [depth for depth in self.depths if depth >= i]
-        return ChainLayer(
-            height, width, filters, stride, self._deep(deep) if chosen is None else ()
-        )
+        present = self._at(self._deep(i)) if chosen is None else ()
+        return ChainLayer(height, width, filters, stride, present)
 
     def _label(self, i: int, chosen: Mapping[str, str]) -> str:
         height, width, *strides, filters = (chosen[f"layer_{i}/{key}"] for key in self.sizes)

@@ -1,9 +1,7 @@
 """Chains of convolutions that read any earlier layers: Zoph & Le's networks.
 
-Source: Zoph & Le, Neural Architecture Search with Reinforcement Learning, 2017
-(arXiv:1611.01578), section 3.3. Source 0 is the image and source i layer i. The convolution of a
-concatenation is the sum of one convolution per source, so that no module's width depends on what
-is concatenated.
+Source: Zoph & Le, 2017 (arXiv:1611.01578), section 3.3. Source 0 is the image and source i layer
+i. The convolution of a concatenation is the sum of one convolution per source.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,34 +23,26 @@ __all__ = ["ChainLayer", "ChainNetwork"]
 
 @dataclass(frozen=True)
 class ChainLayer:
-    """Height, width and number of the filters of one layer, and its strides along both.
-
-    `present` are factors whose product is 1 where there is such a layer, else 0.
-    """
+    """Height, width and number of the filters of one layer, and its strides along both."""
 
     height: Size
     width: Size
     filters: Size
     stride: tuple[int, int]
-    present: tuple[Factor, ...] = ()
+    present: tuple[Factor, ...] = ()  # their product is 1 where there is such a layer, else 0
 
 
 @dataclass(frozen=True)
 class _Maps:
-    """The maps of a source, and the weights of their channels (None: one)."""
-
     x: Tensor
-    share: Tensor | None = None
+    share: Tensor | None = None  # weights of the channels; None is 1
 
 
 class ChainNetwork(nn.Module):
     """Layers, global pooling of what no layer reads, classifier.
 
-    Args:
-        layers: sizes of each layer, from 1 on.
-        branches: what layers read, 0 the image; those with a later target are unread layers, once
-            per depth. They have no factors in a child.
-        scale: sizes and flavours.
+    `layers` are numbered from 1 on. `branches` are what they read; those with a later target are
+    the unread layers, once per depth. They have no factors in a child.
     """
 
     def __init__(
@@ -62,10 +52,10 @@ class ChainNetwork(nn.Module):
         scale.check_extras("chain")
         self.branches, self.sizes, norm = branches, layers, Norm.of(scale)
         channels = {0: Size((scale.image()[0],))} | {i: layers[i].filters for i in layers}
-        self.layers = nn.ModuleDict()
-        for i, layer in layers.items():
-            reads = [b for b in branches if b.target == i]
-            self.layers[str(i)] = _Layer(layer, reads, channels, norm)
+        reads = {i: [b for b in branches if b.target == i] for i in layers}
+        self.layers = nn.ModuleDict(
+            {str(i): _Layer(layer, reads[i], channels, norm) for i, layer in layers.items()}
+        )
         self.unread: dict[int, list[Branch]] = {}
         for branch in (b for b in branches if b.target not in layers):
             self.unread.setdefault(branch.source, []).append(branch)

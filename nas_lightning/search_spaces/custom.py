@@ -50,9 +50,8 @@ class CustomSpace(SearchSpace):
         name: name that genotypes carry.
         scale: input shape, number of outputs, and what else `network` takes.
 
-    Raises:
-        ValueError: the module holds no mark, or two of one name that do not agree, or reads
-            tensors while it is built.
+    Raises: ValueError: the module holds no mark, or two of one name that do not agree, or reads
+        tensors while it is built.
 
     >>> space = CustomSpace(example, scale=Scale(input_shape=(3, 8, 8), num_outputs=10))
     >>> space.count()

@@ -20,21 +20,16 @@ from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, branch_weights
 from nas_lightning.networks.cell_network import CellNetwork
 from nas_lightning.networks.operations import OPERATIONS, Operation
-from nas_lightning.search_spaces.notation import (
-    FIELDS,
-    CellText,
-    nodes_of,
-    read_darts_text,
-    write_darts_text,
-)
-from nas_lightning.search_spaces.options import check_names, listed
+from nas_lightning.search_spaces.notation import CellText, read_darts_text, write_darts_text
 from nas_lightning.search_spaces.wired_space import (
     KINDS,
     NUM_INPUTS,
     Chosen,
     WiredSpace,
     build_cell,
+    check_names,
     drawn,
+    listed,
     stride_of,
 )
 
@@ -60,14 +55,12 @@ class DartsSpace(WiredSpace):
         nodes: intermediate nodes of a cell, at least 1; the paper has 4.
         ops: operations of every edge, "none" among them where an edge may carry nothing.
         edge_ops: operations of single edges in place of `ops`, by the edge's name, e.g.
-            {"normal/edge_0_2": ["skip_connect", "sep_conv_3x3"]}; where it names them all, `ops`
-            must be empty.
-        min_edges: least number of edges that enter a node of a genotype, 0 to 2; the paper's
-            genotypes have 2.
+            {"normal/edge_0_2": ["skip_connect", "sep_conv_3x3"]}; `ops` must be empty where it
+            names all edges.
+        min_edges: least number of edges into a node of a genotype, 0 to 2; the paper has 2.
         scale: size at which the space is searched; the paper has 16 channels and 8 cells.
 
-    Raises:
-        ValueError: a value is out of range, or an operation is unknown.
+    Raises: ValueError: a value is out of range, or an operation is unknown.
 
     >>> space = DartsSpace(nodes=1)
     >>> space.count()
@@ -113,10 +106,9 @@ class DartsSpace(WiredSpace):
     def discretize(self, scores: Mixture) -> Genotype:
         """Keeps for each node the two edges whose best operation scores highest.
 
-        "none" is neither ranked nor chosen, though it takes part in a softmax before. Ties go
-        to the lower input and the earlier operation (DARTS, section 2.4 and official code).
-        Options outside the support are not chosen while another is left; an edge without any is
-        left out where `min_edges` allows it.
+        "none" takes part in the softmax, but is neither ranked nor chosen. Ties go to the lower
+        input and the earlier operation (section 2.4 and official code). Options outside the support
+        are not chosen while another is left; `min_edges` may let an edge without any be left out.
         """
         rows = zip(self.choices, scores.weights.tolist(), scores.support, strict=True)
         best = {choice.name: _best(choice.options, row, support) for choice, row, support in rows}
@@ -131,7 +123,7 @@ class DartsSpace(WiredSpace):
         return self.genotype(chosen)
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
-        """Returns both cells; nodes bear their states' numbers, of which 0 and 1 are inputs."""
+        """Returns both cells; a node's name is the number of its state (0 and 1 are inputs)."""
         names = ("c_{k-2}", "c_{k-1}", *map(str, self._nodes), "c_{k}")
         ends = [Edge(node, names[-1], "") for node in names[NUM_INPUTS:-1]]
         cells = {kind: drawn(self._chosen(kind, genotype), names) for kind in KINDS}
@@ -140,32 +132,28 @@ class DartsSpace(WiredSpace):
     def read_text(self, text: str) -> Genotype:
         """Reads `Genotype(normal=[...], normal_concat=..., reduce=[...], reduce_concat=...)`.
 
-        Raises:
-            ValueError: the text is no such genotype, or not one of this space.
+        Raises: ValueError: the text is no such genotype, or not one of this space.
         """
-        cells, chosen = read_darts_text(text), dict[str, str]()
-        for kind, field in FIELDS.items():
-            chosen |= self._read_cell(kind, cells[field])
-        return self.genotype(chosen)
+        cells = read_darts_text(text).items()
+        normal, reduction = (self._read_cell(kind, cell) for kind, cell in cells)
+        return self.genotype(normal | reduction)
 
     def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str | None:
         """Returns the text that `read_text` reads; None where a node has fewer than two edges.
 
-        The official code writes the stronger edge of a node first. A genotype, whose edges have
-        no order, does not tell which one that is: scores do (see `discretize`). Without them the
-        edge of the lower input comes first.
+        The official code writes the stronger edge of a node first. Only scores tell which one
+        that is (see `discretize`); without them the edge of the lower input comes first.
         """
         cells = {}
-        for kind, field in FIELDS.items():
+        for kind in KINDS:
             branches = self._chosen(kind, genotype)
             if len(branches) < EDGES_PER_NODE * self.nodes:
                 return None
             if scores is not None:
-                table = branch_weights(list(self._cell(kind, Scale())), scores.detach())
-                strength = {key: float(weight) for key, weight in table.items()}
-                branches.sort(key=lambda b: (b.target, -strength.get(b.key, -inf)))
+                strength = branch_weights(list(self._cell(kind, Scale())), scores.detach())
+                branches.sort(key=lambda b: (b.target, -float(strength.get(b.key, -inf))))
             edges = tuple((branch.op, branch.source) for branch in branches)
-            cells[field] = CellText(edges, tuple(self._nodes))
+            cells[kind] = CellText(edges, tuple(self._nodes))
         return write_darts_text(cells)
 
     def published_scale(self) -> Scale:
@@ -179,8 +167,7 @@ class DartsSpace(WiredSpace):
                 f"{list(cell.concat)}"
             )
         chosen: dict[str, str] = {}
-        pairs = nodes_of(cell, kind, "nodes", self.nodes)
-        for node, edges in zip(self._nodes, pairs, strict=True):
+        for node, edges in zip(self._nodes, cell.nodes(kind, "nodes", self.nodes), strict=True):
             sources = [source for source, _ in edges]
             if len(set(sources)) < EDGES_PER_NODE or not set(sources) <= set(range(node)):
                 raise ValueError(
@@ -201,11 +188,8 @@ class DartsSpace(WiredSpace):
 
     def _decide(self, kind: str, node: int) -> Iterator[Decision]:
         """Yields which edges enter a node, then the operation of each that does."""
-        subsets = [
-            subset
-            for size in range(self.min_edges, EDGES_PER_NODE + 1)
-            for subset in combinations(range(node), size)
-        ]
+        sizes = range(self.min_edges, EDGES_PER_NODE + 1)
+        subsets = [subset for size in sizes for subset in combinations(range(node), size)]
         yield Decision(_inputs(kind, node), tuple(map(_subset, subsets)), "input")
         for source in range(node):
             edge = _edge(kind, source, node)
@@ -228,9 +212,8 @@ def _ops_of_edges(
         names = edge_ops.get(edge, ops)
         check_names(key, names, ("none", *OPERATIONS))
         if not _real(names):
-            raise ValueError(
-                f"{key} ({listed(names)}) must hold an operation; add e.g. skip_connect"
-            )
+            rule = "must hold an operation; add e.g. skip_connect"
+            raise ValueError(f"{key} ({listed(names)}) {rule}")
     return {edge: tuple(edge_ops.get(edge, ops)) for edge in edges}
 
 

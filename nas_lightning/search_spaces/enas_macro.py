@@ -24,8 +24,7 @@ from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.macro_network import SKIP, MacroNetwork, thirds
 from nas_lightning.search_spaces.notation import shortened
-from nas_lightning.search_spaces.options import check_names
-from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, check_names
 
 __all__ = ["MACRO_OPS", "EnasMacroSpace"]
 
@@ -50,8 +49,7 @@ class EnasMacroSpace(WiredSpace):
         ops: operations of every layer.
         scale: size at which the space is searched; the paper has 36 channels.
 
-    Raises:
-        ValueError: a value is out of range, or an operation is unknown.
+    Raises: ValueError: a value is out of range, or an operation is unknown.
 
     >>> space = EnasMacroSpace(layers=4)
     >>> space.write_text(space.sample(0))
@@ -84,9 +82,8 @@ class EnasMacroSpace(WiredSpace):
     def validate(self, genotype: Genotype) -> Genotype:
         """Returns the genotype if it is one of this space.
 
-        Raises:
-            ValueError: it belongs to another space, has another number of layers, or its choices
-                are not possible here.
+        Raises: ValueError: it belongs to another space, has another number of layers, or its
+            choices are not possible here.
         """
         layers = sum(name.endswith("/op") for name, _ in genotype.choices)
         if genotype.space == self.name and layers not in (0, self.layers):
@@ -112,8 +109,8 @@ class EnasMacroSpace(WiredSpace):
 
         Layers may be parted by "/" or lines. The numbers are positions in `MACRO_OPS`.
 
-        Raises:
-            ValueError: the text is anything but such numbers, or not of a genotype of this space.
+        Raises: ValueError: the text is anything but such numbers, or not of a genotype of this
+            space.
         """
         words = text.replace("/", " ").split()
         if not set(words) <= set("0123456789") or len(words) != len(self.choices):

@@ -46,8 +46,7 @@ class EnasMicroSpace(BlockSpace):
         scale: size at which the space is searched; the paper has 20 channels and 8 cells, two
             reductions among them.
 
-    Raises:
-        ValueError: a value is out of range, or an operation is unknown.
+    Raises: ValueError: a value is out of range, or an operation is unknown.
 
     >>> space = EnasMicroSpace(blocks=2)
     >>> space.write_text(space.sample(0))
@@ -72,8 +71,7 @@ class EnasMicroSpace(BlockSpace):
         A node has four numbers: input and operation of x, input and operation of y, e.g. with one
         node "0 2 1 0 | 1 3 0 4".
 
-        Raises:
-            ValueError: the text is no such pair of arcs.
+        Raises: ValueError: the text is no such pair of arcs.
         """
         arcs, chosen = text.split("|"), dict[str, str]()
         if len(arcs) != len(KINDS):

@@ -29,8 +29,7 @@ from nas_lightning.networks.elastic import (
     Size,
     total_weight,
 )
-from nas_lightning.search_spaces.options import check_sizes, listed
-from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace
+from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, check_sizes, listed
 
 __all__ = ["MobileSpace"]
 
@@ -41,7 +40,7 @@ DEPTHS = (4, 4, 4, 4, 4, 1)
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a network, its sizes chosen by a mixture or fixed."""
+    """One block of a network."""
 
     channels_in: int
     channels_out: int
@@ -61,12 +60,11 @@ class MobileSpace(WiredSpace):
 
     Args:
         kernels: sides of the depthwise kernel, odd.
-        expansions: by how much a block is wider than its input.
-        depths: the largest number of blocks of each stage; the papers have 4, 4, 4, 4, 4 and 1.
+        expansions: times by which a block is wider than its input.
+        depths: largest number of blocks per stage; the papers have 4, 4, 4, 4, 4 and 1.
         scale: size at which the space is searched.
 
-    Raises:
-        ValueError: a value is out of range.
+    Raises: ValueError: a value is out of range.
 
     >>> space = MobileSpace(depths=(1, 1, 1, 1, 1, 2))
     >>> space.count()
@@ -89,8 +87,11 @@ class MobileSpace(WiredSpace):
                 f"search_space.depths ({listed(depths)}) must be {len(STAGES)} numbers >= 1, one "
                 f"per stage; use e.g. {listed(DEPTHS)}"
             )
-        self.kernels, self.expansions = tuple(kernels), tuple(expansions)
-        self.depths = tuple(depths)
+        self.kernels, self.expansions, self.depths = (
+            tuple(kernels),
+            tuple(expansions),
+            tuple(depths),
+        )
         blocks = [(stage, block) for stage, depth in enumerate(depths) for block in range(depth)]
         decisions = [decision for place in blocks for decision in self._decide(*place)]
         choices = [Choice(d.name, d.options, d.kind, d.name.rpartition("/")[0]) for d in decisions]
@@ -141,10 +142,9 @@ class MobileSpace(WiredSpace):
     def _decide(self, stage: int, block: int) -> Iterator[Decision]:
         """Yields whether a block is left out, unless it is its stage's first, then its sizes."""
         name = _name(stage, block)
-        skip = Decision(f"{name}/skip", (NO, YES), "skip")
-        given = ((skip.name, (NO,)),) if block > 0 else ()
+        given = ((f"{name}/skip", (NO,)),) if block > 0 else ()
         if given:
-            yield skip
+            yield Decision(f"{name}/skip", (NO, YES), "skip")
         yield Decision(f"{name}/kernel", tuple(map(str, self.kernels)), "size", given)
         yield Decision(f"{name}/expansion", tuple(map(str, self.expansions)), "size", given)
 
@@ -184,7 +184,8 @@ class _InvertedResidual(nn.Module):
             out = out * weight
         if not self.block.is_residual:
             return out
-        return x + (out if drop_path is None else drop_path(out, self.training))
+        kept: Tensor = out if drop_path is None else drop_path(out, self.training)
+        return x + kept
 
     def _weight(self, mixture: Mixture | None) -> Tensor | None:
         """Returns what the block's output is multiplied by, or None for a child."""

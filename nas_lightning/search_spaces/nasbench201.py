@@ -35,11 +35,8 @@ class NasBench201Space(WiredSpace):
     """NAS-Bench-201's cells: six edges of five operations, 15,625 genotypes.
 
     As everywhere, `scale.cells` counts the reductions, which stand at the thirds: the published
-    networks, with five cells per stage, have 17. Convolutions of a cell have a bias exactly where
-    their BatchNorm is not affine (flavour "search"), in supernets and children alike.
-
-    Args:
-        scale: size at which the space is searched; the paper has 16 channels and 17 cells.
+    networks, of 16 channels and five cells per stage, have 17. Convolutions of a cell have a bias
+    exactly where their BatchNorm is not affine (flavour "search"), in supernets and children alike.
 
     >>> space = NasBench201Space()
     >>> space.write_text(space.sample(0))
@@ -55,16 +52,12 @@ class NasBench201Space(WiredSpace):
     def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
         """Stacks cells that mix operations on every edge, or have a genotype's.
 
-        Raises:
-            ValueError: the scale asks for a stem or an auxiliary head that the space lacks.
+        Raises: ValueError: the scale asks for a stem or an auxiliary head that the space lacks.
         """
         return _Network(self.running(self._cell(scale), chosen), scale)
 
     def discretize(self, scores: Mixture) -> Genotype:
-        """Keeps the best operation of every edge, be it "none"; ties go to the earlier one.
-
-        An edge without support gets "none".
-        """
+        """Keeps every edge's best operation, or the earlier; "none" where it has no support."""
         support = tuple(row or (0,) for row in scores.support)
         return super().discretize(Mixture(scores.weights, support))
 
@@ -78,17 +71,13 @@ class NasBench201Space(WiredSpace):
     def read_text(self, text: str) -> Genotype:
         """Reads `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
 
-        Raises:
-            ValueError: the text is not of this form, or an operation is unknown.
+        Raises: ValueError: the text is not of this form, or an operation is unknown.
         """
         match = re.fullmatch(TEXT, text.strip())
         if match is None:
-            raise ValueError(
-                "NAS-Bench-201's notation is |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, "
-                f"got {text[:100]!r}"
-            )
-        names = [_name(*edge) for edge in EDGES]
-        return self.genotype(dict(zip(names, match.groups(), strict=True)))
+            form = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
+            raise ValueError(f"NAS-Bench-201's notation is {form}, got {text[:100]!r}")
+        return self.genotype(dict(zip(self.rows, match.groups(), strict=True)))
 
     def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str:
         """Returns the text that `read_text` reads."""
@@ -102,9 +91,8 @@ class NasBench201Space(WiredSpace):
 
         The equivalence is the benchmark's own (section 2.1 and official code): a node is written
         as the sum of its edges, a skip as the sum that it reads, nothing as zero, an operation on
-        a lone zero as zero, and the summands are sorted as texts. It ignores params that two
-        operations share, and it tells apart sums that differ in an added zero or in their
-        nesting: some ids differ although their functions do not.
+        a lone zero as zero, and the summands are sorted as texts. Sums that differ in an added
+        zero or in their nesting have different ids although they are the same function.
         """
         sums = ["x"]
         for node in range(1, len(NODES)):

@@ -1,4 +1,4 @@
-"""The cell space of NASNet, which AmoebaNet was found in as well.
+"""The cell space of NASNet, in which AmoebaNet was found as well.
 
 Sources: Zoph et al., NASNet, 2018 (arXiv:1707.07012), section 3, and Real et al., AmoebaNet, 2019
 (arXiv:1802.01548), section 3.1. Each of a cell's five blocks chooses two earlier states, one of 13
@@ -24,13 +24,8 @@ from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.blocks import BlockSpace
-from nas_lightning.search_spaces.notation import (
-    FIELDS,
-    CellText,
-    nodes_of,
-    read_darts_text,
-    write_darts_text,
-)
+from nas_lightning.search_spaces.notation import CellText, read_darts_text, write_darts_text
+from nas_lightning.search_spaces.wired_space import KINDS
 
 __all__ = ["NASNET_OPS", "NasnetSpace"]
 
@@ -57,14 +52,12 @@ class NasnetSpace(BlockSpace):
     Args:
         blocks: blocks of a cell, at least 1; the papers have 5.
         ops: operations of a block, in their canonical order.
-        combines: how a block may combine its halves: "add", "concat" or both. NASNet has both,
-            AmoebaNet only adds; with one of them there is nothing to choose.
+        combines: how a block may combine its halves: "add" (AmoebaNet), "concat" or both (NASNet).
         output: what a cell concatenates: the "unread" states, or all "blocks", as PNASNet's
             published cell does (Liu et al., 2018, arXiv:1712.00559).
         scale: size at which the space is searched; the papers search with 24 to 32 channels.
 
-    Raises:
-        ValueError: a value is out of range, or an operation is unknown.
+    Raises: ValueError: a value is out of range, or an operation is unknown.
 
     >>> space = NasnetSpace(blocks=1, combines=["add"])
     >>> normal, reduction = space.graphs(space.sample(0))
@@ -83,27 +76,23 @@ class NasnetSpace(BlockSpace):
         super().__init__("nasnet", blocks, ops, combines, scale, output)
 
     def read_text(self, text: str) -> Genotype:
-        """Reads `Genotype(normal=[...], normal_concat=..., reduce=[...], reduce_concat=...)`.
+        """Reads DARTS's notation (see `notation`), where a block is two edges, and adds.
 
-        In DARTS's notation every block adds, and two edges make a block.
-
-        Raises:
-            ValueError: the text is no such genotype, or not one of this space.
+        Raises: ValueError: the text is no such genotype, or not one of this space.
         """
-        cells, chosen = read_darts_text(text), dict[str, str]()
-        for kind, field in FIELDS.items():
-            chosen |= self._read_cell(kind, cells[field])
-        return self.genotype(chosen)
+        cells = read_darts_text(text).items()
+        normal, reduction = (self._read_cell(kind, cell) for kind, cell in cells)
+        return self.genotype(normal | reduction)
 
     def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str | None:
         """Returns the text that `read_text` reads; None where a block concatenates."""
         chosen, cells = self.validate(genotype).mapping, dict[str, CellText]()
         if "concat" in chosen.values() or "add" not in self.combines:
             return None
-        for kind, field in FIELDS.items():
+        for kind in KINDS:
             blocks = self.halves(chosen, kind).values()
             edges = tuple((op, source) for halves in blocks for source, op in halves)
-            cells[field] = CellText(edges, tuple(self.ends(chosen, kind)))
+            cells[kind] = CellText(edges, tuple(self.ends(chosen, kind)))
         return write_darts_text(cells)
 
     def published_scale(self) -> Scale:
@@ -117,8 +106,7 @@ class NasnetSpace(BlockSpace):
                 "set search_space.combines=[add]"
             )
         combine = "add" if len(self.combines) > 1 else ""
-        blocks = nodes_of(cell, kind, "blocks", self.blocks)
-        chosen = self.cell(kind, blocks, combine)
+        chosen = self.cell(kind, cell.nodes(kind, "blocks", self.blocks), combine)
         if sorted(cell.concat) != (ends := self.ends(chosen, kind)):
             what = "all blocks" if self.output == "blocks" else "the states that nothing reads"
             raise ValueError(

@@ -1,13 +1,12 @@
-"""DARTS's text notation; it is parsed, never evaluated.
+"""DARTS's text notation (2019, arXiv:1806.09055, official code); it is parsed, never evaluated.
 
-Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), official code: `Genotype(normal=[(operation,
-input), ...], normal_concat=..., reduce=[...], reduce_concat=...)`.
+`Genotype(normal=[(operation, input), ...], normal_concat=..., reduce=[...], reduce_concat=...)`
 """
 
 import ast
 from dataclasses import dataclass
 
-__all__ = ["FIELDS", "CellText", "nodes_of", "read_darts_text", "shortened", "write_darts_text"]
+__all__ = ["CellText", "read_darts_text", "shortened", "write_darts_text"]
 
 FIELDS = {"normal": "normal", "reduction": "reduce"}  # name of a kind of cell in the notation
 NOT_LITERAL = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
@@ -15,22 +14,28 @@ NOT_LITERAL = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
 
 @dataclass(frozen=True)
 class CellText:
-    """One cell in DARTS's notation.
+    """One cell in DARTS's notation."""
 
-    Attributes:
-        edges: pairs (operation, input state), two per node.
-        concat: the states that make the cell's output.
-    """
+    edges: tuple[tuple[str, int], ...]  # pairs (operation, input state), two per node
+    concat: tuple[int, ...]  # the states that make the cell's output
 
-    edges: tuple[tuple[str, int], ...]
-    concat: tuple[int, ...]
+    def nodes(self, kind: str, what: str, number: int) -> list[list[tuple[int, str]]]:
+        """Returns per node or block, as `what` calls it, its two pairs (input state, operation).
+
+        Raises: ValueError: the cell, of this kind, has another number of edges.
+        """
+        edges, wanted = [(source, op) for op, source in self.edges], 2 * number
+        if len(edges) != wanted:
+            raise ValueError(
+                f"{number} {what} have {wanted} edges, the text's {kind} cell has {len(edges)}"
+            )
+        return [edges[first : first + 2] for first in range(0, wanted, 2)]
 
 
 def read_darts_text(text: str) -> dict[str, CellText]:
-    """Returns the cells of a text under "normal" and "reduce".
+    """Returns the cells of a text under "normal" and "reduction".
 
-    Raises:
-        ValueError: the text is anything but such a call with literal arguments.
+    Raises: ValueError: the text is anything but such a call with literal arguments.
     """
     try:
         call = ast.parse(text.strip(), mode="eval").body
@@ -49,30 +54,16 @@ def read_darts_text(text: str) -> dict[str, CellText]:
         given = ", ".join(sorted(map(str, values))) or "nothing"
         raise ValueError(f"Genotype(...) takes {', '.join(sorted(fields))}; got {given}")
     return {
-        cell: CellText(_edges(values[cell], cell), _states(values[f"{cell}_concat"], cell))
-        for cell in FIELDS.values()
+        kind: CellText(_edges(values[cell], cell), _states(values[f"{cell}_concat"], cell))
+        for kind, cell in FIELDS.items()
     }
-
-
-def nodes_of(cell: CellText, kind: str, what: str, number: int) -> list[list[tuple[int, str]]]:
-    """Returns per node or block, as `what` calls it, its two pairs (input state, operation).
-
-    Raises:
-        ValueError: the text has another number of edges.
-    """
-    if len(cell.edges) != 2 * number:
-        raise ValueError(
-            f"{number} {what} have {2 * number} edges, the text's {kind} cell has {len(cell.edges)}"
-        )
-    pairs = [(source, op) for op, source in cell.edges]
-    return [pairs[position : position + 2] for position in range(0, len(pairs), 2)]
 
 
 def write_darts_text(cells: dict[str, CellText]) -> str:
     """Returns the text that `read_darts_text` reads."""
     parts = [
-        f"{name}={list(cell.edges)!r}, {name}_concat={list(cell.concat)!r}"
-        for name, cell in cells.items()
+        f"{name}={list(cells[kind].edges)!r}, {name}_concat={list(cells[kind].concat)!r}"
+        for kind, name in FIELDS.items()
     ]
     return f"Genotype({', '.join(parts)})"
 
@@ -84,16 +75,14 @@ def shortened(text: str) -> str:
 
 
 def _edges(node: ast.expr, cell: str) -> tuple[tuple[str, int], ...]:
+    def is_edge(pair: object) -> bool:
+        return isinstance(pair, list | tuple) and [type(part) for part in pair] == [str, int]
+
     value = _literal(node, cell)
-    if not (isinstance(value, list | tuple) and all(map(_is_edge, value))):
-        raise ValueError(
-            f"'{cell}' must list pairs (operation, input), got {shortened(str(value))}"
-        )
+    if not (isinstance(value, list | tuple) and all(map(is_edge, value))):
+        got = shortened(str(value))
+        raise ValueError(f"'{cell}' must list pairs (operation, input), got {got}")
     return tuple((op, source) for op, source in value)
-
-
-def _is_edge(pair: object) -> bool:
-    return isinstance(pair, list | tuple) and [type(part) for part in pair] == [str, int]
 
 
 def _states(node: ast.expr, cell: str) -> tuple[int, ...]:

@@ -1,10 +1,12 @@
-"""What published spaces have in common: one plan builds the supernet and every child."""
+"""What published spaces share: one plan builds the supernet and every child."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from torch import nn
 
+from nas_lightning.core.checks import one_of
 from nas_lightning.core.choices import Branch, Factor, may_run
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge
@@ -16,6 +18,7 @@ from nas_lightning.networks.elastic import Size
 from nas_lightning.networks.operations import Operation, build_operation
 
 __all__ = ["KINDS", "NUM_INPUTS", "Chosen", "WiredSpace", "build_cell", "drawn", "stride_of"]
+__all__ += ["check_names", "check_sizes", "listed"]
 
 KINDS, NUM_INPUTS = ("normal", "reduction"), 2  # of cells that read the two cells before them
 Chosen = Mapping[str, str] | None  # option by decision; None leaves every choice to a mixture
@@ -41,11 +44,7 @@ class WiredSpace(SearchSpace, ABC):
         if chosen is None:
             return list(branches)
         support = self.mixture(Genotype.of(self.name, chosen)).support
-        return [
-            Branch(b.source, b.target, b.op, (), b.stride)
-            for b in branches
-            if may_run(b.factors, support)
-        ]
+        return [replace(b, factors=()) for b in branches if may_run(b.factors, support)]
 
     def factor(self, choice: str, *options: str) -> Factor:
         """Returns the factor that is 1 where a choice, by name, takes one of some options."""
@@ -91,8 +90,7 @@ def build_cell(
             return Bypass(branch.stride)
         return build_operation(branch.op, channels_read, branch.stride, norm)
 
-    num_states = max(output) + 1
-    return Cell(branches, build, preprocess, num_states, output, channels, stride, partial)
+    return Cell(branches, build, preprocess, max(output) + 1, output, channels, stride, partial)
 
 
 def drawn(branches: Iterable[Branch], names: Sequence[str]) -> list[Edge]:
@@ -103,3 +101,36 @@ def drawn(branches: Iterable[Branch], names: Sequence[str]) -> list[Edge]:
 def stride_of(kind: str, source: int) -> int:
     """Returns the stride of operations on a state: 2 on the inputs of a reduction cell."""
     return 2 if kind == "reduction" and source < NUM_INPUTS else 1
+
+
+def check_names(key: str, names: Sequence[str], known: Collection[str]) -> None:
+    """Refuses an empty list, a repeated name and one that is not among the `known` ones.
+
+    >>> check_names("search_space.ops", ["skip", "skip"], ["skip", "conv"])
+    Traceback (most recent call last):
+    ValueError: search_space.ops ([skip, skip]) must be different, and at least one; use e.g. [skip]
+    """
+    for name in names:
+        one_of(key, name, known)
+    if not names or len(set(names)) < len(names):
+        use = listed(dict.fromkeys(names or known))
+        rule = "must be different, and at least one"
+        raise ValueError(f"{key} ({listed(names)}) {rule}; use e.g. {use}")
+
+
+def check_sizes(key: str, sizes: Sequence[int], use: Sequence[int], odd: bool = False) -> None:
+    """Refuses an empty list, a repeated size, and one below 1 or even where it must be odd.
+
+    >>> check_sizes("search_space.kernels", [3, 4], use=[3, 5], odd=True)
+    Traceback (most recent call last):
+    ValueError: search_space.kernels ([3, 4]) must be different odd numbers >= 1; use e.g. [3, 5]
+    """
+    are_right = all(size >= 1 and (size % 2 or not odd) for size in sizes)
+    if not sizes or not are_right or len(set(sizes)) < len(sizes):
+        rule = f"different {'odd ' if odd else ''}numbers >= 1"
+        raise ValueError(f"{key} ({listed(sizes)}) must be {rule}; use e.g. {listed(use)}")
+
+
+def listed(values: Iterable[object]) -> str:
+    """Returns values as a command line has them, e.g. [3, 5]."""
+    return f"[{', '.join(map(str, values))}]"

@@ -19,9 +19,9 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.networks.batch_norm import SETTLED, batch_norms, settle
 from nas_lightning.networks.cell import DropPath
-from nas_lightning.training.agreement import average_statistics, mean_of
 from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.finite_watch import DATA_CURE, IMAGES, FiniteWatch, check_finite
+from nas_lightning.training.ranks import average_statistics, mean_of
 from nas_lightning.training.task import Classification, Task
 
 __all__ = ["ChildModule", "ChildRecipe", "build_child"]
@@ -34,31 +34,25 @@ SHARES = ("warmup", "momentum", "label_smoothing", "drop_path", "validation_shar
 class ChildRecipe:
     """How a child is trained from its first initialisation.
 
-    SGD with plain momentum; the learning rate rises linearly over the share `warmup` of
-    all steps and then falls along a cosine, step by step (DARTS's own schedule moves once an
-    epoch).
+    SGD with plain momentum; the learning rate rises linearly over the share `warmup` of all steps,
+    then falls along a cosine, step by step (DARTS's own schedule moves once per epoch).
 
     Attributes:
         epochs: passes over the training set, at least 1.
-        batch_size: images of a step; null takes the data's.
+        batch_size: images of a step; None takes the data's.
         lr: largest learning rate, above 0.
         lr_min: learning rate that the cosine ends at.
         warmup: share of the steps in which it rises, in [0, 1).
         momentum: share of the last update that is kept, in [0, 1).
         weight_decay: added to the gradient, times the parameter.
         clip: largest norm of all gradients together, above 0.
-        label_smoothing: share of a target spread over all classes, in [0, 1); null takes the
-            task's: 0.1 for classification, else 0.
-        drop_path: probability that an operation is dropped at the last epoch, in [0, 1); it
-            grows linearly from 0.
-        auxiliary_weight: weight of the auxiliary head's loss, where scale.auxiliary is true.
+        label_smoothing: share of a target spread over all classes, in [0, 1); None: the task's.
+        drop_path: probability, in [0, 1), of dropping an operation; grows linearly from 0.
+        auxiliary_weight: weight of the auxiliary head's loss, if scale.auxiliary.
         cutout: side in pixels of the square cut out of training images; 0 cuts nothing.
-        validation_share: share of the training set held out, in [0, 1); above 0 the best epoch
-            counts, else the last one.
-        scale: size of the child.
+        validation_share: share of the training set held out, in [0, 1); 0 takes the last epoch.
 
-    Raises:
-        ValueError: a value is out of its range.
+    Raises: ValueError: a value is out of range.
     """
 
     epochs: int = 12
@@ -100,11 +94,10 @@ class ChildModule(L.LightningModule):
 
     Args:
         network: forward(x) -> logits; with `drop_path` in the recipe forward(x, drop_path=...).
-        num_outputs: number of classes.
-        recipe: how it is trained.
+        recipe: None takes the defaults.
         task: loss and metrics; None takes `Classification`.
         seed: seed of what is drawn while it trains.
-        card: plain data kept in every checkpoint under "child": what the network is.
+        card: what the network is: plain data kept in every checkpoint under "child".
     """
 
     def __init__(
@@ -120,7 +113,7 @@ class ChildModule(L.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe, self.seed = recipe or ChildRecipe(), seed
         self.task: Task = task or Classification()
-        self.card = dict(card or {})
+        self.card = card or {}
         self.meter, self.watch = CostMeter(), FiniteWatch()
         self.train_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.validation_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
@@ -135,10 +128,7 @@ class ChildModule(L.LightningModule):
         return out
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Returns the loss that is trained on, smoothed and with the auxiliary head's, and logits.
-
-        Operations are dropped as in the epoch that began last.
-        """
+        """Returns the training loss, smoothed and with the auxiliary head's, and the logits."""
         x, targets = batch
         share = self.recipe.label_smoothing
         smoothing = self.task.label_smoothing if share is None else share
@@ -151,17 +141,17 @@ class ChildModule(L.LightningModule):
         return self.task.loss(logits, targets, smoothing), logits
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Returns SGD and its schedule."""
+        """Returns SGD and its schedule, step by step."""
         recipe = self.recipe
         optimizer = torch.optim.SGD(
             self.network.parameters(),
             recipe.lr,
-            recipe.momentum,
+            momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             foreach=True,
         )
-        each = self.trainer.estimated_stepping_batches / (self.trainer.max_epochs or 1)
-        steps = round(each * recipe.epochs)
+        batches = self.trainer.estimated_stepping_batches / (self.trainer.max_epochs or 1)
+        steps = round(batches * recipe.epochs)
 
         def share(step: int) -> float:
             return recipe.lr_share(step, steps)
@@ -221,11 +211,7 @@ class ChildModule(L.LightningModule):
             self.task.update(self.confusion, logits, targets)
 
     def on_train_epoch_end(self) -> None:
-        """Stops where an input, the loss or a param is not finite, before the epoch is saved.
-
-        Raises:
-            FloatingPointError: one is infinite or NaN.
-        """
+        """Raises FloatingPointError where the epoch met NaN or infinity, before it is saved."""
         average_statistics(self.network, mean_of(self.trainer))
         cure, epoch = f"lower child.lr ({self.recipe.lr})", self.current_epoch
         self.watch.check(epoch, {IMAGES["train"]: DATA_CURE, LOSS: cure})

@@ -32,6 +32,5 @@ class CostMeter:
 
     def add(self, other: "CostMeter | Mapping[str, float]") -> None:
         """Adds another meter's figures to this one."""
-        figures = other.as_dict() if isinstance(other, CostMeter) else other
-        for name, value in figures.items():
+        for name, value in (vars(other) if isinstance(other, CostMeter) else other).items():
             setattr(self, name, getattr(self, name) + value)

@@ -1,4 +1,4 @@
-"""Finds out where a training first met NaN or an infinite number."""
+"""Finds where a training first met NaN or an infinite number."""
 
 from collections.abc import Mapping
 
@@ -21,18 +21,17 @@ Noted = tuple[Tensor, Tensor, Tensor]  # first bad step, the value there, the la
 
 
 class FiniteWatch:
-    """Notes an epoch's losses, to tell at its end which was the first bad one.
+    """Notes an epoch's losses, and tells at its end which was the first bad one.
 
     The notes stay on the device, so that no step waits for it.
     """
 
     def __init__(self) -> None:
-        self._noted: dict[str, Noted] = {}
-        self._step = -1
+        self.start_epoch()
 
     def start_epoch(self) -> None:
         """Forgets the last epoch."""
-        self._noted.clear()
+        self._noted: dict[str, Noted] = {}
         self._step = -1
 
     def start_step(self, images: Mapping[str, Tensor]) -> None:
@@ -56,15 +55,9 @@ class FiniteWatch:
         )
 
     def check(self, epoch: int, cures: Mapping[str, str]) -> None:
-        """Stops a training whose values are not all finite.
+        """Raises FloatingPointError where a value of the epoch was infinite or NaN.
 
-        Args:
-            epoch: the epoch that ends.
-            cures: what to do about it, by the name of what was noted, in the order in which a
-                step comes to them.
-
-        Raises:
-            FloatingPointError: a value was infinite or NaN.
+        What to do is given by the name of what was noted, in the order of a step.
         """
         steps = {name: float(self._noted[name][0]) for name in cures if name in self._noted}
         if not steps or min(steps.values()) == torch.inf:
@@ -72,24 +65,12 @@ class FiniteWatch:
         name = min(steps, key=lambda each: steps[each])  # of equal ones the first
         bad, good = (float(value) for value in self._noted[name][1:])
         before = "" if good == torch.inf else f" (the last good one: {good:.4g})"
-        raise FloatingPointError(
-            f"{name} became {bad} in step {int(steps[name])} of epoch {epoch}{before}; "
-            f"{cures[name]}"
-        )
+        step = f"step {int(steps[name])} of epoch {epoch}"
+        raise FloatingPointError(f"{name} became {bad} in {step}{before}; {cures[name]}")
 
 
 def check_finite(what: str, tensors: Mapping[str, Tensor], epoch: int, cure: str) -> None:
-    """Stops a training whose last step left NaN or an infinite number.
-
-    Args:
-        what: what is checked, e.g. "params".
-        tensors: tensors by name.
-        epoch: the epoch that ends.
-        cure: what to do about it.
-
-    Raises:
-        FloatingPointError: a tensor is not finite.
-    """
+    """Raises FloatingPointError where a tensor is not finite; `what` is e.g. "params"."""
     if not tensors:
         return
     largest = torch.stack([t.detach().abs().amax().float() for t in tensors.values()]).tolist()
@@ -104,17 +85,7 @@ def check_finite(what: str, tensors: Mapping[str, Tensor], epoch: int, cure: str
 def check_search(
     watch: FiniteWatch, strategy: OneShotStrategy, params: Mapping[str, Tensor], epoch: int
 ) -> None:
-    """Stops a search that met NaN or an infinite number in an epoch.
-
-    Args:
-        watch: what was noted of the epoch's steps.
-        strategy: the strategy.
-        params: the supernet's params by name.
-        epoch: the epoch that ends.
-
-    Raises:
-        FloatingPointError: an input, a loss, a param or an alpha is not finite.
-    """
+    """Raises FloatingPointError where an input, a loss, a param or an alpha is not finite."""
     settings = strategy.params_optimizer, strategy.alpha_optimizer
     rates = ["null" if each.lr is None else each.lr for each in settings]
     lower_params = f"lower strategy.params_optimizer.lr ({rates[0]})"

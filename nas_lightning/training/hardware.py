@@ -25,23 +25,17 @@ PRECISIONS = ("32-true", "64-true", "bf16-mixed", "auto")
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a run computes on.
-
-    With several devices a command starts one process per device and is none of them itself.
+    """What a run computes on: a command starts one process per device where there are several.
 
     Attributes:
         accelerator: "cpu", "gpu", or another name that Lightning knows.
-        devices: number of them, or "auto" for all GPUs of this machine; on the CPU a device is a
-            process of its own.
-        precision: "32-true", "64-true" or "bf16-mixed"; no 16-bit floats that need their loss
-            scaled, since a search takes its gradients itself. "auto" is bf16-mixed on a GPU that
-            computes with it, else 32-true.
+        devices: their number, or "auto" for all GPUs; on the CPU a device is a process.
+        precision: "32-true", "64-true", "bf16-mixed", or "auto": bf16-mixed on a GPU that computes
+            with it, else 32-true. A search takes its gradients itself: no loss can be scaled.
         threads: CPU threads of a process, 1 to 1024; None shares all cores among the processes.
-        sync_batchnorm: whether the statistics of BatchNorm come from the whole batch instead of
-            each process's part of it.
+        sync_batchnorm: whether BatchNorm's statistics come from the batches of all processes.
 
-    Raises:
-        ValueError: a value is out of its range, or there is no such device here.
+    Raises: ValueError: a value is out of range, or there is no such device here.
     """
 
     accelerator: str = "cpu"
@@ -58,8 +52,18 @@ class Hardware:
                 f"hardware.accelerator ({self.accelerator}) needs a device that is not found here; "
                 "use hardware=cpu"
             )
-        if self.devices != ALL:
-            self._check_devices()
+        if self.devices == ALL:
+            return
+        number = int(self.devices) if str(self.devices).isdecimal() else 0
+        if number < 1:
+            raise ValueError(
+                f"hardware.devices ({self.devices}) must be at least 1, or auto for all GPUs"
+            )
+        if self.accelerator != "cpu" and number > (available := _num_devices(self.accelerator)):
+            raise ValueError(
+                f"hardware.devices ({number}) must not exceed the {available} that are found here; "
+                "use hardware.devices=auto for all of them"
+            )
 
     @property
     def num_processes(self) -> int:
@@ -97,15 +101,7 @@ class Hardware:
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.num_processes))
 
     def check_batch(self, key: str, size: int) -> None:
-        """Refuses a batch that cannot be divided evenly among the processes.
-
-        Args:
-            key: what it is called in the configuration.
-            size: images of a step, over all processes.
-
-        Raises:
-            ValueError: it is no multiple of their number.
-        """
+        """Raises ValueError where the images of all processes' batch do not divide among them."""
         number = self.num_processes
         if size % number:
             raise ValueError(
@@ -125,15 +121,8 @@ class Hardware:
     ) -> "L.Trainer":
         """Returns a Trainer that leaves no files but those of its callbacks and loggers.
 
-        Args:
-            epochs: its length.
-            callbacks: observers of the training.
-            loggers: Lightning loggers.
-            plugins: Lightning plugins.
-            folder: where callbacks write that are not told where.
-            wraps: whether a wrapper around the module averages gradients over processes; a
-                module that averages them itself needs none.
-            more: further arguments of the Trainer.
+        A module that averages its gradients over processes itself needs none that `wraps` it;
+        `folder` is for callbacks that are not told where to write, `more` goes to the Trainer.
         """
         import lightning as L  # not in the parent
         from lightning.pytorch.callbacks import Checkpoint, ProgressBar  # not in the parent
@@ -159,29 +148,14 @@ class Hardware:
             **more,
         )
 
-    def _check_devices(self) -> None:
-        number = int(self.devices) if str(self.devices).isdecimal() else 0
-        if number < 1:
-            raise ValueError(
-                f"hardware.devices ({self.devices}) must be at least 1, or auto for all GPUs"
-            )
-        if self.accelerator != "cpu" and number > (available := _num_devices(self.accelerator)):
-            raise ValueError(
-                f"hardware.devices ({number}) must not exceed the {available} that are found here; "
-                "use hardware.devices=auto for all of them"
-            )
-
 
 def _accelerator(name: str) -> Any:
-    """Returns Lightning's accelerator of a name."""
     from lightning.pytorch.accelerators import AcceleratorRegistry  # not in the parent
 
-    one_of(
-        "hardware.accelerator", name, sorted(["gpu", *AcceleratorRegistry.available_accelerators()])
-    )
+    names = sorted(["gpu", *AcceleratorRegistry.available_accelerators()])
+    one_of("hardware.accelerator", name, names)
     return AcceleratorRegistry["cuda" if name == "gpu" else name]["accelerator"]
 
 
 def _num_devices(name: str) -> int:
-    """Returns how many devices are found here; the CPU is one."""
     return 1 if name == "cpu" else int(_accelerator(name).auto_device_count())

@@ -16,8 +16,8 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.strategies.relaxations import mean_entropy, mean_share
-from nas_lightning.training.agreement import mean_of
 from nas_lightning.training.finite_watch import IMAGES
+from nas_lightning.training.ranks import mean_of
 from nas_lightning.training.task import Task
 from nas_lightning.training.updates import SearchUpdates
 
@@ -28,22 +28,12 @@ class SupernetModule(L.LightningModule):
     """Searches a space with a one-shot strategy.
 
     A training batch is {"train": (x, y), "val": (x, y)}: two batches from the two parts of the
-    training set. Optimisation is manual: `SearchUpdates` takes every step.
+    training set. Optimisation is manual: its `updates`, a `SearchUpdates`, take every step and
+    describe the other arguments.
 
     Args:
-        space: the search space.
-        strategy: moves alphas and says how the supernet is mixed.
-        input_shape: shape of one input, e.g. an image's (channels, height, width).
-        num_outputs: number of classes.
-        task: loss and metrics; None takes `Classification`.
         seed: seed of the supernet's initial params and of draws inside it.
         max_samples: stops once this many training samples were processed; None never does.
-
-    Attributes:
-        updates: the supernet's updates, a `SearchContext`.
-
-    Raises:
-        ValueError: the space cannot be built for such inputs, or a stage has no such scale.
     """
 
     def __init__(
@@ -76,12 +66,7 @@ class SupernetModule(L.LightningModule):
         return list(optimizers.values())
 
     def on_train_start(self) -> None:
-        """Checks the Trainer; stops a resumed search that had reached its cap of samples.
-
-        Raises:
-            ValueError: the Trainer's epochs are not the strategy's, it scales losses, or it does
-                not know the number of steps.
-        """
+        """Raises ValueError where the Trainer has other epochs, scales losses or knows no steps."""
         epochs = self.trainer.max_epochs
         if epochs != self.strategy.epochs:
             raise ValueError(
@@ -126,11 +111,7 @@ class SupernetModule(L.LightningModule):
             self.strategy.finish_epoch(self.current_epoch, self.updates, val)
 
     def training_step(self, batch: dict[str, Batch], batch_idx: int) -> None:
-        """Takes one search step; stops where the cap of samples is reached.
-
-        Raises:
-            ValueError: the batch does not hold a "train" and a "val" part.
-        """
+        """Takes one search step; raises ValueError for a batch without a "train" and "val" part."""
         if not (isinstance(batch, dict) and {"train", "val"} <= set(batch)):
             raise ValueError(
                 'a search needs batches {"train": (x, y), "val": (x, y)}, got '
@@ -151,8 +132,8 @@ class SupernetModule(L.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Fixes the mixture that is validated, the strategy's scores, and logs its state."""
         self.updates.average_statistics()
-        self._validated = scores = self.strategy.scores()
-        weights = scores.weights.detach()
+        self._validated = self.strategy.scores()
+        weights = self._validated.weights.detach()
         entropy = mean_entropy(weights, self.strategy.allowed)
         share = mean_share(weights, self.space.choices, "skip_connect")
         self.log("search/alpha_entropy", entropy, sync_dist=True)
@@ -170,10 +151,7 @@ class SupernetModule(L.LightningModule):
             self.log(f"search/validation_{name}", metric)
 
     def validate(
-        self,
-        mixture: Mixture,
-        batches: Iterable[Batch],
-        recalibrate: Iterable[Batch] | None = None,
+        self, mixture: Mixture, batches: Iterable[Batch], recalibrate: Iterable[Batch] | None = None
     ) -> float:
         """Returns the main metric of a mixture; buffers stay (see `SearchContext`)."""
         return self.updates.validate(mixture, batches, recalibrate)
@@ -181,17 +159,12 @@ class SupernetModule(L.LightningModule):
     def derive(self, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the genotype that the strategy found; the same in a resumed search.
 
-        Args:
-            val: validation batches; most strategies need none.
-
-        Raises:
-            ValueError: the strategy ranks genotypes by validation batches, and there are none.
+        Raises: ValueError: the strategy ranks genotypes by validation batches, and there are none.
         """
         torch.manual_seed(keyed_seed(self.seed, "derive", self.global_rank))
         return self.strategy.derive(self.updates, val)
 
     def _rebuild(self, epoch: int) -> bool:
-        """Builds the supernet of an epoch's stage, if it is another one; returns whether it was."""
         with self.trainer.precision_plugin.module_init_context():
             is_new = self.updates.rebuild(epoch)
         self.supernet = self.updates.supernet

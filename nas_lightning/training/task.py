@@ -9,15 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassConfusionMatrix,
-    MultilabelAccuracy,
-    MultilabelExactMatch,
-    MultilabelF1Score,
-)
-from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score
+from torchmetrics import Metric, classification, regression
 
 __all__ = ["Classification", "Multilabel", "Regression", "Task"]
 
@@ -25,38 +17,35 @@ Loss = Callable[..., Tensor]
 Metrics = Mapping[str, Callable[..., Metric]]
 
 OF_CLASSES: Metrics = {
-    "accuracy": partial(MulticlassAccuracy, average="micro"),
-    "balanced_accuracy": partial(MulticlassAccuracy, average="macro"),
+    "accuracy": partial(classification.MulticlassAccuracy, average="micro"),
+    "balanced_accuracy": partial(classification.MulticlassAccuracy, average="macro"),
 }
 OF_LABELS: Metrics = {
-    "f1": partial(MultilabelF1Score, average="macro"),
-    "label_accuracy": partial(MultilabelAccuracy, average="micro"),
-    "exact_match": partial(MultilabelExactMatch),
+    "f1": partial(classification.MultilabelF1Score, average="macro"),
+    "label_accuracy": partial(classification.MultilabelAccuracy, average="micro"),
+    "exact_match": classification.MultilabelExactMatch,
 }
 OF_VALUES: Metrics = {
-    "rmse": partial(MeanSquaredError, squared=False),
-    "mae": partial(MeanAbsoluteError),
-    "r2": partial(R2Score),
+    "rmse": partial(regression.MeanSquaredError, squared=False),
+    "mae": regression.MeanAbsoluteError,
+    "r2": regression.R2Score,
 }
 
 
 class Task(ABC):
-    """Loss and metrics; the main metric judges children, epochs and searches.
+    """Loss and metrics.
 
     Args:
         loss: loss(outputs, targets) -> mean loss.
-        metrics: makes a torchmetrics metric, by its name in logs; None leaves one out.
-        metric: name of the main one.
+        metrics: makers of torchmetrics metrics by name in logs; None leaves one out.
+        metric: name of the main one, which judges children, epochs and searches.
 
     Attributes:
-        targets: what the targets are: "classes" (one per image), "labels" (any number of them) or
-            "values".
+        targets: "classes" (one per image), "labels" (any number per image) or "values".
         size_argument: what metrics call the number of outputs; "" if they do not ask for it.
         label_smoothing: share of a target spread over the others where a recipe leaves it open.
 
-    Raises:
-        ValueError: the main metric is not among the metrics, or does not say whether higher or
-            lower values are better.
+    Raises: ValueError: the main metric is not among the metrics, or has no better direction.
     """
 
     targets: str
@@ -94,12 +83,9 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Returns the mean loss.
+        """Returns the mean loss of outputs (N, outputs), as the network gives them.
 
-        Args:
-            outputs: (N, outputs), as the network gives them.
-            targets: class indices (N,), or (N, outputs); shares where images were mixed.
-            label_smoothing: share of a target spread over the others, in [0, 1).
+        Targets are class indices (N,), or (N, outputs); shares in [0, 1] where images were mixed.
         """
 
     def metrics(self, num_outputs: int) -> dict[str, Metric]:
@@ -126,8 +112,7 @@ class Task(ABC):
     def check(self, num_outputs: int, label_smoothing: float | None = None) -> None:
         """Computes loss and metrics of zeros, to find early what does not fit.
 
-        Raises:
-            ValueError: the loss or a metric cannot be computed of such targets.
+        Raises: ValueError: the loss or a metric does not fit the targets.
         """
         outputs = torch.zeros(2, num_outputs)
         targets = torch.arange(2) if self.targets == "classes" else torch.eye(2, num_outputs)
@@ -148,13 +133,9 @@ class Task(ABC):
 
 
 class Classification(Task):
-    """One class per image.
+    """One class per image: `loss` gets logits (N, classes), targets and maybe `label_smoothing`.
 
-    Args:
-        loss: loss(logits (N, classes), targets) -> mean loss, with `label_smoothing` where a
-            recipe has some.
-        metrics: torchmetrics of several classes by name; each is given `num_classes`.
-        metric: name of the main one.
+    Each of the metrics is given `num_classes`.
     """
 
     targets, size_argument = "classes", "num_classes"
@@ -173,20 +154,16 @@ class Classification(Task):
 
     def confusion(self, num_outputs: int) -> Metric:
         """Returns a new metric that counts which class (row) is taken for which (column)."""
-        return MulticlassConfusionMatrix(num_outputs)
+        return classification.MulticlassConfusionMatrix(num_outputs)
 
     def _measured(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         return outputs, targets.argmax(1) if targets.is_floating_point() else targets
 
 
 class Multilabel(Task):
-    """Any number of labels per image, each of them present or not.
+    """Any number of labels per image: `loss` gets logits and targets (N, labels), these in [0, 1].
 
-    Args:
-        loss: loss(logits (N, labels), targets (N, labels) in [0, 1]) -> mean loss.
-        metrics: torchmetrics of several labels by name; each is given `num_labels`, and
-            probabilities.
-        metric: name of the main one.
+    Each of the metrics is given `num_labels`, and probabilities.
     """
 
     targets, size_argument = "labels", "num_labels"
@@ -210,15 +187,10 @@ class Multilabel(Task):
 
 
 class Regression(Task):
-    """One or several numbers per image.
+    """One or several numbers per image: `loss` gets outputs and targets (N, values).
 
-    The network learns them in standard deviations around their mean, both of the training set;
-    metrics are in the units of the targets.
-
-    Args:
-        loss: loss(outputs (N, values), targets (N, values)) -> mean loss, both standardised.
-        metrics: torchmetrics of numbers by name.
-        metric: name of the main one.
+    Both are in standard deviations around the mean of the training set; metrics are in the units
+    of the targets.
     """
 
     targets = "values"
@@ -242,11 +214,7 @@ class Regression(Task):
         return task
 
     def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Returns the mean loss of standardised values; targets (N, values) are as they were.
-
-        Raises:
-            ValueError: `label_smoothing` is not 0.
-        """
+        """Returns the mean loss of standardised values; raises ValueError for label smoothing."""
         if label_smoothing:
             raise ValueError(
                 f"child.label_smoothing ({label_smoothing}) has no meaning for task=regression; "

@@ -15,32 +15,20 @@ from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import OneShotStrategy
-from nas_lightning.networks.batch_norm import (
-    SETTLED,
-    batch_norms,
-    is_synchronised,
-    kept_state,
-    recalibrated,
-    set_mode,
-    settle,
-    still_statistics,
-    synchronise,
-)
-from nas_lightning.training.agreement import Mean, average_statistics, check_agreement
-from nas_lightning.training.building import build_supernet, channels_last, keep_params
+from nas_lightning.networks import batch_norm
 from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.finite_watch import LOSSES, FiniteWatch, check_search
+from nas_lightning.training.ranks import Mean, average_statistics, check_agreement, means
 from nas_lightning.training.task import Classification, Task
 
-__all__ = ["SearchUpdates"]
+__all__ = ["SearchUpdates", "keep_params"]
 
 
 class SearchUpdates:
     """The supernet of a search and the updates that a strategy asks for: a `SearchContext`.
 
-    Each gradient is taken by `torch.autograd.grad` for just the tensors that a step moves,
-    averaged over processes in one flat reduction, and assigned: the same code serves one process
-    and many. `SupernetModule` runs it under a Lightning Trainer; your own loop needs none:
+    Each gradient is taken by `torch.autograd.grad` for just the tensors that a step moves, averaged
+    over processes and assigned. `SupernetModule` runs it under a Trainer; your own loop needs none:
 
     >>> from nas_lightning.core.scale import Scale
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
@@ -57,29 +45,19 @@ class SearchUpdates:
     'nasbench201'
 
     Args:
-        space: the search space.
-        strategy: moves alphas and says how the supernet is mixed.
         input_shape: shape of one input, e.g. an image's (channels, height, width).
-        num_outputs: number of classes.
         task: loss and metrics; None takes `Classification`.
         seed: seed of the supernet's initial params.
-        steps: number of steps of the whole search; needed where the strategy's
-            `alpha_optimizer.lr` is None, which sets it by them.
+        steps: steps of the whole search; needed where `alpha_optimizer.lr` is None.
 
     Attributes:
         supernet: the network; it and the strategy may be moved to a device or another dtype.
-        scale: the scale of this stage's supernet.
-        params: the supernet's params by name, in the order of their optimiser.
-        lr: learning rate of the params in this epoch.
         stage_steps: number of weight steps since this stage began.
-        meter: what the search has cost.
-        watch: the epoch's losses, of which `end_epoch` finds the first that is not finite.
         mean: returns a tensor's mean over processes; to be set where there are several.
         num_processes: number of processes, each of which sees a part of every batch.
         forward_context: what every forward runs in, e.g. a function that returns an autocast.
 
-    Raises:
-        ValueError: the space cannot be built for such inputs, or a stage has no such scale.
+    Raises: ValueError: the space cannot be built for such inputs, or a stage has no such scale.
     """
 
     supernet: nn.Module
@@ -105,7 +83,7 @@ class SearchUpdates:
         scales = [strategy.stage(epoch).of(self._whole) for epoch in range(strategy.epochs)]
         self._stage, self.scale = strategy.stage(0), scales[0]
         self._norms: list[nn.modules.batchnorm._BatchNorm] = []
-        self._install(build_supernet(space, self.scale, keyed_seed(seed, "supernet")))
+        self._build(keyed_seed(seed, "supernet"))
         self.meter, self.watch = CostMeter(), FiniteWatch()
         self.lr = strategy.params_optimizer.lr
 
@@ -116,19 +94,11 @@ class SearchUpdates:
 
     @cached_property
     def optimizers(self) -> dict[str, Optimizer]:
-        """The optimisers by what they move: "params", and "alpha" if the strategy has parameters.
-
-        Raises:
-            ValueError: the strategy's `alpha_optimizer.lr` is None, and so is `steps`.
-        """
+        """The optimisers of "params" and, if the strategy has parameters, of "alpha"."""
         return self.build_optimizers(self._num_steps)
 
     def build_optimizers(self, steps: Callable[[], float]) -> dict[str, Optimizer]:
-        """Returns new optimisers (see `optimizers`).
-
-        Args:
-            steps: returns the number of steps of the whole search; asked only if it is needed.
-        """
+        """Returns new `optimizers`; asks for the steps of the whole search only if needed."""
         settings = self.strategy.params_optimizer
         optimizers: dict[str, Optimizer] = {"params": settings.build(self.params.values())}
         if alphas := list(self.strategy.parameters()):
@@ -151,15 +121,14 @@ class SearchUpdates:
             return False
         old, device = self.supernet, self.device
         self._stage, self.scale = stage, stage.of(self._whole)
-        seed = keyed_seed(self.seed, "supernet", self.strategy.first_epoch(epoch))
-        self._install(build_supernet(self.space, self.scale, seed).to(device))
+        self._build(keyed_seed(self.seed, "supernet", self.strategy.first_epoch(epoch)), device)
         if stage.keep_params:
             keep_params(self.supernet, old)
         self.__dict__.pop("optimizers", None)  # built anew when they are next asked for
         return True
 
     def end_epoch(self, epoch: int) -> None:
-        """Averages BatchNorm's statistics over processes, and checks the epoch's numbers.
+        """Averages BatchNorm's statistics over processes; checks the epoch's numbers.
 
         Raises:
             FloatingPointError: an input, a loss, a param or an alpha is infinite or NaN.
@@ -171,7 +140,7 @@ class SearchUpdates:
             check_agreement(self.strategy, self.params.values(), epoch)
 
     def average_statistics(self) -> None:
-        """Has all processes hold the same BatchNorm statistics: their mean."""
+        """Sets BatchNorm's statistics to their means over processes."""
         average_statistics(self.supernet, self.mean)
 
     def loss(
@@ -184,23 +153,19 @@ class SearchUpdates:
         """Returns the mean loss of a batch under a mixture (see `SearchContext`)."""
         x, targets = batch
         self.meter.training_samples += len(targets) * self.num_processes
-        still = nullcontext() if statistics else still_statistics(self._norms)
+        still = nullcontext() if statistics else batch_norm.still_statistics(self._norms)
         with self.forward_context(), still:
             return self.task.loss(self.logits(x, mixture, params), targets.to(self.device))
 
     def logits(
         self, x: Tensor, mixture: Mixture, params: Mapping[str, Tensor] | None = None
     ) -> Tensor:
-        """Returns the supernet's outputs (N, ...) of inputs, both in the type of its params.
-
-        Args:
-            x: inputs (N, ...).
-            mixture: the mixing weights.
-            params: used in place of the supernet's own.
-        """
+        """Returns the outputs of x (N, ...), cast to the params' type; `params` replace its own."""
         like = next(iter(self.params.values()))
         x = x.to(like.device, like.dtype if x.is_floating_point() else x.dtype)
-        inputs = channels_last(x), mixture.to(like)
+        if x.dim() == 4:  # images (N, C, H, W), in the memory order that is fastest
+            x = x.contiguous(memory_format=torch.channels_last)
+        inputs = x, mixture.to(like)
         if params is None:
             out: Tensor = self.supernet(*inputs)
         else:
@@ -208,19 +173,15 @@ class SearchUpdates:
         return out
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
-        """Returns the gradient of a loss, averaged over processes (see `SearchContext`).
-
-        Where it is None it is so on every process, since they all mix the supernet alike.
-        """
+        """Returns a loss's gradient (see `SearchContext`), None on all processes or on none."""
         if not loss.requires_grad:
             return (None,) * len(wrt)
         grads = torch.autograd.grad(loss, list(wrt), allow_unused=True)
         present = [g for g in grads if g is not None]
         if self.mean is None or not present:
             return grads
-        flat = torch.cat([g.reshape(-1) for g in present])
-        parts = iter(torch.split(self.mean(flat), [g.numel() for g in present]))
-        return tuple(None if g is None else next(parts).view(g.shape) for g in grads)
+        averages = iter(means(present, self.mean))
+        return tuple(None if g is None else next(averages) for g in grads)
 
     def lookahead(self, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
         """Returns the params after the next weight step, not taken (see `SearchContext`)."""
@@ -234,8 +195,8 @@ class SearchUpdates:
         optimizers = [self.optimizers[name] for name in names]
         moved = [p for each in optimizers for group in each.param_groups for p in group["params"]]
         if "params" in names:
-            if self.stage_steps <= SETTLED:  # so long BatchNorm's statistics are plain means
-                settle(self._norms, self.stage_steps)
+            if self.stage_steps <= batch_norm.SETTLED:  # until then statistics are plain means
+                batch_norm.settle(self._norms, self.stage_steps)
             self.stage_steps += 1
         loss = closure()
         for param, grad in zip(moved, self.gradient(loss, moved), strict=True):
@@ -267,12 +228,12 @@ class SearchUpdates:
                 return self.logits(x, mixture)
 
         still = recalibrate is None and (batch_statistics or self.num_processes == 1)
-        with kept_state(self.supernet, self._norms if still else ()):
+        with batch_norm.kept_state(self.supernet, self._norms if still else ()):
             if recalibrate is not None:
-                recalibrated(self.supernet, (x for x, _ in recalibrate), forward)
+                batch_norm.recalibrated(self.supernet, (x for x, _ in recalibrate), forward)
             if not still:
                 self.average_statistics()
-            set_mode(self.supernet, batch_statistics)
+            batch_norm.set_mode(self.supernet, batch_statistics)
             for x, targets in batches:
                 self.task.update(metric, forward(x), targets.to(self.device))
         return float(metric.compute())
@@ -281,9 +242,14 @@ class SearchUpdates:
         """Returns the expected cost of a mixture (see `SearchContext`)."""
         return self.space.cost(self.scale).of(mixture)
 
-    def _install(self, supernet: nn.Module) -> None:
-        norms = batch_norms(supernet)
-        synchronise(norms, is_synchronised(self._norms))
+    def _build(self, seed: int, device: torch.device | None = None) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            supernet = self.space.supernet(self.scale)
+        supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        supernet.to(device)
+        norms = batch_norm.batch_norms(supernet)
+        batch_norm.synchronise(norms, batch_norm.is_synchronised(self._norms))
         self.supernet, self._norms, self.stage_steps = supernet, norms, 0
         self.params = dict(supernet.named_parameters())
 
@@ -295,3 +261,14 @@ class SearchUpdates:
                 "epochs * batches, or the strategy e.g. alpha_optimizer=Adam(lr=3e-4)"
             )
         return self.steps
+
+
+@torch.no_grad()
+def keep_params(new: nn.Module, old: nn.Module) -> None:
+    """Copies into a rebuilt supernet the leading slices of tensors that the old one has too."""
+    source = old.state_dict()
+    for name, tensor in new.state_dict().items():
+        if name in source and source[name].dim() == tensor.dim():
+            common = tuple(map(min, tensor.shape, source[name].shape))
+            corner = tuple(slice(size) for size in common)
+            tensor[corner] = source[name][corner].to(tensor)

@@ -44,8 +44,7 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
             "darts_v2", or the space's text notation.
         space: the space it has to belong to.
 
-    Raises:
-        ValueError: there is no such genotype, or it is not one of the space.
+    Raises: ValueError: there is no such genotype, or it is not one of the space.
     """
     if text.lower() in published_names():
         return _published(text.lower(), space)

@@ -58,7 +58,7 @@ def while_saving(patch):
             raise Kill
         saved(content, path)
 
-    patch.setattr("nas_lightning.callbacks.checkpoint_io.torch.save", save)
+    patch.setattr("nas_lightning.callbacks.checkpoint.torch.save", save)
 
 
 def after_saving(patch):

@@ -13,7 +13,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 from planted_problem.spaces import PlantedCells
 
-from nas_lightning.callbacks.trial_log import TrialLog
+from nas_lightning.callbacks.epoch_logs import TrialLog
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
 from nas_lightning.core.strategy import BlackBoxStrategy

@@ -14,7 +14,7 @@ from listener import Listener
 from plain_context import ONE_SHOT
 from planted_search import EPOCHS, search
 
-from nas_lightning.loggers.guard import Dashboards, Guarded
+from nas_lightning.loggers.dashboard import Dashboards, Guarded
 from nas_lightning.loggers.search_boards import EpochBoard
 from nas_lightning.training.updates import SearchUpdates
 

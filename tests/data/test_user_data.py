@@ -13,8 +13,7 @@ from torch.utils.data import DataLoader
 
 from nas_lightning.data.batches import Place
 from nas_lightning.data.keyed_loader import KeyedLoader, TrainingLoader
-from nas_lightning.data.run_data import as_run_data
-from nas_lightning.data.user_data import UserData, no_module
+from nas_lightning.data.user_data import UserData, as_run_data, no_module
 
 
 def made(module: object | None = None, targets: str = "classes") -> UserData:

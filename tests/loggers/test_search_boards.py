@@ -8,7 +8,7 @@ from listener import Listener
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.strategy import Trial
-from nas_lightning.loggers.guard import Dashboards, Guarded
+from nas_lightning.loggers.dashboard import Dashboards, Guarded
 from nas_lightning.loggers.search_boards import EpochBoard, TrialBoard
 from nas_lightning.strategies.random_search import RandomSearch
 

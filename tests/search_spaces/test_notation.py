@@ -8,7 +8,7 @@ from nas_lightning.search_spaces.notation import (
 
 CELLS = {
     "normal": CellText((("sep_conv_3x3", 0), ("skip_connect", 1)), (2, 3)),
-    "reduce": CellText((("max_pool_3x3", 1), ("dil_conv_5x5", 0)), (3, 2)),
+    "reduction": CellText((("max_pool_3x3", 1), ("dil_conv_5x5", 0)), (3, 2)),
 }
 TEXT = (
     "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2, 3], "

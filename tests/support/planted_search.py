@@ -8,8 +8,7 @@ from plain_context import one_shot
 from planted_problem.images import planted
 from planted_problem.spaces import PlantedCells
 
-from nas_lightning.callbacks.checkpoint import RunCheckpoint
-from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
+from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from nas_lightning.callbacks.cost_timer import CostTimer
 from nas_lightning.callbacks.epoch_logs import AlphaLog, GenotypeLog
 from nas_lightning.core.scale import Scale

@@ -10,8 +10,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from nas_lightning.callbacks.checkpoint import RunCheckpoint
-from nas_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
+from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from nas_lightning.callbacks.epoch_logs import AlphaLog
 from nas_lightning.core.scale import Scale
 from nas_lightning.data.augmentation import Augmentation

@@ -1,4 +1,4 @@
-"""The python batches of CIFAR-10 and CIFAR-100 (Krizhevsky 2009), unpickled with mistrust."""
+"""The python batches of CIFAR-10 and CIFAR-100 (Krizhevsky 2009), unpickled safely."""
 
 import pickle
 from pathlib import Path
@@ -13,35 +13,22 @@ __all__ = ["has_batches", "read_cifar"]
 
 SHAPE = (3, 32, 32)
 LARGEST = 1_000_000_000
-# All that a batch needs to be unpickled: numpy arrays, and bytes written by Python 3.
-HARMLESS = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-}
+HARMLESS = ("numpy.ndarray", "numpy.dtype", "numpy._core.multiarray._reconstruct")
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes arrays, and nothing else that a file may name."""
+    """Makes all that a batch needs, arrays and bytes, and nothing else that a file may name."""
 
     def find_class(self, module: str, name: str) -> Any:
+        module = module.replace("numpy.core", "numpy._core")
+        if f"{module}.{name}" in HARMLESS:
+            return super().find_class(module, name)
+        # How Python 3 writes bytes for Python 2: as text, or b"" by its type.
         if (module, name) == ("_codecs", "encode"):
-            return _encoded
-        if (module, name) == ("__builtin__", "bytes"):  # how Python 3 writes b"" for Python 2
-            return _nothing
-        if (module, name) in HARMLESS:
-            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+            return lambda text, _: text.encode("latin1")
+        if (module, name) == ("__builtin__", "bytes"):
+            return lambda: b""
         raise pickle.UnpicklingError(f"it names '{module}.{name}', which no batch needs")
-
-
-def _encoded(text: str, _: str) -> bytes:
-    """Returns the bytes that Python 3 wrote as text, whatever encoding the file names."""
-    return text.encode("latin1")
-
-
-def _nothing() -> bytes:
-    return b""
 
 
 def has_batches(folder: Path) -> bool:
@@ -53,22 +40,20 @@ def has_batches(folder: Path) -> bool:
 def read_cifar(folder: Path, options: ReadOptions) -> RawSplit:
     """Returns the images, labels and class names of cifar-10-batches-py or cifar-100-python.
 
-    Raises:
-        ValueError: a file is missing or is no batch.
+    Raises ValueError if a file is missing or is no batch.
     """
-    trains, test, meta = ["train"], "test", "meta"
-    key = options.label_column or "fine_labels"
-    key = key if isinstance(key, str) else key[0]
-    key = key if key.endswith("s") else f"{key}s"
-    names_key = key.replace("labels", "label_names")
     if (folder / "data_batch_1").is_file():  # CIFAR-10
         trains, test, meta = [f"data_batch_{n}" for n in range(1, 6)], "test_batch", "batches.meta"
-        key, names_key = "labels", "label_names"
+        key = "labels"
+    else:
+        trains, test, meta = ["train"], "test", "meta"
+        column = options.label_column or "fine_labels"
+        key = (column if isinstance(column, str) else column[0]).removesuffix("s") + "s"
     batches = [_batch(folder / name, key) for name in trains]
     images = np.concatenate([images for images, _ in batches])
     labels = [label for _, labels in batches for label in labels]
     test_images, test_labels = _batch(folder / test, key)
-    names = _texts(_unpickled(folder / meta).get(names_key))
+    names = _texts(_unpickled(folder / meta).get(key.replace("labels", "label_names")))
     return RawSplit.of_pixels(images, labels, test_images, test_labels, names, "NCHW")
 
 

@@ -1,4 +1,4 @@
-"""The columns of a table: which one holds the images, which the labels, and what is in them."""
+"""The columns of a table that hold the images and the labels, and what they hold."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,23 +17,16 @@ Features = Mapping[str, Any]
 
 
 def image_column(table: pa.Table, features: Features, chosen: str | None) -> str:
-    """Returns the name of the column with the images.
-
-    Raises:
-        ValueError: it is not clear which one it is.
-    """
+    """Returns the name of the column with the images, or raises ValueError if it is not clear."""
     names: list[str] = table.column_names
     if chosen is not None:
         return _in_table(table, chosen, "image_column")
     declared = [name for name in names if _type_name(features.get(name)) == "Image"]
     usual = [name for name in IMAGES if name in names]
-    holding = [name for name in names if _is_image(table.schema.field(name).type)]
-    if first := declared or [name for name in usual if name in holding]:
-        return first[0]
-    if len(holding) == 1:
-        return holding[0]
-    if usual:
-        return usual[0]
+    fitting = [name for name in names if _is_image(table.schema.field(name).type)]
+    only = fitting if len(fitting) == 1 else []
+    if likely := declared or [name for name in usual if name in fitting] or only or usual:
+        return likely[0]
     raise ValueError(
         "it is not clear which column holds the images; choose data.source.image_column from:"
         f" {', '.join(names)}"
@@ -43,11 +36,7 @@ def image_column(table: pa.Table, features: Features, chosen: str | None) -> str
 def label_columns(
     table: pa.Table, features: Features, image: str, chosen: str | Sequence[str] | None
 ) -> list[str]:
-    """Returns the names of the columns with the labels; several are numbers side by side.
-
-    Raises:
-        ValueError: it is not clear which they are.
-    """
+    """Returns the columns with the labels, several of numbers; raises ValueError if not clear."""
     if chosen is not None:
         names = [chosen] if isinstance(chosen, str) else chosen
         return [_in_table(table, name, "label_column") for name in names]
@@ -78,19 +67,14 @@ def labels_of(
         columns = [np.asarray(table.column(name).to_pylist(), np.float64) for name in names]
         return np.stack(columns, axis=1), tuple(names)
     (name,) = names
-    values = table.column(name).to_pylist()
-    class_names = _class_names(features.get(name))
+    values, class_names = table.column(name).to_pylist(), _class_names(features.get(name))
     if class_names is None and values and isinstance(values[0], float):
         class_names = (name,)
     return values, class_names
 
 
 def pixels_of(column: pa.ChunkedArray, name: str) -> NDArray[Any] | None:
-    """Returns a column of nested numbers as an array; None if it holds image files or paths.
-
-    Raises:
-        ValueError: the images differ in shape.
-    """
+    """Returns a column of nested numbers of one shape; None if it holds image files or paths."""
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # more than fits into one
         array = pa.concat_arrays(array.chunks)

@@ -1,4 +1,4 @@
-"""Finds out which format a path holds, and reads it."""
+"""Reads a path in whichever format it holds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,24 +22,18 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], Reader]] = {
 
 
 def read_path(root: Path, options: ReadOptions) -> RawSplit | None:
-    """Returns what a path holds; None if that is nothing but, perhaps, images by class.
+    """Returns what a path holds; None if it is nothing but, perhaps, images by class.
 
-    A folder whose only content is another folder is that folder.
-
-    Raises:
-        ValueError: the path holds several data sets, or what is in it is damaged.
+    A folder whose only content is another folder stands for that folder. Raises ValueError if the
+    path holds several data sets, or a damaged one.
     """
     readers = _readers(root)
     if not readers and root.is_dir():
         inside = [each for each in root.iterdir() if each.name[0] != "."]
         if len(inside) == 1 and inside[0].is_dir():
             return read_path(inside[0], options)
-        readers = {
-            each.name: reader
-            for each in inside
-            if each.is_dir()
-            for reader in _readers(each).values()
-        }
+        folders = [each for each in inside if each.is_dir()]
+        readers = {each.name: reader for each in folders for reader in _readers(each).values()}
     if len(readers) > 1:
         raise ValueError(
             f"'{root}' holds several data sets: {', '.join(sorted(readers))}; name one by data.path"
@@ -50,7 +44,7 @@ def read_path(root: Path, options: ReadOptions) -> RawSplit | None:
 
 
 def _readers(root: Path) -> dict[str, tuple[Path, Reader]]:
-    """Returns what can be read at a path, and by what, under the name of its format or file."""
+    """Returns the data sets at a path and their readers, by the names of their formats or files."""
     if root.is_file():
         return {root.name: (root, FILES[root.suffix])} if root.suffix in FILES else {}
     if is_saved(root):

@@ -29,11 +29,7 @@ def idx_files(folder: Path) -> dict[str, Path]:
 
 
 def read_idx_folder(folder: Path, _: ReadOptions) -> RawSplit:
-    """Returns the images and labels of a folder of idx files.
-
-    Raises:
-        ValueError: a file is missing, damaged or no idx file.
-    """
+    """Returns the images and labels of a folder of idx files; refuses damaged or missing ones."""
     files = idx_files(folder)
     parts = ["train", "test"] if any(name.startswith("test") for name in files) else ["train"]
     wanted = [f"{part} {what}" for part in parts for what in ("images", "labels")]
@@ -42,11 +38,9 @@ def read_idx_folder(folder: Path, _: ReadOptions) -> RawSplit:
             f"'{folder}' has idx files but no {missing[0]}; it has"
             f" {', '.join(path.name for path in files.values())}: add the file"
         )
-    arrays = {name: _read(files[name]) for name in wanted}
-    test_images, test_labels = arrays.get("test images"), arrays.get("test labels")
-    return RawSplit.of_pixels(
-        arrays["train images"], arrays["train labels"], test_images, test_labels
-    )
+    images, labels, *test = (_read(files[name]) for name in wanted)
+    test_images, test_labels = test or (None, None)
+    return RawSplit.of_pixels(images, labels, test_images, test_labels)
 
 
 def _read(path: Path) -> NDArray[np.generic]:

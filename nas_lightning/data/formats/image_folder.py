@@ -25,13 +25,10 @@ def read_image_folder(path: str | None, options: ReadOptions) -> RawSplit:
 
 
 def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
-    """Returns the training and the test images by class; the latter None without a test division.
+    """Returns the training and the test images by class; the latter may be None.
 
-    A validation part is added to the training images, or is the test division where there is none.
-
-    Raises:
-        ValueError: the folder is missing or empty, has no class sub-folders, has parts that are
-            none of a data set's, or a test class has no training images.
+    A validation part joins the training images, or is the test part where there is none. Raises
+    ValueError if the folder is missing or unlike this, or a test class has no training images.
     """
     if path is None:
         raise ValueError("data=folder needs a folder, got data.path=null; add data.path=DIR")
@@ -64,7 +61,7 @@ def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
 
 
 def _labelled(images: ImagePaths, names: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Returns the files in the order of their classes, and the class of each."""
+    """Returns the files in the order of the classes, and the class of each."""
     files = [file for name in names for file in images.get(name, ())]
     return files, [name for name in names for _ in images.get(name, ())]
 
@@ -99,8 +96,8 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _images(folder: Path) -> list[Path]:
-    """Returns the image files anywhere in a folder, sorted by name, hidden ones apart."""
-    files = [each.relative_to(folder) for each in folder.rglob("*") if each.is_file()]
-    images = [each for each in files if each.suffix.lower() in SUFFIXES]
-    visible = [each for each in images if not any(part[0] == "." for part in each.parts)]
+    """Returns the image files anywhere in a folder, sorted by name, without hidden ones."""
+    images = [each for each in folder.rglob("*") if each.suffix.lower() in SUFFIXES]
+    paths = [each.relative_to(folder) for each in images if each.is_file()]
+    visible = [each for each in paths if not any(part[0] == "." for part in each.parts)]
     return [folder / each for each in sorted(visible, key=Path.as_posix)]

@@ -1,4 +1,4 @@
-"""The cropped digits of SVHN as their authors give them (Netzer et al. 2011): MATLAB files."""
+"""The MATLAB files of SVHN's cropped digits (Netzer et al. 2011)."""
 
 from pathlib import Path
 
@@ -19,11 +19,7 @@ def has_mat_files(folder: Path) -> bool:
 
 
 def read_mat_files(folder: Path, _: ReadOptions) -> RawSplit:
-    """Returns the images and labels of train_32x32.mat and, if it is there, test_32x32.mat.
-
-    Raises:
-        ValueError: a file is damaged.
-    """
+    """Returns the images and labels of train_32x32.mat and, if it is there, test_32x32.mat."""
     images, labels = _read(folder / TRAIN)
     test_images, test_labels = _read(folder / TEST) if (folder / TEST).is_file() else (None, None)
     return RawSplit.of_pixels(images, labels, test_images, test_labels, layout="NHWC")

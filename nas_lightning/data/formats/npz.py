@@ -1,4 +1,4 @@
-"""Arrays of images and labels in an .npz file, whatever their common names are."""
+"""Arrays of images and labels in an .npz file, by any of their usual names."""
 
 import re
 import zipfile
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_lightning.data.formats.parquet import SPLITS
 from nas_lightning.data.raw_split import RawSplit, ReadOptions
 
 __all__ = ["read_npz"]
@@ -16,11 +17,7 @@ WHAT = {
     **dict.fromkeys(("x", "image", "images", "img", "imgs", "data", "pixels"), "images"),
     **dict.fromkeys(("y", "label", "labels", "target", "targets", "classes"), "labels"),
 }
-PARTS = {
-    **dict.fromkeys(("train", "training", "tr"), "train"),
-    **dict.fromkeys(("test", "testing", "te"), "test"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-}
+PARTS = {**SPLITS, "tr": "train", "te": "test"}
 NAMES = ("class_names", "label_names", "names")
 
 
@@ -28,16 +25,13 @@ def read_npz(path: Path, options: ReadOptions) -> RawSplit:
     """Returns the images and labels of an .npz file; nothing in it is unpickled.
 
     Arrays are recognised by their names, e.g. x_train and y_train, test_images and test_labels, or
-    X and y without a test division. A validation part is added to the training part, or is the
-    test part where there is none. Other arrays are ignored.
-
-    Raises:
-        ValueError: the file is damaged, or it is not clear which array is what.
+    X and y without a test part. A validation part joins the training part, or is the test part
+    where there is none. Other arrays are ignored. Raises ValueError if names are not clear.
     """
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {role: file[name] for role, name in _roles(file.files, path).items()}
-            names = next((file[name].tolist() for name in NAMES if name in file.files), None)
+            names = next(([*map(str, file[name])] for name in NAMES if name in file.files), None)
     except (OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"cannot read '{path}' ({error}); write it again") from error
     except ValueError as error:
@@ -48,7 +42,6 @@ def read_npz(path: Path, options: ReadOptions) -> RawSplit:
             " their own type, e.g. np.array(labels, dtype=str)"
         ) from error
     (images, test_images), (labels, test_labels) = (_parts(arrays, w) for w in ("images", "labels"))
-    names = None if names is None else [str(name) for name in names]
     return RawSplit.of_pixels(images, labels, test_images, test_labels, names, options.layout)
 
 

@@ -1,8 +1,10 @@
-"""Tables of images and labels: parquet files, folders that `datasets` saved, hub data sets."""
+"""Tables of images and labels: parquet files, folders that `datasets` saved, the hub's data."""
 
 import json
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from nas_lightning.data.formats.columns import image_column, label_columns, labe
 from nas_lightning.data.image_files import EncodedFile, File, file_images
 from nas_lightning.data.raw_split import RawSplit, ReadOptions
 
-__all__ = ["SPLITS", "is_saved", "parquet_files", "read_datasets", "read_parquet", "read_saved"]
+__all__ = ["SPLITS", "is_saved", "parquet_files", "read_hub", "read_parquet", "read_saved"]
 
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -27,7 +29,7 @@ MOST_HEADERS = 4096
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table with what is known of its columns."""
+    """A table and what is known about its columns."""
 
     rows: pa.Table
     features: Mapping[str, Any]  # of each column, as `datasets` describes them: plain data
@@ -35,15 +37,14 @@ class Table:
 
 
 def parquet_files(root: Path) -> list[Path]:
-    """Returns the parquet files anywhere in a folder, sorted, hidden ones apart."""
+    """Returns the parquet files anywhere in a folder, sorted, without hidden ones."""
     return sorted(path for path in root.rglob("*.parquet") if path.name[0] != ".")
 
 
 def read_parquet(path: Path, options: ReadOptions) -> RawSplit:
     """Returns the images and labels of a parquet file, or of those in a folder.
 
-    Raises:
-        ValueError: a file is damaged, or files of one split differ in their columns.
+    Raises ValueError if a file is damaged, or files of one split differ in their columns.
     """
     files, root = ([path], path.parent) if path.is_file() else (parquet_files(path), path)
     by_split: dict[str, list[pa.Table]] = {}
@@ -87,22 +88,47 @@ def is_saved(root: Path) -> bool:
 
 
 def read_saved(root: Path, options: ReadOptions) -> RawSplit:
-    """Returns the images and labels of a folder that `datasets` saved.
-
-    Raises:
-        ValueError: a file is damaged.
-    """
+    """Returns the images and labels of a folder that `datasets` saved; refuses damaged files."""
     from datasets import load_from_disk  # takes two seconds, which other files need not wait for
 
     try:
         saved = load_from_disk(str(root))
     except Exception as error:  # damaged files may raise anything
         raise ValueError(f"cannot read the saved data set '{root}' ({error})") from error
-    return read_datasets(saved, root, options)
+    return _read_datasets(saved, root, options)
 
 
-def read_datasets(datasets: Any, root: Path, options: ReadOptions) -> RawSplit:
-    """Returns the images and labels of a Dataset or DatasetDict of `datasets`."""
+def read_hub(name: str | None, config: str | None, options: ReadOptions) -> RawSplit:
+    """Returns the images and labels of the hub's data set OWNER/NAME in a configuration."""
+    if name is None:
+        raise ValueError("data=hub needs a name, got data.name=null; add data.name=OWNER/NAME")
+    from datasets import load_dataset  # takes two seconds, which other files need not wait for
+
+    try:
+        with _quiet():
+            datasets = load_dataset(name, config)
+    except Exception as error:  # a network, a hub and a cache may raise anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"the data set '{name}' cannot be fetched from the hub ({reason}); check its name"
+            " and the network, or name a copy on this machine: data.path=PATH"
+        ) from error
+    return _read_datasets(datasets, Path(), options)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the hub's remarks on every attempt from the terminal; its failure is reported once."""
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _read_datasets(datasets: Any, root: Path, options: ReadOptions) -> RawSplit:
     by_split = datasets if isinstance(datasets, Mapping) else {"train": datasets}
     tables = {
         str(split): Table(each.with_format("arrow")[:], each.features.to_dict(), root)
@@ -122,11 +148,10 @@ def _read_tables(tables: Mapping[str, Table], options: ReadOptions) -> RawSplit:
     if images is not None:
         test_images = None if test is None else pixels_of(test.rows.column(column), column)
         return RawSplit.of_pixels(images, labels, test_images, test_labels, names, options.layout)
-    train_files, test_files = _ImageColumn(train, column), None
-    if test is not None:
-        test_files = _ImageColumn(test, column)
+    files = _ImageColumn(train, column)
+    test_files = None if test is None else _ImageColumn(test, column)
     size, channels = options.image_size, options.channels
-    decoded, test_decoded = file_images(train_files, test_files, size, channels, MOST_HEADERS)
+    decoded, test_decoded = file_images(files, test_files, size, channels, MOST_HEADERS)
     return RawSplit(decoded, labels, test_decoded, test_labels, names)
 
 
