@@ -22,17 +22,14 @@ PARAMETER_FREE = ("none", "skip_connect", "max_pool_", "avg_pool_")  # beginning
 
 
 def parameter_free_share(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> float:
-    """Returns the share of a genotype's operations that have no parameters, in [0, 1].
-
-    An option may be several operations at once, joined by "+".
-    """
+    """Returns the share of a genotype's operations that have no parameters, in [0, 1]."""
     options = [o for d in decisions if d.kind == "op" and (o := chosen.get(d.name))]
-    ops = [op for option in options for op in option.split("+")]
+    ops = [op for option in options for op in option.split("+")]  # one may be several at once
     return sum(op.startswith(PARAMETER_FREE) for op in ops) / max(1, len(ops))
 
 
 class CollapseSentinel(L.Callback):
-    """Warns at the end of a search where more than a share of operations has no parameters.
+    """Warns at the end of a search in which a larger share of operations has no parameters.
 
     Raises: ValueError: `share` is not in (0, 1].
     """

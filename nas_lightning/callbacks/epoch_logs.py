@@ -120,9 +120,8 @@ class TrialLog:
     """Writes metrics.csv of a black-box search anew: a row per trial, its number under "epoch"."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.written = path, 0
         self.columns: list[str] = []
-        self.written = 0
 
     def write(self, trials: list[Trial]) -> None:
         """Adds the trials that are not in the file yet; a new column has it written anew."""

@@ -55,12 +55,9 @@ class Progress(ProgressBar):
             return
         columns = (TextColumn("{task.description}"), BarColumn(24), TimeRemainingColumn())
         self.bar = _Bar(*columns, console=self._console, transient=True)
-        batches = trainer.num_training_batches
-        self.task = self.bar.add_task(
-            self._title(trainer),
-            total=(trainer.max_epochs or 1) * batches if batches < inf else None,
-            completed=trainer.fit_loop.total_batch_idx + 1,
-        )
+        batches, done = trainer.num_training_batches, trainer.fit_loop.total_batch_idx + 1
+        total = (trainer.max_epochs or 1) * batches if batches < inf else None
+        self.task = self.bar.add_task(self._title(trainer), total=total, completed=done)
         self.bar.start()
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
@@ -106,11 +103,7 @@ def is_drawable(console: Console) -> bool:
 
 
 def preferred(module: SupernetModule) -> str:
-    """Returns the three options that the preferred genotype uses most, and how often.
-
-    They are operations, or without any sizes such as "with kernel 5"; "nothing" where all weigh
-    the same.
-    """
+    """Returns the most used operations (or sizes) of the genotype; "nothing" if all weigh alike."""
     scores = module.strategy.scores()
     if is_even(scores):
         return "nothing"

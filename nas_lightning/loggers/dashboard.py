@@ -16,23 +16,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a dashboard knows of the run that it shows.
+    """What a dashboard knows of the run that it shows."""
 
-    Attributes:
-        folder: the run's folder; a dashboard's files go into it.
-        job: "search" or "child".
-        group: what the run belongs to: its sweep, or else its folder.
-        config: the configuration, flat: "strategy.epochs", and the options of the groups.
-        source: name of the artifact that the run begins with, if any.
-    """
-
-    folder: Path
-    job: str
+    folder: Path  # a dashboard's files go into it
+    job: str  # "search" or "child"
     name: str
-    group: str
+    group: str  # what the run belongs to: its sweep, or else its folder
     tags: tuple[str, ...] = ()
-    config: Mapping[str, Any] = field(default_factory=dict)
-    source: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)  # flat, e.g. "strategy.epochs"
+    source: str | None = None  # name of the artifact that the run begins with
 
 
 @dataclass(frozen=True)
@@ -50,10 +42,7 @@ class Dashboard(Logger, ABC):
 
     @abstractmethod
     def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
-        """Shows an SVG picture, named e.g. "search/genotype".
-
-        A moment is {"epoch": number} or {"trial": number}, 0-based; epoch -1 is the start.
-        """
+        """Shows an SVG picture at {"epoch": number} or {"trial": number}; epoch -1 is the start."""
 
     @abstractmethod
     def log_summary(self, figures: Mapping[str, float | str]) -> None:

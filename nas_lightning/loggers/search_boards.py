@@ -60,10 +60,7 @@ class EpochBoard(L.Callback):
 
 
 class TrialBoard:
-    """Shows a black-box search after every trial, and what its strategy prefers, if anything.
-
-    The first `shown` trials were shown by an interrupted search already.
-    """
+    """Shows a black-box search after every trial; the first `shown` were shown before a resume."""
 
     def __init__(self, dashboards: Dashboards, strategy: BlackBoxStrategy, shown: int = 0) -> None:
         self.dashboards, self.strategy, self.shown = dashboards, strategy, shown

@@ -15,9 +15,7 @@ __all__ = ["TensorBoard"]
 
 
 class TensorBoard(Dashboard, TensorBoardLogger):
-    """Writes events to tensorboard/JOB/ of the run's folder; steps are epochs, or trials.
-
-    A resumed run adds a file of events there; TensorBoard shows all of them as one run.
+    """Writes events, by epoch or trial, to tensorboard/JOB/; a resumed run adds a file there.
 
     Raises: ValueError: the package tensorboard is not installed.
     """

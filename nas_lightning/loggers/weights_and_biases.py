@@ -85,9 +85,20 @@ class WeightsAndBiases(Dashboard, WandbLogger):
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The run, begun at the first use; a dummy in other processes than the first."""
-        if self._experiment is None:
-            self._experiment = self._begin()
-        return self._experiment
+        if self._experiment is not None:
+            return self._experiment
+        facts, settings = self.facts, wandb.setup().settings
+        if settings.sweep_id and settings.run_id == self._id_of("search"):
+            settings.sweep_id = settings.run_id = None  # the sweep's agent waits for the search
+        kept = self._id_of(facts.job)
+        run = wandb.init(**self._wandb_init | {"id": kept, "resume": "allow" if kept else None})
+        if not run.disabled:
+            write_text(facts.folder / "wandb" / f"{facts.job}.id", run.id)
+            self._use_source(run)
+            where = run.dir.removesuffix("files") if run.offline else run.url
+            print(f"wandb: {facts.job} run {run.name}: {where}", file=sys.stderr, flush=True)
+        self._experiment = run
+        return run
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
@@ -137,20 +148,10 @@ class WeightsAndBiases(Dashboard, WandbLogger):
             run, self._experiment = self._experiment, None
             run.finish(exit_code=int(is_failed))
 
-    def _begin(self) -> Any:
-        facts, settings = self.facts, wandb.setup().settings
-        if settings.sweep_id and settings.run_id == self._id_of("search"):
-            settings.sweep_id = settings.run_id = None  # the sweep's agent waits for the search
-        kept = self._id_of(facts.job)
-        run = wandb.init(**self._wandb_init | {"id": kept, "resume": "allow" if kept else None})
-        if not run.disabled:
-            write_text(facts.folder / "wandb" / f"{facts.job}.id", run.id)
-            maker = self._id_of("search")
-            if facts.source and maker and not run.offline:  # a link needs a server
-                run.use_artifact(f"{facts.source}:{maker}")
-            where = run.dir.removesuffix("files") if run.offline else run.url
-            print(f"wandb: {facts.job} run {run.name}: {where}", file=sys.stderr, flush=True)
-        return run
+    def _use_source(self, run: Any) -> None:
+        maker = self._id_of("search")
+        if self.facts.source and maker and not run.offline:  # a link needs a server
+            run.use_artifact(f"{self.facts.source}:{maker}")
 
     def _id_of(self, job: str) -> str | None:
         path = self.facts.folder / "wandb" / f"{job}.id"

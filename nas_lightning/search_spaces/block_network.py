@@ -11,7 +11,7 @@ papers' code a ReLU precedes the last global pooling.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -71,8 +71,7 @@ def unread(readers: Iterable[tuple[int, int, int]]) -> tuple[Factor, ...]:
     )
 
 
-@dataclass(frozen=True)
-class _Output:
+class _Output(NamedTuple):
     """What a cell or the stem gives, with the factors of its loose states by their number."""
 
     ends: Mapping[int, tuple[Factor, ...]]

@@ -243,9 +243,8 @@ def _read_halves(chosen: Mapping[str, str], block: str) -> tuple[Half, Half]:
     i, j = map(int, chosen[f"{block}/inputs"].split("+"))
     if i == j:
         first, second = chosen[f"{block}/ops"].split("+")
-    else:
-        first, second = chosen[f"{block}/op_1"], chosen[f"{block}/op_2"]
-    return (i, first), (j, second)
+        return (i, first), (j, second)
+    return (i, chosen[f"{block}/op_1"]), (j, chosen[f"{block}/op_2"])
 
 
 def _block(kind: str, number: int) -> str:

@@ -48,10 +48,9 @@ class CustomSpace(SearchSpace):
         network: builds the module: a class or function that takes any of `input_shape`,
             `num_outputs`, `channels` and `cells`, by these names.
         name: name that genotypes carry.
-        scale: input shape, number of outputs, and what else `network` takes.
+        scale: what `network` takes.
 
-    Raises: ValueError: the module holds no mark, or two of one name that do not agree, or reads
-        tensors while it is built.
+    Raises: ValueError: the module has no mark, marks that disagree, or reads tensors when built.
 
     >>> space = CustomSpace(example, scale=Scale(input_shape=(3, 8, 8), num_outputs=10))
     >>> space.count()
@@ -61,15 +60,11 @@ class CustomSpace(SearchSpace):
     """
 
     def __init__(
-        self,
-        network: Callable[..., nn.Module],
-        name: str = "custom",
-        scale: Scale = Scale(),
+        self, network: Callable[..., nn.Module], name: str = "custom", scale: Scale = Scale()
     ) -> None:
-        self.network = network
-        self.has_cells = "cells" in inspect.signature(network).parameters
-        choices: dict[str, Choice] = {}
-        decisions: dict[str, Decision] = {}
+        self.network, self.arguments = network, tuple(inspect.signature(network).parameters)
+        self.has_cells = "cells" in self.arguments
+        choices, decisions = dict[str, Choice](), dict[str, Decision]()
         knows_data = scale.input_shape is not None and scale.num_outputs is not None
         for mark, given in marks(self._built_on_meta(scale)) if knows_data else ():
             decision = Decision(mark.name, mark.options, mark.kind, given)
@@ -82,14 +77,12 @@ class CustomSpace(SearchSpace):
             group = mark.name.rpartition("/")[0] or mark.name
             choices[mark.name] = Choice(mark.name, mark.options, mark.kind, group)
         if knows_data and not choices:
-            raise ValueError(
-                "the module that search_space.network builds holds no choice; put OneOf, "
-                "Optional or Repeat of nas_lightning into it"
-            )
+            cure = "put OneOf, Optional or Repeat of nas_lightning into it"
+            raise ValueError(f"the module that search_space.network builds holds no choice; {cure}")
         super().__init__(name, scale, tuple(choices.values()), tuple(decisions.values()))
 
     def fitted(self, scale: Scale) -> "CustomSpace":
-        """Returns the space at a scale that knows the data: now its choices can be seen."""
+        """Returns the space at a scale that knows the data, and so its choices."""
         return CustomSpace(self.network, self.name, scale)
 
     def supernet(self, scale: Scale) -> nn.Module:
@@ -109,8 +102,7 @@ class CustomSpace(SearchSpace):
         """Returns the decisions in the order in which the module holds them."""
         options = self.validate(genotype).mapping
         chosen = {d.name: options[d.name] for d in self.decisions if d.name in options}
-        names = ["input", *chosen, "output"]
-        labels = [*chosen.values(), ""]
+        names, labels = ["input", *chosen, "output"], [*chosen.values(), ""]
         edges = [Edge(a, b, o) for a, b, o in zip(names, names[1:], labels, strict=False)]
         return (Graph(self.name, tuple(names), tuple(edges)),)
 
@@ -134,14 +126,9 @@ class CustomSpace(SearchSpace):
             ) from error
 
     def _built(self, scale: Scale) -> nn.Module:
-        arguments = {
-            "input_shape": scale.sample_shape(),
-            "num_outputs": scale.outputs(),
-            "channels": scale.channels,
-            "cells": scale.cells,
-        }
-        taken = inspect.signature(self.network).parameters
-        return self.network(**{n: value for n, value in arguments.items() if n in taken})
+        shapes = {"input_shape": scale.sample_shape(), "num_outputs": scale.outputs()}
+        values = shapes | {"channels": scale.channels, "cells": scale.cells}
+        return self.network(**{name: values[name] for name in values if name in self.arguments})
 
 
 def _place(decision: Decision) -> str:
@@ -159,10 +146,7 @@ class CustomNetwork(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: object = None
     ) -> Tensor:
-        """Returns outputs (N, num_outputs) of inputs (N, ...).
-
-        `drop_path` is ignored: a user's module has dropout of its own.
-        """
+        """Returns outputs (N, num_outputs); a user's module has dropout, so no drop path."""
         with mixing(mixture):
             out: Tensor = self.network(x)
         return out

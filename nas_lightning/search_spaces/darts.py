@@ -35,16 +35,8 @@ from nas_lightning.search_spaces.wired_space import (
 
 __all__ = ["DARTS_OPS", "DartsSpace"]
 
-DARTS_OPS = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
+CONVOLUTIONS = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
+DARTS_OPS = ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", *CONVOLUTIONS)
 EDGES_PER_NODE = 2
 
 
@@ -71,6 +63,7 @@ class DartsSpace(WiredSpace):
     """
 
     has_partial_channels = has_edges = has_cells = True
+    published = Scale(36, 20, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
 
     def __init__(
         self,
@@ -85,11 +78,10 @@ class DartsSpace(WiredSpace):
         self.nodes, self.min_edges, self.ops = nodes, min_edges, tuple(ops)
         self._nodes = range(NUM_INPUTS, NUM_INPUTS + nodes)
         self._edges = [(source, node) for node in self._nodes for source in range(node)]
-        places = [(kind, *edge) for kind in KINDS for edge in self._edges]
-        self._ops = _ops_of_edges([_edge(*place) for place in places], ops, edge_ops or {})
-        groups = [f"{kind}/node_{node}" for kind, _, node in places]
-        rows = zip(self._ops.items(), groups, strict=True)
-        choices = [Choice(edge, options, "op", group) for (edge, options), group in rows]
+        places = [(kind, *edge) for kind, edge in product(KINDS, self._edges)]
+        groups = {_edge(*place): f"{place[0]}/node_{place[-1]}" for place in places}
+        self._ops = _ops_of_edges(list(groups), ops, edge_ops or {})
+        choices = [Choice(edge, self._ops[edge], "op", group) for edge, group in groups.items()]
         decisions = [d for place in product(KINDS, self._nodes) for d in self._decide(*place)]
         super().__init__("darts", scale, choices, decisions)
 
@@ -156,24 +148,16 @@ class DartsSpace(WiredSpace):
             cells[kind] = CellText(edges, tuple(self._nodes))
         return write_darts_text(cells)
 
-    def published_scale(self) -> Scale:
-        """Returns the scale of DARTS's CIFAR-10 children: 36 channels, 20 cells."""
-        return Scale(36, 20, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
-
     def _read_cell(self, kind: str, cell: CellText) -> dict[str, str]:
         if sorted(cell.concat) != list(self._nodes):
-            raise ValueError(
-                f"this space concatenates states {list(self._nodes)}, the text's {kind} cell "
-                f"{list(cell.concat)}"
-            )
+            states = f"states {list(self._nodes)}, the text's {kind} cell {list(cell.concat)}"
+            raise ValueError(f"this space concatenates {states}")
         chosen: dict[str, str] = {}
         for node, edges in zip(self._nodes, cell.nodes(kind, "nodes", self.nodes), strict=True):
             sources = [source for source, _ in edges]
             if len(set(sources)) < EDGES_PER_NODE or not set(sources) <= set(range(node)):
-                raise ValueError(
-                    f"node {node} of the {kind} cell must read {EDGES_PER_NODE} different "
-                    f"states below {node}, got {sources}"
-                )
+                rule = f"must read {EDGES_PER_NODE} different states below {node}, got {sources}"
+                raise ValueError(f"node {node} of the {kind} cell {rule}")
             chosen[_inputs(kind, node)] = _subset(sorted(sources))
             chosen |= {_edge(kind, source, node): op for source, op in edges}
         return chosen
@@ -203,10 +187,8 @@ def _ops_of_edges(
     for edge in edge_ops:
         one_of("search_space.edge_ops", edge, edges)
     if ops and not set(edges) - edge_ops.keys():
-        raise ValueError(
-            f"search_space.ops ({listed(ops)}) have no effect, since edge_ops names every edge; "
-            "give ops=[]"
-        )
+        rule = "have no effect, since edge_ops names every edge; give ops=[]"
+        raise ValueError(f"search_space.ops ({listed(ops)}) {rule}")
     for edge in edges:
         key = f"search_space.edge_ops[{edge}]" if edge in edge_ops else "search_space.ops"
         names = edge_ops.get(edge, ops)

@@ -4,17 +4,16 @@ Source: Pham et al., ENAS, 2018 (arXiv:1802.03268), section 2.4, and the officia
 five nodes; each adds two operations, out of five, on two earlier states. See
 `search_spaces.blocks` for choices, decisions and ids.
 
-Params are shared as in the official code: each node, half (x or y), operation and input has its
-own, and so has each of the stacked cells, which the paper leaves open. Networks are wired as the
-official code's final ones: operations on inputs of a reduction cell have stride 2, outputs are
-concatenations of what nothing reads (an unread input of a reduction cell is halved first), and
-the previous cell's output passes two 1x1 convolutions.
+Params are shared as in the official code: each node, half (x or y), operation and input of each
+stacked cell has its own. Networks are wired as the official code's final ones: operations on inputs
+of a reduction cell have stride 2, outputs are concatenations of what nothing reads (an unread input
+of a reduction cell is halved first), and the previous cell's output passes two 1x1 convolutions.
 
 Deliberate differences: the search network is wired alike, where the official one halves both
 inputs before a reduction cell and projects each cell's output to its channels; a factorized
-reduction begins with a ReLU; the classifier has a bias; the paper counts 1.3e11 networks with one
-operation per cell; with one per node they are 2.6e25, or, as `count` says, 4.4e22 without the
-order of a node's halves.
+reduction begins with a ReLU; the classifier has a bias. The paper counts 1.3e11 networks with one
+operation per cell; with one per node they are 2.6e25, or 4.4e22 (`count`) without the order of a
+node's halves.
 
 The paper's cell has 3,894,382 params at 36 channels and 17 cells (15 and two reductions): the
 official code's final network (3,894,372) and the classifier's bias. The published 4.6 M are not
@@ -43,8 +42,7 @@ class EnasMicroSpace(BlockSpace):
     Args:
         blocks: nodes of a cell, at least 1; the paper has 5.
         ops: operations of a node, in the order in which arcs number them.
-        scale: size at which the space is searched; the paper has 20 channels and 8 cells, two
-            reductions among them.
+        scale: size at which the space is searched; the paper has 20 channels and 8 cells.
 
     Raises: ValueError: a value is out of range, or an operation is unknown.
 
@@ -52,6 +50,8 @@ class EnasMicroSpace(BlockSpace):
     >>> space.write_text(space.sample(0))
     '1 1 1 2 1 2 2 0 | 0 3 1 3 0 1 2 3'
     """
+
+    published = Scale(36, 17, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
 
     def __init__(
         self,
@@ -68,8 +68,7 @@ class EnasMicroSpace(BlockSpace):
     def read_text(self, text: str) -> Genotype:
         """Reads ENAS's arcs: the normal cell's numbers, a bar, the reduction cell's.
 
-        A node has four numbers: input and operation of x, input and operation of y, e.g. with one
-        node "0 2 1 0 | 1 3 0 4".
+        A node has the numbers of x's input and operation, then y's, e.g. "0 2 1 0 | 1 3 0 4".
 
         Raises: ValueError: the text is no such pair of arcs.
         """
@@ -88,17 +87,11 @@ class EnasMicroSpace(BlockSpace):
             arcs.append(" ".join(f"{source} {self.ops.index(op)}" for source, op in halves))
         return " | ".join(arcs)
 
-    def published_scale(self) -> Scale:
-        """Returns the scale of the paper's final network: 36 channels, 15 cells, 2 reductions."""
-        return Scale(36, 17, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
-
     def _read_arc(self, kind: str, words: list[str]) -> dict[str, str]:
         wanted = NUMBERS_PER_NODE * self.blocks
         if len(words) != wanted or not all(w.isascii() and w.isdigit() for w in words):
-            raise ValueError(
-                f"the {kind} arc of {self.blocks} nodes has {wanted} numbers, got "
-                f"{len(words)} words: {' '.join(words)[:60]}"
-            )
+            rule = f"the {kind} arc of {self.blocks} nodes has {wanted} numbers"
+            raise ValueError(f"{rule}, got {len(words)} words: {' '.join(words)[:60]}")
         numbers = [int(word[:9]) for word in words]
         if (largest := max(numbers[1::2])) >= len(self.ops):
             raise ValueError(f"operation {largest} of the {kind} arc must be below {len(self.ops)}")

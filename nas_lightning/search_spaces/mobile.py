@@ -10,7 +10,7 @@ and first stage keep the resolution, so that small images have maps left.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,10 +38,7 @@ STEM, FIRST, HEAD = 32, 16, 1280
 DEPTHS = (4, 4, 4, 4, 4, 1)
 
 
-@dataclass(frozen=True)
-class Block:
-    """One block of a network."""
-
+class _Block(NamedTuple):
     channels_in: int
     channels_out: int
     stride: int
@@ -73,6 +70,10 @@ class MobileSpace(WiredSpace):
     ['5x5, expansion 6']
     """
 
+    published = Scale(
+        32, stem="imagenet", flavour="child", input_shape=(3, 224, 224), num_outputs=1000
+    )
+
     def __init__(
         self,
         kernels: Sequence[int] = (3, 5, 7),
@@ -83,15 +84,10 @@ class MobileSpace(WiredSpace):
         check_sizes("search_space.kernels", kernels, use=(3, 5, 7), odd=True)
         check_sizes("search_space.expansions", expansions, use=(3, 6))
         if len(depths) != len(STAGES) or min(depths) < 1:
-            raise ValueError(
-                f"search_space.depths ({listed(depths)}) must be {len(STAGES)} numbers >= 1, one "
-                f"per stage; use e.g. {listed(DEPTHS)}"
-            )
-        self.kernels, self.expansions, self.depths = (
-            tuple(kernels),
-            tuple(expansions),
-            tuple(depths),
-        )
+            rule = f"must be {len(STAGES)} numbers >= 1, one per stage; use e.g. {listed(DEPTHS)}"
+            raise ValueError(f"search_space.depths ({listed(depths)}) {rule}")
+        self.kernels, self.expansions = tuple(kernels), tuple(expansions)
+        self.depths = tuple(depths)
         blocks = [(stage, block) for stage, depth in enumerate(depths) for block in range(depth)]
         decisions = [decision for place in blocks for decision in self._decide(*place)]
         choices = [Choice(d.name, d.options, d.kind, d.name.rpartition("/")[0]) for d in decisions]
@@ -99,12 +95,12 @@ class MobileSpace(WiredSpace):
 
     def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
         """Builds the network of some choices, or the supernet."""
-        plan, channels = dict[str, Block](), _width(FIRST, scale)
+        plan, channels = dict[str, _Block](), _width(FIRST, scale)
         for stage, (wide, stride) in enumerate(STAGES):
             stride = 1 if scale.stem == "cifar" and stage == 0 else stride
             for name in self._present(stage, chosen):
                 is_first = name == _name(stage, 0)
-                plan[name] = Block(
+                plan[name] = _Block(
                     channels,
                     _width(wide, scale),
                     stride if is_first else 1,
@@ -116,12 +112,6 @@ class MobileSpace(WiredSpace):
                 )
                 channels = plan[name].channels_out
         return _MobileNetwork(plan, scale)
-
-    def published_scale(self) -> Scale:
-        """Returns the scale of ProxylessNAS's ImageNet children: 224 pixels, 1,000 classes."""
-        return Scale(
-            32, stem="imagenet", flavour="child", input_shape=(3, 224, 224), num_outputs=1000
-        )
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns each stage; nodes are the outputs of its blocks."""
@@ -157,7 +147,7 @@ class MobileSpace(WiredSpace):
 class _InvertedResidual(nn.Module):
     """1x1 expansion, depthwise convolution, 1x1 projection, BatchNorm after each."""
 
-    def __init__(self, block: Block, norm: Norm) -> None:
+    def __init__(self, block: _Block, norm: Norm) -> None:
         super().__init__()
         self.block = block
         point, hidden = Size((1,)), block.hidden
@@ -184,8 +174,7 @@ class _InvertedResidual(nn.Module):
             out = out * weight
         if not self.block.is_residual:
             return out
-        kept: Tensor = out if drop_path is None else drop_path(out, self.training)
-        return x + kept
+        return x + (out if drop_path is None else drop_path(out, self.training))
 
     def _weight(self, mixture: Mixture | None) -> Tensor | None:
         """Returns what the block's output is multiplied by, or None for a child."""
@@ -198,7 +187,7 @@ class _InvertedResidual(nn.Module):
 class _MobileNetwork(nn.Module):
     """Stem, blocks, 1x1 convolution, global pooling, classifier."""
 
-    def __init__(self, plan: Mapping[str, Block], scale: Scale) -> None:
+    def __init__(self, plan: Mapping[str, _Block], scale: Scale) -> None:
         super().__init__()
         scale.check_extras("mobile", ("cifar", "imagenet"))
         norm, stem = Norm.of(scale), _width(STEM, scale)
@@ -206,7 +195,7 @@ class _MobileNetwork(nn.Module):
         stride = 2 if scale.stem == "imagenet" else 1
         self.stem = nn.Conv2d(scale.image()[0], stem, 3, stride, 1, bias=False)
         self.stem_norm = norm.always_affine(stem)
-        opening = Block(stem, first, 1, Size((stem,)), Size((3,)), is_expanded=False)
+        opening = _Block(stem, first, 1, Size((stem,)), Size((3,)), is_expanded=False)
         self.first = _InvertedResidual(opening, norm)
         self.blocks = nn.ModuleDict(
             {n: _InvertedResidual(block, norm) for n, block in plan.items()}
@@ -219,7 +208,6 @@ class _MobileNetwork(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs) of images (N, C, H, W)."""
         x = self.first(F.relu6(self.stem_norm(self.stem(x))))
         for block in self.blocks.values():
             x = block(x, mixture, drop_path)
@@ -228,7 +216,6 @@ class _MobileNetwork(nn.Module):
         return logits
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
-        """Yields the blocks that may be left out and what weighs them (see `core.cost`)."""
         for name, skip in self.skips.items():
             yield self.blocks[name], (Factor(skip, (1.0, 0.0)),)
 

@@ -44,6 +44,7 @@ class NasBench201Space(WiredSpace):
     """
 
     has_partial_channels = has_edges = has_cells = True
+    published = Scale(16, 17, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
 
     def __init__(self, scale: Scale = Scale(channels=8, cells=5)) -> None:
         choices = [Choice(_name(*edge), NASBENCH201_OPS, "op", f"node_{edge[1]}") for edge in EDGES]
@@ -92,7 +93,8 @@ class NasBench201Space(WiredSpace):
         The equivalence is the benchmark's own (section 2.1 and official code): a node is written
         as the sum of its edges, a skip as the sum that it reads, nothing as zero, an operation on
         a lone zero as zero, and the summands are sorted as texts. Sums that differ in an added
-        zero or in their nesting have different ids although they are the same function.
+        zero or in their nesting have different ids although they are the same function;
+        params that two operations share are ignored.
         """
         sums = ["x"]
         for node in range(1, len(NODES)):
@@ -100,10 +102,6 @@ class NasBench201Space(WiredSpace):
             terms = [_term(op, sums[source]) for (source, target), op in edges if target == node]
             sums.append("+".join(sorted(terms)))
         return hashlib.sha256(sums[-1].encode()).hexdigest()[:12]
-
-    def published_scale(self) -> Scale:
-        """Returns the scale of the benchmark's CIFAR-10 networks: 16 channels, 3 x 5 cells."""
-        return Scale(16, 17, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
 
     def _cell(self, scale: Scale) -> list[Branch]:
         return [branch for edge in EDGES for branch in self.edge(_name(*edge), *edge, scale)]
@@ -121,10 +119,8 @@ class _Network(nn.Module):
         replace(scale, partial=1).check_extras("nasbench201")  # partial channels it does have
         self.branches, norm, channels = tuple(branches), Norm.of(scale), scale.channels
         reductions = (scale.cells // 3, 2 * scale.cells // 3)
-        self.stem = nn.Sequential(
-            nn.Conv2d(scale.image()[0], channels, 3, padding=1, bias=False),
-            norm.always_affine(channels),
-        )
+        conv = nn.Conv2d(scale.image()[0], channels, 3, padding=1, bias=False)
+        self.stem = nn.Sequential(conv, norm.always_affine(channels))
         self.cells, inner = nn.ModuleList(), replace(norm, after_pools=False)
         for index in range(scale.cells):
             if index in reductions:

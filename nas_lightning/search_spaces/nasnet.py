@@ -10,12 +10,12 @@ concatenation of two halves comes back to the cell's channels by one ReLU, 1x1 c
 BatchNorm per half, which drop path drops like an operation; stem, places of the reductions and
 auxiliary head are DARTS's.
 
-Params at 36 channels and 20 cells, DARTS's evaluation protocol: AmoebaNet-A 3,145,078 (published:
-3.2 M), NASNet-A 3,830,950; DARTS's own code builds networks of just these sizes. NASNet-A's
-published 3.3 M are those of 32 filters (6 @ 768), where it has 3,061,738 here and 3,346,538 in the
-published code (tensorflow/models, slim), the auxiliary head apart: there cells also concatenate
-the output of the cell before the previous one (normal cells, 225,536 params further on) or the
-second block (reduction cells, 40,960), and the first cell reads the stem at its width (18,304).
+Params at 36 channels and 20 cells, as in DARTS's own code: AmoebaNet-A 3,145,078 (published: 3.2
+M), NASNet-A 3,830,950. NASNet-A's published 3.3 M are those of 32 filters (6 @ 768), where it has
+3,061,738 here and 3,346,538 in the published code (tensorflow/models, slim), without the auxiliary
+head: there cells also concatenate the output of the cell before the previous one (normal cells,
+225,536 params further on) or the second block (reduction cells, 40,960), and the first cell reads
+the stem at its width (18,304).
 """
 
 from collections.abc import Sequence
@@ -29,21 +29,9 @@ from nas_lightning.search_spaces.wired_space import KINDS
 
 __all__ = ["NASNET_OPS", "NasnetSpace"]
 
-NASNET_OPS = (
-    "skip_connect",
-    "conv_3x1_1x3",
-    "conv_7x1_1x7",
-    "dil_conv_3x3",
-    "avg_pool_3x3",
-    "max_pool_3x3",
-    "max_pool_5x5",
-    "max_pool_7x7",
-    "conv_1x1",
-    "conv_3x3",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "sep_conv_7x7",
-)
+POOLS = ("avg_pool_3x3", "max_pool_3x3", "max_pool_5x5", "max_pool_7x7")
+CONVOLUTIONS = ("conv_1x1", "conv_3x3", "sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7")
+NASNET_OPS = ("skip_connect", "conv_3x1_1x3", "conv_7x1_1x7", "dil_conv_3x3", *POOLS, *CONVOLUTIONS)
 
 
 class NasnetSpace(BlockSpace):
@@ -64,6 +52,8 @@ class NasnetSpace(BlockSpace):
     >>> [(edge.source, edge.target, edge.label) for edge in normal.edges]
     [('c_{k-2}', '2', 'conv_1x1'), ('c_{k-1}', '2', 'skip_connect'), ('2', 'c_{k}', '')]
     """
+
+    published = Scale(36, 20, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
 
     def __init__(
         self,
@@ -95,16 +85,10 @@ class NasnetSpace(BlockSpace):
             cells[kind] = CellText(edges, tuple(self.ends(chosen, kind)))
         return write_darts_text(cells)
 
-    def published_scale(self) -> Scale:
-        """Returns the scale of DARTS's CIFAR-10 children: 36 channels, 20 cells."""
-        return Scale(36, 20, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
-
     def _read_cell(self, kind: str, cell: CellText) -> dict[str, str]:
         if "add" not in self.combines:
-            raise ValueError(
-                "blocks of DARTS's notation add, those of this space cannot; "
-                "set search_space.combines=[add]"
-            )
+            cure = "set search_space.combines=[add]"
+            raise ValueError(f"blocks of DARTS's notation add, those of this space cannot; {cure}")
         combine = "add" if len(self.combines) > 1 else ""
         chosen = self.cell(kind, cell.nodes(kind, "blocks", self.blocks), combine)
         if sorted(cell.concat) != (ends := self.ends(chosen, kind)):

@@ -26,9 +26,8 @@ class CellText:
         """
         edges, wanted = [(source, op) for op, source in self.edges], 2 * number
         if len(edges) != wanted:
-            raise ValueError(
-                f"{number} {what} have {wanted} edges, the text's {kind} cell has {len(edges)}"
-            )
+            rule = f"{number} {what} have {wanted} edges"
+            raise ValueError(f"{rule}, the text's {kind} cell has {len(edges)}")
         return [edges[first : first + 2] for first in range(0, wanted, 2)]
 
 
@@ -45,10 +44,8 @@ def read_darts_text(text: str) -> dict[str, CellText]:
         case ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords):
             values = {keyword.arg: keyword.value for keyword in keywords}
         case _:
-            raise ValueError(
-                "DARTS's notation is Genotype(normal=[...], normal_concat=[...], "
-                f"reduce=[...], reduce_concat=[...]), got {shortened(text)}"
-            )
+            form = "Genotype(normal=[...], normal_concat=[...], reduce=[...], reduce_concat=[...])"
+            raise ValueError(f"DARTS's notation is {form}, got {shortened(text)}")
     fields = {f"{cell}{end}" for cell in FIELDS.values() for end in ("", "_concat")}
     if set(values) != fields:
         given = ", ".join(sorted(map(str, values))) or "nothing"

@@ -27,6 +27,8 @@ Chosen = Mapping[str, str] | None  # option by decision; None leaves every choic
 class WiredSpace(SearchSpace, ABC):
     """A space that builds a network of some choices, or with none of them the supernet."""
 
+    published: Scale | None = None  # see `published_scale`
+
     @abstractmethod
     def network(self, chosen: Chosen, scale: Scale) -> nn.Module:
         """Builds the network of a genotype's choices, or the supernet."""
@@ -38,6 +40,10 @@ class WiredSpace(SearchSpace, ABC):
     def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
         """Builds the network of one genotype; with scale.flavour "child" the published one."""
         return self.network(self.validate(genotype).mapping, scale)
+
+    def published_scale(self) -> Scale:
+        """Returns the scale at which the space's papers report children."""
+        return self.published or self.scale
 
     def running(self, branches: Iterable[Branch], chosen: Chosen) -> list[Branch]:
         """Returns those branches that run in a child, without factors; all in the supernet."""

@@ -94,7 +94,6 @@ class ChildModule(L.LightningModule):
 
     Args:
         network: forward(x) -> logits; with `drop_path` in the recipe forward(x, drop_path=...).
-        recipe: None takes the defaults.
         task: loss and metrics; None takes `Classification`.
         seed: seed of what is drawn while it trains.
         card: what the network is: plain data kept in every checkpoint under "child".
@@ -156,10 +155,8 @@ class ChildModule(L.LightningModule):
         def share(step: int) -> float:
             return recipe.lr_share(step, steps)
 
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": LambdaLR(optimizer, share), "interval": "step"},
-        }
+        by_step = LambdaLR(optimizer, share)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": by_step, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clips the norm of all gradients together."""

@@ -8,23 +8,14 @@ __all__ = ["CostMeter"]
 
 @dataclass
 class CostMeter:
-    """What a search has cost so far; retraining is counted by a meter of its own.
+    """What a search has cost so far; retraining is counted by a meter of its own."""
 
-    Attributes:
-        wall_s: seconds on the clock.
-        device_s: seconds times devices.
-        training_samples: samples whose loss was computed for a gradient, each pass counted.
-        gradient_steps: optimiser steps.
-        children_trained: children trained on their own.
-        epochs_trained: passes over a training set, of supernet and children together.
-    """
-
-    wall_s: float = 0.0
-    device_s: float = 0.0
-    training_samples: int = 0
-    gradient_steps: int = 0
-    children_trained: int = 0
-    epochs_trained: int = 0
+    wall_s: float = 0.0  # seconds on the clock
+    device_s: float = 0.0  # seconds times devices
+    training_samples: int = 0  # samples whose loss was computed for a gradient, in every pass
+    gradient_steps: int = 0  # optimiser steps
+    children_trained: int = 0  # children trained on their own
+    epochs_trained: int = 0  # passes over a training set, of supernet and children together
 
     def as_dict(self) -> dict[str, float]:
         """Returns the six figures by name."""

@@ -21,10 +21,7 @@ Noted = tuple[Tensor, Tensor, Tensor]  # first bad step, the value there, the la
 
 
 class FiniteWatch:
-    """Notes an epoch's losses, and tells at its end which was the first bad one.
-
-    The notes stay on the device, so that no step waits for it.
-    """
+    """Notes an epoch's losses on the device, where no step waits, and tells the first bad one."""
 
     def __init__(self) -> None:
         self.start_epoch()

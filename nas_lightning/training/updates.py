@@ -128,11 +128,9 @@ class SearchUpdates:
         return True
 
     def end_epoch(self, epoch: int) -> None:
-        """Averages BatchNorm's statistics over processes; checks the epoch's numbers.
+        """Averages BatchNorm's statistics; raises where numbers are bad or processes differ.
 
-        Raises:
-            FloatingPointError: an input, a loss, a param or an alpha is infinite or NaN.
-            ArithmeticError: the processes do not hold the same search.
+        That is a FloatingPointError (see `check_search`) or an ArithmeticError (`check_agreement`).
         """
         self.average_statistics()
         check_search(self.watch, self.strategy, self.params, epoch)

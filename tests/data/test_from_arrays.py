@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from nas_lightning.data.run_data import RunData, as_run_data
 from torch import Tensor
 
 from nas_lightning.config import schema
@@ -17,6 +16,7 @@ from nas_lightning.config.paths import config_dir
 from nas_lightning.data.augmentation import Augmentation
 from nas_lightning.data.from_arrays import data_of_arrays
 from nas_lightning.data.normalisation import Standardisation
+from nas_lightning.data.user_data import RunData, as_run_data
 
 NUMBER = 60
 CLASSES = np.arange(NUMBER) % 3
