@@ -110,8 +110,7 @@ class _Command:
             return
         if resumed is None and MULTIRUN & set(arguments):
             folder = self._new_sweep_folder(arguments)
-            override = f"hydra.sweep.dir={quoted(folder)}"
-            self._run_sweep(_with_override(arguments, override), folder)
+            self._run_sweep(_with_override(arguments, f"hydra.sweep.dir={quoted(folder)}"), folder)
             return
         if resumed is None:
             self._start(arguments, self._run_one, _typed_folder(self.name, arguments))
@@ -143,8 +142,7 @@ class _Command:
         A run's folder, where it is known by now, is locked before Hydra writes to it.
         """
         sys.argv = [sys.argv[0], *arguments]
-        conf = str(config_dir())
-        command = hydra.main(version_base="1.3", config_path=conf, config_name=self.name)
+        command = hydra.main(str(config_dir()), self.name, version_base="1.3")
         try:
             if folder is not None:
                 self.lock.take(folder)

@@ -116,7 +116,7 @@ class Ranks:
     def _start(
         self, start: Sequence[str], rank: int, number: int, port: int
     ) -> subprocess.Popen[bytes]:
-        environment = os.environ | {
+        env = os.environ | {
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
             "WORLD_SIZE": str(number),
@@ -125,12 +125,11 @@ class Ranks:
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
             REPORT: str(self.scratch / f"rank-{rank}.json"),
         }
-        shared: dict[str, Any] = {"env": environment, "stdin": subprocess.PIPE}
-        shared["start_new_session"] = True
+        options: dict[str, Any] = {"env": env, "stdin": subprocess.PIPE, "start_new_session": True}
         if rank == 0:
-            return subprocess.Popen(start, **shared)
+            return subprocess.Popen(start, **options)
         with self._printed(rank).open("wb") as printed:
-            return subprocess.Popen(start, stdout=printed, stderr=subprocess.STDOUT, **shared)
+            return subprocess.Popen(start, stdout=printed, stderr=subprocess.STDOUT, **options)
 
     def _end(self, grace_s: float) -> None:
         """Gives the ranks some time to end by themselves, then ends them."""

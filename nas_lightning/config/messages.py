@@ -4,20 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from hydra import errors
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 __all__ = ["MISTAKES", "message_of"]
 
-MISTAKES = (
-    ArithmeticError,
-    errors.HydraException,
-    OSError,
-    OmegaConfBaseException,
-    TypeError,
-    ValueError,
-)
-
+MISTAKES = (ArithmeticError, OSError, TypeError, ValueError, HydraException, OmegaConfBaseException)
 EXTRAS = {"joblib": "joblib", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # launchers
 
 

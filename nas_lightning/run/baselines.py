@@ -35,8 +35,7 @@ def baselines_of(run: Run) -> dict[str, Any]:
     trains, the others wait; where it is stopped, another resumes from its checkpoint.
     """
     run = run.seen_by(Dashboards())
-    sweep = run.folder.sweep
-    if sweep is None:
+    if (sweep := run.folder.sweep) is None:
         return _trained(run, run.folder.path)
     shared = sweep / SHARED / same_baselines(run)
     shared.mkdir(parents=True, exist_ok=True)

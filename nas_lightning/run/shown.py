@@ -13,7 +13,7 @@ from nas_lightning.zoo.reader import read_genotype
 
 __all__ = ["ShownGenotype", "shown"]
 
-DEFAULT_SHAPE, DEFAULT_OUTPUTS = (3, 32, 32), 10
+DEFAULT: dict[str, Any] = {"input_shape": (3, 32, 32), "num_outputs": 10}
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ def shown(
     Raises: ValueError: there is no such genotype in the space, or the size is impossible.
     """
     published = space.published_scale()
-    default: dict[str, Any] = {"input_shape": DEFAULT_SHAPE, "num_outputs": DEFAULT_OUTPUTS}
-    unset = {key: value for key, value in default.items() if getattr(published, key) is None}
+    unset = {key: value for key, value in DEFAULT.items() if getattr(published, key) is None}
     scale = replace(published, **unset | {k: v for k, v in changes.items() if v is not None})
     space = space.fitted(scale)
     if isinstance(genotype, str):

@@ -49,8 +49,7 @@ class SweepJob:
 def failed_jobs(sweep: Path) -> list[str]:
     """Returns the jobs of a sweep that failed, each with what sets it apart."""
     jobs = overrides_of_jobs(sweep)
-    failed = [job for job in jobs if (job / ERROR_FILE).is_file()]
-    return [named(job.name, jobs[job], jobs) for job in failed]
+    return [named(job.name, jobs[job], jobs) for job in jobs if (job / ERROR_FILE).is_file()]
 
 
 def overrides_of_jobs(sweep: Path) -> Jobs:

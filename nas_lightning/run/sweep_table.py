@@ -105,14 +105,13 @@ def _figures(results: Sequence[Result]) -> list[Figure]:
             words = name.removesuffix("_accuracy").replace("_", " ")  # "test" alone means accuracy
             is_shown = name == f"{prefix}{measure.name}"
             judged.append(Figure((*path, name), f"{title} {words}", measure.is_share, is_shown))
-    benchmarked = [
-        Figure((f"{part}_accuracy", "mean"), part, is_share=True) for part in ("validation", "test")
-    ]
-    prices = [
+    others = [
+        Figure(("validation_accuracy", "mean"), "validation", is_share=True),
+        Figure(("test_accuracy", "mean"), "test", is_share=True),
         Figure(("child", "parameters"), "parameters"),
         Figure(("search", "cost", "training_samples"), "search samples"),
     ]
-    return [*judged, *(each for each in (*benchmarked, *prices) if each.values(results))]
+    return [*judged, *(each for each in others if each.values(results))]
 
 
 def _names(results: Sequence[Result], path: tuple[str, ...], prefix: str) -> list[str]:
