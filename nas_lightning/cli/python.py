@@ -193,7 +193,6 @@ def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def _job(command: str, cfg: DictConfig, arguments: GroupArguments) -> launch.Job:
-    """Returns the command's job, which is handed the objects that were passed."""
     job = launch.job_of(command)
     if not arguments.objects:
         return job
@@ -208,7 +207,6 @@ def _job(command: str, cfg: DictConfig, arguments: GroupArguments) -> launch.Job
 def _write_configuration(
     home: RunFolder, cfg: DictConfig, hydra: DictConfig, arguments: GroupArguments
 ) -> None:
-    """Writes the configuration of a new run."""
     if home.has_progress:
         raise ValueError(
             f"the folder {home.path} must not hold a run already; choose another one, or resume "

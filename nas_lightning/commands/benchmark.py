@@ -90,7 +90,6 @@ def _check(cfg: DictConfig, home: RunFolder) -> None:
 
 
 def _benchmark(cfg: DictConfig, home: RunFolder) -> Benchmark:
-    """Returns what is run, checked that its parts fit each other."""
     space = make(cfg.search_space, "search_space", kind=SearchSpace)
     objective = make(cfg.objective, "objective", kind=Objective, space=space)
     table = {"space": space, "data_name": home.choice("data")}
@@ -138,7 +137,6 @@ def _earlier(cfg: DictConfig, bench: Benchmark) -> list[dict[str, Any]]:
 
 
 def _searches(bench: Benchmark) -> list[SimulatedSearch]:
-    """Runs all searches, and prints the progress ten times."""
     searches, total = list[SimulatedSearch](), len(bench.seeds)
     for number, seed in enumerate(bench.seeds, 1):
         strategy = bench.make_strategy(seed)

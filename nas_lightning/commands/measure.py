@@ -28,7 +28,6 @@ def job(cfg: DictConfig, folder: Path) -> None:
 
 
 def _proxies(cfg: DictConfig, folder: Path) -> None:
-    """Ranks random children by zero-cost proxies; writes proxies.csv and result.json."""
     run = Run.of(cfg, folder)
     parts, home = run.parts, run.folder
     runtime = {"space": parts.space, "data_name": home.choice("data")}

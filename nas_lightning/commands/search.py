@@ -58,7 +58,6 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
 
 
 def _prepare(run: Run) -> Search:
-    """Returns the search, everything about it checked."""
     cfg, parts = run.cfg, run.parts
     objective = make(cfg.objective, "objective", kind=Objective, space=parts.space, task=parts.task)
     if (make_strategy := run.objects.get("strategy")) is not None:

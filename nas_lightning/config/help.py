@@ -94,7 +94,6 @@ def own_folders(arguments: Sequence[str]) -> list[Path]:
 
 
 def _keys(primary: str) -> list[str]:
-    """Returns the keys of a primary file, their defaults and what each means."""
     body = primary.split("\n\nhydra:")[0].split("\n\n", 1)[1]
     found = re.findall(r"^(\w+): (.*?)(?: # (.*))?$", body, re.MULTILINE)
     pairs = [(f"{key}={value.replace('???', '...')}", meaning) for key, value, meaning in found]

@@ -83,7 +83,6 @@ def _columns(values: Array) -> Tensor:
 
 
 def _places(labels: Sequence[Any], values: Sequence[Any]) -> list[int]:
-    """Returns the place of each label among the values."""
     places = {value: place for place, value in enumerate(values)}
     if unknown := [label for label in labels if label not in places]:
         some = ", ".join(map(str, values[:10]))

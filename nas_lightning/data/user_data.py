@@ -194,7 +194,6 @@ class UserData:
 
     @cached_property
     def _first(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """The first batch of each part, its targets as they are."""
         first, place = {}, Place(torch.device("cpu"))
         for part, loader in self._loaders.items():
             keyed = KeyedLoader(loader, (self.seed, "first"), place, lambda targets: targets, 1)

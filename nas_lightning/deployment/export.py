@@ -99,7 +99,6 @@ def _write_onnx(child: LoadedChild, facts: dict[str, str], path: Path) -> Runner
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Silences what the ONNX exporter says about its own insides."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

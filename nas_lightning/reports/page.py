@@ -115,7 +115,6 @@ def _read_drawing(path: Path) -> ElementTree.Element:
 
 
 def _confused(path: Path) -> list[tuple[str, str]]:
-    """Returns the pairs of classes that are confused most, with their counts."""
     names, counts = read_confusion(path)
     pairs = sorted(
         (-times, f"{name} taken for {other}", f"{times} of {sum(row)}")

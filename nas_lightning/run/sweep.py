@@ -54,7 +54,8 @@ def failed_jobs(sweep: Path) -> list[str]:
 
 def overrides_of_jobs(sweep: Path) -> Jobs:
     """Returns the jobs of a sweep in their order, and the values typed for each by key."""
-    return {job.path: _by_key(job.overrides) for job in _jobs(sweep)}
+    pairs = {job.path: [each.partition("=") for each in job.overrides] for job in _jobs(sweep)}
+    return {job: {key.lstrip("+~"): value for key, _, value in pairs[job]} for job in pairs}
 
 
 def varied_keys(jobs: Jobs) -> list[str]:
@@ -70,7 +71,6 @@ def named(name: str, own: Mapping[str, str], jobs: Jobs) -> str:
 
 
 def _jobs(sweep: Path) -> list[RunFolder]:
-    """Returns the folders of the jobs whose configuration is whole, in their order."""
     found = [RunFolder(path.parent.parent) for path in sweep.glob(f"**/{HYDRA}/{OVERRIDES}")]
     return sorted((job for job in found if job.is_whole), key=_order)
 
@@ -78,8 +78,3 @@ def _jobs(sweep: Path) -> list[RunFolder]:
 def _order(job: RunFolder) -> tuple[int, str]:
     name = job.path.name
     return (int(name), "") if name.isdigit() else (1 << 30, str(job.path))
-
-
-def _by_key(overrides: list[str]) -> dict[str, str]:
-    pairs = [override.partition("=") for override in overrides]
-    return {key.lstrip("+~"): value for key, _, value in pairs}

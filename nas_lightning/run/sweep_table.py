@@ -74,7 +74,6 @@ def summarise_sweep(folder: Path) -> None:
 
 
 def _write(folder: Path, varied: list[str], groups: Groups) -> None:
-    """Writes both files and prints the table."""
     figures = _figures([result for group in groups.values() for result in group])
     shown = [figure for figure in figures if figure.is_shown]
     heads = [f"{figure.title} %" if figure.is_share else figure.title for figure in shown]
@@ -101,7 +100,9 @@ def _figures(results: Sequence[Result]) -> list[Figure]:
     }
     judged = []
     for title, (path, prefix) in parts.items():
-        for name in _names(results, path, prefix):
+        present = [part for result in results if isinstance(part := _select(result, path), dict)]
+        names = dict.fromkeys(name for part in present for name in part)
+        for name in (name for name in names if name.startswith(prefix)):
             words = name.removesuffix("_accuracy").replace("_", " ")  # "test" alone means accuracy
             is_shown = name == f"{prefix}{measure.name}"
             judged.append(Figure((*path, name), f"{title} {words}", measure.is_share, is_shown))
@@ -112,13 +113,6 @@ def _figures(results: Sequence[Result]) -> list[Figure]:
         Figure(("search", "cost", "training_samples"), "search samples"),
     ]
     return [*judged, *(each for each in others if each.values(results))]
-
-
-def _names(results: Sequence[Result], path: tuple[str, ...], prefix: str) -> list[str]:
-    """Returns the names of the numbers of a part that begin so, in their order."""
-    parts = [_select(result, path) for result in results]
-    names = dict.fromkeys(name for part in parts if isinstance(part, dict) for name in part)
-    return [name for name in names if name.startswith(prefix)]
 
 
 def _select(content: Any, path: tuple[str, ...]) -> Any:

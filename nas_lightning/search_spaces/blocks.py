@@ -219,7 +219,6 @@ class BlockSpace(WiredSpace, ABC):
                 yield Branch(_place(source), target, op, factors, stride_of(kind, source))
 
     def _sums(self, kind: str) -> Iterator[Branch]:
-        """Yields what brings both halves of a block together."""
         for number in self._numbers:
             name = f"{_block(kind, number)}/combine"
             for combine, half in product(self.combines, HALVES):

@@ -140,7 +140,6 @@ class ChainSpace(WiredSpace):
                 yield Branch(i, last + 1, f"unread_of_{depth}", self._at([depth]) + unread)
 
     def _deep(self, i: int) -> list[str]:
-        """Returns the depths at which there is a layer i."""
         return [str(depth) for depth in self.depths if depth >= i]
 
     def _at(self, depths: Sequence[str]) -> tuple[Factor, ...]:

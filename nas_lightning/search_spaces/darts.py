@@ -204,7 +204,6 @@ def _real(ops: Sequence[str]) -> tuple[str, ...]:
 
 
 def _best(ops: Sequence[str], row: Sequence[float], support: Sequence[int]) -> tuple[float, str]:
-    """Returns score and name of the best operation of an edge."""
     allowed = [index for index in support if ops[index] != "none"]
     if not allowed:
         return -inf, _real(ops)[0]

@@ -180,7 +180,6 @@ class _Network(nn.Module):
         return states[state, third]
 
     def _reductions(self, norm: Norm) -> dict[str, nn.Module]:
-        """Builds the reductions that a layer reads, or may read."""
         reductions: dict[str, nn.Module] = {}
         for third, state in product((1, 2), range(len(self.incoming))):
             later = [b for b in self.branches if self.third[b.target] >= third]
@@ -264,7 +263,6 @@ class _Reduction(FactorizedReduction):
 
 
 def _thirds(layers: int) -> tuple[int, int]:
-    """Returns the last layers of the first and of the second third."""
     return layers // 3, 2 * (layers // 3)
 
 
@@ -283,7 +281,6 @@ def _conv(channels: int, kernel: int = 1) -> nn.Conv2d:
 
 
 def _apart(branches: Sequence[Branch]) -> tuple[list[Branch], list[Branch]]:
-    """Returns the branches of operations and the skips."""
     return [b for b in branches if b.op != SKIP], [b for b in branches if b.op == SKIP]
 
 

@@ -139,7 +139,6 @@ class MobileSpace(WiredSpace):
         yield Decision(f"{name}/expansion", tuple(map(str, self.expansions)), "size", given)
 
     def _present(self, stage: int, chosen: Chosen) -> list[str]:
-        """Returns the names of a stage's blocks without those that are left out."""
         names = [_name(stage, block) for block in range(self.depths[stage])]
         return [name for name in names if chosen is None or chosen.get(f"{name}/skip") != YES]
 

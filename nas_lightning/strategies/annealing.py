@@ -92,7 +92,6 @@ class Annealing(BlackBoxStrategy):
         return self.space.cost(self._scale).of_child(self.space.mixture(genotype))["parameters"]
 
     def _changed(self, genotype: Genotype, rng: Random) -> Genotype:
-        """Returns a mutation of a drawn kind, or the last of some tries."""
         change, size = rng.choice(CHANGES), self.size(genotype)
         for _ in range(TRIES):
             proposal = self.space.mutate(genotype, rng)

@@ -142,7 +142,6 @@ class Controller(nn.Module):
         return advanced
 
     def _choose(self, step: _Step, top: Tensor, anchors: Anchors, decisions: Decisions) -> Taken:
-        """Makes the one decision of a token's step."""
         (decision,) = step.decisions
         logits = self.heads[self._head(decision)](top)
         picked, log, entropy = self._pick(decision, logits, decisions)
@@ -198,11 +197,9 @@ def skipping_layer(decision: Decision) -> str | None:
 
 
 def _name(decision: Decision) -> str:
-    """Returns the name of a decision, as a module's name."""
     return re.sub(r"\W", "_", decision.name)
 
 
 def _role(decision: Decision) -> str:
-    """Returns the role and options of a decision, as a module's name."""
     name = re.sub(r"\d+", "", decision.name.rpartition("/")[2])
     return re.sub(r"\W", "_", "-".join([name, *decision.options]))

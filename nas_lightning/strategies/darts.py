@@ -89,7 +89,6 @@ class Darts(AlphaStrategy):
         return gradient
 
     def _surrogate(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
-        """Returns the loss, with the second-order gradient for alpha."""
         gradient, loss = self.hypergradient(train, val, context)
         return loss + ((self.alpha - self.alpha.detach()) * gradient).sum()
 

@@ -63,7 +63,6 @@ class LocalSearch(BlackBoxStrategy):
             self._move(trial.number)
 
     def _move(self, number: int) -> None:
-        """Makes the best genotype of this climb the centre; restarts at the top."""
         if self.best is not self.centre and self.best is not None:
             self.centre = self.best
             rng = self.random("neighbours", number)
