@@ -60,9 +60,13 @@ def folder(tmp_path_factory):
             (path / "PATH" / label).mkdir(parents=True, exist_ok=True)
             image.save(path / "PATH" / label / f"{number}.png")
     image.save(path / "image.png")
+    x, y = generator.integers(0, 256, (160, 32, 32, 3), np.uint8), np.arange(160) % 10
+    np.savez(path / "cifar10.npz", x_train=x, y_train=y, x_test=x[:40] ^ 1, y_test=y[:40])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         run("search", "hydra.run.dir=RUN_DIR", "export=[onnx,pt2]", *TINY)
+        random = ("experiment=nasbench201/random", "seeds=3")
+        run("benchmark", *random, "hydra.run.dir=BENCHMARK_DIR")
     return path
 
 
@@ -103,7 +107,9 @@ def test_every_command_of_the_documents_runs(command, folder, monkeypatch):
     if not any(a.startswith(("resume=", "--")) for a in arguments):
         cfg = schema.composed(name, first_values(arguments))
         typed = {a.partition("=")[0].lstrip("+~") for a in arguments} - {"child.epochs"}
-        keys = [key for key in SMALL if key not in typed]
+        keys = [
+            key for key in SMALL if key not in typed and (name != "benchmark" or key == "seeds")
+        ]
         small = [f"{k}={SMALL[k]}" for k in keys if OmegaConf.select(cfg, k) is not None]
         kept = [a for a in arguments if not a.startswith(("child.epochs=", "strategy.trials="))]
         arguments = [*kept, *(s for s in small if s not in kept)]
