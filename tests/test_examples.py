@@ -14,7 +14,7 @@ from PIL import Image
 from nas_lightning.config import schema
 
 SMALL = {  # keys that make an example small, where it has them and does not set them itself
-    "data.max_images": 120,
+    "data.max_images": 200,
     "data.batch_size": 32,
     "strategy.epochs": 2,
     "strategy.trials": 3,
@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
             (path / "PATH" / label).mkdir(parents=True, exist_ok=True)
             image.save(path / "PATH" / label / f"{number}.png")
     image.save(path / "image.png")
-    x, y = generator.integers(0, 256, (160, 32, 32, 3), np.uint8), np.arange(160) % 10
+    x, y = generator.integers(0, 256, (300, 32, 32, 3), np.uint8), np.arange(300) % 10
     np.savez(path / "cifar10.npz", x_train=x, y_train=y, x_test=x[:40] ^ 1, y_test=y[:40])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
