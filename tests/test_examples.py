@@ -76,14 +76,13 @@ def words_of(command: str) -> tuple[str, list[str]]:
     return name.removeprefix("nas-"), arguments
 
 
-def first_values(arguments: list[str]) -> list[str]:
-    """Returns a sweep's arguments as those of its first job."""
+def first_values(arguments: list[str], number: int = 1) -> list[str]:
+    """Returns a sweep's arguments with the first values of each key alone."""
     parsed = OverridesParser.create().parse_overrides([a for a in arguments if a != "-m"])
+    values = [list(o.sweep_string_iterator()) if o.is_sweep_override() else [] for o in parsed]
     return [
-        f"{o.get_key_element()}={next(o.sweep_string_iterator())}"
-        if o.is_sweep_override()
-        else o.input_line
-        for o in parsed
+        f"{o.get_key_element()}={','.join(v[:number])}" if v else o.input_line
+        for o, v in zip(parsed, values, strict=True)
     ]
 
 
@@ -111,6 +110,8 @@ def test_every_command_of_the_documents_runs(command, folder, monkeypatch):
             key for key in SMALL if key not in typed and (name != "benchmark" or key == "seeds")
         ]
         small = [f"{k}={SMALL[k]}" for k in keys if OmegaConf.select(cfg, k) is not None]
+        if "-m" in arguments:
+            arguments = ["-m", *first_values(arguments, 2)]
         kept = [a for a in arguments if not a.startswith(("child.epochs=", "strategy.trials="))]
         arguments = [*kept, *(s for s in small if s not in kept)]
     run(name, *arguments)
