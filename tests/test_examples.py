@@ -42,6 +42,7 @@ ELSEWHERE = {  # what a machine for tests lacks
     "experiment=pc_darts_cifar": "a download",
     "experiment=planted": "the path that its page gives",
     "resume=outputs/sweep/DIR": "a sweep: tests/cli/test_sweep_resume.py",
+    "outputs/sweep/DIR": "a sweep: tests/commands/test_report.py",
 }
 
 
@@ -89,7 +90,9 @@ def first_values(arguments: list[str], number: int = 1) -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_every_command_of_the_documents_composes(command):
     name, arguments = words_of(command)
-    if any(a.startswith(("resume=", "--")) for a in arguments):
+    if name == "report":
+        assert set(arguments) <= {"RUN_DIR", "outputs/sweep/DIR", "--out", "page.html"}
+    elif any(a.startswith(("resume=", "--")) for a in arguments):
         assert not set(arguments) - {"resume=RUN_DIR", "resume=outputs/sweep/DIR", "--help"}
     else:
         schema.composed(name, first_values(arguments))
@@ -103,7 +106,7 @@ def test_every_command_of_the_documents_runs(command, folder, monkeypatch):
     monkeypatch.chdir(folder)
     name, arguments = words_of(command)
     small = []
-    if not any(a.startswith(("resume=", "--")) for a in arguments):
+    if name != "report" and not any(a.startswith(("resume=", "--")) for a in arguments):
         cfg = schema.composed(name, first_values(arguments))
         typed = {a.partition("=")[0].lstrip("+~") for a in arguments} - {"child.epochs"}
         keys = [
