@@ -3,6 +3,7 @@ from random import Random
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.scale import Scale
@@ -90,6 +91,9 @@ def test_a_users_supernet_is_its_child_and_costs_what_the_child_does(name):
         assert torch.equal(child(x), whole)
         cost = child_cost(space, genotype, space.scale)
         assert cost["parameters"] == sum(p.numel() for p in child.parameters())
+        with torch.device("meta"), FlopCounterMode(display=False) as counter:
+            space.child(genotype, space.scale).eval()(torch.empty(1, 6, 8))
+        assert cost["multiply_adds"] * 2 == counter.get_total_flops()
         assert space.cost(space.scale).of_child(space.mixture(genotype)) == cost
 
 
@@ -112,7 +116,7 @@ def test_attention_and_transposed_convolutions_are_counted():
     space = SPACES["attention"]
     genotype = space.genotype({"mix": "attention", "depth": "0"})
     adds = child_cost(space, genotype, space.scale)["multiply_adds"]
-    assert adds == 6 * 4 * 8 * 8 + 96
+    assert adds == 6 * 4 * 8 * 8 + 2 * 6 * 6 * 8 + 96
     space = space_of(lambda: OneOf("up", {"yes": nn.ConvTranspose1d(6, 4, 3, 2, groups=2)}),
                      lambda: nn.Flatten(1), lambda: nn.LazyLinear(48))  # fmt: skip
     adds = child_cost(space, space.genotype({"up": "yes"}), space.scale)["multiply_adds"]
