@@ -168,9 +168,14 @@ class Repeat(_Counted):
     """A module repeated, each time with params of its own; 0 times passes the input unchanged.
 
     The module, of one shape in and out, is copied, with new params where its parts have
-    `reset_parameters`; or a function builds one per repetition.
+    `reset_parameters`; or a function builds one per repetition. Choices inside it are made anew in
+    each repetition that runs, and get their names from its position.
 
-    Raises: ValueError: a count is below 0 or given twice, or a repeated module holds a choice.
+    Raises: ValueError: a count is below 0 or given twice, or two repetitions share a choice.
+
+    >>> layers = Repeat("layers", OneOf("act", {"relu": nn.ReLU(), "tanh": nn.Tanh()}), [1, 2])
+    >>> [mark.name for mark, given in marks(layers)]
+    ['layers', 'layers.0.act', 'layers.1.act']
     """
 
     def __init__(
@@ -179,12 +184,18 @@ class Repeat(_Counted):
         super().__init__(name, [str(count) for count in counts], "size", counts)
         if min(counts) < 0:
             raise ValueError(f"counts of '{name}' ({list(counts)}) must be at least 0")
-        self.parts.update({str(number): _copy(module) for number in range(max(counts))})
-        if any(isinstance(m, Mark) for m in self.parts.modules()):
-            raise ValueError(
-                f"the module that '{name}' repeats must hold no choice of its own; put the choice "
-                "around it"
-            )
+        renamed = set[Mark]()
+        for number in range(max(counts)):
+            self.parts[str(number)] = part = _copy(module)
+            inner = {mark for mark in part.modules() if isinstance(mark, Mark)}
+            if shared := sorted(mark.name for mark in inner & renamed):
+                raise ValueError(
+                    f"repetitions of '{name}' must not share a choice, got '{shared[0]}' in two; "
+                    "build it inside the function that builds a repetition"
+                )
+            for mark in inner:
+                mark.name = f"{name}.{number}.{mark.name}"
+            renamed |= inner
 
 
 def marks(module: nn.Module, given: Given = ()) -> Iterator[tuple[Mark, Given]]:
@@ -205,8 +216,9 @@ def _copy(module: nn.Module | Callable[[], nn.Module]) -> nn.Module:
     if not isinstance(module, nn.Module):
         return module()
     copied = copy.deepcopy(module)
-    for part in copied.modules():
-        if callable(reset := getattr(part, "reset_parameters", None)):
-            with torch.no_grad():
-                reset()
+    for name in ("reset_parameters", "_reset_parameters"):  # the latter is MultiheadAttention's
+        for part in copied.modules():
+            if callable(reset := getattr(part, name, None)):
+                with torch.no_grad():
+                    reset()
     return copied
