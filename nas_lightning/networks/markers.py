@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import NO, YES, Factor, Mixture
+from nas_lightning.networks.unfit import UnfitError, tried
 
 __all__ = ["Mark", "OneOf", "Optional", "Repeat", "marks", "mixing"]
 
@@ -63,7 +64,7 @@ class Mark(nn.Module, ABC):
         terms = self._outputs(x, chosen)
         if len({terms[i].shape for i in chosen}) > 1:
             shapes = ", ".join(f"{self.options[i]}: {list(terms[i].shape)}" for i in chosen)
-            raise ValueError(f"options of choice '{self.name}' must give one shape, got {shapes}")
+            raise UnfitError(f"options of choice '{self.name}' must give one shape, got {shapes}")
         weights = rows[self.row]
         weighted = [weights[i].to(terms[i].dtype) * terms[i] for i in chosen]
         return sum(weighted[1:], start=weighted[0])
@@ -78,9 +79,13 @@ class Mark(nn.Module, ABC):
 
     def _alone(self, x: Tensor) -> Tensor:
         """Returns the output of the only option that is left."""
-        for part in self.parts.values():
-            x = part(x)
+        for part in self.parts:
+            x = self._output(part, x)
         return x
+
+    def _output(self, part: str, x: Tensor) -> Tensor:
+        option = self._users(part)[0]
+        return tried(self.parts[part], x, f"option '{option}' of choice '{self.name}'")
 
     def keep(self, option: str) -> None:
         """Removes the parts that an option does not use, as in its child; called once."""
@@ -124,7 +129,7 @@ class OneOf(Mark):
             self.parts[option] = module
 
     def _outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
-        return {index: self.parts[self.options[index]](x) for index in chosen}
+        return {index: self._output(self.options[index], x) for index in chosen}
 
     def _alone(self, x: Tensor) -> Tensor:
         if len(self.parts) > 1:
@@ -148,8 +153,8 @@ class _Counted(Mark):
     def _outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
         counts = {index: self.counts[self.options[index]] for index in chosen}
         after = [x]
-        for part in list(self.parts.values())[: max(counts.values())]:
-            after.append(part(after[-1]))
+        for part in list(self.parts)[: max(counts.values())]:
+            after.append(self._output(part, after[-1]))
         return {index: after[count] for index, count in counts.items()}
 
     def _users(self, part: str) -> tuple[str, ...]:
