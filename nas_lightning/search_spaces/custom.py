@@ -184,10 +184,12 @@ class CustomNetwork(nn.Module):
         """
         with mixing(mixture):
             out = tried(self.network, x, "search_space.network")
-        shape = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        if shape != (wanted := [len(x), self.num_outputs]):
+        is_tensor = isinstance(out, Tensor)
+        if not is_tensor or out.dim() != 2 or out.shape[1] != self.num_outputs:
             raise ValueError(
                 f"search_space.network must give num_outputs ({self.num_outputs}) numbers for each "
-                f"sample, shape {wanted}, got {shape}; end it with e.g. nn.Linear(..., num_outputs)"
+                f"sample, shape {[len(x), self.num_outputs]}, got "
+                f"{list(out.shape) if is_tensor else type(out).__name__}; end it with e.g. "
+                "nn.Linear(..., num_outputs)"
             )
         return out
