@@ -174,11 +174,11 @@ class _Tally:
             self.amounts[factors] = [s + a for s, a in zip(sums, amount, strict=True)]
 
 
-class _Products(TorchDispatchMode):
+class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Tells a tally of each product of matrices and each convolution that runs."""
 
     def __init__(self, tally: _Tally) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.tally = tally
 
     def __torch_dispatch__(

@@ -10,6 +10,8 @@ from documents import named_files, python_blocks
 from omegaconf import OmegaConf
 
 from nas_lightning.config.paths import config_dir
+from nas_lightning.core.scale import Scale
+from nas_lightning.search_spaces.custom import CustomSpace
 
 STRATEGIES = sorted(path.stem for path in (config_dir() / "strategy").glob("*.yaml"))
 LAYER = ("heads", "ratio")  # what each block of the transformer chooses
@@ -62,6 +64,13 @@ def test_every_kind_of_strategy_searches_the_readmes_network(net, tmp_path, stra
     assert (tmp_path / "run/report.html").is_file()
     assert rows(tmp_path / "run/child/metrics.csv")
     assert (tmp_path / "run/child/model.pt2").is_file() == (strategy == "random")
+
+
+def test_the_transformer_has_as_many_genotypes_as_its_document_says(transformer):
+    import vit  # the file that the document shows
+
+    space = CustomSpace(vit.Transformer).fitted(Scale(16, input_shape=(1, 8, 8), num_outputs=10))
+    assert space.count() == 9 + 81 + 729 == 819
 
 
 @with_all_strategies("gdas")
