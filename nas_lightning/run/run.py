@@ -6,12 +6,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
 
 from nas_lightning.config.making import make, parameters_of, plain_node, target_of
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.user_data import RunData, as_run_data
 from nas_lightning.loggers.dashboard import Dashboards
@@ -113,9 +112,8 @@ def _of_target(node: DictConfig) -> dict[str, Any]:
 
 
 def _check_child(space: SearchSpace, scale: Scale) -> None:
-    """Builds some child on the meta device, to find an impossible scale early."""
-    with torch.device("meta"):
-        space.child(space.sample(Random(0)), scale)
+    """Builds and runs some child without memory, to find an impossible scale early."""
+    child_cost(space, space.sample(Random(0)), scale)
 
 
 def _fitted(scale: Scale, data: RunData, where: str) -> Scale:
