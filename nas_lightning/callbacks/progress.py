@@ -54,8 +54,8 @@ class Bar(RichProgress):
 
     def show(self, title: str, done: int | None = None, seconds_left: float | None = None) -> None:
         """Shows a title, and steps done; `seconds_left` replaces what their speed tells."""
-        ends = {} if seconds_left is None else {"ends": time.monotonic() + seconds_left}
-        self.update(self.only, description=title, completed=done, **ends)
+        ends = None if seconds_left is None else time.monotonic() + seconds_left
+        self.update(self.only, description=title, completed=done, ends=ends)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """Yields the bar and the notes."""

@@ -60,7 +60,7 @@ class SearchSpace(ABC):
     @property
     def option_names(self) -> tuple[str, ...]:
         """The names of all options, each once, in the order of the choices and decisions."""
-        every = (*self.choices, *self.decisions)
+        every: tuple[Choice | Decision, ...] = (*self.choices, *self.decisions)
         return tuple(dict.fromkeys(option for one in every for option in one.options))
 
     def fitted(self, scale: Scale) -> "SearchSpace":

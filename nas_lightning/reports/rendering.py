@@ -59,8 +59,8 @@ def plot(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     return alt.Chart(alt.InlineData(values=rows))
 
 
-def quantity(field: str, title: str, values: Sequence[float], is_share: bool = False) -> alt.Y:
-    """Returns a vertical axis of these values, which need not show 0."""
+def quantity(field: str, title: str, values: Sequence[float] = (), is_share: bool = False) -> alt.Y:
+    """Returns a vertical axis of values, which need not show 0; () leaves their digits open."""
     return alt.Y(f"{field}:Q", title=title, axis=value_axis(values, is_share)).scale(zero=False)
 
 
@@ -69,7 +69,7 @@ def value_axis(values: Sequence[float], is_share: bool) -> alt.Axis:
 
     They have as many digits as it takes to tell four marks apart. A single value has one mark.
     """
-    if min(values) == max(values):
+    if values and min(values) == max(values):
         return alt.Axis(values=[values[0]], format=".3~%" if is_share else ".3~g")
     if not is_share:
         return alt.Axis(tickCount=4)
