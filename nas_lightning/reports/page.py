@@ -1,6 +1,5 @@
 """Writes report.html: one page that shows a run, complete in itself, readable offline."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from nas_lightning.reports.metric import (
     metric_of,
     rewards_differ,
 )
+from nas_lightning.reports.paper import coloured, page_style
 from nas_lightning.reports.records import (
     read_answers,
     read_confusion,
@@ -29,7 +29,7 @@ from nas_lightning.reports.templates import count, duration, fill
 from nas_lightning.reports.usage import next_steps, uses
 from nas_lightning.reports.verdict import judge
 
-__all__ = ["write_report"]
+__all__ = ["read_network", "write_report"]
 
 SVG = "{http://www.w3.org/2000/svg}"
 TAGS = {SVG + n for n in ("svg", "g", "rect", "circle", "path", "text", "tspan", "title")}
@@ -56,7 +56,7 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
     answers = read_answers(child / "predictions.csv")
     verdict = judge(result, metric, len(answers))
     charts = {
-        name: {"spec": chart.to_dict(), "picture": _coloured(chart_svg(chart))}
+        name: {"spec": chart.to_dict(), "picture": coloured(chart_svg(chart))}
         for name, chart in figures(run_dir, result).items()
     }
     text = fill(
@@ -71,33 +71,20 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
         verdict=verdict,
         uses=uses(run_dir, result),
         next_steps=next_steps(run_dir, result, verdict),
-        network=_network(run_dir / "genotype.svg"),
+        network=read_network(run_dir / "genotype.svg"),
         charts=charts,
         confused=_confused(child / "confusion.csv"),
         calibration=calibration_of(answers) if answers else None,
         mistakes=[_drawn(one) for one in read_mistakes(child / "mistakes.json")],
         has_validation=any("validation" in name for name in read_metrics(child / "metrics.csv")),
         details=_details(result, metric),
-        style=Markup(_style()),
+        style=page_style(),
         script=Markup(javascript()) if charts else "",
         dark=dark_scheme(),
     )
     page = run_dir / "report.html"
     page.write_text(text, encoding="utf-8")
     return page
-
-
-def _style() -> str:
-    """Returns the page's style sheet, with a name for each colour that is another one in dark."""
-    names = " ".join(f"--c{light[1:]}: {dark};" for light, dark in dark_scheme().items())
-    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    return f"{style}@media screen and (prefers-color-scheme: dark) {{ :root {{ {names} }} }}\n"
-
-
-def _coloured(svg: str) -> Markup:
-    """Returns a picture whose colours are those of `_style` where it names them."""
-    name = r'\1="var(--c\2, #\2)"'
-    return Markup(re.sub(r'\b(fill|stroke)="#([0-9a-f]{6})"', name, svg))
 
 
 def _drawn(mistake: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +100,7 @@ def _drawn(mistake: Mapping[str, Any]) -> dict[str, Any]:
     return {**mistake, "lines": lines}
 
 
-def _network(path: Path) -> dict[str, Any] | None:
+def read_network(path: Path) -> dict[str, Any] | None:
     """Returns the drawing of a genotype, each of its graphs apart, and the same as text.
 
     Raises: ValueError: the file is not a drawing of ours.
@@ -129,7 +116,7 @@ def _network(path: Path) -> dict[str, Any] | None:
         title = graph.findtext(f"{SVG}text", "")
         graph.attrib |= {"role": "img", "aria-label": title, "style": f"min-width:{least:.0f}px"}
         graph.attrib = {k: v for k, v in graph.attrib.items() if k not in ("x", "y")}
-        graphs.append(_coloured(ElementTree.tostring(graph, encoding="unicode")))
+        graphs.append(coloured(ElementTree.tostring(graph, encoding="unicode")))
     return {"graphs": graphs, "words": drawing.findtext(f"{SVG}title", "")}
 
 

@@ -57,6 +57,8 @@ def next_steps(run_dir: Path, result: Mapping[str, Any], verdict: Verdict) -> li
     if searched and (command := _command(result)):
         seeds = f"{command} seed=0,1,2"
         steps.append(("Repeat it with other seeds: one run alone shows little", _many(seeds)))
+        compared = f"nas-report {quote(str(run_dir.resolve()))} OTHER_RUN_DIR"
+        steps.append(("Compare runs and sweeps: a table, and a page", compared))
         if "trials" not in searched:
             other = "drnas" if result.get("strategy") != "drnas" else "gdas"
             line = f"{_without(command, 'strategy', 'strategy.')} strategy={other}"

@@ -77,6 +77,7 @@ def test_a_search_from_python_is_trained_longer_from_python():
 def test_the_command_is_repeated_with_other_seeds_and_another_strategy():
     assert following(RESULT) == [
         "nas-search -m strategy=darts strategy.order=second 'data.path=my images' seed=0,1,2",
+        "nas-report /run OTHER_RUN_DIR",
         "nas-search 'data.path=my images' strategy=drnas",
     ]
 
