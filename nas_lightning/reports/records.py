@@ -165,7 +165,7 @@ def read_mistakes(path: Path) -> list[dict[str, Any]]:
         text = path.read_text(encoding="utf-8") if path.exists() else '{"mistakes": []}'
         return [_mistake(one) for one in json.loads(text)["mistakes"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} must be a list of mistakes ({error}); {DAMAGED}") from None
+        raise ValueError(f"{path} must hold a list of mistakes ({error}); {DAMAGED}") from None
 
 
 def _mistake(one: dict[str, Any]) -> dict[str, Any]:

@@ -113,6 +113,7 @@ def _own_space(space: SearchSpace) -> str | None:
     code: Any = space.network if isinstance(space, CustomSpace) else type(space)
     code = getattr(code, "func", code)  # of a partial
     code = code if hasattr(code, "__qualname__") else type(code)
-    if code.__module__.startswith("nas_lightning."):
+    module = code.__module__ or "__main__"  # None where the code was no file's
+    if module.startswith("nas_lightning."):
         return None
-    return f"{code.__module__}.{code.__qualname__}{'' if is_built else '()'}"
+    return f"{module}.{code.__qualname__}{'' if is_built else '()'}"

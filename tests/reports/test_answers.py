@@ -75,9 +75,9 @@ def test_values_are_drawn_against_the_true_ones(child: Path) -> None:
         (
             "mistakes.json",
             '{"mistakes": [{}]}',
-            r"mistakes.json must be a list of mistakes \('index'\)",
+            r"mistakes.json must hold a list of mistakes \('index'\)",
         ),
-        ("mistakes.json", "[", r"mistakes.json must be a list of mistakes \(Expecting value"),
+        ("mistakes.json", "[", r"mistakes.json must hold a list of mistakes \(Expecting value"),
     ],
 )
 def test_a_damaged_file_is_named(child: Path, name: str, text: str, message: str) -> None:
