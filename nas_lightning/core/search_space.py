@@ -57,6 +57,12 @@ class SearchSpace(ABC):
         if "supernet" in vars(cls):
             cls.supernet = _with_mixture_check(cls.supernet)  # type: ignore[method-assign, assignment]
 
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """The names of all options, each once, in the order of the choices and decisions."""
+        every: tuple[Choice | Decision, ...] = (*self.choices, *self.decisions)
+        return tuple(dict.fromkeys(option for one in every for option in one.options))
+
     def fitted(self, scale: Scale) -> "SearchSpace":
         """Returns the space of these data, where its choices depend on the data; a hook."""
         return self

@@ -8,9 +8,10 @@ import altair as alt
 from altair.typing import ChartType
 from markupsafe import Markup
 
-from nas_lightning.reports.colours import CYCLE
+from nas_lightning.reports.colours import CYCLE, dark_scheme
 from nas_lightning.reports.metric import MainMetric
 from nas_lightning.reports.page import read_network
+from nas_lightning.reports.paper import coloured, page_style
 from nas_lightning.reports.rendering import chart_svg, hover, javascript, plot, quantity, styled
 from nas_lightning.reports.templates import count, duration, fill
 
@@ -46,7 +47,7 @@ def comparison_html(
             {
                 "title": question,
                 "rows": [cells_of(row, metrics[question]) for row in rows],
-                "chart": chart and {"spec": chart.to_dict(), "picture": Markup(chart_svg(chart))},
+                "chart": chart and {"spec": chart.to_dict(), "picture": coloured(chart_svg(chart))},
                 "drawings": drawings[:MOST_DRAWINGS],
                 "left_out": max(0, len(drawings) - MOST_DRAWINGS),
                 "folders": [(row["name"], row["folders"]) for row in rows],
@@ -57,7 +58,8 @@ def comparison_html(
         columns=COLUMNS,
         sections=sections,
         notes=notes,
-        style=Markup(Path(__file__).with_name("page.css").read_text(encoding="utf-8")),
+        style=page_style(),
+        dark=dark_scheme(),
         script=Markup(javascript()) if any(part["chart"] for part in sections) else "",
     )
 
@@ -105,7 +107,7 @@ def draw_costs(rows: Sequence[Mapping[str, Any]], metric: MainMetric) -> ChartTy
         return None
     words = f"test {metric.words}"
     x = alt.X("samples:Q", title="training samples of the search").scale(type="log", padding=30)
-    y = quantity("test", words, metric.is_share)
+    y = quantity("test", words, [each["test"] for each in (*points, *runs)], metric.is_share)
     colour = alt.Color("group:N", sort=None, scale=alt.Scale(range=list(CYCLE)))
     colour = colour.legend(orient="bottom", title=None, columns=1, labelLimit=500)
     shown = ["group:N", "runs:Q", hover("test", f"mean {words}", metric.is_share),

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.reports.metric import metric_of, network_name, rewards_differ
+from nas_lightning.reports.metric import (
+    PATH_REMARK,
+    input_word,
+    metric_of,
+    network_name,
+    rewards_differ,
+)
 
 __all__ = ["summary"]
 
@@ -23,7 +29,8 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     if search:
         lines.append(_row(f"search validation {metric.words}", metric.text(search[validation])))
         if (path := f"discretized_{validation}") in search:
-            lines.append(_row("  of the found path alone", metric.text(search[path])))
+            alone = f"{metric.text(search[path])}, {PATH_REMARK}"
+            lines.append(_row("  of the found path alone", alone))
         if rewards_differ(result):
             lines.append(_row(f"search reward ({result['objective']})", f"{search['reward']:,.4g}"))
     if child:
@@ -34,7 +41,11 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
         others = [name for name in child if name.startswith("test_") and name != test]
         lines += [_row(f"child {n.replace('_', ' ')}", metric.text(child[n])) for n in others]
         lines.append(_row("parameters", f"{child['parameters']:,}"))
-        lines.append(_row("multiply-adds per image", f"{child['multiply_adds']:,}"))
+        work = f"multiply-adds per {input_word(result)}"
+        lines.append(_row(work, f"{child['multiply_adds']:,}"))
+        if "latency_ms" in child:
+            latency = f"{child['latency_ms']:.2f} ms on this CPU, one thread, batch of 1"
+            lines.append(_row(f"latency per {input_word(result)}", latency))
     if search:
         cost = search["cost"]
         work = f"{cost['training_samples']:,} training samples, {cost['gradient_steps']:,}"

@@ -11,6 +11,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.deployment.export import export_child
+from nas_lightning.run.child_checks import check_child
 from nas_lightning.run.dashboards import open_dashboards, show_child
 from nas_lightning.run.fitting import fit
 from nas_lightning.run.outcome import write_confusion
@@ -30,6 +31,8 @@ def train_shown(
     with open_dashboards(run.cfg, run.folder, "child", genotype) as dashboards:
         run = run.seen_by(dashboards)
         child = train_child(run, genotype, run.folder / "child", "child")
+        if run.parts.hardware.is_first:
+            child |= check_child(run)
         show_child(run, genotype, child, search)
     if run.parts.hardware.is_first:
         export_child(run.folder.path, run.cfg.export, run.parts.space)

@@ -37,7 +37,7 @@ class ShownGenotype:
     @property
     def drawing(self) -> str:
         """The genotype as SVG."""
-        return draw(self.space.graphs(self.genotype))
+        return draw(self.space.graphs(self.genotype), self.space.option_names)
 
     def _repr_svg_(self) -> str:
         return self.drawing

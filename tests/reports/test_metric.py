@@ -55,3 +55,19 @@ def test_the_summary_tells_other_rewards_and_the_size_of_the_random_child(tmp_pa
     assert "search reward (mdl)                -0.7123\n" in text
     assert "  random genotype, trained alike   7, 1,234 parameters\n" in text
     assert "reward" not in summary(result | {"objective": "accuracy"}, "cells", tmp_path)
+
+
+def test_the_summary_explains_the_found_path_alone_where_it_stands(tmp_path):
+    search = RESULT["search"] | {"discretized_validation_rmse": 20.0}
+    line = (
+        "  of the found path alone          20, with the shared weights; the child is trained anew"
+    )
+    assert line in summary({**RESULT, "search": search}, "cells", tmp_path).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("shape", "word"), [([2, 96], "signal"), ([6], "row"), ([1, 8, 8], "image")]
+)
+def test_the_summary_calls_an_input_what_it_is(tmp_path, shape, word):
+    text = summary({**RESULT, "input_shape": shape}, "cells", tmp_path)
+    assert f"multiply-adds per {word}" in text
