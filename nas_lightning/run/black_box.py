@@ -78,7 +78,9 @@ class BlackBoxSearch:
             board.show(trials)
 
         objective = self.objective
-        trials, cost = run_trials(strategy, self.evaluation, objective, journal, max_samples, watch)
+        trials, cost = run_trials(
+            strategy, self.evaluation, objective, journal, max_samples, watch, self.run.announce
+        )
         if len(objective.names) > 1:
             front = pareto_front(trials, objective)
             write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")
