@@ -7,6 +7,7 @@ import sys
 import traceback
 import warnings
 from contextlib import chdir
+from functools import partial
 from pathlib import Path
 
 import hydra
@@ -25,11 +26,14 @@ from nas_lightning.cli.resume import (
     resume_arguments,
     resumed_folder,
     sweep_arguments,
+    without_trust,
 )
 from nas_lightning.config import schema
 from nas_lightning.config.help import help_text
 from nas_lightning.config.messages import message_of
 from nas_lightning.config.paths import config_dir
+from nas_lightning.config.sources import recorded_sources
+from nas_lightning.config.trust import Trust
 from nas_lightning.run.folder import SWEEP_FILE, RunFolder, RunLock
 from nas_lightning.run.sweep import ERROR_FILE, SweepJob, failed_jobs, overrides_of_jobs
 from nas_lightning.run.sweep_table import summarise_sweep
@@ -37,7 +41,7 @@ from nas_lightning.run.sweep_table import summarise_sweep
 __all__ = ["run"]
 
 PIPE_CLOSED = 141  # 128 + the signal's number
-FULL_ERROR = "HYDRA_FULL_ERROR"
+FULL_ERROR, SAFE_PATH = "HYDRA_FULL_ERROR", "PYTHONSAFEPATH"
 MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
 ANEW = ("benchmark",)  # commands that keep nothing before their end
 
@@ -72,9 +76,10 @@ def _run(name: str, job: launch.Job | None, arguments: list[str]) -> None:
     if "--version" in arguments:
         print(f"nas_lightning {__version__}")
         return
-    argv, full_error = sys.argv, os.environ.get(FULL_ERROR)
-    command = _Command(name, job, full_error not in (None, "", "0"))
+    argv, before = sys.argv, {key: os.environ.get(key) for key in (FULL_ERROR, SAFE_PATH)}
+    command = _Command(name, job, before[FULL_ERROR] not in (None, "", "0"))
     os.environ[FULL_ERROR] = "1"  # Hydra then raises, and leaves printing to us
+    os.environ[SAFE_PATH] = "1"  # for a launcher's processes: no random.py of here before Python's
     try:
         with interruptible():
             command.run(arguments)
@@ -83,9 +88,10 @@ def _run(name: str, job: launch.Job | None, arguments: list[str]) -> None:
     finally:
         command.lock.release()
         sys.argv = argv
-        del os.environ[FULL_ERROR]
-        if full_error is not None:
-            os.environ[FULL_ERROR] = full_error
+        for key, value in before.items():
+            os.environ[key] = value or ""
+            if value is None:
+                del os.environ[key]
 
 
 class _Command:
@@ -96,6 +102,7 @@ class _Command:
         self.folder: Path | None = None
         self.failure: Exception | None = None
         self.jobs: dict[str, SweepJob] = {}  # of a resumed sweep
+        self.is_resumed, self.trust = False, Trust()
         self.lock = RunLock()
 
     def run(self, arguments: list[str]) -> None:
@@ -103,10 +110,13 @@ class _Command:
         schema.register()
         _check_groups(arguments)
         resumed = resumed_folder(arguments)
+        self.is_resumed = resumed is not None
+        arguments, self.trust = without_trust(arguments, self.name)
         if resumed is not None and resumed.is_sweep:
             self.jobs = SweepJob.by_folder(resumed.path)
             with chdir(resumed.started_in):
-                self._run_sweep(sweep_arguments(resumed, arguments, self.name), resumed.path)
+                again = sweep_arguments(resumed, arguments, self.name, self.trust)
+                self._run_sweep(again, resumed.path)
             return
         if resumed is None and MULTIRUN & set(arguments):
             folder = self._new_sweep_folder(arguments)
@@ -115,7 +125,7 @@ class _Command:
         if resumed is None:
             self._start(arguments, self._run_one, _typed_folder(self.name, arguments))
         else:
-            again = resume_arguments(resumed, arguments, self.name)
+            again = resume_arguments(resumed, arguments, self.name, self.trust)
             with chdir(resumed.started_in):
                 self._start(again, self._run_one, resumed.path)
         if self.failure is not None:
@@ -211,6 +221,8 @@ class _Command:
             if job := self.jobs.get(os.path.relpath(folder, HydraConfig.get().sweep.dir)):
                 cfg = job.restored(folder, list(HydraConfig.get().overrides.task))
                 check_progress(RunFolder(folder))
+            if self.is_resumed:
+                self.trust.check(cfg, f"the run {folder}", recorded_sources(folder))
             return self._do(cfg, folder)
         except (Exception, SystemExit) as error:
             if interruption := interruption_of(error):
@@ -224,11 +236,15 @@ class _Command:
     def _do(self, cfg: DictConfig, folder: Path) -> float | None:
         """Does the job, in one process or several; no other command may write there meanwhile."""
         checked = schema.typed(cfg, self.name)
+        job, home = self.job or launch.job_of(self.name), RunFolder(folder)
+        if self.name == "show":
+            job = partial(job, trust=self.trust)
         if HydraConfig.get().output_subdir is not None:
             self.lock.take(folder)
-            if not RunFolder(folder).has_progress:
-                RunFolder(folder).begin()
-        return launch.run(self.name, self.job or launch.job_of(self.name), checked, folder)
+            if not home.has_progress:
+                home.begin()
+                checked = launch.begun(self.name, checked, home, self.trust)
+        return launch.run(self.name, job, checked, folder)
 
     def _say(self, error: BaseException, start: str) -> None:
         if self.wants_traceback:

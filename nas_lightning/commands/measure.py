@@ -40,6 +40,7 @@ def _proxies(cfg: DictConfig, folder: Path) -> None:
         if number % max(1, cfg.children // 10) == 0:
             print(f"{number}/{cfg.children} children", file=sys.stderr, flush=True)
 
+    run.announce()
     path = folder / "proxies.csv"
     rows = study(candidates, table, path, cfg.children, cfg.batch_size, cfg.seed, progress)
     spearman = correlations(rows)

@@ -8,21 +8,24 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from nas_lightning.config.making import make
+from nas_lightning.config.trust import Trust
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.files import write_text
-from nas_lightning.run.origin import with_own_space
+from nas_lightning.run.origin import SPACE, run_of, scale_of, with_own_parts
 from nas_lightning.run.shown import ShownGenotype, shown
 
 __all__ = ["job"]
 
 
-def job(cfg: DictConfig, folder: Path) -> None:
-    """Prints a genotype's cells and size, and draws it."""
-    cfg = with_own_space(cfg, HydraConfig.get().overrides.task)
+def job(cfg: DictConfig, folder: Path, trust: Trust) -> None:
+    """Prints a genotype's cells and size, and draws it; `trust` is for the folder of a run."""
+    cfg = with_own_parts(cfg, HydraConfig.get().overrides.task, SPACE, trust)
     space = make(cfg.search_space, "search_space", kind=SearchSpace)
     changes = {key: cfg[key] for key in ("channels", "cells", "stem", "num_outputs")}
     shape = None if cfg.input_shape is None else tuple(cfg.input_shape)
-    found = shown(cfg.genotype, space, {**changes, "input_shape": shape})
+    home = run_of(cfg.genotype)
+    scale = None if home is None else scale_of(home, trust)
+    found = shown(cfg.genotype, space, {**changes, "input_shape": shape}, scale)
     printed = _as_json(found) if cfg.json else str(found)  # a mistake comes before the drawing
     if cfg.output is not None:
         _write(Path(cfg.output), found.drawing)

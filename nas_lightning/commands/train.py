@@ -11,7 +11,6 @@ from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.children import train_shown
 from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.origin import with_own_space
 from nas_lightning.run.outcome import finish, write_genotype
 from nas_lightning.run.run import Run
 from nas_lightning.zoo.reader import read_genotype
@@ -28,12 +27,9 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     if done := RunFolder(folder).result():
         return _validated(done["child"], metric_of(done).name)
     check_export(cfg.export)
-    objects = objects or {}
-    if "search_space" not in objects and "genotype" not in objects:
-        cfg = with_own_space(cfg, RunFolder(folder).overrides)
     run = Run.of(cfg, folder, objects)
     space = run.parts.space
-    genotype = objects.get("genotype") or read_genotype(cfg.genotype, space)
+    genotype = run.objects.get("genotype") or read_genotype(cfg.genotype, space)
     space.validate(genotype)
     child = train_shown(run, genotype)
     baselines = baselines_of(run) if cfg.baselines else None

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from nas_lightning.callbacks.checkpoint import best_or_last
 from nas_lightning.config.making import make
-from nas_lightning.config.trust import check_version, trusted_space
+from nas_lightning.config.sources import recorded_sources
+from nas_lightning.config.trust import Trust, check_version
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
@@ -101,16 +102,21 @@ class LoadedChild(nn.Module):
 
 
 def load_child(
-    run_dir: str | Path, space: SearchSpace | Callable[..., nn.Module] | None = None
+    run_dir: str | Path,
+    space: SearchSpace | Callable[..., nn.Module] | None = None,
+    *,
+    trust: bool = False,
 ) -> LoadedChild:
     """Returns the trained child of a run, in eval mode, on the CPU.
 
     Args:
         run_dir: the folder that nas-search or nas-train printed.
         space: the search space, or what builds the module with its marks, where it is the
-            user's own: code that a checkpoint names is not run. None takes the checkpoint's.
+            user's own. None takes the checkpoint's.
+        trust: whether code of others that the checkpoint names may be imported and called.
 
-    Raises: ValueError: the folder holds no trained child, or one of another minor version.
+    Raises: ValueError: the folder holds no trained child, or one of another minor version, or the
+        checkpoint names code that is not trusted.
     """
     folder = Path(run_dir).expanduser() / "child"
     if not (folder / "last.ckpt").is_file():
@@ -123,14 +129,10 @@ def load_child(
     card = content["child"]
     check_version(card.get("version"), f"the child in '{run_dir}'")
     if space is None:
-        node = trusted_space(card["space"], "the checkpoint")
-        space = make(node, "search_space", kind=SearchSpace)
-    if not isinstance(space, SearchSpace):
-        if not callable(space):
-            raise ValueError(
-                f"space ({space!r}) must be a SearchSpace, or what builds the module with its marks"
-            )
-        space = CustomSpace(space)
+        sources = recorded_sources(folder.parent)
+        Trust(trust).check({"search_space": card["space"]}, f"the child in '{run_dir}'", sources)
+        space = make(card["space"], "search_space", kind=SearchSpace)
+    space = _as_space(space)
     scale = Scale(**(card["scale"] | {"input_shape": tuple(card["scale"]["input_shape"])}))
     space = space.fitted(scale)
     genotype = space.validate(Genotype.from_json(card["genotype"]))
@@ -140,3 +142,16 @@ def load_child(
     params = {k: v for k, v in content["state_dict"].items() if k.startswith("network.")}
     child.load_state_dict(params)
     return child.eval()
+
+
+def _as_space(space: Any) -> SearchSpace:
+    """Returns a search space, also of its class and of what builds a module with marks."""
+    is_class = isinstance(space, type) and issubclass(space, SearchSpace)
+    space = space() if is_class else space
+    if isinstance(space, SearchSpace):
+        return space
+    if not callable(space):
+        raise ValueError(
+            f"space ({space!r}) must be a SearchSpace, or what builds the module with its marks"
+        )
+    return CustomSpace(space)

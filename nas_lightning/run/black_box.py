@@ -83,7 +83,7 @@ class BlackBoxSearch:
         objective = self.objective
         parts = strategy, self.evaluation, objective, journal, max_samples
         with progress:
-            trials, cost = run_trials(*parts, watch)
+            trials, cost = run_trials(*parts, watch, self.run.announce)
         if len(objective.names) > 1:
             front = pareto_front(trials, objective)
             write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")

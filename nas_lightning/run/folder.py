@@ -171,6 +171,12 @@ class RunFolder:
         OmegaConf.save(settings, self.hydra / SETTINGS)
         OmegaConf.save(settings.hydra.overrides.task, self.hydra / OVERRIDES)
 
+    def write_choices(self, choices: Mapping[str, str | None]) -> None:
+        """Notes of some groups another option than that which was typed."""
+        for group, option in choices.items():
+            OmegaConf.update(self.settings, f"hydra.runtime.choices.{group}", option)
+        OmegaConf.save(self.settings, self.hydra / SETTINGS)
+
     def begin(self, objects: Mapping[str, str] | None = None) -> None:
         """Notes which version starts a run here, and which objects were passed to it."""
         write_text(self.hydra / VERSION, f"{__version__}\n")

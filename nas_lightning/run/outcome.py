@@ -26,7 +26,9 @@ def write_genotype(run: Run, genotype: Genotype) -> str:
     drawing = draw(space.graphs(genotype), space.option_names)
     if run.parts.hardware.is_first:
         provenance = {"command": folder.command_line, "seed": run.parts.seed}
-        provenance["data"] = folder.choice("data")
+        provenance |= {"data": folder.choice("data")}
+        scale = run.parts.recipe.scale
+        provenance |= {"input_shape": scale.input_shape, "num_outputs": scale.num_outputs}
         write_text(folder / "genotype.json", genotype.to_json(provenance))
         write_text(folder / "genotype.svg", drawing)
     return drawing

@@ -56,9 +56,33 @@ class Run:
         """Returns a run whose parts come from `assemble`; arguments and errors are its own."""
         return cls(cfg, RunFolder(folder), assemble(cfg, objects), objects=objects or {})
 
+    def announce(self) -> None:
+        """Prints on what the run works, in its first process, before anything takes long."""
+        if self.parts.hardware.is_first:
+            print(self.subject, flush=True)
+
+    @property
+    def subject(self) -> str:
+        """On what the run works, e.g. "data digits (8x8, 10 classes), space darts, ..."."""
+        parts, scale = self.parts, self.parts.recipe.scale
+        shape = parts.data.input_shape
+        size = "x".join(map(str, shape[1:] if len(shape) == 3 else shape))
+        option, name = self.folder.choice("data"), parts.data.name
+        data = f"{option} {name}" if name not in (None, option) else f"{option}"
+        outputs = f"{parts.data.num_outputs} {parts.task.targets}"
+        words = [f"data {data} ({size}, {outputs})", f"space {parts.space.name}"]
+        words += [f"strategy {name}" for name in [self.folder.choice("strategy")] if name]
+        words += [f"genotype {_short(self.cfg.genotype)}"] if "genotype" in self.cfg else []
+        cells = f"{scale.cells} cells x " if parts.space.has_cells else ""
+        return ", ".join([*words, f"child of {cells}{scale.channels} channels"])
+
     def seen_by(self, loggers: Dashboards) -> "Run":
         """Returns the same run, seen by these dashboards."""
         return replace(self, loggers=loggers)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def assemble(cfg: DictConfig, objects: Mapping[str, Any] | None = None) -> Parts:

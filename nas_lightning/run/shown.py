@@ -58,17 +58,20 @@ class ShownGenotype:
 
 
 def shown(
-    genotype: str | Genotype, space: SearchSpace, changes: Mapping[str, Any]
+    genotype: str | Genotype,
+    space: SearchSpace,
+    changes: Mapping[str, Any],
+    scale: Scale | None = None,
 ) -> ShownGenotype:
-    """Returns a genotype at its published child's size, but for what is changed of it.
+    """Returns a genotype at a scale, by default its published child's, but for what is changed.
 
     `genotype` may be what `read_genotype` takes; `changes` are values of `Scale`, None for none.
 
     Raises: ValueError: there is no such genotype in the space, or the size is impossible.
     """
-    published = space.published_scale()
-    unset = {key: value for key, value in DEFAULT.items() if getattr(published, key) is None}
-    scale = replace(published, **unset | {k: v for k, v in changes.items() if v is not None})
+    scale = scale or space.published_scale()
+    unset = {key: value for key, value in DEFAULT.items() if getattr(scale, key) is None}
+    scale = replace(scale, **unset | {k: v for k, v in changes.items() if v is not None})
     space = space.fitted(scale)
     if isinstance(genotype, str):
         return ShownGenotype(read_genotype(genotype, space), space, scale)

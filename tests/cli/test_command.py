@@ -172,9 +172,9 @@ def test_overrides_beside_resume_must_be_the_runs_own(call, capsys):
         "~callbacks.progress",
     )
     call("hydra.run.dir=run", *own)
-    assert call("resume=run", *own, "retrain=true", "hydra.run.dir=run") == 0
+    assert call("resume=run", *own, "retrain=true", "hydra.run.dir=run", "trust=true") == 0
     other = ("strategy=random", "seed=8", "~callbacks.collapse", "+new=1", "hydra.run.dir=x")
-    assert call("resume=run", "retrain=true", *other) == 1
+    assert call("resume=run", "retrain=true", *other, "trust=true") == 1
     names = "strategy, seed, callbacks.collapse, new, hydra.run.dir"
     assert f"not the run's own: {names};" in capsys.readouterr().err
 
@@ -230,5 +230,5 @@ def plug_in(tmp_path):
 def test_a_users_option_is_found_and_kept_for_a_resume(call, plug_in, flag, capsys):
     arguments = ("strategy=mine", "strategy.luck=2", "hydra.run.dir=run")
     assert call(flag.format(plug_in), *arguments) == 0
-    assert call("resume=run", "strategy=mine", "strategy.luck=2") == 0
-    assert call("resume=run", "strategy.luck=3") == 1
+    assert call("resume=run", "strategy=mine", "strategy.luck=2", "trust=true") == 0
+    assert call("resume=run", "strategy.luck=3", "trust=true") == 1

@@ -64,7 +64,11 @@ def test_two_strategies_are_compared_on_the_same_seeds(finished, tmp_path, capsy
         "random",
         6,
     )
-    assert "than random in mean test accuracy over 6 seeds" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "than random in mean test accuracy over 6 seeds" in printed
+    assert re.match(
+        r"data \w+, space nasbench201, strategy evolution, table \S+, 6 seeds\n", printed
+    )
 
 
 def test_a_search_on_other_data_is_not_transferred(tmp_path):

@@ -134,6 +134,12 @@ def test_metrics_have_a_row_an_epoch(finished):
     assert [line["epoch"] for line in rows(finished / "child" / "metrics.csv")] == ["0", "1"]
 
 
+def test_the_first_line_says_on_what_it_works(finished):
+    assert (finished.parent / "printed.txt").read_text().splitlines()[0] == (
+        "data digits (8x8, 10 classes), space darts, strategy darts, child of 3 cells x 2 channels"
+    )
+
+
 def test_the_summary_names_cell_figures_baselines_cost_and_files(finished):
     printed = (finished.parent / "printed.txt").read_text()
     content = result(finished)
@@ -197,7 +203,9 @@ def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_termi
 
 def test_a_process_prints_its_summary_alone(on_a_terminal):
     printed, _ = on_a_terminal
-    assert re.match(r"\ngenotype \w{12} of space darts\nnormal cell\n", printed)
+    assert re.match(
+        r"data digits .* channels\n\ngenotype \w{12} of space darts\nnormal cell\n", printed
+    )
     assert re.search(r"\nreport +/\S+/report\.html\n$", printed)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from command import run
+from command import result, run
 
 SMALL = ("channels=2", "cells=3")
 V2_PARAMETERS, V2_MULTIPLY_ADDS = 3_349_342, 528_359_040
@@ -77,6 +77,26 @@ def test_images_and_classes_are_the_published_childs(show):
 def test_what_a_search_found_is_shown_by_its_folder(show, finished):
     text = show(f"genotype={finished}", *SMALL, "json=true")
     assert json.loads(text)["id"] == json.loads((finished / "genotype.json").read_text())["id"]
+
+
+def test_a_run_is_shown_with_its_own_child(show, finished):
+    lines = show(f"genotype={finished}", "output=null").splitlines()
+    size = result(finished)["child"]
+    assert lines[-3:] == [
+        "at 2 channels, 3 cells, images (1, 8, 8), 10 classes:",
+        f"parameters               {size['parameters']:,}",
+        f"multiply-adds            {size['multiply_adds']:,}",
+    ]
+
+
+def test_a_runs_child_is_shown_at_another_size(show, finished):
+    text = show(f"genotype={finished}", "output=null", "channels=4", "input_shape=[3,16,16]")
+    assert "at 4 channels, 3 cells, images (3, 16, 16), 10 classes:" in text
+
+
+def test_a_run_without_a_child_is_shown_for_its_data(show, searched):
+    text = show(f"genotype={searched}", "output=null")
+    assert "at 2 channels, 3 cells, images (1, 8, 8), 10 classes:" in text
 
 
 def test_a_text_notation_is_shown(show):
