@@ -14,7 +14,16 @@ from omegaconf import DictConfig, OmegaConf
 from nas_lightning import __version__
 from nas_lightning.files import LockedError, ProcessLock, write_text
 
-__all__ = ["CONFIG", "HYDRA", "OVERRIDES", "SWEEP_FILE", "RunFolder", "RunLock", "versions"]
+__all__ = [
+    "CONFIG",
+    "HYDRA",
+    "OVERRIDES",
+    "RESULT",
+    "SWEEP_FILE",
+    "RunFolder",
+    "RunLock",
+    "versions",
+]
 
 HYDRA = ".hydra"
 CONFIG, SETTINGS, OVERRIDES = "config.yaml", "hydra.yaml", "overrides.yaml"  # in this order
