@@ -33,6 +33,8 @@ SMALL = {  # keys that make an example small, where it has them and does not set
     "batch_size": 16,
 }
 ELSEWHERE = {  # what a machine for tests lacks
+    "child.init=RUN_DIR": "that run's scale: tests/test_using_the_child.py",
+    "child.init=supernet": "the supernet's scale: tests/test_using_the_child.py",
     "data=cifar10": "a download",
     "data=hub": "a download",
     "hardware=gpu": "a GPU",

@@ -21,6 +21,7 @@ from nas_lightning.run.children import train_shown
 from nas_lightning.run.dashboards import open_dashboards, show_search
 from nas_lightning.run.fitting import observers
 from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.initial_params import check_init_of_search
 from nas_lightning.run.one_shot import check_one_shot, collapse_notes, search_one_shot
 from nas_lightning.run.outcome import finish, write_genotype
 from nas_lightning.run.run import Run
@@ -67,6 +68,7 @@ def _prepare(run: Run) -> Search:
     else:
         runtime = {"space": parts.space, "seed": parts.seed, "objective": objective}
         strategy = make(cfg.strategy, "strategy", **runtime)
+    check_init_of_search(run, strategy)
     observers(cfg, "search")  # a mistake in them must not wait for the child
     if isinstance(strategy, OneShotStrategy):
         check_one_shot(strategy, objective, run.folder)

@@ -11,6 +11,7 @@ from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.children import train_shown
 from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.initial_params import check_init_of_train
 from nas_lightning.run.outcome import finish, write_genotype
 from nas_lightning.run.run import Run
 from nas_lightning.zoo.reader import read_genotype
@@ -31,6 +32,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     space = run.parts.space
     genotype = run.objects.get("genotype") or read_genotype(cfg.genotype, space)
     space.validate(genotype)
+    check_init_of_train(run)
     child = train_shown(run, genotype)
     baselines = baselines_of(run) if cfg.baselines else None
     write_genotype(run, genotype)

@@ -1,7 +1,7 @@
 """A search space: the networks that can be found, and the supernet that holds them all."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from random import Random
 from typing import Any
@@ -233,12 +233,14 @@ def child_cost(space: SearchSpace, genotype: Genotype, scale: Scale) -> dict[str
     return count_cost(network, scale.sample_shape())
 
 
-def inherit(child: nn.Module, supernet: nn.Module) -> None:
+def inherit(child: nn.Module, supernet: nn.Module | Mapping[str, Tensor]) -> None:
     """Copies a supernet's params and buffers into a child by name, cropped (see `crop`).
+
+    `supernet` is the module or its `state_dict`.
 
     Raises: KeyError: the supernet lacks a tensor of the child.
     """
-    source = supernet.state_dict()
+    source = supernet.state_dict() if isinstance(supernet, nn.Module) else supernet
     with torch.no_grad():
         for name, tensor in child.state_dict().items():
             tensor.copy_(crop(source[name], tensor.shape))
