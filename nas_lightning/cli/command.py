@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning import __version__
 from nas_lightning.cli import launch
+from nas_lightning.cli.command_line import MULTIRUN, overrides_of
 from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, interruption_of
 from nas_lightning.cli.resume import (
     check_progress,
@@ -30,15 +31,16 @@ from nas_lightning.config import schema
 from nas_lightning.config.help import help_text
 from nas_lightning.config.messages import message_of
 from nas_lightning.config.paths import config_dir
+from nas_lightning.reports.terminal import columns_of, wrapped
 from nas_lightning.run.folder import SWEEP_FILE, RunFolder, RunLock
 from nas_lightning.run.sweep import ERROR_FILE, SweepJob, failed_jobs, overrides_of_jobs
 from nas_lightning.run.sweep_table import summarise_sweep
 
 __all__ = ["run"]
 
+USAGE = 2  # as of argparse
 PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR = "HYDRA_FULL_ERROR"
-MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
 ANEW = ("benchmark",)  # commands that keep nothing before their end
 
 
@@ -64,14 +66,19 @@ def run(name: str, job: launch.Job | None = None) -> None:
 
 
 def _run(name: str, job: launch.Job | None, arguments: list[str]) -> None:
-    if not arguments and name != "search":
+    if not arguments and name in ("benchmark", "measure"):
         arguments = ["--help"]
-    if {"--help", "-h"} & set(arguments):
-        print(help_text(name, arguments))
-        return
     if "--version" in arguments:
         print(f"nas_lightning {__version__}")
         return
+    try:
+        if {"--help", "-h"} & set(arguments):
+            print(help_text(name, arguments))
+            return
+        arguments = overrides_of(name, arguments)
+    except ValueError as error:
+        _print_error(f"error: {error}")
+        raise SystemExit(USAGE) from None
     argv, full_error = sys.argv, os.environ.get(FULL_ERROR)
     command = _Command(name, job, full_error not in (None, "", "0"))
     os.environ[FULL_ERROR] = "1"  # Hydra then raises, and leaves printing to us
@@ -125,7 +132,7 @@ class _Command:
         """Tells the user about an error and ends the command."""
         if interruption := interruption_of(error):
             hint = "" if self.folder is None else f"; {self._resume_hint()}"
-            print(f"error: {interruption}{hint}", file=sys.stderr)
+            _print_error(f"error: {interruption}{hint}")
             raise SystemExit(RESUME if self.folder else 128 + interruption.number)
         if isinstance(error, SystemExit | BrokenPipeError):
             raise error
@@ -233,7 +240,11 @@ class _Command:
     def _say(self, error: BaseException, start: str) -> None:
         if self.wants_traceback:
             traceback.print_exception(error)
-        print(f"{start}: {message_of(error)}", file=sys.stderr, flush=True)
+        _print_error(f"{start}: {message_of(error)}")
+
+
+def _print_error(message: str) -> None:
+    print(wrapped(message, columns_of(sys.stderr)), file=sys.stderr, flush=True)
 
 
 def _with_override(arguments: list[str], override: str) -> list[str]:

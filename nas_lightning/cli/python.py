@@ -13,11 +13,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.cli import launch
 from nas_lightning.cli.arguments import GroupArguments, typed_value
+from nas_lightning.cli.command_line import with_home
 from nas_lightning.cli.interruption import interruption_of
 from nas_lightning.cli.resume import check_resumable
 from nas_lightning.config import schema
 from nas_lightning.config.making import make
 from nas_lightning.config.messages import message_of
+from nas_lightning.core.checks import unknown_name
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.run.finished import FinishedRun
@@ -111,7 +113,7 @@ def show(genotype: str | Path | Genotype, search_space: Any = None, **scale: Any
     if isinstance(genotype, Genotype):
         search_space = _space_of(genotype, search_space)
     if unknown := [key for key in scale if key not in SHOWN]:
-        raise TypeError(f"unknown argument '{unknown[0]}'; choose from: {', '.join(SHOWN)}")
+        raise TypeError(unknown_name("argument", unknown[0], SHOWN))
     arguments = GroupArguments({"search_space": search_space})
     space = arguments.space
     if space is None:
@@ -144,14 +146,14 @@ def _called(
     known = (*schema.keys_of(command), "experiment", "overrides", "folder", "resume")
     if unknown := [key for key in settings if key not in known]:
         raise TypeError(
-            f"unknown argument '{unknown[0]}'; choose from: {', '.join(known)}; every other key "
-            'goes to overrides=["KEY=VALUE"], e.g. "strategy.epochs=3"'
+            f"{unknown_name('argument', unknown[0], known)}; every other key goes to "
+            'overrides=["KEY=VALUE"], e.g. "strategy.epochs=3"'
         )
     named = {key: value for key, value in settings.items() if key in schema.groups_of(command)}
     scalars = [f"{key}={typed_value(settings[key])}" for key in settings if key not in named]
     arguments = GroupArguments({**groups, **named}, overrides)
     arguments.objects |= objects or {}
-    whole = _composed(command, [*arguments.overrides, *scalars, *overrides])
+    whole = _composed(command, [*arguments.overrides, *scalars, *map(with_home, overrides)])
     path = OmegaConf.select(whole, "hydra.run.dir") if folder is None else folder
     home = RunFolder(Path(str(path)).expanduser().resolve())
     cfg, hydra = schema.split(whole)

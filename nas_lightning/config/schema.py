@@ -9,6 +9,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from nas_lightning.config.paths import config_dir
+from nas_lightning.core.checks import unknown_name
 
 __all__ = ["composed", "groups_of", "keys_of", "register", "split", "typed"]
 
@@ -143,7 +144,7 @@ def typed(cfg: DictConfig, command: str) -> DictConfig:
     """
     known = keys_of(command)
     if unknown := [str(key) for key in cfg if key not in known]:
-        raise ValueError(f"unknown key '{unknown[0]}'; choose from: {', '.join(sorted(known))}")
+        raise ValueError(unknown_name("key", unknown[0], sorted(known)))
     merged = OmegaConf.merge(OmegaConf.structured(SHELLS[command]), cfg)
     assert isinstance(merged, DictConfig)
     if missing := sorted(OmegaConf.missing_keys(merged)):

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,12 +92,20 @@ class RunFolder:
 
     @property
     def command_line(self) -> str:
-        """The command line that the run was started with, or the call in Python with objects."""
+        """What starts the run again: a line to paste into a shell, or a call in Python."""
         if not self.objects:
-            return " ".join([f"nas-{self.command}", *self.overrides])
+            return shlex.join([f"nas-{self.command}", *self.overrides, *self._own_options])
         passed = [f"{group}=<{self.objects[group]}>" for group in self.objects]
         overrides = [override for override in self.overrides if override != "data=arrays"]
         return f"nl.{self.command}({', '.join([*passed, f'overrides={overrides}'])})"
+
+    @property
+    def _own_options(self) -> list[str]:
+        """What was typed to name folders of the user's own options."""
+        hydra = [str(override) for override in self.setting("overrides.hydra") or ()]
+        sources = self.setting("runtime.config_sources") or ()
+        named = [f"--config-dir={s.path}" for s in sources if s.provider == "command-line"]
+        return [each for each in hydra if "hydra.searchpath=" in each] + named
 
     @property
     def objects(self) -> dict[str, str]:

@@ -72,7 +72,23 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
     ("override", "message"),
     [
         ("+new=1", "unknown key 'new'; choose from: callbacks, child, data"),
-        ("logger=[nowhere]", "unknown option 'nowhere' of logger; --help lists them"),
+        (
+            "logger=[nowhere]",
+            "unknown option 'nowhere' of logger; choose from: none, tensorboard, wandb\n",
+        ),
+        (
+            "experiment=nasbench201/evolutoin",
+            "snas_cifar; did you mean 'nasbench201/evolution'?",
+        ),
+        ("experiment=darts_cifa", "nasbench201/drnas, nasbench201/enas, nasbench201/evolution, "),
+        ("hydra/launchr=x", "hydra/launcher, hydra/sweeper; did you mean 'hydra/launcher'?"),
+        ("stratgy=darts", "task; did you mean 'strategy'?\n"),
+        ("strategy=radnom", "successive_halving; did you mean 'random'?\n"),
+        ("epochs=3", "task; did you mean strategy.epochs=3 or child.epochs=3?\n"),
+        (
+            "strategy.lr=1",
+            "did you mean strategy.alpha_optimizer.lr=1 or strategy.params_optimizer.lr=1 or chi",
+        ),
         (
             "logger=null",
             "logger=null must name an option of the group; leave it out, or give logger=[]",
@@ -98,6 +114,21 @@ def test_a_mistake_of_typing_is_one_message(call, override, message, capsys):
 def test_a_mistake_of_typing_leaves_no_folder(call, tmp_path):
     assert call("sede=1") == call("strategy=dart") == call("seed=abc") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("typed", [("--epochs", "3"), ("--epochs=3",), ("--epoch", "3")])
+def test_a_setting_typed_as_a_flag_gets_its_likely_keys(call, typed, capsys):
+    assert call(*typed) == 2
+    assert capsys.readouterr().err == (
+        f"error: unrecognized arguments: {typed[0].partition('=')[0]}; settings are KEY=VALUE: "
+        "strategy.epochs=3 or child.epochs=3\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["search", "train", "show", "benchmark"])
+def test_the_word_help_is_answered(call, command, capsys):
+    assert call("help", command=command) == 2
+    assert f"help must be a flag: nas-{command} --help; settings are" in capsys.readouterr().err
 
 
 def test_an_unknown_flag_has_status_two(call, capsys):

@@ -1,0 +1,64 @@
+"""What is typed without a key, with ~, and across a narrow terminal."""
+
+import pytest
+
+from nas_lightning.cli.command_line import UsageError, overrides_of, with_home
+
+NOTATION = "Genotype(normal=[('skip_connect', 0)], normal_concat=[2])"
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        (["darts_v2"], ["genotype=darts_v2"]),
+        (["outputs/day/10-31-07_darts"], ["genotype=outputs/day/10-31-07_darts"]),
+        (["my run/genotype.json"], ['genotype="my run/genotype.json"']),
+        (["~/run"], ["genotype=/home/me/run"]),
+        ([NOTATION], [f'genotype="{NOTATION}"']),
+        (["|none~0|"], ['genotype="|none~0|"']),
+        (["10"], ['genotype="10"']),
+        (["seed=1", "darts_v2", "-m"], ["seed=1", "genotype=darts_v2", "-m"]),
+        (["-m", "darts_v1,darts_v2"], ["-m", "genotype=darts_v1,darts_v2"]),
+        (["darts_v2", "~callbacks.x", "+a.b=1"], ["genotype=darts_v2", "~callbacks.x", "+a.b=1"]),
+        (["--config-dir", "conf", "darts_v2"], ["--config-dir", "conf", "genotype=darts_v2"]),
+        (["resume=~/run"], ["resume=~/run"]),  # read by itself: a folder may be called ~
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "show"])
+def test_a_genotype_needs_no_key(command, typed, read):
+    assert overrides_of(command, typed) == read
+
+
+def test_two_genotypes_are_refused():
+    with pytest.raises(UsageError, match=r"genotype must be one, got darts_v1 and darts_v2; for a"):
+        overrides_of("show", ["darts_v1", "genotype=darts_v2"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("data.path=~/images", "data.path=/home/me/images"),
+        ("data.path='~/my images'", "data.path='/home/me/my images'"),
+        ('hydra.run.dir="~/run"', 'hydra.run.dir="/home/me/run"'),
+        ("hydra.run.dir=~", "hydra.run.dir=/home/me"),
+        ("compare=[~/a,~/b]", "compare=[/home/me/a,/home/me/b]"),
+        ("data.path=~/a,~/b", "data.path=/home/me/a,/home/me/b"),
+        ("hydra.searchpath=[file://~/conf]", "hydra.searchpath=[file:///home/me/conf]"),
+        ("+data.root=~/a", "+data.root=/home/me/a"),
+        ("output=a~b/~c", "output=a~b/~c"),
+        ("genotype='|none~0|'", "genotype='|none~0|'"),
+        ("~callbacks.progress", "~callbacks.progress"),
+    ],
+)
+def test_the_home_folder_is_read_wherever_a_path_begins(typed, read):
+    assert overrides_of("search", [typed]) == [with_home(typed)] == [read]
+
+
+def test_a_home_with_odd_characters_is_quoted(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/it's (me)")
+    assert with_home("data.path=~/images") == 'data.path="/home/it\'s (me)/images"'
