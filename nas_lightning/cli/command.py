@@ -170,7 +170,8 @@ class _Command:
 
     def _run_one(self, cfg: DictConfig) -> float | None:
         self.folder = Path(HydraConfig.get().runtime.output_dir)
-        (self.folder / ERROR_FILE).unlink(missing_ok=True)  # of a sweep's job that is resumed
+        if HydraConfig.get().output_subdir is not None:
+            (self.folder / ERROR_FILE).unlink(missing_ok=True)  # of a sweep's job, resumed alone
         try:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise ValueError("a sweep must be typed as -m: it then gets its summary")
@@ -206,7 +207,7 @@ class _Command:
         if (folder / SWEEP_FILE).exists():
             raise ValueError(
                 f"the folder {folder} must not hold a sweep already; choose another one, or "
-                f"resume it: resume={folder}"
+                f"resume it: resume={shlex.quote(str(folder))}"
             )
         return folder
 
@@ -288,5 +289,5 @@ def _check_unused(folder: Path) -> None:
     if RunFolder(folder).has_progress:
         raise ValueError(
             f"the folder {folder} must not hold a run already; choose another one, or resume "
-            f"it: resume={folder}"
+            f"it: resume={shlex.quote(str(folder))}"
         )

@@ -2,12 +2,15 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from nas_lightning.run.folder import RunFolder
 
 
 def test_a_run_lands_in_a_folder_of_its_own(call, tmp_path):
@@ -263,3 +266,42 @@ def test_a_users_option_is_found_and_kept_for_a_resume(call, plug_in, flag, caps
     assert call(flag.format(plug_in), *arguments) == 0
     assert call("resume=run", "strategy=mine", "strategy.luck=2") == 0
     assert call("resume=run", "strategy.luck=3") == 1
+
+
+@pytest.mark.parametrize(
+    "value", ["'my images'", '"it\'s"', "'$HOME'", "'say \"hi\"'", "[a,'b c']", "a b", "'*;&'"]
+)
+def test_the_line_that_starts_a_run_again_is_quoted_for_a_shell(call, value, plug_in):
+    own = [f"hydra.searchpath=[file://{plug_in}]", "strategy=mine", f"data.path={value}"]
+    assert call("hydra.run.dir=run", *own) == 0
+    line = RunFolder(Path("run")).command_line
+    assert sorted(shlex.split(line)) == sorted(["nas-search", *own])
+    printed = subprocess.run(
+        ["bash", "-c", f"nas-search() {{ printf '%s\\n' \"$@\"; }}; {line}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(printed.stdout.splitlines()) == sorted(own)
+
+
+def test_the_line_that_starts_a_run_again_names_a_folder_of_options(call, plug_in):
+    assert call(f"--config-dir={plug_in}", "strategy=mine", "hydra.run.dir=run") == 0
+    line = RunFolder(Path("run")).command_line
+    assert line == f"nas-search strategy=mine --config-dir={plug_in}"
+    assert call(*shlex.split(line)[1:]) == 0
+
+
+def test_what_resumes_a_run_is_quoted_for_a_shell(call, capsys):
+    assert call("hydra.run.dir='my run'") == call("hydra.run.dir='my sweep'", "seed=1") == 0
+    assert call("hydra.run.dir='my run'") == 1
+    assert "or resume it: resume='my run'\n" in capsys.readouterr().err
+
+
+def test_errors_wrap_at_words_in_a_narrow_terminal(call, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert call("strategy=radnom") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 3
+    assert max(map(len, lines)) <= 60
+    assert " ".join(map(str.strip, lines)).endswith("; did you mean 'random'?")
