@@ -29,10 +29,10 @@ from nas_lightning.cli.resume import (
 )
 from nas_lightning.config import schema
 from nas_lightning.config.help import help_text
-from nas_lightning.config.messages import message_of
+from nas_lightning.config.messages import REFUSALS, message_of
 from nas_lightning.config.paths import config_dir
 from nas_lightning.reports.terminal import columns_of, wrapped
-from nas_lightning.run.folder import SWEEP_FILE, RunFolder, RunLock
+from nas_lightning.run.folder import SWEEP_FILE, Before, RunFolder, RunLock
 from nas_lightning.run.sweep import ERROR_FILE, SweepJob, failed_jobs, overrides_of_jobs
 from nas_lightning.run.sweep_table import summarise_sweep
 
@@ -41,6 +41,7 @@ __all__ = ["run"]
 USAGE = 2  # as of argparse
 PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR = "HYDRA_FULL_ERROR"
+OUTPUTS = "outputs"  # where runs land
 ANEW = ("benchmark",)  # commands that keep nothing before their end
 
 
@@ -120,13 +121,22 @@ class _Command:
             self._run_sweep(_with_override(arguments, f"hydra.sweep.dir={quoted(folder)}"), folder)
             return
         if resumed is None:
-            self._start(arguments, self._run_one, _typed_folder(self.name, arguments))
+            self._run_new(arguments)
         else:
             again = resume_arguments(resumed, arguments, self.name)
             with chdir(resumed.started_in):
                 self._start(again, self._run_one, resumed.path)
         if self.failure is not None:
             raise self.failure
+
+    def _run_new(self, arguments: list[str]) -> None:
+        """Runs a new run; one that is refused leaves no folder."""
+        folder = _typed_folder(self.name, arguments)
+        before = Before.of(folder or Path(OUTPUTS, "new"))
+        self._start(arguments, self._run_one, folder)
+        is_unknown = folder is None and any("hydra.run.dir=" in each for each in arguments)
+        if self.folder and isinstance(self.failure, REFUSALS) and not is_unknown:
+            self.lock.forget(self.folder, before)
 
     def stop(self, error: BaseException) -> None:
         """Tells the user about an error and ends the command."""
@@ -181,13 +191,14 @@ class _Command:
             return None
 
     def _run_sweep(self, arguments: list[str], folder: Path) -> None:
-        self.folder = folder
+        self.folder, before = folder, Before.of(folder)
         lock = RunLock()  # beside that of the jobs, which goes with them to other processes
         lock.take(folder)
         try:
             self._start(arguments, self._run_job)
         except Exception as error:  # a launcher's own, as when the system kills one of its workers
             if not overrides_of_jobs(folder):
+                lock.forget(folder, before)
                 raise
             message = f"the sweep ended early: {message_of(error)}; {self._resume_hint()}"
             raise ValueError(message) from error

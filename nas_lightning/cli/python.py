@@ -18,12 +18,12 @@ from nas_lightning.cli.interruption import interruption_of
 from nas_lightning.cli.resume import check_resumable
 from nas_lightning.config import schema
 from nas_lightning.config.making import make
-from nas_lightning.config.messages import message_of
+from nas_lightning.config.messages import REFUSALS, message_of
 from nas_lightning.core.checks import unknown_name
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.run.finished import FinishedRun
-from nas_lightning.run.folder import RunFolder, RunLock
+from nas_lightning.run.folder import Before, RunFolder, RunLock
 from nas_lightning.run.origin import with_own_space
 from nas_lightning.run.shown import ShownGenotype, shown
 
@@ -162,12 +162,16 @@ def _called(
     if resume:
         _check_same(home, command, cfg, arguments)
     lock, threads = RunLock(), torch.get_num_threads()
+    before = Before.of(home.path)
     lock.take(home.path)
     try:
         if not resume:
             _write_configuration(home, cfg, hydra, arguments)
         with torch.random.fork_rng(devices=[]):  # the caller's draws go on as if nothing had run
             launch.run(command, job, schema.typed(cfg, command), home.path)
+    except REFUSALS:
+        lock.forget(home.path, before)
+        raise
     except SystemExit as error:  # Lightning's answer to Control-C
         if interruption_of(error):
             raise KeyboardInterrupt(f"resume it: folder={str(home.path)!r}, resume=True") from None

@@ -13,9 +13,10 @@ from omegaconf.errors import OmegaConfBaseException
 from nas_lightning.config.help import groups, options_of
 from nas_lightning.core.checks import choose_from, unknown_name
 
-__all__ = ["MISTAKES", "likely_keys", "message_of"]
+__all__ = ["MISTAKES", "REFUSALS", "likely_keys", "message_of"]
 
-MISTAKES = (ArithmeticError, OSError, TypeError, ValueError, HydraException, OmegaConfBaseException)
+REFUSALS = (TypeError, ValueError, HydraException, OmegaConfBaseException)
+MISTAKES = (ArithmeticError, OSError, *REFUSALS)
 FIRST = ("strategy", "child")  # groups whose keys are meant most often
 HYDRAS = ("hydra/launcher", "hydra/sweeper")
 EXTRAS = {"joblib": "joblib", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # launchers

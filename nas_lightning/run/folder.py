@@ -1,8 +1,10 @@
 """The folders of runs and sweeps, and their locks; nothing else reads what Hydra left there."""
 
 import json
+import os
 import platform
 import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +17,16 @@ from omegaconf import DictConfig, OmegaConf
 from nas_lightning import __version__
 from nas_lightning.files import LockedError, ProcessLock, write_text
 
-__all__ = ["CONFIG", "HYDRA", "OVERRIDES", "SWEEP_FILE", "RunFolder", "RunLock", "versions"]
+__all__ = [
+    "CONFIG",
+    "HYDRA",
+    "OVERRIDES",
+    "SWEEP_FILE",
+    "Before",
+    "RunFolder",
+    "RunLock",
+    "versions",
+]
 
 HYDRA = ".hydra"
 CONFIG, SETTINGS, OVERRIDES = "config.yaml", "hydra.yaml", "overrides.yaml"  # in this order
@@ -185,6 +196,21 @@ class RunFolder:
         return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
+@dataclass(frozen=True)
+class Before:
+    """What was there before a run: the innermost folder of its path, and the names in its own."""
+
+    innermost: Path
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, folder: Path) -> "Before":
+        """Returns what is there now."""
+        folder = folder.resolve()
+        innermost = next(each for each in (folder, *folder.parents) if each.is_dir())
+        return cls(innermost, frozenset(os.listdir(folder) if innermost == folder else ()))
+
+
 class RunLock:
     """Keeps other commands out of the folders of runs while this process lives."""
 
@@ -206,6 +232,20 @@ class RunLock:
                 f"the folder {folder} must not be used by two runs at once: {owner} is at work "
                 "there; wait for it or stop it, or choose another folder"
             ) from owner
+
+    def forget(self, folder: Path, before: Before) -> None:
+        """Removes what a refused run left in a folder that this has locked, if it is a new run.
+
+        Nothing is removed where the run has written more than its configuration.
+        """
+        folder = folder.resolve()
+        names = {path.name for path in folder.iterdir()} if folder in self._locks else set()
+        if names - before.names != {HYDRA}:
+            return
+        shutil.rmtree(folder / HYDRA)
+        while before.innermost in folder.parents and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
 
     def release(self) -> None:
         """Gives up all locks."""
