@@ -154,10 +154,10 @@ def _called(
     arguments = GroupArguments({**groups, **named}, overrides)
     arguments.objects |= objects or {}
     whole = _composed(command, [*arguments.overrides, *scalars, *map(with_home, overrides)])
-    path = OmegaConf.select(whole, "hydra.run.dir") if folder is None else folder
-    home = RunFolder(Path(str(path)).expanduser().resolve())
     cfg, hydra = schema.split(whole)
     arguments.put_into(cfg, hydra)
+    path = _new_folder(cfg, hydra) if folder is None else folder
+    home = RunFolder(Path(str(path)).expanduser().resolve())
     job = _job(command, cfg, arguments)
     if resume:
         _check_same(home, command, cfg, arguments)
@@ -180,6 +180,13 @@ def _called(
         lock.release()
         torch.set_num_threads(threads)
     return FinishedRun(home.path, arguments.space)
+
+
+def _new_folder(cfg: DictConfig, hydra: DictConfig) -> str:
+    whole = {
+        key: node for part in (cfg, hydra) for key, node in OmegaConf.to_container(part).items()
+    }
+    return str(OmegaConf.select(OmegaConf.create(whole), "hydra.run.dir"))
 
 
 def _space_of(genotype: Genotype, search_space: Any) -> Any:

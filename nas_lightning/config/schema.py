@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
+from nas_lightning.config import run_name
 from nas_lightning.config.paths import config_dir
 from nas_lightning.core.checks import unknown_name
 
@@ -102,7 +103,8 @@ SHELLS = {
 
 
 def register() -> None:
-    """Puts the shells where Hydra finds them, as `schema/search` and so on."""
+    """Puts the shells where Hydra finds them, as `schema/search` and so on; and run_name."""
+    run_name.register()
     store = ConfigStore.instance()
     for name, shell in SHELLS.items():
         store.store(name=name, group="schema", node=shell, package="_global_")

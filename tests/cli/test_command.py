@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -9,13 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
+from nas_lightning.config.schema import composed
 from nas_lightning.run.folder import RunFolder
 
 
 def test_a_run_lands_in_a_folder_of_its_own(call, tmp_path):
     assert call("seed=1") == call("seed=2") == 0
-    first, second = sorted((tmp_path / "outputs" / "search").iterdir())
+    first, second = sorted(tmp_path.glob("outputs/????-??-??/??-??-??-*_darts_digits"))
     assert json.loads((first / "result.json").read_text())["child"]["test_accuracy"] == 0.91
     assert json.loads((second / "result.json").read_text())["child"]["test_accuracy"] == 0.92
 
@@ -305,3 +308,35 @@ def test_errors_wrap_at_words_in_a_narrow_terminal(call, monkeypatch, capsys):
     assert len(lines) > 3
     assert max(map(len, lines)) <= 60
     assert " ".join(map(str.strip, lines)).endswith("; did you mean 'random'?")
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "name"),
+    [
+        ("search", ["strategy=random", "data=cifar10"], "random_cifar10"),
+        ("search", ["data=folder", "data.path='/my images/red leaves/'"], "darts_red-leaves"),
+        ("search", ["data=hub", "data.name=owner/things"], "darts_things"),
+        ("search", ["strategy=mine/own"], "own_digits"),
+        ("search", ["data.path=${x}"], "darts_digits"),
+        ("train", ["genotype=darts_v2"], "train_darts_v2_digits"),
+        ("train", ["genotype=a/b/genotype.json"], "train_b_digits"),
+        ("train", ["genotype=a/10-31-07-123456_darts_leaves"], "train_darts_leaves_digits"),
+        ("train", ["genotype='Genotype(normal=[])'"], "train_genotype_digits"),
+        ("train", ["genotype=" + 100 * "x"], f"train_{40 * 'x'}_digits"),
+        ("train", [], "train_digits"),
+        ("benchmark", ["data=cifar100"], "benchmark_random_cifar100"),
+        ("measure", ["what=proxies"], "proxies_cifar10"),
+    ],
+)
+def test_a_runs_folder_says_what_the_run_works_on(command, typed, name, plug_in):
+    (plug_in / "strategy" / "mine").mkdir()
+    (plug_in / "strategy" / "mine.yaml").rename(plug_in / "strategy" / "mine" / "own.yaml")
+    cfg = composed(command, [*typed, f"hydra.searchpath=[file://{plug_in}]"])
+    day, folder = OmegaConf.select(cfg, "hydra.run.dir").removeprefix("outputs/").split("/")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", day)
+    assert re.fullmatch(r"\d\d-\d\d-\d\d-\d{6}_" + re.escape(name), folder)
+
+
+def test_the_jobs_of_a_sweep_have_their_numbers(call):
+    assert call("-m", "seed=1,2") == 0
+    assert sorted(path.name for path in Path().glob("outputs/sweep/*/?")) == ["0", "1"]
