@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning import __version__
 from nas_lightning.cli import launch
-from nas_lightning.cli.command_line import MULTIRUN, overrides_of
+from nas_lightning.cli.command_line import COMPLETION, MULTIRUN, completed_line, overrides_of
 from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, interruption_of
 from nas_lightning.cli.resume import (
     check_progress,
@@ -80,6 +80,9 @@ def _run(name: str, job: launch.Job | None, arguments: list[str]) -> None:
     except ValueError as error:
         _print_error(f"error: {error}")
         raise SystemExit(USAGE) from None
+    is_completion = bool(COMPLETION & set(arguments))
+    if is_completion and "COMP_LINE" in os.environ:
+        os.environ["COMP_LINE"] = completed_line(name, os.environ["COMP_LINE"])
     argv, full_error = sys.argv, os.environ.get(FULL_ERROR)
     command = _Command(name, job, full_error not in (None, "", "0"))
     os.environ[FULL_ERROR] = "1"  # Hydra then raises, and leaves printing to us
@@ -87,6 +90,8 @@ def _run(name: str, job: launch.Job | None, arguments: list[str]) -> None:
         with interruptible():
             command.run(arguments)
     except (Exception, Interruption, KeyboardInterrupt, SystemExit) as error:
+        if is_completion:  # nothing is said in the middle of typing
+            raise SystemExit(1) from None
         command.stop(error)
     finally:
         command.lock.release()

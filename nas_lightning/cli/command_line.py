@@ -10,14 +10,15 @@ from nas_lightning.config import schema
 from nas_lightning.config.help import EXAMPLES
 from nas_lightning.config.messages import likely_keys
 
-__all__ = ["MULTIRUN", "UsageError", "overrides_of", "with_home"]
+__all__ = ["COMPLETION", "MULTIRUN", "UsageError", "completed_line", "overrides_of", "with_home"]
 
+COMPLETION = {"-sc", "--shell-completion"}
 MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
 TAKE_GENOTYPE = ("show", "train")
 VALUED = ("--config-dir", "--config-name", "--config-path", "--experimental-rerun", "--package")
 VALUED += ("-cd", "-cn", "-cp", "-p", "--cfg", "-c")
 FLAGS = (*VALUED, "-m", "--multirun", "--run", "-r", "--resolve", "--hydra-help", "--info", "-i")
-FLAGS += ("--shell-completion", "-sc")
+FLAGS += tuple(COMPLETION)
 OVERRIDE = re.compile(r"\+{0,2}[\w./@:-]+=|~[\w.@]+(?:=|$)")  # KEY=VALUE, or ~KEY
 PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # what Hydra reads as the text that it is
 PARTS = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")  # what is quoted within a value
@@ -59,6 +60,18 @@ def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
     return read
 
 
+def completed_line(command: str, line: str) -> str:
+    """Returns a line whose last word is being typed, with genotype= before a genotype.
+
+    >>> completed_line("train", "nas-train darts_v2 strategy=da")
+    'nas-train genotype=darts_v2 strategy=da'
+    """
+    name, *words, last = line.split(" ") if " " in line else (line, "")
+    if command in TAKE_GENOTYPE:
+        words = [w if not w or OVERRIDE.match(w) or w[0] == "-" else _genotype(w) for w in words]
+    return " ".join([name, *words, last])
+
+
 def with_home(override: str) -> str:
     """Returns KEY=VALUE with the user's home for ~ where a path begins, also in a list.
 
@@ -87,7 +100,7 @@ def _home() -> str:
     return os.path.expanduser("~")
 
 
-def _genotype(word: str, is_sweep: bool) -> str:
+def _genotype(word: str, is_sweep: bool = False) -> str:
     """Returns the override for a genotype that was typed alone; a sweep may list several."""
     path = Path(word).expanduser()
     word = str(path) if word.startswith("~") else word
