@@ -11,7 +11,7 @@ __all__ = ["columns_of", "wrapped"]
 WIDEST = 100
 GLUE = "\0"  # in place of a space that no line ends at
 TO_PASTE = re.compile(
-    r"""'[^']*'|"[^"]*"|nas-[a-z]+(?: [\w.+~/]+=(?:'[^']*'|\S)+)+|(?<=  )/.*"""  # a row's path
+    r"""'[^']*'|"[^"]*"|nas-[a-z]+(?: [\w.+~/]+=(?:'[^']*'|\S)+)+|\w+  +/.*"""  # a row's path
 )
 
 
@@ -25,8 +25,8 @@ def columns_of(stream: TextIO) -> int | None:
 def wrapped(text: str, columns: int | None) -> str:
     r"""Returns a text with its long lines broken between words; None breaks none.
 
-    What is quoted, a command such as `nas-search resume=DIR` and the path that ends a row of a
-    table stay on one line.
+    What is quoted, a command such as `nas-search resume=DIR` and a row of a table that ends in a
+    path stay on one line.
 
     >>> print(wrapped("note: a path stays whole\n  /very/long/path", 14))
     note: a path
