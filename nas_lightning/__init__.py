@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from nas_lightning.networks.markers import OneOf as OneOf
     from nas_lightning.networks.markers import Optional as Optional
     from nas_lightning.networks.markers import Repeat as Repeat
+    from nas_lightning.run.compared import compare as compare
     from nas_lightning.training.child import ChildModule as ChildModule
     from nas_lightning.training.supernet import SupernetModule as SupernetModule
 
@@ -49,6 +50,7 @@ _HOMES = {
     "core.strategy": ("BlackBoxStrategy", "OneShotStrategy", "Trial"),
     "deployment.load": ("load_child",),
     "networks.markers": ("OneOf", "Optional", "Repeat"),
+    "run.compared": ("compare",),
     "training.child": ("ChildModule",),
     "training.supernet": ("SupernetModule",),
 }

@@ -17,9 +17,9 @@ from pathlib import Path
 from nas_lightning.files import ProcessLock
 
 lock = ProcessLock(Path(sys.argv[1])).take()
-child = os.fork() if "fork" in sys.argv else os.getpid()
-if child:
-    print(child, flush=True)
+child = os.fork() if "fork" in sys.argv else 0
+if not child:  # the fork, once it has closed what it inherited
+    print(os.getpid(), flush=True)
 time.sleep(60)
 """
 

@@ -11,6 +11,8 @@ from nas_lightning.core.checks import unknown_name
 
 __all__ = ["main", "names"]
 
+REPORT = "report"
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command that the started script, or `python -m nas_lightning NAME`, names.
@@ -34,9 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(2)
     name, *typed = arguments
     sys.argv = [f"nas-{name}", *typed]
-    command.run(name)
+    if name == REPORT:
+        # Charts take a second to import, which the other commands need not wait for.
+        from nas_lightning.commands import report
+
+        report.main(typed)
+    else:
+        command.run(name)
 
 
 def names() -> list[str]:
-    """Returns the names of the commands, each of which has a primary configuration."""
-    return sorted(path.stem for path in config_dir().glob("*.yaml"))
+    """Returns the commands: one for each primary configuration, and nas-report, which has none."""
+    return sorted([REPORT, *(path.stem for path in config_dir().glob("*.yaml"))])

@@ -14,7 +14,7 @@ from nas_lightning.reports.records import read_confusion
 from nas_lightning.reports.rendering import chart_svg, javascript
 from nas_lightning.reports.templates import count, duration, fill
 
-__all__ = ["write_report"]
+__all__ = ["read_network", "write_report"]
 
 SVG = "{http://www.w3.org/2000/svg}"
 TAGS = {SVG + n for n in ("svg", "g", "rect", "circle", "path", "text", "tspan", "title")}
@@ -49,7 +49,7 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
         metric=metric,
         has_reward=rewards_differ(result),
         verdict=_verdict(result, metric),
-        network=_network(run_dir / "genotype.svg"),
+        network=read_network(run_dir / "genotype.svg"),
         charts=charts,
         confused=_confused(run_dir / "child" / "confusion.csv"),
         details=_details(result, metric),
@@ -80,7 +80,7 @@ def _verdict(result: Mapping[str, Any], metric: MainMetric) -> str:
     )
 
 
-def _network(path: Path) -> dict[str, Any] | None:
+def read_network(path: Path) -> dict[str, Any] | None:
     """Returns the drawing of a genotype, each of its graphs apart, and the same as text.
 
     Raises: ValueError: the file is not a drawing of ours.

@@ -21,6 +21,7 @@ __all__ = [
     "CONFIG",
     "HYDRA",
     "OVERRIDES",
+    "RESULT",
     "SWEEP_FILE",
     "Before",
     "RunFolder",

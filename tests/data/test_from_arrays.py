@@ -205,9 +205,9 @@ def test_names_are_given_to_numbered_classes() -> None:
     [
         (numbers(9, 10, 3), {}, "uint8 or floats in [0, 1], got float64 from -"),
         (pixels(3, 9, 10).astype(int), {}, "uint8 or floats in [0, 1], got int64 from 0 to 255"),
-        (pixels(9, 10) / 255, {}, "may be grey images (N, H, W) or signals (N, C, L); give kind="),
+        (pixels(9, 10) / 255, {}, "grey images (N, H, W) or signals (N, C, L); give data.kind="),
         (pixels(16, 16, 9), {}, "which axis of images (60, 16, 16, 9) holds the channels; give"),
-        (pixels(3, 9, 4), {}, "which axis of images (60, 3, 9, 4) holds the channels; give layou"),
+        (pixels(3, 9, 4), {}, "axis of images (60, 3, 9, 4) holds the channels; give data.layout="),
         (pixels(3, 9, 9), {"layout": "CHW"}, "unknown layout 'CHW'; choose from: NCHW, NHWC"),
         (numbers(9), {"kind": "signals"}, "a table (N, features); got (60, 9) for kind=signals"),
         (numbers(), {}, "a table (N, features); got (60,) for kind=None; reshape it"),
