@@ -18,7 +18,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning import __version__
 from nas_lightning.cli import launch
-from nas_lightning.cli.command_line import COMPLETION, MULTIRUN, completed_line, overrides_of
+from nas_lightning.cli.command_line import (
+    COMPLETION,
+    MULTIRUN,
+    check_groups,
+    completed_line,
+    overrides_of,
+    with_override,
+)
 from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, interruption_of
 from nas_lightning.cli.resume import (
     check_progress,
@@ -114,7 +121,7 @@ class _Command:
     def run(self, arguments: list[str]) -> None:
         """Runs the job or, with -m, all of them and their summary."""
         schema.register()
-        _check_groups(arguments)
+        check_groups(arguments)
         resumed = resumed_folder(arguments)
         if resumed is not None and resumed.is_sweep:
             self.jobs = SweepJob.by_folder(resumed.path)
@@ -123,7 +130,7 @@ class _Command:
             return
         if resumed is None and MULTIRUN & set(arguments):
             folder = self._new_sweep_folder(arguments)
-            self._run_sweep(_with_override(arguments, f"hydra.sweep.dir={quoted(folder)}"), folder)
+            self._run_sweep(with_override(arguments, f"hydra.sweep.dir={quoted(folder)}"), folder)
             return
         if resumed is None:
             self._run_new(arguments)
@@ -262,24 +269,6 @@ class _Command:
 
 def _print_error(message: str) -> None:
     print(wrapped(message, columns_of(sys.stderr)), file=sys.stderr, flush=True)
-
-
-def _with_override(arguments: list[str], override: str) -> list[str]:
-    """Returns the arguments with an override after the last of them, where argparse finds it."""
-    places = [i for i, a in enumerate(arguments) if "=" in a and not a.startswith("-")]
-    place = places[-1] + 1 if places else len(arguments)
-    return [*arguments[:place], override, *arguments[place:]]
-
-
-def _check_groups(arguments: list[str]) -> None:
-    """Refuses GROUP=null, for which Hydra's own message names no group."""
-    for argument in arguments:
-        group = argument.lstrip("+").removesuffix("=null")
-        if argument.endswith("=null") and (config_dir() / group).is_dir():
-            raise ValueError(
-                f"{argument} must name an option of the group; leave it out, or give {group}=[] "
-                "where none is meant"
-            )
 
 
 def _typed_folder(name: str, arguments: list[str]) -> Path | None:

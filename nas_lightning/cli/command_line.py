@@ -9,16 +9,30 @@ from nas_lightning.cli.resume import quoted
 from nas_lightning.config import schema
 from nas_lightning.config.help import EXAMPLES
 from nas_lightning.config.messages import likely_keys
+from nas_lightning.config.paths import config_dir
 
-__all__ = ["COMPLETION", "MULTIRUN", "UsageError", "completed_line", "overrides_of", "with_home"]
+__all__ = [
+    "COMPLETION",
+    "MULTIRUN",
+    "UsageError",
+    "check_groups",
+    "completed_line",
+    "overrides_of",
+    "with_home",
+    "with_override",
+]
 
 COMPLETION = {"-sc", "--shell-completion"}
 MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
 TAKE_GENOTYPE = ("show", "train")
-VALUED = ("--config-dir", "--config-name", "--config-path", "--experimental-rerun", "--package")
-VALUED += ("-cd", "-cn", "-cp", "-p", "--cfg", "-c")
-FLAGS = (*VALUED, "-m", "--multirun", "--run", "-r", "--resolve", "--hydra-help", "--info", "-i")
-FLAGS += tuple(COMPLETION)
+VALUED = [
+    *("--config-dir", "--config-name", "--config-path", "--experimental-rerun", "--package"),
+    *("-cd", "-cn", "-cp", "-p", "--cfg", "-c"),
+]
+FLAGS = [
+    *(*VALUED, *COMPLETION, "-m", "--multirun", "--run", "-r", "--resolve"),
+    *("--hydra-help", "--info", "-i"),
+]
 OVERRIDE = re.compile(r"\+{0,2}[\w./@:-]+=|~[\w.@]+(?:=|$)")  # KEY=VALUE, or ~KEY
 PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # what Hydra reads as the text that it is
 PARTS = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")  # what is quoted within a value
@@ -88,6 +102,27 @@ def with_home(override: str) -> str:
         elif place % 2 == 0:
             parts[place] = HOME.sub(_expanded, part)
     return "".join(parts)
+
+
+def with_override(arguments: list[str], override: str) -> list[str]:
+    """Returns the arguments with an override after the last of them, where argparse finds it."""
+    places = [i for i, a in enumerate(arguments) if "=" in a and not a.startswith("-")]
+    place = places[-1] + 1 if places else len(arguments)
+    return [*arguments[:place], override, *arguments[place:]]
+
+
+def check_groups(arguments: list[str]) -> None:
+    """Refuses GROUP=null, for which Hydra's own message names no group.
+
+    Raises: ValueError: there is one.
+    """
+    for argument in arguments:
+        group = argument.lstrip("+").removesuffix("=null")
+        if argument.endswith("=null") and (config_dir() / group).is_dir():
+            raise ValueError(
+                f"{argument} must name an option of the group; leave it out, or give {group}=[] "
+                "where none is meant"
+            )
 
 
 def _expanded(found: re.Match[str]) -> str:

@@ -183,10 +183,15 @@ def _called(
 
 
 def _new_folder(cfg: DictConfig, hydra: DictConfig) -> str:
-    whole = {
-        key: node for part in (cfg, hydra) for key, node in OmegaConf.to_container(part).items()
-    }
-    return str(OmegaConf.select(OmegaConf.create(whole), "hydra.run.dir"))
+    """Returns the folder that a run's configuration names, objects in place of groups."""
+    whole = OmegaConf.create({**_plain(cfg), **_plain(hydra)})
+    return str(OmegaConf.select(whole, "hydra.run.dir"))
+
+
+def _plain(cfg: DictConfig) -> dict[Any, Any]:
+    content = OmegaConf.to_container(cfg)
+    assert isinstance(content, dict)
+    return content
 
 
 def _space_of(genotype: Genotype, search_space: Any) -> Any:

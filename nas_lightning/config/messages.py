@@ -108,8 +108,8 @@ def _paths(node: Any, start: str = "") -> Iterator[str]:
         return
     for key in node:
         if str(key) != "hydra" and not str(key).startswith("_"):
-            yield f"{start}{key}"
-            yield from _paths(node._get_node(key), f"{start}{key}.")
+            yield f"{start}{key!s}"
+            yield from _paths(node._get_node(key), f"{start}{key!s}.")
 
 
 def _lines(error: BaseException) -> list[str]:

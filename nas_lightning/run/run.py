@@ -136,7 +136,7 @@ def _check_before_data(
     shape = LARGE
     if isinstance(data, ImageDataModule) and data.image_size and data.channels:
         shape = (data.channels, *data.image_size)
-    known = {"input_shape": shape, "num_outputs": 2}
+    known: dict[str, Any] = {"input_shape": shape, "num_outputs": 2}
     scales = []
     for scale in (recipe.scale, space.scale):
         unset = {name: value for name, value in known.items() if getattr(scale, name) is None}
