@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from PIL import Image
 
+from nas_lightning.cli.command_line import overrides_of
 from nas_lightning.config import schema
 
 SMALL = {  # keys that make an example small, where it has them and does not set them itself
@@ -48,6 +49,9 @@ ELSEWHERE = {  # what a machine for tests lacks
 }
 
 
+FLAGS = {"--help", "strategy", "strategy=gdas", "--cfg", "job"}  # of tests/cli/test_command_line.py
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with what the examples name: a run, images, modules of the user's own."""
@@ -74,9 +78,11 @@ def folder(tmp_path_factory):
 
 
 def words_of(command: str) -> tuple[str, list[str]]:
-    """Returns a command's name without "nas-", and its arguments."""
+    """Returns a command's name without "nas-", and its arguments, a genotype with its key."""
     name, *arguments = shlex.split(command)
-    return name.removeprefix("nas-"), arguments
+    name = name.removeprefix("nas-")
+    is_read = name == "report" or "--help" in arguments
+    return name, arguments if is_read else overrides_of(name, arguments)
 
 
 def first_values(arguments: list[str], number: int = 1) -> list[str]:
@@ -95,7 +101,7 @@ def test_every_command_of_the_documents_composes(command):
     if name == "report":
         assert set(arguments) <= {"RUN_DIR", "outputs/sweep/DIR", "--out", "page.html"}
     elif any(a.startswith(("resume=", "--")) for a in arguments):
-        assert not set(arguments) - {"resume=RUN_DIR", "resume=outputs/sweep/DIR", "--help"}
+        assert not set(arguments) - {"resume=RUN_DIR", "resume=outputs/sweep/DIR", *FLAGS}
     else:
         schema.composed(name, first_values(arguments))
 

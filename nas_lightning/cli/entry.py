@@ -7,6 +7,7 @@ from pathlib import Path
 from nas_lightning import __version__
 from nas_lightning.cli import command
 from nas_lightning.config.paths import config_dir
+from nas_lightning.core.checks import unknown_name
 
 __all__ = ["main", "names"]
 
@@ -29,8 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"commands (COMMAND --help tells more): {', '.join(names())}")
         return
     if not arguments or arguments[0] not in names():
-        given = f"unknown command '{arguments[0]}'; " if arguments else ""
-        print(f"{given}choose from: {', '.join(names())}", file=sys.stderr)
+        listed = f"choose from: {', '.join(names())}"
+        message = unknown_name("command", arguments[0], names()) if arguments else listed
+        print(message, file=sys.stderr)
         raise SystemExit(2)
     name, *typed = arguments
     sys.argv = [f"nas-{name}", *typed]

@@ -13,17 +13,19 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.cli import launch
 from nas_lightning.cli.arguments import GroupArguments, typed_value
+from nas_lightning.cli.command_line import with_home
 from nas_lightning.cli.interruption import interruption_of
 from nas_lightning.cli.resume import check_resumable
 from nas_lightning.config import schema
 from nas_lightning.config.help import options_of
 from nas_lightning.config.making import make
-from nas_lightning.config.messages import message_of
+from nas_lightning.config.messages import REFUSALS, message_of
 from nas_lightning.config.trust import Trust
+from nas_lightning.core.checks import unknown_name
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.run.finished import FinishedRun
-from nas_lightning.run.folder import RunFolder, RunLock
+from nas_lightning.run.folder import Before, RunFolder, RunLock
 from nas_lightning.run.origin import SPACE, begun, run_of, scale_of, with_own_parts
 from nas_lightning.run.shown import ShownGenotype, shown
 
@@ -124,7 +126,7 @@ def show(
     if isinstance(genotype, Genotype):
         search_space = _space_of(genotype, search_space)
     if unknown := [key for key in scale if key not in SHOWN]:
-        raise TypeError(f"unknown argument '{unknown[0]}'; choose from: {', '.join(SHOWN)}")
+        raise TypeError(unknown_name("argument", unknown[0], SHOWN))
     arguments = GroupArguments({"search_space": search_space})
     space = arguments.space
     trusted = Trust.of(trust, arguments.overrides)
@@ -163,22 +165,23 @@ def _called(
     known = (*schema.keys_of(command), "experiment", "overrides", "folder", "resume")
     if unknown := [key for key in settings if key not in known]:
         raise TypeError(
-            f"unknown argument '{unknown[0]}'; choose from: {', '.join(known)}; every other key "
-            'goes to overrides=["KEY=VALUE"], e.g. "strategy.epochs=3"'
+            f"{unknown_name('argument', unknown[0], known)}; every other key goes to "
+            'overrides=["KEY=VALUE"], e.g. "strategy.epochs=3"'
         )
     named = {key: value for key, value in settings.items() if key in schema.groups_of(command)}
     scalars = [f"{key}={typed_value(settings[key])}" for key in settings if key not in named]
     arguments = GroupArguments({**groups, **named}, overrides)
     arguments.objects |= objects or {}
-    whole = _composed(command, [*arguments.overrides, *scalars, *overrides])
-    path = OmegaConf.select(whole, "hydra.run.dir") if folder is None else folder
-    home = RunFolder(Path(str(path)).expanduser().resolve())
+    whole = _composed(command, [*arguments.overrides, *scalars, *map(with_home, overrides)])
     cfg, hydra = schema.split(whole)
     arguments.put_into(cfg, hydra)
+    path = _new_folder(cfg, hydra) if folder is None else folder
+    home = RunFolder(Path(str(path)).expanduser().resolve())
     job = _job(command, cfg, arguments)
     if resume:
         _check_same(home, command, cfg, arguments)
     lock, threads = RunLock(), torch.get_num_threads()
+    before = Before.of(home.path)
     lock.take(home.path)
     try:
         if not resume:
@@ -186,6 +189,9 @@ def _called(
             cfg = begun(command, cfg, home, Trust.of(trust, overrides), arguments.objects)
         with torch.random.fork_rng(devices=[]):  # the caller's draws go on as if nothing had run
             launch.run(command, job, schema.typed(cfg, command), home.path)
+    except REFUSALS:
+        lock.forget(home.path, before)
+        raise
     except SystemExit as error:  # Lightning's answer to Control-C
         if interruption_of(error):
             raise KeyboardInterrupt(f"resume it: folder={str(home.path)!r}, resume=True") from None
@@ -194,6 +200,18 @@ def _called(
         lock.release()
         torch.set_num_threads(threads)
     return FinishedRun(home.path, arguments.space, is_own=not resume)
+
+
+def _new_folder(cfg: DictConfig, hydra: DictConfig) -> str:
+    """Returns the folder that a run's configuration names, objects in place of groups."""
+    whole = OmegaConf.create({**_plain(cfg), **_plain(hydra)})
+    return str(OmegaConf.select(whole, "hydra.run.dir"))
+
+
+def _plain(cfg: DictConfig) -> dict[Any, Any]:
+    content = OmegaConf.to_container(cfg)
+    assert isinstance(content, dict)
+    return content
 
 
 def _space_of(genotype: Genotype, search_space: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,8 @@ def check_progress(folder: RunFolder) -> None:
 def _check_command(folder: RunFolder, command: str) -> None:
     if folder.command != command:
         name, path = f"nas-{folder.command}", folder.path
-        raise ValueError(f"resume: {path} is a run of {name}; use {name} resume={path}")
+        typed = f"{name} resume={shlex.quote(str(path))}"
+        raise ValueError(f"resume: {path} is a run of {name}; use {typed}")
 
 
 def _check_same(typed: list[str], folder: RunFolder) -> None:

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.config.sources import current_folder
+from nas_lightning.core.checks import unknown_name
 
 __all__ = ["make", "make_all", "not_in_a_file", "parameters_of", "plain_node", "target_of"]
 
@@ -48,8 +49,7 @@ def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any
     accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     known = [name for name in parameters if name not in runtime]
     if unknown := [] if accepts_any else sorted(set(values) - set(known)):
-        names = ", ".join(known) or "(there are none)"
-        raise ValueError(f"unknown key '{where}.{unknown[0]}'; choose from: {names}")
+        raise ValueError(unknown_name("key", f"{where}.{unknown[0]}", known))
     hints = _hints(target)
     checked = {k: _value(v, f"{where}.{k}", hints.get(k, Any)) for k, v in values.items()}
     passed = {name: value for name, value in runtime.items() if name in parameters}

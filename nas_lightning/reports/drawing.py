@@ -11,7 +11,7 @@ from nas_lightning.reports.colours import TINT, paints_of, tint
 from nas_lightning.reports.layout import LABEL_SIZE, NODE_SIZE, Box, inputs_of, lay_out, text_width
 from nas_lightning.reports.templates import fill
 
-__all__ = ["choice_name", "describe", "draw"]
+__all__ = ["COLUMNS", "choice_name", "describe", "draw"]
 
 MARGIN, BETWEEN, TITLE, MOST_WIDTH = 18.0, 40.0, 40.0, 1400.0
 MOST_LINES = 24  # without an operation, that can still be followed by eye
@@ -127,7 +127,7 @@ def choice_name(choice: str, graphs: Sequence[Graph]) -> str:
     return f"{source} \u2192 {target}"
 
 
-def describe(graphs: Sequence[Graph]) -> str:
+def describe(graphs: Sequence[Graph], columns: int = COLUMNS) -> str:
     """Returns the graphs as text: a block per graph, a line per node.
 
     >>> edges = (Edge("a", "0", "conv_3x3"), Edge("a", "b", ""), Edge("0", "b", ""))
@@ -136,10 +136,10 @@ def describe(graphs: Sequence[Graph]) -> str:
       0 = conv_3x3(a)
       b = concat(a, 0)
     """
-    return "\n\n".join(_described(graph) for graph in graphs)
+    return "\n\n".join(_described(graph, columns) for graph in graphs)
 
 
-def _described(graph: Graph) -> str:
+def _described(graph: Graph, columns: int) -> str:
     lines = [graph.title]
     into = {name: [edge for edge in graph.edges if edge.target == name] for name in graph.nodes}
     widest = max((len(name) for name in graph.nodes if into[name]), default=0)
@@ -147,7 +147,7 @@ def _described(graph: Graph) -> str:
         if edges:
             text = f"  {name.ljust(widest)} = {_formula(edges)}"
             indent = " " * (widest + 5)
-            lines += textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_long_words=False)
+            lines += textwrap.wrap(text, columns, subsequent_indent=indent, break_long_words=False)
     return "\n".join(lines if _is_connected(graph) else [*lines, f"  {CUT}"])
 
 

@@ -52,7 +52,13 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
         lines.append(_row("cost of the search", f"{cost['wall_s']:.0f} s, {work} gradient steps"))
     lines += [f"note: {note}" for note in result.get("notes") or ()]
     lines += ["", _row("files", str(folder)), _row("report", str(folder / "report.html"))]
+    lines += [_row(path.suffix[1:], str(path)) for path in _exported(folder)]
     return "\n".join(lines)
+
+
+def _exported(folder: Path) -> list[Path]:
+    """Returns the files of the trained child that `export` asked for."""
+    return sorted((folder / "child").glob("model.*"))
 
 
 def _row(name: str, value: str) -> str:

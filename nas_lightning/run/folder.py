@@ -1,7 +1,10 @@
 """The folders of runs and sweeps, and their locks; nothing else reads what Hydra left there."""
 
 import json
+import os
 import platform
+import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +23,7 @@ __all__ = [
     "OVERRIDES",
     "RESULT",
     "SWEEP_FILE",
+    "Before",
     "RunFolder",
     "RunLock",
     "versions",
@@ -100,12 +104,20 @@ class RunFolder:
 
     @property
     def command_line(self) -> str:
-        """The command line that the run was started with, or the call in Python with objects."""
+        """What starts the run again: a line to paste into a shell, or a call in Python."""
         if not self.objects:
-            return " ".join([f"nas-{self.command}", *self.overrides])
+            return shlex.join([f"nas-{self.command}", *self.overrides, *self._own_options])
         passed = [f"{group}=<{self.objects[group]}>" for group in self.objects]
         overrides = [override for override in self.overrides if override != "data=arrays"]
         return f"nl.{self.command}({', '.join([*passed, f'overrides={overrides}'])})"
+
+    @property
+    def _own_options(self) -> list[str]:
+        """What was typed to name folders of the user's own options."""
+        hydra = [str(override) for override in self.setting("overrides.hydra") or ()]
+        sources = self.setting("runtime.config_sources") or ()
+        named = [f"--config-dir={s.path}" for s in sources if s.provider == "command-line"]
+        return [each for each in hydra if "hydra.searchpath=" in each] + named
 
     @property
     def objects(self) -> dict[str, str]:
@@ -191,6 +203,21 @@ class RunFolder:
         return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
+@dataclass(frozen=True)
+class Before:
+    """What was there before a run: the innermost folder of its path, and the names in its own."""
+
+    innermost: Path
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, folder: Path) -> "Before":
+        """Returns what is there now."""
+        folder = folder.resolve()
+        innermost = next(each for each in (folder, *folder.parents) if each.is_dir())
+        return cls(innermost, frozenset(os.listdir(folder) if innermost == folder else ()))
+
+
 class RunLock:
     """Keeps other commands out of the folders of runs while this process lives."""
 
@@ -212,6 +239,20 @@ class RunLock:
                 f"the folder {folder} must not be used by two runs at once: {owner} is at work "
                 "there; wait for it or stop it, or choose another folder"
             ) from owner
+
+    def forget(self, folder: Path, before: Before) -> None:
+        """Removes what a refused run left in a folder that this has locked, if it is a new run.
+
+        Nothing is removed where the run has written more than its configuration.
+        """
+        folder = folder.resolve()
+        names = {path.name for path in folder.iterdir()} if folder in self._locks else set()
+        if names - before.names != {HYDRA}:
+            return
+        shutil.rmtree(folder / HYDRA)
+        while before.innermost in folder.parents and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
 
     def release(self) -> None:
         """Gives up all locks."""

@@ -1,5 +1,6 @@
 """How a run ends: genotype, drawing, report, result.json written last, and a short summary."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from nas_lightning.callbacks.epoch_logs import csv_text
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.files import write_text
-from nas_lightning.reports.drawing import choice_name, describe, draw
+from nas_lightning.reports.drawing import COLUMNS, choice_name, describe, draw
 from nas_lightning.reports.page import write_report
 from nas_lightning.reports.summary import summary
+from nas_lightning.reports.terminal import columns_of, wrapped
 from nas_lightning.run.folder import versions
 from nas_lightning.run.run import Run
 from nas_lightning.search_spaces.custom import CustomSpace
@@ -62,7 +64,9 @@ def finish(run: Run, genotype: Genotype, **figures: Any) -> None:
         result["choices"] = _choices(run.parts.space, genotype)
     write_report(run.folder.path, result)
     run.folder.write_result(result)
-    print(summary(result, describe(run.parts.space.graphs(genotype)), run.folder.path))
+    columns = columns_of(sys.stdout)
+    cells = describe(run.parts.space.graphs(genotype), columns or COLUMNS)
+    print(wrapped(summary(result, cells, run.folder.path), columns))
 
 
 def _facts(run: Run, genotype: Genotype) -> dict[str, Any]:

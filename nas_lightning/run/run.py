@@ -1,11 +1,12 @@
 """A run: what every step of a command is handed, made from a configuration and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 
 from nas_lightning.config.making import make, parameters_of, plain_node, target_of
@@ -20,6 +21,11 @@ from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.task import Task
 
 __all__ = ["Parts", "Run", "assemble"]
+
+
+Check = Callable[[SearchSpace, Task, Scale], object]
+
+LARGE = (3, 1024, 1024)  # an image that no number of reductions makes too small
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,15 @@ class Run:
     objects: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None) -> "Run":
+    def of(
+        cls,
+        cfg: DictConfig,
+        folder: Path,
+        objects: Mapping[str, Any] | None = None,
+        check: Check | None = None,
+    ) -> "Run":
         """Returns a run whose parts come from `assemble`; arguments and errors are its own."""
-        return cls(cfg, RunFolder(folder), assemble(cfg, objects), objects=objects or {})
+        return cls(cfg, RunFolder(folder), assemble(cfg, objects, check), objects=objects or {})
 
     def announce(self) -> None:
         """Prints on what the run works, in its first process, before anything takes long."""
@@ -85,11 +97,14 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def assemble(cfg: DictConfig, objects: Mapping[str, Any] | None = None) -> Parts:
+def assemble(
+    cfg: DictConfig, objects: Mapping[str, Any] | None = None, check: Check | None = None
+) -> Parts:
     """Returns the parts that a configuration describes, checked against each other.
 
     `objects` may hold a search space or a data module in place of a group's configuration, or
-    arrays of the data set.
+    arrays of the data set. `check` refuses what does not fit the space, the task and some scale;
+    it is called before any image is read, unless the space's choices depend on the data.
 
     Raises: ValueError: a value is impossible, or parts do not fit each other or the data.
     """
@@ -102,6 +117,9 @@ def assemble(cfg: DictConfig, objects: Mapping[str, Any] | None = None) -> Parts
     task = make(cfg.task, "task", kind=Task)
     recipe = make(cfg.child, "child")
     data = as_run_data(_data(cfg, objects.get("data"), task.targets), cfg.seed, task.targets)
+    if type(space).fitted is SearchSpace.fitted:
+        _check_before_data(space, task, recipe, data, check)
+    hardware.check_batch("child.batch_size", recipe.batch_size or hardware.num_processes)
     data.load()
     task = task.fitted(*data.target_statistics)
     task.check(data.num_outputs, recipe.label_smoothing)
@@ -133,6 +151,25 @@ def _of_target(node: DictConfig) -> dict[str, Any]:
     ours, theirs = parameters_of(ImageDataModule, "data"), parameters_of(target, "data")
     left = {k for k, v in values.items() if k in ours and (k not in theirs or v is None)}
     return {key: value for key, value in values.items() if key not in left}
+
+
+def _check_before_data(
+    space: SearchSpace, task: Task, recipe: ChildRecipe, data: RunData, check: Check | None
+) -> None:
+    """Refuses what no data could make possible, before any is read."""
+    shape = LARGE
+    if isinstance(data, ImageDataModule) and data.image_size and data.channels:
+        shape = (data.channels, *data.image_size)
+    known: dict[str, Any] = {"input_shape": shape, "num_outputs": 2}
+    scales = []
+    for scale in (recipe.scale, space.scale):
+        unset = {name: value for name, value in known.items() if getattr(scale, name) is None}
+        scales.append(replace(scale, **unset))
+        with torch.device("meta"):
+            space.child(space.sample(Random(0)), scales[-1])
+    if check is not None:
+        with torch.random.fork_rng(devices=[]):  # what it makes is made again
+            check(space, task, scales[-1])
 
 
 def _check_child(space: SearchSpace, scale: Scale) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -47,7 +48,7 @@ class SweepJob:
         if self.overrides != overrides:
             raise ValueError(
                 f"job {job.name} of the sweep was {' '.join(self.overrides)}, and now would be "
-                f"{' '.join(overrides)}; resume it alone: resume={job}"
+                f"{' '.join(overrides)}; resume it alone: resume={quote(str(job))}"
             )
         RunFolder(job).config_file.write_text(self.config, encoding="utf-8")
         config = OmegaConf.create(self.config)

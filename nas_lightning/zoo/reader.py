@@ -5,6 +5,7 @@ import os
 from importlib import resources
 from pathlib import Path
 
+from nas_lightning.core.checks import most_like
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 
@@ -55,6 +56,7 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
         raise ValueError(
             f"genotype '{text}' is neither a file nor a published genotype; published of "
             f"'{space.name}' are: {', '.join(published_names(space.name)) or 'none'}"
+            f"{most_like(text, published_names())}"
         )
     path = path / "genotype.json" if path.is_dir() else path
     try:

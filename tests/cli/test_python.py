@@ -13,8 +13,10 @@ from torch import nn
 
 import nas_lightning as nl
 from nas_lightning.cli.arguments import GroupArguments
+from nas_lightning.cli.python import _new_folder
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
+from nas_lightning.config.schema import composed, split
 from nas_lightning.run.folder import RunFolder
 
 QUICK = (
@@ -398,3 +400,13 @@ def test_settings_of_arrays_may_be_nested_and_options_lists():
     arguments = GroupArguments({"data": data, "logger": ["wandb", "tensorboard"]})
     assert "data.augmentation.flip=false" in arguments.overrides
     assert "logger=[wandb,tensorboard]" in arguments.overrides
+
+
+def test_an_object_gives_its_name_to_the_folder_of_its_run():
+    class Mine(nl.Darts):
+        """A strategy of a user's own."""
+
+    arguments = GroupArguments({"strategy": partial(Mine, epochs=1)})
+    cfg, hydra = split(composed("search", arguments.overrides))
+    arguments.put_into(cfg, hydra)
+    assert _new_folder(cfg, hydra).endswith("_Mine_digits")
