@@ -139,6 +139,7 @@ def test_the_wheel_declares_the_commands(installed: Path) -> None:
         "[console_scripts]",
         "nas-benchmark = nas_lightning.cli.entry:main",
         "nas-measure = nas_lightning.cli.entry:main",
+        "nas-report = nas_lightning.cli.entry:main",
         "nas-search = nas_lightning.cli.entry:main",
         "nas-show = nas_lightning.cli.entry:main",
         "nas-train = nas_lightning.cli.entry:main",
