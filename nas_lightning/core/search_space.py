@@ -35,6 +35,7 @@ class SearchSpace(ABC):
 
     has_partial_channels = False  # whether its networks use `Scale.partial`
     has_edges = False  # whether the choices of one group are edges, summed in one node
+    needs_data = False  # whether nothing of it can be built before the data's shape is known
     has_cells = False  # whether its networks have `Scale.cells` cells
 
     def __init__(

@@ -117,7 +117,7 @@ def assemble(
     task = make(cfg.task, "task", kind=Task)
     recipe = make(cfg.child, "child")
     data = as_run_data(_data(cfg, objects.get("data"), task.targets), cfg.seed, task.targets)
-    if type(space).fitted is SearchSpace.fitted:
+    if not space.needs_data:
         _check_before_data(space, task, recipe, data, check)
     hardware.check_batch("child.batch_size", recipe.batch_size or hardware.num_processes)
     data.load()

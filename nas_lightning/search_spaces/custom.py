@@ -64,6 +64,8 @@ class CustomSpace(SearchSpace):
     'large'
     """
 
+    needs_data = True
+
     def __init__(
         self, network: Callable[..., nn.Module], name: str = "custom", scale: Scale = Scale()
     ) -> None:

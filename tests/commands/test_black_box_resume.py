@@ -197,8 +197,8 @@ def test_children_killed_again_and_again_end_with_the_same_bits(name, tmp_path):
         if one.wait() == 0:
             break
         assert one.returncode == -signal.SIGKILL
-        typed, lines = [f"resume={folder}"], count(journal)
-    run("search", f"resume={folder}")
+        typed, lines = [f"resume={folder}", "trust=true"], count(journal)
+    run("search", f"resume={folder}", "trust=true")
     assert bits(folder) == bits(tmp_path / "whole")
 
 

@@ -240,5 +240,5 @@ def test_a_folder_that_names_anything_but_a_space_is_refused(child, tmp_path):
     child.save(tmp_path)
     text = (tmp_path / "config.json").read_text()
     (tmp_path / "config.json").write_text(text.replace(SPACES["darts"], "os.system"))
-    with pytest.raises(ValueError, match=r"search_space\._target_ must be a SearchSpace"):
+    with pytest.raises(ValueError, match=r"own: search_space\._target_=os\.system"):
         nl.load_child(tmp_path)

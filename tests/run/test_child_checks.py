@@ -6,6 +6,7 @@ import io
 import json
 import re
 import time
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
@@ -13,8 +14,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from nas_lightning.core.scale import Scale
 from nas_lightning.deployment.load import LoadedChild
 from nas_lightning.run.child_checks import latency, write_answers
+from nas_lightning.search_spaces.darts import DartsSpace
 
 NAMES = ("cat", "dog")
 
@@ -22,7 +25,10 @@ NAMES = ("cat", "dog")
 def child_of(network, shape, targets="classes", names=NAMES, **card):
     """A loaded child whose network is the user's."""
     task = {"targets": targets, "mean": [10.0], "std": [2.0]}
-    return LoadedChild(network, None, names, shape, card, task)
+    space, scale = DartsSpace(), Scale(input_shape=shape, num_outputs=len(names))
+    facts = {"genotype": space.sample(0).to_json(), "scale": asdict(scale), "task": task}
+    facts |= {"class_names": names, "preprocessing": card}
+    return LoadedChild(network, space, facts)
 
 
 def written(tmp_path, child, x, targets):
