@@ -1,6 +1,6 @@
 """Data sets of arrays from Python: images, signals, or tables of numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from nas_lightning.data.labels import Raw
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.normalisation import standardisation_of
 from nas_lightning.data.pixels import LAYOUTS, Array, check_finite
-from nas_lightning.data.raw_split import RawSplit, as_arrays
+from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions, as_arrays
 
 __all__ = ["AUGMENTATION", "data_of_arrays"]
 
@@ -32,6 +32,7 @@ def data_of_arrays(
     targets: str = "classes",
     kind: str | None = None,
     layout: str | None = None,
+    range: Sequence[float] | None = None,  # noqa: A002  # the key is data.range
     name: str = "arrays",
     class_names: tuple[str, ...] | None = None,
     batch_size: int = 64,
@@ -63,16 +64,20 @@ def data_of_arrays(
         _check_numbers(samples, part, train)
     is_images = _kind(train, kind) == "images"
     if is_images:
-        layout = _layout(parts.values(), layout)
-        raw = RawSplit.of_pixels(train, labels, held_out, test_labels, class_names, layout)
-    else:
-        floats = [MemoryImages(torch.from_numpy(x.astype(np.float64))) for x in parts.values()]
-        held_out_floats = None if held_out is None else floats[1]
-        raw = RawSplit(floats[0], labels, held_out_floats, test_labels, class_names)
-        augmentation = None if augmentation == AUGMENTATION else augmentation
+        layout = _layout(parts.values(), layout, range)
+    elif augmentation == AUGMENTATION:
+        augmentation = None
+    pairs = {"train": (train, labels), "test": (held_out, test_labels)}
+    raw = RawParts(
+        [
+            Part(role, role, images if is_images else _samples(images), each, class_names)
+            for role, (images, each) in pairs.items()
+            if images is not None
+        ]
+    )
 
     def source(path: None, image_size: tuple[int, int] | None, channels: int | None) -> ImageArrays:
-        arrays = as_arrays(raw, image_size, channels)
+        arrays = as_arrays(raw, ReadOptions(image_size, channels, layout=layout, range=range))
         return arrays if is_images else _standardised(arrays)
 
     return ImageDataModule(
@@ -84,6 +89,10 @@ def data_of_arrays(
         validation_share=validation_share,
         augmentation=augmentation,
     )
+
+
+def _samples(numbers: Array) -> MemoryImages:
+    return MemoryImages(torch.from_numpy(numbers.astype(np.float64)))
 
 
 def _array(values: Raw | Tensor) -> Array:
@@ -115,14 +124,17 @@ def _kind(x: Array, kind: str | None) -> str:
     return kind or possible[0]
 
 
-def _layout(parts: Iterable[Array], layout: str | None) -> str | None:
+def _layout(
+    parts: Iterable[Array], layout: str | None, stated: Sequence[float] | None
+) -> str | None:
     """Checks pixels and returns their layout: only a channel axis is shorter than an image."""
     for images in parts:
         low, high = float(images.min()), float(images.max())
-        if images.dtype != np.uint8 and not (images.dtype.kind == "f" and low >= 0 and high <= 1):
+        is_known = stated is not None or images.dtype in (np.uint8, np.bool_)
+        if not is_known and not (images.dtype.kind == "f" and low >= 0 and high <= 1):
             raise ValueError(
                 f"images must be uint8 or floats in [0, 1], got {images.dtype} from {low:g} to"
-                f" {high:g}; scale them, e.g. by (x - low) / (high - low)"
+                f" {high:g}; scale them, or say which are black and white: data.range=[LOW,HIGH]"
             )
     if layout is not None:
         one_of("layout", layout, LAYOUTS)
