@@ -60,7 +60,7 @@ def same_baselines(run: Run) -> str:
     space = plain_node(cfg.search_space, "search_space")
     space.pop("scale", None)
     facts: dict[str, Any] = {**groups, "space": space, "split": parts.data.split_hash}
-    facts |= {"recipe": asdict(parts.recipe), "seed": parts.seed}
+    facts |= {"identity": parts.data.identity, "recipe": asdict(parts.recipe), "seed": parts.seed}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -64,6 +64,8 @@ def _facts(run: Run, genotype: Genotype) -> dict[str, Any]:
         "strategy": folder.choice("strategy"),
         "data": folder.choice("data"),
         "data_name": parts.data.name,
+        "data_read": parts.data.facts,
+        "data_identity": parts.data.identity,
         "objective": folder.choice("objective"),
         "seed": parts.seed,
         "metric": {
