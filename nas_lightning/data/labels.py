@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nas_lightning.data.images import ImageArrays
 
-__all__ = ["Raw", "by_name", "encode", "fit", "statistics_of"]
+__all__ = ["Raw", "by_name", "encode", "fit", "per_class", "statistics_of"]
 
 Raw = NDArray[Any] | Sequence[Any]
 Array = NDArray[Any]
@@ -163,6 +163,17 @@ def statistics_of(targets: Tensor, num_outputs: int) -> tuple[Tensor, Tensor]:
         return torch.zeros(num_outputs), torch.ones(num_outputs)
     std = targets.std(0, correction=0)
     return targets.mean(0), torch.where(std > 0, std, torch.ones_like(std))
+
+
+def per_class(arrays: ImageArrays) -> dict[str, list[int]] | None:
+    """Returns the number of images of each class or label, by part; None of values."""
+    parts = {"training": arrays.train_labels, "test": arrays.test_labels}
+    if not arrays.train_labels.is_floating_point():
+        number = len(arrays.class_names)
+        return {part: each.bincount(minlength=number).tolist() for part, each in parts.items()}
+    if not bool(((arrays.train_labels == 0) | (arrays.train_labels == 1)).all()):
+        return None
+    return {part: each.sum(0).int().tolist() for part, each in parts.items()}
 
 
 def _as_classes(arrays: ImageArrays) -> ImageArrays:

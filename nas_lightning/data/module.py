@@ -23,7 +23,7 @@ from nas_lightning.data.batches import (
 from nas_lightning.data.dataset_checks import check, check_images_only, without_unreadable
 from nas_lightning.data.image_store import ImageStore
 from nas_lightning.data.images import ImageArrays, Images, Size, as_size, with_fewer
-from nas_lightning.data.labels import fit, statistics_of
+from nas_lightning.data.labels import fit, per_class, statistics_of
 from nas_lightning.data.parts import Chosen
 from nas_lightning.data.split import split_hash, strata, stratified_split, stratified_subset
 
@@ -135,7 +135,7 @@ class ImageDataModule(View):
             "read": {"training": len(arrays.train), "test": len(arrays.test)},
             "shape": list(self.input_shape),
             "classes": list(arrays.class_names),
-            "images_per_class": _per_class(arrays),
+            "images_per_class": per_class(arrays),
             "passed_over": list(arrays.passed_over),
         }
 
@@ -286,18 +286,3 @@ class ImageDataModule(View):
     def _ordered(self, images: Images, part: Tensor) -> Callable[[Place], OrderedBatches]:
         labelled, size = self._store.labelled, 2 * self.batch_size  # without gradients more fit
         return lambda place: OrderedBatches(labelled(images, place.device), part, place, size)
-
-
-def _per_class(arrays: ImageArrays) -> dict[str, list[int]] | None:
-    """Returns the number of images of each class, by part; None of values.
-
-    Of several labels it counts each.
-    """
-    parts, number = (
-        {"training": arrays.train_labels, "test": arrays.test_labels},
-        len(arrays.class_names),
-    )
-    if arrays.train_labels.is_floating_point():
-        is_shares = bool(((arrays.train_labels == 0) | (arrays.train_labels == 1)).all())
-        return {n: each.sum(0).int().tolist() for n, each in parts.items()} if is_shares else None
-    return {n: each.bincount(minlength=number).tolist() for n, each in parts.items()}

@@ -149,4 +149,9 @@ def _readers(root: Path) -> dict[str, tuple[Path, Reader]]:
         files = tables.table_files(root, suffix)
         if files and (suffix == ".parquet" or all(map(tables.has_labels, files))):
             readers[f"{suffix} files"] = (root, partial(tables.read_tables, suffix=suffix))
+            if suffix != ".parquet" and image_folder.has_classes(root):
+                raise ValueError(
+                    f"'{root}' holds several data sets: {suffix} files, images by class; name one"
+                    " by data.path, or move the other one"
+                )
     return readers

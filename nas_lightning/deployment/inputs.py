@@ -80,9 +80,10 @@ class Inputs:
                 "knows of its training data; give an array of the numbers that it was trained on"
             )
         channels, height, width = self.shape
+        size, stated = (height, width), self.card.get("range")
         if isinstance(one, Image.Image):
-            return fitted_pixels(one, (height, width), channels)
-        return decode(Path(one), (height, width), channels)
+            return fitted_pixels(one, size, channels, stated)
+        return decode(Path(one), size, channels, stated)
 
     def _channels_first(self, values: Tensor) -> Tensor:
         """Returns an image or a batch of images of any layout as (N, C, H, W)."""

@@ -2,13 +2,20 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from nas_lightning.data.parts import KNOWN, PartName, assign
 from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions
 
-__all__ = ["SUFFIXES", "find_images", "read_image_folder", "visible_files"]
+__all__ = [
+    "SUFFIXES",
+    "find_images",
+    "has_classes",
+    "left_out",
+    "read_image_folder",
+    "visible_files",
+]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 SUFFIXES += (".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".tga")
@@ -62,22 +69,30 @@ def find_images(
                 f" '{training}'; known classes: {', '.join(sorted(trained))}"
             )
     read = {path for images in parts.values() for paths in images.values() for path in paths}
-    left = Counter(_kind_of(each) for each in files if root / each not in read)
-    return parts, [f"{number} {kind}" for kind, number in sorted(left.items())]
+    return parts, left_out(root, files, read, "images outside the classes")
 
 
-def _kind_of(file: str) -> str:
-    suffix = Path(file).suffix.lower()
-    where = f" in '{file.split('/')[0]}'" if "/" in file else ""
-    return (
-        f"images outside the classes{where}" if suffix in SUFFIXES else f"{suffix or 'other'} files"
-    )
+def left_out(root: Path, files: Sequence[str], read: Collection[Path], images: str) -> list[str]:
+    """Returns how many files were not read, by suffix; `images` says what images are then."""
+    suffixes = [Path(each).suffix.lower() for each in files if root / each not in read]
+    kinds = [images if each in SUFFIXES else f"{each or 'other'} files" for each in suffixes]
+    return [f"{number} {kind}" for kind, number in sorted(Counter(kinds).items())]
+
+
+def has_classes(root: Path) -> bool:
+    """Returns whether several folders that are no parts hold images."""
+    inner = {file.split("/")[0] for file in visible_files(root) if "/" in file and _is_image(file)}
+    return len(inner) > 1 and not all(PartName.of(name).roles for name in inner)
+
+
+def _is_image(file: str) -> bool:
+    return Path(file).suffix.lower() in SUFFIXES
 
 
 def _roles(root: Path, files: Sequence[str], options: ReadOptions) -> dict[str, str]:
     """Returns the role of each folder of a part; {"": "train"} if the folders are classes."""
     folders = sorted(each.name for each in root.iterdir() if each.is_dir() and each.name[0] != ".")
-    images = [each.split("/") for each in files if Path(each).suffix.lower() in SUFFIXES]
+    images = [each.split("/") for each in files if _is_image(each)]
     direct = {each[0] for each in images if len(each) == 2}
     if any(options.parts.values()):
         return {
@@ -122,7 +137,7 @@ def _by_class(root: Path, files: Sequence[str], part: str) -> ImagePaths:
     prefix = f"{part}/" if part else ""
     for file in files:
         kind, _, name = file.removeprefix(prefix).partition("/")
-        if name and file.startswith(prefix) and Path(file).suffix.lower() in SUFFIXES:
+        if name and file.startswith(prefix) and _is_image(file):
             images[kind].append(root / file)
     if not any(images.values()):
         raise ValueError(

@@ -11,7 +11,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from nas_lightning.data.formats.image_folder import SUFFIXES, visible_files
+from nas_lightning.data.formats.image_folder import SUFFIXES, left_out, visible_files
 from nas_lightning.data.formats.table import (
     FILE_NAMES,
     Table,
@@ -62,7 +62,12 @@ def read_tables(path: Path, options: ReadOptions, suffix: str = "") -> RawParts:
     for name, role in roles.items():
         if role != "unused":
             parts += [_part(name, role, _table(file, root), options) for file in by_part[name]]
-    return RawParts(parts, [f"part '{name}'" for name, role in roles.items() if role == "unused"])
+    passed_over = [f"part '{name}'" for name, role in roles.items() if role == "unused"]
+    if path.is_dir():
+        paths = [p for each in parts if isinstance(c := each.images, ImageColumn) for p in c.paths]
+        everything = visible_files(root)
+        passed_over += left_out(root, everything, {*files, *paths}, "images without a label")
+    return RawParts(parts, passed_over)
 
 
 def _table(file: Path, root: Path) -> Table:
@@ -144,11 +149,11 @@ def _part(name: str, role: str, table: Table, options: ReadOptions) -> Part:
     labels, class_names = labels_of(table, label_columns(table, column, options.label_column))
     images = pixels_of(table, column)
     return Part(
-        name, role, _ImageColumn(table, column) if images is None else images, labels, class_names
+        name, role, ImageColumn(table, column) if images is None else images, labels, class_names
     )
 
 
-class _ImageColumn:
+class ImageColumn:
     """The image files in a column of a table: bytes, {bytes, path} or paths."""
 
     def __init__(self, table: Table, name: str) -> None:
