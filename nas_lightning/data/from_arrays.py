@@ -1,7 +1,10 @@
 """Data sets of arrays from Python: images, signals, or tables of numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +12,9 @@ from torch import Tensor
 
 from nas_lightning.core.checks import one_of
 from nas_lightning.data.augmentation import Augmentation
-from nas_lightning.data.images import SMALLEST_SIDE, ImageArrays, MemoryImages
+from nas_lightning.data.formats.npz import parts_of
+from nas_lightning.data.formats.tables import of_datasets
+from nas_lightning.data.images import SMALLEST_SIDE, ImageArrays, MemoryImages, Size
 from nas_lightning.data.labels import Raw
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.normalisation import standardisation_of
@@ -24,7 +29,7 @@ KINDS = {2: ["tables"], 3: ["images", "signals"], 4: ["images"]}  # by the dimen
 
 
 def data_of_arrays(
-    x: Array | Tensor | None = None,
+    x: Any = None,
     y: Raw | Tensor | None = None,
     test: tuple[Array | Tensor, Raw | Tensor] | None = None,
     *,
@@ -44,7 +49,9 @@ def data_of_arrays(
     x holds images (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or floats in [0, 1], of which 256
     levels are kept; signals (N, C, L); or a table of numbers (N, features). y holds classes,
     integers or text (N,); 0 and 1 for each of K labels (N, K); or values, floats (N,) or (N, K).
-    Without `test`, a pair like (x, y), a stratified fifth is the test set, the same for all seeds.
+    Instead of both, x may be a mapping of arrays by names such as x_train and y_train, or a
+    `Dataset` or `DatasetDict` of images. Without `test`, a pair like (x, y), a stratified fifth is
+    the test set, the same for all seeds.
 
     The kind is "images", "signals" or "tables"; None finds it where it is certain: four dimensions
     are images, two a table; of three, uint8 are images and negative numbers signals. The layout of
@@ -52,10 +59,20 @@ def data_of_arrays(
     side of an image. Signals and tables are not augmented by default; they can only be mixed up.
     The other arguments are those of `ImageDataModule`.
     """
-    if x is None or y is None:
+    if x is None or (y is None and not isinstance(x, Mapping) and not hasattr(x, "features")):
         raise ValueError(
             "data=arrays takes arrays from Python alone: nl.search(data=(x, y)); on the command "
             "line data=folder data.path=FILE.npz reads them"
+        )
+    arguments: dict[str, Any] = {"seed": seed, "targets": targets, "name": name}
+    arguments |= {"batch_size": batch_size, "validation_share": validation_share}
+    options = ReadOptions(layout=layout, range=range, class_names=class_names)
+    if isinstance(x, Mapping) and not any(hasattr(each, "features") for each in x.values()):
+        (x, y), test = _divisions(x, options)
+    elif y is None:  # a `Dataset` or `DatasetDict`
+        found = of_datasets(x, options, Path("data"))
+        return ImageDataModule(
+            partial(_source, found, options), **arguments, augmentation=augmentation, range=range
         )
     train, labels = _array(x), _array(y)
     held_out, test_labels = (None, None) if test is None else (_array(test[0]), _array(test[1]))
@@ -76,19 +93,34 @@ def data_of_arrays(
         ]
     )
 
-    def source(path: None, image_size: tuple[int, int] | None, channels: int | None) -> ImageArrays:
-        arrays = as_arrays(raw, ReadOptions(image_size, channels, layout=layout, range=range))
-        return arrays if is_images else _standardised(arrays)
+    options = replace(options, layout=layout, class_names=None)
+    source = partial(_source, raw, options, is_images=is_images)
+    return ImageDataModule(source, **arguments, augmentation=augmentation)
 
-    return ImageDataModule(
-        source,
-        seed=seed,
-        targets=targets,
-        name=name,
-        batch_size=batch_size,
-        validation_share=validation_share,
-        augmentation=augmentation,
-    )
+
+def _source(
+    raw: RawParts,
+    options: ReadOptions,
+    path: None,
+    image_size: Size | None,
+    channels: int | None,
+    range: Sequence[float] | None = None,  # noqa: A002  # the key is data.range
+    is_images: bool = True,
+) -> ImageArrays:
+    arrays = as_arrays(raw, replace(options, image_size=image_size, channels=channels))
+    return arrays if is_images else _standardised(arrays)
+
+
+def _divisions(named: Mapping[str, Any], options: ReadOptions) -> Any:
+    """Returns (x, y), and (x_test, y_test) or None, of arrays such as x_train and y_train."""
+    arrays = {name: _array(each) for name, each in named.items()}
+    parts = parts_of(arrays, options, "data").parts
+    pairs = []
+    for is_test in (False, True):
+        division = [part for part in parts if (part.role == "test") is is_test]
+        both = [(part.images, part.labels) for part in division]
+        pairs.append(tuple(map(np.concatenate, zip(*both, strict=True))) if both else None)
+    return pairs
 
 
 def _samples(numbers: Array) -> MemoryImages:
