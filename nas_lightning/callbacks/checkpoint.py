@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
 
-from nas_lightning.data.identity import Identity, check_same
+from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import replacing
 
 __all__ = ["AtomicCheckpointIO", "RunCheckpoint", "best_or_last", "resumable"]

@@ -72,7 +72,7 @@ def data_of_arrays(
     elif y is None:  # a `Dataset` or `DatasetDict`
         found = of_datasets(x, options, Path("data"))
         return ImageDataModule(
-            partial(_source, found, options), **arguments, augmentation=augmentation, range=range
+            partial(_source, found, options), **arguments, augmentation=augmentation
         )
     train, labels = _array(x), _array(y)
     held_out, test_labels = (None, None) if test is None else (_array(test[0]), _array(test[1]))
@@ -84,12 +84,12 @@ def data_of_arrays(
         layout = _layout(parts.values(), layout, range)
     elif augmentation == AUGMENTATION:
         augmentation = None
-    pairs = {"train": (train, labels), "test": (held_out, test_labels)}
+    pairs = zip(parts.values(), (labels, test_labels), ("train", "test"), strict=False)
     raw = RawParts(
         [
             Part(role, role, images if is_images else _samples(images), each, class_names)
-            for role, (images, each) in pairs.items()
-            if images is not None
+            for images, each, role in pairs
+            if each is not None
         ]
     )
 
@@ -104,7 +104,6 @@ def _source(
     path: None,
     image_size: Size | None,
     channels: int | None,
-    range: Sequence[float] | None = None,  # noqa: A002  # the key is data.range
     is_images: bool = True,
 ) -> ImageArrays:
     arrays = as_arrays(raw, replace(options, image_size=image_size, channels=channels))

@@ -172,6 +172,12 @@ def _levels(numbers: NDArray[Any], image: Image.Image, stated: Range) -> NDArray
     """Returns grey of more than 8 bits as levels, by the stated range or its type's."""
     is_16_bits = image.mode.startswith("I;16") or image.format in ("PNG", "PPM")
     if stated is None and image.mode != "F" and is_16_bits:
+        least, most = int(numbers.min()), int(numbers.max())
+        if least < most < 3 << 8:  # nearly black: 16 bits were not meant to be all used
+            raise ValueError(
+                f"its 16-bit pixels go from {least} to {most} only; say which numbers are black and"
+                " white, e.g. data.range=[0,255] or data.range=[0,65535]"
+            )
         return (numbers >> 8).astype(np.uint8)
     if stated is None and image.mode != "F":
         raise ValueError(
@@ -185,7 +191,8 @@ def _levels(numbers: NDArray[Any], image: Image.Image, stated: Range) -> NDArray
 
 def _check_opacity(image: Image.Image) -> None:
     """Refuses an image whose opacity alone shows something, which would be lost."""
-    *colours, opacity = image.getextrema()
+    extrema: Any = image.getextrema()  # (lowest, highest) of each band
+    *colours, opacity = extrema
     if opacity[0] < opacity[1] and all(low == high for low, high in colours):
         raise ValueError("only its opacity shows something; keep it: data.channels=4")
 
@@ -206,11 +213,11 @@ def most_common_channels(headers: Sequence[Header]) -> int:
 @contextmanager
 def _opened(file: File) -> Iterator[Image.Image]:
     """Opens an image file; any fault of it becomes a ValueError that names it."""
-    source = BytesIO(file.content) if isinstance(file, EncodedFile) else file
-    try:
-        with Image.open(source) as image:
+    try:  # no path: what Pillow maps into memory it does not turn upright
+        source = BytesIO(file.content) if isinstance(file, EncodedFile) else file.open("rb")
+        with source, Image.open(source) as image:
             if getattr(image, "is_animated", False) and image.format != "MPO":
-                raise ValueError(f"it holds {image.n_frames} images")
+                raise ValueError(f"it holds {getattr(image, 'n_frames', 'several')} images")
             yield image
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(

@@ -68,8 +68,9 @@ def as_arrays(raw: RawParts, options: ReadOptions) -> ImageArrays:
     labels, names = by_name([(part.name, part.labels, part.class_names) for part in parts])
     divisions = [[i for i, p in enumerate(parts) if (p.role == "test") is t] for t in (False, True)]
     train, test = ([parts[i] for i in division] for division in divisions)
-    first, other = (_concatenated([labels[i] for i in division]) for division in divisions)
-    train_labels, test_labels, names = encode(first, other, names)
+    first, other = ([labels[i] for i in division] for division in divisions)
+    held_out = np.concatenate(other) if other else None
+    train_labels, test_labels, names = encode(np.concatenate(first), held_out, names)
     names = _renamed(names, options.class_names)
     images, test_images, known = _images(train, test, options)
     if test_images is None:
@@ -128,10 +129,6 @@ def _kind(part: Part) -> str:
     if isinstance(part.images, np.ndarray):
         return "numbers"
     return "samples" if isinstance(part.images, Images) else "files"
-
-
-def _concatenated(labels: Sequence[Array]) -> Array | None:
-    return np.concatenate(labels) if labels else None
 
 
 def _renamed(names: tuple[str, ...], chosen: Sequence[str] | None) -> tuple[str, ...]:

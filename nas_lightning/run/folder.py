@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nas_lightning import __version__
-from nas_lightning.data.identity import Identity, check_same
+from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import LockedError, ProcessLock, write_text
 
 __all__ = ["CONFIG", "HYDRA", "OVERRIDES", "SWEEP_FILE", "RunFolder", "RunLock", "versions"]

@@ -17,7 +17,18 @@ __all__ = [
     "visible_files",
 ]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+SUFFIXES: tuple[str, ...] = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
 SUFFIXES += (".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".tga")
 
 ImagePaths = Mapping[str, Sequence[Path]]  # by class

@@ -23,7 +23,15 @@ __all__ = [
     "pixels_of",
 ]
 
-FILE_NAMES = ("file_name", "filename", "file", "filepath", "file_path", "path", "image_path")
+FILE_NAMES: tuple[str, ...] = (
+    "file_name",
+    "filename",
+    "file",
+    "filepath",
+    "file_path",
+    "path",
+    "image_path",
+)
 FILE_NAMES += ("img_path", "image_name", "image_id", "image", "img", "id", "ID", "Id", "id_code")
 IMAGES = ("image", "images", "img", "picture", "pixels", "x")
 LABELS = ("label", "labels", "fine_label", "target", "targets", "class", "y", "category")

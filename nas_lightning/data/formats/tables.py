@@ -27,12 +27,12 @@ from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions
 
 __all__ = ["has_labels", "is_saved", "of_datasets", "read_hub", "read_saved", "read_tables"]
 
+AS_TEXT = pa.csv.ConvertOptions(column_types=dict.fromkeys(FILE_NAMES, pa.string()))  # keep 007
 READERS = {
     ".parquet": pa.parquet.read_table,
     ".csv": lambda file: pa.csv.read_csv(file, convert_options=AS_TEXT),
     ".jsonl": pa.json.read_json,
 }
-AS_TEXT = pa.csv.ConvertOptions(column_types=dict.fromkeys(FILE_NAMES, pa.string()))  # keep 007
 
 
 def table_files(root: Path, suffix: str) -> list[Path]:
