@@ -5,7 +5,7 @@ READY := .venv/.ready
 # Tests of one file stay together, since they share what the file's fixtures made.
 WORKERS := -n 2 --dist loadfile
 
-.PHONY: search test test-all bench lint format
+.PHONY: search test test-all bench lint docs format
 
 search: $(READY)
 	$(BIN)/nas-search
@@ -23,6 +23,11 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site of docs/ into docs/.site; a warning is an error, those about docstrings as well.
+docs: $(READY)
+	$(BIN)/zensical build --strict --clean -f docs/zensical.toml > docs/.log 2>&1 || (cat docs/.log; false)
+	! grep griffe: docs/.log
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -30,9 +30,11 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from nas_lightning.core.strategy import OneShotStrategy as OneShotStrategy
     from nas_lightning.core.strategy import Trial as Trial
     from nas_lightning.deployment.load import load_child as load_child
+    from nas_lightning.deployment.push_to_hub import push_to_hub as push_to_hub
     from nas_lightning.networks.markers import OneOf as OneOf
     from nas_lightning.networks.markers import Optional as Optional
     from nas_lightning.networks.markers import Repeat as Repeat
+    from nas_lightning.run.compared import compare as compare
     from nas_lightning.training.child import ChildModule as ChildModule
     from nas_lightning.training.supernet import SupernetModule as SupernetModule
 
@@ -48,7 +50,9 @@ _HOMES = {
     "core.search_space": ("SearchSpace",),
     "core.strategy": ("BlackBoxStrategy", "OneShotStrategy", "Trial"),
     "deployment.load": ("load_child",),
+    "deployment.push_to_hub": ("push_to_hub",),
     "networks.markers": ("OneOf", "Optional", "Repeat"),
+    "run.compared": ("compare",),
     "training.child": ("ChildModule",),
     "training.supernet": ("SupernetModule",),
 }

@@ -27,6 +27,14 @@ def importable():
 
 
 @pytest.fixture(autouse=True, scope="session")
+def own_state(tmp_path_factory):
+    """Keeps what commands note of the user's own code out of the home of who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def one_thread():
     """Small networks are faster on one thread, and tests beside others keep their pace."""
     torch.set_num_threads(1)

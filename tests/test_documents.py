@@ -26,7 +26,7 @@ def test_the_example_strategy_searches_and_resumes(plugins, tmp_path):
     run("search", plugins, "strategy=annealed", "hydra.run.dir=run", *TINY, "retrain=false")
     first = (tmp_path / "run/result.json").read_text()
     (tmp_path / "run/result.json").unlink()
-    run("search", "resume=run")
+    run("search", "resume=run", "trust=true")
     assert first.split('"genotype_id"')[1][:20] in (tmp_path / "run/result.json").read_text()
 
 

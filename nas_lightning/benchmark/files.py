@@ -26,8 +26,6 @@ __all__ = [
     "write_runs",
 ]
 
-UNCHECKED = "*"  # of published figures
-
 
 def write_runs(folder: Path, searches: Sequence[SimulatedSearch], figures: Figures) -> None:
     """Writes runs.csv, a row per search: seed, children, simulated seconds, genotype, figures."""
@@ -91,13 +89,18 @@ def read_benchmark(folder: Path) -> dict[str, Any]:
 def read_published(
     table: str, strategy: str, data: str, budget_s: float | None, epochs: int
 ) -> dict[str, Any] | None:
-    """Returns a strategy's published figures, or None unless this is the published protocol."""
+    """Returns a strategy's published figures by data set under "rows", and their "source".
+
+    None stands for a strategy of which none were read, and for another than the published protocol.
+    """
     path = FOLDER / f"{table}_published.json"
     if not path.is_file():
         return None
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     protocol = (content["searched"], content["budget_s"], content["epochs"])
-    return content["rows"].get(strategy) if (data, budget_s, epochs) == protocol else None
+    if strategy not in content["rows"] or (data, budget_s, epochs) != protocol:
+        return None
+    return {"source": content["source"], "rows": content["rows"][strategy]}
 
 
 def benchmark_text(
@@ -120,13 +123,13 @@ def benchmark_text(
         _row("accuracy in %", "validation", "test", *headings),
     ]
     for data, figures in {result["data"]: result, **result["transfer"]}.items():
-        row = (published or {}).get(data, {})
+        row = published["rows"].get(data, {}) if published else {}
         measured = [figures[f"{part}_accuracy"] for part in ("validation", "test")]
         ours = [f"{100 * figure['mean']:.2f} +- {100 * figure['std']:.2f}" for figure in measured]
         theirs = [_published(row.get(part)) for part in ("validation", "test")]
         lines.append(_row(data, *ours, *theirs))
-    if any(UNCHECKED in line for line in lines):
-        lines.append(f"{UNCHECKED} quoted from memory of the paper, not checked")
+    if published:
+        lines.append(f"published: {published['source']}")
     best = f"{100 * result['best_in_table']:.2f}"
     lines += ["", f"the best child of the table has {best} on {result['data']}'s test set"]
     if volume := result.get("hypervolume"):
@@ -164,5 +167,5 @@ def _row(name: str, *rest: str) -> str:
 def _published(figure: Sequence[float] | None) -> str:
     if figure is None:
         return ""
-    mean, std, is_checked = figure
-    return f"{mean:.2f} +- {std:.2f}{' ' if is_checked else UNCHECKED}"
+    mean, std = figure
+    return f"{mean:.2f} +- {std:.2f}"

@@ -1,30 +1,64 @@
 """A progress bar over the whole training: epoch, time left, what a search prefers now."""
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
-from math import inf
+from datetime import timedelta
+from math import ceil, inf
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from nas_lightning.strategies.relaxations import is_even
 from nas_lightning.training.supernet import SupernetModule
 
-__all__ = ["Progress"]
+__all__ = ["Bar", "Progress", "is_drawable"]
+
+MEMORY_S = 600.0  # of the speed; steps may take minutes
 
 
-class _Bar(RichProgress):
-    """A bar with notes below it, each in a line; where space is short, the notes are cut off."""
+class _TimeLeft(ProgressColumn):
+    """The time left, as long as there is something to do at least a second; "-:--:--": unknown."""
 
-    notes: tuple[str, ...] = ()
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> RenderableType:
+        ends = task.fields.get("ends")
+        left = task.time_remaining if ends is None else ends - time.monotonic()
+        shown = "-:--:--" if left is None else str(timedelta(seconds=max(1, ceil(left))))
+        return Text(shown, style="progress.remaining")
+
+
+class Bar(RichProgress):
+    """One bar: title, bar, time left; below it notes, each in a line, cut off where too long.
+
+    Args:
+        console: where it is drawn.
+        title: what stands before it.
+        total: how many steps there are; None where that is not known.
+        done: how many of them are done.
+    """
+
+    def __init__(self, console: Console, title: str, total: float | None, done: int = 0) -> None:
+        self.notes: tuple[str, ...] = ()
+        columns = (TextColumn("{task.description}"), BarColumn(24), _TimeLeft())
+        super().__init__(*columns, console=console, transient=True, speed_estimate_period=MEMORY_S)
+        self.only = self.add_task(title, total=total, completed=done)
+        self.start()
+
+    def show(self, title: str, done: int | None = None, seconds_left: float | None = None) -> None:
+        """Shows a title, and steps done; `seconds_left` replaces what their speed tells."""
+        ends = None if seconds_left is None else time.monotonic() + seconds_left
+        self.update(self.only, description=title, completed=done, ends=ends)
 
     def get_renderables(self) -> Iterable[RenderableType]:
+        """Yields the bar and the notes."""
         yield from super().get_renderables()
         for note in self.notes:
             yield Text(f"  {note}", style="dim", no_wrap=True, overflow="ellipsis")
@@ -36,7 +70,7 @@ class Progress(ProgressBar):
     def __init__(self, name: str = "") -> None:
         super().__init__()
         self.name = name
-        self.bar: _Bar | None = None
+        self.bar: Bar | None = None
         self._console = Console(file=sys.stderr)
         self._enabled = True
 
@@ -53,17 +87,15 @@ class Progress(ProgressBar):
         self.name = self.name or ("search" if isinstance(pl_module, SupernetModule) else "child")
         if not (self._enabled and is_drawable(self._console)):
             return
-        columns = (TextColumn("{task.description}"), BarColumn(24), TimeRemainingColumn())
-        self.bar = _Bar(*columns, console=self._console, transient=True)
         batches, done = trainer.num_training_batches, trainer.fit_loop.total_batch_idx + 1
         total = (trainer.max_epochs or 1) * batches if batches < inf else None
-        self.task = self.bar.add_task(self._title(trainer), total=total, completed=done)
-        self.bar.start()
+        self.bar = Bar(self._console, self._title(trainer), total, done)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Moves the bar."""
         if self.bar is not None:
-            self.bar.update(self.task, advance=1, description=self._title(trainer))
+            self.bar.advance(self.bar.only)
+            self.bar.show(self._title(trainer))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Shows what the epoch gave."""

@@ -99,6 +99,11 @@ class GroupArguments:
         self.identities[group] = identity
 
     def _data(self, value: Any) -> None:
+        if isinstance(value, type) and issubclass(value, L.LightningDataModule):
+            raise ValueError(
+                f"data ({value.__name__}) must be a LightningDataModule, not its class; call it: "
+                f"data={value.__name__}(...)"
+            )
         if isinstance(value, L.LightningDataModule):
             name = type(value).__name__
             self._replace("data", value, name, name)

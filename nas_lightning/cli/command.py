@@ -7,6 +7,7 @@ import sys
 import traceback
 import warnings
 from contextlib import chdir
+from functools import partial
 from pathlib import Path
 
 import hydra
@@ -18,6 +19,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning import __version__
 from nas_lightning.cli import launch
+from nas_lightning.cli.command_line import (
+    COMPLETION,
+    MULTIRUN,
+    check_groups,
+    completed_line,
+    overrides_of,
+    with_override,
+)
 from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, interruption_of
 from nas_lightning.cli.resume import (
     check_progress,
@@ -25,20 +34,25 @@ from nas_lightning.cli.resume import (
     resume_arguments,
     resumed_folder,
     sweep_arguments,
+    without_trust,
 )
 from nas_lightning.config import schema
 from nas_lightning.config.help import help_text
-from nas_lightning.config.messages import message_of
+from nas_lightning.config.messages import REFUSALS, message_of
 from nas_lightning.config.paths import config_dir
-from nas_lightning.run.folder import SWEEP_FILE, RunFolder, RunLock
+from nas_lightning.config.sources import recorded_sources
+from nas_lightning.config.trust import Trust
+from nas_lightning.reports.terminal import columns_of, wrapped
+from nas_lightning.run.folder import SWEEP_FILE, Before, RunFolder, RunLock
 from nas_lightning.run.sweep import ERROR_FILE, SweepJob, failed_jobs, overrides_of_jobs
 from nas_lightning.run.sweep_table import summarise_sweep
 
 __all__ = ["run"]
 
+USAGE = 2  # as of argparse
 PIPE_CLOSED = 141  # 128 + the signal's number
-FULL_ERROR = "HYDRA_FULL_ERROR"
-MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
+FULL_ERROR, SAFE_PATH = "HYDRA_FULL_ERROR", "PYTHONSAFEPATH"
+OUTPUTS = "outputs"  # where runs land
 ANEW = ("benchmark",)  # commands that keep nothing before their end
 
 
@@ -64,28 +78,40 @@ def run(name: str, job: launch.Job | None = None) -> None:
 
 
 def _run(name: str, job: launch.Job | None, arguments: list[str]) -> None:
-    if not arguments and name != "search":
+    if not arguments and name in ("benchmark", "measure"):
         arguments = ["--help"]
-    if {"--help", "-h"} & set(arguments):
-        print(help_text(name, arguments))
-        return
     if "--version" in arguments:
         print(f"nas_lightning {__version__}")
         return
-    argv, full_error = sys.argv, os.environ.get(FULL_ERROR)
-    command = _Command(name, job, full_error not in (None, "", "0"))
+    try:
+        if {"--help", "-h"} & set(arguments):
+            print(help_text(name, arguments))
+            return
+        arguments = overrides_of(name, arguments)
+    except ValueError as error:
+        _print_error(f"error: {error}")
+        raise SystemExit(USAGE) from None
+    is_completion = bool(COMPLETION & set(arguments))
+    if is_completion and "COMP_LINE" in os.environ:
+        os.environ["COMP_LINE"] = completed_line(name, os.environ["COMP_LINE"])
+    argv, before = sys.argv, {key: os.environ.get(key) for key in (FULL_ERROR, SAFE_PATH)}
+    command = _Command(name, job, before[FULL_ERROR] not in (None, "", "0"))
     os.environ[FULL_ERROR] = "1"  # Hydra then raises, and leaves printing to us
+    os.environ[SAFE_PATH] = "1"  # for a launcher's processes: no random.py of here before Python's
     try:
         with interruptible():
             command.run(arguments)
     except (Exception, Interruption, KeyboardInterrupt, SystemExit) as error:
+        if is_completion:  # nothing is said in the middle of typing
+            raise SystemExit(1) from None
         command.stop(error)
     finally:
         command.lock.release()
         sys.argv = argv
-        del os.environ[FULL_ERROR]
-        if full_error is not None:
-            os.environ[FULL_ERROR] = full_error
+        for key, value in before.items():
+            os.environ[key] = value or ""
+            if value is None:
+                del os.environ[key]
 
 
 class _Command:
@@ -96,36 +122,49 @@ class _Command:
         self.folder: Path | None = None
         self.failure: Exception | None = None
         self.jobs: dict[str, SweepJob] = {}  # of a resumed sweep
+        self.is_resumed, self.trust = False, Trust()
         self.lock = RunLock()
 
     def run(self, arguments: list[str]) -> None:
         """Runs the job or, with -m, all of them and their summary."""
         schema.register()
-        _check_groups(arguments)
+        check_groups(arguments)
         resumed = resumed_folder(arguments)
+        self.is_resumed = resumed is not None
+        arguments, self.trust = without_trust(arguments, self.name)
         if resumed is not None and resumed.is_sweep:
             self.jobs = SweepJob.by_folder(resumed.path)
             with chdir(resumed.started_in):
-                self._run_sweep(sweep_arguments(resumed, arguments, self.name), resumed.path)
+                again = sweep_arguments(resumed, arguments, self.name, self.trust)
+                self._run_sweep(again, resumed.path)
             return
         if resumed is None and MULTIRUN & set(arguments):
             folder = self._new_sweep_folder(arguments)
-            self._run_sweep(_with_override(arguments, f"hydra.sweep.dir={quoted(folder)}"), folder)
+            self._run_sweep(with_override(arguments, f"hydra.sweep.dir={quoted(folder)}"), folder)
             return
         if resumed is None:
-            self._start(arguments, self._run_one, _typed_folder(self.name, arguments))
+            self._run_new(arguments)
         else:
-            again = resume_arguments(resumed, arguments, self.name)
+            again = resume_arguments(resumed, arguments, self.name, self.trust)
             with chdir(resumed.started_in):
                 self._start(again, self._run_one, resumed.path)
         if self.failure is not None:
             raise self.failure
 
+    def _run_new(self, arguments: list[str]) -> None:
+        """Runs a new run; one that is refused leaves no folder."""
+        folder = _typed_folder(self.name, arguments)
+        before = Before.of(folder or Path(OUTPUTS, "new"))
+        self._start(arguments, self._run_one, folder)
+        is_unknown = folder is None and any("hydra.run.dir=" in each for each in arguments)
+        if self.folder and isinstance(self.failure, REFUSALS) and not is_unknown:
+            self.lock.forget(self.folder, before)
+
     def stop(self, error: BaseException) -> None:
         """Tells the user about an error and ends the command."""
         if interruption := interruption_of(error):
             hint = "" if self.folder is None else f"; {self._resume_hint()}"
-            print(f"error: {interruption}{hint}", file=sys.stderr)
+            _print_error(f"error: {interruption}{hint}")
             raise SystemExit(RESUME if self.folder else 128 + interruption.number)
         if isinstance(error, SystemExit | BrokenPipeError):
             raise error
@@ -163,7 +202,8 @@ class _Command:
 
     def _run_one(self, cfg: DictConfig) -> float | None:
         self.folder = Path(HydraConfig.get().runtime.output_dir)
-        (self.folder / ERROR_FILE).unlink(missing_ok=True)  # of a sweep's job that is resumed
+        if HydraConfig.get().output_subdir is not None:
+            (self.folder / ERROR_FILE).unlink(missing_ok=True)  # of a sweep's job, resumed alone
         try:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise ValueError("a sweep must be typed as -m: it then gets its summary")
@@ -173,13 +213,14 @@ class _Command:
             return None
 
     def _run_sweep(self, arguments: list[str], folder: Path) -> None:
-        self.folder = folder
+        self.folder, before = folder, Before.of(folder)
         lock = RunLock()  # beside that of the jobs, which goes with them to other processes
         lock.take(folder)
         try:
             self._start(arguments, self._run_job)
         except Exception as error:  # a launcher's own, as when the system kills one of its workers
             if not overrides_of_jobs(folder):
+                lock.forget(folder, before)
                 raise
             message = f"the sweep ended early: {message_of(error)}; {self._resume_hint()}"
             raise ValueError(message) from error
@@ -199,7 +240,7 @@ class _Command:
         if (folder / SWEEP_FILE).exists():
             raise ValueError(
                 f"the folder {folder} must not hold a sweep already; choose another one, or "
-                f"resume it: resume={folder}"
+                f"resume it: resume={shlex.quote(str(folder))}"
             )
         return folder
 
@@ -211,6 +252,8 @@ class _Command:
             if job := self.jobs.get(os.path.relpath(folder, HydraConfig.get().sweep.dir)):
                 cfg = job.restored(folder, list(HydraConfig.get().overrides.task))
                 check_progress(RunFolder(folder))
+            if self.is_resumed:
+                self.trust.check(cfg, f"the run {folder}", recorded_sources(folder))
             return self._do(cfg, folder)
         except (Exception, SystemExit) as error:
             if interruption := interruption_of(error):
@@ -224,34 +267,24 @@ class _Command:
     def _do(self, cfg: DictConfig, folder: Path) -> float | None:
         """Does the job, in one process or several; no other command may write there meanwhile."""
         checked = schema.typed(cfg, self.name)
+        job, home = self.job or launch.job_of(self.name), RunFolder(folder)
+        if self.name == "show":
+            job = partial(job, trust=self.trust)
         if HydraConfig.get().output_subdir is not None:
             self.lock.take(folder)
-            if not RunFolder(folder).has_progress:
-                RunFolder(folder).begin()
-        return launch.run(self.name, self.job or launch.job_of(self.name), checked, folder)
+            if not home.has_progress:
+                home.begin()
+                checked = launch.begun(self.name, checked, home, self.trust)
+        return launch.run(self.name, job, checked, folder)
 
     def _say(self, error: BaseException, start: str) -> None:
         if self.wants_traceback:
             traceback.print_exception(error)
-        print(f"{start}: {message_of(error)}", file=sys.stderr, flush=True)
+        _print_error(f"{start}: {message_of(error)}")
 
 
-def _with_override(arguments: list[str], override: str) -> list[str]:
-    """Returns the arguments with an override after the last of them, where argparse finds it."""
-    places = [i for i, a in enumerate(arguments) if "=" in a and not a.startswith("-")]
-    place = places[-1] + 1 if places else len(arguments)
-    return [*arguments[:place], override, *arguments[place:]]
-
-
-def _check_groups(arguments: list[str]) -> None:
-    """Refuses GROUP=null, for which Hydra's own message names no group."""
-    for argument in arguments:
-        group = argument.lstrip("+").removesuffix("=null")
-        if argument.endswith("=null") and (config_dir() / group).is_dir():
-            raise ValueError(
-                f"{argument} must name an option of the group; leave it out, or give {group}=[] "
-                "where none is meant"
-            )
+def _print_error(message: str) -> None:
+    print(wrapped(message, columns_of(sys.stderr)), file=sys.stderr, flush=True)
 
 
 def _typed_folder(name: str, arguments: list[str]) -> Path | None:
@@ -277,5 +310,5 @@ def _check_unused(folder: Path) -> None:
     if RunFolder(folder).has_progress:
         raise ValueError(
             f"the folder {folder} must not hold a run already; choose another one, or resume "
-            f"it: resume={folder}"
+            f"it: resume={shlex.quote(str(folder))}"
         )

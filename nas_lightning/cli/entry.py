@@ -7,8 +7,11 @@ from pathlib import Path
 from nas_lightning import __version__
 from nas_lightning.cli import command
 from nas_lightning.config.paths import config_dir
+from nas_lightning.core.checks import unknown_name
 
 __all__ = ["main", "names"]
+
+REPORT = "report"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,14 +30,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"commands (COMMAND --help tells more): {', '.join(names())}")
         return
     if not arguments or arguments[0] not in names():
-        given = f"unknown command '{arguments[0]}'; " if arguments else ""
-        print(f"{given}choose from: {', '.join(names())}", file=sys.stderr)
+        listed = f"choose from: {', '.join(names())}"
+        message = unknown_name("command", arguments[0], names()) if arguments else listed
+        print(message, file=sys.stderr)
         raise SystemExit(2)
     name, *typed = arguments
     sys.argv = [f"nas-{name}", *typed]
-    command.run(name)
+    if name == REPORT:
+        # Charts take a second to import, which the other commands need not wait for.
+        from nas_lightning.commands import report
+
+        report.main(typed)
+    else:
+        command.run(name)
 
 
 def names() -> list[str]:
-    """Returns the names of the commands, each of which has a primary configuration."""
-    return sorted(path.stem for path in config_dir().glob("*.yaml"))
+    """Returns the commands: one for each primary configuration, and nas-report, which has none."""
+    return sorted([REPORT, *(path.stem for path in config_dir().glob("*.yaml"))])

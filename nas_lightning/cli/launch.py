@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig
 
 from nas_lightning.cli.interruption import RESUME, Interruption
 from nas_lightning.config.making import make
 
-__all__ = ["REPORT", "Job", "RankError", "Ranks", "job_of", "num_processes", "run"]
+__all__ = ["REPORT", "Job", "RankError", "Ranks", "begun", "job_of", "num_processes", "run"]
 
 Job = Callable[..., float | None]  # of a configuration and the run's folder
 
@@ -40,6 +40,14 @@ def job_of(command: str) -> Job:
     return job
 
 
+def begun(command: str, *arguments: Any) -> DictConfig:
+    """Returns the configuration of a run that begins: `run.origin.begun`, imported now."""
+    if command == "benchmark":  # trains nothing, and needs no Lightning
+        return cast(DictConfig, arguments[0])
+    cfg: DictConfig = import_module("nas_lightning.run.origin").begun(command, *arguments)
+    return cfg
+
+
 def run(command: str, job: Job, cfg: DictConfig, folder: Path) -> float | None:
     """Runs a command's job here, or in as many processes as its hardware asks for.
 
@@ -52,7 +60,8 @@ def run(command: str, job: Job, cfg: DictConfig, folder: Path) -> float | None:
     number = num_processes(cfg)
     if number == 1 or (folder / "result.json").is_file():
         return job(cfg, folder)
-    start = [sys.executable, "-m", "nas_lightning.cli.rank", command, str(folder)]
+    # -P: the current folder stands where it does here, not before the standard library
+    start = [sys.executable, "-P", "-m", "nas_lightning.cli.rank", command, str(folder)]
     with TemporaryDirectory(prefix="nas-ranks-") as scratch:
         try:
             value = Ranks(start, number, Path(scratch)).wait()

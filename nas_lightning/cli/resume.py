@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,34 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from nas_lightning.config.trust import check_version
+from nas_lightning.config.making import target_of
+from nas_lightning.config.schema import keys_of
+from nas_lightning.config.sources import recorded_sources
+from nas_lightning.config.trust import Trust, check_version, outside_targets
+from nas_lightning.core.checks import one_of
 from nas_lightning.run.folder import HYDRA, SWEEP_FILE, RunFolder
 
-__all__ = ["check_resumable", "quoted", "resume_arguments", "resumed_folder", "sweep_arguments"]
+__all__ = [
+    "check_resumable",
+    "quoted",
+    "resume_arguments",
+    "resumed_folder",
+    "sweep_arguments",
+    "without_trust",
+]
+
+TRUSTING = ("show", "train")  # commands that read the folder of another run
 
 LAUNCH = ("hydra/launcher", "hydra.launcher.")  # how jobs are run, not what they compute
 RENEWED = ("hydra.sweep.dir=", "hydra.mode=")
 ABSENT = object()
+# What a sweep's folder may say of Hydra's own without trust=true: nothing of it calls anything.
+HARMLESS = re.compile(
+    r"[+]*hydra(/launcher=(basic|joblib|submitit_local|submitit_slurm)|/sweeper=basic"
+    r"|\.sweep\.(dir|subdir)=[^${]*|\.mode=MULTIRUN|\.sweeper\.max_batch_size=\d+"
+    r"|\.launcher\.(n_jobs|timeout_min|cpus_per_task|gpus_per_node|mem_gb|nodes|partition|qos"
+    r"|account|array_parallelism)=[\w.-]+)"
+)
 
 
 def resumed_folder(arguments: list[str]) -> RunFolder | None:
@@ -30,15 +51,35 @@ def resumed_folder(arguments: list[str]) -> RunFolder | None:
     return RunFolder((Path(text) if Path(text).is_dir() else plain.expanduser()).resolve())
 
 
-def resume_arguments(folder: RunFolder, arguments: list[str], command: str) -> list[str]:
+def without_trust(arguments: list[str], command: str) -> tuple[list[str], Trust]:
+    """Returns the arguments without trust=, which no file of a run keeps, and whom to trust.
+
+    Raises: ValueError: trust= is neither true nor false, or there is no folder to trust.
+    """
+    said = [a.removeprefix("trust=") for a in arguments if a.startswith("trust=")]
+    one_of("trust", said[-1] if said else "false", ("true", "false"))
+    if said and command not in TRUSTING and not any(a.startswith("resume=") for a in arguments):
+        raise ValueError(
+            f"trust={said[-1]} has no effect: it goes with resume=RUN_DIR or genotype=RUN_DIR; "
+            "leave it out"
+        )
+    left = [argument for argument in arguments if not argument.startswith("trust=")]
+    return left, Trust.of("true" in said[-1:], left)
+
+
+def resume_arguments(
+    folder: RunFolder, arguments: list[str], command: str, trust: Trust
+) -> list[str]:
     """Returns the arguments of a resumed run.
 
     The whole configuration comes from the run's folder; an override beside resume= must equal
     the run's own.
 
-    Raises: ValueError: the run cannot be resumed, or an override differs.
+    Raises: ValueError: the run cannot be resumed, names code that is not trusted, or an override
+        differs.
     """
     check_resumable(folder, command)
+    _check_configuration(folder, command, trust)
     hydra = folder.setting("overrides.hydra") or []  # e.g. hydra.run.dir=...
     typed = [a for a in arguments if not a.startswith("resume=") and a not in hydra]
     if flags := [a for a in typed if a.startswith("-")]:
@@ -49,13 +90,16 @@ def resume_arguments(folder: RunFolder, arguments: list[str], command: str) -> l
     return [*config, f"hydra.run.dir={quoted(folder.path)}", *silent]
 
 
-def sweep_arguments(folder: RunFolder, arguments: list[str], command: str) -> list[str]:
+def sweep_arguments(
+    folder: RunFolder, arguments: list[str], command: str, trust: Trust
+) -> list[str]:
     """Returns the arguments that run what is missing of a sweep, all of its jobs in their places.
 
     What was typed for the sweep is typed again, so that every job gets its number back; an
     override beside resume= must be one of them, or say how jobs are launched.
 
-    Raises: ValueError: the sweep is another command's, or an override is not the sweep's own.
+    Raises: ValueError: the sweep is another command's, an override is not the sweep's own, or the
+        folder says what Hydra is to call and is not trusted.
     """
     if folder.setting("overrides.task") is None:
         raise ValueError(f"resume: {folder / SWEEP_FILE} is not whole; start the sweep again")
@@ -72,7 +116,31 @@ def sweep_arguments(folder: RunFolder, arguments: list[str], command: str) -> li
     unchanged = [o for o in hydra if not o.startswith(renewed)]
     sources = folder.setting("runtime.config_sources") or ()
     added = [f"--config-dir={s.path}" for s in sources if s.provider == "command-line"]
+    of_hydra = [o for o in [*task, *unchanged] if o.lstrip("+~").startswith(("hydra", "-"))]
+    strange = [o for o in of_hydra if not HARMLESS.fullmatch(o) and o not in typed]
+    if not trust.is_full and (strange := [*strange, *added]):
+        raise ValueError(
+            f"resume: the sweep in {folder.path} was started with {', '.join(strange)}, which may "
+            "call code of others; give trust=true if you trust this folder"
+        )
     return ["-m", *task, *unchanged, *launch, f"hydra.sweep.dir={quoted(folder.path)}", *added]
+
+
+def _check_configuration(folder: RunFolder, command: str, trust: Trust) -> None:
+    """Refuses a configuration that would say more than a command's keys, or call what it may not.
+
+    What the user named is imported from the present folder, which the run's folder cannot choose.
+    """
+    config, path = folder.config, folder.config_file
+    known = keys_of(command)
+    if unknown := [str(key) for key in config if key not in known]:
+        raise ValueError(f"{path}: unknown key '{unknown[0]}'; choose from: {', '.join(known)}")
+    if "@package" in path.read_text("utf-8"):
+        raise ValueError(f"{path} must not hold '@package', which Hydra reads; take it out")
+    trust.check(config, f"the run {folder.path}", recorded_sources(folder.path))
+    for key, target in outside_targets(config).items():
+        if target in trust.named and not trust.is_full:
+            target_of(target, key.removesuffix("._target_"))
 
 
 def quoted(text: str | Path) -> str:
@@ -119,7 +187,8 @@ def check_progress(folder: RunFolder) -> None:
 def _check_command(folder: RunFolder, command: str) -> None:
     if folder.command != command:
         name, path = f"nas-{folder.command}", folder.path
-        raise ValueError(f"resume: {path} is a run of {name}; use {name} resume={path}")
+        typed = f"{name} resume={shlex.quote(str(path))}"
+        raise ValueError(f"resume: {path} is a run of {name}; use {typed}")
 
 
 def _check_same(typed: list[str], folder: RunFolder) -> None:

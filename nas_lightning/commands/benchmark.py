@@ -50,6 +50,7 @@ def job(cfg: DictConfig, folder: Path) -> float:
     bench = _benchmark(cfg, home)
     reference = _reference_front(cfg, bench)
     others = _earlier(cfg, bench)
+    print(_announcement(bench), flush=True)
     started = time.perf_counter()
     searches = _searches(bench)
     figures = final_figures(searches, bench.evaluation)
@@ -157,6 +158,12 @@ def _facts(bench: Benchmark) -> dict[str, Any]:
         "seeds": len(bench.seeds),
         "budget_s": bench.budget_s,
     }
+
+
+def _announcement(bench: Benchmark) -> str:
+    facts = _facts(bench)
+    names = ", ".join(f"{key} {facts[key]}" for key in ("data", "space", "strategy", "table"))
+    return f"{names}, {len(bench.seeds)} seeds"
 
 
 def _published(bench: Benchmark) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.proxy_study import correlations, study
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.run.folder import RunFolder, versions
+from nas_lightning.run.initial_params import check_no_init
 from nas_lightning.run.run import Run
 
 __all__ = ["job"]
@@ -29,6 +30,7 @@ def job(cfg: DictConfig, folder: Path) -> None:
 
 def _proxies(cfg: DictConfig, folder: Path) -> None:
     run = Run.of(cfg, folder)
+    check_no_init(run)
     parts, home = run.parts, run.folder
     runtime = {"space": parts.space, "data_name": home.choice("data")}
     table = make(cfg.evaluation, "evaluation", kind=TabularEvaluation, **runtime)
@@ -40,6 +42,7 @@ def _proxies(cfg: DictConfig, folder: Path) -> None:
         if number % max(1, cfg.children // 10) == 0:
             print(f"{number}/{cfg.children} children", file=sys.stderr, flush=True)
 
+    run.announce()
     path = folder / "proxies.csv"
     rows = study(candidates, table, path, cfg.children, cfg.batch_size, cfg.seed, progress)
     spearman = correlations(rows)

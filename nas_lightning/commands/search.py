@@ -6,12 +6,15 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 
 from nas_lightning.config.making import make
 from nas_lightning.core.checks import at_least
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
 from nas_lightning.deployment.export import check_export
 from nas_lightning.reports.metric import metric_of
@@ -21,9 +24,11 @@ from nas_lightning.run.children import train_shown
 from nas_lightning.run.dashboards import open_dashboards, show_search
 from nas_lightning.run.fitting import observers
 from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.initial_params import check_init_of_search
 from nas_lightning.run.one_shot import check_one_shot, collapse_notes, search_one_shot
 from nas_lightning.run.outcome import finish, write_genotype
 from nas_lightning.run.run import Run
+from nas_lightning.training.task import Task
 
 __all__ = ["job"]
 
@@ -40,7 +45,8 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     check_export(cfg.export, cfg.retrain)
     at_least("max_samples", cfg.max_samples, 1)
     dashboards = open_dashboards(cfg, RunFolder(folder), "search")
-    run = Run.of(cfg, folder, objects).seen_by(dashboards)
+    check = partial(_check_early, cfg, RunFolder(folder), objects or {})
+    run = Run.of(cfg, folder, objects, check).seen_by(dashboards)
     search = _prepare(run)
     with dashboards:
         genotype, figures = search()
@@ -58,25 +64,50 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
 
 
 def _prepare(run: Run) -> Search:
-    cfg, parts = run.cfg, run.parts
-    objective = make(cfg.objective, "objective", kind=Objective, space=parts.space, task=parts.task)
-    if (make_strategy := run.objects.get("strategy")) is not None:
+    parts = run.parts
+    strategy, objective = _check(run.cfg, run.folder, run.objects, parts.space, parts.task)
+    check_init_of_search(run, strategy)
+    if isinstance(strategy, OneShotStrategy):
+        return partial(search_one_shot, run, strategy)
+    return BlackBoxSearch.of(run, strategy, objective).search
+
+
+def _check_early(
+    cfg: DictConfig,
+    folder: RunFolder,
+    objects: Mapping[str, Any],
+    space: SearchSpace,
+    task: Task,
+    scale: Scale,
+) -> None:
+    """Refuses before any image is read what `_prepare` and the supernet would refuse."""
+    strategy, _ = _check(cfg, folder, objects, space, task)
+    if isinstance(strategy, OneShotStrategy):
+        with torch.device("meta"):
+            space.supernet(scale)
+
+
+def _check(
+    cfg: DictConfig, folder: RunFolder, objects: Mapping[str, Any], space: SearchSpace, task: Task
+) -> tuple[OneShotStrategy | BlackBoxStrategy, Objective]:
+    """Returns strategy and objective of a search, checked against the space and each other."""
+    objective = make(cfg.objective, "objective", kind=Objective, space=space, task=task)
+    if (make_strategy := objects.get("strategy")) is not None:
         takes_objective = "objective" in signature(make_strategy).parameters
         more = {"objective": objective} if takes_objective else {}
-        strategy = make_strategy(parts.space, parts.seed, **more)
+        strategy = make_strategy(space, cfg.seed, **more)
     else:
-        runtime = {"space": parts.space, "seed": parts.seed, "objective": objective}
+        runtime = {"space": space, "seed": cfg.seed, "objective": objective}
         strategy = make(cfg.strategy, "strategy", **runtime)
     observers(cfg, "search")  # a mistake in them must not wait for the child
     if isinstance(strategy, OneShotStrategy):
-        check_one_shot(strategy, objective, run.folder)
-        return partial(search_one_shot, run, strategy)
-    if isinstance(strategy, BlackBoxStrategy):
-        return BlackBoxSearch.of(run, strategy, objective).search
-    raise ValueError(
-        f"strategy._target_ ({type(strategy).__name__}) must be a "
-        "OneShotStrategy or a BlackBoxStrategy"
-    )
+        check_one_shot(strategy, objective, folder)
+    elif not isinstance(strategy, BlackBoxStrategy):
+        raise ValueError(
+            f"strategy._target_ ({type(strategy).__name__}) must be a "
+            "OneShotStrategy or a BlackBoxStrategy"
+        )
+    return strategy, objective
 
 
 def _comparison(

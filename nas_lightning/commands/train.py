@@ -6,12 +6,15 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.deployment.export import check_export
 from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.children import train_shown
+from nas_lightning.run.dashboards import open_dashboards
 from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.origin import with_own_space
+from nas_lightning.run.initial_params import check_init_of_train
 from nas_lightning.run.outcome import finish, write_genotype
 from nas_lightning.run.run import Run
 from nas_lightning.zoo.reader import read_genotype
@@ -28,13 +31,16 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     if done := RunFolder(folder).result():
         return _validated(done["child"], metric_of(done).name)
     check_export(cfg.export)
-    objects = objects or {}
-    if "search_space" not in objects and "genotype" not in objects:
-        cfg = with_own_space(cfg, RunFolder(folder).overrides)
-    run = Run.of(cfg, folder, objects)
-    space = run.parts.space
-    genotype = objects.get("genotype") or read_genotype(cfg.genotype, space)
-    space.validate(genotype)
+    passed = objects or {}
+
+    def genotype_of(space: SearchSpace, *_: Any) -> Genotype:
+        genotype: Genotype = passed.get("genotype") or read_genotype(cfg.genotype, space)
+        return space.validate(genotype)
+
+    open_dashboards(cfg, RunFolder(folder), "child")  # refuses a missing login now
+    run = Run.of(cfg, folder, objects, check=genotype_of)
+    genotype = genotype_of(run.parts.space)
+    check_init_of_train(run)
     child = train_shown(run, genotype)
     baselines = baselines_of(run) if cfg.baselines else None
     write_genotype(run, genotype)

@@ -1,69 +1,168 @@
 """The help of the commands, read off the configuration files without importing anything heavy."""
 
 import re
+import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from nas_lightning.config.paths import config_dir
+from nas_lightning.core.checks import unknown_name
+from nas_lightning.reports.terminal import columns_of
 
-__all__ = ["help_text", "options_of", "own_folders"]
+__all__ = ["EXAMPLES", "MORE_KEYS", "groups", "help_text", "options_of", "own_folders"]
 
-EXAMPLES = {
+HELP = ("--help", "-h")
+HIDDEN = ("sweep",)  # definitions for Weights & Biases, no group
+ALL, COLUMNS, LEAST = "all", 80, 20  # of them for a meaning beside its name
+
+Pairs = tuple[tuple[str, str], ...]
+
+EXAMPLES: dict[str, Pairs] = {
     "search": (
-        "nas-search                                    DARTS on handwritten digits, two minutes",
-        "nas-search strategy=random evaluation=low_fidelity",
-        "nas-search strategy.order=second seed=1",
-        "nas-search data=folder data.path=DIR          your own images",
-        "nas-search -m strategy=darts,random seed=0,1,2",
-        "nas-search resume=RUN_DIR                     resume an interrupted run",
+        ("nas-search", "DARTS on digits: about three minutes on two cores"),
+        ("nas-search strategy=random evaluation=low_fidelity", "a black-box search"),
+        ("nas-search data=folder data.path=DIR", "your own images"),
+        ("nas-search -m strategy=darts,random seed=0,1,2", "a sweep, with a table"),
+        ("nas-search resume=RUN_DIR", "resume an interrupted run"),
     ),
     "train": (
-        "nas-train genotype=darts_v2                   a published genotype",
-        "nas-train genotype=RUN_DIR child=darts_cifar  what a search found",
-        "nas-train resume=RUN_DIR                      resume an interrupted run",
+        ("nas-train darts_v2", "a published genotype"),
+        ("nas-train RUN_DIR", "what a search found"),
+        ("nas-train RUN_DIR child=darts_cifar", "the same, large and for long"),
+        ("nas-train darts_v2 data=folder data.path=DIR", "on your own images"),
+        ("nas-train resume=RUN_DIR", "resume an interrupted run"),
     ),
     "benchmark": (
-        "nas-benchmark experiment=nasbench201/evolution     the published protocol, 500 seeds",
-        "nas-benchmark strategy=random seeds=100 budget_s=6000 data=cifar100",
-        "nas-benchmark experiment=nasbench201/evolution compare=[RUN_DIR]",
+        ("nas-benchmark experiment=nasbench201/evolution", "the published protocol"),
+        ("nas-benchmark strategy=random seeds=100 data=cifar100", ""),
+        ("nas-benchmark strategy=random compare=[RUN_DIR]", "beside an earlier one"),
     ),
-    "measure": ("nas-measure what=proxies data.path=FILE       zero-cost proxies against a table",),
+    "measure": (("nas-measure what=proxies data.path=FILE", "zero-cost proxies against a table"),),
     "show": (
-        "nas-show genotype=darts_v2",
-        "nas-show genotype=RUN_DIR json=true",
-        "nas-show genotype=darts_v2 channels=48 cells=14 stem=imagenet "
-        "input_shape=[3,224,224] num_outputs=1000",
+        ("nas-show darts_v2", "a published genotype"),
+        ("nas-show RUN_DIR", "what a search found"),
+        ("nas-show RUN_DIR output=cell.png", "its picture as PNG"),
+        ("nas-show darts_v2 json=true output=null", "for scripts; writes no file"),
+        ("nas-show darts_v2 channels=48 cells=14 stem=imagenet", "another size"),
     ),
 }
+NETWORK: Pairs = (
+    ("child.epochs=12", "of the child's training"),
+    ("data.path=null", "your images: a folder or file"),
+    ("data.batch_size=64", "images per step"),
+    ("data.max_images=null", "most training images"),
+    ("hydra.run.dir=DIR", "the run's folder; else a new one in outputs/"),
+)
+MORE_KEYS: dict[str, Pairs] = {
+    "search": (("strategy.epochs=6", "of a one-shot search; strategy.trials else"), *NETWORK),
+    "train": (("child.validation_share=0.0", "of the training set, held out"), *NETWORK),
+}
 RESUME = ("resume=RUN_DIR", "resume an interrupted run or sweep with its own configuration")
-OPTIONS = (
+OPTIONS: Pairs = (
     ("-m, --multirun", "run a sweep: every combination of comma-separated values"),
     ("--cfg job", "print the configuration and stop"),
     ("--config-dir DIR", "a folder of your own groups and options"),
+    ("--shell-completion", "install tab completion: install=bash, zsh or fish"),
     ("--version", "the version"),
-    ("--help", "this text"),
+    ("--help GROUP", "the options of a group; --help all: everything"),
 )
 
 
 def help_text(config_name: str, arguments: Sequence[str] = ()) -> str:
-    """Returns the help of a command: its groups, their options, its keys, and examples.
+    """Returns the help of a command that fits a screen, or of what follows --help.
 
-    The options in the user's own folders, which the arguments name, are listed too.
+    That is a group, whose options are listed with those in the user's own folders, which the
+    arguments name; or "all": every group, option and key.
+
+    Raises: ValueError: there is no such group.
     """
     primary = (config_dir() / f"{config_name}.yaml").read_text()
-    lines = [_first_comment(primary), "", "Groups (GROUP=OPTION; * is the default):"]
-    for group, chosen in re.findall(r"^  - (?!schema)(\w+): (\S+)", primary, re.MULTILINE):
-        options = options_of(group, own_folders(arguments))
-        lines += [f"  {group}"] if options else []
-        for option, meaning in options.items():
-            lines.append(f"   {'*' if option == chosen else ' '}{option:14} {meaning}")
-    lines += ["", "Keys (KEY=VALUE; those of the options above: --cfg job shows them):"]
-    lines += [f"  {line}" for line in _keys(primary)]
-    flags = OPTIONS if config_name == "show" else (RESUME, *OPTIONS)
-    lines += ["", "Options:", *(f"  {name:18} {text}" for name, text in flags)]
-    lines += ["", "Examples:", *(f"  {line}" for line in EXAMPLES[config_name])]
+    defaults = dict(re.findall(r"^  - (?!schema)(\w+): (\S+)", primary, re.MULTILINE))
+    folders = own_folders(arguments)
+    topic = next((b for a, b in pairwise([*arguments, ""]) if a in HELP), "")
+    if topic in defaults:
+        lines = [*_options(topic, defaults[topic], folders), "", _more(config_name, topic)]
+    elif topic == ALL:
+        lines = _everything(config_name, primary, defaults, folders)
+    elif topic and not topic.startswith("-") and "=" not in topic:
+        raise ValueError(unknown_name("topic", topic, [*sorted(defaults), ALL]))
+    else:
+        lines = _overview(config_name, primary, defaults)
     return "\n".join(lines)
+
+
+def groups() -> list[str]:
+    """Returns the names of all groups."""
+    return sorted(p.name for p in config_dir().iterdir() if p.is_dir() and p.name not in HIDDEN)
+
+
+def _overview(name: str, primary: str, defaults: dict[str, str]) -> list[str]:
+    names = [f"{group}={chosen}" for group, chosen in defaults.items() if chosen != "null"]
+    names += [f"{group}=..." for group, chosen in defaults.items() if chosen == "null"]
+    keys = [*_keys(primary), *MORE_KEYS.get(name, ())]
+    return [
+        *_wrap(_first_comment(primary), "", "  "),
+        "",
+        f"Groups (GROUP=OPTION; options: --help {next(iter(defaults))} ...):",
+        *_wrap("  ".join(names), "  ", "  "),
+        "Keys (KEY=VALUE; all of them: --cfg job):",
+        *_table(keys),
+        "Examples:",
+        *_table(EXAMPLES[name]),
+        "Everything: --help all",
+    ]
+
+
+def _everything(
+    name: str, primary: str, defaults: dict[str, str], folders: list[Path]
+) -> list[str]:
+    lines = [_first_comment(primary), "", "Groups (GROUP=OPTION; * is the default):"]
+    for group, chosen in defaults.items():
+        lines += _options(group, chosen, folders)
+    lines += ["", "Keys (KEY=VALUE; those of the options above: --cfg job shows them):"]
+    lines += _table(_keys(primary))
+    flags = OPTIONS if name == "show" else (RESUME, *OPTIONS)
+    return [*lines, "", "Options:", *_table(flags), "", "Examples:", *_table(EXAMPLES[name])]
+
+
+def _options(group: str, chosen: str, folders: list[Path]) -> list[str]:
+    options = options_of(group, folders)
+    marked = [(f"{'*' if name == chosen else ' '}{name}", options[name]) for name in options]
+    return [f"  {group}", *_table(marked, indent=3)] if options else []
+
+
+def _more(name: str, group: str) -> str:
+    return f"The keys of an option: nas-{name} {group}=OPTION --cfg job"
+
+
+def _columns() -> int:
+    return columns_of(sys.stdout) or COLUMNS
+
+
+def _table(pairs: Sequence[tuple[str, str]], indent: int = 2) -> list[str]:
+    """Returns a line per name and meaning; a meaning without room goes below its name."""
+    width = max(len(name) for name, _ in pairs) + 1
+    lines, start = list[str](), " " * (indent + width + 1)
+    for name, meaning in pairs:
+        line = f"{' ' * indent}{name:{width}} {meaning}".rstrip()
+        if len(line) <= _columns():
+            lines.append(line)
+        elif _columns() - len(start) >= LEAST:
+            lines += _wrap(line, "", start)
+        else:
+            below = " " * (indent + 4)
+            lines.append(f"{' ' * indent}{name}")
+            lines += _wrap(meaning, below, below)
+    return lines
+
+
+def _wrap(text: str, first: str, others: str) -> list[str]:
+    """Returns the lines of a text that begin with an indent each, broken between words."""
+    wrapper = textwrap.TextWrapper(_columns(), first, others, break_long_words=False)
+    wrapper.break_on_hyphens = False
+    return wrapper.wrap(text)
 
 
 def _first_comment(text: str) -> str:
@@ -93,8 +192,7 @@ def own_folders(arguments: Sequence[str]) -> list[Path]:
     return [Path(name) for name in named]
 
 
-def _keys(primary: str) -> list[str]:
+def _keys(primary: str) -> list[tuple[str, str]]:
     body = primary.split("\n\nhydra:")[0].split("\n\n", 1)[1]
     found = re.findall(r"^(\w+): (.*?)(?: # (.*))?$", body, re.MULTILINE)
-    pairs = [(f"{key}={value.replace('???', '...')}", meaning) for key, value, meaning in found]
-    return [f"{pair:27} {meaning}" for pair, meaning in pairs]
+    return [(f"{key}={value.replace('???', '...')}", meaning) for key, value, meaning in found]

@@ -1,15 +1,22 @@
 """The only file that makes objects from configuration; every mistake is found before."""
 
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import make_dataclass
 from functools import partial
+from importlib import invalidate_caches
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from nas_lightning.config.sources import current_folder
+from nas_lightning.core.checks import unknown_name
 
 __all__ = ["make", "make_all", "not_in_a_file", "parameters_of", "plain_node", "target_of"]
 
@@ -42,8 +49,7 @@ def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any
     accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     known = [name for name in parameters if name not in runtime]
     if unknown := [] if accepts_any else sorted(set(values) - set(known)):
-        names = ", ".join(known) or "(there are none)"
-        raise ValueError(f"unknown key '{where}.{unknown[0]}'; choose from: {names}")
+        raise ValueError(unknown_name("key", f"{where}.{unknown[0]}", known))
     hints = _hints(target)
     checked = {k: _value(v, f"{where}.{k}", hints.get(k, Any)) for k, v in values.items()}
     passed = {name: value for name, value in runtime.items() if name in parameters}
@@ -64,7 +70,8 @@ def not_in_a_file(group: str, name: Any) -> None:
     raise ValueError(
         f"{group} ({name}) was passed to this run from Python as an object; pass it again: "
         f"nl.search({group}=..., folder=RUN_DIR, resume=True) resumes it, nl.load_child(RUN_DIR, "
-        "space) and nl.show(RUN_DIR, space) take the search space"
+        f"space) and nl.show(RUN_DIR, space) take the search space, nl.train(RUN_DIR, {group}=...) "
+        "trains its child"
     )
 
 
@@ -101,20 +108,42 @@ def plain_node(node: Any, where: str) -> dict[str, Any]:
 
 
 def target_of(path: Any, where: str) -> Callable[..., Any]:
-    """Returns the class or function at a dotted path.
+    """Returns the class or function at a dotted path, also of a module in the current folder.
 
     Raises: ValueError: there is none.
     """
     if not isinstance(path, str):
         raise ValueError(f"{where}._target_ ({path!r}) must be the path of a class or function")
+    hidden = _search_here(path.partition(".")[0])
     try:
         target = get_object(path)
     except Exception as error:
         cause = error.__cause__ or error
-        raise ValueError(f"{where}._target_ '{path}' cannot be imported: {cause}") from error
+        raise ValueError(
+            f"{where}._target_ '{path}' cannot be imported: {cause}{hidden}"
+        ) from error
     if not callable(target):
         raise ValueError(f"{where}._target_ '{path}' must be a class or function")
     return typing.cast(Callable[..., Any], target)
+
+
+def _search_here(module: str) -> str:
+    """Puts the current folder last on the import path, if a module lies there and nowhere else.
+
+    It stays there for the module's own imports, and for processes that start later. Returns a
+    note where the module lies elsewhere too, which hides that of the current folder.
+    """
+    here = Path(current_folder())
+    file, package = here / f"{module}.py", here / module
+    if not module.isidentifier() or not (file.is_file() or package.is_dir()):
+        return ""
+    if module not in sys.modules and find_spec(module) is None:
+        sys.path.append(str(here))
+        invalidate_caches()
+    origin = getattr(sys.modules.get(module) or find_spec(module), "__file__", None)
+    if not file.is_file() or origin is None or Path(origin) == file:
+        return ""
+    return f"; {file} is hidden by {origin}: rename yours"
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """One readable message for a mistake: the rule, the value got, the cure."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from hydra import errors
@@ -8,9 +10,15 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-__all__ = ["MISTAKES", "message_of"]
+from nas_lightning.config.help import groups, options_of
+from nas_lightning.core.checks import choose_from, unknown_name
 
-MISTAKES = (ArithmeticError, OSError, TypeError, ValueError, HydraException, OmegaConfBaseException)
+__all__ = ["MISTAKES", "REFUSALS", "likely_keys", "message_of"]
+
+REFUSALS = (TypeError, ValueError, HydraException, OmegaConfBaseException)
+MISTAKES = (ArithmeticError, OSError, *REFUSALS)
+FIRST = ("strategy", "child")  # groups whose keys are meant most often
+HYDRAS = ("hydra/launcher", "hydra/sweeper")
 EXTRAS = {"joblib": "joblib", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # launchers
 
 
@@ -44,8 +52,11 @@ def _missing_option(error: errors.MissingConfigException) -> str:
         return str(error).partition("Config search path")[0].strip()
     if option in EXTRAS:
         return f'{group}={option} needs pip install "nas-lightning[{EXTRAS[option]}]"'
-    known = "--help lists them" if error.options is None else _choose(error.options)
-    return f"unknown option '{option}' of {group}; {known}"
+    group, _, folder = group.partition("/") if group.split("/")[0] in groups() else (group, "", "")
+    listed = [name for name in error.options or () if not name.startswith("_")]
+    options = sorted({*options_of(group), *([] if folder else listed)})
+    wrong = f"{folder}/{option}" if folder else option
+    return f"unknown option '{wrong}' of {group}; {choose_from(options, instead_of=wrong)}"
 
 
 def _refused_override(error: errors.ConfigCompositionException) -> str:
@@ -59,12 +70,46 @@ def _refused_override(error: errors.ConfigCompositionException) -> str:
     parent = cause.parent_node
     if isinstance(parent, DictConfig) and isinstance(cause, AttributeError | KeyError):
         known = [str(k) for k in parent if k != "hydra" and not str(k).startswith("_")]
-        return f"unknown key '{cause.full_key}'; {_choose(known)}"
+        known = list(HYDRAS) if str(cause.full_key).startswith("hydra/") else sorted(known)
+        return _unknown_key(parent, str(cause.full_key), known, text)
     return f"{_lines(error)[0].removeprefix('Error merging override ')}: {_lines(cause)[0]}"
 
 
-def _choose(names: Iterable[str]) -> str:
-    return f"choose from: {', '.join(sorted(names)) or '(there are none)'}"
+def _unknown_key(parent: DictConfig, key: str, known: list[str], text: str) -> str:
+    """Returns the message for a key that is not there, with the likely ones in all of the tree."""
+    message, last = unknown_name("key", key, known), key.rpartition(".")[2]
+    if "did you mean" in message:
+        return message
+    typed = re.search(r"use \+{1,2}[\w.@/]+(=.*)", text)
+    value = typed[1] if typed else ""
+    likely = likely_keys(parent._get_root(), last, near=key.partition(".")[0])
+    likely = [f"{each}{value}" for each in likely[:3]]
+    return f"{message}; did you mean {' or '.join(likely)}?" if likely else message
+
+
+def likely_keys(cfg: Any, name: str, near: str = "strategy") -> list[str]:
+    """Returns the keys, e.g. "strategy.epochs", whose last part is a name, or the most like it.
+
+    Those of the group `near` come first.
+    """
+    first = (near, *FIRST)
+    paths = sorted(_paths(cfg), key=lambda path: (_place(path.split(".")[0], first), path))
+    similar = get_close_matches(name, {path.rpartition(".")[2] for path in paths}, n=1)
+    return [path for path in paths if path.rpartition(".")[2] in similar]
+
+
+def _place(group: str, first: tuple[str, ...]) -> int:
+    return first.index(group) if group in first else len(first)
+
+
+def _paths(node: Any, start: str = "") -> Iterator[str]:
+    """Yields the keys of a configuration at any depth, those of Hydra left out."""
+    if not isinstance(node, DictConfig) or node._is_none() or node._is_missing():
+        return
+    for key in node:
+        if str(key) != "hydra" and not str(key).startswith("_"):
+            yield f"{start}{key!s}"
+            yield from _paths(node._get_node(key), f"{start}{key!s}.")
 
 
 def _lines(error: BaseException) -> list[str]:

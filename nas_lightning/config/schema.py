@@ -8,7 +8,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
+from nas_lightning.config import run_name
 from nas_lightning.config.paths import config_dir
+from nas_lightning.core.checks import unknown_name
 
 __all__ = ["composed", "groups_of", "keys_of", "register", "split", "typed"]
 
@@ -101,7 +103,8 @@ SHELLS = {
 
 
 def register() -> None:
-    """Puts the shells where Hydra finds them, as `schema/search` and so on."""
+    """Puts the shells where Hydra finds them, as `schema/search` and so on; and run_name."""
+    run_name.register()
     store = ConfigStore.instance()
     for name, shell in SHELLS.items():
         store.store(name=name, group="schema", node=shell, package="_global_")
@@ -143,7 +146,7 @@ def typed(cfg: DictConfig, command: str) -> DictConfig:
     """
     known = keys_of(command)
     if unknown := [str(key) for key in cfg if key not in known]:
-        raise ValueError(f"unknown key '{unknown[0]}'; choose from: {', '.join(sorted(known))}")
+        raise ValueError(unknown_name("key", unknown[0], sorted(known)))
     merged = OmegaConf.merge(OmegaConf.structured(SHELLS[command]), cfg)
     assert isinstance(merged, DictConfig)
     if missing := sorted(OmegaConf.missing_keys(merged)):

@@ -4,9 +4,19 @@ A `key` is the argument as the user writes it, e.g. "strategy.trials"; `use` is 
 """
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
-__all__ = ["at_least", "equal_length", "in_range", "one_of", "positive"]
+__all__ = [
+    "at_least",
+    "choose_from",
+    "equal_length",
+    "in_range",
+    "most_like",
+    "one_of",
+    "positive",
+    "unknown_name",
+]
 
 Number = float | None
 
@@ -59,7 +69,34 @@ def one_of(key: str, value: str, options: Iterable[str]) -> None:
     """
     names = list(options)
     if value not in names:
-        raise ValueError(f"unknown {key} '{value}'; choose from: {', '.join(names)}")
+        raise ValueError(unknown_name(key, value, names))
+
+
+def unknown_name(what: str, name: object, options: Iterable[object]) -> str:
+    """Returns the message for a name that is not among the options, with the most similar one.
+
+    >>> unknown_name("strategy.order", "secnd", ("first", "second"))
+    "unknown strategy.order 'secnd'; choose from: first, second; did you mean 'second'?"
+    """
+    return f"unknown {what} '{name}'; {choose_from(options, instead_of=name)}"
+
+
+def choose_from(options: Iterable[object], instead_of: object) -> str:
+    """Returns the end of a message: the options, and the one most similar to a wrong name."""
+    names = [str(option) for option in options]
+    last = str(instead_of).rpartition(".")[2]  # of a key
+    return f"choose from: {', '.join(names) or '(there are none)'}{most_like(last, names)}"
+
+
+def most_like(name: object, options: Iterable[str]) -> str:
+    """Returns "; did you mean ...?" with the option most similar to a name; "" where none is.
+
+    >>> most_like("DART", ("darts", "random"))
+    "; did you mean 'darts'?"
+    """
+    by_lower = {option.lower(): option for option in options}
+    similar = get_close_matches(str(name).lower(), by_lower, n=1)
+    return f"; did you mean '{by_lower[similar[0]]}'?" if similar else ""
 
 
 def equal_length(use: str, **values: Sequence[Any]) -> None:

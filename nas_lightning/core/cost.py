@@ -1,7 +1,12 @@
 """What networks cost: parameters and multiply-adds, traced once, for children and mixtures.
 
-Multiply-adds are those of convolutions, linear layers and the projections of attention, for one
-sample, without biases; BatchNorm, pooling and additions are free, as in the tables of the field.
+Multiply-adds are those of convolutions and of products of matrices, for one sample: linear layers,
+attention (its projections, queries with keys, weights with values; a mask saves nothing) and what
+a `forward` multiplies itself (matmul, bmm, einsum, scaled_dot_product_attention). Everything else
+is free, as in the tables of the field: biases, normalization, activations, softmax, pooling,
+additions, element-wise products. `torch.utils.flop_counter` counts the same, two FLOPs each, but
+for taps of a convolution module that meet padding alone: they count, though some kernels leave
+them out.
 An auxiliary head is not counted, and the params of a module that runs several times once.
 
 The network itself tells what a mixture weighs: a container (`Weighted`) its weighted submodules,
@@ -15,12 +20,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas_lightning.core.choices import Factor, Mixture, factors_value
 
 __all__ = ["QUANTITIES", "Cost", "Elastic", "Term", "Weighted", "count_cost", "trace_cost"]
 
 QUANTITIES = ("parameters", "multiply_adds")
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # counted by their formula
 Factors = tuple[Factor, ...]
 
 
@@ -88,7 +96,8 @@ def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | No
     with torch.no_grad(), torch.device("meta"):
         sample = torch.empty((1, *shape))
         inputs = (sample,) if mixture is None else (sample, mixture.to(sample))
-        network.eval()(*inputs)
+        with _Products(tally), sdpa_kernel(SDPBackend.MATH):  # attention as two products
+            network.eval()(*inputs)
     network.train(training)
     for hook in hooks:
         hook.remove()
@@ -127,16 +136,23 @@ class _Tally:
     def leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         """Counts the run that ends; a hook."""
         factors = self.running.pop().factors
-        if any(isinstance(run.module, Elastic) for run in self.running):
+        if self._is_inside_elastic():
             return
         uses = self.uses.setdefault(module, {})
         if isinstance(module, Elastic):
             for term in module.cost_terms(output):
                 amount = (0 if uses else term.amount[0], *term.amount[1:])
                 self._add(factors + term.factors, amount)
-        else:
-            self._add(factors, (0, _multiply_adds(module, inputs, output)))
+        elif isinstance(module, CONVOLUTIONS):
+            taps = (module.in_channels // module.groups) * prod(module.kernel_size)
+            self._add(factors, (0, output.numel() * taps))
         uses[factors] = None
+
+    def multiply(self, multiply_adds: int) -> None:
+        """Counts a product that the running module computes itself."""
+        is_counted = isinstance(self.running[-1].module, CONVOLUTIONS) or self._is_inside_elastic()
+        if not is_counted:
+            self._add(self.running[-1].factors, (0, multiply_adds))
 
     def terms(self) -> Iterable[Term]:
         """Yields the terms of all runs, params included."""
@@ -149,10 +165,36 @@ class _Tally:
         for factors, amount in self.amounts.items():
             yield Term(tuple(amount), factors)
 
+    def _is_inside_elastic(self) -> bool:
+        return any(isinstance(run.module, Elastic) for run in self.running)
+
     def _add(self, factors: Factors, amount: Sequence[int]) -> None:
         if any(amount):
             sums = self.amounts.setdefault(factors, [0] * len(QUANTITIES))
             self.amounts[factors] = [s + a for s, a in zip(sums, amount, strict=True)]
+
+
+class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Tells a tally of each product of matrices and each convolution that runs."""
+
+    def __init__(self, tally: _Tally) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.tally = tally
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        match func._overloadpacket:
+            case torch.ops.aten.mm | torch.ops.aten.bmm:
+                self.tally.multiply(out.numel() * args[0].shape[-1])
+            case torch.ops.aten.addmm | torch.ops.aten.baddbmm:
+                self.tally.multiply(out.numel() * args[1].shape[-1])
+            case torch.ops.aten.convolution:
+                x, weight, is_transposed = args[0], args[1], args[6]
+                pixels = x if is_transposed else out
+                self.tally.multiply(pixels.numel() * prod(weight.shape[1:]))
+        return out
 
 
 @dataclass(frozen=True)
@@ -203,19 +245,6 @@ def _product(factors: Factors) -> Factors:
         both = (a * b for a, b in zip(before, factor.coefficients, strict=True))
         merged[factor.choice] = Factor(factor.choice, tuple(both))
     return tuple(merged[choice] for choice in sorted(merged))
-
-
-def _multiply_adds(module: nn.Module, inputs: Any, output: Any) -> int:
-    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        taps = (module.in_channels // module.groups) * prod(module.kernel_size)
-        return int(output.numel()) * taps
-    if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
-        taps = (module.out_channels // module.groups) * prod(module.kernel_size)
-        return int(inputs[0].numel()) * taps
-    if isinstance(module, nn.MultiheadAttention):  # as many keys as queries
-        matrices = sum(p.numel() for p in module.parameters() if p.dim() == 2)
-        return int(output[0].numel()) // int(module.embed_dim) * matrices
-    return int(output.numel()) * module.in_features if isinstance(module, nn.Linear) else 0
 
 
 def _plain_value(factor: Factor, rows: Sequence[Sequence[float]]) -> float:

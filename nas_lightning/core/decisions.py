@@ -8,6 +8,8 @@ from itertools import accumulate
 from math import prod
 from random import Random
 
+from nas_lightning.core.checks import most_like
+
 __all__ = [
     "Decision",
     "active_choices",
@@ -58,7 +60,8 @@ def canonical(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[
     """
     names = sorted(decision.name for decision in decisions)
     if unknown := sorted(set(chosen).difference(names)):
-        raise ValueError(f"unknown decision '{unknown[0]}'; the space has: {_listing(names)}")
+        listed = f"{_listing(names)}{most_like(unknown[0], names)}"
+        raise ValueError(f"unknown decision '{unknown[0]}'; the space has: {listed}")
     result: dict[str, str] = {}
     for decision in decisions:
         name, value = decision.name, chosen.get(decision.name)
@@ -72,7 +75,8 @@ def canonical(decisions: Sequence[Decision], chosen: Mapping[str, str]) -> dict[
         if value not in decision.options:
             fault = f"unknown option '{value}' of decision '{name}'"
             fault = f"decision '{name}' is missing" if value is None else fault
-            raise ValueError(f"{fault}; choose from: {_listing(decision.options)}")
+            similar = "" if value is None else most_like(value, decision.options)
+            raise ValueError(f"{fault}; choose from: {_listing(decision.options)}{similar}")
         result[name] = value
     return result
 

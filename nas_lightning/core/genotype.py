@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from textwrap import wrap
 from typing import Any
 
 __all__ = ["Genotype"]
@@ -19,6 +20,10 @@ class Genotype:
 
     >>> Genotype.of("toy", {"b": "skip", "a": "conv"}).choices
     (('a', 'conv'), ('b', 'skip'))
+    >>> print(Genotype.of("toy", {"cell/b": "skip", "cell/a": "conv", "depth": "2"}))
+    genotype 75c962f2c56c of space toy
+      depth=2
+      cell: a=conv b=skip
     """
 
     space: str  # its name, e.g. "darts"
@@ -43,6 +48,18 @@ class Genotype:
 
     def _repr_svg_(self) -> str | None:
         return self.drawing
+
+    def __str__(self) -> str:
+        """Returns its id and space, and the choices, a line per group of names, e.g. a cell."""
+        groups: dict[str, list[str]] = {}
+        for name, option in self.choices:
+            group, _, short = name.partition("/") if "/" in name else ("", "", name)
+            groups.setdefault(group, []).append(f"{short}={option}")
+        lines = [f"genotype {self.id} of space {self.space}"]
+        for group in sorted(groups):
+            text = " ".join([f"{group}:"] * bool(group) + groups[group])
+            lines += wrap(text, 88, initial_indent="  ", subsequent_indent="    ")
+        return "\n".join(lines)
 
     def to_json(self, provenance: Mapping[str, Any] | None = None) -> str:
         """Returns the text of a genotype file; `provenance` is plain data, ignored on reading."""

@@ -1,7 +1,7 @@
 """A search space: the networks that can be found, and the supernet that holds them all."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from random import Random
 from typing import Any
@@ -56,6 +56,12 @@ class SearchSpace(ABC):
         super().__init_subclass__(**kwargs)
         if "supernet" in vars(cls):
             cls.supernet = _with_mixture_check(cls.supernet)  # type: ignore[method-assign, assignment]
+
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """The names of all options, each once, in the order of the choices and decisions."""
+        every: tuple[Choice | Decision, ...] = (*self.choices, *self.decisions)
+        return tuple(dict.fromkeys(option for one in every for option in one.options))
 
     def fitted(self, scale: Scale) -> "SearchSpace":
         """Returns the space of these data, where its choices depend on the data; a hook."""
@@ -227,12 +233,14 @@ def child_cost(space: SearchSpace, genotype: Genotype, scale: Scale) -> dict[str
     return count_cost(network, scale.sample_shape())
 
 
-def inherit(child: nn.Module, supernet: nn.Module) -> None:
+def inherit(child: nn.Module, supernet: nn.Module | Mapping[str, Tensor]) -> None:
     """Copies a supernet's params and buffers into a child by name, cropped (see `crop`).
+
+    `supernet` is the module or its `state_dict`.
 
     Raises: KeyError: the supernet lacks a tensor of the child.
     """
-    source = supernet.state_dict()
+    source = supernet.state_dict() if isinstance(supernet, nn.Module) else supernet
     with torch.no_grad():
         for name, tensor in child.state_dict().items():
             tensor.copy_(crop(source[name], tensor.shape))

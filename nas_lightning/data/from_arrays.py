@@ -142,6 +142,8 @@ def _check_numbers(x: Array, part: str, train: Array) -> None:
 
 
 def _kind(x: Array, kind: str | None) -> str:
+    if kind is not None:
+        one_of("data.kind", kind, ("images", "signals", "tables"))
     possible = KINDS.get(x.ndim, [])
     if kind is None and x.ndim == 3 and (x.dtype == np.uint8 or x.min() < 0):
         kind = "images" if x.dtype == np.uint8 else "signals"

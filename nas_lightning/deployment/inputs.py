@@ -46,16 +46,15 @@ class Inputs:
         """Returns inputs as a batch (N, *shape), float32, as the network was trained on.
 
         Args:
-            inputs: an `Input`, or lists of them; an array or tensor is one input or a batch.
+            inputs: an `Input`, or lists of them, perhaps empty; an array or tensor is one input or
+                a batch.
 
         Raises:
-            ValueError: a file is no readable image, there is no input, or an array does not fit.
+            ValueError: a file is no readable image, or an array does not fit.
             TypeError: an input is no file, image, array or tensor.
         """
         parts = [self._prepared(one) for one in _flat(inputs)]
-        if not parts:
-            raise ValueError("predict and classify need at least one input, got none")
-        return torch.cat(parts)
+        return torch.cat([torch.empty(0, *self.shape), *parts])
 
     def _prepared(self, one: Any) -> Tensor:
         if isinstance(one, str | Path | Image.Image):
@@ -66,6 +65,8 @@ class Inputs:
                 f"list of them, got {type(one).__name__}; make numbers an array: numpy.array(...)"
             )
         values = one.detach().cpu() if isinstance(one, Tensor) else _tensor(one)
+        if values.shape == (0,):  # numpy.array([])
+            return torch.empty(0, *self.shape)
         if not self.takes_pixels:
             return self._numbers(values)
         images = self._channels_first(values)
@@ -83,7 +84,13 @@ class Inputs:
         size, stated = (height, width), self.card.get("range")
         if isinstance(one, Image.Image):
             return fitted_pixels(one, size, channels, stated)
-        return decode(Path(one), size, channels, stated)
+        path = Path(one).expanduser()
+        if path.is_dir():
+            raise ValueError(
+                f"an input ('{one}') must be one image file, and this is a folder; give its "
+                f"files, e.g. sorted(pathlib.Path('{one}').glob('*.png'))"
+            )
+        return decode(path, size, channels, stated)
 
     def _channels_first(self, values: Tensor) -> Tensor:
         """Returns an image or a batch of images of any layout as (N, C, H, W)."""
@@ -146,6 +153,8 @@ class Inputs:
 
 
 def _check_range(numbers: Tensor, low: float, high: float) -> None:
+    if numbers.numel() == 0:
+        return
     lowest, highest = float(numbers.min()), float(numbers.max())
     if not low <= lowest <= highest <= high:
         raise ValueError(
@@ -155,7 +164,7 @@ def _check_range(numbers: Tensor, low: float, high: float) -> None:
 
 
 def _flat(inputs: Any) -> Iterator[Any]:
-    if not isinstance(inputs, list | tuple):
+    if not isinstance(inputs, list | tuple | Iterator):
         yield inputs
         return
     for part in inputs:

@@ -105,10 +105,9 @@ class WeightedProduct(Objective):
 
 
 class LatencyProduct(WeightedProduct):
-    """MnasNet's product with a latency from a table.
+    """MnasNet's product with a latency from a table; other arguments as of `WeightedProduct`.
 
     Args:
-        task, form, exponent: as of `WeightedProduct`.
         device: column of the table.
         table: a packaged table, the path of your own .npz or CSV file, or null where the
             evaluation measures "latency_ms".

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_lightning.core.checks import most_like
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 
@@ -110,6 +111,7 @@ class Table:
             raise ValueError(
                 f"table '{self.name}' has no data '{data}'; choose from: "
                 f"{', '.join(f'evaluation.data={name}' for name in self.schedules)}"
+                f"{most_like(data, self.schedules)}"
             )
         return self.schedules[data]
 

@@ -32,8 +32,7 @@ class TabularEvaluation(Evaluation):
         data: data set in the table's columns; null takes the run's.
         epochs: the schedule of a whole budget, whose validation accuracy is looked up.
 
-    Raises: ValueError: the table cannot be read, does not fit the space, or lacks what is asked
-        for.
+    Raises: ValueError: the table cannot be read, does not fit the space, or lacks a column.
     """
 
     takes_budgets = True

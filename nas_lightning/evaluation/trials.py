@@ -23,14 +23,15 @@ def run_trials(
     journal: Journal,
     max_samples: int | None = None,
     watch: Callable[[list[Trial]], None] = lambda trials: None,
+    begin: Callable[[], None] = lambda: None,
 ) -> tuple[list[Trial], CostMeter]:
     """Returns the finished trials in order, and their cost, once trials or samples are used up.
 
     A journal that already holds events is replayed first: the strategy is asked and told again,
     and nothing is evaluated twice. A trial that was asked but not told starts anew. The journal
     takes every event before the search continues. No trial begins that would exceed `max_samples`
-    training samples; `watch` is called with the trials so far after each one. Apart from the
-    strategy, a trial costs the same whatever its number.
+    training samples; `watch` is called with the trials so far after each one, `begin` before the
+    first that is not replayed. Apart from the strategy, a trial costs the same whatever its number.
 
     Raises: ValueError: the parts do not fit, or `max_samples` is less than the first trial needs.
     """
@@ -41,10 +42,13 @@ def run_trials(
         cost.add(trial.cost)
     if trials:
         watch(trials)
+    replayed = len(trials)
     while len(trials) < strategy.trials:
         trial = strategy.ask(len(trials))
         if not _is_affordable(trial, evaluation, cost, max_samples):
             break
+        if trial.number == replayed:
+            begin()
         if not journal.asked(trial.number):
             journal.append(_asked(trial))
         origin = trial  # in which the child was first trained

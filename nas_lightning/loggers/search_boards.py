@@ -12,7 +12,7 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.reports.alpha_charts import draw_heat_map
-from nas_lightning.reports.drawing import draw
+from nas_lightning.reports.drawing import choice_name, draw
 from nas_lightning.reports.records import AlphaCurve
 from nas_lightning.reports.rendering import chart_svg
 from nas_lightning.strategies.relaxations import mean_entropy, mean_share
@@ -56,7 +56,9 @@ class EpochBoard(L.Callback):
         genotype = space.discretize(scores)
         if genotype.id != self._drawn:
             self._drawn = genotype.id
-            self.dashboards.log_picture("search/genotype", draw(space.graphs(genotype)), moment)
+            self.dashboards.log_picture(
+                "search/genotype", draw(space.graphs(genotype), space.option_names), moment
+            )
 
 
 class TrialBoard:
@@ -98,7 +100,8 @@ class TrialBoard:
         values |= {f"search/{name}": value for name, value in trial.measurements.items()}
         values |= {f"search/trial_{name}": value for name, value in trial.cost.items()}
         if is_better:
-            drawing = draw(self.strategy.space.graphs(trial.genotype))
+            space = self.strategy.space
+            drawing = draw(space.graphs(trial.genotype), space.option_names)
             self.dashboards.log_picture("search/genotype", drawing, moment)
         self.dashboards.log(values | {"search/best_reward": self._best}, moment)
 
@@ -126,4 +129,9 @@ class _History:
             choice = space.choices[index]
             name = choice.options[option]
             curves.append(AlphaCurve(choice.group, choice.name, name, tuple(points)))
-        dashboards.log_picture("search/alphas", chart_svg(draw_heat_map(tuple(curves))), moment)
+        graphs = space.graphs(space.sample(0))  # whose nodes are those of every genotype
+        names = {
+            choice.name: {"name": choice_name(choice.name, graphs)} for choice in space.choices
+        }
+        picture = chart_svg(draw_heat_map(tuple(curves), names))
+        dashboards.log_picture("search/alphas", picture, moment)

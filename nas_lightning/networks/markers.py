@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import NO, YES, Factor, Mixture
+from nas_lightning.networks.unfit import UnfitError, tried
 
 __all__ = ["Mark", "OneOf", "Optional", "Repeat", "marks", "mixing"]
 
@@ -63,7 +64,7 @@ class Mark(nn.Module, ABC):
         terms = self._outputs(x, chosen)
         if len({terms[i].shape for i in chosen}) > 1:
             shapes = ", ".join(f"{self.options[i]}: {list(terms[i].shape)}" for i in chosen)
-            raise ValueError(f"options of choice '{self.name}' must give one shape, got {shapes}")
+            raise UnfitError(f"options of choice '{self.name}' must give one shape, got {shapes}")
         weights = rows[self.row]
         weighted = [weights[i].to(terms[i].dtype) * terms[i] for i in chosen]
         return sum(weighted[1:], start=weighted[0])
@@ -78,9 +79,13 @@ class Mark(nn.Module, ABC):
 
     def _alone(self, x: Tensor) -> Tensor:
         """Returns the output of the only option that is left."""
-        for part in self.parts.values():
-            x = part(x)
+        for part in self.parts:
+            x = self._output(part, x)
         return x
+
+    def _output(self, part: str, x: Tensor) -> Tensor:
+        option = self._users(part)[0]
+        return tried(self.parts[part], x, f"option '{option}' of choice '{self.name}'")
 
     def keep(self, option: str) -> None:
         """Removes the parts that an option does not use, as in its child; called once."""
@@ -124,7 +129,7 @@ class OneOf(Mark):
             self.parts[option] = module
 
     def _outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
-        return {index: self.parts[self.options[index]](x) for index in chosen}
+        return {index: self._output(self.options[index], x) for index in chosen}
 
     def _alone(self, x: Tensor) -> Tensor:
         if len(self.parts) > 1:
@@ -148,8 +153,8 @@ class _Counted(Mark):
     def _outputs(self, x: Tensor, chosen: Sequence[int]) -> dict[int, Tensor]:
         counts = {index: self.counts[self.options[index]] for index in chosen}
         after = [x]
-        for part in list(self.parts.values())[: max(counts.values())]:
-            after.append(part(after[-1]))
+        for part in list(self.parts)[: max(counts.values())]:
+            after.append(self._output(part, after[-1]))
         return {index: after[count] for index, count in counts.items()}
 
     def _users(self, part: str) -> tuple[str, ...]:
@@ -168,9 +173,14 @@ class Repeat(_Counted):
     """A module repeated, each time with params of its own; 0 times passes the input unchanged.
 
     The module, of one shape in and out, is copied, with new params where its parts have
-    `reset_parameters`; or a function builds one per repetition.
+    `reset_parameters`; or a function builds one per repetition. Choices inside it are made anew in
+    each repetition that runs, and get their names from its position.
 
-    Raises: ValueError: a count is below 0 or given twice, or a repeated module holds a choice.
+    Raises: ValueError: a count is below 0 or given twice, or two repetitions share a choice.
+
+    >>> layers = Repeat("layers", OneOf("act", {"relu": nn.ReLU(), "tanh": nn.Tanh()}), [1, 2])
+    >>> [mark.name for mark, given in marks(layers)]
+    ['layers', 'layers.0.act', 'layers.1.act']
     """
 
     def __init__(
@@ -179,12 +189,18 @@ class Repeat(_Counted):
         super().__init__(name, [str(count) for count in counts], "size", counts)
         if min(counts) < 0:
             raise ValueError(f"counts of '{name}' ({list(counts)}) must be at least 0")
-        self.parts.update({str(number): _copy(module) for number in range(max(counts))})
-        if any(isinstance(m, Mark) for m in self.parts.modules()):
-            raise ValueError(
-                f"the module that '{name}' repeats must hold no choice of its own; put the choice "
-                "around it"
-            )
+        renamed = set[Mark]()
+        for number in range(max(counts)):
+            self.parts[str(number)] = part = _copy(module)
+            inner = {mark for mark in part.modules() if isinstance(mark, Mark)}
+            if shared := sorted(mark.name for mark in inner & renamed):
+                raise ValueError(
+                    f"repetitions of '{name}' must not share a choice, got '{shared[0]}' in two; "
+                    "build it inside the function that builds a repetition"
+                )
+            for mark in inner:
+                mark.name = f"{name}.{number}.{mark.name}"
+            renamed |= inner
 
 
 def marks(module: nn.Module, given: Given = ()) -> Iterator[tuple[Mark, Given]]:
@@ -205,8 +221,9 @@ def _copy(module: nn.Module | Callable[[], nn.Module]) -> nn.Module:
     if not isinstance(module, nn.Module):
         return module()
     copied = copy.deepcopy(module)
-    for part in copied.modules():
-        if callable(reset := getattr(part, "reset_parameters", None)):
-            with torch.no_grad():
-                reset()
+    for name in ("reset_parameters", "_reset_parameters"):  # the latter is MultiheadAttention's
+        for part in copied.modules():
+            if callable(reset := getattr(part, name, None)):
+                with torch.no_grad():
+                    reset()
     return copied

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas_lightning.core.checks import unknown_name
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.kernels import DepthwiseConv, PointwiseConv
 
@@ -259,7 +260,7 @@ def build_operation(name: str, channels: int, stride: int, norm: Norm) -> Operat
     Raises: ValueError: there is no operation of that name.
     """
     if name not in OPERATIONS:
-        raise ValueError(f"unknown op '{name}'; choose from: none, {', '.join(OPERATIONS)}")
+        raise ValueError(unknown_name("op", name, ["none", *OPERATIONS]))
     kind, kernel = OPERATIONS[name]
     if kind == "noise":
         return Noise(stride)

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 from altair.typing import ChartType
 
-from nas_lightning.reports.colours import paints_of
+from nas_lightning.reports.colours import CYCLE, PALE, paints_of
 from nas_lightning.reports.records import AlphaCurve, thin
 from nas_lightning.reports.rendering import hover, styled, whole_ticks
 
@@ -18,20 +18,31 @@ MOST_POINTS = 12_000
 COLUMNS = 6
 
 Rows = list[dict[str, Any]]
+Choices = Mapping[str, Mapping[str, str]]
 
 
-def draw_alphas(alphas: Sequence[AlphaCurve]) -> ChartType:
+def draw_alphas(
+    alphas: Sequence[AlphaCurve], choices: Choices | None = None, options: Sequence[str] = ()
+) -> ChartType:
     """Returns the weight of every option over the epochs, of one curve or more, on shared axes.
 
-    Below the name of a choice stands the option that leads at the end, if one does.
+    Below the name of a choice stands the option that was taken, else that leads at the end.
+
+    Args:
+        alphas: of one search.
+        choices: "choices" of a result: the names for readers, and the option taken, if any. Those
+            with one are shaded and have a tick.
+        options: all of the space's, whose colours the drawing has too; () takes the curves'.
     """
-    cells = _rows_by_cell(alphas, most=120)
+    cells = _rows_by_cell(alphas, 120, choices or {})
     low, high = (extreme(y for a in alphas for _, y in a.points) for extreme in (min, max))
-    paints = paints_of(curve.option for curve in alphas)
+    shown = dict.fromkeys(curve.option for curve in alphas)
+    every = paints_of([*options, *shown])
+    paints = {option: every[option] for option in shown}
     shades, dashes = zip(*((paint.colour, paint.dash) for paint in paints.values()), strict=True)
     legend = alt.Legend(title="option", columns=1 + len(paints) // 25, symbolLimit=0)
     last = max(curve.points[-1][0] for curve in alphas)
-    axis = alt.Axis(values=whole_ticks(last, 5), grid=False, format="d")
+    axis = alt.Axis(values=whole_ticks(0, last, 5), grid=False, format="d")
     moment = alt.X("moment:Q", title="epochs done", axis=axis)
     weight = alt.Y("weight:Q").axis(tickCount=2).scale(domain=[min(0.0, low), high], nice=2)
     widths = alt.Scale(domain=[False, True], range=[1.3, 2.6])
@@ -47,17 +58,21 @@ def draw_alphas(alphas: Sequence[AlphaCurve]) -> ChartType:
             strokeWidth=alt.StrokeWidth("leads:O", legend=None, scale=widths),
         )
     )
-    rules = alt.Chart().mark_rule(strokeWidth=6, opacity=0, tooltip={"content": "data"})
+    rules = alt.Chart().mark_rule(strokeWidth=6, color=PALE, opacity=0, tooltip={"content": "data"})
     rules = rules.transform_pivot("option", value="weight", groupby=["choice", "moment"])
     all_options = rules.encode(x=moment)
-    return _panels(alt.layer(lines, all_options).properties(width=132, height=88), cells)
+    taken = alt.Chart().transform_filter("datum.taken")
+    taken = taken.transform_aggregate(curves="count()", groupby=["choice"])  # one field per choice
+    shaded = taken.mark_rect(color=CYCLE[0], opacity=0.1)
+    chart = alt.layer(shaded, lines, all_options)
+    return _panels(chart.properties(width=132, height=88), cells)
 
 
-def draw_heat_map(alphas: Sequence[AlphaCurve]) -> ChartType:
+def draw_heat_map(alphas: Sequence[AlphaCurve], choices: Choices | None = None) -> ChartType:
     """Returns the weight of every option over time as shades, a row per curve, of one or more.
 
     All shades are of one scale, from 0 (white) to the largest weight. Long searches are thinned;
-    the first and the last moment are always there.
+    the first and the last moment are always there. For `choices` see `draw_alphas`.
     """
     highest = max(1e-9, *(y for curve in alphas for _, y in curve.points))
     scale = alt.Scale(domain=[0.0, highest], range=["#ffffff", "#00365a"], interpolate="rgb")
@@ -71,24 +86,29 @@ def draw_heat_map(alphas: Sequence[AlphaCurve]) -> ChartType:
         color=alt.Color("weight:Q", legend=legend, scale=scale),
         tooltip=["choice:N", "option:N", "moment:Q", hover("weight", "weight")],
     )
-    return _panels(fields, _rows_by_cell(alphas, most=60), is_shared=False)
+    return _panels(fields, _rows_by_cell(alphas, 60, choices or {}), is_shared=False)
 
 
-def _rows_by_cell(alphas: Sequence[AlphaCurve], most: int) -> dict[str, Rows]:
+def _rows_by_cell(alphas: Sequence[AlphaCurve], most: int, known: Choices) -> dict[str, Rows]:
     """Returns a row per curve under what stands before the "/" of its choice."""
     most = max(2, min(most, MOST_POINTS // len(alphas)))
     choices: dict[str, list[AlphaCurve]] = {}
     for curve in alphas:
         choices.setdefault(curve.choice, []).append(curve)
     cells: dict[str, Rows] = {}
-    for name, curves in choices.items():
-        leader, title = _leader(curves), _readable(name.rpartition("/")[2])
+    for choice, curves in choices.items():
+        facts = known.get(choice, {})
+        taken = next((curve for curve in curves if curve.option == facts.get("taken")), None)
+        leader = taken or _leader(curves)
+        title = facts.get("name") or _readable(choice.rpartition("/")[2])
+        title = f"\u2713 {title}" if taken else title
         title += f"\n{leader.option} {leader.points[-1][1]:.2f}" if leader else ""
         for curve in curves:
             moments, weights = zip(*thin(curve.points, most), strict=True)
             row = {"choice": title, "option": curve.option, "leads": curve is leader}
-            row |= {"moment": moments, "weight": [round(weight, 4) for weight in weights]}
-            cells.setdefault(name.rpartition("/")[0], []).append(row)
+            row |= {"taken": taken is not None, "moment": moments}
+            row |= {"weight": [round(weight, 4) for weight in weights]}
+            cells.setdefault(choice.rpartition("/")[0], []).append(row)
     return cells
 
 

@@ -10,10 +10,24 @@ import altair as alt
 from altair.typing import ChartType
 
 from nas_lightning.reports.alpha_charts import draw_alphas
+from nas_lightning.reports.answer_charts import draw_calibration, draw_values
 from nas_lightning.reports.colours import CYCLE, INK, PALE
 from nas_lightning.reports.curve_charts import draw_curves, draw_trials
-from nas_lightning.reports.metric import MainMetric, metric_of, network_name, rewards_differ
-from nas_lightning.reports.records import read_alphas, read_confusion, read_metrics, read_trials
+from nas_lightning.reports.metric import (
+    MainMetric,
+    input_word,
+    metric_of,
+    network_name,
+    rewards_differ,
+)
+from nas_lightning.reports.records import (
+    read_alphas,
+    read_answers,
+    read_confusion,
+    read_metrics,
+    read_trials,
+    read_values,
+)
 from nas_lightning.reports.rendering import hover, plot, styled, value_axis
 
 __all__ = ["draw_comparison", "draw_confusion", "figures"]
@@ -28,7 +42,8 @@ def figures(folder: Path, result: Mapping[str, Any] | None = None) -> dict[str, 
 
     Each is a chart of Altair: "alphas" (the weight of every option), "trials" (the scores of a
     black-box search), "search" and "child" (the curves of their metrics), "comparison" (the child
-    beside the baselines), "confusion" (which class is taken for which).
+    beside the baselines), "confusion" (which class is taken for which), "calibration" (share right
+    by confidence), "values" (predicted against true ones).
 
     Args:
         folder: the run's folder.
@@ -42,7 +57,7 @@ def figures(folder: Path, result: Mapping[str, Any] | None = None) -> dict[str, 
     objective = str(result["objective"]) if rewards_differ(result) else ""
     charts: dict[str, ChartType | None] = {}
     if alphas := read_alphas(folder / "alphas.csv"):
-        charts["alphas"] = draw_alphas(alphas)
+        charts["alphas"] = draw_alphas(alphas, result.get("choices"), result.get("options", ()))
     trials = read_trials(folder / "trials.jsonl")
     pareto = _json(folder / "pareto.json")
     members = {child["trial"] for child in pareto.get("front", ())}
@@ -53,7 +68,10 @@ def figures(folder: Path, result: Mapping[str, Any] | None = None) -> dict[str, 
     child = folder / "child"
     charts["child"] = draw_curves(read_metrics(child / "metrics.csv"), "The training of the child")
     charts["comparison"] = draw_comparison(result, metric)
-    charts["confusion"] = draw_confusion(*read_confusion(child / "confusion.csv"))
+    confusion = read_confusion(child / "confusion.csv")
+    charts["confusion"] = draw_confusion(*confusion, input_word(result))
+    charts["calibration"] = draw_calibration(read_answers(child / "predictions.csv"))
+    charts["values"] = draw_values(read_values(child / "predictions.csv"))
     return {name: chart for name, chart in charts.items() if chart is not None}
 
 
@@ -73,7 +91,8 @@ def draw_comparison(result: Mapping[str, Any], metric: MainMetric) -> ChartType 
     if len(rows) < 2:
         return None
     title = f"test {metric.words}{'' if metric.is_higher_better else ' (lower is better)'}"
-    x = alt.X("value:Q", title=title, axis=value_axis(metric.is_share))
+    axis = value_axis([float(row["value"]) for row in rows], metric.is_share)
+    x = alt.X("value:Q", title=title, axis=axis)
     names = alt.Axis(grid=True, labelLimit=260, labelColor=INK, domain=False)
     base = plot(rows).encode(
         x=x.scale(zero=False, padding=40),
@@ -88,28 +107,35 @@ def draw_comparison(result: Mapping[str, Any], metric: MainMetric) -> ChartType 
     return styled(chart, title, words)
 
 
-def draw_confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> ChartType | None:
-    """Returns how many of each class (row) are taken for which (column); None of many classes."""
+def draw_confusion(
+    names: Sequence[str], counts: Sequence[Sequence[int]], word: str = "image"
+) -> ChartType | None:
+    """Returns how many of each class (row) are taken for which (column); None of many classes.
+
+    `word` is what one input is called.
+    """
     if not 0 < len(names) <= MOST_CLASSES:
         return None
     rows = []
     for true, row in zip(names, counts, strict=True):
         for guess, count in zip(names, row, strict=True):
             share = count / max(1, sum(row))
-            shade = share if guess == true else -min(1.0, 3 * share)
+            kind, shade = ("right", share) if guess == true else ("wrong", min(1.0, 3 * share))
             field = {"class": true, "guess": guess, "count": count}
-            rows.append(field | {"share": share, "shade": shade})
+            rows.append(field | {"share": share, "kind": kind, "shade": round(shade, 4)})
     side = 26 * len(names)
     base = plot(rows).encode(
         x=alt.X("guess:N", title="taken for", sort=None).axis(orient="top", labelAngle=-45),
-        y=alt.Y("class:N", title="class of the image", sort=None),
+        y=alt.Y("class:N", title=f"class of the {word}", sort=None),
         tooltip=["class:N", "guess:N", "count:Q", hover("share", "share of the class", True)],
     )
-    scale = alt.Scale(domain=[-1, 0, 1], range=[ORANGE, "#ffffff", BLUE], interpolate="rgb")
-    fields = base.mark_rect(stroke="#d9dfe6", strokeWidth=0.5, opacity=0.8).encode(
-        color=alt.Color("shade:Q", legend=None, scale=scale)
+    colours = alt.Scale(domain=["right", "wrong"], range=[BLUE, ORANGE])
+    fields = base.mark_rect(stroke="#d9dfe6", strokeWidth=0.5).encode(
+        color=alt.Color("kind:N", legend=None, scale=colours),
+        fillOpacity=alt.FillOpacity("shade:Q", legend=None).scale(domain=[0, 1], range=[0, 0.8]),
     )
-    texts = base.mark_text(fontSize=11, color=INK).encode(text="count:Q")
+    ink = alt.condition("datum.shade > 0.9", alt.value("#ffffff"), alt.value(INK))
+    texts = base.mark_text(fontSize=11).encode(text="count:Q", color=ink)
     chart = alt.layer(fields, texts.transform_filter("datum.count > 0"))
-    title = "Images of each class (row) by the class that they are taken for (column)"
+    title = f"Test {word}s by class (row)"
     return styled(chart.properties(width=side, height=side), title)

@@ -22,7 +22,7 @@ FIRST = ("accuracy", "f1", "rmse", "loss", "entropy")  # kinds of metrics, in th
 SHARES = ("accuracy", "share", "f1", "match")
 COSTS = {
     "parameters": "parameters",
-    "multiply_adds": "multiply-adds per image",
+    "multiply_adds": "multiply-adds",
     "latency_ms": "latency (ms)",
 }
 
@@ -49,14 +49,17 @@ def _draw_kind(kind: str, curves: Mapping[str, Points]) -> ChartType:
     for name, points in curves.items():
         x, y = zip(*thin(points, MOST_POINTS), strict=True)
         rows.append({"curve": name, "epoch": x, "value": y})
-    end = max(points[-1][0] for points in curves.values())
+    epochs = [epoch for points in curves.values() for epoch, _ in points]
+    first, last = min(epochs), max(epochs)
+    sides = {"domain": [first - 1, last + 1]} if first == last else {"zero": False, "nice": False}
+    values = [value for points in curves.values() for _, value in points]
     legend = alt.Legend(orient="bottom", title=None, columns=2) if len(curves) > 1 else None
-    axis = alt.Axis(values=whole_ticks(end, 8), grid=False, format="d")
+    axis = alt.Axis(values=whole_ticks(first, last, 8), grid=False, format="d")
     value = hover("value", kind, kind in SHARES)
     lines = plot(rows).transform_flatten(["epoch", "value"]).mark_line(point={"size": 14})
     chart: ChartType = lines.encode(
-        x=alt.X("epoch:Q", title="epochs done", axis=axis).scale(zero=False, nice=False),
-        y=quantity("value", kind, kind in SHARES),
+        x=alt.X("epoch:Q", title="epochs done", axis=axis).scale(**sides),
+        y=quantity("value", kind, values, kind in SHARES),
         color=alt.Color("curve:N", legend=legend).scale(domain=list(curves), range=list(CYCLE)),
         tooltip=["curve:N", hover("epoch", "epochs done"), value],
     )
@@ -99,17 +102,21 @@ def _draw_scores(
         told = {"trial": trial.number + 1, "genotype": trial.genotype}
         rows.append(told | {"kind": "trial", "score": trial.values[name]})
         rows.append(told | {"kind": "best so far", "score": so_far})
+    if not rows:
+        return []
     colour = alt.Color("kind:N", legend=alt.Legend(orient="bottom", title=None))
+    numbers, scores = zip(*((row["trial"], row["score"]) for row in rows), strict=True)
+    ticks = alt.Axis(values=whole_ticks(min(numbers), max(numbers), 8), grid=False, format="d")
     base = plot(rows).encode(
-        x=alt.X("trial:Q").axis(grid=False, tickMinStep=1, format="d"),
-        y=quantity("score", words, metric.is_share),
+        x=alt.X("trial:Q", axis=ticks).scale(domain=[min(numbers) - 0.5, max(numbers) + 0.5]),
+        y=quantity("score", words, scores, metric.is_share),
         color=colour.scale(domain=["trial", "best so far"], range=[BLUE, ORANGE]),
         tooltip=["trial:Q", "genotype:N", hover("score", words, metric.is_share)],
     )
     line = base.transform_filter("datum.kind !== 'trial'").mark_line(interpolate="step-after")
     points = base.transform_filter("datum.kind === 'trial'").mark_circle(size=40, opacity=0.7)
     chart = alt.layer(line, points).properties(title=f"{words} of each trial", **SIZE)
-    return [chart] if rows else []
+    return [chart]
 
 
 def _draw_costs(
@@ -122,15 +129,17 @@ def _draw_costs(
             told |= {"score": trial.values[score], "cost": trial.values[cost]}
             kind = "Pareto front" if trial.number in front else "other trials"
             rows.append(told | {"kind": kind})
-    words = score.replace("_", " ")
+    if not rows:
+        return []
+    words, scores = score.replace("_", " "), [row["score"] for row in rows]
     key = alt.Legend(orient="bottom", title=None) if front else None
     colour = alt.Color("kind:N", legend=key)
     price = alt.Tooltip("cost:Q", title=COSTS[cost], format=",")
     base = plot(rows).encode(
         x=alt.X("cost:Q", title=COSTS[cost]).scale(zero=False).axis(format="~s", tickCount=5),
-        y=quantity("score", words, metric.is_share),
+        y=quantity("score", words, scores, metric.is_share),
         color=colour.scale(domain=["Pareto front", "other trials"], range=[ORANGE, BLUE]),
         tooltip=["trial:Q", "genotype:N", hover("score", words, metric.is_share), price],
     )
     points = base.mark_circle(size=40, opacity=0.7)
-    return [points.properties(title=f"{words} against {COSTS[cost]}", **SIZE)] if rows else []
+    return [points.properties(title=f"{words} against {COSTS[cost]}", **SIZE)]

@@ -1,16 +1,17 @@
 """Draws genotypes: one SVG picture, or readable text for a terminal."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from nas_lightning.core.graph import Edge, Graph
-from nas_lightning.reports.colours import paints_of, tint
+from nas_lightning.reports.colours import TINT, paints_of, tint
 from nas_lightning.reports.layout import LABEL_SIZE, NODE_SIZE, Box, inputs_of, lay_out, text_width
 from nas_lightning.reports.templates import fill
 
-__all__ = ["describe", "draw"]
+__all__ = ["COLUMNS", "choice_name", "describe", "draw"]
 
 MARGIN, BETWEEN, TITLE, MOST_WIDTH = 18.0, 40.0, 40.0, 1400.0
 MOST_LINES = 24  # without an operation, that can still be followed by eye
@@ -20,12 +21,13 @@ CUT = "no path leads from an input to the output"
 COLUMNS = 96
 
 
-def draw(graphs: Sequence[Graph]) -> str:
+def draw(graphs: Sequence[Graph], options: Sequence[str] = ()) -> str:
     """Returns one SVG document with all graphs, beside each other as long as they fit.
 
     Inputs are at the top, the output at the bottom. A graph with too many edges to be followed is
     drawn as a table. Each graph is a nested `svg` element of the class "graph", so that a page can
-    take them apart. The same graphs give the same bytes.
+    take them apart. The same graphs give the same bytes. `options` are all of the space's: an
+    option keeps its colour whichever others a genotype has.
 
     Raises: ValueError: an edge does not lead from a node to a later one, or two nodes share a name.
     """
@@ -40,10 +42,15 @@ def draw(graphs: Sequence[Graph]) -> str:
         x += drawn["outer_width"]
         right, bottom = max(right, x), max(bottom, y + drawn["outer_height"])
         x += BETWEEN
-    paints = paints_of(edge.label for graph in graphs for edge in graph.edges if edge.label)
+    labels = (edge.label for graph in graphs for edge in graph.edges if edge.label)
+    paints = paints_of([*options, *labels])
     values: dict[str, Any] = {"graphs": placed, "words": describe(graphs), "paints": paints}
-    values |= {"width": right + MARGIN, "height": bottom + MARGIN, "tint": tint, "way": _way}
+    values |= {"width": right + MARGIN, "height": bottom + MARGIN, "field": _field, "way": _way}
     return fill("drawing.svg.jinja", **values)
+
+
+def _field(colour: str) -> str:
+    return tint(colour, TINT)
 
 
 def _drawn(graph: Graph) -> dict[str, Any]:
@@ -104,7 +111,23 @@ def _table(graph: Graph) -> dict[str, Any]:
     }
 
 
-def describe(graphs: Sequence[Graph]) -> str:
+def choice_name(choice: str, graphs: Sequence[Graph]) -> str:
+    """Returns a choice's name for readers; an edge is named by its nodes, as in the drawing.
+
+    >>> graphs = [Graph("normal cell", ("c_{k-2}", "c_{k-1}", "2", "c_{k}"), ())]
+    >>> choice_name("normal/edge_0_2", graphs).replace("\u2192", "to")
+    'c_{k-2} to 2'
+    """
+    cell, _, own = choice.rpartition("/")
+    nodes = next((graph.nodes for graph in graphs if graph.title.startswith(cell)), ())
+    if not (edge := re.fullmatch(r"edge_(\d+)_(\d+)", own)):
+        return own.replace("_", " ")
+    ends = (int(end) for end in edge.groups())
+    source, target = (nodes[end].partition(" = ")[0] if end < len(nodes) else end for end in ends)
+    return f"{source} \u2192 {target}"
+
+
+def describe(graphs: Sequence[Graph], columns: int = COLUMNS) -> str:
     """Returns the graphs as text: a block per graph, a line per node.
 
     >>> edges = (Edge("a", "0", "conv_3x3"), Edge("a", "b", ""), Edge("0", "b", ""))
@@ -113,10 +136,10 @@ def describe(graphs: Sequence[Graph]) -> str:
       0 = conv_3x3(a)
       b = concat(a, 0)
     """
-    return "\n\n".join(_described(graph) for graph in graphs)
+    return "\n\n".join(_described(graph, columns) for graph in graphs)
 
 
-def _described(graph: Graph) -> str:
+def _described(graph: Graph, columns: int) -> str:
     lines = [graph.title]
     into = {name: [edge for edge in graph.edges if edge.target == name] for name in graph.nodes}
     widest = max((len(name) for name in graph.nodes if into[name]), default=0)
@@ -124,7 +147,7 @@ def _described(graph: Graph) -> str:
         if edges:
             text = f"  {name.ljust(widest)} = {_formula(edges)}"
             indent = " " * (widest + 5)
-            lines += textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_long_words=False)
+            lines += textwrap.wrap(text, columns, subsequent_indent=indent, break_long_words=False)
     return "\n".join(lines if _is_connected(graph) else [*lines, f"  {CUT}"])
 
 

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-__all__ = ["MainMetric", "metric_of", "network_name", "rewards_differ"]
+__all__ = [
+    "PATH_REMARK",
+    "MainMetric",
+    "input_word",
+    "metric_of",
+    "network_name",
+    "rewards_differ",
+]
+
+PATH_REMARK = "with the shared weights; the child is trained anew"  # why one path alone is so low
 
 
 @dataclass(frozen=True)
@@ -59,3 +68,13 @@ def rewards_differ(result: Mapping[str, Any]) -> bool:
     """Returns whether a search went by rewards that are not its main metric, e.g. by size too."""
     is_searched_for = "reward" in (result.get("search") or {})
     return is_searched_for and result.get("objective") not in (None, "accuracy")
+
+
+def input_word(result: Mapping[str, Any]) -> str:
+    """Returns what one input of a run is called, by its shape; "input" where a result tells none.
+
+    >>> input_word({"input_shape": [1, 8, 8]}), input_word({"input_shape": [3]})
+    ('image', 'row')
+    """
+    dimensions = len(result.get("input_shape") or ())
+    return {1: "row", 2: "signal", 3: "image"}.get(dimensions, "input")

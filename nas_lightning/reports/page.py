@@ -1,20 +1,35 @@
 """Writes report.html: one page that shows a run, complete in itself, readable offline."""
 
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from markupsafe import Markup
 
+from nas_lightning.reports.answer_charts import calibration_of
 from nas_lightning.reports.charts import figures
-from nas_lightning.reports.metric import MainMetric, metric_of, rewards_differ
-from nas_lightning.reports.records import read_confusion
+from nas_lightning.reports.colours import dark_scheme
+from nas_lightning.reports.metric import (
+    PATH_REMARK,
+    MainMetric,
+    input_word,
+    metric_of,
+    rewards_differ,
+)
+from nas_lightning.reports.paper import coloured, page_style
+from nas_lightning.reports.records import (
+    read_answers,
+    read_confusion,
+    read_metrics,
+    read_mistakes,
+)
 from nas_lightning.reports.rendering import chart_svg, javascript
 from nas_lightning.reports.templates import count, duration, fill
+from nas_lightning.reports.usage import next_steps, uses
+from nas_lightning.reports.verdict import judge
 
-__all__ = ["write_report"]
+__all__ = ["read_network", "write_report"]
 
 SVG = "{http://www.w3.org/2000/svg}"
 TAGS = {SVG + n for n in ("svg", "g", "rect", "circle", "path", "text", "tspan", "title")}
@@ -26,7 +41,8 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
     """Writes the report of a run from the files that it left, and returns the page's path.
 
     A section whose file or figures are not there is left out. All text is escaped. The charts are
-    interactive by a script in the page; without JavaScript their pictures are shown.
+    interactive by a script in the page; without JavaScript their pictures are shown. Colours are
+    those that the reader's system prefers, light or dark.
 
     Args:
         run_dir: the run's folder; the page is written into it.
@@ -36,9 +52,11 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
         ValueError: a file of the run is damaged; the message names it.
         OSError: the page cannot be written.
     """
-    metric = metric_of(result)
+    metric, child = metric_of(result), run_dir / "child"
+    answers = read_answers(child / "predictions.csv")
+    verdict = judge(result, metric, len(answers))
     charts = {
-        name: {"spec": chart.to_dict(), "picture": Markup(chart_svg(chart))}
+        name: {"spec": chart.to_dict(), "picture": coloured(chart_svg(chart))}
         for name, chart in figures(run_dir, result).items()
     }
     text = fill(
@@ -47,40 +65,42 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
         search=_part(result, "search"),
         child=_part(result, "child"),
         metric=metric,
+        word=input_word(result),
+        path_remark=PATH_REMARK,
         has_reward=rewards_differ(result),
-        verdict=_verdict(result, metric),
-        network=_network(run_dir / "genotype.svg"),
+        verdict=verdict,
+        uses=uses(run_dir, result),
+        next_steps=next_steps(run_dir, result, verdict),
+        network=read_network(run_dir / "genotype.svg"),
         charts=charts,
-        confused=_confused(run_dir / "child" / "confusion.csv"),
+        confused=_confused(child / "confusion.csv"),
+        calibration=calibration_of(answers) if answers else None,
+        mistakes=[_drawn(one) for one in read_mistakes(child / "mistakes.json")],
+        has_validation=any("validation" in name for name in read_metrics(child / "metrics.csv")),
         details=_details(result, metric),
-        style=Markup(Path(__file__).with_name("page.css").read_text(encoding="utf-8")),
+        style=page_style(),
         script=Markup(javascript()) if charts else "",
+        dark=dark_scheme(),
     )
     page = run_dir / "report.html"
     page.write_text(text, encoding="utf-8")
     return page
 
 
-def _verdict(result: Mapping[str, Any], metric: MainMetric) -> str:
-    """Returns how the child compares with the random genotype's, "" without one of them."""
-    other = _part(_part(result, "baselines"), "random_genotype")
-    values = [part.get(f"test_{metric.name}") for part in (_part(result, "child"), other)]
-    numbers = [value for value in values if isinstance(value, int | float) and isfinite(value)]
-    if len(numbers) < 2:
-        return ""
-    difference = numbers[0] - numbers[1]
-    points = f"{100 * abs(difference):.2f} percentage points"
-    much = points if metric.is_share else f"{abs(difference):.3g}"
-    words = f"{much} {'above' if difference > 0 else 'below'}" if difference else "equal to"
-    size = f" ({count(other['parameters'])} parameters)" if other.get("parameters") else ""
-    return (
-        f"Test {metric.words}{'' if metric.is_higher_better else ' (lower is better)'} of the "
-        f"found network is {words} that of a random genotype of the same space, trained "
-        f"alike{size}: one pair of trainings, so a small difference may be chance."
-    )
+def _drawn(mistake: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a mistake with its lines as points of polylines in a field of 100 to 60."""
+    values = [value for line in mistake["lines"] for value in line]
+    low = min(values, default=0.0)
+    span = max(1e-9, max(values, default=0.0) - low)
+    lines = []
+    for line in mistake["lines"]:
+        step = 100 / max(1, len(line) - 1)
+        heights = (58 - 56 * (value - low) / span for value in line)
+        lines.append(" ".join(f"{step * place:.1f},{y:.1f}" for place, y in enumerate(heights)))
+    return {**mistake, "lines": lines}
 
 
-def _network(path: Path) -> dict[str, Any] | None:
+def read_network(path: Path) -> dict[str, Any] | None:
     """Returns the drawing of a genotype, each of its graphs apart, and the same as text.
 
     Raises: ValueError: the file is not a drawing of ours.
@@ -96,7 +116,7 @@ def _network(path: Path) -> dict[str, Any] | None:
         title = graph.findtext(f"{SVG}text", "")
         graph.attrib |= {"role": "img", "aria-label": title, "style": f"min-width:{least:.0f}px"}
         graph.attrib = {k: v for k, v in graph.attrib.items() if k not in ("x", "y")}
-        graphs.append(Markup(ElementTree.tostring(graph, encoding="unicode")))
+        graphs.append(coloured(ElementTree.tostring(graph, encoding="unicode")))
     return {"graphs": graphs, "words": drawing.findtext(f"{SVG}title", "")}
 
 
@@ -127,7 +147,7 @@ def _confused(path: Path) -> list[tuple[str, str]]:
 
 def _details(result: Mapping[str, Any], metric: MainMetric) -> list[tuple[str, str]]:
     """Returns the numbers of the result that stand nowhere else, with their names."""
-    shown = ["parameters", "multiply_adds", f"test_{metric.name}", "reward"]
+    shown = ["parameters", "multiply_adds", "latency_ms", f"test_{metric.name}", "reward"]
     shown += [f"{part}validation_{metric.name}" for part in ("", "discretized_")]
     rows = []
     for stage in ("search", "child"):

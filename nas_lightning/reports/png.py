@@ -1,11 +1,12 @@
 """Pictures as pixels, for dashboards and files."""
 
+from collections.abc import Callable
 from math import sqrt
 from xml.etree import ElementTree
 
 import vl_convert
 
-__all__ = ["svg_to_png"]
+__all__ = ["FORMATS", "svg_to_png"]
 
 MOST_PIXELS = 3_000_000
 
@@ -18,3 +19,10 @@ def svg_to_png(svg: str, zoom: float = 1.5) -> bytes:
     size = ElementTree.fromstring(svg).attrib
     most = sqrt(MOST_PIXELS / (float(size["width"]) * float(size["height"])))
     return vl_convert.svg_to_png(svg, scale=min(zoom, most))
+
+
+FORMATS: dict[str, Callable[[str], bytes]] = {  # by suffix, from SVG
+    ".svg": str.encode,
+    ".png": svg_to_png,
+    ".pdf": vl_convert.svg_to_pdf,
+}

@@ -10,12 +10,16 @@ from typing import Any
 
 __all__ = [
     "AlphaCurve",
+    "Answer",
     "Points",
     "TrialRecord",
     "read_alphas",
+    "read_answers",
     "read_confusion",
     "read_metrics",
+    "read_mistakes",
     "read_trials",
+    "read_values",
     "thin",
 ]
 
@@ -53,6 +57,15 @@ class TrialRecord:
     number: int
     genotype: str
     values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a child takes one test input for: two classes, and the softmax's share in [0, 1]."""
+
+    true: str
+    predicted: str
+    confidence: float
 
 
 def read_alphas(path: Path) -> tuple[AlphaCurve, ...]:
@@ -117,6 +130,51 @@ def read_confusion(path: Path) -> tuple[list[str], list[list[int]]]:
     return head[1:], counts
 
 
+def read_answers(path: Path) -> tuple[Answer, ...]:
+    """Returns the answers of a predictions.csv of classes; none of other targets.
+
+    Raises: ValueError: a column is missing, or a value is not a number.
+    """
+    if _columns(path)[1:2] == ["output"]:
+        return ()
+    return tuple(
+        Answer(row["true"], row["predicted"], _number(path, line, row, "confidence"))
+        for line, row in _rows(path, ("true", "predicted", "confidence"))
+    )
+
+
+def read_values(path: Path) -> dict[str, Points]:
+    """Returns for each output of a predictions.csv of values the pairs (true, predicted).
+
+    Raises: ValueError: a column is missing, or a value is not a number.
+    """
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    if _columns(path)[1:2] == ["output"]:
+        for line, row in _rows(path, ("true", "predicted")):
+            pair = _number(path, line, row, "true"), _number(path, line, row, "predicted")
+            pairs.setdefault(row["output"], []).extend([pair] if all(map(isfinite, pair)) else [])
+    return {name: tuple(points) for name, points in pairs.items() if points}
+
+
+def read_mistakes(path: Path) -> list[dict[str, Any]]:
+    """Returns the mistakes of a mistakes.json, the most confident first.
+
+    Raises: ValueError: the file is no list of mistakes.
+    """
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else '{"mistakes": []}'
+        return [_mistake(one) for one in json.loads(text)["mistakes"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} must hold a list of mistakes ({error}); {DAMAGED}") from None
+
+
+def _mistake(one: dict[str, Any]) -> dict[str, Any]:
+    lines = [[float(value) for value in line] for line in one.get("lines", ())]
+    words = {key: str(one[key]) for key in ("index", "true", "predicted")}
+    picture = {"png": str(one.get("png", "")), "lines": lines}
+    return {**words, "confidence": float(one["confidence"]), **picture}
+
+
 def thin(points: Points, most: int) -> Points:
     """Returns at most `most` of the points, evenly chosen, with the first and the last one.
 
@@ -127,6 +185,13 @@ def thin(points: Points, most: int) -> Points:
         return points
     step = (len(points) - 1) / (most - 1)
     return tuple(points[round(index * step)] for index in range(most))
+
+
+def _columns(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file), [])
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from math import floor, log10
 from typing import Any
 
 import altair as alt
@@ -27,7 +28,7 @@ __all__ = [
 TEXT = {"labelColor": PALE, "titleColor": PALE, "labelFontSize": 11, "titleFontWeight": "normal"}
 LOOK: dict[str, Any] = {
     "font": "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif",
-    "background": "white",
+    "background": "#ffffff",
     "padding": 8,
     "view": {"stroke": None},
     "axis": {**TEXT, "gridColor": "#e4e8ee", "domainColor": "#c3cad3", "ticks": False},
@@ -58,14 +59,23 @@ def plot(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     return alt.Chart(alt.InlineData(values=rows))
 
 
-def quantity(field: str, title: str, is_share: bool = False) -> alt.Y:
-    """Returns a vertical axis of values, which need not show 0."""
-    return alt.Y(f"{field}:Q", title=title, axis=value_axis(is_share)).scale(zero=False)
+def quantity(field: str, title: str, values: Sequence[float] = (), is_share: bool = False) -> alt.Y:
+    """Returns a vertical axis of values, which need not show 0; () leaves their digits open."""
+    return alt.Y(f"{field}:Q", title=title, axis=value_axis(values, is_share)).scale(zero=False)
 
 
-def value_axis(is_share: bool) -> alt.Axis:
-    """Returns the marks of an axis; shares are written in percent."""
-    return alt.Axis(tickCount=4, format=".3~%") if is_share else alt.Axis(tickCount=4)
+def value_axis(values: Sequence[float], is_share: bool) -> alt.Axis:
+    """Returns the marks of an axis of these values; shares are written in percent.
+
+    They have as many digits as it takes to tell four marks apart. A single value has one mark.
+    """
+    if values and min(values) == max(values):
+        return alt.Axis(values=[values[0]], format=".3~%" if is_share else ".3~g")
+    if not is_share:
+        return alt.Axis(tickCount=4)
+    step = 100 * (max(values) - min(values)) / 8
+    digits = max(0, -floor(log10(step)))
+    return alt.Axis(tickCount=4, format=f".{digits}~%")
 
 
 def hover(field: str, title: str, is_share: bool = False) -> alt.Tooltip:
@@ -73,13 +83,13 @@ def hover(field: str, title: str, is_share: bool = False) -> alt.Tooltip:
     return alt.Tooltip(f"{field}:Q", title=title, format=".2%" if is_share else ",.4~g")
 
 
-def whole_ticks(last: float, most: int) -> list[int]:
-    """Returns at most about so many whole numbers from 0 to the last one.
+def whole_ticks(first: float, last: float, most: int) -> list[int]:
+    """Returns at most about so many whole numbers from the first to the last one.
 
-    >>> whole_ticks(10, 5)
-    [0, 3, 6, 9]
+    >>> whole_ticks(0, 10, 5), whole_ticks(1, 3, 8)
+    ([0, 3, 6, 9], [1, 2, 3])
     """
-    return list(range(0, int(last) + 1, 1 + int(last) // most))
+    return list(range(int(first), int(last) + 1, 1 + int(last - first) // most))
 
 
 def chart_svg(chart: ChartType) -> str:

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.reports.metric import metric_of, network_name, rewards_differ
+from nas_lightning.reports.metric import (
+    PATH_REMARK,
+    input_word,
+    metric_of,
+    network_name,
+    rewards_differ,
+)
 
 __all__ = ["summary"]
 
@@ -23,7 +29,8 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     if search:
         lines.append(_row(f"search validation {metric.words}", metric.text(search[validation])))
         if (path := f"discretized_{validation}") in search:
-            lines.append(_row("  of the found path alone", metric.text(search[path])))
+            alone = f"{metric.text(search[path])}, {PATH_REMARK}"
+            lines.append(_row("  of the found path alone", alone))
         if rewards_differ(result):
             lines.append(_row(f"search reward ({result['objective']})", f"{search['reward']:,.4g}"))
     if child:
@@ -34,14 +41,24 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
         others = [name for name in child if name.startswith("test_") and name != test]
         lines += [_row(f"child {n.replace('_', ' ')}", metric.text(child[n])) for n in others]
         lines.append(_row("parameters", f"{child['parameters']:,}"))
-        lines.append(_row("multiply-adds per image", f"{child['multiply_adds']:,}"))
+        work = f"multiply-adds per {input_word(result)}"
+        lines.append(_row(work, f"{child['multiply_adds']:,}"))
+        if "latency_ms" in child:
+            latency = f"{child['latency_ms']:.2f} ms on this CPU, one thread, batch of 1"
+            lines.append(_row(f"latency per {input_word(result)}", latency))
     if search:
         cost = search["cost"]
         work = f"{cost['training_samples']:,} training samples, {cost['gradient_steps']:,}"
         lines.append(_row("cost of the search", f"{cost['wall_s']:.0f} s, {work} gradient steps"))
     lines += [f"note: {note}" for note in result.get("notes") or ()]
     lines += ["", _row("files", str(folder)), _row("report", str(folder / "report.html"))]
+    lines += [_row(path.suffix[1:], str(path)) for path in _exported(folder)]
     return "\n".join(lines)
+
+
+def _exported(folder: Path) -> list[Path]:
+    """Returns the files of the trained child that `export` asked for."""
+    return sorted((folder / "child").glob("model.*"))
 
 
 def _row(name: str, value: str) -> str:

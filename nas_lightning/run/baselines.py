@@ -60,12 +60,14 @@ def same_baselines(run: Run) -> str:
     space = plain_node(cfg.search_space, "search_space")
     space.pop("scale", None)
     facts: dict[str, Any] = {**groups, "space": space, "split": parts.data.split_hash}
-    facts |= {"identity": parts.data.identity, "recipe": asdict(parts.recipe), "seed": parts.seed}
+    recipe = asdict(parts.recipe)
+    recipe.pop("init")  # baselines start anew
+    facts |= {"identity": parts.data.identity, "recipe": recipe, "seed": parts.seed}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _trained(run: Run, folder: Path) -> dict[str, Any]:
-    """Returns the figures of a random genotype, trained alike, and of a linear model."""
+    """Returns the figures of a random genotype, trained from new params, and a linear model."""
     parts, name = run.parts, "random genotype"
     genotype = parts.space.sample(Random(keyed_seed(parts.seed, name)))
     child = train_child(run, genotype, folder / "baselines" / "random_genotype", name)

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,12 +16,13 @@ from nas_lightning.evaluation.by_training import Candidates, FullTraining
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.pareto import pareto_front
-from nas_lightning.evaluation.trials import best_trial, check_fit, chosen_trial, run_trials
+from nas_lightning.evaluation.trials import check_fit, chosen_trial, run_trials
 from nas_lightning.files import write_text
 from nas_lightning.loggers.search_boards import TrialBoard
 from nas_lightning.run.run import Run
+from nas_lightning.run.trial_progress import TrialProgress
 
-__all__ = ["BlackBoxSearch", "TrialPrinter"]
+__all__ = ["BlackBoxSearch"]
 
 CHILDREN = "children"  # checkpoints of children that may be trained further, while it runs
 
@@ -68,17 +68,22 @@ class BlackBoxSearch:
         """
         folder, strategy, max_samples = self.run.folder, self.strategy, self.run.cfg.max_samples
         journal = Journal(folder / "trials.jsonl")
-        log, printer = TrialLog(folder / "metrics.csv"), TrialPrinter(strategy.trials, max_samples)
+        log, progress = (
+            TrialLog(folder / "metrics.csv"),
+            TrialProgress(strategy.trials, max_samples),
+        )
         told = sum(1 for _ in journal.told())
         board = TrialBoard(self.run.loggers, strategy, shown=told)
 
         def watch(trials: list[Trial]) -> None:
             log.write(trials)
-            printer.show(trials)
+            progress.show(trials)
             board.show(trials)
 
         objective = self.objective
-        trials, cost = run_trials(strategy, self.evaluation, objective, journal, max_samples, watch)
+        parts = strategy, self.evaluation, objective, journal, max_samples
+        with progress:
+            trials, cost = run_trials(*parts, watch, self.run.announce)
         if len(objective.names) > 1:
             front = pareto_front(trials, objective)
             write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")
@@ -96,34 +101,3 @@ class BlackBoxSearch:
             "trials": len(trials),
             "cost": cost.as_dict(),
         }
-
-
-class TrialPrinter:
-    """Prints a line per trial, with the time left to the last one or to the cap of samples."""
-
-    def __init__(self, total: int, max_samples: int | None) -> None:
-        self.total, self.max_samples = total, max_samples
-        self.shown, self.seconds, self.samples = 0, 0.0, 0.0
-        self.best: Trial | None = None
-
-    def show(self, trials: list[Trial]) -> None:
-        """Prints the last of all trials so far, at least one, and counts those that are new."""
-        for trial in trials[self.shown :]:
-            self.best = trial if self.best is None else best_trial([self.best, trial])
-            self.seconds += trial.cost["wall_s"]
-            self.samples += trial.cost["training_samples"]
-        self.shown, last, best = len(trials), trials[-1], self.best or trials[-1]
-        print(
-            f"trial {self.shown}/{self.total}  reward {last.reward:.4f}  best {best.reward:.4f} "
-            f"({best.genotype.id})  {self._left():.0f} s left",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    def _left(self) -> float:
-        """Returns the seconds to the last trial or to the cap of samples, whichever is sooner."""
-        left = self.seconds / self.shown * (self.total - self.shown)
-        if self.max_samples is None or not self.samples:
-            return left
-        missing = max(0.0, self.max_samples - self.samples)
-        return min(left, self.seconds / self.samples * missing)

@@ -1,18 +1,23 @@
 """The child of a run: trained, tested, shown."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from nas_lightning import __version__
-from nas_lightning.callbacks.checkpoint import RunCheckpoint, best_or_last
+from nas_lightning.callbacks.checkpoint import RunCheckpoint, best_or_last, resumable
 from nas_lightning.config.making import plain_node
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.deployment.export import export_child
+from nas_lightning.run.child_checks import check_child
 from nas_lightning.run.dashboards import open_dashboards, show_child
 from nas_lightning.run.fitting import fit
+from nas_lightning.run.initial_params import initialise
 from nas_lightning.run.outcome import write_confusion
 from nas_lightning.run.run import Run
 from nas_lightning.training.child import ChildModule, build_child
@@ -29,21 +34,32 @@ def train_shown(
     """
     with open_dashboards(run.cfg, run.folder, "child", genotype) as dashboards:
         run = run.seen_by(dashboards)
-        child = train_child(run, genotype, run.folder / "child", "child")
+        child = train_child(run, genotype, run.folder / "child", "child", initialise)
+        if run.parts.hardware.is_first:
+            child |= check_child(run)
         show_child(run, genotype, child, search)
     if run.parts.hardware.is_first:
         export_child(run.folder.path, run.cfg.export, run.parts.space)
     return child
 
 
-def train_child(run: Run, genotype: Genotype, folder: Path, name: str) -> dict[str, Any]:
+def train_child(
+    run: Run,
+    genotype: Genotype,
+    folder: Path,
+    name: str,
+    start: Callable[[Run, Genotype, nn.Module], None] | None = None,
+) -> dict[str, Any]:
     """Trains a child on the whole training set, or resumes it; returns test figures, size, cost.
 
-    Checkpoint and metrics go to `folder`; `name` is for the progress bar and the seed.
+    Checkpoint and metrics go to `folder`; `name` is for the progress bar and the seed; `start`
+    may change the initial params, where there is no checkpoint yet.
     """
     parts, recipe = run.parts, run.parts.recipe
     seed = keyed_seed(parts.seed, name)
     network = build_child(parts.space, genotype, recipe.scale, seed)
+    if start is not None and resumable(folder) is None:
+        start(run, genotype, network)
     card = _card(run, genotype)
     module = ChildModule(network, parts.data.num_outputs, recipe, parts.task, seed, card)
     view = parts.data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)

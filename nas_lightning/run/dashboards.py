@@ -51,7 +51,7 @@ def show_child(
     """Shows a tested child: its figures and its search's, the trained child as an artifact."""
     summary = dict(_flat({"child": figures, "search": search}, "/")) | {"genotype_id": genotype.id}
     if run.loggers.are_watched:
-        drawing = draw(run.parts.space.graphs(genotype))
+        drawing = draw(run.parts.space.graphs(genotype), run.parts.space.option_names)
         run.loggers.log_picture("child/genotype", drawing, _last_epoch(figures))
     checkpoints = [run.folder / "child" / name for name in ("best.ckpt", "last.ckpt")]
     files = tuple(path for path in checkpoints if path.is_file())[:1]

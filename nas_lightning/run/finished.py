@@ -14,6 +14,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.deployment.load import LoadedChild, load_child
 from nas_lightning.reports.charts import figures
+from nas_lightning.reports.metric import metric_of
 
 __all__ = ["FinishedRun"]
 
@@ -22,11 +23,13 @@ __all__ = ["FinishedRun"]
 class FinishedRun:
     """What a run left in its folder; a notebook shows its report.
 
-    `space` is the search space where it was given as an object.
+    `space` is the search space where it was given as an object; `is_own` says that this process
+    started the run, so that the code which its folder names is the caller's.
     """
 
     folder: Path
     space: SearchSpace | None = None
+    is_own: bool = False
 
     @cached_property
     def result(self) -> dict[str, Any]:
@@ -46,7 +49,17 @@ class FinishedRun:
 
         Raises: ValueError: the run has trained none.
         """
-        return load_child(self.folder, self.space)
+        return load_child(self.folder, self.space, trust=self.is_own)
+
+    def __str__(self) -> str:
+        """Returns the folder, what was found, and the child's test figure, in one line."""
+        result, metric = self.result, metric_of(self.result)
+        space, child = result["space"], result["child"]
+        words = [f"run in {self.folder}: genotype {result['genotype_id']} of space {space}"]
+        if child is not None:
+            figure = metric.text(child[f"test_{metric.name}"])
+            words += [f"child test {metric.words} {figure}", f"{child['parameters']:,} parameters"]
+        return ", ".join(words)
 
     @property
     def alphas(self) -> pandas.DataFrame:

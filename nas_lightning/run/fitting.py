@@ -20,6 +20,8 @@ from nas_lightning.training.supernet import SupernetModule
 
 __all__ = ["fit", "observers"]
 
+FIRST = {"search": "search", "train": "child"}  # by command its first training
+
 
 def fit(
     run: Run,
@@ -48,11 +50,14 @@ def fit(
     trainer = run.parts.hardware.trainer(
         epochs, observing, loggers, [AtomicCheckpointIO()], folder, **options
     )
+    last = resumable(checkpoints)
+    if name == FIRST.get(run.folder.command):
+        run.announce()
     try:
-        trainer.fit(module, datamodule=view, ckpt_path=resumable(checkpoints), weights_only=True)
+        trainer.fit(module, datamodule=view, ckpt_path=last, weights_only=True)
     except (FloatingPointError, NoRoomError) as error:
-        last = checkpoints / "last.ckpt"
-        good = f"the last good checkpoint is {last}" if last.exists() else "no epoch was saved"
+        saved = checkpoints / "last.ckpt"
+        good = f"the last good checkpoint is {saved}" if saved.exists() else "no epoch was saved"
         raise type(error)(f"{error}; {good}") from error
     return trainer
 

@@ -1,7 +1,10 @@
 """The folders of runs and sweeps, and their locks; nothing else reads what Hydra left there."""
 
 import json
+import os
 import platform
+import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +18,17 @@ from nas_lightning import __version__
 from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import LockedError, ProcessLock, write_text
 
-__all__ = ["CONFIG", "HYDRA", "OVERRIDES", "SWEEP_FILE", "RunFolder", "RunLock", "versions"]
+__all__ = [
+    "CONFIG",
+    "HYDRA",
+    "OVERRIDES",
+    "RESULT",
+    "SWEEP_FILE",
+    "Before",
+    "RunFolder",
+    "RunLock",
+    "versions",
+]
 
 HYDRA = ".hydra"
 CONFIG, SETTINGS, OVERRIDES = "config.yaml", "hydra.yaml", "overrides.yaml"  # in this order
@@ -93,12 +106,20 @@ class RunFolder:
 
     @property
     def command_line(self) -> str:
-        """The command line that the run was started with, or the call in Python with objects."""
+        """What starts the run again: a line to paste into a shell, or a call in Python."""
         if not self.objects:
-            return " ".join([f"nas-{self.command}", *self.overrides])
+            return shlex.join([f"nas-{self.command}", *self.overrides, *self._own_options])
         passed = [f"{group}=<{self.objects[group]}>" for group in self.objects]
         overrides = [override for override in self.overrides if override != "data=arrays"]
         return f"nl.{self.command}({', '.join([*passed, f'overrides={overrides}'])})"
+
+    @property
+    def _own_options(self) -> list[str]:
+        """What was typed to name folders of the user's own options."""
+        hydra = [str(override) for override in self.setting("overrides.hydra") or ()]
+        sources = self.setting("runtime.config_sources") or ()
+        named = [f"--config-dir={s.path}" for s in sources if s.provider == "command-line"]
+        return [each for each in hydra if "hydra.searchpath=" in each] + named
 
     @property
     def objects(self) -> dict[str, str]:
@@ -164,6 +185,12 @@ class RunFolder:
         OmegaConf.save(settings, self.hydra / SETTINGS)
         OmegaConf.save(settings.hydra.overrides.task, self.hydra / OVERRIDES)
 
+    def write_choices(self, choices: Mapping[str, str | None]) -> None:
+        """Notes of some groups another option than that which was typed."""
+        for group, option in choices.items():
+            OmegaConf.update(self.settings, f"hydra.runtime.choices.{group}", option)
+        OmegaConf.save(self.settings, self.hydra / SETTINGS)
+
     def begin(self, objects: Mapping[str, str] | None = None) -> None:
         """Notes which version starts a run here, and which objects were passed to it."""
         write_text(self.hydra / VERSION, f"{__version__}\n")
@@ -190,6 +217,21 @@ class RunFolder:
         return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
+@dataclass(frozen=True)
+class Before:
+    """What was there before a run: the innermost folder of its path, and the names in its own."""
+
+    innermost: Path
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, folder: Path) -> "Before":
+        """Returns what is there now."""
+        folder = folder.resolve()
+        innermost = next(each for each in (folder, *folder.parents) if each.is_dir())
+        return cls(innermost, frozenset(os.listdir(folder) if innermost == folder else ()))
+
+
 class RunLock:
     """Keeps other commands out of the folders of runs while this process lives."""
 
@@ -211,6 +253,20 @@ class RunLock:
                 f"the folder {folder} must not be used by two runs at once: {owner} is at work "
                 "there; wait for it or stop it, or choose another folder"
             ) from owner
+
+    def forget(self, folder: Path, before: Before) -> None:
+        """Removes what a refused run left in a folder that this has locked, if it is a new run.
+
+        Nothing is removed where the run has written more than its configuration.
+        """
+        folder = folder.resolve()
+        names = {path.name for path in folder.iterdir()} if folder in self._locks else set()
+        if names - before.names != {HYDRA}:
+            return
+        shutil.rmtree(folder / HYDRA)
+        while before.innermost in folder.parents and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
 
     def release(self) -> None:
         """Gives up all locks."""

@@ -1,50 +1,167 @@
-"""Where a genotype comes from: a run's folder and a published name bring their search space."""
+"""Where a genotype comes from: a run's folder and a published name bring what belongs to it."""
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from nas_lightning.config.making import plain_node
+from nas_lightning.callbacks.checkpoint import best_or_last
+from nas_lightning.config.making import make, plain_node
 from nas_lightning.config.paths import config_dir
-from nas_lightning.config.trust import trusted_space
-from nas_lightning.run.folder import CONFIG, HYDRA
+from nas_lightning.config.sources import (
+    list_file,
+    module_file,
+    record_sources,
+    recorded_sources,
+)
+from nas_lightning.config.trust import Trust, outside_targets
+from nas_lightning.core.scale import Scale
+from nas_lightning.run.folder import RunFolder
 from nas_lightning.zoo.reader import needed_overrides
 
-__all__ = ["with_own_space"]
+__all__ = ["SPACE", "begun", "run_of", "scale_of", "with_own_parts"]
+
+SPACE = ("search_space",)
+TRAINED = ("search_space", "data", "task", "child")
+ARRAYS = "nas_lightning.data.from_arrays.data_of_arrays"
 
 
-def with_own_space(cfg: DictConfig, typed: Sequence[str]) -> DictConfig:
-    """Returns the configuration with the search space of what genotype= names.
+def begun(
+    command: str, cfg: DictConfig, home: RunFolder, trust: Trust, objects: Collection[str] = ()
+) -> DictConfig:
+    """Returns the configuration of a run that begins, and notes the source of its search space.
 
-    Typed overrides of the space's values replace its own; a typed search_space=... replaces it.
+    `nas-train genotype=RUN_DIR` takes its parts from that run, but for the groups of `objects`;
+    they are written to the new run's folder as if they had been typed.
 
-    Raises: ValueError: the run's space holds other parts than a `Scale` and plain data.
+    Raises: ValueError: the other run names code that is not trusted, or was given objects.
     """
-    keys = [override.lstrip("+~").partition("=")[0] for override in typed]
-    own = None if "search_space" in keys else _own_space(cfg.genotype)
-    if own is None:
-        return cfg
+    for target in _strange_space(cfg):
+        if file := module_file(target):
+            list_file(file)  # the user named it: on the command line, or in a file of options
+    if command == "train" and "genotype" not in objects:
+        groups = [group for group in TRAINED if group not in objects]
+        cfg = with_own_parts(cfg, home.overrides, groups, trust)
+        OmegaConf.save(cfg, home.config_file)
+        if (origin := run_of(cfg.genotype)) is not None:
+            home.write_choices({g: origin.choice(g) for g in _untyped(groups, home.overrides)})
+    record_sources(home.path, _strange_space(cfg))
+    return cfg
+
+
+def run_of(genotype: str) -> RunFolder | None:
+    """Returns the run whose folder genotype= names; None if it names something else."""
+    home = RunFolder(Path(os.path.expanduser(genotype)))
+    return home if os.path.isfile(home.config_file) else None  # a notation may be no path at all
+
+
+def with_own_parts(
+    cfg: DictConfig, typed: Sequence[str], groups: Sequence[str], trust: Trust
+) -> DictConfig:
+    """Returns the configuration with these groups taken from what genotype= names.
+
+    A run brings all of them, a published genotype its search space. A typed GROUP=OPTION stands
+    in the place of a group; typed values of a group replace its own.
+
+    Raises: ValueError: the run names code that is not trusted, or was given objects.
+    """
+    parts = _parts(cfg.genotype, _untyped(groups, typed), trust)
     merged = cfg.copy()
-    merged.search_space = own
-    for key in (each for each in keys if each.startswith("search_space.")):
-        OmegaConf.update(merged, key, OmegaConf.select(cfg, key))
+    with open_dict(merged):
+        for group, part in parts.items():
+            merged[group] = part
+            for override in (o for o in typed if o.lstrip("+~").startswith(f"{group}.")):
+                _set(merged, cfg, override)
     return merged
 
 
-def _own_space(genotype: str) -> dict[str, Any] | None:
-    """Returns the space of a published genotype or of a run; None where neither is named."""
-    if needed := [override.split("=") for override in needed_overrides(genotype)]:
-        (_, name), *values = needed
-        file = OmegaConf.load(config_dir() / "search_space" / f"{name}.yaml")
-        typed = OmegaConf.from_dotlist([f"{key}={value}" for key, value in values])
-        space = OmegaConf.merge(file, typed.get("search_space", {}))
-        return plain_node(space, "search_space")
-    config = os.path.join(os.path.expanduser(genotype), HYDRA, CONFIG)
-    if not os.path.isfile(config):  # a notation may be no path at all
-        return None
-    own = OmegaConf.select(OmegaConf.load(config), "search_space")
-    if own is None:
-        return None
-    return trusted_space(plain_node(own, "search_space"), f"the run {genotype}")
+def scale_of(home: RunFolder, trust: Trust) -> Scale:
+    """Returns the scale of a run's child, with the shape and outputs of the run's data if known.
+
+    Raises: ValueError: the run names code that is not trusted, or a value is impossible.
+    """
+    node = OmegaConf.select(home.config, "child.scale")
+    trust.check({"child": {"scale": node}}, f"the run {home.path}")
+    scale = make(node, "child.scale", kind=Scale)
+    assert isinstance(scale, Scale)
+    data = _data_of(home)
+    shape: Any = data.get("input_shape")
+    outputs: Any = data.get("num_outputs")
+    if not isinstance(shape, list) or not all(isinstance(n, int) for n in [*shape, outputs]):
+        return scale
+    return scale.of_data(shape, int(outputs))
+
+
+def _data_of(home: RunFolder) -> dict[str, Any]:
+    """Returns what a run noted of its data: input_shape and num_outputs, empty if nothing."""
+    path = home / "genotype.json"
+    noted = json.loads(path.read_text("utf-8")).get("provenance") if path.is_file() else None
+    if isinstance(noted, dict) and "input_shape" in noted:
+        return noted
+    is_trained = (home / "child" / "last.ckpt").is_file()
+    scale: dict[str, Any] = best_or_last(home / "child")["child"]["scale"] if is_trained else {}
+    return scale
+
+
+def _strange_space(cfg: DictConfig) -> set[str]:
+    """Returns what the search space names that is not ours."""
+    return set(outside_targets({"search_space": cfg.get("search_space")}).values())
+
+
+def _untyped(groups: Sequence[str], typed: Sequence[str]) -> list[str]:
+    """Returns the groups that no override replaces as a whole."""
+    keys = [override.lstrip("+~").partition("=")[0] for override in typed]
+    return [group for group in groups if group not in keys]
+
+
+def _set(merged: DictConfig, cfg: DictConfig, override: str) -> None:
+    """Gives a key the value that it has in the configuration where it was typed."""
+    key = override.lstrip("+~").partition("=")[0]
+    if not override.startswith("~"):
+        OmegaConf.update(merged, key, OmegaConf.select(cfg, key), force_add=True)
+        return
+    parent, _, name = key.rpartition(".")
+    OmegaConf.select(merged, parent).pop(name, None)
+
+
+def _parts(genotype: str, groups: Sequence[str], trust: Trust) -> dict[str, Any]:
+    """Returns by group what a run or a published genotype brings, empty without one."""
+    if needed := needed_overrides(genotype):
+        return {group: _published_space(needed) for group in groups if group in SPACE}
+    home = run_of(genotype)
+    if home is None:
+        return {}
+    config = home.config
+    parts: dict[str, Any] = {
+        group: OmegaConf.to_container(config[group]) for group in groups if group in config
+    }
+    trust.check(parts, f"the run {genotype}", recorded_sources(home.path))
+    if (data := parts.get("data")) is not None:
+        _check_data(data, genotype)
+        _find_path(data, home)
+    return parts
+
+
+def _published_space(needed: Sequence[str]) -> dict[str, Any]:
+    (_, name), *values = [override.split("=") for override in needed]
+    file = OmegaConf.load(config_dir() / "search_space" / f"{name}.yaml")
+    typed = OmegaConf.from_dotlist([f"{key}={value}" for key, value in values])
+    return plain_node(OmegaConf.merge(file, typed.get("search_space", {})), "search_space")
+
+
+def _check_data(data: dict[str, Any], genotype: str) -> None:
+    if data.get("_target_") == ARRAYS:
+        raise ValueError(
+            f"the data of the run {genotype} are arrays that were passed from Python; pass them "
+            "again: nl.train(RUN_DIR, data=(x, y)), or name other data, e.g. data=digits"
+        )
+
+
+def _find_path(data: dict[str, Any], home: RunFolder) -> None:
+    """Makes a relative path of the data one from where the run was started, if it is there."""
+    path = data.get("path")
+    if isinstance(path, str) and (started := home.started_in / path).exists():
+        data["path"] = str(started)

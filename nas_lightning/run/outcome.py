@@ -1,5 +1,6 @@
 """How a run ends: genotype, drawing, report, result.json written last, and a short summary."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,15 @@ import torch
 
 from nas_lightning.callbacks.epoch_logs import csv_text
 from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.files import write_text
-from nas_lightning.reports.drawing import describe, draw
+from nas_lightning.reports.drawing import COLUMNS, choice_name, describe, draw
 from nas_lightning.reports.page import write_report
 from nas_lightning.reports.summary import summary
+from nas_lightning.reports.terminal import columns_of, wrapped
 from nas_lightning.run.folder import versions
 from nas_lightning.run.run import Run
+from nas_lightning.search_spaces.custom import CustomSpace
 from nas_lightning.training.child import ChildModule
 
 __all__ = ["finish", "write_confusion", "write_genotype"]
@@ -20,10 +24,13 @@ __all__ = ["finish", "write_confusion", "write_genotype"]
 
 def write_genotype(run: Run, genotype: Genotype) -> str:
     """Writes genotype.json and genotype.svg, in the first process only; returns the drawing."""
-    drawing, folder = draw(run.parts.space.graphs(genotype)), run.folder
+    space, folder = run.parts.space, run.folder
+    drawing = draw(space.graphs(genotype), space.option_names)
     if run.parts.hardware.is_first:
         provenance = {"command": folder.command_line, "seed": run.parts.seed}
-        provenance["data"] = folder.choice("data")
+        provenance |= {"data": folder.choice("data")}
+        scale = run.parts.recipe.scale
+        provenance |= {"input_shape": scale.input_shape, "num_outputs": scale.num_outputs}
         write_text(folder / "genotype.json", genotype.to_json(provenance))
         write_text(folder / "genotype.svg", drawing)
     return drawing
@@ -52,20 +59,28 @@ def finish(run: Run, genotype: Genotype, **figures: Any) -> None:
     if not run.parts.hardware.is_first:
         return
     result = _facts(run, genotype) | figures
+    if (run.folder / "alphas.csv").is_file():
+        result["options"] = list(run.parts.space.option_names)
+        result["choices"] = _choices(run.parts.space, genotype)
     write_report(run.folder.path, result)
     run.folder.write_result(result)
-    print(summary(result, describe(run.parts.space.graphs(genotype)), run.folder.path))
+    columns = columns_of(sys.stdout)
+    cells = describe(run.parts.space.graphs(genotype), columns or COLUMNS)
+    print(wrapped(summary(result, cells, run.folder.path), columns))
 
 
 def _facts(run: Run, genotype: Genotype) -> dict[str, Any]:
     parts, folder = run.parts, run.folder
     return {
         "space": genotype.space,
+        "own_space": _own_space(parts.space),
         "strategy": folder.choice("strategy"),
         "data": folder.choice("data"),
         "data_name": parts.data.name,
         "data_read": parts.data.facts,
         "data_identity": parts.data.identity,
+        "input_shape": list(parts.data.input_shape),
+        "targets": parts.task.targets,
         "objective": folder.choice("objective"),
         "seed": parts.seed,
         "metric": {
@@ -81,3 +96,32 @@ def _facts(run: Run, genotype: Genotype) -> dict[str, Any]:
         "processes": parts.hardware.num_processes,
         "command": folder.command_line,
     }
+
+
+def _choices(space: SearchSpace, genotype: Genotype) -> dict[str, dict[str, str]]:
+    """Returns of each choice its readable name, and the option that was taken, if any.
+
+    An option is taken where the genotype's child runs it: of an edge that was left out, none is.
+    """
+    graphs, support = space.graphs(genotype), space.mixture(genotype).support
+    named = {}
+    for choice, options in zip(space.choices, support, strict=True):
+        named[choice.name] = {"name": choice_name(choice.name, graphs)}
+        if len(options) == 1:
+            named[choice.name]["taken"] = choice.options[options[0]]
+    return named
+
+
+def _own_space(space: SearchSpace) -> str | None:
+    """Returns what a user passes to `load_child` for a space of their own; None of ours.
+
+    It is the dotted path of what builds the module, or of a subclass with "()".
+    """
+    is_built = isinstance(space, CustomSpace)
+    code: Any = space.network if isinstance(space, CustomSpace) else type(space)
+    code = getattr(code, "func", code)  # of a partial
+    code = code if hasattr(code, "__qualname__") else type(code)
+    module = code.__module__ or "__main__"  # None where the code was no file's
+    if module.startswith("nas_lightning."):
+        return None
+    return f"{module}.{code.__qualname__}{'' if is_built else '()'}"

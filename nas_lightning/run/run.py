@@ -1,7 +1,7 @@
 """A run: what every step of a command is handed, made from a configuration and checked."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from nas_lightning.config.making import make, parameters_of, plain_node, target_of
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.user_data import RunData, as_run_data
 from nas_lightning.loggers.dashboard import Dashboards
@@ -23,6 +23,11 @@ from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.task import Task
 
 __all__ = ["Parts", "Run", "assemble"]
+
+
+Check = Callable[[SearchSpace, Task, Scale], object]
+
+LARGE = (3, 1024, 1024)  # an image that no number of reductions makes too small
 
 
 @dataclass(frozen=True)
@@ -55,27 +60,60 @@ class Run:
     objects: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None) -> "Run":
+    def of(
+        cls,
+        cfg: DictConfig,
+        folder: Path,
+        objects: Mapping[str, Any] | None = None,
+        check: Check | None = None,
+    ) -> "Run":
         """Returns a run whose parts come from `assemble`; arguments and errors are its own.
 
         Prints what was read. Raises ValueError too if the run has begun with other data.
         """
-        home, parts = RunFolder(folder), assemble(cfg, objects)
+        home, parts = RunFolder(folder), assemble(cfg, objects, check)
         if parts.hardware.is_first:
             print(*described(parts.data.facts), sep="\n", file=sys.stderr, flush=True)
         home.keep_data(parts.data.identity)
         return cls(cfg, home, parts, objects=objects or {})
+
+    def announce(self) -> None:
+        """Prints on what the run works, in its first process, before anything takes long."""
+        if self.parts.hardware.is_first:
+            print(self.subject, flush=True)
+
+    @property
+    def subject(self) -> str:
+        """On what the run works, e.g. "data digits (8x8, 10 classes), space darts, ..."."""
+        parts, scale = self.parts, self.parts.recipe.scale
+        shape = parts.data.input_shape
+        size = "x".join(map(str, shape[1:] if len(shape) == 3 else shape))
+        option, name = self.folder.choice("data"), parts.data.name
+        data = f"{option} {name}" if name not in (None, option) else f"{option}"
+        outputs = f"{parts.data.num_outputs} {parts.task.targets}"
+        words = [f"data {data} ({size}, {outputs})", f"space {parts.space.name}"]
+        words += [f"strategy {name}" for name in [self.folder.choice("strategy")] if name]
+        words += [f"genotype {_short(self.cfg.genotype)}"] if "genotype" in self.cfg else []
+        cells = f"{scale.cells} cells x " if parts.space.has_cells else ""
+        return ", ".join([*words, f"child of {cells}{scale.channels} channels"])
 
     def seen_by(self, loggers: Dashboards) -> "Run":
         """Returns the same run, seen by these dashboards."""
         return replace(self, loggers=loggers)
 
 
-def assemble(cfg: DictConfig, objects: Mapping[str, Any] | None = None) -> Parts:
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def assemble(
+    cfg: DictConfig, objects: Mapping[str, Any] | None = None, check: Check | None = None
+) -> Parts:
     """Returns the parts that a configuration describes, checked against each other.
 
     `objects` may hold a search space or a data module in place of a group's configuration, or
-    arrays of the data set.
+    arrays of the data set. `check` refuses what does not fit the space, the task and some scale;
+    it is called before any image is read, unless the space's choices depend on the data.
 
     Raises: ValueError: a value is impossible, or parts do not fit each other or the data.
     """
@@ -88,6 +126,9 @@ def assemble(cfg: DictConfig, objects: Mapping[str, Any] | None = None) -> Parts
     task = make(cfg.task, "task", kind=Task)
     recipe = make(cfg.child, "child")
     data = as_run_data(_data(cfg, objects.get("data"), task.targets), cfg.seed, task.targets)
+    if type(space).fitted is SearchSpace.fitted:
+        _check_before_data(space, task, recipe, data, check)
+    hardware.check_batch("child.batch_size", recipe.batch_size or hardware.num_processes)
     data.load()
     task = task.fitted(*data.target_statistics)
     task.check(data.num_outputs, recipe.label_smoothing)
@@ -121,10 +162,28 @@ def _of_target(node: DictConfig) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in left}
 
 
+def _check_before_data(
+    space: SearchSpace, task: Task, recipe: ChildRecipe, data: RunData, check: Check | None
+) -> None:
+    """Refuses what no data could make possible, before any is read."""
+    shape = LARGE
+    if isinstance(data, ImageDataModule) and data.image_size and data.channels:
+        shape = (data.channels, *data.image_size)
+    known: dict[str, Any] = {"input_shape": shape, "num_outputs": 2}
+    scales = []
+    for scale in (recipe.scale, space.scale):
+        unset = {name: value for name, value in known.items() if getattr(scale, name) is None}
+        scales.append(replace(scale, **unset))
+        with torch.device("meta"):
+            space.child(space.sample(Random(0)), scales[-1])
+    if check is not None:
+        with torch.random.fork_rng(devices=[]):  # what it makes is made again
+            check(space, task, scales[-1])
+
+
 def _check_child(space: SearchSpace, scale: Scale) -> None:
-    """Builds some child on the meta device, to find an impossible scale early."""
-    with torch.device("meta"):
-        space.child(space.sample(Random(0)), scale)
+    """Builds and runs some child without memory, to find an impossible scale early."""
+    child_cost(space, space.sample(Random(0)), scale)
 
 
 def _fitted(scale: Scale, data: RunData, where: str) -> Scale:

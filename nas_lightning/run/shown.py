@@ -1,5 +1,6 @@
 """A genotype shown: its drawing, its text, the size of its child."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,7 +9,8 @@ from typing import Any
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
-from nas_lightning.reports.drawing import describe, draw
+from nas_lightning.reports.drawing import COLUMNS, describe, draw
+from nas_lightning.reports.terminal import columns_of, wrapped
 from nas_lightning.zoo.reader import read_genotype
 
 __all__ = ["ShownGenotype", "shown"]
@@ -37,38 +39,42 @@ class ShownGenotype:
     @property
     def drawing(self) -> str:
         """The genotype as SVG."""
-        return draw(self.space.graphs(self.genotype))
+        return draw(self.space.graphs(self.genotype), self.space.option_names)
 
     def _repr_svg_(self) -> str:
         return self.drawing
 
     def __str__(self) -> str:
-        """Returns what nas-show prints."""
-        shape = self.scale.sample_shape()
+        """Returns what nas-show prints; but for the notation it fits the terminal."""
+        shape, columns = self.scale.sample_shape(), columns_of(sys.stdout)
         text = "" if self.text is None else f"{self.text}\n\n"
+        size = f"at {self.scale.channels} channels, {self.scale.cells} cells, "
+        size += f"{'images' if len(shape) == 3 else 'inputs'} {shape}, "
+        size += f"{self.scale.num_outputs} classes:"
         return (
             f"genotype {self.genotype.id} of space {self.genotype.space}\n"
-            f"{describe(self.space.graphs(self.genotype))}\n\n{text}"
-            f"at {self.scale.channels} channels, {self.scale.cells} cells, "
-            f"{'images' if len(shape) == 3 else 'inputs'} {shape}, "
-            f"{self.scale.num_outputs} classes:\n"
+            f"{describe(self.space.graphs(self.genotype), columns or COLUMNS)}\n\n{text}"
+            f"{wrapped(size, columns)}\n"
             f"{'parameters':24} {self.size['parameters']:,}\n"
             f"{'multiply-adds':24} {self.size['multiply_adds']:,}"
         )
 
 
 def shown(
-    genotype: str | Genotype, space: SearchSpace, changes: Mapping[str, Any]
+    genotype: str | Genotype,
+    space: SearchSpace,
+    changes: Mapping[str, Any],
+    scale: Scale | None = None,
 ) -> ShownGenotype:
-    """Returns a genotype at its published child's size, but for what is changed of it.
+    """Returns a genotype at a scale, by default its published child's, but for what is changed.
 
     `genotype` may be what `read_genotype` takes; `changes` are values of `Scale`, None for none.
 
     Raises: ValueError: there is no such genotype in the space, or the size is impossible.
     """
-    published = space.published_scale()
-    unset = {key: value for key, value in DEFAULT.items() if getattr(published, key) is None}
-    scale = replace(published, **unset | {k: v for k, v in changes.items() if v is not None})
+    scale = scale or space.published_scale()
+    unset = {key: value for key, value in DEFAULT.items() if getattr(scale, key) is None}
+    scale = replace(scale, **unset | {k: v for k, v in changes.items() if v is not None})
     space = space.fitted(scale)
     if isinstance(genotype, str):
         return ShownGenotype(read_genotype(genotype, space), space, scale)

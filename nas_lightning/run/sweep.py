@@ -1,14 +1,24 @@
 """A sweep's folder: its jobs, which of them failed, and what runs the missing ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from omegaconf import DictConfig, OmegaConf
 
 from nas_lightning.run.folder import HYDRA, OVERRIDES, RunFolder
 
-__all__ = ["ERROR_FILE", "SweepJob", "failed_jobs", "named", "overrides_of_jobs", "varied_keys"]
+__all__ = [
+    "ERROR_FILE",
+    "SweepJob",
+    "by_key",
+    "failed_jobs",
+    "named",
+    "overrides_of_jobs",
+    "runs_of",
+    "varied_keys",
+]
 
 ERROR_FILE = "error.txt"
 
@@ -38,7 +48,7 @@ class SweepJob:
         if self.overrides != overrides:
             raise ValueError(
                 f"job {job.name} of the sweep was {' '.join(self.overrides)}, and now would be "
-                f"{' '.join(overrides)}; resume it alone: resume={job}"
+                f"{' '.join(overrides)}; resume it alone: resume={quote(str(job))}"
             )
         RunFolder(job).config_file.write_text(self.config, encoding="utf-8")
         config = OmegaConf.create(self.config)
@@ -54,8 +64,31 @@ def failed_jobs(sweep: Path) -> list[str]:
 
 def overrides_of_jobs(sweep: Path) -> Jobs:
     """Returns the jobs of a sweep in their order, and the values typed for each by key."""
-    pairs = {job.path: [each.partition("=") for each in job.overrides] for job in _jobs(sweep)}
-    return {job: {key.lstrip("+~"): value for key, _, value in pairs[job]} for job in pairs}
+    return {job.path: by_key(job.overrides) for job in _jobs(sweep)}
+
+
+def by_key(overrides: Iterable[str]) -> dict[str, str]:
+    """Returns the values of overrides by their keys."""
+    pairs = [override.partition("=") for override in overrides]
+    return {key.lstrip("+~"): value for key, _, value in pairs}
+
+
+def runs_of(folders: Iterable[Path]) -> list[RunFolder]:
+    """Returns the runs in folders, each once; a sweep stands for its jobs.
+
+    Raises: ValueError: a folder holds neither a run nor a sweep.
+    """
+    runs: dict[Path, RunFolder] = {}
+    for path in folders:
+        folder = RunFolder(path)
+        jobs = _jobs(path) if folder.is_sweep else [folder] if folder.is_whole else []
+        if not jobs:
+            raise ValueError(
+                f"{path} must be the folder of a run or of a sweep, one that holds .hydra or "
+                "multirun.yaml; nas-report alone lists those under outputs/"
+            )
+        runs |= {job.path.resolve(): job for job in jobs}
+    return list(runs.values())
 
 
 def varied_keys(jobs: Jobs) -> list[str]:

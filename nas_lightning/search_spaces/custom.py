@@ -13,8 +13,11 @@ from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.networks.markers import OneOf, Optional, Repeat, marks, mixing
+from nas_lightning.networks.unfit import tried
 
 __all__ = ["CustomSpace", "example"]
+
+GIVEN = ("input_shape", "num_outputs", "channels", "cells")  # what a network may take
 
 
 def example(input_shape: tuple[int, ...], num_outputs: int, channels: int = 16) -> nn.Module:
@@ -50,7 +53,8 @@ class CustomSpace(SearchSpace):
         name: name that genotypes carry.
         scale: what `network` takes.
 
-    Raises: ValueError: the module has no mark, marks that disagree, or reads tensors when built.
+    Raises: ValueError: `network` needs an argument that it is not given, or builds a module
+        without a mark, with marks that disagree, or by reading tensors.
 
     >>> space = CustomSpace(example, scale=Scale(input_shape=(3, 8, 8), num_outputs=10))
     >>> space.count()
@@ -62,7 +66,7 @@ class CustomSpace(SearchSpace):
     def __init__(
         self, network: Callable[..., nn.Module], name: str = "custom", scale: Scale = Scale()
     ) -> None:
-        self.network, self.arguments = network, tuple(inspect.signature(network).parameters)
+        self.network, self.arguments = network, _arguments(network)
         self.has_cells = "cells" in self.arguments
         choices, decisions = dict[str, Choice](), dict[str, Decision]()
         knows_data = scale.input_shape is not None and scale.num_outputs is not None
@@ -82,12 +86,17 @@ class CustomSpace(SearchSpace):
         super().__init__(name, scale, tuple(choices.values()), tuple(decisions.values()))
 
     def fitted(self, scale: Scale) -> "CustomSpace":
-        """Returns the space at a scale that knows the data, and so its choices."""
-        return CustomSpace(self.network, self.name, scale)
+        """Returns the space at a scale that knows the data, and so its choices.
+
+        Raises: ValueError: options or the rest of the network do not fit each other or the data.
+        """
+        space = CustomSpace(self.network, self.name, scale)
+        space.cost(scale)  # runs every option once, without memory
+        return space
 
     def supernet(self, scale: Scale) -> nn.Module:
         """Builds the module with all its options."""
-        return CustomNetwork(self._numbered(scale))
+        return CustomNetwork(self._numbered(scale), scale.outputs())
 
     def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
         """Builds the module with the chosen options alone."""
@@ -96,7 +105,7 @@ class CustomSpace(SearchSpace):
         for mark, _ in list(marks(network)):
             if mark.name in chosen:
                 mark.keep(chosen[mark.name])
-        return CustomNetwork(network)
+        return CustomNetwork(network, scale.outputs())
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns the decisions in the order in which the module holds them."""
@@ -113,22 +122,45 @@ class CustomSpace(SearchSpace):
         return network
 
     def _built_on_meta(self, scale: Scale) -> nn.Module:
-        try:
-            with torch.device("meta"):
-                return self._built(scale)
-        except RuntimeError as error:
-            if "meta" not in str(error):
-                raise
-            raise ValueError(
-                "search_space.network must not read values of tensors while it is built, since it "
-                f"is looked at without memory too ({error}); compute them in plain Python, or "
-                "give their tensor device='cpu'"
-            ) from error
+        with torch.device("meta"):
+            return self._built(scale)
 
     def _built(self, scale: Scale) -> nn.Module:
         shapes = {"input_shape": scale.sample_shape(), "num_outputs": scale.outputs()}
         values = shapes | {"channels": scale.channels, "cells": scale.cells}
-        return self.network(**{name: values[name] for name in values if name in self.arguments})
+        taken = {name: values[name] for name in GIVEN if name in self.arguments}
+        try:
+            network = self.network(**taken)
+        except (RuntimeError, AssertionError) as error:
+            if "meta" in str(error):
+                raise ValueError(
+                    "search_space.network must not read values of tensors while it is built, since "
+                    f"it is looked at without memory too ({error}); compute them in plain Python, "
+                    "or give their tensor device='cpu'"
+                ) from error
+            listed = ", ".join(f"{name}={value}" for name, value in taken.items())
+            raise ValueError(
+                f"search_space.network cannot be built with {listed}: {error}"
+            ) from error
+        if not isinstance(network, nn.Module):
+            kind = type(network).__name__
+            raise ValueError(f"search_space.network must build a torch.nn.Module, got {kind}")
+        return network
+
+
+def _arguments(network: Callable[..., nn.Module]) -> tuple[str, ...]:
+    """Returns the names of a builder's arguments, all of which are given or have a default."""
+    parameters = inspect.signature(network).parameters
+    for name, parameter in parameters.items():
+        is_any = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        is_given = name in GIVEN and parameter.kind is not parameter.POSITIONAL_ONLY
+        if parameter.default is parameter.empty and not is_any and not is_given:
+            raise ValueError(
+                f"search_space.network needs an argument '{name}', but is given "
+                f"{', '.join(GIVEN)} alone, by these names; rename it, give it a default, or set "
+                f"search_space.network.{name}=..."
+            )
+    return tuple(parameters)
 
 
 def _place(decision: Decision) -> str:
@@ -139,14 +171,25 @@ def _place(decision: Decision) -> str:
 class CustomNetwork(nn.Module):
     """A user's module as a supernet, or pruned as a child: forward(x) -> (N, num_outputs)."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, num_outputs: int) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.num_outputs = network, num_outputs
 
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: object = None
     ) -> Tensor:
-        """Returns outputs (N, num_outputs); a user's module has dropout, so no drop path."""
+        """Returns outputs (N, num_outputs); a user's module has dropout, so no drop path.
+
+        Raises: ValueError: the module cannot take the images, or gives outputs of another shape.
+        """
         with mixing(mixture):
-            out: Tensor = self.network(x)
+            out = tried(self.network, x, "search_space.network")
+        is_tensor = isinstance(out, Tensor)
+        if not is_tensor or out.dim() != 2 or out.shape[1] != self.num_outputs:
+            raise ValueError(
+                f"search_space.network must give num_outputs ({self.num_outputs}) numbers for each "
+                f"sample, shape {[len(x), self.num_outputs]}, got "
+                f"{list(out.shape) if is_tensor else type(out).__name__}; end it with e.g. "
+                "nn.Linear(..., num_outputs)"
+            )
         return out

@@ -13,6 +13,7 @@ and those that nobody reads are not built. The paper's network of 24 layers has 
 here; with the official code's full convolutions it would have 42,559,402.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
@@ -99,11 +100,11 @@ class EnasMacroSpace(WiredSpace):
     def read_text(self, text: str) -> Genotype:
         """Reads ENAS's notation: a layer's operation by number, then a bit for each skip.
 
-        Layers may be parted by "/" or lines. The numbers are positions in `MACRO_OPS`.
+        Layers may be parted by "/", lines or brackets. The numbers are positions in `MACRO_OPS`.
 
         Raises: ValueError: the text is anything but such numbers, or not a genotype of this space.
         """
-        words = text.replace("/", " ").split()
+        words = re.sub(r"[/\[\],]", " ", text).split()
         if not set(words) <= set("0123456789") or len(words) != len(self.choices):
             raise ValueError(
                 f"ENAS's notation of {self.layers} layers is {len(self.choices)} digits, for "

@@ -20,6 +20,7 @@ official code's final network (3,894,372) and the classifier's bias. The publish
 those of the cell in the official script, which has 4,389,220 with its auxiliary head.
 """
 
+import re
 from collections.abc import Sequence
 
 from nas_lightning.core.choices import Mixture
@@ -76,7 +77,7 @@ class EnasMicroSpace(BlockSpace):
         if len(arcs) != len(KINDS):
             raise ValueError(f"ENAS's notation is two arcs with a bar between, got {len(arcs)}")
         for kind, arc in zip(KINDS, arcs, strict=True):
-            chosen |= self._read_arc(kind, arc.split())
+            chosen |= self._read_arc(kind, re.sub(r"[\[\],]", " ", arc).split())
         return self.genotype(chosen)
 
     def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str:

@@ -9,7 +9,9 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import resources
 
+import numpy as np
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Branch, Choice, Mixture
@@ -28,7 +30,9 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # in the order of the 
 NODES = ("input", "1", "2", "output")
 OUTPUT = len(NODES) - 1
 ZERO = "#"  # sorts before every other summand, on which the benchmark's classes depend
-TEXT = r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|"
+TEXT = r"(?<!\+)\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|(?![|+])"
+PAIR = r"\(\s*'(\w+)'\s*,\s*(\d)\s*(?:,[^()]*)?\)"  # of GDAS and the like, with a score or not
+TABLE = "tables/nasbench201.npz"  # its rows are in the order of the benchmark's index
 
 
 class NasBench201Space(WiredSpace):
@@ -70,15 +74,33 @@ class NasBench201Space(WiredSpace):
         return (Graph("cell", tuple(names), tuple(drawn(branches, names))),)
 
     def read_text(self, text: str) -> Genotype:
-        """Reads `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
+        """Reads `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, whatever stands around it, or other forms.
 
-        Raises: ValueError: the text is not of this form, or an operation is unknown.
+        These are the benchmark's index, 0 to 15624; six numbers of operations, of edges 0-1, 0-2,
+        1-2, 0-3, 1-3, 2-3, positions in `NASBENCH201_OPS`; and pairs ('op', input) of these edges,
+        as the official code nests them.
+
+        Raises: ValueError: the text is not of these forms, or an operation is unknown.
         """
-        match = re.fullmatch(TEXT, text.strip())
-        if match is None:
-            form = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
-            raise ValueError(f"NAS-Bench-201's notation is {form}, got {text[:100]!r}")
-        return self.genotype(dict(zip(self.rows, match.groups(), strict=True)))
+        texts = set(re.findall(TEXT, text))
+        if len(texts) > 1:
+            listed = " ".join("|".join(ops) for ops in sorted(texts)[:2])
+            raise ValueError(f"the text holds {len(texts)} genotypes ({listed} ...); leave one")
+        numbers = re.sub(r"[\[\](),]", " ", text).split()
+        if all(number.isascii() and number.isdigit() for number in numbers) and numbers:
+            ops: Sequence[str] = _ops_of_numbers([int(number[:9]) for number in numbers])
+        elif texts:
+            (ops,) = texts
+        else:
+            pairs = re.findall(PAIR, text)
+            ops = [op for op, _ in pairs]
+            if [int(source) for _, source in pairs] != [source for source, _ in EDGES]:
+                form = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
+                raise ValueError(
+                    f"NAS-Bench-201's notation is {form}, an index from 0 to 15624 or six numbers "
+                    f"of operations, got {text[:100]!r}"
+                )
+        return self.genotype(dict(zip(self.rows, ops, strict=True)))
 
     def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str:
         """Returns the text that `read_text` reads."""
@@ -173,6 +195,23 @@ class _Reduction(nn.Module):
 
 def _name(source: int, target: int) -> str:
     return f"edge_{source}_{target}"
+
+
+def _ops_of_numbers(numbers: Sequence[int]) -> list[str]:
+    """Returns the operations of an index of the benchmark, or of six numbers of operations."""
+    if len(numbers) == 1:
+        with np.load(str(resources.files("nas_lightning") / TABLE)) as table:
+            texts = table["arch"]
+        if numbers[0] >= len(texts):
+            raise ValueError(
+                f"an index of NAS-Bench-201 is 0 to {len(texts) - 1}, got {numbers[0]}; numbers of "
+                "operations stand apart, e.g. 3 1 0 2 4 3"
+            )
+        return re.findall(r"(\w+)~", texts[numbers[0]].decode())
+    if len(numbers) != len(EDGES) or max(numbers) >= len(NASBENCH201_OPS):
+        listed = ", ".join(f"{number} {op}" for number, op in enumerate(NASBENCH201_OPS))
+        raise ValueError(f"NAS-Bench-201 has six numbers of operations, {listed}; got {numbers}")
+    return [NASBENCH201_OPS[number] for number in numbers]
 
 
 def _term(op: str, source: str) -> str:

@@ -4,10 +4,14 @@
 """
 
 import ast
+import re
 from dataclasses import dataclass
 
 __all__ = ["CellText", "read_darts_text", "shortened", "write_darts_text"]
 
+START = re.compile(r"""[^'"]*?(?=\bGenotype\s*\(|\{)""")  # a log's line, a name, a module
+UNUSED = ("connectN", "connects")  # fields of AutoDL's genotypes that are None in all of them
+PRINTED = ("float16", "float32", "float64", "int32", "int64", "tensor")
 FIELDS = {"normal": "normal", "reduction": "reduce"}  # name of a kind of cell in the notation
 NOT_LITERAL = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
 
@@ -34,18 +38,24 @@ class CellText:
 def read_darts_text(text: str) -> dict[str, CellText]:
     """Returns the cells of a text under "normal" and "reduction".
 
-    Raises: ValueError: the text is anything but such a call with literal arguments.
+    The genotype may stand behind a name (`DARTS_V2 = genotypes.Genotype(...)`) or the start of a
+    log's line, and may be a dictionary of the same fields. A node's two pairs may be in brackets of
+    their own, and a pair may have its score as a third value, as GDAS's code prints them.
+
+    Raises: ValueError: the text is anything but such a genotype with literal arguments.
     """
-    try:
-        call = ast.parse(text.strip(), mode="eval").body
-    except NOT_LITERAL:
-        raise ValueError(f"not a genotype in DARTS's notation: {shortened(text)}") from None
-    match call:
+    match _parsed(text):
         case ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords):
             values = {keyword.arg: keyword.value for keyword in keywords}
+        case ast.Dict(keys=keys, values=nodes):
+            names = [key.value if isinstance(key, ast.Constant) else None for key in keys]
+            values = dict(zip(map(str, names), nodes, strict=True))
         case _:
             form = "Genotype(normal=[...], normal_concat=[...], reduce=[...], reduce_concat=[...])"
             raise ValueError(f"DARTS's notation is {form}, got {shortened(text)}")
+    for name in UNUSED:
+        if isinstance(node := values.get(name), ast.Constant) and node.value is None:
+            del values[name]
     fields = {f"{cell}{end}" for cell in FIELDS.values() for end in ("", "_concat")}
     if set(values) != fields:
         given = ", ".join(sorted(map(str, values))) or "nothing"
@@ -54,6 +64,38 @@ def read_darts_text(text: str) -> dict[str, CellText]:
         kind: CellText(_edges(values[cell], cell), _states(values[f"{cell}_concat"], cell))
         for kind, cell in FIELDS.items()
     }
+
+
+def _parsed(text: str) -> ast.expr:
+    """Returns the syntax of the genotype in a text, without what stands in front of it."""
+    text = text.strip()
+    front = START.match(text)
+    begin = front.end() if front else 0
+    number = len(re.findall(r"\bGenotype\s*\(", text))
+    fault = f"not a genotype in DARTS's notation: {shortened(text)}"
+    if number > 1:
+        raise ValueError(f"{fault} holds {number} of them; leave the one that you mean")
+    try:
+        return _Numbers().visit(ast.parse(text[begin:], mode="eval")).body  # type: ignore[no-any-return]
+    except SyntaxError as error:
+        line = text.count("\n", 0, begin) + (error.lineno or 1)
+        raise ValueError(f"{fault} ({error.msg}, in line {line}: {_near(text, line)})") from None
+    except NOT_LITERAL:
+        raise ValueError(fault) from None
+
+
+class _Numbers(ast.NodeTransformer):
+    """Takes the number out of `np.float32(0.13)` or `tensor(0.13)`, as arrays print theirs."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        match node:
+            case ast.Call(
+                func=ast.Name(id=name) | ast.Attribute(attr=name),
+                args=[ast.Constant(value=int() | float()) as number],
+                keywords=[],
+            ) if name in PRINTED:
+                return number
+        return self.generic_visit(node)
 
 
 def write_darts_text(cells: dict[str, CellText]) -> str:
@@ -72,29 +114,58 @@ def shortened(text: str) -> str:
 
 
 def _edges(node: ast.expr, cell: str) -> tuple[tuple[str, int], ...]:
-    def is_edge(pair: object) -> bool:
-        return isinstance(pair, list | tuple) and [type(part) for part in pair] == [str, int]
-
     value = _literal(node, cell)
-    if not (isinstance(value, list | tuple) and all(map(is_edge, value))):
+    if not isinstance(value, list | tuple):
         got = shortened(str(value))
         raise ValueError(f"'{cell}' must list pairs (operation, input), got {got}")
-    return tuple((op, source) for op, source in value)
+    pairs = list[object]()
+    for number, item in enumerate(value):
+        if not (item and isinstance(item, list | tuple) and isinstance(item[0], list | tuple)):
+            pairs.append(item)
+        elif len(item) == 2:
+            pairs += item
+        else:
+            rule = f"node {number + 1} of '{cell}' must have two pairs (operation, input)"
+            raise ValueError(f"{rule}, got {shortened(str(item))}")
+    for number, pair in enumerate(pairs):
+        if not _is_edge(pair):
+            raise ValueError(
+                f"'{cell}' must list pairs (operation, input), got {shortened(str(value))}: number "
+                f"{number + 1} is {shortened(str(pair))}"
+            )
+    return tuple((pair[0], pair[1]) for pair in pairs)  # type: ignore[index]
+
+
+def _is_edge(pair: object) -> bool:
+    """Returns whether this is an operation and an input, with or without a score."""
+    types = [type(part) for part in pair] if isinstance(pair, list | tuple) else []
+    return types in ([str, int], [str, int, float])
 
 
 def _states(node: ast.expr, cell: str) -> tuple[int, ...]:
     match node:
-        case ast.Call(func=ast.Name(id="range"), args=[_] | [_, _] as ends, keywords=[]):
+        case ast.Call(func=ast.Name(id="list" | "tuple"), args=[inner], keywords=[]):
+            return _states(inner, cell)
+        case ast.Call(
+            func=ast.Name(id="range"), args=[_] | [_, _] | [_, _, _] as ends, keywords=[]
+        ):
             literals = [_literal(end, cell) for end in ends]
             bounds = [bound for bound in literals if type(bound) is int and abs(bound) <= 1000]
-            value: object = range(*bounds) if len(bounds) == len(ends) else None
+            is_range = len(bounds) == len(ends) and bounds[2:] in ([], [1])
+            value: object = range(*bounds) if is_range else None
         case ast.Call():
             value = None
         case _:
             value = _literal(node, cell)
     if not (isinstance(value, list | tuple | range) and all(type(s) is int for s in value)):
-        raise ValueError(f"'{cell}_concat' must list states or be range(a, b)")
+        got = shortened(ast.unparse(node))
+        raise ValueError(f"'{cell}_concat' must list states or be range(a, b), got {got}")
     return tuple(value)
+
+
+def _near(text: str, line: int) -> str:
+    lines = text.splitlines() or [""]
+    return shortened(lines[min(line, len(lines)) - 1])
 
 
 def _literal(node: ast.expr, cell: str) -> object:

@@ -40,13 +40,14 @@ __all__ = ["Enas"]
 class Enas(OneShotStrategy):
     """Efficient neural architecture search.
 
+    Arguments that are not listed are those of `Controller`. NAS-Bench-201's code has 2 layers, the
+    code for cells the constants 1.1 and 0.44; heads that are not shared, as they are in the code,
+    part sooner.
+
     Args:
         epochs: length of the search; the paper has 150 on cells, 310 on the macro space.
         steps: updates of the controller after each epoch, at least 1; the paper has 30 and 50.
         aggregate: samples per update, at least 1; the paper has 10 and 20.
-        hidden, layers, temperature, tanh_constant, op_tanh_constant, shared_heads: see
-            `Controller`. NAS-Bench-201's code has 2 layers, the code for cells the constants 1.1
-            and 0.44; heads that are not shared, as they are in the code, part sooner.
         entropy_weight: weight of the entropy in the reward, at least 0.
         baseline_decay: share of the moving baseline that is kept, in [0, 1).
         skip_target: wanted share of skips from earlier layers, in (0, 1), if the space has any.

@@ -37,7 +37,6 @@ class PolicyGradient(BlackBoxStrategy):
         entropy: weight of the policy's entropy, at least 0; Zoph & Le have none.
         grow_every: trials between two steps of the space's growth; Zoph & Le have 1,600. None
             opens all of it.
-        hidden, layers, init_range, tanh_constant, temperature: see `Controller`.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ SHARES = ("warmup", "momentum", "label_smoothing", "drop_path", "validation_shar
 
 @dataclass(frozen=True)
 class ChildRecipe:
-    """How a child is trained from its first initialisation.
+    """How a child is trained.
 
     SGD with plain momentum; the learning rate rises linearly over the share `warmup` of all steps,
     then falls along a cosine, step by step (DARTS's own schedule moves once per epoch).
@@ -51,6 +51,8 @@ class ChildRecipe:
         auxiliary_weight: weight of the auxiliary head's loss, if scale.auxiliary.
         cutout: side in pixels of the square cut out of training images; 0 cuts nothing.
         validation_share: share of the training set held out, in [0, 1); 0 takes the last epoch.
+        init: initial params: None draws them, "supernet" inherits those of the search, and the
+            folder of a run (nas-train) takes its child's, but for a head of other outputs.
 
     Raises: ValueError: a value is out of range.
     """
@@ -68,6 +70,7 @@ class ChildRecipe:
     auxiliary_weight: float = 0.4
     cutout: int = 0
     validation_share: float = 0.0
+    init: str | None = None
     scale: Scale = Scale(channels=16, cells=5, flavour="child")
 
     def __post_init__(self) -> None:

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric, classification, regression
 
+from nas_lightning.core.checks import most_like
+
 __all__ = ["Classification", "Multilabel", "Regression", "Task"]
 
 Loss = Callable[..., Tensor]
@@ -57,6 +59,7 @@ class Task(ABC):
         if metric not in makers:
             raise ValueError(
                 f"task.metric '{metric}' must be one of task.metrics: {', '.join(makers)}"
+                f"{most_like(metric, makers)}"
             )
         self._loss, self._makers, self.metric = loss, makers, metric
         better = self.metrics(2)[metric].higher_is_better

@@ -5,6 +5,7 @@ import os
 from importlib import resources
 from pathlib import Path
 
+from nas_lightning.core.checks import most_like
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 
@@ -40,8 +41,8 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
     """Returns the genotype that a user named, checked against the search space.
 
     Args:
-        text: the path of a genotype file or of a run's folder, a published name such as
-            "darts_v2", or the space's text notation.
+        text: the path of a genotype file, of a text file with a genotype in the space's notation
+            or of a run's folder, a published name such as "darts_v2", or the notation itself.
         space: the space it has to belong to.
 
     Raises: ValueError: there is no such genotype, or it is not one of the space.
@@ -50,15 +51,19 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
         return _published(text.lower(), space)
     path = Path(os.path.expanduser(text))
     if not text or not os.path.exists(path):  # also where it is too long for a path
-        if "(" in text or "|" in text or (set(text) <= set("0123456789/ \n") and " " in text):
+        if set("(|{") & set(text) or (set(text) <= set("0123456789/[], \n") and text.strip()):
             return space.read_text(text)
         raise ValueError(
             f"genotype '{text}' is neither a file nor a published genotype; published of "
             f"'{space.name}' are: {', '.join(published_names(space.name)) or 'none'}"
+            f"{most_like(text, published_names())}"
         )
     path = path / "genotype.json" if path.is_dir() else path
     try:
-        return space.validate(Genotype.from_json(_read(path)))
+        content = _read(path)
+        if path.suffix != ".json" and '"format"' not in content:
+            return space.read_text(content)
+        return space.validate(Genotype.from_json(content))
     except (ValueError, OSError) as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -123,3 +123,8 @@ def test_sizes_are_preferred_where_a_space_has_no_operations(module):
     for row, choice in zip(module.strategy.alpha.data, space.choices, strict=True):
         row[choice.options.index(wanted[choice.name.split("/")[-1]])] = 9.0
     assert preferred(module) == "21 with kernel 5, 21 with expansion 3"
+
+
+def test_the_time_left_is_never_0_while_the_bar_is_there(shown, likes_convolutions):
+    bar, _, _ = shown(likes_convolutions, first_batch=8)  # the last of three epochs
+    assert re.fullmatch(r"search epoch 1/3 \S+ (0:00:0[1-9]|-:--:--)", bar)

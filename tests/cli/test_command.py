@@ -2,17 +2,23 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
+
+from nas_lightning.config.schema import composed
+from nas_lightning.run.folder import RunFolder
 
 
 def test_a_run_lands_in_a_folder_of_its_own(call, tmp_path):
     assert call("seed=1") == call("seed=2") == 0
-    first, second = sorted((tmp_path / "outputs" / "search").iterdir())
+    first, second = sorted(tmp_path.glob("outputs/????-??-??/??-??-??-*_darts_digits"))
     assert json.loads((first / "result.json").read_text())["child"]["test_accuracy"] == 0.91
     assert json.loads((second / "result.json").read_text())["child"]["test_accuracy"] == 0.92
 
@@ -72,7 +78,23 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
     ("override", "message"),
     [
         ("+new=1", "unknown key 'new'; choose from: callbacks, child, data"),
-        ("logger=[nowhere]", "unknown option 'nowhere' of logger; --help lists them"),
+        (
+            "logger=[nowhere]",
+            "unknown option 'nowhere' of logger; choose from: none, tensorboard, wandb\n",
+        ),
+        (
+            "experiment=nasbench201/evolutoin",
+            "snas_cifar; did you mean 'nasbench201/evolution'?",
+        ),
+        ("experiment=darts_cifa", "nasbench201/drnas, nasbench201/enas, nasbench201/evolution, "),
+        ("hydra/launchr=x", "hydra/launcher, hydra/sweeper; did you mean 'hydra/launcher'?"),
+        ("stratgy=darts", "task; did you mean 'strategy'?\n"),
+        ("strategy=radnom", "successive_halving; did you mean 'random'?\n"),
+        ("epochs=3", "task; did you mean strategy.epochs=3 or child.epochs=3?\n"),
+        (
+            "strategy.lr=1",
+            "did you mean strategy.alpha_optimizer.lr=1 or strategy.params_optimizer.lr=1 or chi",
+        ),
         (
             "logger=null",
             "logger=null must name an option of the group; leave it out, or give logger=[]",
@@ -98,6 +120,21 @@ def test_a_mistake_of_typing_is_one_message(call, override, message, capsys):
 def test_a_mistake_of_typing_leaves_no_folder(call, tmp_path):
     assert call("sede=1") == call("strategy=dart") == call("seed=abc") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("typed", [("--epochs", "3"), ("--epochs=3",), ("--epoch", "3")])
+def test_a_setting_typed_as_a_flag_gets_its_likely_keys(call, typed, capsys):
+    assert call(*typed) == 2
+    assert capsys.readouterr().err == (
+        f"error: unrecognized arguments: {typed[0].partition('=')[0]}; settings are KEY=VALUE: "
+        "strategy.epochs=3 or child.epochs=3\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["search", "train", "show", "benchmark"])
+def test_the_word_help_is_answered(call, command, capsys):
+    assert call("help", command=command) == 2
+    assert f"help must be a flag: nas-{command} --help; settings are" in capsys.readouterr().err
 
 
 def test_an_unknown_flag_has_status_two(call, capsys):
@@ -172,9 +209,9 @@ def test_overrides_beside_resume_must_be_the_runs_own(call, capsys):
         "~callbacks.progress",
     )
     call("hydra.run.dir=run", *own)
-    assert call("resume=run", *own, "retrain=true", "hydra.run.dir=run") == 0
+    assert call("resume=run", *own, "retrain=true", "hydra.run.dir=run", "trust=true") == 0
     other = ("strategy=random", "seed=8", "~callbacks.collapse", "+new=1", "hydra.run.dir=x")
-    assert call("resume=run", "retrain=true", *other) == 1
+    assert call("resume=run", "retrain=true", *other, "trust=true") == 1
     names = "strategy, seed, callbacks.collapse, new, hydra.run.dir"
     assert f"not the run's own: {names};" in capsys.readouterr().err
 
@@ -230,5 +267,76 @@ def plug_in(tmp_path):
 def test_a_users_option_is_found_and_kept_for_a_resume(call, plug_in, flag, capsys):
     arguments = ("strategy=mine", "strategy.luck=2", "hydra.run.dir=run")
     assert call(flag.format(plug_in), *arguments) == 0
-    assert call("resume=run", "strategy=mine", "strategy.luck=2") == 0
-    assert call("resume=run", "strategy.luck=3") == 1
+    assert call("resume=run", "strategy=mine", "strategy.luck=2", "trust=true") == 0
+    assert call("resume=run", "strategy.luck=3", "trust=true") == 1
+
+
+@pytest.mark.parametrize(
+    "value", ["'my images'", '"it\'s"', "'$HOME'", "'say \"hi\"'", "[a,'b c']", "a b", "'*;&'"]
+)
+def test_the_line_that_starts_a_run_again_is_quoted_for_a_shell(call, value, plug_in):
+    own = [f"hydra.searchpath=[file://{plug_in}]", "strategy=mine", f"data.path={value}"]
+    assert call("hydra.run.dir=run", *own) == 0
+    line = RunFolder(Path("run")).command_line
+    assert sorted(shlex.split(line)) == sorted(["nas-search", *own])
+    printed = subprocess.run(
+        ["bash", "-c", f"nas-search() {{ printf '%s\\n' \"$@\"; }}; {line}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(printed.stdout.splitlines()) == sorted(own)
+
+
+def test_the_line_that_starts_a_run_again_names_a_folder_of_options(call, plug_in):
+    assert call(f"--config-dir={plug_in}", "strategy=mine", "hydra.run.dir=run") == 0
+    line = RunFolder(Path("run")).command_line
+    assert line == f"nas-search strategy=mine --config-dir={plug_in}"
+    assert call(*shlex.split(line)[1:]) == 0
+
+
+def test_what_resumes_a_run_is_quoted_for_a_shell(call, capsys):
+    assert call("hydra.run.dir='my run'") == call("hydra.run.dir='my sweep'", "seed=1") == 0
+    assert call("hydra.run.dir='my run'") == 1
+    assert "or resume it: resume='my run'\n" in capsys.readouterr().err
+
+
+def test_errors_wrap_at_words_in_a_narrow_terminal(call, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert call("strategy=radnom") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 3
+    assert max(map(len, lines)) <= 60
+    assert " ".join(map(str.strip, lines)).endswith("; did you mean 'random'?")
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "name"),
+    [
+        ("search", ["strategy=random", "data=cifar10"], "random_cifar10"),
+        ("search", ["data=folder", "data.path='/my images/red leaves/'"], "darts_red-leaves"),
+        ("search", ["data=hub", "data.name=owner/things"], "darts_things"),
+        ("search", ["strategy=mine/own"], "own_digits"),
+        ("search", ["data.path=${x}"], "darts_digits"),
+        ("train", ["genotype=darts_v2"], "train_darts_v2_digits"),
+        ("train", ["genotype=a/b/genotype.json"], "train_b_digits"),
+        ("train", ["genotype=a/10-31-07-123456_darts_leaves"], "train_darts_leaves_digits"),
+        ("train", ["genotype='Genotype(normal=[])'"], "train_genotype_digits"),
+        ("train", ["genotype=" + 100 * "x"], f"train_{40 * 'x'}_digits"),
+        ("train", [], "train_digits"),
+        ("benchmark", ["data=cifar100"], "benchmark_random_cifar100"),
+        ("measure", ["what=proxies"], "proxies_cifar10"),
+    ],
+)
+def test_a_runs_folder_says_what_the_run_works_on(command, typed, name, plug_in):
+    (plug_in / "strategy" / "mine").mkdir()
+    (plug_in / "strategy" / "mine.yaml").rename(plug_in / "strategy" / "mine" / "own.yaml")
+    cfg = composed(command, [*typed, f"hydra.searchpath=[file://{plug_in}]"])
+    day, folder = OmegaConf.select(cfg, "hydra.run.dir").removeprefix("outputs/").split("/")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", day)
+    assert re.fullmatch(r"\d\d-\d\d-\d\d-\d{6}_" + re.escape(name), folder)
+
+
+def test_the_jobs_of_a_sweep_have_their_numbers(call):
+    assert call("-m", "seed=1,2") == 0
+    assert sorted(path.name for path in Path().glob("outputs/sweep/*/?")) == ["0", "1"]

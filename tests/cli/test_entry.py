@@ -8,7 +8,7 @@ from nas_lightning.cli.entry import main
 @pytest.mark.parametrize("flag", ["--help", "-h", "--version"])
 def test_help_without_a_command_lists_the_commands(flag, capsys):
     main([flag])
-    assert "benchmark, measure, search, show, train" in capsys.readouterr().out
+    assert "benchmark, measure, report, search, show, train" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [[], ["serach"]])
@@ -16,4 +16,6 @@ def test_an_unknown_command_lists_the_commands(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
-    assert "choose from: benchmark, measure, search, show, train" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "choose from: benchmark, measure, report, search, show, train" in error
+    assert ("; did you mean 'search'?" in error) == bool(arguments)

@@ -33,6 +33,14 @@ SEARCHES = {
     "zero trials": (["strategy=random", "strategy.trials=0"], "strategy.trials (0) must be at lea"),
     "unknown order": (["strategy.order=third"], "'third'; choose from: first, second"),
     "bad learning rate": (["strategy.params_optimizer.lr=-1"], "params_optimizer.lr (-1.0) must"),
+    "misspelt op": (
+        ["search_space.ops=[sep_conv3x3]"],
+        "nor_conv_3x3, noise; did you mean 'sep_conv_3x3'?",
+    ),
+    "misspelt key of a leaf": (
+        ["+strategy.epcohs=1"],
+        "alpha_optimizer; did you mean 'epochs'?",
+    ),
     "unknown op": (
         ["search_space.ops=[conv9]"],
         "unknown search_space.ops 'conv9'; choose from: none, max_",
@@ -196,6 +204,10 @@ def test_a_data_set_that_needs_a_folder_says_how_to_name_it(error_of):
     [
         (["seed=1"], "genotype is missing; give genotype=..."),
         (["genotype=darts_v3"], "genotype 'darts_v3' is neither a file nor a published genotype"),
+        (
+            ["genotype=darts_v3"],
+            "pc_darts_imagenet, setn; did you mean 'darts_v2'?",
+        ),
         (["genotype=nowhere/genotype.json"], "genotype 'nowhere/genotype.json' is neither a file"),
         (["genotype=."], "genotype.json: there is no such file; name a genotype's, or the folder"),
         (["genotype='Genotype(normal=[])'"], "Genotype(...) takes normal, normal_concat, reduce, "),

@@ -3,16 +3,21 @@
 from functools import partial
 from random import Random
 
+import lightning as L
 import numpy as np
 import pandas
 import pytest
 import torch
 from command import RANDOM, TINY, TINY_RANDOM, bits, result
+from omegaconf import OmegaConf
 from torch import nn
 
 import nas_lightning as nl
 from nas_lightning.cli.arguments import GroupArguments
+from nas_lightning.cli.python import _new_folder
 from nas_lightning.config.making import make
+from nas_lightning.config.paths import config_dir
+from nas_lightning.config.schema import composed, split
 from nas_lightning.run.folder import RunFolder
 
 QUICK = (
@@ -144,6 +149,13 @@ def test_signals_and_tables_are_searched_trained_and_loaded(shape, tmp_path):
     assert run.result["child"]["test_accuracy"] >= 0
     assert run.result["baselines"]["random_genotype"]["test_accuracy"] >= 0
     assert len(run.child.predict(x[:4])) == 4
+    size = run.result["child"]["parameters"]
+    assert nl.show(run.folder).size["parameters"] == size
+    assert f"inputs {shape}, 3 classes" in str(nl.show(run.folder, Wave))
+    assert str(run) == (
+        f"run in {run.folder}: genotype {run.genotype.id} of space custom, child test accuracy "
+        f"{100 * run.result['child']['test_accuracy']:.2f} %, {size:,} parameters"
+    )
     assert (run.folder / "report.html").stat().st_size > 0
 
 
@@ -207,6 +219,15 @@ def test_an_interrupted_call_resumes_to_the_same_bits(called, tmp_path, monkeypa
             {"data": {"x": [], "y": [], "kinds": 1}},
             "unknown key 'data.kinds'; choose from: ",
         ),
+        (
+            {"data": L.LightningDataModule},
+            r"data \(LightningDataModule\) must be a LightningDataModule, not its class; call it: "
+            r"data=LightningDataModule\(\.\.\.\)",
+        ),
+        (
+            {"data": {"x": NUMBERS, "y": CLASSES, "kind": "image"}},
+            "unknown data.kind 'image'; choose from: images, signals, tables",
+        ),
         ({"data": 3}, r"data \(int\) must be the name of an option, a path, a LightningDataModule"),
         ({"overrides": ["child.epochs=0"]}, r"child.epochs \(0\) must be at least 1"),
         ({"overrides": ["sede=1"]}, "unknown key 'sede'"),
@@ -246,6 +267,49 @@ def test_a_published_genotype_is_trained_by_a_call(tmp_path):
     tiny = [o for o in QUICK if o.startswith(("child", "callbacks"))]
     run = nl.train("darts_v2", folder=tmp_path / "run", overrides=tiny)
     assert run.result["child"]["test_accuracy"] > 0
+
+
+def test_the_child_of_a_run_is_trained_again_with_its_settings(called, tmp_path):
+    again = nl.train(called.folder, folder=tmp_path / "run")
+    assert result(again.folder)["child"] == result(called.folder)["child"]
+
+
+def test_arrays_of_a_run_must_be_passed_again_to_train_its_child(tmp_path, monkeypatch):
+    wave = {"search_space": Wave, "overrides": TABLE["overrides"]}
+    strategy = partial(nl.Darts, epochs=1)
+    arguments = {"strategy": strategy, "retrain": False, **wave}
+    few = ["data.batch_size=16"]
+    found = nl.search(data=(NUMBERS, CLASSES), folder=tmp_path / "run", **arguments)
+    with pytest.raises(ValueError, match="are arrays that were passed from Python; pass"):
+        nl.train(found.folder, folder=tmp_path / "none")
+    again = nl.train(
+        found.folder, data=(NUMBERS, CLASSES), folder=tmp_path / "again", overrides=few
+    )
+    assert again.result["child"]["cost"]["epochs_trained"] == 1
+    assert again.result["data"] == "arrays"
+
+
+def test_a_genotype_of_a_smaller_space_of_darts_is_found_by_its_own_option():
+    option = OmegaConf.load(config_dir() / "search_space" / "darts_s4.yaml")
+    genotype = make(option, "search_space").sample(0)
+    assert "noise" in str(genotype)
+    assert nl.show(genotype).space.validate(genotype) == genotype
+
+
+def test_a_genotype_is_printed_with_its_choices():
+    assert str(nl.load_genotype("nasbench201_best")) == (
+        "genotype 135a27b3884a of space nasbench201\n"
+        "  edge_0_1=nor_conv_3x3 edge_0_2=nor_conv_3x3 edge_0_3=skip_connect\n"
+        "    edge_1_2=nor_conv_3x3 edge_1_3=nor_conv_3x3 edge_2_3=nor_conv_1x1"
+    )
+
+
+def test_a_child_is_loaded_with_the_class_of_its_search_space(called):
+    class Small(nl.DartsSpace):
+        def __init__(self):
+            super().__init__(nodes=1)
+
+    assert nl.load_child(called.folder, Small).genotype == called.genotype
 
 
 def test_a_genotype_is_shown_with_its_size():
@@ -346,3 +410,13 @@ def test_a_data_frame_is_given_with_its_label_column():
     assert (passed["x"].tolist(), passed["y"].tolist()) == ([[1, 3], [2, 4]], ["ant", "bee"])
     with pytest.raises(ValueError, match=r"unknown data, column 'kin'; .*: a, kind, b"):
         GroupArguments({"data": (frame, "kin")})
+
+
+def test_an_object_gives_its_name_to_the_folder_of_its_run():
+    class Mine(nl.Darts):
+        """A strategy of a user's own."""
+
+    arguments = GroupArguments({"strategy": partial(Mine, epochs=1)})
+    cfg, hydra = split(composed("search", arguments.overrides))
+    arguments.put_into(cfg, hydra)
+    assert _new_folder(cfg, hydra).endswith("_Mine_digits")

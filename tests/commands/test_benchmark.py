@@ -11,7 +11,7 @@ import sys
 import pytest
 from command import run
 
-from nas_lightning.benchmark.files import benchmark_text
+from nas_lightning.benchmark.files import benchmark_text, read_published
 from nas_lightning.cli.interruption import Interruption
 
 QUICK = ("evaluation.table=synthetic", "seeds=6", "budget_s=3000")
@@ -64,7 +64,11 @@ def test_two_strategies_are_compared_on_the_same_seeds(finished, tmp_path, capsy
         "random",
         6,
     )
-    assert "than random in mean test accuracy over 6 seeds" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "than random in mean test accuracy over 6 seeds" in printed
+    assert re.match(
+        r"data \w+, space nasbench201, strategy evolution, table \S+, 6 seeds\n", printed
+    )
 
 
 def test_a_search_on_other_data_is_not_transferred(tmp_path):
@@ -152,12 +156,19 @@ def test_a_table_without_test_figures_is_refused_before_any_search(tmp_path, cap
     assert "has no column 'own_test_12'; add it" in capsys.readouterr().err
 
 
-def test_published_figures_stand_beside_ours_with_their_caveat(finished, tmp_path):
-    published = {"cifar10": {"validation": [90.0, 0.5, False], "test": [93.7, 0.36, True]}}
+def test_published_figures_stand_beside_ours_with_their_source(finished, tmp_path):
+    published = read_published("nasbench201", "reinforce", "cifar10", 12000, 12)
     text = benchmark_text(result_of(finished), published, [], tmp_path)
-    assert "90.00 +- 0.50*" in text
-    assert "93.70 +- 0.36\n" in text
-    assert "* quoted from memory of the paper, not checked" in text
+    assert "91.09 +- 0.37" in text
+    assert "93.85 +- 0.37\n" in text
+    assert "published: Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326), table 5\n" in text
+
+
+def test_figures_that_were_not_read_in_a_source_are_left_out(finished, tmp_path):
+    assert read_published("nasbench201", "evolution", "cifar10", 12000, 12) is None
+    published = read_published("nasbench201", "random", "cifar10", 12000, 12)
+    assert published["rows"] == {"cifar10": {"test": [93.70, 0.36]}}
+    assert " 93.70 +- 0.36\n" in benchmark_text(result_of(finished), published, [], tmp_path)
 
 
 def test_published_figures_are_those_of_accuracy_alone(tmp_path, capsys):

@@ -79,7 +79,10 @@ def test_proxies_are_ranked_against_a_table(study):
     result = json.loads((study / "result.json").read_text())
     assert (result["children"], result["data"], result["epochs"]) == (4, "cifar10", 200)
     assert len((study / "proxies.csv").read_text().splitlines()) == 5
-    assert "synflow" in (study.parent / "printed.txt").read_text()
+    printed = (study.parent / "printed.txt").read_text()
+    assert "synflow" in printed
+    assert printed.startswith("data ")
+    assert ", space nasbench201, child of " in printed.splitlines()[0]
 
 
 def test_an_interrupted_study_judges_only_what_is_missing(study, judged, tmp_path, capsys):

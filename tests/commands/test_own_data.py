@@ -39,7 +39,7 @@ def test_a_stopped_search_goes_on_with_the_bits_of_the_whole_one(
         patch.setattr(RunCheckpoint, "on_train_epoch_end", stop)
         with pytest.raises(SystemExit):
             run("search", *arguments)
-    run("search", f"resume={tmp_path}")
+    run("search", f"resume={tmp_path}", MODULE)
     assert bits(tmp_path) == bits(searched_own)
 
 

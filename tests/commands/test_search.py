@@ -20,6 +20,7 @@ from command import (
     search_into,
 )
 
+from nas_lightning.reports.usage import uses
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.training.finite_watch import FiniteWatch
 from nas_lightning.zoo.reader import read_genotype
@@ -83,6 +84,33 @@ def test_the_result_says_what_was_found_and_what_it_cost(finished):
     assert baselines["logistic_regression"]["test_accuracy"] > 0.9
 
 
+def test_the_result_names_each_edge_by_its_nodes_with_what_was_taken(finished):
+    choices, chosen = result(finished)["choices"], read_genotype(str(finished), DartsSpace(nodes=1))
+    taken = {name: facts["taken"] for name, facts in choices.items() if "taken" in facts}
+    assert taken == {name: op for name, op in chosen.mapping.items() if "edge" in name}
+    assert choices["reduction/edge_1_2"]["name"] == "c_{k-1} \u2192 2"
+
+
+def test_the_child_is_measured_and_asked_for_every_test_image(finished):
+    child = json.loads((finished / "result.json").read_text())["child"]
+    answers = rows(finished / "child" / "predictions.csv")
+    right = sum(row["true"] == row["predicted"] for row in answers) / len(answers)
+    assert right == pytest.approx(child["test_accuracy"], abs=1e-6)
+    assert [row["index"] for row in answers] == [str(index) for index in range(len(answers))]
+    assert child["latency_ms"] > 0
+    mistakes = json.loads((finished / "child" / "mistakes.json").read_text())["mistakes"]
+    assert len(mistakes) == min(24, round(len(answers) * (1 - right)))
+    assert (finished / "report.html").stat().st_size < 3_000_000
+
+
+def test_the_lines_of_the_report_load_the_child_and_classify_with_it(finished):
+    loads, (_, answers), *_ = uses(finished, result(finished))
+    names = {}
+    exec(loads[1], names)
+    assert answers.startswith("child.classify('photo.png')")
+    assert names["child"].classify(torch.zeros(8, 8, dtype=torch.uint8))[0] in "0123456789"
+
+
 def test_the_found_genotype_is_the_last_epochs_and_reads_back(finished):
     space = DartsSpace(nodes=1)
     genotype = read_genotype(str(finished), space)
@@ -104,6 +132,12 @@ def test_metrics_have_a_row_an_epoch(finished):
     assert [line["epoch"] for line in lines] == ["0", "1"]
     assert {"search/train_loss", "search/validation_accuracy", "search/lr"} <= set(lines[0])
     assert [line["epoch"] for line in rows(finished / "child" / "metrics.csv")] == ["0", "1"]
+
+
+def test_the_first_line_says_on_what_it_works(finished):
+    assert (finished.parent / "printed.txt").read_text().splitlines()[0] == (
+        "data digits (8x8, 10 classes), space darts, strategy darts, child of 3 cells x 2 channels"
+    )
 
 
 def test_the_summary_names_cell_figures_baselines_cost_and_files(finished):
@@ -169,7 +203,9 @@ def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_termi
 
 def test_a_process_prints_its_summary_alone(on_a_terminal):
     printed, _ = on_a_terminal
-    assert re.match(r"\ngenotype \w{12} of space darts\nnormal cell\n", printed)
+    assert re.match(
+        r"data digits .* channels\n\ngenotype \w{12} of space darts\nnormal cell\n", printed
+    )
     assert re.search(r"\nreport +/\S+/report\.html\n$", printed)
 
 
@@ -231,13 +267,11 @@ def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
     told = [e for e in events(tmp_path) if e["event"] == "told"]
     assert {e["cost"]["training_samples"] for e in told} == {256}
     lines = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(
-        r"trial 3/3  reward 0\.\d{4}  best 0\.\d{4} \(\w{12}\)  0 s left", lines[-1]
-    )
-    assert (len(lines), lines[0].startswith("data: 1,438 training and 359 test images")) == (
-        4,
-        True,
-    )
+    line = r"trial \d/3  reward 0\.\d{4}  best 0\.\d{4} \(\w{12}\)"
+    assert re.fullmatch(rf"{line}  [1-9]\d* s left", lines[-2])
+    assert re.fullmatch(line, lines[-1])
+    assert len(lines) == 4
+    assert lines[0].startswith("data: 1,438 training and 359 test images")
 
 
 @pytest.mark.parametrize(

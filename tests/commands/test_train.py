@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from command import TINY_CHILD, result, rows, run
+from omegaconf import OmegaConf
 
 from nas_lightning.commands import train
 
@@ -62,6 +63,42 @@ def test_the_child_of_a_search_is_trained_again_to_the_same_bits(retrained, fini
     assert found["genotype_id"] == wanted["genotype_id"]
     assert found["child"] == wanted["child"]
     assert found["baselines"] == wanted["baselines"]
+
+
+@pytest.fixture(scope="module")
+def untyped(finished, tmp_path_factory):
+    """The folder of the same child, of which nothing was typed but where it comes from."""
+    folder = tmp_path_factory.mktemp("untyped") / "run"
+    typed = ("data.batch_size=128", "callbacks=silent", "child.epochs=1")
+    run("train", f"hydra.run.dir={folder}", f"genotype={finished}", *typed)
+    return folder
+
+
+def test_data_task_and_child_are_the_runs_but_for_what_is_typed(untyped, finished):
+    own, taken = (OmegaConf.load(f / ".hydra" / "config.yaml") for f in (finished, untyped))
+    wanted = {**own.data, "batch_size": 128}
+    assert (taken.data, taken.task, taken.search_space) == (wanted, own.task, own.search_space)
+    assert taken.child == {**own.child, "epochs": 1}
+    assert result(untyped)["data"] == "digits"
+
+
+def test_a_run_that_took_its_parts_is_trained_again_alike(untyped, tmp_path):
+    again = tmp_path / "again"
+    run("train", f"hydra.run.dir={again}", f"genotype={untyped}", "callbacks=silent")
+    assert result(again)["child"] == result(untyped)["child"]
+
+
+def test_the_first_line_says_on_what_it_works(finished, tmp_path, capsys):
+    typed = ("child.epochs=1", "child.scale.channels=4", "callbacks=silent")
+    run("train", f"hydra.run.dir={tmp_path / 'run'}", f"genotype={finished}", *typed)
+    assert capsys.readouterr().out.splitlines()[0] == (
+        f"data digits (8x8, 10 classes), space darts, genotype {_short(str(finished))}, "
+        "child of 3 cells x 4 channels"
+    )
+
+
+def _short(text):
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def test_a_child_without_a_held_out_share_has_no_validation_figure(retrained):

@@ -5,10 +5,13 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from command import run
+from omegaconf import OmegaConf
 
-from nas_lightning.config.help import help_text
+from nas_lightning.config.help import MORE_KEYS, help_text
 from nas_lightning.config.paths import config_dir
+from nas_lightning.config.schema import composed
 
 GROUPS = {  # conf/sweep holds definitions for Weights & Biases
     "search": {path.name for path in config_dir().iterdir() if path.is_dir()} - {"sweep"},
@@ -24,6 +27,10 @@ KEYS = {
 }
 
 
+def everything(command):
+    return help_text(command, ["--help", "all"])
+
+
 def listed_options(text, group):
     """Returns what the help says about the options of a group."""
     (block,) = re.findall(rf"^  {group}\n((?:   .*\n)+)", text, re.MULTILINE)
@@ -33,13 +40,13 @@ def listed_options(text, group):
 
 @pytest.mark.parametrize("command", GROUPS)
 def test_the_help_names_every_group_of_a_command(command):
-    named = re.findall(r"^  (\w+)$", help_text(command), re.MULTILINE)
+    named = re.findall(r"^  (\w+)$", everything(command), re.MULTILINE)
     assert set(named) == GROUPS[command]
 
 
 @pytest.mark.parametrize("group", sorted(GROUPS["search"]))
 def test_the_help_says_every_option_and_what_it_means(group):
-    found = listed_options(help_text("search"), group)
+    found = listed_options(everything("search"), group)
     folder = config_dir() / group
     paths = [path for path in folder.rglob("*.yaml") if path.name[0] != "_"]  # bases are no options
     files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
@@ -48,7 +55,7 @@ def test_the_help_says_every_option_and_what_it_means(group):
 
 
 def test_the_help_marks_the_defaults():
-    text = help_text("search")
+    text = everything("search")
     assert listed_options(text, "strategy")["darts"][0] == "*"
     assert listed_options(text, "strategy")["random"][0] == " "
     assert listed_options(text, "logger")["none"][0] == "*"
@@ -56,7 +63,7 @@ def test_the_help_marks_the_defaults():
 
 @pytest.mark.parametrize("command", KEYS)
 def test_the_help_says_every_key_with_its_default_and_meaning(command):
-    keys = re.findall(r"^  (\w+)=\S.* {2,}\S+", help_text(command), re.MULTILINE)
+    keys = re.findall(r"^  (\w+)=\S.* {2,}\S+", everything(command), re.MULTILINE)
     assert [key for key in KEYS[command] if key not in keys] == []
 
 
@@ -70,9 +77,65 @@ def test_a_command_prints_its_help(command, capsys):
 
 
 @pytest.mark.parametrize("command", ["train", "show"])
-def test_a_command_that_needs_a_genotype_helps_when_nothing_is_typed(command, capsys):
-    run(command)
-    assert capsys.readouterr().out == help_text(command) + "\n"
+def test_a_command_that_needs_a_genotype_says_so_when_nothing_is_typed(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run(command)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: genotype is missing; name a published one, a file or a run's")
+    assert f"\n  nas-{command} darts_v2\n  nas-{command} RUN_DIR\n" in error
+
+
+@pytest.mark.parametrize("command", [*GROUPS, "benchmark"])
+def test_the_help_fits_a_screen_with_every_group_and_key(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = help_text(command)
+    lines = text.splitlines()
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 80
+    assert [g for g in GROUPS.get(command, ()) if f"  {g}=" not in text] == []
+    assert [key for key in KEYS.get(command, ()) if f"  {key}=" not in text] == []
+    assert lines[-1] == "Everything: --help all"
+
+
+def test_the_help_of_a_search_has_ten_keys_and_five_examples():
+    keys, _, examples = help_text("search").partition("Keys (")[2].partition("Examples:\n")
+    assert len(re.findall(r"^  [\w.]+=", keys, re.MULTILINE)) == 10
+    assert len(re.findall(r"^  nas-search", examples, re.MULTILINE)) == 5
+
+
+def test_the_keys_that_the_help_shows_are_there_with_their_defaults():
+    for command, pairs in MORE_KEYS.items():
+        cfg = composed(command, [])
+        typed = dict(name.split("=") for name, _ in pairs if not name.startswith("hydra"))
+        values = {key: OmegaConf.select(cfg, key) for key in typed}
+        assert values == {key: yaml.safe_load(value) for key, value in typed.items()}
+
+
+def test_the_help_of_a_group_is_its_options_alone(capsys):
+    run("search", "--help", "strategy")
+    text = capsys.readouterr().out
+    assert listed_options(text, "strategy") == listed_options(everything("search"), "strategy")
+    assert "search_space" not in text
+    assert text.endswith("The keys of an option: nas-search strategy=OPTION --cfg job\n")
+
+
+def test_the_help_of_no_group_names_the_groups(capsys):
+    with pytest.raises(SystemExit) as stop:
+        run("train", "--help", "chidl")
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error == (
+        "error: unknown topic 'chidl'; choose from: callbacks, child, data, hardware, logger, "
+        "search_space, task, all; did you mean 'child'?\n"
+    )
+
+
+def test_the_help_wraps_at_words_in_a_narrow_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = [*help_text("search").splitlines(), *everything("search").splitlines()]
+    wide = [line for line in lines if len(line) > 60 and "nas-search" not in line]
+    assert [line for line in wide if not line.startswith("Keys (")] == []
 
 
 @pytest.mark.parametrize(
@@ -84,7 +147,8 @@ def test_the_help_lists_a_users_options(arguments, tmp_path):
     (tmp_path / "strategy" / "mine.yaml").write_text(
         "# a strategy of my own\n_target_: mine.Mine\n"
     )
-    text = help_text("search", [part.format(tmp_path) for part in arguments])
+    parts = [part.format(tmp_path) for part in arguments]
+    text = help_text("search", [*parts, "--help", "strategy"])
     assert listed_options(text, "strategy")["mine"] == (" ", "a strategy of my own")
 
 

@@ -115,7 +115,6 @@ def test_images_that_a_user_normalised_are_taken_as_they_are():
 @pytest.mark.parametrize(
     ("shape", "card", "value", "message"),
     [
-        ((3, 9, 8), COLOUR, [], r"need at least one input, got none"),
         ((3, 9, 8), COLOUR, PIXELS / 255, r"floats may hold pixels of any range, .* as uint8, or"),
         ((3, 9, 8), COLOUR, PIXELS * np.int64(2), r"such pixels must be in \[0, 255\], got 0 to 5"),
         (
@@ -156,3 +155,60 @@ def test_what_is_not_known_is_refused(shape, card, value, message):
 def test_other_things_are_refused(colour, value, message):
     with pytest.raises(TypeError, match=message):
         colour.batch(value)
+
+
+@pytest.mark.parametrize("nothing", [[], (), [[], []], np.array([]), PIXELS[:0], iter([])])
+def test_nothing_is_an_empty_batch(colour, nothing):
+    assert colour.batch(nothing).shape == (0, 3, 9, 8)
+
+
+@pytest.mark.parametrize("card", [{}, {"mean": [0.0] * 2, "std": [2.0] * 2}])
+def test_no_signal_is_an_empty_batch(card):
+    assert Inputs((2, 6), card).batch(np.zeros((0, 2, 6))).shape == (0, 2, 6)
+
+
+def test_no_floats_are_an_empty_batch():
+    ranged = Inputs((3, 9, 8), COLOUR | {"range": [0, 1]})
+    assert ranged.batch(np.zeros((0, 3, 9, 8))).shape == (0, 3, 9, 8)
+
+
+def test_a_mixed_list_becomes_one_batch(colour, tmp_path):
+    image = Image.fromarray(PIXELS[0].transpose(1, 2, 0))
+    image.save(tmp_path / "0.png")
+    path = tmp_path / "0.png"
+    mixed = [path, str(path), image, PIXELS[0], torch.from_numpy(PIXELS[0])]
+    close(colour.batch(mixed), normalised(np.stack([PIXELS[0]] * 5)))
+    close(colour.batch(tmp_path.glob("*.png")), normalised(PIXELS[:1]))
+
+
+def test_a_photo_on_its_side_is_turned_upright(colour, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn by 90 degrees
+    image = Image.fromarray(np.rot90(PIXELS[0].transpose(1, 2, 0)).copy())
+    image.save(tmp_path / "side.png", exif=exif)
+    close(colour.batch(tmp_path / "side.png"), normalised(PIXELS[:1]))
+    with Image.open(tmp_path / "side.png") as opened:
+        close(colour.batch(opened), normalised(PIXELS[:1]))
+
+
+def test_an_image_of_16_bits_keeps_its_upper_8(tmp_path):
+    grey, wide = Inputs((1, 9, 8), GREY), PIXELS[0, 0].astype(np.uint16) * 256 + 255
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    wanted = torch.from_numpy(PIXELS[:1, :1] / 127.5 - 1).float()
+    close(grey.batch([tmp_path / "wide.png", Image.fromarray(wide)]), torch.cat([wanted] * 2))
+    with pytest.raises(
+        ValueError, match=r"such pixels must be in \[0, 255\], got \d+ to \d+; scale"
+    ):
+        grey.batch(wide)
+
+
+def test_a_path_in_the_home_folder_is_found(colour, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Image.fromarray(PIXELS[0].transpose(1, 2, 0)).save(tmp_path / "0.png")
+    close(colour.batch("~/0.png"), normalised(PIXELS[:1]))
+
+
+def test_a_folder_is_refused_with_what_to_give(colour, tmp_path):
+    message = rf"\('{tmp_path}'\) must be one image file, .* folder; .*\('{tmp_path}'\)\.glob"
+    with pytest.raises(ValueError, match=message):
+        colour.batch(tmp_path)

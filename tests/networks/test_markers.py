@@ -1,8 +1,10 @@
+from itertools import pairwise, product
 from random import Random
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.scale import Scale
@@ -61,6 +63,20 @@ class Stateful(nn.Module):
         return x + self.calls
 
 
+def layer():
+    """A layer of a transformer with two choices, one of them optional with what is inside it."""
+    wide, thin = (nn.Sequential(nn.Linear(8, n), nn.GELU(), nn.Linear(n, 8)) for n in (16, 8))
+    ratio = OneOf("ratio", {"2": wide, "1": thin})
+    return nn.Sequential(
+        OneOf("mix", {"heads": Attention(), "rows": row()}), Optional("mlp", ratio)
+    )
+
+
+def deep():
+    """Layers that hold choices, in blocks that are repeated too."""
+    return Repeat("blocks", nn.Sequential(row(), Repeat("layers", layer, [0, 2])), [1, 2])
+
+
 SPACES = {
     "shared": CustomSpace(SharesALayer, scale=Scale(input_shape=(6, 8), num_outputs=2)),
     "nested": space_of(
@@ -69,6 +85,8 @@ SPACES = {
         lambda: OneOf("e", {"yes": row(), "no": nn.Identity()}),
         lambda: OneOf("e", {"yes": nn.Tanh(), "no": nn.Dropout(0.5)}),
     ),
+    "repeated": space_of(lambda: Repeat("layers", layer, [1, 3, 2])),
+    "repeated twice": space_of(deep, lambda: Optional("last", layer())),
     "attention": space_of(
         lambda: OneOf("mix", {"attention": Attention(), "rows": row()}),
         lambda: Repeat("depth", nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), [0, 1, 2]),
@@ -90,6 +108,9 @@ def test_a_users_supernet_is_its_child_and_costs_what_the_child_does(name):
         assert torch.equal(child(x), whole)
         cost = child_cost(space, genotype, space.scale)
         assert cost["parameters"] == sum(p.numel() for p in child.parameters())
+        with torch.device("meta"), FlopCounterMode(display=False) as counter:
+            space.child(genotype, space.scale).eval()(torch.empty(1, 6, 8))
+        assert cost["multiply_adds"] * 2 == counter.get_total_flops()
         assert space.cost(space.scale).of_child(space.mixture(genotype)) == cost
 
 
@@ -112,11 +133,73 @@ def test_attention_and_transposed_convolutions_are_counted():
     space = SPACES["attention"]
     genotype = space.genotype({"mix": "attention", "depth": "0"})
     adds = child_cost(space, genotype, space.scale)["multiply_adds"]
-    assert adds == 6 * 4 * 8 * 8 + 96
+    assert adds == 6 * 4 * 8 * 8 + 2 * 6 * 6 * 8 + 96
     space = space_of(lambda: OneOf("up", {"yes": nn.ConvTranspose1d(6, 4, 3, 2, groups=2)}),
                      lambda: nn.Flatten(1), lambda: nn.LazyLinear(48))  # fmt: skip
     adds = child_cost(space, space.genotype({"up": "yes"}), space.scale)["multiply_adds"]
     assert adds == (6 * 8) * (4 // 2) * 3 + 4 * 17 * 48 + 96
+
+
+def test_choices_inside_a_repetition_get_their_names_from_its_position():
+    names = [decision.name for decision in SPACES["repeated"].decisions]
+    inner = [f"layers.{number}.{name}" for number in range(3) for name in ("mix", "mlp", "ratio")]
+    assert names == ["layers", *inner]
+    assert "blocks.1.layers.0.ratio" in SPACES["repeated twice"].rows
+
+
+def test_a_repetition_with_choices_has_as_many_genotypes_as_networks():
+    layer, twice = 2 * (1 + 2), (2 * (1 + 2)) ** 2  # a layer; none or two of them in a block
+    assert SPACES["repeated"].count() == layer + layer**2 + layer**3
+    blocks = 1 + twice
+    assert SPACES["repeated twice"].count() == (blocks + blocks**2) * (1 + layer)
+
+
+@pytest.mark.parametrize("name", ["repeated", "repeated twice"])
+def test_changes_leave_out_the_choices_of_layers_that_are_left_out(name):
+    space, rng = SPACES[name], Random(0)
+    parents = [space.sample(rng) for _ in range(20)]
+    changed = [space.mutate(parent, rng) for parent in parents]
+    changed += [space.crossover(a, b, rng) for a, b in pairwise(parents)]
+    changed += space.neighbours(parents[0], rng)
+    for genotype in changed:
+        assert space.decode(space.encode(space.validate(genotype))) == genotype
+        assert space.discretize(space.mixture(genotype)) == genotype
+
+
+def test_the_expected_cost_of_a_repetition_is_the_mean_over_all_its_networks():
+    def kind():
+        deep = nn.Sequential(row(3), nn.Linear(3, 8))
+        return OneOf("kind", {"rows": row(), "deep": deep, "none": nn.Identity()})
+
+    space = space_of(lambda: Repeat("depth", kind, [2, 0, 1]))
+    weights = torch.tensor([[0.5, 0.2, 0.3], [0.1, 0.6, 0.3], [0.25, 0.35, 0.4]])
+    cost = space.cost(space.scale).of(Mixture(weights, ((0, 1, 2),) * 3))
+    mean = dict.fromkeys(cost, 0.0)
+    for depth in space.decisions[0].options:
+        kinds = product(("rows", "deep", "none"), repeat=int(depth))
+        for chosen in [{f"depth.{i}.kind": k for i, k in enumerate(line)} for line in kinds]:
+            child = space.genotype({"depth": depth} | chosen)
+            chances = (
+                weights[space.rows[d.name], d.options.index(o)]
+                for d in space.decisions
+                if (o := child.mapping.get(d.name))
+            )
+            chance = float(torch.stack(list(chances)).double().prod())
+            for quantity, value in child_cost(space, child, space.scale).items():
+                mean[quantity] += chance * value
+    assert {name: float(value) for name, value in cost.items()} == pytest.approx(mean)
+
+
+def test_repetitions_that_share_a_choice_are_refused():
+    shared = OneOf("act", {"relu": nn.ReLU(), "tanh": nn.Tanh()})
+    with pytest.raises(ValueError, match=r"'r' must not share a choice, got 'r.0.act' in two; bui"):
+        Repeat("r", lambda: nn.Sequential(row(), shared), [1, 2])
+
+
+def test_each_repetition_draws_params_of_its_own_those_of_attention_too():
+    first, second = Repeat("r", Attention(), [2]).parts.values()
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert not one.any() or not torch.equal(one, other)
 
 
 @pytest.mark.parametrize("option", [3, "0.5", "pop"])

@@ -5,12 +5,15 @@ from xml.etree import ElementTree
 
 import pytest
 
+from nas_lightning.core.scale import Scale
 from nas_lightning.reports.alpha_charts import draw_alphas, draw_heat_map
 from nas_lightning.reports.charts import draw_comparison, figures
 from nas_lightning.reports.curve_charts import draw_curves, draw_trials
+from nas_lightning.reports.drawing import draw
 from nas_lightning.reports.metric import MainMetric
 from nas_lightning.reports.records import AlphaCurve, TrialRecord
 from nas_lightning.reports.rendering import chart_svg
+from nas_lightning.search_spaces.custom import CustomSpace, example
 
 SVG = "{http://www.w3.org/2000/svg}"
 ALPHAS = (
@@ -96,6 +99,53 @@ def test_all_options_stand_in_one_legend_in_their_colours() -> None:
     assert scale["range"][:2] == ["#008f68", "#0068a8"]
 
 
+def test_an_option_has_one_colour_in_a_custom_spaces_drawing_and_chart() -> None:
+    scale = Scale(input_shape=(1, 8, 8), num_outputs=10)
+    space = CustomSpace(example, scale=scale)
+    curves = [
+        AlphaCurve(c.group, c.name, option, ((0, 0.5),))
+        for c in space.choices
+        for option in c.options
+    ]
+    scale = encodings(draw_alphas(curves, None, space.option_names).to_dict(), "color")[0]["scale"]
+    colours = dict(zip(scale["domain"], scale["range"], strict=True))
+    for seed in range(8):
+        drawing = draw(space.graphs(space.sample(seed)), space.option_names)
+        parts = ElementTree.fromstring(drawing).findall(f".//{SVG}g/*")
+        fields = [part for part in parts if part.get("class") == "label"]
+        names = [parts[parts.index(field) + 1].text for field in fields]
+        assert [field.get("stroke") for field in fields] == [colours[name] for name in names]
+
+
+def test_an_edge_is_named_by_its_nodes_and_marked_where_it_was_taken() -> None:
+    choices = {
+        "normal/edge_0_2": {"name": "c_{k-2} \u2192 2", "taken": "skip_connect"},
+        "reduction/edge_1_2": {"name": "c_{k-1} \u2192 2"},
+    }
+    chart = draw_alphas(ALPHAS, choices)
+    assert [cell["facet"]["sort"] for cell in chart.to_dict()["vconcat"]] == [
+        ["\u2713 c_{k-2} \u2192 2\nskip_connect 0.30"],
+        ["c_{k-1} \u2192 2\n<none> 0.40"],
+    ]
+    assert [row["option"] for row in rows(chart) if row["taken"] and row["leads"]] == [
+        "skip_connect"
+    ]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_few_epochs_have_whole_ticks_that_all_differ(epochs: int) -> None:
+    points = tuple((float(epoch), 0.97201 + epoch / 10_000) for epoch in range(1, epochs + 1))
+    chart = draw_curves({"child/train_accuracy": points}, "The child")
+    axis = encodings(chart.to_dict(), "x")[0]["axis"]
+    assert axis["values"] == list(range(1, epochs + 1))
+    shares = [text for text in texts(chart) if text.endswith("%")]
+    assert 1 <= len(shares) == len(set(shares))
+
+
+def test_the_only_value_of_a_chart_is_written_on_its_axis() -> None:
+    assert "0.0042" in texts(draw_curves({"child/lr": ((1.0, 0.0042),)}, "The child"))
+
+
 def test_the_darkest_shade_is_the_largest_weight_and_white_is_zero() -> None:
     scale = encodings(draw_heat_map(ALPHAS).to_dict(), "color")[0]["scale"]
     assert (scale["domain"], scale["range"]) == ([0.0, 0.7], ["#ffffff", "#00365a"])
@@ -116,7 +166,7 @@ def test_a_long_search_is_drawn_with_few_points(draw, most: int) -> None:
 
 
 def test_a_start_alone_is_drawn_as_dots() -> None:
-    (lines, _) = draw_alphas([AlphaCurve("g", "c", "o", ((0, 1.0),))]).to_dict()["vconcat"][0][
+    (_, lines, _) = draw_alphas([AlphaCurve("g", "c", "o", ((0, 1.0),))]).to_dict()["vconcat"][0][
         "spec"
     ]["layer"]
     assert lines["mark"]["point"]

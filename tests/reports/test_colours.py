@@ -1,6 +1,6 @@
 import pytest
 
-from nas_lightning.reports.colours import CYCLE, paints_of, tint
+from nas_lightning.reports.colours import CYCLE, DARK_PAPER, dark_scheme, paints_of, tint
 
 DARTS = (
     "none",
@@ -57,3 +57,32 @@ def test_a_tint_lies_between_white_and_the_colour() -> None:
         "#80a0c0",
         "#004080",
     ]
+
+
+def test_two_options_of_one_family_and_size_look_different() -> None:
+    labels = ["conv3", "conv5", "conv7", "sep_conv_3x3", "24", "36"]
+    assert len({paint.colour for paint in paints_of(labels).values()}) == 6
+
+
+def test_an_unknown_option_does_not_take_the_colour_of_a_known_one() -> None:
+    paints = paints_of(["small", "sep_conv_3x3"])
+    assert paints["small"].colour != paints["sep_conv_3x3"].colour
+
+
+def _brightness(colour: str) -> float:
+    shares = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize(
+    "colour", [*CYCLE, *(paint.colour for paint in paints_of(DARTS).values()), "#1f2933", "#5b6673"]
+)
+def test_lines_and_text_can_be_seen_on_dark_paper(colour: str) -> None:
+    ratio = (_brightness(dark_scheme()[colour]) + 0.05) / (_brightness(DARK_PAPER) + 0.05)
+    assert ratio >= 4.5  # contrast that WCAG 2 asks of text
+
+
+def test_colours_that_differ_on_white_differ_on_dark_paper() -> None:
+    shades = {paint.colour for paint in paints_of(DARTS).values()} | set(CYCLE)
+    assert len({dark_scheme()[shade] for shade in shades}) == len(shades)

@@ -7,6 +7,7 @@ import pytest
 from nas_lightning.reports.metric import MainMetric, metric_of
 from nas_lightning.reports.page import write_report
 from nas_lightning.reports.summary import summary
+from nas_lightning.reports.terminal import wrapped
 
 RMSE = {"name": "rmse", "higher_is_better": False, "is_share": False}
 RESULT = {
@@ -55,3 +56,40 @@ def test_the_summary_tells_other_rewards_and_the_size_of_the_random_child(tmp_pa
     assert "search reward (mdl)                -0.7123\n" in text
     assert "  random genotype, trained alike   7, 1,234 parameters\n" in text
     assert "reward" not in summary(result | {"objective": "accuracy"}, "cells", tmp_path)
+
+
+def test_the_summary_explains_the_found_path_alone_where_it_stands(tmp_path):
+    search = RESULT["search"] | {"discretized_validation_rmse": 20.0}
+    line = (
+        "  of the found path alone          20, with the shared weights; the child is trained anew"
+    )
+    assert line in summary({**RESULT, "search": search}, "cells", tmp_path).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("shape", "word"), [([2, 96], "signal"), ([6], "row"), ([1, 8, 8], "image")]
+)
+def test_the_summary_calls_an_input_what_it_is(tmp_path, shape, word):
+    text = summary({**RESULT, "input_shape": shape}, "cells", tmp_path)
+    assert f"multiply-adds per {word}" in text
+
+
+def test_the_summary_names_the_exported_files(tmp_path):
+    (tmp_path / "child").mkdir()
+    for name in ("model.pt2", "model.onnx", "last.ckpt"):
+        (tmp_path / "child" / name).touch()
+    assert summary(RESULT, "cells", tmp_path).splitlines()[-2:] == [
+        f"onnx                               {tmp_path / 'child' / 'model.onnx'}",
+        f"pt2                                {tmp_path / 'child' / 'model.pt2'}",
+    ]
+
+
+def test_the_summary_wraps_its_notes_but_not_its_paths(tmp_path):
+    folder = tmp_path / "a folder whose name is much longer than any terminal that anyone has"
+    note = "a random genotype, trained alike, does as well as the found network or better"
+    lines = wrapped(summary(RESULT | {"notes": [note]}, "cells", folder), 60).splitlines()
+    assert [line for line in lines if len(line) > 60 and str(folder) not in line] == []
+    assert lines[-2:] == [
+        f"files                              {folder}",
+        f"report                             {folder / 'report.html'}",
+    ]

@@ -40,8 +40,11 @@ RESULT: dict[str, Any] = {
     "notes": ["A deliberate difference."],
 }
 SECTIONS = [
-    "Result",
-    "The found network",
+    "What was found",
+    "Is it better than not searching?",
+    "How do I use it?",
+    "What next?",
+    "Notes",
     "How the search decided",
     "Trials",
     "The search",
@@ -49,7 +52,6 @@ SECTIONS = [
     "Cost",
     "Further figures",
     "Do it again",
-    "Notes",
 ]
 VOID = ("meta", "rect", "path", "circle", "line")
 
@@ -217,7 +219,6 @@ def test_a_child_worse_than_a_random_one_is_told(page: Callable[..., _Page]) -> 
 @pytest.mark.parametrize(
     ("name", "heading"),
     [
-        ("genotype.svg", "The found network"),
         ("alphas.csv", "How the search decided"),
         ("trials.jsonl", "Trials"),
         ("metrics.csv", "The search"),
@@ -229,6 +230,12 @@ def test_a_missing_file_leaves_its_section_out(
 ) -> None:
     (run_dir / name).unlink()
     assert page().headings == [other for other in SECTIONS if other != heading]
+
+
+def test_a_missing_drawing_leaves_no_text_of_it(run_dir: Path, page: Callable[..., _Page]) -> None:
+    (run_dir / "genotype.svg").unlink()
+    assert page().headings == SECTIONS
+    assert "The same as text" not in page().text
 
 
 def test_a_run_without_a_child_has_no_comparison(page: Callable[..., _Page]) -> None:

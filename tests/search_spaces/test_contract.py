@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch.utils.flop_counter import FlopCounterMode
 
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
@@ -91,6 +92,15 @@ def test_one_hot_supernet_is_the_inherited_child_to_the_bit(space, shape):
         inherit(child, supernet)
         supernet.train(training), child.train(training)
         assert torch.equal(supernet(x, space.mixture(genotype)), child(x))
+
+
+def test_multiply_adds_are_half_the_flops_that_torch_counts(space):
+    scale, genotype = small(space, (3, 32, 32)), space.sample(Random(0))
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+        space.child(genotype, scale).eval()(torch.empty(1, 3, 32, 32))
+    multiply_adds = child_cost(space, genotype, scale)["multiply_adds"]
+    assert counter.get_total_flops() == 2 * multiply_adds
+    assert space.cost(scale).of_child(space.mixture(genotype))["multiply_adds"] == multiply_adds
 
 
 def reached(network):

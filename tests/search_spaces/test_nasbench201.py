@@ -110,6 +110,53 @@ def test_other_texts_are_refused(text, message):
         SPACE.read_text(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "6111",  # the index of the best child of CIFAR-10, in the benchmark and in the table
+        "3 3 3 1 3 2",
+        "[3, 3, 3, 1, 3, 2]",
+        f"[2020-01-01] the best is {BEST} with 94.37",
+        f"genotype | {BEST} | 0.91\ngenotype | {BEST} | 0.92",
+        "[(('nor_conv_3x3', 0),), (('nor_conv_3x3', 0), ('nor_conv_3x3', 1)), "
+        "(('skip_connect', 0), ('nor_conv_3x3', 1), ('nor_conv_1x1', 2))]",
+        "((('nor_conv_3x3', 0, 0.31),), (('nor_conv_3x3', 0, 0.3), ('nor_conv_3x3', 1, 0.2)), "
+        "(('skip_connect', 0, 1e-3), ('nor_conv_3x3', 1, np.float32), ('nor_conv_1x1', 2, 0.9)))",
+    ],
+)
+def test_a_genotype_is_read_as_people_paste_it(text):
+    assert read_genotype(text, SPACE) == SPACE.read_text(BEST)
+
+
+@pytest.mark.parametrize("index", [0, 857, 9930, 15624])
+def test_an_index_is_the_tables_row(table, index):
+    assert SPACE.write_text(SPACE.read_text(str(index))) == table["arch"][index].decode()
+
+
+def test_indices_are_the_benchmarks_own():
+    first = "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|"  # as its API shows it
+    assert SPACE.write_text(SPACE.read_text("0")).startswith(first)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "15625",
+            "an index of NAS-Bench-201 is 0 to 15624, got 15625; numbers of operations stand",
+        ),
+        ("333132", "is 0 to 15624, got 333132; .* e.g. 3 1 0 2 4 3"),
+        ("3 3 3", r"has six numbers of operations, 0 none, 1 skip.*; got \[3, 3, 3\]"),
+        ("3 3 3 1 3 5", r"4 avg_pool_3x3; got \[3, 3, 3, 1, 3, 5\]"),
+        (f"{BEST}\n{BEST.replace('skip_connect', 'none')}", "the text holds 2 genotypes"),
+        ("(('nor_conv_3x3', 0),), (('nor_conv_3x3', 1),)", "notation is .* or six numbers"),
+    ],
+)
+def test_a_near_miss_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        SPACE.read_text(text)
+
+
 def test_an_edge_without_support_is_discretized_to_none():
     mixture = uniform_mixture(SPACE.choices)
     support = ((), (3, 4), *mixture.support[2:])

@@ -49,6 +49,61 @@ def test_a_concatenation_is_a_range_or_a_list(concat, states):
     assert read_darts_text(text_with(concat=concat))["normal"].concat == states
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"2019-01-01 12:00:00,000 genotype = {TEXT}",
+        f"01/01 12:00:00 AM | genotype = {TEXT}\n",
+        f"INFO:root:{TEXT}",
+        f"[INFO] (search, epoch 49) genotype: {TEXT}",
+        f"DARTS_V2 = {TEXT}",
+        f"# found with seed 2\nFOUND = \\\n  genotypes.{TEXT}",
+        f"nas.darts.genotypes.{TEXT}",
+        TEXT.replace(")]", "),]").replace("Genotype(", "Genotype (\n  "),
+        TEXT.replace("[2, 3]", "range(2, 4, 1)").replace("[3, 2]", "list((3, 2))"),
+        TEXT.replace("[2, 3]", "list(range(2, 4))").replace("[3, 2]", "tuple([3, 2])"),
+        TEXT[:-1] + ", connectN=None, connects=None)",
+        str({"normal": [*CELLS["normal"].edges], "normal_concat": [2, 3],
+             "reduce": CELLS["reduction"].edges, "reduce_concat": [3, 2]}),
+    ],
+)  # fmt: skip
+def test_a_text_is_read_as_people_paste_it(text):
+    assert read_darts_text(text) == CELLS
+
+
+@pytest.mark.parametrize("score", ["0.13", "1e-05", "np.float32(0.13)", "tensor(0.13)"])
+def test_pairs_of_a_node_in_brackets_of_their_own_are_read_with_their_scores(score):
+    nested = (
+        TEXT.replace("[('sep_conv_3x3', 0), ('skip_connect', 1)]",
+                     f"((('sep_conv_3x3', 0, {score}), ('skip_connect', 1, {score})),)")
+        .replace("[('max_pool_3x3', 1), ('dil_conv_5x5', 0)]",
+                 f"[(('max_pool_3x3', 1, {score}), ('dil_conv_5x5', 0, {score}))]")
+    )  # fmt: skip
+    assert read_darts_text(f"<<<---->>> genotype : {nested}") == CELLS
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{TEXT}\nnext line", r"notation: .* \(invalid syntax, in line 2: 'next line'\)"),
+        (f"log\n{TEXT[:-1]}", r"notation: .* \('\(' was never closed, in line 2: \"Genotype\("),
+        (f"{TEXT}\n{TEXT}", r"notation: .* holds 2 of them; leave the one that you mean"),
+        (text_with(normal="[('a', 0), ('b', '1')]"), r"number 2 is \"\('b', '1'\)\""),
+        (text_with(normal="[('a', 0), 'b']"), r"number 2 is 'b'$"),
+        (text_with(normal="[(('a', 0), ('b', 1)), (('c', 0),)]"),
+         r"node 2 of 'normal' must have two pairs \(operation, input\), got \"\(\('c', 0\),\)\""),
+        (text_with(concat="range(2, 'x')"), r"range\(a, b\), got \"range\(2, 'x'\)\""),
+        (text_with(concat="list()"), r"must list states .* got 'list\(\)'"),
+        (text_with(more=", connectN=3"), "got connectN, normal"),
+        ("{'normal': []}", "takes normal, .*; got normal$"),
+        ("{**{}}", "takes normal, .*; got None$"),
+    ],
+)  # fmt: skip
+def test_a_near_miss_is_refused_with_its_place(text, message):
+    with pytest.raises(ValueError, match=message):
+        read_darts_text(text)
+
+
 TRAP = "__import__('pathlib').Path('trap').touch()"
 
 
@@ -71,6 +126,10 @@ TRAP = "__import__('pathlib').Path('trap').touch()"
         (text_with(concat=TRAP), r"'normal_concat' must list states or be range\(a, b\)"),
         (text_with(concat=f"range({TRAP})"), "must be literals; nothing is run"),
         (text_with(concat=f"range(*[{TRAP}])"), "must be literals; nothing is run"),
+        (text_with(normal=f"[('a', 0, np.float32({TRAP}))]"), "must be literals; nothing is run"),
+        (text_with(concat=f"list({TRAP})"), r"must list states or be range\(a, b\)"),
+        (f"{{'normal': {TRAP}}}", "takes normal, .*; got normal$"),
+        (f"{{{TRAP}: []}}", "takes normal, .*; got None$"),
         (text_with(concat=f"({TRAP}).range(2)"), r"must list states or be range\(a, b\)"),
     ],
 )

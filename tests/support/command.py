@@ -51,9 +51,12 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+TIMES = ("_s", "latency_ms", "latency_measured")  # ends of the names of what a seed cannot repeat
+
+
 def without_times(value):
     if isinstance(value, dict):
-        return {k: without_times(v) for k, v in value.items() if not k.endswith("_s")}
+        return {k: without_times(v) for k, v in value.items() if not k.endswith(TIMES)}
     return value
 
 

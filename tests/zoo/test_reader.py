@@ -39,6 +39,21 @@ def test_the_text_notation_is_read():
     assert genotype.mapping["normal/edge_0_5"] == "sep_conv_3x3"
 
 
+def test_a_text_file_holds_the_notation_or_a_genotype_file(tmp_path):
+    path = tmp_path / "best.txt"
+    path.write_text(f"2019-01-01 12:00:00,000 genotype = {TEXT}\n")
+    assert read_genotype(str(path), SPACE) == read_genotype(TEXT, SPACE)
+    path.write_text(DARTS_V2.to_json())
+    assert read_genotype(str(path), SPACE) == DARTS_V2
+
+
+def test_a_text_file_without_a_genotype_is_named_with_the_place(tmp_path):
+    path = tmp_path / "best.log"
+    path.write_text(f"epoch 1\n{TEXT} 0.9\n")
+    with pytest.raises(ValueError, match=rf"^{path}: not a .*\(invalid syntax, in line 2: \"Gen"):
+        read_genotype(str(path), SPACE)
+
+
 def test_a_file_is_read_though_its_name_looks_like_a_notation(tmp_path):
     path = tmp_path / "copy (1)|2.json"
     path.write_text(DARTS_V2.to_json())

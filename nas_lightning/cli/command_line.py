@@ -1,0 +1,157 @@
+"""What a user types, as Hydra understands it: a genotype without its key, ~, and wrong habits."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas_lightning.cli.resume import quoted
+from nas_lightning.config import schema
+from nas_lightning.config.help import EXAMPLES
+from nas_lightning.config.messages import likely_keys
+from nas_lightning.config.paths import config_dir
+
+__all__ = [
+    "COMPLETION",
+    "MULTIRUN",
+    "UsageError",
+    "check_groups",
+    "completed_line",
+    "overrides_of",
+    "with_home",
+    "with_override",
+]
+
+COMPLETION = {"-sc", "--shell-completion"}
+MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
+TAKE_GENOTYPE = ("show", "train")
+VALUED = [
+    *("--config-dir", "--config-name", "--config-path", "--experimental-rerun", "--package"),
+    *("-cd", "-cn", "-cp", "-p", "--cfg", "-c"),
+]
+FLAGS = [
+    *(*VALUED, *COMPLETION, "-m", "--multirun", "--run", "-r", "--resolve"),
+    *("--hydra-help", "--info", "-i"),
+]
+OVERRIDE = re.compile(r"\+{0,2}[\w./@:-]+=|~[\w.@]+(?:=|$)")  # KEY=VALUE, or ~KEY
+PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # what Hydra reads as the text that it is
+PARTS = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")  # what is quoted within a value
+HOME = re.compile(r"(^|[=,\[]|file://)~(/[^,\[\]{}'\"]*|(?=[,\]]|$))")
+
+
+class UsageError(ValueError):
+    """A command was typed in a way that no configuration can mend; its exit status is 2."""
+
+
+def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
+    """Returns the arguments of a command with genotype= before a genotype, and ~ expanded.
+
+    Raises: UsageError: there is an unknown flag, no genotype or a second one, or the word help.
+    """
+    if "help" in arguments:
+        raise UsageError(
+            f"help must be a flag: nas-{command} --help; settings are KEY=VALUE, e.g. seed=1"
+        )
+    if not arguments and command in TAKE_GENOTYPE:
+        examples = "\n".join(f"  {typed}" for typed, _ in EXAMPLES[command][:3])
+        raise UsageError(
+            f"genotype is missing; name a published one, a file or a run's folder:\n{examples}"
+        )
+    read, words = list[str](), list(arguments)
+    while words:
+        word = words.pop(0)
+        if word.startswith("-"):
+            _check_flag(command, word, words)
+            read.append(word)
+            read += [words.pop(0)] if word in VALUED and words else []
+        elif command in TAKE_GENOTYPE and not OVERRIDE.match(word):
+            read.append(_genotype(word, is_sweep=bool(MULTIRUN & set(arguments))))
+        else:
+            read.append(word if word.startswith("resume=") else with_home(word))
+    if len(named := [word for word in read if word.startswith("genotype=")]) > 1:
+        names = " and ".join(word.removeprefix("genotype=") for word in named)
+        raise UsageError(f"genotype must be one, got {names}; for a sweep -m genotype=ONE,OTHER")
+    return read
+
+
+def completed_line(command: str, line: str) -> str:
+    """Returns a line whose last word is being typed, with genotype= before a genotype.
+
+    >>> completed_line("train", "nas-train darts_v2 strategy=da")
+    'nas-train genotype=darts_v2 strategy=da'
+    """
+    name, *words, last = line.split(" ") if " " in line else (line, "")
+    if command in TAKE_GENOTYPE:
+        words = [w if not w or OVERRIDE.match(w) or w[0] == "-" else _genotype(w) for w in words]
+    return " ".join([name, *words, last])
+
+
+def with_home(override: str) -> str:
+    """Returns KEY=VALUE with the user's home for ~ where a path begins, also in a list.
+
+    >>> os.environ["HOME"] = "/home/me"
+    >>> with_home("data.path=~/images")
+    'data.path=/home/me/images'
+    >>> with_home("compare=[~/a,'~/b']")
+    "compare=[/home/me/a,'/home/me/b']"
+    """
+    parts = PARTS.split(override)
+    for place, part in enumerate(parts):
+        if place % 2 and part[1:3] == "~/":
+            parts[place] = part[0] + _home() + part[2:]
+        elif place % 2 == 0:
+            parts[place] = HOME.sub(_expanded, part)
+    return "".join(parts)
+
+
+def with_override(arguments: list[str], override: str) -> list[str]:
+    """Returns the arguments with an override after the last of them, where argparse finds it."""
+    places = [i for i, a in enumerate(arguments) if "=" in a and not a.startswith("-")]
+    place = places[-1] + 1 if places else len(arguments)
+    return [*arguments[:place], override, *arguments[place:]]
+
+
+def check_groups(arguments: list[str]) -> None:
+    """Refuses GROUP=null, for which Hydra's own message names no group.
+
+    Raises: ValueError: there is one.
+    """
+    for argument in arguments:
+        group = argument.lstrip("+").removesuffix("=null")
+        if argument.endswith("=null") and (config_dir() / group).is_dir():
+            raise ValueError(
+                f"{argument} must name an option of the group; leave it out, or give {group}=[] "
+                "where none is meant"
+            )
+
+
+def _expanded(found: re.Match[str]) -> str:
+    before, rest = found.groups()
+    path = _home() + rest
+    return before + (path if before == "file://" or PLAIN.fullmatch(_home()) else quoted(path))
+
+
+def _home() -> str:
+    return os.path.expanduser("~")
+
+
+def _genotype(word: str, is_sweep: bool = False) -> str:
+    """Returns the override for a genotype that was typed alone; a sweep may list several."""
+    path = Path(word).expanduser()
+    word = str(path) if word.startswith("~") else word
+    is_plain = PLAIN.fullmatch(word.replace(",", "") if is_sweep else word)
+    return f"genotype={word if is_plain else quoted(word)}"
+
+
+def _check_flag(command: str, word: str, following: Sequence[str]) -> None:
+    flag, _, value = word.partition("=")
+    if any(known.startswith(flag) for known in FLAGS):  # argparse takes a part of a name
+        return
+    if not value and following and not following[0].startswith("-") and "=" not in following[0]:
+        value = following[0]
+    likely = likely_keys(schema.composed(command, []), flag.lstrip("-").replace("-", "_"))
+    keys = " or ".join(f"{key}={value or '...'}" for key in likely[:3])
+    raise UsageError(
+        f"unrecognized arguments: {flag}; settings are KEY=VALUE"
+        + (f": {keys}" if keys else f", e.g. seed=1; nas-{command} --help lists them")
+    )

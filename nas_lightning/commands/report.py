@@ -1,0 +1,71 @@
+"""nas-report: compares runs in a table and on one page, or lists them."""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from nas_lightning.reports.comparison import COLUMNS, cells_of
+from nas_lightning.run.compared import Comparison, compare, listed_runs
+
+__all__ = ["main"]
+
+OUTPUTS = Path("outputs")
+PAGE = "comparison.html"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compares the runs that are named, or lists those under outputs/.
+
+    Raises: SystemExit: 1 where a folder holds no run, 2 where an argument is unknown.
+    """
+    parser = ArgumentParser("nas-report", description="Compares runs: a table, and one page.")
+    parser.add_argument("runs", nargs="*", metavar="RUN_DIR", help="a run's or a sweep's folder")
+    parser.add_argument("--out", default=PAGE, metavar="FILE", help=f"the page ({PAGE})")
+    parser.epilog = "Without RUN_DIR it lists the runs under outputs/, the newest first."
+    typed = parser.parse_args(arguments)
+    if not typed.runs:
+        _print_list()
+        return
+    try:
+        comparison = compare(typed.runs, typed.out)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    _print_tables(comparison)
+    print(f"page: {typed.out}")
+
+
+def _print_list() -> None:
+    rows = listed_runs(OUTPUTS)
+    if not rows:
+        print(f"there is no run under {OUTPUTS}/; nas-search makes one")
+        return
+    heads = ("run", "started", "command", "strategy", "data", "test", "state")
+    cells = [[str(row[head]) for head in heads] for row in rows]
+    for line in cells:
+        line[1] = line[1][:16]
+    _print(heads, cells)
+
+
+def _print_tables(comparison: Comparison) -> None:
+    for question, rows in comparison.tables.items():
+        print(question)
+        _print(COLUMNS, [cells_of(row, comparison.metrics[question]) for row in rows])
+    for note in comparison.notes:
+        print(f"note: {note}")
+
+
+def _print(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table whose first column alone gives way on a narrow terminal."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(heads[0], overflow="fold")
+    for number, head in enumerate(heads[1:], 1):
+        width = max(map(len, [*head.split(), *(row[number] for row in rows)]))
+        table.add_column(head, min_width=width, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

@@ -1,0 +1,54 @@
+"""Text for a terminal: wrapped at words, but for what is to be pasted."""
+
+import os
+import re
+import shutil
+import textwrap
+from typing import TextIO
+
+__all__ = ["columns_of", "wrapped"]
+
+WIDEST = 100
+GLUE = "\0"  # in place of a space that no line ends at
+TO_PASTE = re.compile(
+    r"""'[^']*'|"[^"]*"|nas-[a-z]+(?: [\w.+~/]+=(?:'[^']*'|\S)+)+|\w+  +/.*"""  # a row's path
+)
+
+
+def columns_of(stream: TextIO) -> int | None:
+    """Returns the columns of a terminal, or of COLUMNS; None where nothing is to be wrapped."""
+    if not (os.environ.get("COLUMNS", "").isdigit() or stream.isatty()):
+        return None
+    return min(max(20, shutil.get_terminal_size().columns), WIDEST)
+
+
+def wrapped(text: str, columns: int | None) -> str:
+    r"""Returns a text with its long lines broken between words; None breaks none.
+
+    What is quoted, a command such as `nas-search resume=DIR` and a row of a table that ends in a
+    path stay on one line.
+
+    >>> print(wrapped("note: a path stays whole\n  /very/long/path", 14))
+    note: a path
+      stays whole
+      /very/long/path
+    """
+    if columns is None:
+        return text
+    return "\n".join(_broken(line, columns) for line in text.split("\n"))
+
+
+def _broken(line: str, columns: int) -> str:
+    if len(line) <= columns:
+        return line
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    glued = TO_PASTE.sub(lambda found: found[0].replace(" ", GLUE), line.lstrip())
+    lines = textwrap.wrap(
+        glued,
+        columns,
+        initial_indent=indent[2:],
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines).replace(GLUE, " ")

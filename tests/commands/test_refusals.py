@@ -1,0 +1,133 @@
+"""What no data could make possible is refused before an image is read, and leaves no folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import run
+
+import nas_lightning as nl
+from nas_lightning.data.module import ImageDataModule
+from nas_lightning.run.folder import RunLock
+
+SEARCHES = {
+    "strategy": (["strategy.epochs=0"], "strategy.epochs (0) must be at least 1"),
+    "key of the strategy": (["+strategy.new=1"], "unknown key 'strategy.new'"),
+    "strategy and space": (
+        ["search_space=chain", "search_space.strides=[1,2]"],
+        "search space 'chain' with strides [1, 2] has no supernet",
+    ),
+    "evaluation": (["evaluation=low_fidelity"], "has no effect: strategy Darts is one-shot"),
+    "objective": (["strategy=random", "objective.x=1"], "unknown key 'objective.x'"),
+    "callback": (["callbacks.collapse.share=7"], "callbacks.collapse.share (7.0) must be in (0,"),
+    "scale": (["search_space.scale.partial=3"], "partial"),
+    "child": (["child.scale.channels=0"], "scale.channels (0) must be at least 2"),
+    "child's space": (["search_space=nasbench201", "child.scale.auxiliary=true"], "auxiliary head"),
+    "class of the space": (["search_space._target_=no.No"], "'no.No' cannot be imported"),
+    "export": (["export=[tflite]"], "unknown export 'tflite'"),
+    "cap": (["max_samples=0"], "max_samples (0) must be at least 1"),
+    "login": (["logger=wandb", "logger.wandb.mode=onlin"], "unknown logger.wandb.mode 'onlin'"),
+    "seed": (["seed=9223372036854775808"], "must be a number of 64 bits"),
+}
+
+
+@pytest.fixture
+def unread(monkeypatch):
+    """Lets no data be read."""
+
+    def load(self):
+        raise AssertionError("the data were read")
+
+    monkeypatch.setattr(ImageDataModule, "load", load)
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """Gives the message of a command that is refused in an empty folder, and leaves it so."""
+    monkeypatch.chdir(tmp_path)
+
+    def refused(command, *arguments):
+        with pytest.raises(SystemExit):
+            run(command, *arguments)
+        assert list(tmp_path.iterdir()) == []
+        return capsys.readouterr().err
+
+    return refused
+
+
+@pytest.mark.parametrize("case", SEARCHES)
+def test_a_search_is_refused_before_its_data_are_read(case, refused, unread):
+    arguments, message = SEARCHES[case]
+    assert message in refused("search", *arguments)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "darts_v3",
+        "nasbench201_best search_space=darts",
+        "darts_v2 logger=wandb logger.wandb.mode=onlin",
+        "darts_v2 child.scale.partial=3",
+    ],
+)
+def test_a_genotype_is_refused_before_its_data_are_read(named, refused, unread):
+    assert "error: " in refused("train", *named.split())
+
+
+def test_a_size_that_is_typed_is_checked_before_the_data_are_read(refused, unread):
+    arguments = ("data.image_size=8", "data.channels=1", "search_space.scale.stem=imagenet")
+    assert "images of 8 pixels are too small for the reductions" in refused("search", *arguments)
+
+
+@pytest.mark.parametrize("place", ["run", "a/b/run", "outputs/day/run"])
+def test_a_refused_run_leaves_no_folder_where_it_was_to_be(place, refused):
+    refused("search", "strategy.epochs=0", f"hydra.run.dir={place}")
+
+
+def test_a_refused_run_leaves_the_folders_that_were_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine/empty").mkdir(parents=True)
+    Path("full").mkdir()
+    Path("full/notes.txt").touch()
+    for place in ("mine/empty", "mine/new", "full", "full/new"):
+        with pytest.raises(SystemExit):
+            run("search", "strategy.epochs=0", f"hydra.run.dir={place}")
+    left = {str(path) for path in Path().rglob("*")}
+    assert left == {"mine", "mine/empty", "full", "full/notes.txt"}
+
+
+def test_a_refused_sweep_of_no_job_leaves_no_folder(refused):
+    assert "unknown option 'dart' of strategy" in refused("search", "-m", "strategy=dart")
+
+
+def test_a_refused_run_leaves_what_another_command_has_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lock = RunLock()
+    lock.take(Path("run"))
+    command = [sys.executable, "-m", "nas_lightning", "search", "hydra.run.dir=run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lock.release()
+    assert "must not be used by two runs at once" in done.stderr
+    assert Path("run/.hydra/lock").is_file()
+
+
+def test_a_refused_call_in_python_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (None, "run", tmp_path / "a" / "b"):
+        with pytest.raises(ValueError, match=r"strategy\.epochs \(0\) must be at least 1"):
+            nl.search(overrides=["strategy.epochs=0"], folder=folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nl.search(retrian=False), "argument 'retrian'; .*; did you mean 'retrain'"),
+        (lambda: nl.show("darts_v2", chanels=3), "'chanels'; .*; did you mean 'channels'"),
+        (lambda: nl.search(strategy="dart"), "strategy 'dart'; .*; did you mean 'darts'"),
+    ],
+)
+def test_a_wrong_name_in_python_gets_the_likely_one(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()

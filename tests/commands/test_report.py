@@ -1,0 +1,180 @@
+"""nas-report compares runs by what they left."""
+
+import json
+import subprocess
+import sys
+from statistics import mean, stdev
+
+import pytest
+from command import run
+from omegaconf import OmegaConf
+
+import nas_lightning as nl
+from nas_lightning.reports.drawing import draw
+from nas_lightning.search_spaces.darts import DartsSpace
+
+SPACE = DartsSpace()
+
+
+def make_run(path, strategy, seed, test, other=0.90, samples=1000, command="search", **more):
+    """Writes what a finished run leaves; `test` None leaves one that did not finish."""
+    hydra = path / ".hydra"
+    hydra.mkdir(parents=True)
+    choices = {"strategy": strategy, "data": "digits"}
+    settings = {"job": {"config_name": command}, "runtime": {"choices": choices}, "mode": "RUN"}
+    OmegaConf.save({}, hydra / "config.yaml")
+    OmegaConf.save({"hydra": settings}, hydra / "hydra.yaml")
+    typed = [f"strategy={strategy}", f"seed={seed}", *more.pop("typed", ())]
+    OmegaConf.save(typed, hydra / "overrides.yaml")
+    if test is None:
+        return path
+    genotype = SPACE.sample(seed)
+    (path / "genotype.svg").write_text(draw(SPACE.graphs(genotype)))
+    result = {
+        "space": "darts",
+        "strategy": strategy,
+        "data": "digits",
+        "seed": seed,
+        "genotype_id": genotype.id,
+        "search": {"cost": {"training_samples": samples, "wall_s": 60.0}},
+        "child": {"test_accuracy": test, "parameters": 1000, "multiply_adds": 5000},
+        "baselines": {"random_genotype": {"test_accuracy": other}},
+        **more,
+    }
+    (path / "result.json").write_text(json.dumps(result))
+    return path
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    tests = {"darts": (0.90, 0.92, 0.94), "gdas": (0.95, 0.96, 0.99)}
+    return [
+        make_run(tmp_path / "outputs" / f"{strategy}_{seed}", strategy, seed, test)
+        for strategy, values in tests.items()
+        for seed, test in enumerate(values)
+    ]
+
+
+def test_groups_have_mean_and_deviation_over_seeds_the_best_first(runs):
+    (rows,) = nl.compare(runs).tables.values()
+    assert [row["name"] for row in rows] == ["gdas on darts", "darts on darts"]
+    assert rows[0]["test"] == pytest.approx(mean((0.95, 0.96, 0.99)))
+    assert rows[0]["test_std"] == pytest.approx(stdev((0.95, 0.96, 0.99)))
+    assert [row["runs"] for row in rows] == [3, 3]
+
+
+def test_the_difference_to_a_random_genotype_has_students_interval_over_pairs(tmp_path):
+    pairs = ((0.90, 0.89), (0.92, 0.90), (0.94, 0.91))
+    for seed, (own, other) in enumerate(pairs):
+        make_run(tmp_path / str(seed), "darts", seed, own, other)
+    (rows,) = nl.compare([tmp_path / str(seed) for seed in range(3)]).tables.values()
+    assert rows[0]["gain"] == pytest.approx(0.02)
+    # 97.5 % quantile of Student's t with two degrees of freedom (tables): 4.3027
+    assert rows[0]["gain_interval"] == pytest.approx(4.3027 * 0.01 / 3**0.5, rel=1e-4)
+
+
+def test_one_run_has_no_interval_and_a_note_says_why(runs):
+    comparison = nl.compare(runs[:1])
+    (rows,) = comparison.tables.values()
+    assert rows[0]["gain_interval"] is None
+    assert "one run tells nothing of chance: repeat it, e.g. -m seed=0,1,2,3,4" in comparison.notes
+
+
+def test_searches_of_different_cost_are_pointed_out(runs, tmp_path):
+    cheap = make_run(tmp_path / "cheap", "random", 0, 0.9, samples=100)
+    notes = nl.compare([*runs, cheap]).notes
+    assert any("100 to 1,000 training samples" in note for note in notes)
+    assert not any("did not cost the same" in note for note in nl.compare(runs).notes)
+
+
+def test_keys_that_differ_make_groups_and_their_names(tmp_path):
+    for number, order in enumerate(("first", "second")):
+        make_run(tmp_path / order, "darts", number, 0.9, typed=[f"strategy.order={order}"])
+    (rows,) = nl.compare([tmp_path / "first", tmp_path / "second"]).tables.values()
+    names = {"darts on darts strategy.order=first", "darts on darts strategy.order=second"}
+    assert {row["name"] for row in rows} == names
+
+
+def test_a_lower_error_stands_first(tmp_path):
+    metric = {"name": "rmse", "higher_is_better": False, "is_share": False}
+    for strategy, error in (("darts", 3.0), ("gdas", 2.0)):
+        child = {"test_rmse": error}
+        make_run(tmp_path / strategy, strategy, 0, 0.5, metric=metric, child=child)
+    (rows,) = nl.compare([tmp_path / "darts", tmp_path / "gdas"]).tables.values()
+    assert [row["name"] for row in rows] == ["gdas on darts", "darts on darts"]
+
+
+def test_runs_on_other_data_stand_in_a_table_of_their_own(runs, tmp_path):
+    other = make_run(tmp_path / "other", "darts", 0, 0.5, data="fashion")
+    comparison = nl.compare([*runs, other])
+    assert list(comparison.tables) == ["test accuracy on digits", "test accuracy on fashion"]
+
+
+def test_a_run_given_twice_counts_once(runs):
+    (rows,) = nl.compare([runs[0], runs[0]]).tables.values()
+    assert rows[0]["runs"] == 1
+
+
+def test_a_sweep_stands_for_its_jobs_and_unfinished_ones_are_named(tmp_path):
+    OmegaConf.save({}, tmp_path / "multirun.yaml")
+    for seed, test in enumerate((0.9, 0.8, None)):
+        make_run(tmp_path / str(seed), "darts", seed, test)
+    comparison = nl.compare([tmp_path])
+    (rows,) = comparison.tables.values()
+    assert rows[0]["runs"] == 2
+    assert f"{tmp_path / '2'} has no result yet; it is left out" in comparison.notes
+
+
+def test_the_command_prints_the_table_and_writes_a_small_page(runs, tmp_path, capsys):
+    run("report", *map(str, runs), "--out", "both.html")
+    printed = capsys.readouterr().out
+    assert "gdas on darts" in printed
+    assert "96.67 % \u00b1 2.08" in printed
+    page = (tmp_path / "both.html").read_text()
+    assert page.count('<div class="cell">') == 4
+    assert "@media screen and (prefers-color-scheme: dark) { :root { --c1f2933: #e6e9ed;" in page
+    assert len(page) < 3_000_000
+    assert "http://" not in page.split("<script>")[0].replace("http://www.w3.org", "")
+
+
+def test_the_command_alone_lists_the_runs_under_outputs(runs, tmp_path, capsys):
+    make_run(tmp_path / "outputs" / "broken", "snas", 0, None)
+    run("report")
+    printed = capsys.readouterr().out
+    assert printed.count("finished") == 7
+    assert "not finished" in printed
+    assert not (tmp_path / "comparison.html").exists()
+
+
+def test_the_command_alone_says_where_no_run_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run("report")
+    assert capsys.readouterr().out == "there is no run under outputs/; nas-search makes one\n"
+
+
+def test_a_folder_without_a_run_is_refused_by_name(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run("report", str(tmp_path))
+    assert stop.value.code == 1
+    assert f"{tmp_path} must be the folder of a run or of a sweep" in capsys.readouterr().err
+
+
+def test_a_benchmark_is_refused(tmp_path):
+    folder = make_run(tmp_path / "bench", "darts", 0, 0.9, command="benchmark")
+    with pytest.raises(ValueError, match=r"bench is a run of nas-benchmark, whose result is no"):
+        nl.compare([folder])
+
+
+def test_a_notebook_shows_the_comparison_and_nothing_is_written(runs, tmp_path):
+    assert "Comparison of runs" in nl.compare(runs)._repr_html_()
+    assert not list(tmp_path.glob("*.html"))
+
+
+def test_the_command_needs_no_torch():
+    code = (
+        "import sys; from nas_lightning.cli.entry import main\n"
+        "main(['report']); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
