@@ -29,5 +29,5 @@ def _hash(tensors: Iterable[Tensor]) -> str:
     digest = xxhash.xxh3_64()
     for each in tensors:
         digest.update(repr((each.dtype, tuple(each.shape))).encode())
-        digest.update(memoryview(each.contiguous().numpy()))
+        digest.update(each.contiguous().numpy().data)
     return digest.hexdigest()
