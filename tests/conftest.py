@@ -35,6 +35,14 @@ def own_state(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True, scope="session")
+def unwrapped():
+    """Leaves messages on one line, however wide the terminal is that runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COLUMNS", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def one_thread():
     """Small networks are faster on one thread, and tests beside others keep their pace."""
     torch.set_num_threads(1)

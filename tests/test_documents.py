@@ -81,6 +81,13 @@ def test_the_examples_in_python_run(tmp_path, monkeypatch, number):
     exec(compile(example, "docs/python.md", "exec"), {})
 
 
+def test_the_example_of_signals_gives_logits():
+    (example,) = [b for b in python_blocks("docs/spaces.md") if "signals" in b]
+    names = {}
+    exec(compile(example, "docs/spaces.md", "exec"), names)
+    assert names["logits"].shape == (2, 10)
+
+
 def test_the_readmes_five_lines_classify_an_image(tmp_path, monkeypatch, capsys):
     from PIL import Image
 

@@ -63,6 +63,7 @@ def files_of(folder: Path, pattern: str) -> dict[str, str]:
         ("reports", "nas_lightning/reports", "*.css"),
         ("reports", "nas_lightning/reports", "*.jinja"),
         ("tables", "nas_lightning/tables", "**/*.[jmt]*"),
+        ("data", "nas_lightning/data", "**/*.txt"),
         (".", "nas_lightning", "**/*.py"),
     ],
 )
@@ -71,9 +72,10 @@ def test_the_wheel_has_every_file(installed: Path, there: str, here: str, patter
     assert found == files_of(ROOT / here, pattern)
 
 
-def test_the_wheel_carries_the_benchmark_tables(installed: Path) -> None:
-    here = {path.name: path.read_bytes() for path in (ROOT / "nas_lightning/tables").glob("*.npz")}
-    there = {p.name: p.read_bytes() for p in (installed / "nas_lightning/tables").glob("*.npz")}
+@pytest.mark.parametrize("folder", ["nas_lightning/tables", "nas_lightning/data/packaged"])
+def test_the_wheel_carries_tables_and_data(installed: Path, folder: str) -> None:
+    here = {path.name: path.read_bytes() for path in (ROOT / folder).glob("*.npz")}
+    there = {path.name: path.read_bytes() for path in (installed / folder).glob("*.npz")}
     assert there == here != {}
 
 
@@ -137,6 +139,7 @@ def test_the_wheel_declares_the_commands(installed: Path) -> None:
         "[console_scripts]",
         "nas-benchmark = nas_lightning.cli.entry:main",
         "nas-measure = nas_lightning.cli.entry:main",
+        "nas-report = nas_lightning.cli.entry:main",
         "nas-search = nas_lightning.cli.entry:main",
         "nas-show = nas_lightning.cli.entry:main",
         "nas-train = nas_lightning.cli.entry:main",

@@ -94,7 +94,7 @@ def most_like(name: object, options: Iterable[str]) -> str:
     >>> most_like("DART", ("darts", "random"))
     "; did you mean 'darts'?"
     """
-    by_lower = {option.lower(): option for option in options}
+    by_lower = {option.lower(): option for option in options if option != name}
     similar = get_close_matches(str(name).lower(), by_lower, n=1)
     return f"; did you mean '{by_lower[similar[0]]}'?" if similar else ""
 

@@ -36,8 +36,9 @@ def head_tensors(space: SearchSpace, genotype: Genotype, scale: Scale) -> tuple[
 def load_params(network: nn.Module, params: Mapping[str, Tensor], leave: Collection[str]) -> None:
     """Copies params and buffers into a network by name, but those to `leave`.
 
-    Raises: ValueError: a tensor is missing, of another shape, or not the network's; the message
-        names the first one.
+    Raises:
+        ValueError: a tensor is missing, of another shape, or not the network's; the message names
+            the first one.
     """
     here = {name: tensor for name, tensor in network.state_dict().items() if name not in leave}
     there = {name: tensor for name, tensor in params.items() if name not in leave}

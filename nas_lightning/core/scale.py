@@ -23,7 +23,8 @@ class Scale:
         auxiliary: whether a child has the auxiliary head of DARTS's evaluation network.
         partial: PC-DARTS's K: a mixed operation runs on one of K channels and the others bypass
             it; 1 runs it on all. Only spaces whose cells have edges use it.
-        input_shape: shape of one input, e.g. (channels, height, width); None takes the data's.
+        input_shape: shape of one input, (channels, height, width) of an image or (channels, length)
+            of a signal, on which all kernels have one axis; None takes the data's.
         num_outputs: number of classes; None takes the data's.
 
     Raises: ValueError: a value is out of its range.
@@ -84,6 +85,11 @@ class Scale:
             raise _must("input_shape", shape, "a shape such as (3, 32, 32)")
         return tuple(shape)
 
+    @property
+    def axes(self) -> int:
+        """The axes that kernels reach along: 1 where inputs are signals, else 2."""
+        return 1 if self.input_shape is not None and len(self.input_shape) == 2 else 2
+
     def image(self) -> tuple[int, int, int]:
         """Returns the image shape (channels, height, width).
 
@@ -91,8 +97,20 @@ class Scale:
         """
         shape = self.input_shape
         if shape is None or len(shape) != 3 or min(shape) < 1:
-            raise _must("input_shape", shape, "(channels, height, width)")
+            other = "" if self.axes == 2 else "; for signals choose e.g. search_space=darts"
+            raise _must("input_shape", shape, "(channels, height, width)", other)
         return shape[0], shape[1], shape[2]
+
+    def maps(self) -> tuple[int, int, int]:
+        """Returns the shape (channels, height, width) of an image, or of a signal with height 1.
+
+        Raises: ValueError: the shape is unknown, or neither an image's nor a signal's.
+        """
+        shape = self.input_shape
+        if shape is None or len(shape) not in (2, 3) or min(shape) < 1:
+            wanted = "(channels, height, width), or (channels, length) of signals"
+            raise _must("input_shape", shape, wanted, "; for tables choose search_space=custom")
+        return shape[0], 1 if len(shape) == 2 else shape[1], shape[-1]
 
     def outputs(self) -> int:
         """Returns the number of outputs.
@@ -104,5 +122,5 @@ class Scale:
         return self.num_outputs
 
 
-def _must(name: str, value: object, be: str) -> ValueError:
-    return ValueError(f"scale.{name} ({value}) must be {be}; it usually comes from the data")
+def _must(name: str, value: object, be: str, other: str = "") -> ValueError:
+    return ValueError(f"scale.{name} ({value}) must be {be}; it usually comes from the data{other}")

@@ -73,8 +73,9 @@ class LoadedChild(nn.Module):
     def classify(self, *inputs: Input | Sequence[Any]) -> list[str]:
         """Returns the class name of each input.
 
-        Raises: ValueError: an input cannot be used (see `Inputs.batch`), the network knows no
-            classes, or its head was replaced by hand.
+        Raises:
+            ValueError: an input cannot be used (see `Inputs.batch`), the network knows no classes,
+                or its head was replaced by hand.
         """
         if self.task["targets"] != "classes":
             raise ValueError(
@@ -198,8 +199,9 @@ def load_child(
             user's own. None takes the checkpoint's.
         trust: whether code of others that the checkpoint names may be imported and called.
 
-    Raises: ValueError: the folder holds no trained child, or one of another minor version, or the
-        checkpoint names code that is not trusted.
+    Raises:
+        ValueError: the folder holds no trained child, or one of another minor version, or the
+            checkpoint names code that is not trusted.
     """
     card, params = read_stored(run_dir)
     if space is None:

@@ -155,7 +155,7 @@ class LowFidelity(EvaluationByTraining):
         full = run.recipe
         shape = full.scale.sample_shape()
         if image_size is not None:
-            shape = (full.scale.image()[0], image_size, image_size)
+            shape = (shape[0], image_size, image_size)
         sizes: dict[str, Any] = {"channels": channels, "cells": cells, "input_shape": shape}
         scale = replace(full.scale, **{k: v for k, v in sizes.items() if v is not None})
         batch_size = full.batch_size or run.data.batch_size

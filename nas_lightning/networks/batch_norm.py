@@ -64,17 +64,18 @@ def _leading(tensor: Tensor | None, channels: int) -> Tensor | None:
 
 @dataclass(frozen=True)
 class Norm:
-    """Which BatchNorm a network is built with."""
+    """Which BatchNorm a network is built with, and whether its maps have 2 axes or 1."""
 
     affine: bool  # inside cells
     after_pools: bool
     fixed: bool  # statistics never come from the batch
+    axes: int = 2  # that kernels reach along: 1 on signals, whose maps have height 1
 
     @classmethod
     def of(cls, scale: Scale) -> "Norm":
         """Returns the BatchNorm of a scale."""
         is_search = scale.flavour == "search"
-        return cls(not is_search, is_search, scale.batch_norm == "fixed")
+        return cls(not is_search, is_search, scale.batch_norm == "fixed", scale.axes)
 
     def __call__(self, channels: int) -> BatchNorm:
         """Returns a BatchNorm for inside a cell."""

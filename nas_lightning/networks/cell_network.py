@@ -1,5 +1,7 @@
 """A stack of cells between a stem and a classifier: supernets and children of cell spaces.
 
+Images are (N, C, H, W); signals (N, C, L) become maps of height 1 in the stem.
+
 Source: Liu et al., DARTS, 2019 (arXiv:1806.09055), search and evaluation networks. Deliberate
 differences: odd image sizes work (see `FactorizedReduction`), and the auxiliary head ends with a
 mean over the map, so that it fits maps other than 8x8.
@@ -13,6 +15,7 @@ from nas_lightning.core.choices import Branch, Mixture
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, branch_weights
+from nas_lightning.networks.kernels import as_maps, kernel_sides, padded_conv
 from nas_lightning.networks.operations import FactorizedReduction, Operation, State, relu_conv_norm
 
 __all__ = ["CellNetwork", "GlobalMean", "MakeCell", "Stem", "auxiliary_head", "check_auxiliary"]
@@ -64,7 +67,7 @@ class CellNetwork(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs) of normalised images (N, C, H, W).
+        """Returns logits (N, num_outputs) of normalised images (N, C, H, W) or signals (N, C, L).
 
         Only a supernet has a mixture, and only a child a drop path, in training.
         """
@@ -113,31 +116,35 @@ class Stem(nn.ModuleList):
 
     def __init__(self, scale: Scale, norm: Norm) -> None:
         super().__init__()
-        colours, *sides = scale.image()
-        _check_side(min(sides), scale)
+        colours, axes = scale.maps()[0], norm.axes
+        _check_side(min(scale.sample_shape()[1:]), scale)
         channels, half, affine = scale.channels, scale.channels // 2, norm.always_affine
         if scale.stem == "cifar":
             self.width = STEM_MULTIPLIER * channels
-            self.append(nn.Sequential(_conv(colours, self.width, 1), affine(self.width)))
+            conv = padded_conv(colours, self.width, 3, 1, axes)
+            self.append(nn.Sequential(conv, affine(self.width)))
             return
         self.width = channels
-        first = [_conv(colours, half, 2), affine(half), nn.ReLU(), _conv(half, channels, 2)]
+        convs = [padded_conv(a, b, 3, 2, axes) for a, b in ((colours, half), (half, channels))]
+        first = [convs[0], affine(half), nn.ReLU(), convs[1]]
         self.append(nn.Sequential(*first, affine(channels)))
-        self.append(nn.Sequential(nn.ReLU(), _conv(channels, channels, 2), affine(channels)))
+        last = padded_conv(channels, channels, 3, 2, axes)
+        self.append(nn.Sequential(nn.ReLU(), last, affine(channels)))
 
     def forward(self, x: Tensor) -> tuple[State, State]:
-        """Returns both inputs of the first cell, of images (N, C, H, W)."""
-        first = State(self[0](x))
+        """Returns both inputs of the first cell, of images (N, C, H, W) or signals (N, C, L)."""
+        first = State(self[0](as_maps(x)))
         return first, (first if len(self) == 1 else State(self[1](first.x)))
 
 
-def _conv(channels_in: int, channels_out: int, stride: int) -> nn.Conv2d:
-    return nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
-
-
 def _check_side(side: int, scale: Scale) -> None:
-    """Refuses images whose smaller side, in pixels, is too small."""
+    """Refuses images whose smaller side, in pixels, is too small, and signals as short."""
     least = MIN_SIDE[scale.stem]
+    if side < least and scale.axes == 1:
+        raise ValueError(
+            f"signals of length {side} are too short for the reductions; with "
+            f"scale.stem={scale.stem} they need at least {least} values: pad them"
+        )
     if side < least:
         raise ValueError(
             f"images of {side} pixels are too small for the reductions; with "
@@ -147,9 +154,10 @@ def _check_side(side: int, scale: Scale) -> None:
     side = -(-side // (4 if scale.stem == "cifar" else 32))
     least = MIN_AUXILIARY_SIDE[scale.stem]
     if scale.auxiliary and side < least:
+        what, larger = ("pixels per side", "images") if scale.axes == 2 else ("values", "signals")
         raise ValueError(
-            f"the map at two thirds of the cells has {side} pixels per side, and the auxiliary "
-            f"head needs {least}: set scale.auxiliary=false, or use larger images"
+            f"the map at two thirds of the cells has {side} {what}, and the auxiliary "
+            f"head needs {least}: set scale.auxiliary=false, or use larger {larger}"
         )
 
 
@@ -166,11 +174,13 @@ def auxiliary_head(channels: int, scale: Scale, norm: Norm) -> nn.Sequential:
     is_cifar = scale.stem == "cifar"
     return nn.Sequential(
         nn.ReLU(),
-        nn.AvgPool2d(5, stride=3 if is_cifar else 2, count_include_pad=False),
+        nn.AvgPool2d(
+            kernel_sides(5, norm.axes), stride=3 if is_cifar else 2, count_include_pad=False
+        ),
         nn.Conv2d(channels, 128, 1, bias=False),
         norm.always_affine(128),
         nn.ReLU(),
-        nn.Conv2d(128, 768, 2, bias=False),
+        nn.Conv2d(128, 768, kernel_sides(2, norm.axes), bias=False),
         norm.always_affine(768) if is_cifar else nn.Identity(),
         nn.ReLU(),
         GlobalMean(),

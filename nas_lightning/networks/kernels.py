@@ -1,6 +1,9 @@
 """Kernels that are faster or safer than torch's own, whose functions they equal up to rounding.
 
 Gradients of torch's depthwise convolutions are slow on a CPU for large, dilated or strided kernels.
+
+Signals (N, C, L) are maps (N, C, 1, L), on which kernels have height 1 (`kernel_sides`): that is a
+convolution along one axis, and so is pooling, since no window of ours counts its padding.
 """
 
 from collections.abc import Sequence
@@ -11,7 +14,34 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
-__all__ = ["DepthwiseConv", "PointwiseConv", "depthwise_conv", "pointwise_conv", "weighted_sum"]
+__all__ = [
+    "DepthwiseConv",
+    "PointwiseConv",
+    "as_maps",
+    "depthwise_conv",
+    "kernel_sides",
+    "padded_conv",
+    "pointwise_conv",
+    "weighted_sum",
+]
+
+
+def as_maps(x: Tensor) -> Tensor:
+    """Returns images (N, C, H, W) unchanged, and signals (N, C, L) as maps of height 1."""
+    return x if x.dim() == 4 else x.unsqueeze(2)
+
+
+def kernel_sides(side: int, axes: int) -> tuple[int, int]:
+    """Returns the height and width of a kernel: 1 and its side on 1 axis, the side twice on 2."""
+    return side if axes == 2 else 1, side
+
+
+def padded_conv(
+    channels_in: int, channels_out: int, kernel: int, stride: int, axes: int, bias: bool = False
+) -> nn.Conv2d:
+    """Returns a convolution along 1 or 2 axes that at stride 1 keeps the size of maps."""
+    sides, reach = kernel_sides(kernel, axes), (kernel // 2 if axes == 2 else 0, kernel // 2)
+    return nn.Conv2d(channels_in, channels_out, sides, stride, reach, bias=bias)
 
 
 class DepthwiseConv(nn.Conv2d):
@@ -20,10 +50,13 @@ class DepthwiseConv(nn.Conv2d):
     The kernel's side is odd; stride and dilation, the distance of its taps, are 1 or 2.
     """
 
-    def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
-        padding = dilation * (kernel - 1) // 2
+    def __init__(
+        self, channels: int, kernel: int, stride: int, dilation: int, axes: int = 2
+    ) -> None:
+        sides = kernel_sides(kernel, axes)
+        padding = (dilation * (sides[0] - 1) // 2, dilation * (sides[1] - 1) // 2)
         super().__init__(
-            channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False
+            channels, channels, sides, stride, padding, dilation, groups=channels, bias=False
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,15 +76,17 @@ class PointwiseConv(nn.Conv2d):
 
 
 def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
-    """Returns images (N, C, ceil(H / stride), ceil(W / stride)) convolved by kernels (C, 1, k, k).
+    """Returns images (N, C, ceil(H / stride), ceil(W / stride)) convolved by kernels (C, 1, h, w).
 
     Taps that can only meet padding (large kernels on small maps) are not computed. At stride 2
     and dilation 2 only every other row and column is read: a plain convolution of those.
     """
     if stride == dilation == 2:
         x, stride, dilation = x[:, :, ::2, ::2], 1, 1
-    unused = [_unused(weight.shape[-1], side, dilation) for side in x.shape[2:]]
-    weight = weight[:, :, *(slice(n, weight.shape[-1] - n) for n in unused)]
+    for axis in (2, 3):
+        taps = weight.shape[axis]
+        unused = _unused(taps, x.shape[axis], dilation)
+        weight = weight.narrow(axis, unused, taps - 2 * unused)
     padding = [dilation * (side - 1) // 2 for side in weight.shape[2:]]
     is_plain = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
     if x.requires_grad and not is_plain:

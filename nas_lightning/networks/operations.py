@@ -1,4 +1,4 @@
-"""The operations of published search spaces; images are (N, C, H, W) throughout.
+"""The operations of published search spaces; images are (N, C, H, W), signals (N, C, 1, L).
 
 Sources: Liu et al., DARTS, 2019 (arXiv:1806.09055) for the separable and dilated convolutions,
 the factorized reduction and BatchNorm after pools; Zoph et al., NASNet, 2018 (arXiv:1707.07012)
@@ -16,7 +16,12 @@ from torch import Tensor, nn
 
 from nas_lightning.core.checks import unknown_name
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.kernels import DepthwiseConv, PointwiseConv
+from nas_lightning.networks.kernels import (
+    DepthwiseConv,
+    PointwiseConv,
+    kernel_sides,
+    padded_conv,
+)
 
 __all__ = [
     "OPERATIONS",
@@ -190,11 +195,15 @@ class FactorizedReduction(Operation):
     """Halves height and width by two shifted 1x1 convolutions of half the channels each.
 
     Odd sizes are padded by a zero row and column at the end before the shift, so that both halves
-    have ceil(H / 2) rows. `norm` None leaves BatchNorm out.
+    have ceil(H / 2) rows. `norm` None leaves BatchNorm out, and `axes` then tells
+    signals, which have 1 and no rows to shift.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, norm: Norm | None) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, norm: Norm | None, axes: int = 2
+    ) -> None:
         super().__init__()
+        self.axes = norm.axes if norm else axes
         half = channels_out // 2
         self.even = PointwiseConv(channels_in, half, stride=2, bias=False)
         self.odd = PointwiseConv(channels_in, channels_out - half, stride=2, bias=False)
@@ -204,7 +213,10 @@ class FactorizedReduction(Operation):
         """Returns images (N, channels_out, ceil(H / 2), ceil(W / 2))."""
         x = state.relu()
         height, width = x.shape[2:]
-        shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
+        if self.axes == 1:
+            shifted = F.pad(x, (0, width % 2))[..., 1:]
+        else:
+            shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
         out: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
         return out
 
@@ -214,22 +226,24 @@ def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm | None) -> Re
     return ReluConvNorm([[nn.Conv2d(channels_in, channels_out, 1, bias=False)]], norm)
 
 
-def _square(channels: int, kernel: int, stride: int, bias: bool) -> list[nn.Conv2d]:
+def _square(channels: int, kernel: int, stride: int, bias: bool, axes: int) -> list[nn.Conv2d]:
     if kernel == 1:
         return [PointwiseConv(channels, channels, stride, bias)]
-    return [nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=bias)]
+    return [padded_conv(channels, channels, kernel, stride, axes, bias)]
 
 
-def _asymmetric(channels: int, kernel: int, stride: int) -> list[nn.Conv2d]:
-    """A row of taps, then a column of them, each with its half of the stride."""
-    reach = kernel // 2
-    row = nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, reach), bias=False)
-    column = nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (reach, 0), bias=False)
-    return [row, column]
+def _asymmetric(channels: int, kernel: int, stride: int, axes: int) -> list[nn.Conv2d]:
+    """A row of taps, then a column, one tap on signals, each with its half of the stride."""
+    height, width = kernel_sides(kernel, axes)
+    row = nn.Conv2d(channels, channels, (1, width), (1, stride), (0, width // 2), bias=False)
+    down = (height, 1), (stride, 1), (height // 2, 0)
+    return [row, nn.Conv2d(channels, channels, *down, bias=False)]
 
 
-def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> list[nn.Conv2d]:
-    wide = DepthwiseConv(channels, kernel, stride, dilation)
+def _depthwise(
+    channels: int, kernel: int, stride: int, dilation: int, axes: int
+) -> list[nn.Conv2d]:
+    wide = DepthwiseConv(channels, kernel, stride, dilation, axes)
     return [wide, nn.Conv2d(channels, channels, 1, bias=False)]
 
 
@@ -269,12 +283,12 @@ def build_operation(name: str, channels: int, stride: int, norm: Norm) -> Operat
     if kind in ("max", "average"):
         return Pool(kind, channels, stride, norm, kernel)
     if kind == "asymmetric":
-        stages = [_asymmetric(channels, kernel, stride)]
+        stages = [_asymmetric(channels, kernel, stride, norm.axes)]
     elif kind == "separable":
-        stages = [_depthwise(channels, kernel, s, dilation=1) for s in (stride, 1)]
+        stages = [_depthwise(channels, kernel, s, 1, norm.axes) for s in (stride, 1)]
     elif kind == "dilated":
-        stages = [_depthwise(channels, kernel, stride, dilation=2)]
+        stages = [_depthwise(channels, kernel, stride, 2, norm.axes)]
     else:  # a "normal" convolution has a bias exactly where BatchNorm is not affine
         bias = kind == "normal" and not norm.affine
-        stages = [_square(channels, kernel, stride, bias)]
+        stages = [_square(channels, kernel, stride, bias, norm.axes)]
     return ReluConvNorm(stages, norm)

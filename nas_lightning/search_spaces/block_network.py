@@ -21,7 +21,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, branch_weights
 from nas_lightning.networks.cell_network import GlobalMean, Stem, auxiliary_head, check_auxiliary
-from nas_lightning.networks.operations import FactorizedReduction, State, relu_conv_norm
+from nas_lightning.networks.operations import FactorizedReduction, Operation, State, relu_conv_norm
 
 __all__ = ["BlockNetwork", "LooseEnds", "unread"]
 
@@ -120,7 +120,7 @@ class BlockNetwork(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs) of images (N, C, H, W)."""
+        """Returns logits (N, num_outputs) of images (N, C, H, W) or signals (N, C, L)."""
         logits: Tensor = self.classifier(self._outputs(x, mixture, drop_path)[-1])
         return logits
 
@@ -156,8 +156,12 @@ class BlockNetwork(nn.Module):
 
 
 def _read(output: _Output, channels: int, halve: bool, norm: Norm) -> LooseEnds:
-    make = FactorizedReduction if halve else relu_conv_norm
-    layers = {number: make(output.channels, channels, None) for number in output.ends}
+    def make() -> Operation:
+        if halve:
+            return FactorizedReduction(output.channels, channels, None, norm.axes)
+        return relu_conv_norm(output.channels, channels, None)
+
+    layers = {number: make() for number in output.ends}
     return LooseEnds(layers, norm(channels), output.ends)
 
 

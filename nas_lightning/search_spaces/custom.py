@@ -53,8 +53,9 @@ class CustomSpace(SearchSpace):
         name: name that genotypes carry.
         scale: what `network` takes.
 
-    Raises: ValueError: `network` needs an argument that it is not given, or builds a module
-        without a mark, with marks that disagree, or by reading tensors.
+    Raises:
+        ValueError: `network` needs an argument that it is not given, or builds a module without a
+            mark, with marks that disagree, or by reading tensors.
 
     >>> space = CustomSpace(example, scale=Scale(input_shape=(3, 8, 8), num_outputs=10))
     >>> space.count()

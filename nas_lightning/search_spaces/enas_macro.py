@@ -28,7 +28,7 @@ from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import DropPath, branch_weights
-from nas_lightning.networks.kernels import DepthwiseConv, weighted_sum
+from nas_lightning.networks.kernels import DepthwiseConv, as_maps, padded_conv, weighted_sum
 from nas_lightning.networks.operations import FactorizedReduction, Pool, ReluConvNorm, State
 from nas_lightning.search_spaces.notation import shortened
 from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, check_names
@@ -153,7 +153,7 @@ class _Network(nn.Module):
         self.widths = [scale.channels * growth**third for third in range(3)]
         ends = _thirds(len(numbers))
         self.third = [0] + [sum(layer > end for end in ends) for layer in numbers]
-        conv = nn.Conv2d(scale.image()[0], scale.channels, 3, 1, 1, bias=False)
+        conv = padded_conv(scale.maps()[0], scale.channels, 3, 1, norm.axes)
         self.stem = nn.Sequential(conv, norm.always_affine(scale.channels))
         self.layers = nn.ModuleDict(
             {str(i): _Layer(self.incoming[i], self.widths[self.third[i]], norm) for i in numbers}
@@ -164,7 +164,7 @@ class _Network(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        states = {(0, 0): State(self.stem(x))}
+        states = {(0, 0): State(self.stem(as_maps(x)))}
         weights = None if mixture is None else branch_weights(self.branches, mixture)
         for i, layer in enumerate(self.layers.values(), start=1):
             run = [b for b in self.incoming[i] if weights is None or b.key in weights]
@@ -271,14 +271,14 @@ def _operation(name: str, channels: int, norm: Norm) -> nn.Module:
     if name.endswith("pool_3x3"):
         return _ConvPool("max" if name.startswith("max") else "average", channels, norm)
     kernel = int(name[-1])
-    stage: list[nn.Conv2d] = [_conv(channels, kernel)]
+    stage: list[nn.Conv2d] = [padded_conv(channels, channels, kernel, 1, norm.axes)]
     if name.startswith("sep"):
-        stage = [DepthwiseConv(channels, kernel, 1, 1), _conv(channels)]
+        stage = [DepthwiseConv(channels, kernel, 1, 1, norm.axes), _conv(channels)]
     return ReluConvNorm([[_conv(channels)], stage], norm)
 
 
-def _conv(channels: int, kernel: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(channels, channels, kernel, 1, kernel // 2, bias=False)
+def _conv(channels: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, 1, bias=False)
 
 
 def _apart(branches: Sequence[Branch]) -> tuple[list[Branch], list[Branch]]:

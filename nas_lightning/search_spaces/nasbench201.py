@@ -20,6 +20,7 @@ from nas_lightning.core.graph import Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, branch_weights
+from nas_lightning.networks.kernels import as_maps, padded_conv
 from nas_lightning.networks.operations import Skip, State
 from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, build_cell, drawn
 
@@ -141,7 +142,7 @@ class _Network(nn.Module):
         replace(scale, partial=1).check_extras("nasbench201")  # partial channels it does have
         self.branches, norm, channels = tuple(branches), Norm.of(scale), scale.channels
         reductions = (scale.cells // 3, 2 * scale.cells // 3)
-        conv = nn.Conv2d(scale.image()[0], channels, 3, padding=1, bias=False)
+        conv = padded_conv(scale.maps()[0], channels, 3, 1, norm.axes)
         self.stem = nn.Sequential(conv, norm.always_affine(channels))
         self.cells, inner = nn.ModuleList(), replace(norm, after_pools=False)
         for index in range(scale.cells):
@@ -158,9 +159,9 @@ class _Network(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
-        """Returns logits (N, num_outputs) of images (N, C, H, W)."""
+        """Returns logits (N, num_outputs) of images (N, C, H, W) or signals (N, C, L)."""
         weights = None if mixture is None else branch_weights(self.branches, mixture)
-        state = State(self.stem(x))
+        state = State(self.stem(as_maps(x)))
         for cell in self.cells:
             is_cell = isinstance(cell, Cell)
             state = cell((state,), weights, drop_path) if is_cell else State(cell(state.x))
@@ -176,10 +177,10 @@ class _Reduction(nn.Module):
         wide = 2 * channels
         self.path = nn.Sequential(
             nn.ReLU(),
-            nn.Conv2d(channels, wide, 3, stride=2, padding=1, bias=False),
+            padded_conv(channels, wide, 3, 2, norm.axes),
             norm.always_affine(wide),
             nn.ReLU(),
-            nn.Conv2d(wide, wide, 3, padding=1, bias=False),
+            padded_conv(wide, wide, 3, 1, norm.axes),
             norm.always_affine(wide),
         )
         self.shortcut = nn.Sequential(

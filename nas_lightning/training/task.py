@@ -12,6 +12,7 @@ from torch import Tensor
 from torchmetrics import Metric, classification, regression
 
 from nas_lightning.core.checks import most_like
+from nas_lightning.training.metrics import R2, BalancedAccuracy
 
 __all__ = ["Classification", "Multilabel", "Regression", "Task"]
 
@@ -20,7 +21,7 @@ Metrics = Mapping[str, Callable[..., Metric]]
 
 OF_CLASSES: Metrics = {
     "accuracy": partial(classification.MulticlassAccuracy, average="micro"),
-    "balanced_accuracy": partial(classification.MulticlassAccuracy, average="macro"),
+    "balanced_accuracy": BalancedAccuracy,
 }
 OF_LABELS: Metrics = {
     "f1": partial(classification.MultilabelF1Score, average="macro"),
@@ -30,7 +31,7 @@ OF_LABELS: Metrics = {
 OF_VALUES: Metrics = {
     "rmse": partial(regression.MeanSquaredError, squared=False),
     "mae": regression.MeanAbsoluteError,
-    "r2": regression.R2Score,
+    "r2": R2,
 }
 
 
@@ -138,7 +139,7 @@ class Task(ABC):
 class Classification(Task):
     """One class per image: `loss` gets logits (N, classes), targets and maybe `label_smoothing`.
 
-    Each of the metrics is given `num_classes`.
+    Each of the metrics is given `num_classes`, and probabilities (N, classes), whatever the logits.
     """
 
     targets, size_argument = "classes", "num_classes"
@@ -160,7 +161,8 @@ class Classification(Task):
         return classification.MulticlassConfusionMatrix(num_outputs)
 
     def _measured(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        return outputs, targets.argmax(1) if targets.is_floating_point() else targets
+        probabilities = outputs.double().softmax(1)  # wide, so that no two of them become equal
+        return probabilities, targets.argmax(1) if targets.is_floating_point() else targets
 
 
 class Multilabel(Task):
@@ -193,7 +195,7 @@ class Regression(Task):
     """One or several numbers per image: `loss` gets outputs and targets (N, values).
 
     Both are in standard deviations around the mean of the training set; metrics are in the units
-    of the targets.
+    of the targets, and count in float64.
     """
 
     targets = "values"
@@ -209,6 +211,12 @@ class Regression(Task):
     def worst(self) -> float:
         """The main metric of a child that has learnt nothing."""
         return -inf if self.higher_is_better else inf
+
+    def update(self, metric: Metric, outputs: Tensor, targets: Tensor) -> None:
+        """Adds a batch to a metric, whose sums are float64 even where a module is bfloat16."""
+        if metric.dtype != torch.float64:
+            metric.set_dtype(torch.float64)
+        super().update(metric, outputs, targets)
 
     def fitted(self, mean: Tensor, std: Tensor) -> "Regression":
         """Returns the task for training targets of this mean and deviation (values,)."""
@@ -231,6 +239,6 @@ class Regression(Task):
         return {"targets": self.targets, "mean": list(self.mean), "std": list(self.std)}
 
     def _measured(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        outputs = outputs.to(targets.dtype)
+        outputs, targets = outputs.double(), targets.double()
         values = outputs * outputs.new_tensor(self.std) + outputs.new_tensor(self.mean)
         return (values.flatten(), targets.flatten()) if targets.shape[1] == 1 else (values, targets)

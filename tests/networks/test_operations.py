@@ -200,8 +200,11 @@ def test_an_operation_leaves_its_state_as_it_was():
     assert torch.equal(state.x, x)
 
 
-@pytest.mark.parametrize("name", ["conv9", "none", "__import__('os')"])
-def test_an_unknown_operation_is_refused_with_the_known_ones(name):
-    message = f"unknown op '{name}'; choose from: none, " + ", ".join(OPERATIONS)
+@pytest.mark.parametrize(
+    ("name", "likely"),
+    [("conv9", "; did you mean 'conv_3x3'?"), ("none", ""), ("__import__('os')", "")],
+)
+def test_an_unknown_operation_is_refused_with_the_known_ones(name, likely):
+    message = f"unknown op '{name}'; choose from: none, {', '.join(OPERATIONS)}{likely}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         build_operation(name, CHANNELS, 1, SEARCH)

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from plain_context import ONE_SHOT
 
 from nas_lightning.training.hardware import Hardware
+from nas_lightning.training.task import Classification, Multilabel, Regression
 
 pytestmark = pytest.mark.ddp
 
@@ -146,6 +147,24 @@ def test_two_processes_train_the_child_of_one(pair):
     first, second = pair("child", devices=2)
     assert torch.equal(first, second)
     torch.testing.assert_close(first, rank_jobs.child(), rtol=0, atol=EXACT)
+
+
+@pytest.mark.parametrize(
+    "task", [Classification(), Multilabel(), Regression()], ids=lambda task: task.targets
+)
+def test_two_processes_measure_what_one_measures(pair, task):
+    rng = torch.Generator().manual_seed(0)
+    outputs = torch.randn(30, 3, generator=rng)
+    targets = {
+        "classes": torch.randint(0, 2, (30,), generator=rng),
+        "labels": torch.randint(0, 2, (30, 3), generator=rng).float(),
+        "values": torch.randn(30, 3, generator=rng) + 1e4,
+    }[task.targets]
+    expected = {}
+    for name, metric in task.metrics(3).items():
+        task.update(metric, outputs, targets)
+        expected[name] = pytest.approx(float(metric.compute()), rel=1e-6)  # most are float32
+    assert pair("metrics_of_parts", task, outputs, targets) == [expected, expected]
 
 
 @pytest.mark.parametrize("part", ["out", "grad"])
