@@ -192,7 +192,8 @@ def _arguments(value: Any) -> dict[str, Any]:
     """Returns the arguments of `data_of_arrays` that were passed as tuple, list or mapping."""
     if isinstance(value, Mapping) and {"x", "y"} <= value.keys():
         return dict(value)
-    if isinstance(value, Mapping) or hasattr(value, "features"):  # named arrays, or a `Dataset`
+    is_named = isinstance(value, Mapping) and len(value) > 1
+    if is_named or hasattr(value, "features"):  # arrays by name, or a `Dataset`
         return {"x": value}
     parts = list(value) if isinstance(value, tuple | list) else []
     if len(parts) == 2 and isinstance(parts[1], str) and hasattr(parts[0], "columns"):

@@ -21,7 +21,7 @@ def described(facts: Mapping[str, Any]) -> list[str]:
     parts = [f"{' and '.join(counts) or 'a data module with'} {what} {shape}"]
     per_class = facts.get("images_per_class")
     if names:
-        kind = "values" if per_class is None else "classes"
+        kind = "classes" if per_class else "outputs"
         numbered = " numbered" if all(name.isdigit() for name in names) else ":"
         parts.append(f"{len(names)} {kind}{numbered} {_some(names)}")
     if per_class:
