@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
 
+from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import replacing
 
 __all__ = ["AtomicCheckpointIO", "RunCheckpoint", "best_or_last", "resumable"]
@@ -28,6 +29,7 @@ class RunCheckpoint(Checkpoint):
         super().__init__()
         self.folder, self.monitor, self.higher_is_better = folder, monitor, higher_is_better
         self.best = float("-inf" if higher_is_better else "inf")
+        self.data: Identity = {}  # what tells the data of the training from others
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Saves the files."""
@@ -39,12 +41,17 @@ class RunCheckpoint(Checkpoint):
         trainer.save_checkpoint(self.folder / "last.ckpt")
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the best value so far, and the number of threads, on which bits depend."""
-        return {"best": self.best, "threads": torch.get_num_threads()}
+        """Returns the best value, what tells the data, and the threads, on which bits depend."""
+        return {"best": self.best, "data": dict(self.data), "threads": torch.get_num_threads()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores the best value so far; warns where bits cannot be the same."""
+        """Restores the best value so far; warns where bits cannot be the same.
+
+        Raises: ValueError: the checkpoint is of other data.
+        """
         self.best = state_dict["best"]
+        if past := state_dict.get("data"):
+            check_same(self.data, past, f"the checkpoint in {self.folder}")
         before, now = state_dict["threads"], torch.get_num_threads()
         if before != now:
             log.warning(

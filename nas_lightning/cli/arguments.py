@@ -192,7 +192,14 @@ def _arguments(value: Any) -> dict[str, Any]:
     """Returns the arguments of `data_of_arrays` that were passed as tuple, list or mapping."""
     if isinstance(value, Mapping) and {"x", "y"} <= value.keys():
         return dict(value)
+    is_named = isinstance(value, Mapping) and len(value) > 1
+    if is_named or hasattr(value, "features"):  # arrays by name, or a `Dataset`
+        return {"x": value}
     parts = list(value) if isinstance(value, tuple | list) else []
+    if len(parts) == 2 and isinstance(parts[1], str) and hasattr(parts[0], "columns"):
+        frame, label = parts
+        one_of("data, column", label, map(str, frame.columns))
+        return {"x": frame.drop(columns=label).to_numpy(), "y": frame[label].to_numpy()}
     if len(parts) == 2 and all(isinstance(part, tuple) and len(part) == 2 for part in parts):
         parts = [*parts[0], *parts[1]]
     if len(parts) not in (2, 4):
@@ -206,7 +213,12 @@ def _arguments(value: Any) -> dict[str, Any]:
 
 
 def _digest(arrays: Any) -> str:
-    """Returns 12 hex digits that stand for the content of arrays, at any depth."""
+    """Returns 12 hex digits that stand for the content of arrays, at any depth.
+
+    The content of a `Dataset` is left to the identity of the data.
+    """
+    if hasattr(arrays, "features"):
+        return type(arrays).__name__
     if isinstance(arrays, Mapping):
         arrays = list(arrays.values())
     if isinstance(arrays, tuple | list) and any(hasattr(part, "shape") for part in arrays):

@@ -50,7 +50,8 @@ def search(
         data: the name of an option such as "digits", a path of images, a LightningDataModule, or
             arrays (x, y) or (x, y, x_test, y_test), or the arguments of `data_of_arrays` such as
             {"x": x, "y": y, "kind": "signals"}: images (N, H, W), (N, H, W, C) or (N, C, H, W),
-            signals (N, C, L), or tables of numbers (N, features).
+            signals (N, C, L), or tables of numbers (N, features); or arrays by name, {"x_train":
+            ...}; a data frame and its label column, (frame, "label"); a `Dataset` of images.
         search_space: the name of an option, a `SearchSpace`, or a class or function that builds a
             module with `OneOf`, `Optional` or `Repeat`.
         strategy: the name of an option, or what makes a strategy from a space and a seed, e.g.

@@ -12,6 +12,7 @@ from nas_lightning.data.images import ImageArrays, Images, Subset, as_size
 __all__ = [
     "check",
     "check_images_only",
+    "check_levels",
     "check_samples",
     "check_targets",
     "refuse_unreadable",
@@ -21,6 +22,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 10
+FEWEST_LEVELS = 3
 
 
 def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
@@ -142,8 +144,18 @@ def _without(images: Images, labels: Tensor) -> tuple[Images, Tensor, list[str]]
     return Subset(images, sound), labels[sound], list(faults.values())
 
 
-def refuse_unreadable(images: Images, whole: bool) -> None:
-    """Refuses images of which one cannot be read; see `Images.unreadable` for `whole`."""
-    if faults := list(images.unreadable(whole).values()):
+def refuse_unreadable(images: Images) -> None:
+    """Refuses images of which one has an unreadable header."""
+    if faults := list(images.unreadable(whole=False).values()):
         more = f" ({len(faults) - 1} more like it)" if len(faults) > 1 else ""
         raise ValueError(f"{faults[0]}{more}; data.unreadable=skip leaves such images out")
+
+
+def check_levels(pixels: Tensor, part: str) -> None:
+    """Refuses pixels, uint8, that are nearly equal: their range must have been another one."""
+    low, high = map(int, pixels.aminmax())
+    if high - low < FEWEST_LEVELS:
+        raise ValueError(
+            f"the {part} images are nearly of one grey, levels {low} to {high} of 0 to 255; say"
+            " which numbers are black and white, e.g. data.range=[0,255], or correct the images"
+        )

@@ -1,20 +1,21 @@
-"""Image files (PNG, JPEG), brought to one size and mode when they are read."""
+"""Image files, brought to one size and mode when they are read."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
 from nas_lightning.data.images import Images, Size, as_size
+from nas_lightning.data.pixels import check_inside
 
 __all__ = ["EncodedFile", "File", "FileImages", "decode", "file_images", "fitted_pixels"]
 
@@ -34,6 +35,7 @@ class EncodedFile(NamedTuple):
 
 
 File = Path | EncodedFile
+Range = Sequence[float] | None
 
 
 class Files(Protocol):
@@ -54,13 +56,16 @@ class Header(NamedTuple):
 class FileImages(Images):
     """Image files, decoded to one size and 1, 3 or 4 channels when they are read; see `decode`."""
 
-    def __init__(self, files: Files, size: tuple[int, int], channels: int) -> None:
+    def __init__(
+        self, files: Files, size: tuple[int, int], channels: int, stated: Range = None
+    ) -> None:
         if channels not in MODES:
             raise ValueError(
                 f"data.channels ({channels}) of image files must be 1 (grey), 3 (colour) or"
                 " 4 (with opacity); use e.g. 3"
             )
         self.files, self.size, self.shape = files, size, (channels, *size)
+        self.range = None if stated is None else (float(stated[0]), float(stated[1]))
 
     def __len__(self) -> int:
         return len(self.files)
@@ -69,12 +74,14 @@ class FileImages(Images):
         """Returns the images at indices (N,): uint8 (N, C, H, W)."""
         pixels = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
         for image, index in zip(pixels, indices.tolist(), strict=True):
-            image.copy_(decode(self.files[index], self.size, self.shape[0]))
+            image.copy_(decode(self.files[index], self.size, self.shape[0], self.range))
         return pixels
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:
         """Returns the fault of each file that cannot be read, by index; see `Images`."""
-        look = partial(decode, size=self.size, channels=self.shape[0]) if whole else header
+
+        def look(file: File) -> object:
+            return decode(file, self.size, self.shape[0], self.range) if whole else header(file)
 
         def fault(index: int) -> str:
             try:
@@ -94,6 +101,7 @@ def file_images(
     image_size: Size | None,
     channels: int | None,
     most_headers: int | None = None,
+    stated: Range = None,
 ) -> tuple[FileImages, FileImages | None]:
     """Returns the images of training and test files, all of one size and mode.
 
@@ -103,8 +111,8 @@ def file_images(
     sample = [] if image_size and channels else headers(train, most_headers or len(train))
     size = as_size(image_size) if image_size else most_common_size(sample)
     channels = channels or most_common_channels(sample)
-    images = FileImages(train, size, channels)
-    return images, None if test is None else FileImages(test, size, channels)
+    images = FileImages(train, size, channels, stated)
+    return images, None if test is None else FileImages(test, size, channels, stated)
 
 
 def headers(files: Files, most: int) -> list[Header]:
@@ -124,34 +132,69 @@ def header(file: File) -> Header:
     """Returns the size and mode of an image file, without decoding it."""
     with _opened(file) as image:
         width, height = image.size
-        is_turned = image.getexif().get(ORIENTATION, 1) >= 5
-        is_grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
+        is_turned = image.getexif().get(ORIENTATION, 1) >= 5 and image.format != "TIFF"
+        is_grey = image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
     return Header((width, height) if is_turned else (height, width), is_grey)
 
 
-def decode(file: File, size: tuple[int, int], channels: int) -> Tensor:
+def decode(file: File, size: tuple[int, int], channels: int, stated: Range = None) -> Tensor:
     """Returns an image file as uint8 (C, H, W): upright, scaled to fill the size, cropped.
 
     Scaling is bilinear and keeps the proportions; the middle is cut out. Opacity is dropped unless
-    there are 4 channels; 16-bit grey keeps its upper 8 bits. An unreadable file raises ValueError.
+    there are 4 channels. Grey of more than 8 bits per pixel is scaled by the stated numbers of
+    black and white; without them 16 bits keep their upper 8, and floats lie in [0, 1]. A file that
+    is unreadable, or holds other numbers, or several images, raises ValueError.
     """
     with _opened(file) as image:
-        return fitted_pixels(image, size, channels)
+        return fitted_pixels(image, size, channels, stated)
 
 
-def fitted_pixels(image: Image.Image, size: tuple[int, int], channels: int) -> Tensor:
+def fitted_pixels(
+    image: Image.Image, size: tuple[int, int], channels: int, stated: Range = None
+) -> Tensor:
     """Returns an opened image as `decode` does a file."""
     height, width = size
     upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):  # 16 bits per pixel: convert() would clip them
-        upright = Image.fromarray((np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8))
+    if upright.mode == "F" or upright.mode.startswith("I"):  # convert() would clip them
+        upright = Image.fromarray(_levels(np.asarray(upright), image, stated))
     if upright.mode == "P" and "transparency" in upright.info:
         upright = upright.convert("RGBA")
+    if channels < 4 and upright.mode in ("LA", "La", "RGBA", "RGBa", "PA"):
+        _check_opacity(upright.convert("RGBA"))
     upright = upright.convert(MODES[channels])
     if upright.size != (width, height):
         upright = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
     pixels = np.array(upright).reshape(height, width, channels)
     return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def _levels(numbers: NDArray[Any], image: Image.Image, stated: Range) -> NDArray[np.uint8]:
+    """Returns grey of more than 8 bits as levels, by the stated range or its type's."""
+    is_16_bits = image.mode.startswith("I;16") or image.format in ("PNG", "PPM")
+    if stated is None and image.mode != "F" and is_16_bits:
+        least, most = int(numbers.min()), int(numbers.max())
+        if least < most < 3 << 8:  # nearly black: 16 bits were not meant to be all used
+            raise ValueError(
+                f"its 16-bit pixels go from {least} to {most} only; say which numbers are black and"
+                " white, e.g. data.range=[0,255] or data.range=[0,65535]"
+            )
+        return (numbers >> 8).astype(np.uint8)
+    if stated is None and image.mode != "F":
+        raise ValueError(
+            f"{image.mode} pixels have no usual range; say which numbers are black and white:"
+            " data.range=[LOW,HIGH]"
+        )
+    low, high = stated or (0, 1)
+    check_inside(numbers, (low, high), f"{image.mode} pixels")
+    return np.rint((numbers.astype(np.float64) - low) * (255 / (high - low))).astype(np.uint8)
+
+
+def _check_opacity(image: Image.Image) -> None:
+    """Refuses an image whose opacity alone shows something, which would be lost."""
+    extrema: Any = image.getextrema()  # (lowest, highest) of each band
+    *colours, opacity = extrema
+    if opacity[0] < opacity[1] and all(low == high for low, high in colours):
+        raise ValueError("only its opacity shows something; keep it: data.channels=4")
 
 
 def most_common_size(headers: Sequence[Header]) -> tuple[int, int]:
@@ -170,9 +213,11 @@ def most_common_channels(headers: Sequence[Header]) -> int:
 @contextmanager
 def _opened(file: File) -> Iterator[Image.Image]:
     """Opens an image file; any fault of it becomes a ValueError that names it."""
-    source = BytesIO(file.content) if isinstance(file, EncodedFile) else file
-    try:
-        with Image.open(source) as image:
+    try:  # no path: what Pillow maps into memory it does not turn upright
+        source = BytesIO(file.content) if isinstance(file, EncodedFile) else file.open("rb")
+        with source, Image.open(source) as image:
+            if getattr(image, "is_animated", False) and image.format != "MPO":
+                raise ValueError(f"it holds {getattr(image, 'n_frames', 'several')} images")
             yield image
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(

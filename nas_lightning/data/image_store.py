@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,7 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nas_lightning.data.batches import LabelledImages, Reader
-from nas_lightning.data.dataset_checks import refuse_unreadable
+from nas_lightning.data.dataset_checks import check_levels, refuse_unreadable
+from nas_lightning.data.identity import identity
 from nas_lightning.data.images import ImageArrays, Images, MemoryImages, ResizedImages
 from nas_lightning.data.normalisation import Normalisation, statistics
 
@@ -47,16 +50,25 @@ class ImageStore:
     """
 
     def __init__(self, arrays: ImageArrays, memory_limit_gib: float, num_workers: int) -> None:
-        self.arrays = arrays
         self.memory_limit_gib, self.num_workers = memory_limit_gib, num_workers
         self._in_memory: dict[tuple[Images, torch.device], Reader] = {}
-        self.train = self._load(arrays.train)
+        self.train = self._load(arrays.train, "training")
+        self.arrays = replace(arrays, train=self.train)
         self._resized = {self.train.shape[1:]: self.train}
-        refuse_unreadable(arrays.test, whole=self._fits(arrays.test))
         by = arrays.standardisation or self._statistics()
         self.mean, self.std = list(by.mean), list(by.std)
         # Standardised floats are what the networks see.
         self.normalise = by if isinstance(by, Normalisation) else Tensor.float
+
+    @cached_property
+    def test(self) -> Images:
+        """The test images, checked and read at the first use."""
+        return self._load(self.arrays.test, "test")
+
+    @cached_property
+    def identity(self) -> dict[str, str | int]:
+        """What tells the data from others; see `identity`."""
+        return identity(self.arrays, (_sample(self.train), _sample(self.test)))
 
     def reader(self, images: Images, device: torch.device) -> Reader:
         """Returns what reads the images onto a device, from its memory if they fit."""
@@ -70,7 +82,7 @@ class ImageStore:
     def at_size(self, size: tuple[int, int]) -> Images:
         """Returns the training images at another size (height, width), resized once."""
         if size not in self._resized:
-            self._resized[size] = self._load(ResizedImages(self.train, size))
+            self._resized[size] = self._load(ResizedImages(self.train, size), "training")
         return self._resized[size]
 
     def normalised(self, images: Images) -> NDArray[np.float32]:
@@ -81,7 +93,8 @@ class ImageStore:
     def labelled(self, images: Images, device: torch.device) -> LabelledImages:
         """Returns the test images, or the training images at any size, on a device."""
         arrays, reader = self.arrays, self.reader(images, device)
-        labels = arrays.test_labels if images is arrays.test else arrays.train_labels
+        is_training = any(images is each for each in self._resized.values())
+        labels = arrays.train_labels if is_training else arrays.test_labels
         return LabelledImages(reader, labels.to(device), self.normalise, len(arrays.class_names))
 
     def _statistics(self) -> Normalisation:
@@ -89,14 +102,16 @@ class ImageStore:
         plan = torch.split(torch.arange(0, len(self.train), step), CHUNK)
         return statistics(self.reader(self.train, torch.device("cpu"))(plan))
 
-    def _load(self, images: Images) -> Images:
+    def _load(self, images: Images, part: str) -> Images:
         if not self._fits(images):
-            refuse_unreadable(images, whole=False)
-            return images
+            refuse_unreadable(images)
         try:
-            return MemoryImages(self._read_all(images))
+            images = MemoryImages(self._read_all(images)) if self._fits(images) else images
         except ValueError as error:
             raise ValueError(f"{error}; data.unreadable=skip leaves such images out") from error
+        if (pixels := _sample(images)).dtype == torch.uint8:
+            check_levels(pixels, part)
+        return images
 
     def _read_all(self, images: Images) -> Tensor:
         if isinstance(images, MemoryImages):
@@ -114,3 +129,10 @@ class ImageStore:
 
     def _fits(self, images: Images) -> bool:
         return len(images) * math.prod(images.shape) <= self.memory_limit_gib * 2**30
+
+
+def _sample(images: Images) -> Tensor:
+    """Returns all images in memory, of others some, evenly spaced."""
+    if isinstance(images, MemoryImages):
+        return images.pixels
+    return images.read(torch.arange(0, len(images), -(-len(images) // CHUNK)))

@@ -120,6 +120,7 @@ class ImageArrays:
     class_names: tuple[str, ...]  # one per class, or per column
     standardisation: Standardisation | None = None  # made floats of raw numbers; None for pixels
     pixel_range: tuple[float, float] | None = None  # became pixels 0 and 255; None if they were
+    passed_over: tuple[str, ...] = ()  # what the source found and did not read
 
     def __post_init__(self) -> None:
         _check_number(self.train, self.train_labels, "training")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nas_lightning.data.images import ImageArrays
 
-__all__ = ["Raw", "encode", "fit", "statistics_of"]
+__all__ = ["Raw", "by_name", "encode", "fit", "per_class", "statistics_of"]
 
 Raw = NDArray[Any] | Sequence[Any]
 Array = NDArray[Any]
@@ -22,6 +22,47 @@ WANTED = {
     "labels": "task=multilabel needs columns of 0 and 1, one per label",
     "values": "task=regression needs one or several numbers per image",
 }
+
+
+def by_name(
+    parts: Sequence[tuple[str, Raw, Sequence[str] | None]],
+) -> tuple[list[Array], Sequence[str] | None]:
+    """Returns the labels of several parts alike, and the class names of the first one.
+
+    The parts are (name, labels, class names). Where their class names or types differ, labels
+    become text; raises ValueError if some are numbers without names.
+    """
+    labels, names = [_array(raw) for _, raw, _ in parts], parts[0][2]
+    of_parts = [None if each is None else list(each) for _, _, each in parts]
+    kinds = {(each.dtype.kind, each.ndim) for each in labels if len(each)}
+    if len(kinds) < 2 and all(each == of_parts[0] for each in of_parts):
+        return labels, names
+    for place, (part, _, own) in enumerate(parts):
+        if labels[place].ndim > 1 or (own is None and labels[place].dtype.kind not in "UO"):
+            others = "; ".join(f"'{n}': {_shown(raw, own)}" for n, raw, own in parts)
+            raise ValueError(
+                f"the labels of part '{part}' cannot be told apart by names, as those of other"
+                f" parts are: {others}; give all parts the same class names or columns"
+            )
+        labels[place] = _texts(labels[place], own)
+    return labels, names
+
+
+def _shown(raw: Raw, names: Sequence[str] | None) -> str:
+    return f"named {', '.join(names[:5])}" if names else f"e.g. {raw[0]!r}"
+
+
+def _texts(labels: Array, names: Sequence[str] | None) -> Array:
+    """Returns classes, or lists of them, by name."""
+    if names is None or labels.dtype.kind == "U":
+        return labels
+    if labels.dtype == object:
+        rows = [[each if isinstance(each, str) else names[each] for each in row] for row in labels]
+        return _of_lists(rows)
+    if len(labels) and (labels.min() < 0 or labels.max() >= len(names)):
+        low, high = labels.min(), labels.max()
+        raise ValueError(f"labels must be in [0, {len(names)}), got {low}..{high}; correct them")
+    return np.array(list(names))[labels.astype(np.int64)]
 
 
 def encode(train: Raw, test: Raw | None, names: Sequence[str] | None = None) -> Encoded:
@@ -54,6 +95,8 @@ def encode(train: Raw, test: Raw | None, names: Sequence[str] | None = None) -> 
 
 def _array(values: Raw) -> Array:
     """Returns labels (N,) or (N, K) of numbers or text, or (N,) of lists."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iufU" and values.ndim == 1:
+        return values
     rows = values if isinstance(values, np.ndarray) else list(values)
     if any(each is None for each in rows):
         raise ValueError("every image needs a label, got none (null) for some; remove those")
@@ -120,6 +163,17 @@ def statistics_of(targets: Tensor, num_outputs: int) -> tuple[Tensor, Tensor]:
         return torch.zeros(num_outputs), torch.ones(num_outputs)
     std = targets.std(0, correction=0)
     return targets.mean(0), torch.where(std > 0, std, torch.ones_like(std))
+
+
+def per_class(arrays: ImageArrays) -> dict[str, list[int]] | None:
+    """Returns the number of images of each class or label, by part; None of values."""
+    parts = {"training": arrays.train_labels, "test": arrays.test_labels}
+    if not arrays.train_labels.is_floating_point():
+        number = len(arrays.class_names)
+        return {part: each.bincount(minlength=number).tolist() for part, each in parts.items()}
+    if not bool(((arrays.train_labels == 0) | (arrays.train_labels == 1)).all()):
+        return None
+    return {part: each.sum(0).int().tolist() for part, each in parts.items()}
 
 
 def _as_classes(arrays: ImageArrays) -> ImageArrays:

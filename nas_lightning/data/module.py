@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from nas_lightning.data.batches import (
 from nas_lightning.data.dataset_checks import check, check_images_only, without_unreadable
 from nas_lightning.data.image_store import ImageStore
 from nas_lightning.data.images import ImageArrays, Images, Size, as_size, with_fewer
-from nas_lightning.data.labels import fit, statistics_of
+from nas_lightning.data.labels import fit, per_class, statistics_of
+from nas_lightning.data.parts import Chosen
 from nas_lightning.data.split import split_hash, strata, stratified_split, stratified_subset
 
 __all__ = ["ImageDataModule"]
@@ -38,6 +40,8 @@ class ImageDataModule(View):
         name: for reports; None takes the last part of the path.
         path: where the source finds the images, if it needs to be told.
         image_size: one side or (height, width) in pixels; None, as for channels: the source's.
+        range: the numbers of black and white, (low, high), if the type of the images does not say.
+        parts: names of the source's parts by role, e.g. {"train": "a+b", "test": "c"}.
         num_classes: the number that the source must have; None takes any.
         batch_size: images per step, over all processes.
         validation_share: share of each class that the search validates on, in (0, 1).
@@ -58,6 +62,8 @@ class ImageDataModule(View):
         path: str | None = None,
         image_size: int | tuple[int, ...] | None = None,
         channels: int | None = None,
+        range: tuple[float, ...] | None = None,  # noqa: A002  # the key is data.range
+        parts: Chosen | None = None,
         num_classes: int | None = None,
         batch_size: int = 64,
         validation_share: float = 0.5,
@@ -83,6 +89,9 @@ class ImageDataModule(View):
         self.name = name or (path and Path(path).expanduser().resolve().name)
         self.image_size = image_size if image_size is None else as_size(image_size)
         self.channels, self.num_classes = channels, num_classes
+        if range is not None and not (len(range) == 2 and range[0] < range[1]):
+            raise ValueError(f"data.range ({list(range)}) must be [LOW,HIGH]; use e.g. [0,255]")
+        self.told = {"range": range, "parts": parts}
         self.batch_size, self.validation_share = batch_size, validation_share
         self.augmentation = augmentation or NO_AUGMENTATION
         self.max_images, self.unreadable = max_images, unreadable
@@ -91,7 +100,7 @@ class ImageDataModule(View):
 
     def load(self) -> None:
         """Reads and checks the training set, and checks the test set; idempotent."""
-        _ = self._store  # reads at the first use
+        _ = self._store.test  # reads at the first use
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -112,6 +121,23 @@ class ImageDataModule(View):
     def split_hash(self) -> str:
         """16 hex digits that identify the search's split of the training set."""
         return split_hash(self._parts)
+
+    @property
+    def identity(self) -> dict[str, str | int]:
+        """What tells the data from others; see `identity`."""
+        return self._store.identity
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was read, by part, and what was passed over, as plain data."""
+        arrays = self._store.arrays
+        return {
+            "read": {"training": len(arrays.train), "test": len(arrays.test)},
+            "shape": list(self.input_shape),
+            "classes": list(arrays.class_names),
+            "images_per_class": per_class(arrays),
+            "passed_over": list(arrays.passed_over),
+        }
 
     @property
     def preprocessing(self) -> dict[str, Any]:
@@ -186,7 +212,8 @@ class ImageDataModule(View):
             part, held_out = stratified_split(strata(arrays.train_labels), validation_share, key)
             val = self._ordered(images, held_out)
         train = self._of_child(images, part, "final", batch_size, cutout)
-        return View(train, val, self._ordered(arrays.test, torch.arange(len(arrays.test))))
+        test = self._store.test
+        return View(train, val, self._ordered(test, torch.arange(len(test))))
 
     def training_arrays(self) -> Arrays:
         """Returns all training images (N, C, H, W), normalised float32, and labels (N, ...)."""
@@ -194,12 +221,13 @@ class ImageDataModule(View):
 
     def test_arrays(self) -> Arrays:
         """Returns all test images (M, C, H, W), normalised float32, and labels (M, ...)."""
-        arrays = self._store.arrays
-        return self._store.normalised(arrays.test), arrays.test_labels.numpy()
+        return self._store.normalised(self._store.test), self._store.arrays.test_labels.numpy()
 
     @cached_property
     def _store(self) -> ImageStore:
-        arrays = self.source(path=self.path, image_size=self.image_size, channels=self.channels)
+        arrays = self.source(
+            path=self.path, image_size=self.image_size, channels=self.channels, **self._told()
+        )
         arrays = fit(arrays, self.targets)
         if self.max_images is not None:
             arrays = with_fewer(arrays, self.max_images)
@@ -209,6 +237,14 @@ class ImageDataModule(View):
         check_images_only(arrays, **{**vars(self.augmentation), "mixup": 0})
         self._check_batch(self._split(arrays.train_labels)[0], self.batch_size)  # then slow reading
         return ImageStore(arrays, self.memory_limit_gib, self.num_workers)
+
+    def _told(self) -> dict[str, Any]:
+        """Returns range and parts if they are told; a source that does not take them is refused."""
+        told = {key: value for key, value in self.told.items() if value is not None}
+        taken = signature(self.source).parameters if told else {}
+        if refused := [key for key in told if key not in taken]:
+            raise ValueError(f"data.{refused[0]} has no effect on this data set; leave it null")
+        return told
 
     @cached_property
     def _parts(self) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """Arrays of pixels in any common layout and type, made to uint8 images (N, C, H, W)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,31 +11,55 @@ from torch import Tensor
 from nas_lightning.core.checks import one_of
 from nas_lightning.data.images import MemoryImages
 
-__all__ = ["LAYOUTS", "Array", "as_images", "check_finite", "pixel_range", "with_channels"]
+__all__ = [
+    "LAYOUTS",
+    "Array",
+    "as_images",
+    "check_finite",
+    "check_inside",
+    "pixel_range",
+    "with_channels",
+]
 
 LAYOUTS = ("NCHW", "NHWC")
 USUAL_CHANNELS = (1, 3, 4)
+TYPE_RANGES = {"b": (0, 1), "u": (0, 255), "i": (0, 255), "f": (0, 1)}  # of black and white
 WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue in grey, as Pillow has them
 
 Array = NDArray[Any]
 
 
 def as_images(
-    train: Array, test: Array | None, layout: str | None = None
+    train: Array,
+    test: Array | None,
+    layout: str | None = None,
+    stated: Sequence[float] | None = None,
 ) -> tuple[MemoryImages, MemoryImages | None]:
     """Returns training and test images from arrays (N, H, W), (N, H, W, C) or (N, C, H, W).
 
-    Integers and floats in 0..255 are rounded, floats in 0..1 and booleans multiplied by 255.
-    Other numbers are scaled linearly, from the lowest to the highest one of the training images:
-    256 levels are kept. The layout is "NCHW" or "NHWC"; None finds it: 1, 3 or 4 channels, or the
-    side that differs from two equal ones. Raises ValueError if it is not clear.
+    The range of their numbers, which become the pixels 0 to 255, is stated, or that of their type:
+    integers are pixels, floats lie in [0, 1], booleans are black and white. The layout is "NCHW"
+    or "NHWC"; None finds it: 1, 3 or 4 channels, or the side that differs from two equal ones.
+    Raises ValueError if it is not clear, numbers lie outside, or the parts are not alike.
     """
+    if layout is not None:
+        one_of("data.source.layout", layout, LAYOUTS)
     parts = {"training": train} if test is None else {"training": train, "test": test}
+    shapes = [(each.dtype, each.ndim, layout or _layout(each)) for each in parts.values()]
+    if test is not None and shapes[0] != shapes[1]:
+        described = (
+            f"{each.dtype} (N, {', '.join(map(str, each.shape[1:]))})" for each in (train, test)
+        )
+        raise ValueError(
+            "the test images must have the type and the layout of the training images, got"
+            f" {' and '.join(described)}; make them alike"
+        )
+    images = []
     for name, part in parts.items():
         check_finite(part, name)
-    low, scale = _range(train)
-    arrays = [_scaled(_channels_first(part, layout), low, scale) for part in parts.values()]
-    images = [MemoryImages(torch.from_numpy(each)) for each in arrays]
+        low, high = _checked_range(part, name, stated)
+        pixels = _scaled(_channels_first(part, shapes[0][2]), low, high)
+        images.append(MemoryImages(torch.from_numpy(pixels)))
     return images[0], None if test is None else images[1]
 
 
@@ -72,57 +97,67 @@ def check_finite(values: Array, part: str, kind: str = "image") -> None:
     raise ValueError(f"{kind}s must hold finite numbers, got nan or inf in {where}; replace those")
 
 
-def pixel_range(train: Array) -> tuple[float, float] | None:
+def pixel_range(kind: np.dtype[Any], stated: Sequence[float] | None) -> tuple[float, float] | None:
     """Returns the numbers that `as_images` makes the pixels 0 and 255; None if they are pixels."""
-    low, scale = _range(train)
-    is_pixels = train.dtype.kind in "bui" and (low, scale) in ((0.0, 1.0), (0.0, 255.0))
-    return None if is_pixels else (low, low + 255 / scale)
+    if stated is None and kind.kind != "f":
+        return None
+    low, high = stated or TYPE_RANGES[kind.kind]
+    return float(low), float(high)
 
 
-def _range(train: Array) -> tuple[float, float]:
-    """Returns the number that becomes 0, and what each number is multiplied by."""
-    if train.dtype.kind not in "buif":
-        raise ValueError(f"images must be arrays of numbers, got {train.dtype}")
-    if train.size == 0:
-        raise ValueError(f"the training set must hold images, got an array {train.shape}")
-    low, high = float(train.min()), float(train.max())
-    if train.dtype.kind == "b" or (train.dtype.kind == "f" and low >= 0 and high <= 1):
-        return 0.0, 255.0
-    if low >= 0 and high <= 255:
-        return 0.0, 1.0
-    return low, 255 / (high - low) if high > low else 1.0
+def _checked_range(images: Array, part: str, stated: Sequence[float] | None) -> tuple[float, float]:
+    """Returns the numbers of black and white; refuses images that hold others beyond them."""
+    if images.dtype.kind not in TYPE_RANGES:
+        raise ValueError(f"images must be arrays of numbers, got {images.dtype}")
+    if images.size == 0:
+        raise ValueError(f"the {part} set must hold images, got an array {images.shape}")
+    low, high = stated or TYPE_RANGES[images.dtype.kind]
+    if images.dtype in (np.uint8, np.bool_) and stated is None:
+        return low, high
+    check_inside(images, (low, high), f"{part} images of {images.dtype}")
+    return low, high
 
 
-def _scaled(images: Array, low: float, scale: float) -> NDArray[np.uint8]:
-    if images.dtype == np.uint8 and (low, scale) == (0.0, 1.0):
+def check_inside(values: Array, bounds: Sequence[float], what: str) -> None:
+    """Refuses numbers outside the range of black to white."""
+    lowest, highest = float(values.min()), float(values.max())
+    if not bounds[0] <= lowest <= highest <= bounds[1]:
+        raise ValueError(
+            f"{what} must lie in [{bounds[0]:g}, {bounds[1]:g}], got {lowest:g} to {highest:g}; say"
+            " which numbers are black and white, data.range=[LOW,HIGH], or clip the others"
+        )
+
+
+def _scaled(images: Array, low: float, high: float) -> NDArray[np.uint8]:
+    if images.dtype == np.uint8 and (low, high) == (0, 255):
         return np.require(images, requirements=["C", "W"])
+    scale = 255 / (high - low)
     pixels = np.empty(images.shape, np.uint8)
     for part, values in zip(pixels, images, strict=True):  # one by one: floats take room
-        part[...] = np.rint((values.astype(np.float64) - low) * scale).clip(0, 255)
+        part[...] = np.rint((values.astype(np.float64) - low) * scale)
     return pixels
 
 
-def _channels_first(images: Array, layout: str | None) -> Array:
-    if layout is not None:
-        one_of("data.source.layout", layout, LAYOUTS)
+def _channels_first(images: Array, layout: str) -> Array:
     if images.ndim == 3:
         return images[:, None]
+    return images if layout == "NCHW" else images.transpose(0, 3, 1, 2)
+
+
+def _layout(images: Array) -> str:
+    if images.ndim == 3:
+        return ""
     if images.ndim != 4:
         raise ValueError(
             f"images must be an array (N, H, W), (N, H, W, C) or (N, C, H, W), got {images.shape}"
         )
-    layout = layout or _layout(images.shape[1:])
-    return images if layout == "NCHW" else images.transpose(0, 3, 1, 2)
-
-
-def _layout(shape: tuple[int, ...]) -> str:
-    first, middle, last = shape
+    first, middle, last = images.shape[1:]
     usual = [first in USUAL_CHANNELS, last in USUAL_CHANNELS]
     if usual[0] != usual[1]:
         return LAYOUTS[usual[1]]
     if (first == middle) != (middle == last):
         return LAYOUTS[first == middle]
     raise ValueError(
-        f"it is not clear which axis of images {shape} is the channels; choose"
+        f"it is not clear which axis of images {images.shape[1:]} is the channels; choose"
         " data.source.layout=NCHW or NHWC"
     )

@@ -1,20 +1,29 @@
 """What reads a data set, by the name that a file of conf/data/ gives it: digits, folder, hub."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from nas_lightning.core.checks import at_least
-from nas_lightning.data.formats import cifar, digit_files, image_folder, npz, parquet
+from nas_lightning.data.formats import cifar, digit_files, image_folder, npz, tables
 from nas_lightning.data.images import ImageArrays, Size
-from nas_lightning.data.raw_split import RawSplit, ReadOptions, as_arrays
+from nas_lightning.data.parts import Chosen
+from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions, as_arrays
 
 __all__ = ["digits", "folder", "hub"]
 
-Reader = Callable[[Path, ReadOptions], RawSplit]
-FILES: dict[str, Reader] = {".npz": npz.read_npz, ".parquet": parquet.read_parquet}
+Reader = Callable[[Path, ReadOptions], RawParts]
+FILES: dict[str, Reader] = {
+    ".npz": npz.read_npz,
+    ".parquet": tables.read_tables,
+    ".csv": tables.read_tables,
+    ".jsonl": tables.read_tables,
+}
 FOLDERS: dict[str, tuple[Callable[[Path], object], Reader]] = {
+    "a saved datasets folder": (tables.is_saved, tables.read_saved),
     "CIFAR's batches": (cifar.has_batches, cifar.read_cifar),
     "idx files": (digit_files.idx_files, digit_files.read_idx_folder),
     "MATLAB files": (digit_files.has_mat_files, digit_files.read_mat_files),
@@ -39,8 +48,9 @@ def digits(
     at_least("data.channels", channels, 1)
     content = load_digits()
     grey = np.rint(content.images * (255 / 16)).astype(np.uint8)
-    raw = RawSplit.of_pixels(grey, content.target, names=[str(n) for n in content.target_names])
-    return as_arrays(raw, image_size, channels)
+    names = [str(name) for name in content.target_names]
+    raw = RawParts([Part("digits", "train", grey, content.target, names)])
+    return as_arrays(raw, ReadOptions(image_size, channels))
 
 
 def folder(
@@ -48,6 +58,8 @@ def folder(
     image_size: Size | None = None,
     channels: int | None = None,
     *,
+    range: Sequence[float] | None = None,  # noqa: A002  # the key is data.range
+    parts: Chosen | None = None,
     image_column: str | None = None,
     label_column: str | Sequence[str] | None = None,
     train_split: str | None = None,
@@ -57,16 +69,18 @@ def folder(
 ) -> ImageArrays:
     """Returns images of your own, in whatever form a folder or file has them.
 
-    The path holds PNG and JPEG images in one sub-folder per class, or in train/ and test/ of such
-    sub-folders; parquet files; a folder saved by `datasets`; an .npz file of arrays; the python
-    batches of CIFAR-10 and CIFAR-100; idx files; or SVHN's MATLAB files. Without a test part a
-    fixed, stratified fifth is the test set. Class names, in order, replace numbers; for the other
-    options see `ReadOptions`. Raises ValueError that names what is missing or wrong.
+    The path holds image files in one sub-folder per class, or in train/ and test/ of such
+    sub-folders, or beside a CSV file that labels them; parquet files; a folder saved by `datasets`;
+    an .npz file of arrays; the python batches of CIFAR-10 and CIFAR-100; idx files; or SVHN's
+    MATLAB files. Without a test part a fixed, stratified fifth is the test set. Class names, in
+    order, replace numbers; `train_split` and `test_split` are parts; for the other options see
+    `ReadOptions`. Raises ValueError that names what is missing or wrong.
     """
+    chosen = {"train_split": train_split, "test_split": test_split, **(parts or {})}
     options = ReadOptions(
-        image_size, channels, image_column, label_column, train_split, test_split, layout
+        image_size, channels, image_column, label_column, chosen, layout, range, class_names
     )
-    return _read(path, options, class_names)
+    return _read(path, options)
 
 
 def hub(
@@ -76,6 +90,8 @@ def hub(
     *,
     name: str | None = None,
     config: str | None = None,
+    range: Sequence[float] | None = None,  # noqa: A002  # the key is data.range
+    parts: Chosen | None = None,
     image_column: str | None = None,
     label_column: str | Sequence[str] | None = None,
     train_split: str | None = None,
@@ -88,23 +104,25 @@ def hub(
     It is OWNER/NAME in one of its configurations, or a copy at a path on this machine, in any form
     that `folder` reads, with its options. Raises ValueError if it cannot be fetched or read.
     """
+    chosen = {"train_split": train_split, "test_split": test_split, **(parts or {})}
     options = ReadOptions(
-        image_size, channels, image_column, label_column, train_split, test_split, layout
+        image_size, channels, image_column, label_column, chosen, layout, range, class_names
     )
     if path is not None:
-        return _read(path, options, class_names)
-    return as_arrays(parquet.read_hub(name, config, options), image_size, channels, class_names)
+        return _read(path, options)
+    return as_arrays(tables.read_hub(name, config, options), options)
 
 
-def _read(path: str | None, options: ReadOptions, class_names: Sequence[str] | None) -> ImageArrays:
+def _read(path: str | None, options: ReadOptions) -> ImageArrays:
     root = Path(path or "").expanduser()
     raw = _read_path(root, options) if path is not None and root.exists() else None
     if raw is None:  # images by class: their folders name the classes
-        raw, class_names = image_folder.read_image_folder(path, options), None
-    return as_arrays(raw, options.image_size, options.channels, class_names)
+        raw = image_folder.read_image_folder(path, options)
+        options = replace(options, class_names=None)
+    return as_arrays(raw, options)
 
 
-def _read_path(root: Path, options: ReadOptions) -> RawSplit | None:
+def _read_path(root: Path, options: ReadOptions) -> RawParts | None:
     """Returns what a path, or the only folder in it, holds; None if at most images by class."""
     readers = _readers(root)
     if not readers and root.is_dir():
@@ -125,10 +143,15 @@ def _readers(root: Path) -> dict[str, tuple[Path, Reader]]:
     """Returns the data sets at a path and their readers, by the names of their formats or files."""
     if root.is_file():
         return {root.name: (root, FILES[root.suffix])} if root.suffix in FILES else {}
-    if parquet.is_saved(root):
-        return {"a saved datasets folder": (root, parquet.read_saved)}
     readers = {name: (root, read) for name, (is_here, read) in FOLDERS.items() if is_here(root)}
     readers |= {path.name: (path, npz.read_npz) for path in sorted(root.glob("*.npz"))}
-    if parquet.parquet_files(root):
-        readers["parquet files"] = (root, parquet.read_parquet)
+    for suffix in tables.READERS:
+        files = tables.table_files(root, suffix)
+        if files and (suffix == ".parquet" or all(map(tables.has_labels, files))):
+            readers[f"{suffix} files"] = (root, partial(tables.read_tables, suffix=suffix))
+            if suffix != ".parquet" and image_folder.has_classes(root):
+                raise ValueError(
+                    f"'{root}' holds several data sets: {suffix} files, images by class; name one"
+                    " by data.path, or move the other one"
+                )
     return readers

@@ -91,6 +91,17 @@ class UserData:
         """The module's own, if it has one."""
         return getattr(self.module, "split_hash", None)
 
+    @property
+    def identity(self) -> dict[str, str | int | None]:
+        """The module's outputs and split; what its loaders hold is not looked at."""
+        return {"outputs": self.num_outputs, "split": self.split_hash}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The shape of a sample and the names of the outputs."""
+        names = list(self.class_names)
+        return {"shape": list(self.input_shape), "classes": names, "passed_over": []}
+
     @cached_property
     def target_statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation (outputs,) of the training targets; 0 and 1 unless they are values."""

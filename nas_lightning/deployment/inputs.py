@@ -81,15 +81,16 @@ class Inputs:
                 "knows of its training data; give an array of the numbers that it was trained on"
             )
         channels, height, width = self.shape
+        size, stated = (height, width), self.card.get("range")
         if isinstance(one, Image.Image):
-            return fitted_pixels(one, (height, width), channels)
+            return fitted_pixels(one, size, channels, stated)
         path = Path(one).expanduser()
         if path.is_dir():
             raise ValueError(
                 f"an input ('{one}') must be one image file, and this is a folder; give its "
                 f"files, e.g. sorted(pathlib.Path('{one}').glob('*.png'))"
             )
-        return decode(path, (height, width), channels)
+        return decode(path, size, channels, stated)
 
     def _channels_first(self, values: Tensor) -> Tensor:
         """Returns an image or a batch of images of any layout as (N, C, H, W)."""

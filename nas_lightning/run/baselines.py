@@ -62,7 +62,7 @@ def same_baselines(run: Run) -> str:
     facts: dict[str, Any] = {**groups, "space": space, "split": parts.data.split_hash}
     recipe = asdict(parts.recipe)
     recipe.pop("init")  # baselines start anew
-    facts |= {"recipe": recipe, "seed": parts.seed}
+    facts |= {"identity": parts.data.identity, "recipe": recipe, "seed": parts.seed}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 

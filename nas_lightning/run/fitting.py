@@ -42,7 +42,8 @@ def fit(
         FloatingPointError: a loss is NaN or infinite; the message names the last good checkpoint.
         NoRoomError: a checkpoint could not be written, likewise.
     """
-    (checkpoints,) = [c.folder for c in callbacks if isinstance(c, RunCheckpoint)]
+    (keeper,) = [each for each in callbacks if isinstance(each, RunCheckpoint)]
+    keeper.data, checkpoints = run.parts.data.identity, keeper.folder
     own = [MetricsLog(folder / "metrics.csv"), CostTimer(module.meter), *callbacks]
     observing, loggers = [*own, *observers(run.cfg, name)], run.loggers.loggers
     options["wraps"] = module.automatic_optimization

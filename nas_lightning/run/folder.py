@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nas_lightning import __version__
+from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import LockedError, ProcessLock, write_text
 
 __all__ = [
@@ -33,6 +34,7 @@ HYDRA = ".hydra"
 CONFIG, SETTINGS, OVERRIDES = "config.yaml", "hydra.yaml", "overrides.yaml"  # in this order
 SWEEP_FILE = "multirun.yaml"  # a sweep's settings, written before its first job
 VERSION = "nas_lightning.txt"  # the version that started the run
+DATA = "data.json"  # what tells the run's data from others
 OBJECTS = "objects.json"  # what a call in Python passed in place of a configuration
 RESULT = "result.json"
 PROGRESS = (RESULT, "trials.jsonl", "proxies.csv", "*/last.ckpt")
@@ -196,6 +198,18 @@ class RunFolder:
             write_text(self.hydra / OBJECTS, json.dumps(dict(objects)) + "\n")
         else:
             (self.hydra / OBJECTS).unlink(missing_ok=True)
+
+    def keep_data(self, data: Identity) -> None:
+        """Notes what tells the run's data from others.
+
+        Raises: ValueError: the run has begun with other data.
+        """
+        path = self.hydra / DATA
+        if self.has_progress and path.is_file():
+            past = json.loads(path.read_text(encoding="utf-8"))
+            check_same(data, past, f"the run in {self.path}")
+        elif self.hydra.is_dir():
+            write_text(path, json.dumps(data) + "\n")
 
     def version(self) -> str | None:
         """Returns the version that started the run; None if that was before 0.2."""

@@ -77,6 +77,8 @@ def _facts(run: Run, genotype: Genotype) -> dict[str, Any]:
         "strategy": folder.choice("strategy"),
         "data": folder.choice("data"),
         "data_name": parts.data.name,
+        "data_read": parts.data.facts,
+        "data_identity": parts.data.identity,
         "input_shape": list(parts.data.input_shape),
         "targets": parts.task.targets,
         "objective": folder.choice("objective"),

@@ -1,5 +1,6 @@
 """A run: what every step of a command is handed, made from a configuration and checked."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.user_data import RunData, as_run_data
 from nas_lightning.loggers.dashboard import Dashboards
+from nas_lightning.run.data_lines import described
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.training.child import ChildRecipe
 from nas_lightning.training.hardware import Hardware
@@ -65,8 +67,15 @@ class Run:
         objects: Mapping[str, Any] | None = None,
         check: Check | None = None,
     ) -> "Run":
-        """Returns a run whose parts come from `assemble`; arguments and errors are its own."""
-        return cls(cfg, RunFolder(folder), assemble(cfg, objects, check), objects=objects or {})
+        """Returns a run whose parts come from `assemble`; arguments and errors are its own.
+
+        Prints what was read. Raises ValueError too if the run has begun with other data.
+        """
+        home, parts = RunFolder(folder), assemble(cfg, objects, check)
+        if parts.hardware.is_first:
+            print(*described(parts.data.facts), sep="\n", file=sys.stderr, flush=True)
+        home.keep_data(parts.data.identity)
+        return cls(cfg, home, parts, objects=objects or {})
 
     def announce(self) -> None:
         """Prints on what the run works, in its first process, before anything takes long."""

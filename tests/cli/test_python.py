@@ -5,6 +5,7 @@ from random import Random
 
 import lightning as L
 import numpy as np
+import pandas
 import pytest
 import torch
 from command import RANDOM, TINY, TINY_RANDOM, bits, result
@@ -400,6 +401,15 @@ def test_settings_of_arrays_may_be_nested_and_options_lists():
     arguments = GroupArguments({"data": data, "logger": ["wandb", "tensorboard"]})
     assert "data.augmentation.flip=false" in arguments.overrides
     assert "logger=[wandb,tensorboard]" in arguments.overrides
+
+
+def test_a_data_frame_is_given_with_its_label_column():
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "kind": ["ant", "bee"], "b": [3.0, 4.0]})
+    arguments = GroupArguments({"data": (frame, "kind")})
+    passed = arguments.objects["data"]
+    assert (passed["x"].tolist(), passed["y"].tolist()) == ([[1, 3], [2, 4]], ["ant", "bee"])
+    with pytest.raises(ValueError, match=r"unknown data, column 'kin'; .*: a, kind, b"):
+        GroupArguments({"data": (frame, "kin")})
 
 
 def test_an_object_gives_its_name_to_the_folder_of_its_run():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from PIL import Image
 from torch import Tensor
 
 from nas_lightning.config import schema
@@ -231,3 +232,27 @@ def test_arrays_are_what_the_option_arrays_needs() -> None:
     message = "data=arrays takes arrays from Python alone: nl.search(data=(x, y))"
     with pytest.raises(ValueError, match=re.escape(message)):
         data_of_arrays(seed=0)
+
+
+def test_arrays_by_name_are_parts() -> None:
+    x, y = pixels(9, 10), CLASSES
+    named = {"x_train": x[:40], "y_train": y[:40], "x_val": x[40:50], "y_val": y[40:50]}
+    named |= {"x_test": torch.tensor(x[50:]), "y_test": torch.tensor(y[50:])}
+    by_name, by_place = loaded(named, None), loaded(x[:50], y[:50], (x[50:], y[50:]))
+    assert by_name.identity == by_place.identity
+
+
+def test_a_data_set_of_the_library_datasets_is_read() -> None:
+    datasets = pytest.importorskip("datasets")
+    x = pixels(9, 10)
+    kinds = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["ant", "bee", "cat"])}
+    whole = datasets.Dataset.from_dict(
+        {"image": [Image.fromarray(each) for each in x], "label": CLASSES},
+        features=datasets.Features(kinds),
+    )
+    parts = {"train": whole.select(range(50)), "test": whole.select(range(50, NUMBER))}
+    data = loaded(datasets.DatasetDict(parts), None)
+    expected = loaded(x[:50], CLASSES[:50], (x[50:], CLASSES[50:]))
+    assert data.class_names == ("ant", "bee", "cat")
+    assert {**data.identity, "classes": ""} == {**expected.identity, "classes": ""}
+    assert loaded(whole, None).split_hash == loaded(x).split_hash

@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from nas_lightning.data.formats.image_folder import find_images
+from nas_lightning.data.formats.image_folder import ImagePaths, find_images
+from nas_lightning.data.raw_parts import ReadOptions
 
 Paint = Callable[..., Path]
+
+
+def by_role(path: Path | str | None) -> dict[str, ImagePaths]:
+    parts, _ = find_images(None if path is None else str(path), ReadOptions())
+    return {role: images for (_, role), images in parts.items()}
 
 
 def test_images_are_found_by_class_in_order_of_their_names(tmp_path: Path, paint: Paint) -> None:
@@ -16,63 +22,63 @@ def test_images_are_found_by_class_in_order_of_their_names(tmp_path: Path, paint
     paint(tmp_path / "ant", 1)
     paint(tmp_path / "ant" / ".hidden", 1)
     (tmp_path / "ant" / "notes.txt").write_text("no image")
-    train, test = find_images(str(tmp_path))
-    names = {name: [path.name for path in paths] for name, paths in train.items()}
+    parts = by_role(tmp_path)
+    names = {name: [path.name for path in paths] for name, paths in parts["train"].items()}
     assert names == {"ant": ["L-10-0.png"], "bee": ["L-10-0.JPEG", "L-10-0.png", "L-10-1.png"]}
-    assert test is None
+    assert set(parts) == {"train"}
 
 
 def test_a_class_may_be_called_train(tmp_path: Path, paint: Paint) -> None:
     paint(tmp_path / "train")
     paint(tmp_path / "ship")
-    assert sorted(find_images(str(tmp_path))[0]) == ["ship", "train"]
+    assert sorted(by_role(tmp_path)["train"]) == ["ship", "train"]
 
 
 def test_a_training_folder_needs_no_test_folder(tmp_path: Path, paint: Paint) -> None:
     paint(tmp_path / "train" / "ant")
-    train, test = find_images(str(tmp_path))
-    assert (sorted(train), test) == (["ant"], None)
+    parts = by_role(tmp_path)
+    assert (set(parts), sorted(parts["train"])) == ({"train"}, ["ant"])
 
 
 def test_no_folder_is_refused() -> None:
     with pytest.raises(ValueError, match=r"got data.path=null; add data.path=DIR"):
-        find_images(None)
+        by_role(None)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"but '.*nowhere' does not exist"):
-        find_images(str(tmp_path / "nowhere"))
+        by_role(tmp_path / "nowhere")
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     path = tmp_path / "file.png"
     path.touch()
     with pytest.raises(ValueError, match=r"but '.*file.png' is a file"):
-        find_images(str(path))
+        by_role(path)
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"but '{tmp_path}' is empty"):
-        find_images(str(tmp_path))
+        by_role(tmp_path)
 
 
 def test_a_folder_without_classes_is_named(tmp_path: Path, paint: Paint) -> None:
     paint(tmp_path)
     with pytest.raises(ValueError, match=f"but '{tmp_path}' holds only files"):
-        find_images(str(tmp_path))
+        by_role(tmp_path)
 
 
 def test_classes_without_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "ant").mkdir()
     with pytest.raises(ValueError, match=f"no PNG or JPEG image in the 1 .* '{tmp_path}'"):
-        find_images(str(tmp_path))
+        by_role(tmp_path)
 
 
 def test_a_test_class_that_training_lacks_is_named(tmp_path: Path, paint: Paint) -> None:
     paint(tmp_path / "train" / "ant")
     paint(tmp_path / "test" / "wasp")
     with pytest.raises(ValueError, match=r"'.*wasp' has none in '.*train'; known classes: ant"):
-        find_images(str(tmp_path))
+        by_role(tmp_path)
 
 
 def test_a_validation_folder_is_the_test_set_where_there_is_none(
@@ -80,8 +86,8 @@ def test_a_validation_folder_is_the_test_set_where_there_is_none(
 ) -> None:
     paint(tmp_path / "train" / "ant")
     paint(tmp_path / "val" / "ant", 2)
-    _, test = find_images(str(tmp_path))
-    assert {name: len(paths) for name, paths in (test or {}).items()} == {"ant": 2}
+    test = by_role(tmp_path)["test"]
+    assert {name: len(paths) for name, paths in test.items()} == {"ant": 2}
 
 
 def test_a_validation_folder_beside_a_test_folder_is_trained_on(
@@ -89,12 +95,12 @@ def test_a_validation_folder_beside_a_test_folder_is_trained_on(
 ) -> None:
     for part, number in (("train", 4), ("valid", 2), ("test", 1)):
         paint(tmp_path / part / "ant", number)
-    train, test = find_images(str(tmp_path))
-    assert (len(train["ant"]), len((test or {})["ant"])) == (6, 1)
+    numbers = {role: len(images["ant"]) for role, images in by_role(tmp_path).items()}
+    assert numbers == {"train": 4, "validation": 2, "test": 1}
 
 
 def test_another_folder_beside_train_is_refused(tmp_path: Path, paint: Paint) -> None:
     paint(tmp_path / "train" / "ant")
-    paint(tmp_path / "extra" / "ant")
-    with pytest.raises(ValueError, match=r"only 'test' and one valid.*may stand, got 'extra'"):
-        find_images(str(tmp_path))
+    paint(tmp_path / "holiday" / "ant")
+    with pytest.raises(ValueError, match=r"only parts may stand, got 'holiday'; known"):
+        by_role(tmp_path)

@@ -32,11 +32,8 @@ def test_the_axis_of_the_channels_is_found(
     ("values", "pixels"),
     [
         (np.array([0, 17, 255], np.int64), [0, 17, 255]),
-        (np.array([0, 17.4, 255]), [0, 17, 255]),
         (np.array([0, 0.5, 1], np.float32), [0, 128, 255]),
         (np.array([False, True, True]), [0, 255, 255]),
-        (np.array([-1, 0, 1.0]), [0, 128, 255]),
-        (np.array([0, 30000, 60000], np.uint16), [0, 128, 255]),
     ],
 )
 def test_numbers_become_levels(values: Any, pixels: list[int]) -> None:
@@ -44,11 +41,46 @@ def test_numbers_become_levels(values: Any, pixels: list[int]) -> None:
     assert images.pixels[:, 0, 0, 0].tolist() == pixels
 
 
-def test_the_test_images_are_scaled_as_the_training_images() -> None:
-    train, test = np.array([-1.0, 1.0]), np.array([3.0, 0.0])
-    _, images = as_images(*(each[:, None, None] * np.ones((2, 8, 8)) for each in (train, test)))
-    assert images is not None
-    assert images.pixels[:, 0, 0, 0].tolist() == [255, 128]
+@pytest.mark.parametrize(
+    ("values", "stated", "pixels"),
+    [
+        (np.array([0, 17.4, 255]), (0, 255), [0, 17, 255]),
+        (np.array([-1, 0, 1.0]), (-1, 1), [0, 128, 255]),
+        (np.array([0, 30000, 60000], np.uint16), (0, 60000), [0, 128, 255]),
+        (np.array([0, 1, 1], np.uint8), (0, 1), [0, 255, 255]),
+    ],
+)
+def test_a_range_that_is_told_is_that_of_both_parts(
+    values: Any, stated: tuple[float, float], pixels: list[int]
+) -> None:
+    arrays = np.broadcast_to(values[:, None, None], (3, 8, 8))
+    for images in as_images(arrays, arrays[::-1], None, stated):
+        assert images is not None
+        assert sorted(images.pixels[:, 0, 0, 0].tolist()) == pixels
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind", "message"),
+    [
+        (0.1, 1.02, np.float32, r"float32 must lie in \[0, 1\], got 0.1 to 1.02; .*data.range=\["),
+        (0, 255, np.float64, r"float64 must lie in \[0, 1\], got 0 to 255; say which numbers"),
+        (-1, 1, np.int64, r"int64 must lie in \[0, 255\], got -1 to 1; say which numbers are bl"),
+        (0, 60000, np.uint16, r"uint16 must lie in \[0, 255\], got 0 to 60000; say which num"),
+    ],
+)
+def test_a_range_is_not_guessed_from_the_numbers(
+    low: float, high: float, kind: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        as_images(np.linspace(low, high, 128).reshape(2, 8, 8).astype(kind), None)
+
+
+@pytest.mark.parametrize(
+    "test", [np.zeros((2, 8, 9, 3)), np.zeros((2, 3, 8, 9), np.uint8), np.zeros((2, 8, 9))]
+)
+def test_parts_that_are_not_alike_are_refused(test: Any) -> None:
+    with pytest.raises(ValueError, match=r"type and the layout of the training .* float64 \(N, 3"):
+        as_images(np.zeros((2, 3, 8, 9)), test)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_lightning.data.raw_split import RawSplit, ReadOptions
+from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions
 
 __all__ = ["has_batches", "read_cifar"]
 
@@ -36,7 +36,7 @@ def has_batches(folder: Path) -> bool:
     return any(all((folder / name).is_file() for name in names) for names in needed)
 
 
-def read_cifar(folder: Path, options: ReadOptions) -> RawSplit:
+def read_cifar(folder: Path, options: ReadOptions) -> RawParts:
     """Returns the images, labels and class names of cifar-10-batches-py or cifar-100-python."""
     if (folder / "data_batch_1").is_file():  # CIFAR-10
         trains, test, meta = [f"data_batch_{n}" for n in range(1, 6)], "test_batch", "batches.meta"
@@ -48,9 +48,11 @@ def read_cifar(folder: Path, options: ReadOptions) -> RawSplit:
     batches = [_batch(folder / name, key) for name in trains]
     images = np.concatenate([images for images, _ in batches])
     labels = [label for _, labels in batches for label in labels]
-    test_images, test_labels = _batch(folder / test, key)
-    names = _texts(_unpickled(folder / meta).get(key.replace("labels", "label_names")))
-    return RawSplit.of_pixels(images, labels, test_images, test_labels, names, "NCHW")
+    names = _texts(_unpickled(folder / meta).get(key.replace("labels", "label_names"))) or None
+    held_out = Part("test", "test", *_batch(folder / test, key), names)
+    others = {path.name for path in folder.iterdir()} - {*trains, test, meta}
+    passed_over = [f"file '{name}'" for name in sorted(others)]
+    return RawParts([Part("train", "train", images, labels, names), held_out], passed_over)
 
 
 def _batch(path: Path, key: str) -> tuple[NDArray[Any], list[int]]:

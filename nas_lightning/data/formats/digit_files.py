@@ -10,38 +10,41 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
-from nas_lightning.data.raw_split import RawSplit, ReadOptions
+from nas_lightning.data.parts import assign
+from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions
 
 __all__ = ["has_mat_files", "idx_files", "read_idx_folder", "read_mat_files"]
 
 NAME = re.compile(r"(?P<part>.*?)[-_.]?(?P<what>images|labels)[-_.]idx\d-ubyte(\.gz)?", re.ASCII)
 TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
-MAT_TRAIN, MAT_TEST = "train_32x32.mat", "test_32x32.mat"
+MAT_TRAIN = "train_32x32.mat"
 
 
-def idx_files(folder: Path) -> dict[str, Path]:
-    """Returns the idx files of a folder by part and content, e.g. "train images"."""
-    files = {}
+def idx_files(folder: Path) -> dict[str, dict[str, Path]]:
+    """Returns the idx files of a folder by part, and by what they hold, "images" or "labels"."""
+    files: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.iterdir(), reverse=True):  # a plain file before its .gz
         if (match := NAME.fullmatch(path.name)) and path.is_file():
-            is_test = any(word in match["part"].lower() for word in ("t10k", "test"))
-            files[f"{'test' if is_test else 'train'} {match['what']}"] = path
+            files.setdefault(match["part"], {})[match["what"]] = path
     return files
 
 
-def read_idx_folder(folder: Path, _: ReadOptions) -> RawSplit:
+def read_idx_folder(folder: Path, options: ReadOptions) -> RawParts:
     """Returns images and labels of idx files (LeCun, Cortes and Burges 1998), gzipped or not."""
     files = idx_files(folder)
-    parts = ["train", "test"] if any(name.startswith("test") for name in files) else ["train"]
-    wanted = [f"{part} {what}" for part in parts for what in ("images", "labels")]
-    if missing := [name for name in wanted if name not in files]:
-        raise ValueError(
-            f"'{folder}' has idx files but no {missing[0]}; it has"
-            f" {', '.join(path.name for path in files.values())}: add the file"
-        )
-    images, labels, *test = (_read_idx(files[name]) for name in wanted)
-    test_images, test_labels = test or (None, None)
-    return RawSplit.of_pixels(images, labels, test_images, test_labels)
+    parts = []
+    for part, role in assign(files, options.parts, folder).items():
+        pair = files[part]
+        if missing := {"images", "labels"} - set(pair):
+            present = ", ".join(path.name for each in files.values() for path in each.values())
+            raise ValueError(
+                f"'{folder}' has idx files but no {part} {missing.pop()}; it has {present}: add the"
+                " file"
+            )
+        if role != "unused":
+            parts.append(Part(part, role, _read_idx(pair["images"]), _read_idx(pair["labels"])))
+    others = {path.name for path in folder.iterdir() if not NAME.fullmatch(path.name)}
+    return RawParts(parts, [f"file '{name}'" for name in sorted(others)])
 
 
 def _read_idx(path: Path) -> NDArray[np.generic]:
@@ -70,13 +73,13 @@ def has_mat_files(folder: Path) -> bool:
     return (folder / MAT_TRAIN).is_file()
 
 
-def read_mat_files(folder: Path, _: ReadOptions) -> RawSplit:
+def read_mat_files(folder: Path, options: ReadOptions) -> RawParts:
     """Returns SVHN's cropped digits (Netzer et al. 2011), with a test part if its file is there."""
-    images, labels = _read_mat(folder / MAT_TRAIN)
-    test_images, test_labels = (
-        _read_mat(folder / MAT_TEST) if (folder / MAT_TEST).is_file() else (None, None)
-    )
-    return RawSplit.of_pixels(images, labels, test_images, test_labels, layout="NHWC")
+    files = {path.name.split("_")[0]: path for path in sorted(folder.glob("*_32x32.mat"))}
+    roles = assign(files, options.parts, folder)
+    unused = [f"part '{name}'" for name, role in roles.items() if role == "unused"]
+    parts = [Part(n, r, *_read_mat(files[n])) for n, r in roles.items() if r != "unused"]
+    return RawParts(parts, unused)
 
 
 def _read_mat(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -85,4 +88,4 @@ def _read_mat(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         images, labels = content["X"], content["y"].ravel().astype(np.int64)
     except Exception as error:  # a damaged file may raise anything
         raise ValueError(f"cannot read SVHN's file '{path}' ({error}); fetch it again") from error
-    return images.transpose(3, 0, 1, 2), labels % 10  # class 10 is the digit 0
+    return images.transpose(3, 2, 0, 1), labels % 10  # class 10 is the digit 0

@@ -1,34 +1,66 @@
-"""Image files in one folder per class, perhaps within train/, val/ and test/."""
+"""Image files in one folder per class, perhaps within folders of parts, e.g. train/ and test/."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from nas_lightning.data.formats.parquet import SPLITS
-from nas_lightning.data.image_files import file_images
-from nas_lightning.data.raw_split import RawSplit, ReadOptions
+from nas_lightning.data.parts import KNOWN, PartName, assign
+from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions
 
-__all__ = ["find_images", "read_image_folder"]
+__all__ = [
+    "SUFFIXES",
+    "find_images",
+    "has_classes",
+    "left_out",
+    "read_image_folder",
+    "visible_files",
+]
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES: tuple[str, ...] = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
+SUFFIXES += (".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".tga")
 
-ImagePaths = Mapping[str, Sequence[Path]]
+ImagePaths = Mapping[str, Sequence[Path]]  # by class
 
 
-def read_image_folder(path: str | None, options: ReadOptions) -> RawSplit:
-    """Returns the images by class, named after their folders and sorted by name."""
-    train, test = find_images(path)
-    names = sorted(train)
-    files, labels = _labelled(train, names)
-    test_files, test_labels = (None, None) if test is None else _labelled(test, names)
-    images, test_images = file_images(files, test_files, options.image_size, options.channels)
-    return RawSplit(images, labels, test_images, test_labels, names)
+def visible_files(root: Path) -> list[str]:
+    """Returns the files anywhere in a folder, relative to it, sorted, without hidden ones."""
+    files = []
+    for folder, folders, names in os.walk(root, followlinks=True):
+        folders[:] = [name for name in folders if name[0] != "."]
+        within = Path(folder).relative_to(root).as_posix() + "/" if folder != str(root) else ""
+        files += [within + name for name in names if name[0] != "."]
+    return sorted(files)
 
 
-def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
-    """Returns the training and the test images by class; the latter may be None.
+def read_image_folder(path: str | None, options: ReadOptions) -> RawParts:
+    """Returns the images by class, named after their folders; for the errors see `find_images`."""
+    by_part, passed_over = find_images(path, options)
+    parts = []
+    for (name, role), images in by_part.items():
+        files = [file for kind in sorted(images) for file in images[kind]]
+        labels = [kind for kind in sorted(images) for _ in images[kind]]
+        parts.append(Part(name, role, files, labels))
+    return RawParts(parts, passed_over)
 
-    A validation part joins the training images, or is the test part where there is none. Raises
-    ValueError if the folder is missing or unlike this, or a test class has no training images.
+
+def find_images(
+    path: str | None, options: ReadOptions
+) -> tuple[dict[tuple[str, str], ImagePaths], list[str]]:
+    """Returns the images by class of each (part, role), and what was passed over.
+
+    Raises: ValueError: the folder is missing or unlike this, or training lacks a test class.
     """
     if path is None:
         raise ValueError("data=folder needs a folder, got data.path=null; add data.path=DIR")
@@ -36,60 +68,91 @@ def find_images(path: str | None) -> tuple[ImagePaths, ImagePaths | None]:
     if not root.is_dir():
         state = "is a file" if root.exists() else "does not exist"
         raise ValueError(f"data.path must be a folder of images, but '{path}' {state}; correct it")
-    parts = {part.name: part for part in _folders(root)}
-    if "train" not in parts or not _folders(parts["train"]):
-        return _by_class(root), None
-    validation = next((name for name in parts if SPLITS.get(name) == "validation"), None)
-    tested = "test" if "test" in parts else validation
-    if others := sorted(set(parts) - {"train", "test", validation}):
+    files = visible_files(root)
+    roles = _roles(root, files, options)
+    parts = {(name, role): _by_class(root, files, name) for name, role in roles.items()}
+    for (name, role), images in parts.items():
+        trained = {kind for (_, r), each in parts.items() if r != "test" for kind in each}
+        if role == "test" and (unknown := sorted(set(images) - trained)):
+            training = next(root / n for n, r in roles.items() if r == "train")
+            raise ValueError(
+                f"every test class needs training images; '{root / name / unknown[0]}' has none in"
+                f" '{training}'; known classes: {', '.join(sorted(trained))}"
+            )
+    read = {path for images in parts.values() for paths in images.values() for path in paths}
+    return parts, left_out(root, files, read, "images outside the classes")
+
+
+def left_out(root: Path, files: Sequence[str], read: Collection[Path], images: str) -> list[str]:
+    """Returns how many files were not read, by suffix; `images` says what images are then."""
+    suffixes = [Path(each).suffix.lower() for each in files if root / each not in read]
+    kinds = [images if each in SUFFIXES else f"{each or 'other'} files" for each in suffixes]
+    return [f"{number} {kind}" for kind, number in sorted(Counter(kinds).items())]
+
+
+def has_classes(root: Path) -> bool:
+    """Returns whether several folders that are no parts hold images."""
+    inner = {file.split("/")[0] for file in visible_files(root) if "/" in file and _is_image(file)}
+    return len(inner) > 1 and not all(PartName.of(name).roles for name in inner)
+
+
+def _is_image(file: str) -> bool:
+    return Path(file).suffix.lower() in SUFFIXES
+
+
+def _roles(root: Path, files: Sequence[str], options: ReadOptions) -> dict[str, str]:
+    """Returns the role of each folder of a part; {"": "train"} if the folders are classes."""
+    folders = sorted(each.name for each in root.iterdir() if each.is_dir() and each.name[0] != ".")
+    images = [each.split("/") for each in files if _is_image(each)]
+    direct = {each[0] for each in images if len(each) == 2}
+    if any(options.parts.values()):
+        return {
+            name: r for name, r in assign(folders, options.parts, root).items() if r != "unused"
+        }
+    if not any(name not in direct and PartName.of(name).roles for name in folders):
+        _check_classes(root, folders, images, direct)
+        return {"": "train"}
+    if unknown := [name for name in folders if not PartName.of(name).roles]:
         raise ValueError(
-            f"beside 'train' in '{path}' only 'test' and one validation part, e.g. 'val', may"
-            f" stand, got '{others[0]}'; move its images, or the folder out of '{path}'"
+            f"beside the parts of '{root}' only parts may stand, got '{unknown[0]}'; known are"
+            f" {KNOWN}; move its images, or say data.parts={{train: ..., test: ...}}"
         )
-    train = _by_class(parts["train"])
-    if validation is not None and validation != tested:
-        more = _by_class(parts[validation])
-        train = {n: [*train.get(n, ()), *more.get(n, ())] for n in {**train, **more}}
-    if tested is None:
-        return train, None
-    test = _by_class(parts[tested])
-    if unknown := sorted(set(test) - set(train)):
+    return {name: r for name, r in assign(folders, {}, root).items() if r != "unused"}
+
+
+def _check_classes(
+    root: Path, folders: Sequence[str], images: Sequence[Sequence[str]], direct: set[str]
+) -> None:
+    """Refuses folders that hold the same sub-folders: they look like parts of unknown names."""
+    inner = {name: {e[1] for e in images if e[0] == name and len(e) > 2} for name in folders}
+    shared = Counter(name for each in inner.values() for name in each)
+    if not direct and len([name for name, number in shared.items() if number > 1]) > 1:
         raise ValueError(
-            f"every test class needs training images; '{parts[tested] / unknown[0]}' has none in"
-            f" '{parts['train']}'; known classes: {', '.join(sorted(train))}"
+            f"'{root}' holds {', '.join(folders)}, each with sub-folders such as"
+            f" {', '.join(sorted(shared)[:3])}: which of them are parts is not known; known are"
+            f" {KNOWN}; say data.parts={{train: ..., test: ...}}"
         )
-    return train, test
 
 
-def _labelled(images: ImagePaths, names: Sequence[str]) -> tuple[list[Path], list[str]]:
-    files = [file for name in names for file in images.get(name, ())]
-    return files, [name for name in names for _ in images.get(name, ())]
-
-
-def _by_class(root: Path) -> ImagePaths:
-    classes = _folders(root)
-    if not classes:
-        state = "holds only files" if any(root.iterdir()) else "is empty"
+def _by_class(root: Path, files: Sequence[str], part: str) -> ImagePaths:
+    """Returns the images in the folders of a part, of which "" is the whole."""
+    home = root / part
+    folders = sorted(each.name for each in home.iterdir() if each.is_dir() and each.name[0] != ".")
+    if not folders:
+        state = "holds only files" if any(home.iterdir()) else "is empty"
         raise ValueError(
-            f"a folder of images must hold one sub-folder per class, but '{root}' {state};"
+            f"a folder of images must hold one sub-folder per class, but '{home}' {state};"
             " move the images of each class into a sub-folder of its name"
         )
-    images = {folder.name: _images(folder) for folder in classes}
+    images: dict[str, list[Path]] = {name: [] for name in folders}
+    prefix = f"{part}/" if part else ""
+    for file in files:
+        kind, _, name = file.removeprefix(prefix).partition("/")
+        if name and file.startswith(prefix) and _is_image(file):
+            images[kind].append(root / file)
     if not any(images.values()):
         raise ValueError(
-            f"no PNG or JPEG image in the {len(classes)} sub-folders of '{root}'; add some, named"
+            f"no PNG or JPEG image in the {len(folders)} sub-folders of '{home}'; add some, named"
             f" {', '.join('*' + suffix for suffix in SUFFIXES)}"
         )
     return images
-
-
-def _folders(root: Path) -> list[Path]:
-    return sorted(each for each in root.iterdir() if each.is_dir() and each.name[0] != ".")
-
-
-def _images(folder: Path) -> list[Path]:
-    """Returns the image files anywhere in a folder, sorted by name, without hidden ones."""
-    images = [each for each in folder.rglob("*") if each.suffix.lower() in SUFFIXES]
-    paths = [each.relative_to(folder) for each in images if each.is_file()]
-    visible = [each for each in paths if not any(part[0] == "." for part in each.parts)]
-    return [folder / each for each in sorted(visible, key=Path.as_posix)]

@@ -1,36 +1,29 @@
-"""Arrays of images and labels in an .npz file, by any of their usual names."""
+"""Named arrays of images and labels, in an .npz file or from Python, by their usual names."""
 
-import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nas_lightning.data.formats.parquet import SPLITS
-from nas_lightning.data.raw_split import RawSplit, ReadOptions
+from nas_lightning.data.parts import PartName, assign, words_of
+from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions
 
-__all__ = ["read_npz"]
+__all__ = ["parts_of", "read_npz"]
 
 WHAT = {
     **dict.fromkeys(("x", "image", "images", "img", "imgs", "data", "pixels"), "images"),
     **dict.fromkeys(("y", "label", "labels", "target", "targets", "classes"), "labels"),
 }
-PARTS = {**SPLITS, "tr": "train", "te": "test"}
 NAMES = ("class_names", "label_names", "names")
 
 
-def read_npz(path: Path, options: ReadOptions) -> RawSplit:
-    """Returns the images and labels of an .npz file; nothing in it is unpickled.
-
-    Arrays are recognised by names, e.g. x_train and y_train, test_images and test_labels, or X and
-    y; others are ignored. A validation part joins the training part, or is the missing test part.
-    """
+def read_npz(path: Path, options: ReadOptions) -> RawParts:
+    """Returns the images and labels of an .npz file; nothing in it is unpickled."""
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {role: file[name] for role, name in _roles(file.files, path).items()}
-            names = next(([*map(str, file[name])] for name in NAMES if name in file.files), None)
+            return parts_of(file, options, path)
     except (OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"cannot read '{path}' ({error}); write it again") from error
     except ValueError as error:
@@ -40,34 +33,59 @@ def read_npz(path: Path, options: ReadOptions) -> RawSplit:
             f"'{path}' must hold arrays of numbers or text, got Python objects; save them by"
             " their own type, e.g. np.array(labels, dtype=str)"
         ) from error
-    (images, test_images), (labels, test_labels) = (_parts(arrays, w) for w in ("images", "labels"))
-    return RawSplit.of_pixels(images, labels, test_images, test_labels, names, options.layout)
 
 
-def _roles(names: list[str], path: Path) -> dict[str, str]:
-    """Returns the name of the array of each role, e.g. "train images"."""
-    roles: dict[str, str] = {}
+def parts_of(arrays: Mapping[str, Any], options: ReadOptions, where: object) -> RawParts:
+    """Returns the parts that arrays are by their names, e.g. x_train and y_train, or X and y.
+
+    An array that is not of a pair of images and labels is passed over. Raises ValueError if there
+    is no pair, or parts are not known; see `assign`.
+    """
+    pairs = _pairs(list(arrays), where)
+    roles = assign(pairs, options.parts, where)
+    names = next(([*map(str, arrays[name])] for name in NAMES if name in arrays), None)
+    parts = [
+        Part(
+            part,
+            role,
+            np.asarray(arrays[pairs[part]["images"]]),
+            arrays[pairs[part]["labels"]],
+            names,
+        )
+        for part, role in roles.items()
+        if role != "unused"
+    ]
+    read = {pairs[part.name][what] for part in parts for what in ("images", "labels")}
+    return RawParts(parts, [f"array '{n}'" for n in arrays if n not in read and n not in NAMES])
+
+
+def _pairs(names: list[str], where: object) -> dict[str, dict[str, str]]:
+    """Returns the arrays of each part, by what they hold."""
+    pairs: dict[str, dict[str, str]] = {}
     for name in names:
-        words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+        words = words_of(name)
         kinds = {WHAT[word] for word in words if word in WHAT}
-        others = [word for word in words if word not in WHAT and word not in PARTS]
-        part = next((PARTS[word] for word in words if word in PARTS), "train")
-        if len(kinds) == 1 and not others:
-            roles.setdefault(f"{part} {kinds.pop()}", name)
-    if "train images" not in roles and "arr_0" in names and "arr_1" in names:
-        roles = {"train images": "arr_0", "train labels": "arr_1"}
-    for role in ("train images", "train labels"):
-        if role not in roles:
+        part = "_".join(word for word in words if word not in WHAT)
+        if len(kinds) != 1 or name in NAMES:
+            continue
+        (kind,) = kinds
+        pair = pairs.setdefault(part, {})
+        if kind in pair:
             raise ValueError(
-                f"'{path}' must hold arrays such as x_train and y_train (and x_test, y_test), got"
-                f" {', '.join(names) or 'none'}; rename them"
+                f"'{where}' holds {kind} twice: '{pair[kind]}' and '{name}'; remove or rename one"
             )
-    return roles
-
-
-def _parts(arrays: dict[str, NDArray[Any]], what: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    train = arrays[f"train {what}"]
-    validation, test = arrays.get(f"validation {what}"), arrays.get(f"test {what}")
-    if test is None:
-        return train, validation
-    return train if validation is None else np.concatenate([train, validation]), test
+        pair[kind] = name
+    if not pairs and sorted(names) == ["arr_0", "arr_1"]:  # np.savez(path, images, labels)
+        return {"": {"images": "arr_0", "labels": "arr_1"}}
+    for part, pair in pairs.items():
+        if len(pair) < 2 and PartName.of(part).roles:
+            (name,) = pair.values()
+            lacking = "labels" if "images" in pair else "images"
+            raise ValueError(f"'{where}' holds '{name}' but no {lacking} of it; add or remove it")
+    whole = {part: pair for part, pair in pairs.items() if len(pair) == 2}
+    if not whole:
+        raise ValueError(
+            f"'{where}' must hold arrays such as x_train and y_train (and x_test, y_test), got"
+            f" {', '.join(names) or 'none'}; rename them"
+        )
+    return whole

@@ -7,15 +7,34 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from nas_lightning.core.checks import one_of
 from nas_lightning.data.labels import Raw
 
-__all__ = ["Table", "image_column", "label_columns", "labels_of", "pixels_of"]
+__all__ = [
+    "FILE_NAMES",
+    "Table",
+    "image_column",
+    "is_text",
+    "label_columns",
+    "labels_of",
+    "pixels_of",
+]
 
+FILE_NAMES: tuple[str, ...] = (
+    "file_name",
+    "filename",
+    "file",
+    "filepath",
+    "file_path",
+    "path",
+    "image_path",
+)
+FILE_NAMES += ("img_path", "image_name", "image_id", "image", "img", "id", "ID", "Id", "id_code")
 IMAGES = ("image", "images", "img", "picture", "pixels", "x")
-LABELS = ("label", "labels", "fine_label", "target", "targets", "class", "y")
+LABELS = ("label", "labels", "fine_label", "target", "targets", "class", "y", "category")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +44,7 @@ class Table:
     rows: pa.Table
     features: Mapping[str, Any]  # of each column, as `datasets` describes them: plain data
     root: Path  # where relative paths of images begin
+    where: str = "the table"  # for messages
 
 
 def image_column(table: Table, chosen: str | None) -> str:
@@ -34,14 +54,18 @@ def image_column(table: Table, chosen: str | None) -> str:
         one_of("data.source.image_column", chosen, names)
         return chosen
     declared = [name for name in names if _type_name(table.features.get(name)) == "Image"]
-    usual = [name for name in IMAGES if name in names]
     fitting = [name for name in names if _is_image(table.rows.schema.field(name).type)]
-    only = fitting if len(fitting) == 1 else []
-    if likely := declared or [name for name in usual if name in fitting] or only or usual:
-        return likely[0]
+    texts = [name for name in names if is_text(table.rows.schema.field(name).type)]
+    usual = [name for name in fitting if name.lower() in IMAGES]
+    files = [name for name in texts if name in (*FILE_NAMES, *IMAGES)]
+    for likely in (declared, usual, fitting, files):
+        if len(likely) == 1:
+            return likely[0]
+        if likely:
+            break
     raise ValueError(
         "it is not clear which column holds the images; choose data.source.image_column from:"
-        f" {', '.join(names)}"
+        f" {', '.join(names)} (of {table.where})"
     )
 
 
@@ -53,13 +77,16 @@ def label_columns(table: Table, image: str, chosen: str | Sequence[str] | None) 
             one_of("data.source.label_column", name, table.rows.column_names)
         return names
     others = [name for name in table.rows.column_names if name != image]
-    usual = [name for name in LABELS if name in others]
+    usual = [name for name in others if name.lower() in LABELS]
     declared = [name for name in others if _type_name(table.features.get(name)) == "ClassLabel"]
-    if likely := usual[:1] or declared[:1] or (others if len(others) == 1 else []):
-        return likely
+    for likely in (usual, declared, others):
+        if len(likely) == 1:
+            return likely
+        if likely:
+            break
     raise ValueError(
         "it is not clear which column holds the labels; choose data.source.label_column from:"
-        f" {', '.join(others) or '(there are none)'}"
+        f" {', '.join(others) or '(there are none)'} (of {table.where})"
     )
 
 
@@ -84,16 +111,23 @@ def pixels_of(table: Table, name: str) -> NDArray[Any] | None:
     array = getattr(array, "storage", array)
     if not _is_list(array.type):
         return None
-    first, count = np.asarray(array[0].as_py()), len(array)
+    shape: list[int] = [len(array)]
     while _is_list(array.type):
+        lengths = pc.unique(pc.list_value_length(array)).to_pylist()
+        if len(lengths) != 1 or array.null_count:
+            raise ValueError(
+                f"the images in column '{name}' of {table.where} must have one shape, but their"
+                f" rows at depth {len(shape)} have {' and '.join(map(str, lengths))} items; bring"
+                " them to one, or save them as PNG"
+            )
+        shape += lengths
         array = array.flatten()
-    values = array.to_numpy(zero_copy_only=False)
-    if values.size != count * first.size:
-        raise ValueError(
-            f"the images in column '{name}' must have one shape, the first has {first.shape}; bring"
-            " them to one, or save them as PNG"
-        )
-    return np.asarray(values.reshape(count, *first.shape))
+    return np.asarray(array.to_numpy(zero_copy_only=False).reshape(shape))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Returns whether a column holds text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _type_name(feature: Any) -> str | None:

@@ -1,0 +1,41 @@
+"""The first lines of a run: what was read of its data, and what was passed over."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["described"]
+
+MOST_NAMED = 10
+
+
+def described(facts: Mapping[str, Any]) -> list[str]:
+    """Returns a line on samples and classes, and one on what was passed over, if anything was.
+
+    >>> described({"read": {"training": 8, "test": 2}, "shape": [1, 8, 8], "classes": ["0", "1"],
+    ...            "images_per_class": {"training": [5, 3], "test": [1, 1]}, "passed_over": []})
+    ['data: 8 training and 2 test images 1x8x8; 2 classes numbered 0, 1; 3 to 5 and 1 each']
+    """
+    shape, names = "x".join(map(str, facts["shape"])), facts["classes"]
+    what = "images" if len(facts["shape"]) == 3 else "samples"
+    counts = [f"{number:,} {part}" for part, number in facts.get("read", {}).items()]
+    parts = [f"{' and '.join(counts) or 'a data module with'} {what} {shape}"]
+    per_class = facts.get("images_per_class")
+    if names:
+        kind = "classes" if per_class else "outputs"
+        numbered = " numbered" if all(name.isdigit() for name in names) else ":"
+        parts.append(f"{len(names)} {kind}{numbered} {_some(names)}")
+    if per_class:
+        parts.append(f"{' and '.join(map(_span, per_class.values()))} each")
+    passed_over = facts["passed_over"]
+    lines = ["data: " + "; ".join(parts)]
+    return [*lines, f"data passed over: {_some(passed_over)}"] if passed_over else lines
+
+
+def _span(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = f", and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + rest
