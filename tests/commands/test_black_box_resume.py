@@ -118,7 +118,7 @@ def test_a_command_killed_in_its_search_leaves_the_same_files(path, tmp_path, mo
         patch.setattr(TrialLog, "write", dies)
         with pytest.raises(Kill):
             run("search", f"hydra.run.dir={tmp_path / 'run'}", *arguments)
-    run("search", f"resume={tmp_path / 'run'}")
+    run("search", f"resume={tmp_path / 'run'}", "trust=true")
     assert bits(tmp_path / "run") == bits(tmp_path / "whole")
 
 
@@ -172,7 +172,7 @@ def test_a_kill_while_a_promoted_child_is_trained_on_leaves_the_same_files(
         with pytest.raises(Kill):
             run("search", f"hydra.run.dir={tmp_path / 'run'}", *by_halving(name))
     assert len(list((tmp_path / "run" / "children").iterdir())) == number
-    run("search", f"resume={tmp_path / 'run'}")
+    run("search", f"resume={tmp_path / 'run'}", "trust=true")
     assert bits(tmp_path / "run") == bits(tmp_path / "whole")
 
 
