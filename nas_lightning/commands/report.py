@@ -15,6 +15,7 @@ __all__ = ["main"]
 
 OUTPUTS = Path("outputs")
 PAGE = "comparison.html"
+LONGEST = 20  # characters of a name within a table; longer ones stand below it
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -54,7 +55,14 @@ def _print_list() -> None:
 def _print_tables(comparison: Comparison) -> None:
     for question, rows in comparison.tables.items():
         print(question)
-        _print(COLUMNS, [cells_of(row, comparison.metrics[question]) for row in rows])
+        cells = [cells_of(row, comparison.metrics[question]) for row in rows]
+        names = [row[0] for row in cells]
+        if max(map(len, names)) > LONGEST:
+            cells = [[f"[{number}]", *row[1:]] for number, row in enumerate(cells, 1)]
+        _print(COLUMNS, cells)
+        for row, name in zip(cells, names, strict=True):
+            if row[0] != name:
+                print(row[0], name)
     for note in comparison.notes:
         print(f"note: {note}")
 

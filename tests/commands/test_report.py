@@ -139,6 +139,16 @@ def test_the_command_prints_the_table_and_writes_a_small_page(runs, tmp_path, ca
     assert "http://" not in page.split("<script>")[0].replace("http://www.w3.org", "")
 
 
+def test_long_names_stand_below_the_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for order in ("first", "second"):
+        make_run(tmp_path / order, "darts", 0, 0.9, typed=[f"strategy.order={order}"])
+    run("report", "first", "second")
+    lines = capsys.readouterr().out.splitlines()
+    assert "[1] darts on darts strategy.order=first" in lines
+    assert "[2] darts on darts strategy.order=second" in lines
+
+
 def test_the_command_alone_lists_the_runs_under_outputs(runs, tmp_path, capsys):
     make_run(tmp_path / "outputs" / "broken", "snas", 0, None)
     run("report")
