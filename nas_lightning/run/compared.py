@@ -85,9 +85,12 @@ def compare(runs: Iterable[Any], out: str | Path | None = None) -> Comparison:
         metrics[question] = metric_of(results[members[0].path] or {})
         tables[question] = _rows(members, results, metrics[question])
         notes += _warnings(tables[question])
+        read = [(results[member.path] or {}).get("data_identity") for member in members]
+        if any(identity != read[0] for identity in read):
+            notes.append(f"{question}: the runs did not read the same data, so they do not compare")
     if len(tables) > 1:
         notes.append("runs on different data, or of another metric, stand in a table each")
-    comparison = Comparison(tables, tuple(notes), metrics)
+    comparison = Comparison(tables, tuple(dict.fromkeys(notes)), metrics)
     if out is not None:
         Path(out).write_text(comparison.html, encoding="utf-8")
     return comparison
@@ -121,7 +124,10 @@ def _result(folder: RunFolder) -> dict[str, Any] | None:
     path = folder / RESULT
     if not path.is_file():
         return None
-    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    try:
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); remove it and resume the run") from None
     return content
 
 

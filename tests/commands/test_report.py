@@ -112,6 +112,19 @@ def test_runs_on_other_data_stand_in_a_table_of_their_own(runs, tmp_path):
     assert list(comparison.tables) == ["test accuracy on digits", "test accuracy on fashion"]
 
 
+def test_runs_that_read_other_data_of_the_same_name_are_pointed_out(tmp_path):
+    for seed, content in enumerate(("a1", "b2")):
+        make_run(tmp_path / content, "darts", seed, 0.9, data_identity={"content": content})
+    notes = nl.compare([tmp_path / "a1", tmp_path / "b2"]).notes
+    assert any("the runs did not read the same data" in note for note in notes)
+
+
+def test_a_damaged_result_is_named(runs):
+    (runs[0] / "result.json").write_text("{")
+    with pytest.raises(ValueError, match=r"darts_0/result\.json is damaged .*resume the run"):
+        nl.compare(runs)
+
+
 def test_a_run_given_twice_counts_once(runs):
     (rows,) = nl.compare([runs[0], runs[0]]).tables.values()
     assert rows[0]["runs"] == 1
