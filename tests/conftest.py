@@ -21,8 +21,9 @@ ROOT = Path(__file__).parent.parent
 def importable():
     """Lets the processes that tests start import what the tests import."""
     paths = [str(Path(__file__).with_name("support")), str(ROOT / "benchmarks")]
+    paths += [path for path in [os.environ.get("PYTHONPATH")] if path]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]))
+        patch.setenv("PYTHONPATH", os.pathsep.join(paths))
         yield
 
 

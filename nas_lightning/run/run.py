@@ -1,6 +1,5 @@
 """A run: what every step of a command is handed, made from a configuration and checked."""
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -69,18 +68,16 @@ class Run:
     ) -> "Run":
         """Returns a run whose parts come from `assemble`; arguments and errors are its own.
 
-        Prints what was read. Raises ValueError too if the run has begun with other data.
+        Raises ValueError too if the run has begun with other data.
         """
         home, parts = RunFolder(folder), assemble(cfg, objects, check)
-        if parts.hardware.is_first:
-            print(*described(parts.data.facts), sep="\n", file=sys.stderr, flush=True)
         home.keep_data(parts.data.identity)
         return cls(cfg, home, parts, objects=objects or {})
 
     def announce(self) -> None:
-        """Prints on what the run works, in its first process, before anything takes long."""
+        """Prints on what the run works and what was read, before anything takes long."""
         if self.parts.hardware.is_first:
-            print(self.subject, flush=True)
+            print(self.subject, *described(self.parts.data.facts), sep="\n", flush=True)
 
     @property
     def subject(self) -> str:

@@ -203,9 +203,8 @@ def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_termi
 
 def test_a_process_prints_its_summary_alone(on_a_terminal):
     printed, _ = on_a_terminal
-    assert re.match(
-        r"data digits .* channels\n\ngenotype \w{12} of space darts\nnormal cell\n", printed
-    )
+    first = r"data digits .* channels\ndata: 1,438 training and 359 test images .*\n"
+    assert re.match(first + r"\ngenotype \w{12} of space darts\nnormal cell\n", printed)
     assert re.search(r"\nreport +/\S+/report\.html\n$", printed)
 
 
@@ -270,8 +269,7 @@ def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
     line = r"trial \d/3  reward 0\.\d{4}  best 0\.\d{4} \(\w{12}\)"
     assert re.fullmatch(rf"{line}  [1-9]\d* s left", lines[-2])
     assert re.fullmatch(line, lines[-1])
-    assert len(lines) == 4
-    assert lines[0].startswith("data: 1,438 training and 359 test images")
+    assert len(lines) == 3
 
 
 @pytest.mark.parametrize(
@@ -308,9 +306,7 @@ def test_a_loss_that_is_no_number_stops_the_search(tmp_path, capsys):
     with pytest.raises(SystemExit):
         search_into(tmp_path, *huge)
     error = capsys.readouterr().err
-    assert re.match(
-        r"data: .*\nerror: the .* loss .*became (nan|inf) in step \d of epoch 0 ", error
-    )
+    assert re.match(r"error: the .* loss .*became (nan|inf) in step \d of epoch 0 ", error)
     assert "lower strategy.params_optimizer.lr (1e+30) or strategy.alpha_optimizer.lr (n" in error
     assert error.endswith("; no epoch was saved\n")
 
@@ -327,10 +323,11 @@ def test_a_search_that_breaks_down_later_names_the_last_good_checkpoint(
         search_into(tmp_path)
     good = tmp_path / "checkpoints" / "last.ckpt"
     error = f"error: the training loss became nan; the last good checkpoint is {good}\n"
-    assert capsys.readouterr().err.partition("\n")[2] == error  # below what was read
+    assert capsys.readouterr().err == error
     assert torch.load(good, weights_only=True)["epoch"] == 0
 
 
+@pytest.mark.slow  # Python compiles all of torch anew for -O
 def test_a_search_without_assertions_reads_its_data_all_the_same(tmp_path):
     command = [sys.executable, "-O", "-m", "nas_lightning", "search", *TINY]
     command += ["retrain=false", "strategy.epochs=1", f"hydra.run.dir={tmp_path / 'run'}"]
