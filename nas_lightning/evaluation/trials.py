@@ -31,7 +31,8 @@ def run_trials(
     and nothing is evaluated twice. A trial that was asked but not told starts anew. The journal
     takes every event before the search continues. No trial begins that would exceed `max_samples`
     training samples; `watch` is called with the trials so far after each one, `begin` before the
-    first that is not replayed, if there is one. Apart from the strategy, a trial costs the same whatever its number.
+    first that is not replayed, or at the end. Apart from the strategy, a trial costs the same
+    whatever its number.
 
     Raises: ValueError: the parts do not fit, or `max_samples` is less than the first trial needs.
     """
