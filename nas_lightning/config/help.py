@@ -60,6 +60,7 @@ MORE_KEYS: dict[str, Pairs] = {
     "train": (("child.validation_share=0.0", "of the training set, held out"), *NETWORK),
 }
 RESUME = ("resume=RUN_DIR", "resume an interrupted run or sweep with its own configuration")
+TRUST = ("trust=true", "call code of others that a run's folder names")
 OPTIONS: Pairs = (
     ("-m, --multirun", "run a sweep: every combination of comma-separated values"),
     ("--cfg job", "print the configuration and stop"),
@@ -123,7 +124,7 @@ def _everything(
         lines += _options(group, chosen, folders)
     lines += ["", "Keys (KEY=VALUE; those of the options above: --cfg job shows them):"]
     lines += _table(_keys(primary))
-    flags = OPTIONS if name == "show" else (RESUME, *OPTIONS)
+    flags = (TRUST, *OPTIONS) if name == "show" else (RESUME, TRUST, *OPTIONS)
     return [*lines, "", "Options:", *_table(flags), "", "Examples:", *_table(EXAMPLES[name])]
 
 
