@@ -42,6 +42,7 @@ def preferences(space, seed):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", [PlantedCells(), PlantedLayers()], ids=lambda s: s.name)
 def test_the_decoy_lowers_the_loss_fastest_at_first_and_the_right_view_in_the_end(space):
     found = [preferences(space, seed) for seed in range(2)]

@@ -161,9 +161,8 @@ def in_training(number, epoch):
     return step
 
 
-@pytest.mark.parametrize(
-    "name", ["successive_halving", pytest.param("hyperband", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HALVINGS)
 def test_a_kill_while_a_promoted_child_is_trained_on_leaves_the_same_files(
     name, tmp_path, monkeypatch
 ):

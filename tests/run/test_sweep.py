@@ -192,6 +192,7 @@ def test_a_sweep_whose_file_is_not_whole_is_refused(stopped, call, capsys):
     assert f"{stopped}/multirun.yaml is not whole; start the sweep again" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_under_the_joblib_launcher(tmp_path):
     """In a process of its own: loky leaves workers, and warns of them."""
     script = tmp_path / "tiny.py"

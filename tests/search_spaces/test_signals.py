@@ -90,6 +90,7 @@ def test_every_alpha_is_moved(space):
     assert [row for row in gradient.tolist() if not any(row)] == []
 
 
+@pytest.mark.slow
 def test_a_child_can_be_exported_and_drops_paths(space):
     child = space.child(space.sample(Random(0)), small(space, (2, 13)))
     x = torch.randn(3, 2, 13)
