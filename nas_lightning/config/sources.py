@@ -16,7 +16,7 @@ from nas_lightning.files import write_text
 __all__ = [
     "current_folder",
     "is_listed",
-    "list_file",
+    "list_target",
     "module_file",
     "record_sources",
     "recorded_sources",
@@ -69,25 +69,28 @@ def recorded_sources(run_dir: Path) -> dict[str, str]:
     return {str(target): str(digest) for target, digest in content.items()}
 
 
-def list_file(file: Path) -> None:
-    """Notes that this user has named a source file as it is now, outside of any run's folder."""
-    if is_listed(file):
+def list_target(target: str, file: Path) -> None:
+    """Notes that this user has named a target, of a file as it is now, outside any run's folder.
+
+    The target itself is noted: what else the file's module can reach, such as its imports, is not.
+    """
+    if is_listed(target, file):
         return
     with suppress(OSError):  # a home that cannot be written: trust=true will be asked for
         _list().parent.mkdir(parents=True, exist_ok=True)
         with _list().open("a", encoding="utf-8") as listed:
-            listed.write(f"{_line(file)}\n")
+            listed.write(f"{_line(target, file)}\n")
 
 
-def is_listed(file: Path) -> bool:
-    """Returns whether this user has named the file as it is now."""
+def is_listed(target: str, file: Path) -> bool:
+    """Returns whether this user has named the target, of the file as it is now."""
     with suppress(OSError):
-        return _line(file) in _list().read_text("utf-8").splitlines()
+        return _line(target, file) in _list().read_text("utf-8").splitlines()
     return False
 
 
-def _line(file: Path) -> str:
-    return f"{sha256_of(file)}  {file.resolve()}"
+def _line(target: str, file: Path) -> str:
+    return f"{sha256_of(file)}  {target}  {file.resolve()}"
 
 
 def _list() -> Path:

@@ -64,8 +64,8 @@ class Trust:
     def check(self, node: Any, source: str, recorded: Mapping[str, str] | None = None) -> None:
         """Refuses a configuration from a file that would call what nobody here has named.
 
-        Nothing is imported for it. In a search space, code counts as named whose source is the
-        recorded one, in the file from which this user has searched before.
+        Nothing is imported for it. In a search space, a target counts as named that this user has
+        searched with before, if its source is the recorded one and has not changed.
 
         Args:
             node: groups by name, as the file holds them.
@@ -133,7 +133,8 @@ def _own_targets(group: str) -> frozenset[str]:
 
 def _is_listed(target: str, recorded: Mapping[str, str]) -> bool:
     file = module_file(target)
-    return file is not None and sha256_of(file) == recorded.get(target) and is_listed(file)
+    is_recorded = file is not None and sha256_of(file) == recorded.get(target)
+    return file is not None and is_recorded and is_listed(target, file)
 
 
 def _changed(target: str, recorded: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from nas_lightning.callbacks.checkpoint import best_or_last
 from nas_lightning.config.making import make, plain_node
 from nas_lightning.config.paths import config_dir
 from nas_lightning.config.sources import (
-    list_file,
+    list_target,
     module_file,
     record_sources,
     recorded_sources,
@@ -41,7 +41,7 @@ def begun(
     """
     for target in _strange_space(cfg):
         if file := module_file(target):
-            list_file(file)  # the user named it: on the command line, or in a file of options
+            list_target(target, file)  # typed, or of an option file of the user
     if command == "train" and "genotype" not in objects:
         groups = [group for group in TRAINED if group not in objects]
         cfg = with_own_parts(cfg, home.overrides, groups, trust)

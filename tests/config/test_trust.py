@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from nas_lightning.config import trust
 from nas_lightning.config.paths import config_dir
-from nas_lightning.config.sources import is_listed, list_file, module_file, sha256_of
+from nas_lightning.config.sources import is_listed, list_target, module_file, sha256_of
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +122,7 @@ def test_names_of_a_search_space_alone_are_known_by_their_source(tmp_path, monke
     space = {"search_space": {"network": {"_target_": "named_net.Net"}}}
     with pytest.raises(ValueError, match="is unchanged, but nobody has searched with it here"):
         trust.Trust().check(space, "the run", recorded)
-    list_file(file)
+    list_target("named_net.Net", file)
     trust.Trust().check(space, "the run", recorded)
     with pytest.raises(ValueError, match=r"data\._target_=named_net\.Net"):
         trust.Trust().check({"data": {"_target_": "named_net.Net"}}, "the run", recorded)
@@ -135,8 +135,20 @@ def test_names_of_a_search_space_alone_are_known_by_their_source(tmp_path, monke
         trust.Trust().check(space, "the run", recorded)
 
 
+def test_what_the_module_of_a_named_target_reaches_is_not_named_by_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "reaching_net.py").write_text("import os\n\n\nclass Net: ...\n")
+    file = module_file("reaching_net.Net")
+    list_target("reaching_net.Net", file)
+    for target in ("reaching_net.os.system", "reaching_net.Other"):
+        space = {"search_space": {"network": {"_target_": target}}}
+        with pytest.raises(ValueError, match=r"is unchanged, but nobody has searched with it here"):
+            trust.Trust().check(space, "the run", {target: sha256_of(file)})
+
+
 def test_a_home_that_cannot_be_written_knows_nothing(tmp_path, monkeypatch):
     (tmp_path / "state").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    list_file(tmp_path / "state")
-    assert not is_listed(tmp_path / "state")
+    list_target("net.Net", tmp_path / "state")
+    assert not is_listed("net.Net", tmp_path / "state")
