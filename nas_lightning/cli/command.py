@@ -134,8 +134,8 @@ class _Command:
         arguments, self.trust = without_trust(arguments, self.name)
         if resumed is not None and resumed.is_sweep:
             self.jobs = SweepJob.by_folder(resumed.path)
+            again = sweep_arguments(resumed, arguments, self.name, self.trust)
             with chdir(resumed.started_in):
-                again = sweep_arguments(resumed, arguments, self.name, self.trust)
                 self._run_sweep(again, resumed.path)
             return
         if resumed is None and MULTIRUN & set(arguments):

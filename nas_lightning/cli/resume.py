@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -123,14 +124,12 @@ def sweep_arguments(
             f"resume: the sweep in {folder.path} was started with {', '.join(strange)}, which may "
             "call code of others; give trust=true if you trust this folder"
         )
+    _import_named(dict.fromkeys(trust.named, "resume"), trust)
     return ["-m", *task, *unchanged, *launch, f"hydra.sweep.dir={quoted(folder.path)}", *added]
 
 
 def _check_configuration(folder: RunFolder, command: str, trust: Trust) -> None:
-    """Refuses a configuration that would say more than a command's keys, or call what it may not.
-
-    What the user named is imported from the present folder, which the run's folder cannot choose.
-    """
+    """Refuses a configuration that says more than a command's keys, or calls what it may not."""
     config, path = folder.config, folder.config_file
     known = keys_of(command)
     if unknown := [str(key) for key in config if key not in known]:
@@ -138,9 +137,18 @@ def _check_configuration(folder: RunFolder, command: str, trust: Trust) -> None:
     if "@package" in path.read_text("utf-8"):
         raise ValueError(f"{path} must not hold '@package', which Hydra reads; take it out")
     trust.check(config, f"the run {folder.path}", recorded_sources(folder.path))
-    for key, target in outside_targets(config).items():
+    keys = {target: key for key, target in outside_targets(config).items()}
+    _import_named({t: key.removesuffix("._target_") for t, key in keys.items()}, trust)
+
+
+def _import_named(places: Mapping[str, str], trust: Trust) -> None:
+    """Imports what the user named from the present folder, which no folder of a run can choose.
+
+    `places` are the targets that will be called, each with where it stands, for the message.
+    """
+    for target, where in places.items():
         if target in trust.named and not trust.is_full:
-            target_of(target, key.removesuffix("._target_"))
+            target_of(target, where)
 
 
 def quoted(text: str | Path) -> str:

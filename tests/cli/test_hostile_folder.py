@@ -230,6 +230,21 @@ def test_no_job_of_a_sweep_calls_what_its_folder_names(has_run, call, tmp_path, 
     assert call("resume=sweep", "trust=true") == 0
 
 
+def test_what_is_named_for_a_sweep_is_imported_from_here(call, tmp_path, monkeypatch, capsys):
+    named = f"strategy._target_={MODULE}.build"
+    assert call("-m", "hydra.sweep.dir=sweep", "seed=0", named) == 0
+    shutil.rmtree(tmp_path / "sweep" / "0")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / f"{MODULE}.py").write_text(HIT)
+    settings = OmegaConf.load(tmp_path / "sweep" / "multirun.yaml")
+    settings.hydra.runtime.cwd = str(tmp_path / "theirs")
+    OmegaConf.save(settings, tmp_path / "sweep" / "multirun.yaml")
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    assert call(f"resume={tmp_path / 'sweep'}", named) == 1
+    assert f"'{MODULE}.build' cannot be imported" in capsys.readouterr().err
+    assert not (tmp_path / "theirs" / "hit").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
