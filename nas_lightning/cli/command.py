@@ -14,8 +14,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
 from nas_lightning import __version__
 from nas_lightning.cli import launch
@@ -24,12 +23,15 @@ from nas_lightning.cli.command_line import (
     MULTIRUN,
     check_groups,
     completed_line,
+    composed_folder,
     overrides_of,
+    typed_folder,
     with_override,
 )
 from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, interruption_of
 from nas_lightning.cli.resume import (
     check_progress,
+    check_unused,
     quoted,
     resume_arguments,
     resumed_folder,
@@ -153,7 +155,7 @@ class _Command:
 
     def _run_new(self, arguments: list[str]) -> None:
         """Runs a new run; one that is refused leaves no folder."""
-        folder = _typed_folder(self.name, arguments)
+        folder = typed_folder(self.name, arguments)
         before = Before.of(folder or Path(OUTPUTS, "new"))
         self._start(arguments, self._run_one, folder)
         is_unknown = folder is None and any("hydra.run.dir=" in each for each in arguments)
@@ -186,7 +188,7 @@ class _Command:
             if folder is not None:
                 self.lock.take(folder)
                 if "--config-path" not in arguments:
-                    _check_unused(folder)
+                    check_unused(RunFolder(folder), f"resume={shlex.quote(str(folder))}")
             with warnings.catch_warnings():
                 warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)
                 command(task)()
@@ -236,7 +238,7 @@ class _Command:
     def _new_sweep_folder(self, arguments: list[str]) -> Path:
         """Returns the sweep's folder, fixed before Hydra reads the clock for its name again."""
         own = [a for a in arguments if a.lstrip("+").startswith(("hydra.sweep.", "hydra.job."))]
-        folder = _composed_folder(self.name, own, "hydra.sweep.dir")
+        folder = composed_folder(self.name, own, "hydra.sweep.dir")
         if (folder / SWEEP_FILE).exists():
             raise ValueError(
                 f"the folder {folder} must not hold a sweep already; choose another one, or "
@@ -285,30 +287,3 @@ class _Command:
 
 def _print_error(message: str) -> None:
     print(wrapped(message, columns_of(sys.stderr)), file=sys.stderr, flush=True)
-
-
-def _typed_folder(name: str, arguments: list[str]) -> Path | None:
-    """Returns the run's folder that an argument names; None if none does or Hydra refuses it."""
-    if not any(a.lstrip("+").startswith("hydra.run.dir=") for a in arguments):
-        return None
-    overrides = [a for a in arguments if not a.startswith("-")]
-    try:
-        return _composed_folder(name, overrides, "hydra.run.dir")
-    except (HydraException, OmegaConfBaseException):  # Hydra itself is about to say so
-        return None
-
-
-def _composed_folder(name: str, overrides: list[str], key: str) -> Path:
-    """Returns a folder that the composed configuration names, interpolations resolved."""
-    if not (folder := OmegaConf.select(schema.composed(name, overrides), key)):
-        raise ValueError(f"{key} ({folder!r}) must be a folder; leave it out, or give {key}=FOLDER")
-    return Path(str(folder))
-
-
-def _check_unused(folder: Path) -> None:
-    """Refuses a folder where a run got somewhere: a new one would mix up their files."""
-    if RunFolder(folder).has_progress:
-        raise ValueError(
-            f"the folder {folder} must not hold a run already; choose another one, or resume "
-            f"it: resume={shlex.quote(str(folder))}"
-        )

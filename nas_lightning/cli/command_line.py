@@ -5,6 +5,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
 from nas_lightning.cli.resume import quoted
 from nas_lightning.config import schema
 from nas_lightning.config.help import EXAMPLES
@@ -17,7 +21,9 @@ __all__ = [
     "UsageError",
     "check_groups",
     "completed_line",
+    "composed_folder",
     "overrides_of",
+    "typed_folder",
     "with_home",
     "with_override",
 ]
@@ -155,3 +161,21 @@ def _check_flag(command: str, word: str, following: Sequence[str]) -> None:
         f"unrecognized arguments: {flag}; settings are KEY=VALUE"
         + (f": {keys}" if keys else f", e.g. seed=1; nas-{command} --help lists them")
     )
+
+
+def typed_folder(name: str, arguments: list[str]) -> Path | None:
+    """Returns the run's folder that an argument names; None if none does or Hydra refuses it."""
+    if not any(a.lstrip("+").startswith("hydra.run.dir=") for a in arguments):
+        return None
+    overrides = [a for a in arguments if not a.startswith("-")]
+    try:
+        return composed_folder(name, overrides, "hydra.run.dir")
+    except (HydraException, OmegaConfBaseException):  # Hydra itself is about to say so
+        return None
+
+
+def composed_folder(name: str, overrides: list[str], key: str) -> Path:
+    """Returns a folder that the composed configuration names, interpolations resolved."""
+    if not (folder := OmegaConf.select(schema.composed(name, overrides), key)):
+        raise ValueError(f"{key} ({folder!r}) must be a folder; leave it out, or give {key}=FOLDER")
+    return Path(str(folder))

@@ -15,7 +15,7 @@ from nas_lightning.cli import launch
 from nas_lightning.cli.arguments import GroupArguments, typed_value
 from nas_lightning.cli.command_line import with_home
 from nas_lightning.cli.interruption import interruption_of
-from nas_lightning.cli.resume import check_resumable
+from nas_lightning.cli.resume import check_resumable, check_unused
 from nas_lightning.config import schema
 from nas_lightning.config.help import options_of
 from nas_lightning.config.making import make
@@ -260,11 +260,7 @@ def _job(command: str, cfg: DictConfig, arguments: GroupArguments) -> launch.Job
 def _write_configuration(
     home: RunFolder, cfg: DictConfig, hydra: DictConfig, arguments: GroupArguments
 ) -> None:
-    if home.has_progress:
-        raise ValueError(
-            f"the folder {home.path} must not hold a run already; choose another one, or resume "
-            "it: resume=True"
-        )
+    check_unused(home, "resume=True")
     with open_dict(hydra):
         OmegaConf.update(hydra, "hydra.mode", "RUN")
         OmegaConf.update(hydra, "hydra.runtime.output_dir", str(home.path))

@@ -19,7 +19,9 @@ from nas_lightning.core.checks import one_of
 from nas_lightning.run.folder import HYDRA, SWEEP_FILE, RunFolder
 
 __all__ = [
+    "check_progress",
     "check_resumable",
+    "check_unused",
     "quoted",
     "resume_arguments",
     "resumed_folder",
@@ -115,8 +117,7 @@ def sweep_arguments(
         )
     renewed = (*RENEWED, *LAUNCH) if launch else RENEWED
     unchanged = [o for o in hydra if not o.startswith(renewed)]
-    sources = folder.setting("runtime.config_sources") or ()
-    added = [f"--config-dir={s.path}" for s in sources if s.provider == "command-line"]
+    added = folder.config_dirs
     of_hydra = [o for o in [*task, *unchanged] if o.lstrip("+~").startswith(("hydra", "-"))]
     strange = [o for o in of_hydra if not HARMLESS.fullmatch(o) and o not in typed]
     if not trust.is_full and (strange := [*strange, *added]):
@@ -179,6 +180,18 @@ def check_resumable(folder: RunFolder, command: str) -> None:
         raise ValueError(f"resume: the run in {path} must be writable; copy it to where you may")
     _check_command(folder, command)
     check_progress(folder)
+
+
+def check_unused(folder: RunFolder, resuming: str) -> None:
+    """Refuses a folder where a run got somewhere: a new one would mix up their files.
+
+    Raises: ValueError: it is one; `resuming` is what to give instead.
+    """
+    if folder.has_progress:
+        raise ValueError(
+            f"the folder {folder.path} must not hold a run already; choose another one, or resume "
+            f"it: {resuming}"
+        )
 
 
 def check_progress(folder: RunFolder) -> None:

@@ -117,9 +117,13 @@ class RunFolder:
     def _own_options(self) -> list[str]:
         """What was typed to name folders of the user's own options."""
         hydra = [str(override) for override in self.setting("overrides.hydra") or ()]
+        return [each for each in hydra if "hydra.searchpath=" in each] + self.config_dirs
+
+    @property
+    def config_dirs(self) -> list[str]:
+        """The flags --config-dir that the run or the sweep was started with."""
         sources = self.setting("runtime.config_sources") or ()
-        named = [f"--config-dir={s.path}" for s in sources if s.provider == "command-line"]
-        return [each for each in hydra if "hydra.searchpath=" in each] + named
+        return [f"--config-dir={s.path}" for s in sources if s.provider == "command-line"]
 
     @property
     def objects(self) -> dict[str, str]:
