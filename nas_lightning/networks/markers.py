@@ -176,7 +176,8 @@ class Repeat(_Counted):
     `reset_parameters`; or a function builds one per repetition. Choices inside it are made anew in
     each repetition that runs, and get their names from its position.
 
-    Raises: ValueError: a count is below 0 or given twice, or two repetitions share a choice.
+    Raises: ValueError: a count is negative or listed twice, or two repetitions contain the same
+        mark.
 
     >>> layers = Repeat("layers", OneOf("act", {"relu": nn.ReLU(), "tanh": nn.Tanh()}), [1, 2])
     >>> [mark.name for mark, given in marks(layers)]
@@ -195,8 +196,8 @@ class Repeat(_Counted):
             inner = {mark for mark in part.modules() if isinstance(mark, Mark)}
             if shared := sorted(mark.name for mark in inner & renamed):
                 raise ValueError(
-                    f"repetitions of '{name}' must not share a choice, got '{shared[0]}' in two; "
-                    "build it inside the function that builds a repetition"
+                    f"each repetition of '{name}' must have choices of its own, but '{shared[0]}' "
+                    "is in two of them; build it inside the function that builds a repetition"
                 )
             for mark in inner:
                 mark.name = f"{name}.{number}.{mark.name}"

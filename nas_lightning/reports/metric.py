@@ -11,6 +11,7 @@ __all__ = [
     "input_word",
     "metric_of",
     "network_name",
+    "number_at",
     "rewards_differ",
 ]
 
@@ -78,3 +79,15 @@ def input_word(result: Mapping[str, Any]) -> str:
     """
     dimensions = len(result.get("input_shape") or ())
     return {1: "row", 2: "signal", 3: "image"}.get(dimensions, "input")
+
+
+def number_at(content: object, *path: str) -> float | None:
+    """Returns the finite number that nested mappings hold under these keys; None without one.
+
+    >>> number_at({"child": {"test_accuracy": 1}}, "child", "test_accuracy")
+    1.0
+    """
+    for key in path:
+        content = content.get(key) if isinstance(content, Mapping) else None
+    is_number = isinstance(content, int | float) and isfinite(content)
+    return float(content) if is_number else None  # type: ignore[arg-type]

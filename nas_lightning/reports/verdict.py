@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Any
 
-from nas_lightning.reports.metric import MainMetric, input_word
+from nas_lightning.reports.metric import MainMetric, input_word, number_at
 from nas_lightning.reports.templates import count
 
 __all__ = ["Verdict", "judge"]
@@ -31,9 +31,9 @@ def judge(result: Mapping[str, Any], metric: MainMetric, tests: int = 0) -> Verd
     `tests` is the number of inputs in the test set, 0 where it is not known.
     """
     key, baselines = f"test_{metric.name}", result.get("baselines") or {}
-    if (child := _number(result.get("child"), key)) is None:
+    if (child := number_at(result, "child", key)) is None:
         return Verdict("unknown", "Not known: no network was trained, so nothing was tested.")
-    others = {name: v for name, b in baselines.items() if (v := _number(b, key)) is not None}
+    others = {name: v for name, b in baselines.items() if (v := number_at(b, key)) is not None}
     if not others:
         return Verdict("unknown", "Not known: nothing else was trained to compare it with.")
     sign = 1 if metric.is_higher_better else -1
@@ -96,8 +96,3 @@ def _chance(child: float, other: float, metric: MainMetric, tests: int) -> float
 
 def _name(key: str) -> str:
     return "a random genotype, trained alike," if key == RANDOM else f"a {key.replace('_', ' ')}"
-
-
-def _number(part: object, key: str) -> float | None:
-    value = part.get(key) if isinstance(part, Mapping) else None
-    return float(value) if isinstance(value, int | float) and isfinite(value) else None

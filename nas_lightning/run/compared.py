@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from math import isfinite, sqrt
+from math import sqrt
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from scipy.stats import t as student
 
 from nas_lightning.reports.comparison import comparison_html
-from nas_lightning.reports.metric import MainMetric, metric_of
+from nas_lightning.reports.metric import MainMetric, metric_of, number_at
 from nas_lightning.run.folder import RESULT, RunFolder
 from nas_lightning.run.sweep import ERROR_FILE, by_key, runs_of, varied_keys
 
@@ -21,7 +21,6 @@ __all__ = ["Comparison", "compare", "listed_runs"]
 
 CONFIDENCE = 0.95
 UNEQUAL = 1.1  # costs that differ by more are pointed out
-QUESTION = ("data", "data_name", "metric")  # runs that differ in these answer different questions
 NAMED = ("search_space", "strategy", "data")  # told of every group, whether typed or not
 
 
@@ -161,11 +160,11 @@ def _row(name: str, group: Sequence[dict[str, Any]], metric: MainMetric) -> dict
     test = f"test_{metric.name}"
     tests = _numbers(group, "child", test)
     pairs = [
-        (_number(result, "child", test), _number(result, "baselines", "random_genotype", test))
+        (number_at(result, "child", test), number_at(result, "baselines", "random_genotype", test))
         for result in group
     ]
     gains = [own - other for own, other in pairs if own is not None and other is not None]
-    scored = [result for result in group if _number(result, "child", test) is not None]
+    scored = [result for result in group if number_at(result, "child", test) is not None]
     pick = max if metric.is_higher_better else min
     best = pick(scored, key=lambda r: r["child"][test]) if scored else group[0]
     return {
@@ -216,12 +215,5 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _numbers(group: Iterable[dict[str, Any]], *path: str) -> list[float]:
-    found = [_number(result, *path) for result in group]
-    return [value for value in found if value is not None]
-
-
-def _number(content: Any, *path: str) -> float | None:
-    for key in path:
-        content = content.get(key) if isinstance(content, dict) else None
-    is_number = isinstance(content, int | float) and isfinite(content)
-    return float(content) if is_number else None
+    values = (number_at(result, *path) for result in group)
+    return [value for value in values if value is not None]

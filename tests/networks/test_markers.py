@@ -192,7 +192,7 @@ def test_the_expected_cost_of_a_repetition_is_the_mean_over_all_its_networks():
 
 def test_repetitions_that_share_a_choice_are_refused():
     shared = OneOf("act", {"relu": nn.ReLU(), "tanh": nn.Tanh()})
-    with pytest.raises(ValueError, match=r"'r' must not share a choice, got 'r.0.act' in two; bui"):
+    with pytest.raises(ValueError, match=r"own, but 'r\.0\.act' is in two of them; build it in"):
         Repeat("r", lambda: nn.Sequential(row(), shared), [1, 2])
 
 
