@@ -171,16 +171,23 @@ def _check_before_data(
     for scale in (recipe.scale, space.scale):
         unset = {name: value for name, value in known.items() if getattr(scale, name) is None}
         scales.append(replace(scale, **unset))
-        with torch.device("meta"):
-            space.child(space.sample(Random(0)), scales[-1])
+        _check_child(space, scales[-1])
     if check is not None:
         with torch.random.fork_rng(devices=[]):  # what it makes is made again
             check(space, task, scales[-1])
 
 
 def _check_child(space: SearchSpace, scale: Scale) -> None:
-    """Builds and runs some child without memory, to find an impossible scale early."""
-    child_cost(space, space.sample(Random(0)), scale)
+    """Builds some child without memory, to find an impossible scale early.
+
+    A module of the user's own is run as well; the first run in a process takes two seconds.
+    """
+    genotype = space.sample(Random(0))
+    if space.needs_data:
+        child_cost(space, genotype, scale)
+    else:
+        with torch.device("meta"):
+            space.child(genotype, scale)
 
 
 def _fitted(scale: Scale, data: RunData, where: str) -> Scale:
