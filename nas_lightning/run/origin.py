@@ -142,6 +142,8 @@ def _parts(genotype: str, groups: Sequence[str], trust: Trust) -> dict[str, Any]
     if (data := parts.get("data")) is not None:
         _check_data(data, genotype)
         _find_path(data, home)
+    if "init" in parts.get("child", {}):
+        parts["child"]["init"] = None  # that run's start, no part of the recipe
     return parts
 
 

@@ -45,6 +45,10 @@ def test_data_task_child_and_space_of_the_run_are_taken_and_nothing_else(named):
     assert (cfg.search_space, cfg.data, cfg.child, cfg.seed) == (DARTS, DATA, CHILD, 0)
 
 
+def test_what_the_runs_child_started_from_is_not_taken(named):
+    assert named(child=CHILD | {"init": "supernet"}).child == CHILD | {"init": None}
+
+
 def test_what_was_typed_of_a_group_stands_above_the_runs(named):
     cfg = named(
         ["search_space.min_edges=0", "++data.name=mine", "~child.lr"], data=DATA, child=CHILD
