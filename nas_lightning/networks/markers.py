@@ -176,8 +176,7 @@ class Repeat(_Counted):
     `reset_parameters`; or a function builds one per repetition. Choices inside it are made anew in
     each repetition that runs, and get their names from its position.
 
-    Raises: ValueError: a count is negative or listed twice, or two repetitions contain the same
-        mark.
+    Raises: ValueError: a count is negative or listed twice, or repetitions hold the same mark.
 
     >>> layers = Repeat("layers", OneOf("act", {"relu": nn.ReLU(), "tanh": nn.Tanh()}), [1, 2])
     >>> [mark.name for mark, given in marks(layers)]
