@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_lightning.reports.comparison import COLUMNS, cells_of
-from nas_lightning.run.compared import Comparison, compare, listed_runs
+from nas_lightning.run.compared import Comparison, compare
+from nas_lightning.run.state import listed_runs
 
 __all__ = ["main"]
 
@@ -50,6 +51,9 @@ def _print_list() -> None:
     for line in cells:
         line[1] = line[1][:16]
     _print(heads, cells)
+    for row in rows:
+        if row["resume"]:
+            print(f"{row['state']}: {row['resume']}")
 
 
 def _print_tables(comparison: Comparison) -> None:

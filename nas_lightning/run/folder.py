@@ -289,5 +289,6 @@ def versions() -> dict[str, str]:
 
 def _loaded(path: Path) -> DictConfig:
     content = OmegaConf.load(path)
-    assert isinstance(content, DictConfig)
+    if not isinstance(content, DictConfig):
+        raise ValueError(f"{path} must hold keys and values, got {type(content).__name__}")
     return content
