@@ -13,6 +13,7 @@ from own_module import CLASSES, NUMBERS, TABLE, Wave, arrays
 import nas_lightning as nl
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
+from nas_lightning.data.batches import View
 from nas_lightning.run.folder import RunFolder
 
 QUICK = (
@@ -138,10 +139,18 @@ def _space_of(folder):
     return make(RunFolder(folder).config.search_space, "search_space", kind=nl.SearchSpace)
 
 
-def test_a_published_genotype_is_trained_by_a_call(tmp_path):
+def test_a_published_genotype_is_trained_by_a_call_that_tests_it_once(tmp_path, monkeypatch):
+    made, loader = [], View.test_dataloader
+
+    def counted(view):
+        made.append(view)
+        return loader(view)
+
+    monkeypatch.setattr(View, "test_dataloader", counted)
     tiny = [o for o in QUICK if o.startswith(("child", "callbacks"))]
-    run = nl.train("darts_v2", folder=tmp_path / "run", overrides=tiny)
+    run = nl.train("darts_v2", folder=tmp_path / "run", overrides=tiny, baselines=False)
     assert run.result["child"]["test_accuracy"] > 0
+    assert len(made) == 1
 
 
 def test_the_child_of_a_run_is_trained_again_with_its_settings(called, tmp_path):
