@@ -140,11 +140,11 @@ def assemble(
     return Parts(cfg.seed, hardware, space, task, data, recipe)
 
 
-def _data(cfg: DictConfig, given: Any, targets: str) -> Any:
-    """Returns the configured data set, with arrays if they were given, or the module given."""
-    if given is not None and not isinstance(given, Mapping):
-        return given
-    runtime = {"seed": cfg.seed, "targets": targets, **(given or {})}
+def _data(cfg: DictConfig, passed: Any, targets: str) -> Any:
+    """Returns the configured data set, made of arrays that were passed, or the module passed."""
+    if passed is not None and not isinstance(passed, Mapping):
+        return passed
+    runtime = {"seed": cfg.seed, "targets": targets, **(passed or {})}
     return make(_of_target(cfg.data), "data", **runtime)
 
 
@@ -166,14 +166,14 @@ def _check_before_data(
     shape = LARGE
     if isinstance(data, ImageDataModule) and data.image_size and data.channels:
         shape = (data.channels, *data.image_size)
-    known: dict[str, Any] = {"input_shape": shape, "num_outputs": 2}
+    likely: dict[str, Any] = {"input_shape": shape, "num_outputs": 2}
     scales = []
     for scale in (recipe.scale, space.scale):
-        unset = {name: value for name, value in known.items() if getattr(scale, name) is None}
+        unset = {name: value for name, value in likely.items() if getattr(scale, name) is None}
         scales.append(replace(scale, **unset))
         _check_child(space, scales[-1])
     if check is not None:
-        with torch.random.fork_rng(devices=[]):  # what it makes is made again
+        with torch.random.fork_rng(devices=[]):  # what it draws for a check changes no draw later
             check(space, task, scales[-1])
 
 
@@ -193,6 +193,6 @@ def _check_child(space: SearchSpace, scale: Scale) -> None:
 def _fitted(scale: Scale, data: RunData, where: str) -> Scale:
     wanted = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
     for name, value in wanted.items():
-        if (given := getattr(scale, name)) not in (None, value):
-            raise ValueError(f"{where}.{name} ({given}) must be the data's, {value}; leave it null")
+        if (typed := getattr(scale, name)) not in (None, value):
+            raise ValueError(f"{where}.{name} ({typed}) must be the data's, {value}; leave it null")
     return replace(scale, input_shape=data.input_shape, num_outputs=data.num_outputs)

@@ -18,6 +18,7 @@ from command import (
     search_into,
 )
 
+import nas_lightning as nl
 from nas_lightning.reports.usage import uses
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.training.finite_watch import FiniteWatch
@@ -129,6 +130,23 @@ def test_metrics_have_a_row_an_epoch(finished):
     assert [line["epoch"] for line in lines] == ["0", "1"]
     assert {"search/train_loss", "search/validation_accuracy", "search/lr"} <= set(lines[0])
     assert [line["epoch"] for line in rows(finished / "child" / "metrics.csv")] == ["0", "1"]
+
+
+def test_a_search_makes_its_strategy_once(tmp_path, monkeypatch):
+    made, searched = [], []
+
+    def strategy(space, seed):
+        made.append(nl.Darts(space, seed, epochs=1))
+        return made[-1]
+
+    def stop(run, strategy):
+        searched.append(strategy)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nas_lightning.commands.search.search_one_shot", stop)
+    with pytest.raises(KeyboardInterrupt):
+        nl.search(strategy=strategy, folder=tmp_path, overrides=TINY[2:5])
+    assert searched == made
 
 
 def test_selection_never_reads_the_test_labels(searched, tmp_path, monkeypatch):
