@@ -196,8 +196,8 @@ def test_random_search_keeps_a_journal_and_returns_the_best(finished_random):
 def test_only_a_one_shot_search_may_have_collapsed(tmp_path, monkeypatch, kind, notes):
     monkeypatch.setattr("nas_lightning.run.one_shot.parameter_free_share", lambda *_: 1.0)
     run("search", f"hydra.run.dir={tmp_path}", *kind, "child.epochs=1", "retrain=false")
-    found = result(tmp_path)["notes"]
-    assert [note.partition(":")[0] for note in found] == notes
+    said = result(tmp_path)["notes"]
+    assert [note.partition(":")[0] for note in said] == notes
 
 
 def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
