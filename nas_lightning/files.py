@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import socket
 import sys
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+TORCH_WRITER = re.compile("unexpected pos|PytorchStreamWriter|iostream error")  # no errno
 
 
 class NoRoomError(OSError):
@@ -33,11 +35,12 @@ class LockedError(Exception):
 
 @contextmanager
 def naming_full_disk(path: Path) -> Iterator[None]:
-    """Raises NoRoomError where the block finds no room for a file, or torch cannot write it."""
+    """Raises NoRoomError where the block finds no room for a file, or torch's writer fails."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # torch raises the latter, whatever the reason
-        if isinstance(error, OSError) and error.errno not in NO_ROOM:
+    except (OSError, RuntimeError) as error:
+        is_writer = isinstance(error, RuntimeError) and TORCH_WRITER.search(str(error))
+        if not is_writer and getattr(error, "errno", None) not in NO_ROOM:
             raise
         free = shutil.disk_usage(path.parent).free / 2**20
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]

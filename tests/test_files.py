@@ -53,6 +53,11 @@ def test_a_file_that_may_not_be_written_is_no_full_disk(tmp_path):
         write_text(tmp_path, "text")
 
 
+def test_an_error_that_is_not_of_writing_is_no_full_disk(tmp_path):
+    with pytest.raises(RuntimeError, match="shared"), replacing(tmp_path / "a"):
+        raise RuntimeError("shared")
+
+
 def test_an_error_while_a_file_is_written_leaves_the_old_one_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
