@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from nas_lightning.core.choices import NO, YES
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.reports.colours import TINT, paints_of, tint
 from nas_lightning.reports.layout import LABEL_SIZE, NODE_SIZE, Box, inputs_of, lay_out, text_width
@@ -19,6 +20,7 @@ ROW, COLUMN, CHIP = 26.0, 18.0, 20.0  # of a table
 LEGEND = "a dot: the row reads the column"
 CUT = "no path leads from an input to the output"
 COLUMNS = 96
+WORDS = {"": "{source}", NO: "{source} (left out)", YES: "kept({source})"}  # of some labels
 
 
 def draw(graphs: Sequence[Graph], options: Sequence[str] = ()) -> str:
@@ -154,7 +156,9 @@ def _described(graph: Graph, columns: int) -> str:
 def _formula(into: Sequence[Edge]) -> str:
     if len(into) > 1 and not any(edge.label for edge in into):
         return f"concat({', '.join(edge.source for edge in into)})"
-    return " + ".join(f"{e.label}({e.source})" if e.label else e.source for e in into)
+    return " + ".join(
+        WORDS.get(e.label, "{label}({source})").format(label=e.label, source=e.source) for e in into
+    )
 
 
 def _is_connected(graph: Graph) -> bool:

@@ -195,7 +195,7 @@ def _read_all(terminal):
 def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_terminal):
     _, lines = on_a_terminal
     bar = r"search epoch [12]/2 \S+ (\d:\d\d:\d\d|-:--:--)"
-    kinds = (bar, r"  validation accuracy 0\.\d+  train loss \d\.\d+", "  prefers .*", "")
+    kinds = (bar, r"  validation accuracy \d+\.\d\d %  train loss \d\.\d+", "  prefers .*", "")
     found = {kind for kind in kinds for line in lines if re.fullmatch(kind, line)}
     assert found == set(kinds)
     assert {line for line in lines if not any(re.fullmatch(kind, line) for kind in kinds)} == set()
@@ -266,7 +266,7 @@ def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
     told = [e for e in events(tmp_path) if e["event"] == "told"]
     assert {e["cost"]["training_samples"] for e in told} == {256}
     lines = capsys.readouterr().err.splitlines()
-    line = r"trial \d/3  reward 0\.\d{4}  best 0\.\d{4} \(\w{12}\)"
+    line = r"trial \d/3  validation accuracy \d+\.\d\d %  best \d+\.\d\d % \(\w{12}\)"
     assert re.fullmatch(rf"{line}  [1-9]\d* s left", lines[-2])
     assert re.fullmatch(line, lines[-1])
     assert len(lines) == 3
