@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from nas_lightning.core.choices import NO, YES
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.reports.colours import TINT, paints_of, tint
 from nas_lightning.reports.layout import LABEL_SIZE, NODE_SIZE, Box, inputs_of, lay_out, text_width
@@ -20,7 +19,11 @@ ROW, COLUMN, CHIP = 26.0, 18.0, 20.0  # of a table
 LEGEND = "a dot: the row reads the column"
 CUT = "no path leads from an input to the output"
 COLUMNS = 96
-WORDS = {"": "{source}", NO: "{source} (left out)", YES: "kept({source})"}  # of some labels
+WORDS = {  # of some labels; "no" and "yes" are those of core.choices, which loads torch
+    "": "{source}",
+    "no": "{source} (left out)",
+    "yes": "kept({source})",
+}
 
 
 def draw(graphs: Sequence[Graph], options: Sequence[str] = ()) -> str:
