@@ -29,6 +29,7 @@ SMALL = {  # keys that make an example small, where it has them and does not set
     "search_space.scale.channels": 4,
     "search_space.scale.cells": 3,
     "child.epochs": 1,
+    "child.batch_size": 32,
     "child.scale.channels": 4,
     "child.scale.cells": 3,
     "seeds": 3,

@@ -142,7 +142,6 @@ class ImageDataModule(View):
             "shape": list(self.input_shape),
             "classes": list(arrays.class_names),
             "images_per_class": per_class(arrays),
-            "search": [len(part) for part in self._parts],
             "passed_over": list(arrays.passed_over),
         }
 

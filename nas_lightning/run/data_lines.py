@@ -6,7 +6,6 @@ from typing import Any
 __all__ = ["described"]
 
 MOST_NAMED = 10
-SPLIT = "split of the training images: a search trains on"
 
 
 def described(facts: Mapping[str, Any], split: tuple[int, int] | None = None) -> list[str]:
@@ -33,7 +32,8 @@ def described(facts: Mapping[str, Any], split: tuple[int, int] | None = None) ->
     passed_over = facts["passed_over"]
     lines = ["data: " + "; ".join(parts)]
     if split is not None:
-        lines.append(f"{SPLIT} {split[0]:,} and validates on {split[1]:,}")
+        numbers = f"trains on {split[0]:,} and validates on {split[1]:,}"
+        lines.append(f"split of the training {what}: a search {numbers}")
     return [*lines, f"data passed over: {_some(passed_over)}"] if passed_over else lines
 
 
