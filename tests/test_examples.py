@@ -80,7 +80,7 @@ def folder(tmp_path_factory):
     generator = np.random.default_rng(0)
     for label in ("elm", "oak"):
         for number in range(50):
-            image = Image.fromarray(generator.integers(0, 256, (8, 8, 3), np.uint8))
+            image = Image.fromarray(generator.integers(0, 256, (32, 32, 3), np.uint8))
             (path / "PATH" / label).mkdir(parents=True, exist_ok=True)
             image.save(path / "PATH" / label / f"{number}.png")
     image.save(path / "image.png")
