@@ -264,9 +264,7 @@ class ImageDataModule(View):
         self, images: Images, part: Tensor, purpose: str, batch_size: int | None, cutout: int
     ) -> Callable[[Place], ShuffledBatches]:
         size = self.batch_size if batch_size is None else batch_size
-        own = (
-            "child.batch_size" if purpose == "final" else "batch_size"
-        )  # an evaluation's, or child's
+        own = "child.batch_size" if purpose == "final" else "batch_size"  # or an evaluation's
         self._check_batch(part, size, "data.batch_size" if size == self.batch_size else own)
         return self._shuffled(images, part, purpose, size, self.augmentation.with_cutout(cutout))
 
@@ -274,8 +272,8 @@ class ImageDataModule(View):
         at_least(key, size, 1, use=64)
         if size > len(part):
             raise ValueError(
-                f"{key} ({size}) must not exceed the {len(part)} images to train on; use"
-                f" {key}={len(part)} or less, or more images"
+                f"{key} ({size}) must not exceed the {len(part)} samples to train on; use"
+                f" {key}={len(part)} or less, or more samples"
             )
 
     def _shuffled(
