@@ -207,7 +207,7 @@ def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
     told = [e for e in events(tmp_path) if e["event"] == "told"]
     assert {e["cost"]["training_samples"] for e in told} == {256}
     lines = capsys.readouterr().err.splitlines()
-    line = r"trial \d/3  reward 0\.\d{4}  best 0\.\d{4} \(\w{12}\)"
+    line = r"trial \d/3  validation accuracy \d+\.\d\d %  best \d+\.\d\d % \(\w{12}\)"
     assert re.fullmatch(rf"{line}  [1-9]\d* s left", lines[-2])
     assert re.fullmatch(line, lines[-1])
     assert len(lines) == 3

@@ -76,7 +76,7 @@ def _read_all(terminal):
 def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_terminal):
     _, lines = on_a_terminal
     bar = r"search epoch [12]/2 \S+ (\d:\d\d:\d\d|-:--:--)"
-    kinds = (bar, r"  validation accuracy 0\.\d+  train loss \d\.\d+", "  prefers .*", "")
+    kinds = (bar, r"  validation accuracy \d+\.\d\d %  train loss \d\.\d+", "  prefers .*", "")
     shown = {kind for kind in kinds for line in lines if re.fullmatch(kind, line)}
     assert shown == set(kinds)
     assert {line for line in lines if not any(re.fullmatch(kind, line) for kind in kinds)} == set()
