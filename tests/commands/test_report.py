@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 import nas_lightning as nl
 from nas_lightning.files import ProcessLock
+from nas_lightning.reports.comparison import COLUMNS
 
 
 @pytest.fixture
@@ -132,6 +133,40 @@ def test_the_command_prints_the_table_and_writes_a_small_page(runs, tmp_path, ca
     assert "@media screen and (prefers-color-scheme: dark) { :root { --c1f2933: #e6e9ed;" in page
     assert len(page) < 3_000_000
     assert "http://" not in page.split("<script>")[0].replace("http://www.w3.org", "")
+
+
+def test_a_file_gets_unwrapped_lines_with_every_column(runs, monkeypatch, capsys):
+    monkeypatch.delenv("COLUMNS")
+    dear = make_run(runs[0].parent / "dear", "snas", 0, 0.9, samples=12_345_678)
+    run("report", *map(str, runs), str(dear))
+    heads, _, _, row = capsys.readouterr().out.splitlines()[1:5]
+    assert re.split(r"\s\s+", heads.strip()) == list(COLUMNS[1:])
+    cells = ["snas on darts", "1", "90.00 %", "+0.00", "1,000", "5,000", "12,345,678", "1 min 00 s"]
+    assert re.split(r"\s\s+", row) == cells
+
+
+@pytest.mark.parametrize("columns", [100, 80, 40, 20])
+def test_a_narrow_terminal_loses_no_digit_of_a_table(runs, monkeypatch, capsys, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    dear = make_run(runs[0].parent / "dear", "snas", 0, 0.9, samples=12_345_678)
+    run("report", *map(str, runs), str(dear))
+    table = capsys.readouterr().out.partition("note: ")[0]
+    for cell in ("snas on darts", "96.67 % \u00b1 2.08", "12,345,678", "5,000", "1 min"):
+        assert cell in table
+    widest = 40  # of a row of a block: its longest head, and a gain with its interval
+    assert max(map(len, table.splitlines())) <= max(columns, widest)
+
+
+@pytest.mark.parametrize("columns", ["", "80", "20"])
+def test_paths_in_the_list_of_runs_stay_whole(tmp_path, monkeypatch, capsys, columns):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", columns)
+    name = "outputs/search/2026-11-29/12-30-00_darts_darts_seed0_with_some_words"
+    make_run(tmp_path / name, "darts", 0, 0.9)
+    run("report")
+    printed = capsys.readouterr().out
+    assert name in printed
+    assert "90.00 % accuracy" in printed
 
 
 def test_long_names_stand_below_the_table(tmp_path, monkeypatch, capsys):
