@@ -52,6 +52,7 @@ class SupernetModule(L.LightningModule):
         self.space, self.seed, self.max_samples = space, seed, max_samples
         self.task, self.meter = self.updates.task, self.updates.meter
         self.supernet, self.strategy = self.updates.supernet, strategy
+        self.limits = self.updates.limits  # whose multipliers are part of the checkpoint
         self.metrics = nn.ModuleDict(self.task.metrics(num_outputs))
 
     def setup(self, stage: str) -> None:
@@ -138,6 +139,11 @@ class SupernetModule(L.LightningModule):
         share = mean_share(weights, self.space.choices, "skip_connect")
         self.log("search/alpha_entropy", entropy, sync_dist=True)
         self.log("search/skip_share", share, sync_dist=True)
+        if self.limits is not None:
+            shares = 1.0 + self.limits.excess(self._validated).detach()
+            for row, name in enumerate(self.limits.names):
+                self.log(f"search/share_of_limit_{name}", shares[row])
+                self.log(f"search/multiplier_{name}", self.limits.multiplier[row])
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the mixture on the validation part."""
