@@ -18,10 +18,15 @@ def cost_measure(space: SearchSpace, scale: Scale) -> Measure:
 
     They come from the supernet's traced terms, or from the child where there is no supernet.
     """
-    if type(space).supernet is SearchSpace.supernet or not space.choices:
+    if not has_supernet(space):
         return lambda genotype: child_cost(space, genotype, scale)
     cost = space.cost(scale)
     return lambda genotype: cost.of_child(space.mixture(genotype))
+
+
+def has_supernet(space: SearchSpace) -> bool:
+    """Returns whether a space can be mixed."""
+    return type(space).supernet is not SearchSpace.supernet and bool(space.choices)
 
 
 def limited(
@@ -43,7 +48,8 @@ def limited(
     if not bounds:
         return space
     cost = cost_measure(space, scale)
-    limits = Limits(bounds, {**dict.fromkeys(QUANTITIES, cost), **(measures or {})})
+    expect = space.cost(scale).of if has_supernet(space) else None
+    limits = Limits(bounds, {**dict.fromkeys(QUANTITIES, cost), **(measures or {})}, expect)
     ends = []
     for name, bound in limits.bounds.items():
         ends.append(smallest_child(space, limits, name, enough=bound))

@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from torch import Tensor
+
 from nas_lightning.core.checks import in_range, unknown_name
+from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 
 __all__ = ["UNITS", "Limits", "Measure", "read_bounds"]
 
+Expect = Callable[[Mixture], Mapping[str, Tensor]]
 Measure = Callable[[Genotype], Mapping[str, float]]  # values by quantity, of the delivered child
 
 COUNTS = {"k": 1e3, "M": 1e6, "G": 1e9}
@@ -28,6 +32,7 @@ class Limits:
         bounds: the largest allowed value by quantity, at least one.
         measures: what measures a genotype's child by quantity, the fastest first; one may measure
             several.
+        expect: what tells a mixture's expected cost by quantity, of some quantities at least.
 
     Raises: ValueError: a quantity has no measure.
 
@@ -37,7 +42,12 @@ class Limits:
     0.5
     """
 
-    def __init__(self, bounds: Mapping[str, float], measures: Mapping[str, Measure]) -> None:
+    def __init__(
+        self,
+        bounds: Mapping[str, float],
+        measures: Mapping[str, Measure],
+        expect: Expect | None = None,
+    ) -> None:
         assert bounds, "limits without a bound limit nothing"
         if missing := [quantity for quantity in bounds if quantity not in measures]:
             raise ValueError(
@@ -47,6 +57,16 @@ class Limits:
         self.bounds = {name: bounds[name] for name in sorted(bounds, key=list(measures).index)}
         cached = {m: lru_cache(maxsize=2**16)(m) for m in measures.values()}
         self._measures = {name: cached[measures[name]] for name in self.bounds}
+
+        self._expect = expect
+
+    def expected(self, mixture: Mixture) -> dict[str, Tensor]:
+        """Returns the expected cost of a mixture by limited quantity, where it is known.
+
+        It is differentiable in the mixture's weights, and at one-hot weights the child's.
+        """
+        costs = {} if self._expect is None else self._expect(mixture)
+        return {name: costs[name] for name in self.bounds if name in costs}
 
     def value(self, quantity: str, genotype: Genotype) -> float:
         """Returns what a genotype's child costs by one of the limited quantities."""
