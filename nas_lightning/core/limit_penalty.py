@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Mixture
-from nas_lightning.core.limits import Limits
 from nas_lightning.core.search_space import SearchSpace
 
 __all__ = ["LimitPenalty", "limit_penalty"]
@@ -23,11 +22,13 @@ SAMPLES = 64  # genotypes by which a mixture's cost is put in proportion to a ch
 class LimitPenalty(nn.Module):
     """Draws alphas towards children within the limits of a space.
 
-    A mixture exceeds the limit of a quantity by g = ratio * cost / bound - 1, where the cost is
-    the mixture's expected one at the child's scale, and the ratio is that of a random child's cost
-    to the first mixture's: a mixture may hold more than a child keeps, as DARTS' of all edges.
-    With its multiplier m and the stiffness s, each limit adds (max(0, m + s * g)^2 - m^2) / (2 s);
-    after each epoch m becomes max(0, m + s * g). A quantity that has no expected cost adds nothing.
+    A mixture exceeds the limit of a quantity by g = ratio * cost / bound - 1, where the cost is the
+    mixture's expected one at the child's scale. The ratio is that of a child's cost to the
+    mixture's, since a mixture may hold more than a child keeps, as DARTS' of all edges: first of
+    random children, then after each epoch half of it is that of the child that discretization
+    gives, whatever its size. With its multiplier m and the stiffness s, each limit adds
+    (max(0, m + s * g)^2 - m^2) / (2 s) to the loss; after each epoch m becomes max(0, m + s * g).
+    A quantity that has no expected cost adds nothing: it counts in the derivation alone.
 
     Args:
         space: the space within its limits.
@@ -43,10 +44,10 @@ class LimitPenalty(nn.Module):
     multiplier: Tensor
     ratio: Tensor
 
-    def __init__(self, space: SearchSpace, first: Mixture, stiffness: float = 4.0) -> None:
+    def __init__(self, space: SearchSpace, first: Mixture, stiffness: float = 1.0) -> None:
         super().__init__()
         assert space.limits is not None, "a space without limits needs no penalty"
-        self.limits: Limits = space.limits
+        self.space, self.limits = space, space.limits
         self.stiffness = stiffness
         whole = self.limits.expected(first.detach().to(torch.zeros(())))
         self.names: Sequence[str] = tuple(whole)
@@ -73,7 +74,10 @@ class LimitPenalty(nn.Module):
 
     @torch.no_grad()
     def update(self, scores: Mixture) -> None:
-        """Moves the multipliers after an epoch."""
+        """Moves the ratios and multipliers after an epoch."""
+        costs, best = self.limits.expected(scores), self.space.discretize(scores)
+        for row, (name, cost) in enumerate(costs.items()):
+            self.ratio[row] = (self.ratio[row] + self.limits.value(name, best) / float(cost)) / 2
         pull = self.multiplier + self.stiffness * self.excess(scores)
         self.multiplier.copy_(pull.clamp(min=0.0))
 

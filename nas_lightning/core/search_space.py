@@ -42,6 +42,7 @@ class SearchSpace(ABC):
     has_cells = False  # whether its networks have `Scale.cells` cells
     limits: Limits | None = None  # what all drawn genotypes keep; see `within`
     small: Genotype  # which keeps the limits
+    ignored_scale: tuple[str, ...] = ()  # values of `Scale` on which its networks do not depend
 
     def __init__(
         self,

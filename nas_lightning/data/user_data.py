@@ -211,7 +211,7 @@ class UserData:
     def _first(self) -> dict[str, tuple[Tensor, Tensor]]:
         return {part: self._first_batch(part, (self.seed, "first")) for part in self._loaders}
 
-    def _first_batch(self, part: str, key: tuple[object, ...]) -> tuple[Tensor, Tensor]:
+    def _first_batch(self, part: str, key: tuple[int | str, ...]) -> tuple[Tensor, Tensor]:
         """Returns the first batch of a loader whose draws depend on a key alone."""
         place, loader = Place(torch.device("cpu")), self._loaders[part]
         try:

@@ -27,6 +27,18 @@ def test_a_search_moves_params_and_ends_with_a_genotype_of_the_space(name):
     assert SPACE.validate(genotype) == genotype
 
 
+def test_what_is_found_within_limits_keeps_them(name):
+    scale = Scale(2, 3, input_shape=(3, 8, 8), num_outputs=4)
+    free = NasBench201Space()
+    smallest = min(child_cost(free, free.sample(n), scale)["parameters"] for n in range(20))
+    space = limited(free, scale, {"parameters": smallest})
+    strategy = one_shot(name, space, epochs=2)
+    context = PlainContext(strategy, space, scale)
+    assert (context.limits is not None) == (name not in RANKING)
+    search(strategy, context, range(2))
+    assert space.limits.keeps(strategy.derive(context, [batch(shape=scale.input_shape)]))
+
+
 def test_a_genotype_needs_a_context_only_where_genotypes_are_ranked(name):
     strategy = one_shot(name, epochs=3)
     if name in RANKING:
