@@ -179,7 +179,7 @@ class SearchSpace(ABC):
         return self.kept(lambda: rules.complete(self.decisions, parents, rng), rng)
 
     def kept(self, draw: Callable[[], Mapping[str, str]], rng: Random, draws: int = 64) -> Genotype:
-        """Returns the first genotype drawn that keeps the limits, if any; see `shrunk` for none."""
+        """Returns the first of some draws within the limits, if any; else the last one `shrunk`."""
         genotype = Genotype.of(self.name, draw())
         if self.limits is None:
             return genotype

@@ -25,6 +25,9 @@ from nas_lightning.strategies.policy import Allowed, Chosen, IndependentPolicy
 __all__ = ["PolicyGradient", "Reinforce"]
 
 
+DRAWS = 8  # genotypes among which one within the limits is looked for: an LSTM draws slowly
+
+
 class PolicyGradient(BlackBoxStrategy):
     """A strategy whose policy moves after every `children` trials, and stands still between.
 
@@ -99,7 +102,7 @@ class PolicyGradient(BlackBoxStrategy):
         """Returns a genotype that the policy draws."""
         rng = self.random("policy", number)
         allowed = self.allowed(number)
-        return Trial(number, self.space.kept(lambda: self.policy.sample(rng, allowed), rng))
+        return Trial(number, self.space.kept(lambda: self.policy.sample(rng, allowed), rng, DRAWS))
 
     def tell(self, trial: Trial) -> None:
         """Gathers the rewards; the last one of an update moves baseline and policy."""
