@@ -163,9 +163,15 @@ class SearchSpace(ABC):
         return self.kept(lambda: rules.sample(self.decisions, rng), rng)
 
     def mutate(self, genotype: Genotype, rng: Random | int) -> Genotype:
-        """Returns a genotype that differs in one decision; what this activates is drawn."""
+        """Returns a genotype that differs in one decision; what this activates is drawn.
+
+        One beyond the limits is mutated once more, so that one decision can make room for another.
+        """
         rng = _random(rng)
-        return self.kept(lambda: rules.mutate(self.decisions, genotype.mapping, rng), rng)
+        first = rules.mutate(self.decisions, genotype.mapping, rng)
+        if self.limits is None or self.limits.keeps(Genotype.of(self.name, first)):
+            return Genotype.of(self.name, first)
+        return self.kept(lambda: rules.mutate(self.decisions, first, rng), rng)
 
     def neighbours(self, genotype: Genotype, rng: Random | int) -> list[Genotype]:
         """Returns all genotypes that differ in one decision; what this activates is drawn."""
