@@ -60,7 +60,8 @@ def search(
         folder: where the run's files go; None takes a new folder under outputs/.
         resume: whether an interrupted run in `folder` is resumed, with the same arguments.
         settings: groups by the name of an option (evaluation, objective, task, child, hardware,
-            callbacks, logger, experiment) and scalars (seed, retrain, max_samples, export).
+            callbacks, logger, experiment), scalars (seed, retrain, max_samples, export), and
+            limits of the child, e.g. {"parameters": 50_000}; see docs/limits.md.
 
     Raises: ValueError: a value is impossible, or the run cannot be resumed.
     """
@@ -271,7 +272,8 @@ def _write_configuration(
 def _check_same(home: RunFolder, command: str, cfg: DictConfig, arguments: GroupArguments) -> None:
     """Refuses to resume a run that was started with another configuration or other objects."""
     check_resumable(home, command)
-    changed = [key for key in cfg if cfg[key] != home.config.get(key)]
+    config = schema.typed(home.config, command)  # with what the run's release did not know
+    changed = [key for key in cfg if cfg[key] != config.get(key)]
     own, passed = home.objects, arguments.identities
     changed += [key for key in {**own, **passed} if own.get(key) != passed.get(key)]
     if changed := list(dict.fromkeys(changed)):

@@ -164,9 +164,15 @@ class SearchSpace(ABC):
         return self.kept(lambda: rules.sample(self.decisions, rng), rng)
 
     def mutate(self, genotype: Genotype, rng: Random | int) -> Genotype:
-        """Returns a genotype that differs in one decision; what this activates is drawn."""
+        """Returns a genotype that differs in one decision; what this activates is drawn.
+
+        One beyond the limits is mutated once more, so that one decision can make room for another.
+        """
         rng = _random(rng)
-        return self.kept(lambda: rules.mutate(self.decisions, genotype.mapping, rng), rng)
+        first = rules.mutate(self.decisions, genotype.mapping, rng)
+        if self.limits is None or self.limits.keeps(Genotype.of(self.name, first)):
+            return Genotype.of(self.name, first)
+        return self.kept(lambda: rules.mutate(self.decisions, first, rng), rng)
 
     def neighbours(self, genotype: Genotype, rng: Random | int) -> list[Genotype]:
         """Returns all genotypes that differ in one decision; what this activates is drawn."""
@@ -180,7 +186,7 @@ class SearchSpace(ABC):
         return self.kept(lambda: rules.complete(self.decisions, parents, rng), rng)
 
     def kept(self, draw: Callable[[], Mapping[str, str]], rng: Random, draws: int = 64) -> Genotype:
-        """Returns the first genotype drawn that keeps the limits, if any; see `shrunk` for none."""
+        """Returns the first of some draws within the limits, if any; else the last one `shrunk`."""
         genotype = Genotype.of(self.name, draw())
         if self.limits is None:
             return genotype

@@ -26,6 +26,8 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     search, child, metric = result.get("search"), result.get("child"), metric_of(result)
     validation, test = f"validation_{metric.name}", f"test_{metric.name}"
     lines = ["", f"genotype {result['genotype_id']} of space {result['space']}", cells, ""]
+    for name, value in result.get("within_limits", {}).items():
+        lines.append(_row(f"limit of {name}", f"{value:,} of at most {result['limits'][name]:,}"))
     if search:
         lines.append(_row(f"search validation {metric.words}", metric.text(search[validation])))
         if (path := f"discretized_{validation}") in search:

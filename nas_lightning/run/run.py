@@ -17,6 +17,7 @@ from nas_lightning.data.user_data import RunData, as_run_data
 from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.run.data_lines import described
 from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.limits import bounds_of, within_limits
 from nas_lightning.training.child import ChildRecipe
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.task import Task
@@ -92,7 +93,9 @@ class Run:
         words += [f"strategy {name}" for name in [self.folder.choice("strategy")] if name]
         words += [f"genotype {_short(self.cfg.genotype)}"] if "genotype" in self.cfg else []
         cells = f"{scale.cells} cells x " if parts.space.has_cells else ""
-        return ", ".join([*words, f"child of {cells}{scale.channels} channels"])
+        words.append(f"child of {cells}{scale.channels} channels")
+        words += [] if parts.space.limits is None else [f"limits: {parts.space.limits}"]
+        return ", ".join(words)
 
     def seen_by(self, loggers: Dashboards) -> "Run":
         """Returns the same run, seen by these dashboards."""
@@ -116,6 +119,7 @@ def assemble(
     """
     if not -(2**63) <= cfg.seed < 2**63:
         raise ValueError(f"seed ({cfg.seed}) must be a number of 64 bits; use e.g. 0")
+    bounds_of(cfg)  # a mistake in them must not wait for anything
     hardware = make(cfg.hardware, "hardware")
     hardware.prepare()
     objects = objects or {}
@@ -124,7 +128,7 @@ def assemble(
     recipe = make(cfg.child, "child")
     data = as_run_data(_data(cfg, objects.get("data"), task.targets), cfg.seed, task.targets)
     if not space.needs_data:
-        _check_before_data(space, task, recipe, data, check)
+        _check_before_data(cfg, space, task, recipe, data, check)
     hardware.check_batch("child.batch_size", recipe.batch_size or hardware.num_processes)
     data.load()
     task = task.fitted(*data.target_statistics)
@@ -137,6 +141,7 @@ def assemble(
     data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
     _check_child(space, recipe.scale)
     _check_child(space, search_scale)
+    space = within_limits(cfg, space, recipe.scale)
     return Parts(cfg.seed, hardware, space, task, data, recipe)
 
 
@@ -160,18 +165,26 @@ def _of_target(node: DictConfig) -> dict[str, Any]:
 
 
 def _check_before_data(
-    space: SearchSpace, task: Task, recipe: ChildRecipe, data: RunData, check: Check | None
+    cfg: DictConfig,
+    space: SearchSpace,
+    task: Task,
+    recipe: ChildRecipe,
+    data: RunData,
+    check: Check | None,
 ) -> None:
     """Refuses what no data could make possible, before any is read."""
     shape = LARGE
     if isinstance(data, ImageDataModule) and data.image_size and data.channels:
         shape = (data.channels, *data.image_size)
-    known: dict[str, Any] = {"input_shape": shape, "num_outputs": 2}
+    num_outputs = data.num_classes if isinstance(data, ImageDataModule) else None
+    known: dict[str, Any] = {"input_shape": shape, "num_outputs": num_outputs or 2}
     scales = []
     for scale in (recipe.scale, space.scale):
         unset = {name: value for name, value in known.items() if getattr(scale, name) is None}
         scales.append(replace(scale, **unset))
         _check_child(space, scales[-1])
+    if scales[0].input_shape != LARGE:
+        within_limits(cfg, space, scales[0], is_early=True)
     if check is not None:
         with torch.random.fork_rng(devices=[]):  # what it makes is made again
             check(space, task, scales[-1])

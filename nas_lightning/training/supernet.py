@@ -11,6 +11,7 @@ from torchmetrics import Metric
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.limited import best_within
 from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
@@ -163,12 +164,15 @@ class SupernetModule(L.LightningModule):
         return self.updates.validate(mixture, batches, recalibrate)
 
     def derive(self, val: Iterable[Batch] = ()) -> Genotype:
-        """Returns the genotype that the strategy found; the same in a resumed search.
+        """Returns the genotype that the strategy found, the same in a resumed search.
+
+        Where that is beyond the limits of the space, it is the best-scored one that keeps them.
 
         Raises: ValueError: the strategy ranks genotypes by validation batches, and there are none.
         """
         torch.manual_seed(keyed_seed(self.seed, "derive", self.global_rank))
-        return self.strategy.derive(self.updates, val)
+        genotype = self.strategy.derive(self.updates, val)
+        return best_within(self.space, genotype, self.strategy.scores())
 
     def _rebuild(self, epoch: int) -> bool:
         with self.trainer.precision_plugin.module_init_context():
