@@ -17,7 +17,7 @@ from nas_lightning.data.user_data import RunData, as_run_data
 from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.run.data_lines import described
 from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.limits import bounds_of, within_limits
+from nas_lightning.run.limits import bounds_of, check_before_data, within_limits
 from nas_lightning.training.child import ChildRecipe
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.task import Task
@@ -176,15 +176,16 @@ def _check_before_data(
     shape = LARGE
     if isinstance(data, ImageDataModule) and data.image_size and data.channels:
         shape = (data.channels, *data.image_size)
-    num_outputs = data.num_classes if isinstance(data, ImageDataModule) else None
-    known: dict[str, Any] = {"input_shape": shape, "num_outputs": num_outputs or 2}
+    known: dict[str, Any] = {"input_shape": shape, "num_outputs": 2}
     scales = []
     for scale in (recipe.scale, space.scale):
         unset = {name: value for name, value in known.items() if getattr(scale, name) is None}
         scales.append(replace(scale, **unset))
         _check_child(space, scales[-1])
-    if scales[0].input_shape != LARGE:
-        within_limits(cfg, space, scales[0], is_early=True)
+    facts = {} if shape == LARGE else {"input_shape": recipe.scale.input_shape or shape}
+    if isinstance(data, ImageDataModule) and data.num_classes:
+        facts["num_outputs"] = data.num_classes
+    check_before_data(cfg, space, replace(recipe.scale, **facts))
     if check is not None:
         with torch.random.fork_rng(devices=[]):  # what it makes is made again
             check(space, task, scales[-1])
