@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from nas_lightning.core.choices import Mixture
 from nas_lightning.core.cost import QUANTITIES
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.limits import Limits, Measure
@@ -11,9 +10,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.shrinking import smallest
 
-__all__ = ["best_within", "cost_measure", "limited", "smallest_child"]
-
-BEYOND = 1e9  # what a genotype beyond the limits is worth less than any within them
+__all__ = ["cost_measure", "limited", "smallest_child"]
 
 
 def cost_measure(space: SearchSpace, scale: Scale) -> Measure:
@@ -80,24 +77,6 @@ def smallest_child(
     One that has no more than `enough` will do.
     """
     return _lowest(space, lambda genotype: limits.value(quantity, genotype), enough)
-
-
-def best_within(space: SearchSpace, genotype: Genotype, scores: Mixture) -> Genotype:
-    """Returns a genotype if it keeps the limits of its space, else the one scored best that does.
-
-    A genotype's score is the sum of those of the options that it takes. The best is found as the
-    smallest child is: compared with all, or by descents, one of them from the given genotype.
-    """
-    if (limits := space.limits) is None or limits.keeps(genotype):
-        return genotype
-    table = scores.weights.detach().double().cpu()
-
-    def loss(other: Genotype) -> float:
-        if excess := limits.excess(other):
-            return BEYOND * (1 + excess)
-        return -float((space.mixture(other).weights.double() * table).nansum())
-
-    return _lowest(space, loss, float("-inf"), [space.small, space.shrunk(genotype, 0), genotype])
 
 
 def _lowest(

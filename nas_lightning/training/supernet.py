@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torchmetrics import Metric
 
+from nas_lightning.core.best_within import best_genotype
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.limited import best_within
 from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
@@ -172,7 +172,9 @@ class SupernetModule(L.LightningModule):
         """
         torch.manual_seed(keyed_seed(self.seed, "derive", self.global_rank))
         genotype = self.strategy.derive(self.updates, val)
-        return best_within(self.space, genotype, self.strategy.scores())
+        if self.space.limits is None or self.space.limits.keeps(genotype):
+            return genotype
+        return best_genotype(self.space, self.strategy.scores())  # of a strategy with its own rule
 
     def _rebuild(self, epoch: int) -> bool:
         with self.trainer.precision_plugin.module_init_context():

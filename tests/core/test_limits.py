@@ -1,16 +1,14 @@
 """Limits: what they read, what they refuse, and that all draws of a limited space keep them."""
 
 import pytest
-import torch
 
 from nas_lightning.core import shrinking
-from nas_lightning.core.choices import Mixture
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.limited import best_within, cost_measure, limited, smallest_child
+from nas_lightning.core.limited import cost_measure, limited, smallest_child
 from nas_lightning.core.limits import Limits, read_bounds
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import SearchSpace, child_cost, uniform_mixture
+from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.shrinking import every
 from nas_lightning.search_spaces.chain import ChainSpace
 from nas_lightning.search_spaces.darts import DartsSpace
@@ -153,26 +151,3 @@ def test_every_genotype_is_met_once():
         {"a": "y", "b": "u"},
         {"a": "y", "b": "v"},
     ]
-
-
-def test_scores_beyond_the_limits_give_the_best_scored_genotype_within_them():
-    space = SMALL_SPACES["additive"]
-    size = cost_measure(space, SCALE)
-    limits = limited(space, SCALE, {"parameters": 2_500})
-    weights = torch.rand(
-        len(space.choices),
-        len(space.choices[0].options),
-        generator=torch.Generator().manual_seed(0),
-    )
-    scores = Mixture(weights, uniform_mixture(space.choices).support)
-
-    def score(genotype):
-        return float((space.mixture(genotype).weights * weights).sum())
-
-    first = space.discretize(scores)
-    genotypes = [Genotype.of(space.name, chosen) for chosen in every(space.decisions)]
-    best = max(score(each) for each in genotypes if size(each)["parameters"] <= 2_500)
-    found = best_within(limits, first, scores)
-    assert size(first)["parameters"] > 2_500 >= size(found)["parameters"]
-    assert score(found) == pytest.approx(best)
-    assert best_within(space, first, scores) is first
