@@ -73,9 +73,8 @@ class _Judge:
                 row[choice.options.index(chosen[choice.name])] if choice.name in chosen else idle
                 for choice, row, idle in table
             )
-        support = self.space.mixture(genotype).support
-        table = zip(self.rows, support, self.idle, strict=True)
-        return sum(sum(row[i] for i in taken) if taken else idle for row, taken, idle in table)
+        taken = zip(self.rows, self.space.mixture(genotype).support, self.idle, strict=True)
+        return sum(sum(row[i] for i in few) if few else idle for row, few, idle in taken)
 
     def climbed(self, genotype: Genotype) -> Genotype:
         """Returns a genotype that no change of one decision betters within the limits."""
