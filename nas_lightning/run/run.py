@@ -189,7 +189,9 @@ def _check_before_data(
         unset = {name: value for name, value in likely.items() if getattr(scale, name) is None}
         scales.append(replace(scale, **unset))
         _check_child(space, scales[-1])
-    facts: dict[str, Any] = {} if shape == LARGE else {"input_shape": recipe.scale.input_shape or shape}
+    facts: dict[str, Any] = {}
+    if shape != LARGE:
+        facts["input_shape"] = recipe.scale.input_shape or shape
     if isinstance(data, ImageDataModule) and data.num_classes:
         facts["num_outputs"] = data.num_classes
     check_before_data(cfg, space, replace(recipe.scale, **facts))
