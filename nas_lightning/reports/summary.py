@@ -43,6 +43,9 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
         lines.append(_row("parameters", f"{child['parameters']:,}"))
         work = f"multiply-adds per {input_word(result)}"
         lines.append(_row(work, f"{child['multiply_adds']:,}"))
+        if "memory_mb" in child:
+            memory = f"{child['memory_mb']:,.3g} MB, params and activations in 32 bit"
+            lines.append(_row(f"memory per {input_word(result)}", memory))
         if "latency_ms" in child:
             latency = f"{child['latency_ms']:.2f} ms on this CPU, one thread, batch of 1"
             lines.append(_row(f"latency per {input_word(result)}", latency))

@@ -11,6 +11,7 @@ from nas_lightning import __version__
 from nas_lightning.callbacks.checkpoint import RunCheckpoint, best_or_last, resumable
 from nas_lightning.config.making import plain_node
 from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.memory import child_memory_mb
 from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.deployment.export import export_child
@@ -75,6 +76,7 @@ def train_child(
         f"validation_{parts.task.metric}": keeper.best if monitor else None,
         **{metric.removeprefix("child/"): float(value) for metric, value in figures.items()},
         **child_cost(parts.space, genotype, recipe.scale),
+        "memory_mb": child_memory_mb(parts.space, genotype, recipe.scale),
         "cost": module.meter.as_dict(),
     }
 
