@@ -169,7 +169,6 @@ class _Calls(Places):
             else:
                 yield unit, factors, 1
 
-
     def _is_unit(self, module: nn.Module) -> bool:
         if isinstance(module, Resizable):
             return True

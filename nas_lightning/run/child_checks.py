@@ -3,11 +3,8 @@
 import base64
 import io
 import json
-import platform
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -17,13 +14,13 @@ from torch import Tensor
 
 from nas_lightning.callbacks.epoch_logs import csv_text
 from nas_lightning.deployment.load import LoadedChild, load_child
+from nas_lightning.evaluation.timing import cpu_name, interleaved
 from nas_lightning.files import write_text
 from nas_lightning.run.run import Run
 
 __all__ = ["check_child", "latency", "write_answers"]
 
 MOST_MISTAKES, MOST_PIXELS, MOST_LINES, MOST_POINTS = 24, 64, 3, 100
-RUNS, WARM_UP, MOST_S = 50, 3, 1.0  # of the latency
 
 Row = dict[str, Any]
 
@@ -39,27 +36,16 @@ def check_child(run: Run) -> dict[str, Any]:
     return figures
 
 
-def latency(child: LoadedChild) -> dict[str, Any]:
-    """Returns `latency_ms`, of one input on one thread of this CPU, and how it was measured.
+def latency(child: LoadedChild, threads: int = 1) -> dict[str, Any]:
+    """Returns `latency_ms`, of one input on threads of this CPU, and how it was measured.
 
     It is the median of 50 runs, or of those that a second has room for.
     """
-    threads = torch.get_num_threads()
-    x, times = torch.zeros(1, *child.input_shape), list[float]()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            for _ in range(WARM_UP):
-                child(x)
-            until = time.perf_counter() + MOST_S
-            while len(times) < RUNS and (not times or time.perf_counter() < until):
-                started = time.perf_counter()
-                child(x)
-                times.append(time.perf_counter() - started)
-    finally:
-        torch.set_num_threads(threads)
-    how = f"median of {len(times)} runs, one thread, batch of 1, {_cpu()}"
-    return {"latency_ms": 1000 * median(times), "latency_measured": how}
+    x = torch.zeros(1, *child.input_shape)
+    (timing,) = interleaved([lambda: child(x)], threads)
+    number = "one thread" if threads == 1 else f"{threads} threads"
+    how = f"median of {timing.count} runs, {number}, batch of 1, {cpu_name()}"
+    return {"latency_ms": timing.median_ms, "latency_measured": how}
 
 
 def write_answers(run: Run, child: LoadedChild, folder: Path) -> None:
@@ -149,11 +135,3 @@ def _png(x: Tensor, preprocessing: dict[str, Any]) -> str:
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def _cpu() -> str:
-    """Returns the name of this machine's CPU."""
-    facts = Path("/proc/cpuinfo")  # of Linux, where `platform` knows no more than the family
-    lines = facts.read_text(encoding="utf-8").splitlines() if facts.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(iter(names), "") or platform.processor() or platform.machine()

@@ -9,12 +9,11 @@ import torch
 from documents import ROOT
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from torch import nn
 
 from nas_lightning.core.choices import factors_value
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import uniform_mixture
-from nas_lightning.networks.units import trace_units, whole
+from nas_lightning.networks.units import trace_units
 
 SPACES = sorted(Path(ROOT / "conf" / "search_space").glob("*.yaml"))
 SHAPE = (3, 16, 16)
