@@ -20,7 +20,7 @@ from nas_lightning.core.cost import Cost, Factors, Term
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
-from nas_lightning.evaluation.latency_profile import LatencyProfile, cache_file, read_profile
+from nas_lightning.evaluation.latency_profile import LatencyProfile, read_profile
 from nas_lightning.evaluation.timing import interleaved
 from nas_lightning.files import ProcessLock
 from nas_lightning.networks.units import Unit, Use, trace_units, whole
@@ -89,14 +89,17 @@ class Latency:
                 "hardware.latency=here, or measure it with nas-measure what=latency for this "
                 "search_space, data and child.scale"
             )
-        path = cache_file(self.profile)
+        path = self.profile.path
+        if path is None:
+            self._measure(self._lacking(units), network)
+            return
         with ProcessLock(path.with_suffix(".lock")).wait("another process measures latencies"):
             if path.is_file():  # also what others measured meanwhile
                 kept = read_profile(path, self.profile.threads)
                 self.profile.operations.update(kept.operations)
                 self.profile.networks.update(kept.networks)
             if self._lacks(units, network):
-                self.measure(self._lacking(units), network)
+                self._measure(self._lacking(units), network)
                 self.profile.write(path)
 
     def _lacking(self, units: dict[str, Unit]) -> list[Unit]:
@@ -106,7 +109,7 @@ class Latency:
         is_fitted = network is None or network in self.profile.networks
         return bool(self._lacking(units)) or not is_fitted
 
-    def measure(self, units: Sequence[Unit], network: str | None) -> None:
+    def _measure(self, units: Sequence[Unit], network: str | None) -> None:
         """Adds units to the profile, and the overhead of a network's children."""
         profile, chosen = self.profile, list[Genotype]()
         if network is not None:
@@ -114,7 +117,7 @@ class Latency:
             chosen = [self.space.sample(rng) for _ in range(NUM_FITTED)]
         print(f"measuring {len(units)} operations and {len(chosen)} children of space "
               f"{self.space.name} on this CPU", file=sys.stderr, flush=True)  # fmt: skip
-        calls = [unit.on_cpu() for unit in units]
+        calls = [unit.call() for unit in units]
         calls += [child_call(self.space, genotype, self.scale) for genotype in chosen]
         timings = interleaved(calls, profile.threads, MOST_S)
         for unit, timing in zip(units, timings, strict=False):
@@ -148,10 +151,13 @@ def child_call(space: SearchSpace, genotype: Genotype, scale: Scale) -> Callable
 
 def space_uses(space: SearchSpace, scale: Scale) -> list[Use] | None:
     """Returns the units of all children of a space at a scale; None without a supernet."""
-    if type(space).supernet is SearchSpace.supernet:
+    if not space.choices:
         return None
-    with torch.device("meta"):
-        network = space.supernet(replace(scale, auxiliary=False))
+    try:
+        with torch.device("meta"):
+            network = space.supernet(replace(scale, auxiliary=False))
+    except ValueError:  # it has none, at these values of its arguments
+        return None
     return trace_units(network, scale.sample_shape(), uniform_mixture(space.choices))
 
 

@@ -44,13 +44,19 @@ class LatencyProfile:
     dtype: str = DTYPE
     operations: dict[str, Row] = field(default_factory=dict)
     networks: dict[str, Row] = field(default_factory=dict)
-    path: Path | None = None  # where it lies
-    grows: bool = False  # whether what it lacks is measured here and kept
+    path: Path | None = None  # where it is kept
+    grows: bool = False  # whether what it lacks is measured here
 
     @property
     def is_of_here(self) -> bool:
         """Whether it is torch's on this CPU, so that a child can be measured beside it."""
         return self.runtime == TORCH
+
+    @property
+    def subject(self) -> str:
+        """What was measured, e.g. "torch, one thread, batch of 1, AMD EPYC"."""
+        number = "one thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{self.runtime}, {number}, batch of 1, {self.device}"
 
     def write(self, path: Path) -> None:
         """Writes the profile as JSON."""
@@ -92,8 +98,8 @@ def read_profile(path: Path, threads: int | None) -> LatencyProfile:
     for name, (measured, here) in wanted.items():
         if measured != here:
             raise ValueError(
-                f"hardware.latency ({path}) must be a profile of the {name} that runs here "
-                f"({here}), got {measured}; {MEASURE}, or use hardware.latency={HERE}"
+                f"hardware.latency ({path}) must be a profile of this run's {name} ({here}), got "
+                f"{measured}; {MEASURE}, or use hardware.latency={HERE}"
             )
     return profile
 

@@ -83,14 +83,25 @@ class Unit:
         """The shapes of the tensors that it reads."""
         return [list(tensor.shape) for tensor in _tensors((self.args, self.kwargs))]
 
-    def on_cpu(self) -> Callable[[], object]:
-        """Returns a call of a copy with random params, on random inputs, on the CPU."""
+    def on_cpu(self) -> nn.Module:
+        """Returns a copy of the module on the CPU, with random params."""
         module = copy.deepcopy(self.module).to_empty(device="cpu").eval()
         with torch.no_grad():
             for tensor in (*module.parameters(), *module.buffers()):
                 tensor.copy_(_drawn(tensor).abs())
-        args, kwargs = _each(self.args, _drawn), _each(self.kwargs, _drawn)
+        return module
+
+    def call(self) -> Callable[[], object]:
+        """Returns a call of a copy on random inputs, on the CPU."""
+        module, args, kwargs = self.on_cpu(), _each(self.args, _drawn), _each(self.kwargs, _drawn)
         return lambda: module(*_each(args, _same), **kwargs)
+
+    def run(self, module: nn.Module, tensors: Iterable[Tensor]) -> list[Tensor]:
+        """Returns what a copy of the module gives on tensors that take the place of its own."""
+        inputs = iter(tensors)
+        args, kwargs = _each((self.args, self.kwargs), lambda _: next(inputs))
+        outputs = _tensors(module(*args, **kwargs))
+        return list({id(output): output for output in outputs}.values())
 
 
 class Use(NamedTuple):

@@ -31,7 +31,9 @@ def check_child(run: Run) -> dict[str, Any]:
     See `write_answers` and `latency`. The child is what `load_child` gives, in 32 bit.
     """
     child = load_child(run.folder.path, run.parts.space)
-    figures = latency(child)  # before the child moves to another device
+    promised = run.parts.latency
+    threads = 1 if promised is None else promised.profile.threads
+    figures = latency(child, threads)  # before the child moves to another device
     write_answers(run, child, run.folder / "child")
     return figures
 

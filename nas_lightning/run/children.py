@@ -19,6 +19,7 @@ from nas_lightning.run.child_checks import check_child
 from nas_lightning.run.dashboards import open_dashboards, show_child
 from nas_lightning.run.fitting import fit
 from nas_lightning.run.initial_params import initialise
+from nas_lightning.run.latency import onnx_latency, promised
 from nas_lightning.run.outcome import write_confusion
 from nas_lightning.run.run import Run
 from nas_lightning.training.child import ChildModule, build_child
@@ -40,7 +41,9 @@ def train_shown(
             child |= check_child(run)
         show_child(run, genotype, child, search)
     if run.parts.hardware.is_first:
-        export_child(run.folder.path, run.cfg.export, run.parts.space)
+        files = export_child(run.folder.path, run.cfg.export, run.parts.space)
+        child |= onnx_latency(files, run.parts.latency)
+        child |= promised(run.parts.latency, genotype, child)
     return child
 
 

@@ -14,9 +14,11 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.user_data import RunData, as_run_data
+from nas_lightning.evaluation.latency import Latency
 from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.run.data_lines import described
 from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.latency import profile_of
 from nas_lightning.training.child import ChildRecipe
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.task import Task
@@ -42,6 +44,7 @@ class Parts:
     task: Task
     data: RunData
     recipe: ChildRecipe
+    latency: Latency | None = None  # of the children that are delivered; None predicts none
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ def assemble(
         raise ValueError(f"seed ({cfg.seed}) must be a number of 64 bits; use e.g. 0")
     hardware = make(cfg.hardware, "hardware")
     hardware.prepare()
+    profile = profile_of(hardware)
     objects = objects or {}
     space = objects.get("search_space") or make(cfg.search_space, "search_space", kind=SearchSpace)
     task = make(cfg.task, "task", kind=Task)
@@ -137,7 +141,8 @@ def assemble(
     data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
     _check_child(space, recipe.scale)
     _check_child(space, search_scale)
-    return Parts(cfg.seed, hardware, space, task, data, recipe)
+    latency = None if profile is None else Latency(space, recipe.scale, profile)
+    return Parts(cfg.seed, hardware, space, task, data, recipe, latency)
 
 
 def _data(cfg: DictConfig, given: Any, targets: str) -> Any:

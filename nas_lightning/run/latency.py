@@ -1,0 +1,62 @@
+"""The latency that a run predicts of its child, and what was measured of it in the end."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.evaluation.latency import Latency
+from nas_lightning.evaluation.latency_profile import (
+    HERE,
+    LatencyProfile,
+    cache_file,
+    profile_here,
+    read_profile,
+)
+from nas_lightning.evaluation.timing import cpu_name
+from nas_lightning.training.hardware import Hardware
+
+__all__ = ["onnx_latency", "profile_of", "promised"]
+
+
+def profile_of(hardware: Hardware) -> LatencyProfile | None:
+    """Returns the profile from which latencies are predicted; None if none are.
+
+    Raises: ValueError: there is no such profile, or it is of another device, version or dtype.
+    """
+    if hardware.latency is None:
+        return None
+    if hardware.latency != HERE:
+        return read_profile(Path(hardware.latency).expanduser(), hardware.threads)
+    empty = profile_here(hardware.threads or 1)
+    return replace(empty, path=cache_file(empty), grows=True)
+
+
+def onnx_latency(files: Sequence[Path], latency: Latency | None) -> dict[str, float]:
+    """Returns `onnx_latency_ms` of an exported model.onnx on this CPU; empty without one."""
+    models = [path for path in files if path.suffix == ".onnx"]
+    if not models:
+        return {}
+    from nas_lightning.deployment.profile_onnx import measure  # of the extra nas-lightning[onnx]
+
+    (row,) = measure(models, 1 if latency is None else latency.profile.threads, most_s=1.0)
+    return {"onnx_latency_ms": row["median_ms"]}
+
+
+def promised(
+    latency: Latency | None, genotype: Genotype, child: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns what was predicted of a genotype's child; empty where nothing was.
+
+    `latency_error` is by which share the measured latency is above the predicted one, where the
+    same was measured: ONNX Runtime's on this CPU for a profile of that.
+    """
+    if latency is None:
+        return {}
+    predicted, profile = latency(genotype), latency.profile
+    figures = {"predicted_latency_ms": predicted, "predicted_latency_of": profile.subject}
+    key = "latency_ms" if profile.is_of_here else "onnx_latency_ms"
+    if key in child and profile.device == cpu_name():
+        figures["latency_error"] = child[key] / predicted - 1
+    return figures
