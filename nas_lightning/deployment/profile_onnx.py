@@ -25,7 +25,7 @@ import onnxruntime
 __all__ = ["main", "measure", "profile"]
 
 FORMAT, VERSION = "nas-lightning/latency", 1
-METADATA = "nas_lightning_latency"
+METADATA, NOTHING = "nas_lightning_latency", "nothing"
 RUNS, WARM_UP = 50, 3
 FINE_S = 1e-6
 
@@ -79,20 +79,24 @@ def measure(files: Sequence[str | Path], threads: int = 1, most_s: float = 20.0)
 def profile(rows: Sequence[Row], threads: int) -> dict[str, Any]:
     """Returns a profile of the format that hardware.latency reads.
 
-    The overhead of a space is the median of what its children take beyond their operations.
+    An operation that runs alone also pays what each run of a model takes, which that of "nothing"
+    tells and which is taken off. In a child ONNX Runtime fuses operations across their borders: the
+    median of what children take of the sum of their operations is the space's `factor`.
     """
-    operations = [row for row in rows if "units" not in row]
+    floor = min([row["median_ms"] for row in rows if row["id"] == NOTHING], default=0.0)
+    alone = [row for row in rows if "units" not in row and row["id"] != NOTHING]
+    operations = [row | {"median_ms": max(0.0, row["median_ms"] - floor)} for row in alone]
     known = {row["id"]: row["median_ms"] for row in operations}
-    beyond: dict[str, list[float]] = {}
+    shares: dict[str, list[float]] = {}
     networks: dict[str, Row] = {}
     for row in rows:
         if "units" in row:
-            alone = sum(times * known[unit] for unit, times in row["units"].items())
-            beyond.setdefault(row["network"], []).append(row["median_ms"] - alone)
+            total = sum(times * known[unit] for unit, times in row["units"].items())
+            shares.setdefault(row["network"], []).append((row["median_ms"] - floor) / total)
             facts = {"id": row["network"], "space": row["space"], "input": row["input"]}
-            networks[row["network"]] = facts
+            networks[row["network"]] = facts | {"overhead_ms": floor}
     for name, network in networks.items():
-        network |= {"overhead_ms": median(beyond[name]), "children": len(beyond[name])}
+        network |= {"factor": median(shares[name]), "children": len(shares[name])}
     versions = {"onnxruntime": onnxruntime.__version__}
     versions |= dict([("torch", row["torch"]) for row in rows if "torch" in row][:1])
     kept = ("id", "operation", "input", "steps", "median_ms", "spread_ms", "count")

@@ -18,10 +18,12 @@ from nas_lightning.networks.units import Unit, Use
 __all__ = ["METADATA", "write_children", "write_units"]
 
 METADATA = "nas_lightning_latency"  # under which profile_onnx.py finds what a file is
+NOTHING = "nothing"  # whose run is what any run takes, not the operation
 
 
 def write_units(units: Iterable[Unit], folder: Path) -> None:
-    """Writes each unit as an ONNX file, with random params."""
+    """Writes each unit as an ONNX file, with random params, and one that computes nothing."""
+    _write(nn.Identity(), [[1]], {"id": NOTHING, "operation": NOTHING, "input": [[1]]}, folder)
     for unit in units:
         facts = {"id": unit.id, "operation": unit.name, "input": unit.shapes}
         _write(_Called(unit), unit.shapes, facts | {"steps": list(unit.steps)}, folder)

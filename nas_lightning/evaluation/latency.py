@@ -2,6 +2,7 @@
 
 It is the sum of the child's units (see `networks.units`), each as measured alone, and an overhead
 that all children share, which a few random ones tell: the median of what they take beyond that sum.
+(`deployment/profile_onnx.py` has a factor of the sum instead.)
 Of a space without a supernet each child is measured as a whole, when it is asked for.
 """
 
@@ -71,9 +72,10 @@ class Latency:
                 f"search space '{self.space.name}' has no supernet whose expected latency could be "
                 "told; choose a black-box strategy such as strategy=random"
             )
-        amounts: dict[Factors, float] = {(): self.profile.networks[self.id]["overhead_ms"]}
+        network = self.profile.networks[self.id]
+        amounts: dict[Factors, float] = {(): network["overhead_ms"]}
         for unit, factors, times in self.uses:
-            ms = self.profile.operations[unit.id]["median_ms"]
+            ms = network.get("factor", 1.0) * self.profile.operations[unit.id]["median_ms"]
             amounts[factors] = amounts.get(factors, 0.0) + times * ms
         return Cost(tuple(Term((ms,), f) for f, ms in amounts.items()), (QUANTITY,))
 

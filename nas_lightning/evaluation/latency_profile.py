@@ -33,8 +33,9 @@ class LatencyProfile:
     """What was measured on one device.
 
     `operations` have, by the unit's id (see `networks.units`), operation, input, steps, median_ms,
-    spread_ms and count; `networks`, by the id of a space at a scale, space, input, overhead_ms
-    and the number of children that told it.
+    spread_ms and count; `networks`, by the id of a space at a scale, space, input, overhead_ms,
+    maybe the factor by which its children's operations count (1 without it), and the number of
+    children that told them.
     """
 
     device: str

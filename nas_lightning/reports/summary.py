@@ -74,8 +74,8 @@ def _latency(child: Mapping[str, Any], word: str) -> Iterator[str]:
     if abs(error := child.get("latency_error", 0.0)) > LATENCY_ERROR:
         side = "above" if error > 0 else "below"
         yield (
-            f"note: the measured latency is {abs(error):.0%} {side} the predicted one, which should "
-            f"be within {LATENCY_ERROR:.0%}: was the machine busy when one of them was measured?"
+            f"note: the measured latency is {abs(error):.0%} {side} the predicted one, not within "
+            f"{LATENCY_ERROR:.0%} of it: was the machine busy when one of them was measured?"
         )
 
 

@@ -1,4 +1,4 @@
-"""What `nas-measure what=latency` does: a profile of this CPU, and how well it predicts children."""
+"""A profile of this CPU, and how well it predicts children: `nas-measure what=latency`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
