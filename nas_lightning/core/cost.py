@@ -113,7 +113,7 @@ def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | No
 def count_cost(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
     """Returns the cost of a child on the meta device by quantity."""
     terms = trace_cost(network, shape, None).terms
-    return {name: sum(term.amount[k] for term in terms) for k, name in enumerate(QUANTITIES)}
+    return {name: round(sum(t.amount[k] for t in terms)) for k, name in enumerate(QUANTITIES)}
 
 
 class Places:

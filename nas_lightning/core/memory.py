@@ -8,6 +8,7 @@ while it runs does not count.
 
 import weakref
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -43,7 +44,7 @@ def memory_mb(network: nn.Module, shape: tuple[int, ...]) -> float:
         network.train(training)
         for hook in hooks:
             hook.remove()
-    return live.most / MB
+    return float(live.most) / MB
 
 
 def child_memory_mb(space: SearchSpace, genotype: Genotype, scale: Scale) -> float:
@@ -58,7 +59,7 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.now = self.most = 0  # bytes
+        self.now, self.most = 0, 0  # bytes
         self._alive: dict[int, weakref.ref[Any]] = {}
 
     def add(self, tensors: Iterable[Any]) -> None:
@@ -66,13 +67,12 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for storage in (t.untyped_storage() for t in tensors if isinstance(t, Tensor)):
             place, size = id(storage), storage.nbytes()
             if place not in self._alive:
-                self._alive[place] = weakref.ref(
-                    storage, lambda _, p=place, s=size: self._end(p, s)
-                )
+                end = partial(self._end, place, size)
+                self._alive[place] = weakref.ref(storage, end)
                 self.now += size
         self.most = max(self.most, self.now)
 
-    def _end(self, place: int, size: int) -> None:
+    def _end(self, place: int, size: int, dead: object) -> None:
         del self._alive[place]
         self.now -= size
 

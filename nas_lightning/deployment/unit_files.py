@@ -23,10 +23,10 @@ NOTHING = "nothing"  # whose run is what any run takes, not the operation
 
 def write_units(units: Iterable[Unit], folder: Path) -> None:
     """Writes each unit as an ONNX file, with random params, and one that computes nothing."""
-    _write(nn.Identity(), [[1]], {"id": NOTHING, "operation": NOTHING, "input": [[1]]}, folder)
+    _write(nn.Identity(), [[1]], {"id": NOTHING, "operation": NOTHING}, folder)
     for unit in units:
-        facts = {"id": unit.id, "operation": unit.name, "input": unit.shapes}
-        _write(_Called(unit), unit.shapes, facts | {"steps": list(unit.steps)}, folder)
+        facts = {"id": unit.id, "operation": unit.name, "steps": list(unit.steps)}
+        _write(_Called(unit), unit.shapes, facts, folder)
 
 
 def write_children(
@@ -35,11 +35,11 @@ def write_children(
     """Writes the children of genotypes as ONNX files; with them the overhead is fitted."""
     for genotype in genotypes:
         shape = list(scale.sample_shape())
-        facts = {"id": genotype.id, "operation": "child", "space": space.name, "input": shape}
-        units = use_counts(space, genotype, scale)
-        facts |= {"network": network_id(uses), "units": units}
+        facts = {"id": genotype.id, "operation": "child", "space": space.name}
+        facts |= {"network": network_id(uses)}
+        counts = {"units": use_counts(space, genotype, scale)}
         network = space.child(genotype, scale).eval()
-        _write(network, [[1, *shape]], facts, folder)
+        _write(network, [[1, *shape]], facts | counts, folder)
 
 
 class _Called(nn.Module):
@@ -61,5 +61,6 @@ def _write(
         inputs = tuple(torch.randn(shape) for shape in shapes)
         program = torch.onnx.export(network, inputs, dynamo=True, verbose=False)
     assert program is not None
-    program.model.metadata_props[METADATA] = json.dumps(facts | {"torch": str(torch.__version__)})
+    facts |= {"input": shapes, "torch": str(torch.__version__)}
+    program.model.metadata_props[METADATA] = json.dumps(facts)
     program.save(folder / f"{facts['id']}.onnx", external_data=False)

@@ -140,7 +140,7 @@ class Latency:
     def _sum(self, genotype: Genotype) -> float:
         operations = self.profile.operations
         counts = use_counts(self.space, genotype, self.scale)
-        return sum(times * operations[key]["median_ms"] for key, times in counts.items())
+        return sum(times * float(operations[key]["median_ms"]) for key, times in counts.items())
 
 
 def child_call(space: SearchSpace, genotype: Genotype, scale: Scale) -> Callable[[], object]:

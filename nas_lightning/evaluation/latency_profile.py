@@ -91,7 +91,7 @@ def read_profile(path: Path, threads: int | None) -> LatencyProfile:
         threads.
     """
     profile = _parsed(path)
-    wanted = {"dtype": (profile.dtype, DTYPE)}
+    wanted: dict[str, tuple[object, object]] = {"dtype": (profile.dtype, DTYPE)}
     wanted["version of torch"] = profile.versions.get("torch"), str(torch.__version__)
     if profile.is_of_here:
         wanted["device"] = profile.device, cpu_name()
@@ -115,7 +115,8 @@ def _parsed(path: Path) -> LatencyProfile:
         _check_numbers(rows["operations"], "median_ms", 0.0)
         _check_numbers(rows["networks"], "overhead_ms", -math.inf)
         names = ("device", "versions", "threads", "runtime", "dtype")
-        return LatencyProfile(**{name: content[name] for name in names}, **rows, path=path)
+        values: dict[str, Any] = {name: content[name] for name in names} | rows
+        return LatencyProfile(**values, path=path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ValueError(

@@ -138,7 +138,8 @@ class ElasticConv(nn.Conv2d):
         sides = [side for side in self.sides if side is not None]
         stride = self.stride[0], self.stride[1]
         for factors, (before, after, *fixed) in combinations(*self.sizes, *sides):
-            conv = ElasticConv(before, after, *fixed, stride=stride)
+            width = None if len(fixed) == 1 else fixed[1]
+            conv = ElasticConv(before, after, fixed[0], width, stride)
             yield Resized(factors, conv, x[:, : before.largest])
 
 

@@ -135,7 +135,7 @@ def trace_units(
         network.eval()(*((sample,) if mixture is None else (sample, mixture.to(sample))))
     for hook in hooks:
         hook.remove()
-    uses = {}
+    uses: dict[tuple[str, Factors], Use] = {}
     with torch.no_grad(), torch.device("meta"):
         for unit, factors, times in calls.units():
             if unit.steps:
@@ -233,7 +233,12 @@ def _each(values: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 def _tensors(values: Any) -> list[Tensor]:
     tensors = list[Tensor]()
-    _each(values, lambda tensor: tensors.append(tensor) or tensor)
+
+    def noted(tensor: Tensor) -> Tensor:
+        tensors.append(tensor)
+        return tensor
+
+    _each(values, noted)
     return tensors
 
 

@@ -21,8 +21,8 @@ from nas_lightning.run.run import Run
 
 __all__ = ["study_latency"]
 
-MOST_S = 5.0  # for as many children as are measured together
-TOGETHER = 10  # children, which are in memory at once
+MOST_S = 2.0  # per child
+TOGETHER = 30  # children, which are in memory at once
 DRAWS = 20  # per child that is wanted, since small spaces repeat themselves
 
 Row = dict[str, Any]
@@ -81,7 +81,7 @@ def _compared(latency: Latency, genotypes: Sequence[Genotype]) -> list[Row]:
     for start in range(0, len(genotypes), TOGETHER):
         some = genotypes[start : start + TOGETHER]
         calls = [child_call(latency.space, genotype, latency.scale) for genotype in some]
-        timings = interleaved(calls, latency.profile.threads, MOST_S)
+        timings = interleaved(calls, latency.profile.threads, MOST_S * len(some))
         rows += [
             {"genotype": g.id, "predicted_ms": latency(g), "measured_ms": t.median_ms,
              "spread_ms": t.spread_ms, "count": t.count}
