@@ -43,6 +43,7 @@ ELSEWHERE = {  # what a machine for tests lacks
     "logger=wandb": "a login",
     "logger=[wandb,tensorboard]": "a login",
     "experiment=pc_darts_cifar": "a download",
+    "hardware.latency=RUN_DIR/latency.json": "its space and scale: tests/commands/test_latency.py",
     "experiment=planted": "the path that its page gives",
     "resume=outputs/sweep/DIR": "a sweep: tests/cli/test_sweep_resume.py",
     "outputs/sweep/DIR": "a sweep: tests/commands/test_report.py",
