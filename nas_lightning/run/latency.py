@@ -5,7 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nas_lightning.core.genotype import Genotype
+from nas_lightning.deployment.load import LoadedChild
 from nas_lightning.evaluation.latency import Latency
 from nas_lightning.evaluation.latency_profile import (
     HERE,
@@ -14,10 +17,10 @@ from nas_lightning.evaluation.latency_profile import (
     profile_here,
     read_profile,
 )
-from nas_lightning.evaluation.timing import cpu_name
+from nas_lightning.evaluation.timing import cpu_name, interleaved
 from nas_lightning.training.hardware import Hardware
 
-__all__ = ["onnx_latency", "profile_of", "promised"]
+__all__ = ["latency", "onnx_latency", "profile_of", "promised"]
 
 
 def profile_of(hardware: Hardware) -> LatencyProfile | None:
@@ -33,28 +36,42 @@ def profile_of(hardware: Hardware) -> LatencyProfile | None:
     return replace(empty, path=cache_file(empty), grows=True)
 
 
-def onnx_latency(files: Sequence[Path], latency: Latency | None) -> dict[str, float]:
+def latency(child: LoadedChild, predictor: Latency | None = None) -> dict[str, Any]:
+    """Returns `latency_ms`, of one input on this CPU, and how it was measured.
+
+    It is the median of 50 runs, or of those that a second has room for; on one thread, or on as
+    many as the predictor's profile has.
+    """
+    threads = 1 if predictor is None else predictor.profile.threads
+    x = torch.zeros(1, *child.input_shape)
+    (timing,) = interleaved([lambda: child(x)], threads)
+    number = "one thread" if threads == 1 else f"{threads} threads"
+    how = f"median of {timing.count} runs, {number}, batch of 1, {cpu_name()}"
+    return {"latency_ms": timing.median_ms, "latency_measured": how}
+
+
+def onnx_latency(files: Sequence[Path], predictor: Latency | None) -> dict[str, float]:
     """Returns `onnx_latency_ms` of an exported model.onnx on this CPU; empty without one."""
     models = [path for path in files if path.suffix == ".onnx"]
     if not models:
         return {}
     from nas_lightning.deployment.profile_onnx import measure  # of the extra nas-lightning[onnx]
 
-    (row,) = measure(models, 1 if latency is None else latency.profile.threads, most_s=1.0)
+    (row,) = measure(models, 1 if predictor is None else predictor.profile.threads, most_s=1.0)
     return {"onnx_latency_ms": row["median_ms"]}
 
 
 def promised(
-    latency: Latency | None, genotype: Genotype, child: Mapping[str, Any]
+    predictor: Latency | None, genotype: Genotype, child: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns what was predicted of a genotype's child; empty where nothing was.
 
     `latency_error` is by which share the measured latency is above the predicted one, where the
     same was measured: ONNX Runtime's on this CPU for a profile of that.
     """
-    if latency is None:
+    if predictor is None:
         return {}
-    predicted, profile = latency(genotype), latency.profile
+    predicted, profile = predictor(genotype), predictor.profile
     figures = {"predicted_latency_ms": predicted, "predicted_latency_of": profile.subject}
     key = "latency_ms" if profile.is_of_here else "onnx_latency_ms"
     if key in child and profile.device == cpu_name():
