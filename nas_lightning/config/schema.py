@@ -83,7 +83,8 @@ class MeasureConfig(_NetworkConfig):
     """Configuration of `nas-measure`; conf/measure.yaml says what its keys mean."""
 
     what: str = MISSING
-    children: int = 200
+    children: int | None = None
+    export: list[str] = field(default_factory=list)
     batch_size: int = 64
     evaluation: dict[str, Any] = MISSING
 

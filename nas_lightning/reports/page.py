@@ -159,7 +159,9 @@ def _confused(names: Sequence[str], counts: Sequence[Sequence[int]]) -> list[tup
 
 def _details(result: Mapping[str, Any], metric: MainMetric) -> list[tuple[str, str]]:
     """Returns the numbers of the result that stand nowhere else, with their names."""
-    shown = ["parameters", "multiply_adds", "latency_ms", f"test_{metric.name}", "reward"]
+    shown = ["parameters", "multiply_adds", "memory_mb", "latency_ms"]
+    shown += ["predicted_latency_ms"]
+    shown += [f"test_{metric.name}", "reward"]
     shown += [f"{part}validation_{metric.name}" for part in ("", "discretized_")]
     rows = []
     for stage in ("search", "child"):

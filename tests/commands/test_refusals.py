@@ -31,7 +31,7 @@ SEARCHES = {
     "limit": (["limits.parameters=-5"], "limits.parameters (-5) must be in (0, inf)"),
     "name of a limit": (["limits.paramters=5"], "'limits.paramters'; choose from: latency_ms,"),
     "unit of a limit": (["limits.parameters=5kB"], "'kB'; choose from: k, M, G"),
-    "limit without a measure": (["limits.memory_mb=1"], "limits.memory_mb (1) cannot be kept"),
+    "limit without latencies": (["limits.latency_ms=1"], "limits.latency_ms (1) needs latencies"),
     "limits": (["limits=5"], "limits=5"),
     "limit below every child": (
         ["limits.parameters=500", "data=cifar10", "child.scale.channels=4", "child.scale.cells=3"],
