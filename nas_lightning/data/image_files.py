@@ -17,7 +17,8 @@ from torch import Tensor
 from nas_lightning.data.images import Images, Size, as_size
 from nas_lightning.data.pixels import check_inside
 
-__all__ = ["EncodedFile", "File", "FileImages", "decode", "file_images", "fitted_pixels"]
+__all__ = ["EncodedFile", "File", "FileImages", "Files", "common_form", "decode"]
+__all__ += ["fitted_pixels"]
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 LARGEST_DEFAULT_SIDE = 64
@@ -80,12 +81,9 @@ class FileImages(Images):
     def unreadable(self, whole: bool = True) -> dict[int, str]:
         """Returns the fault of each file that cannot be read, by index; see `Images`."""
 
-        def look(file: File) -> object:
-            return decode(file, self.size, self.shape[0], self.range) if whole else header(file)
-
         def fault(index: int) -> str:
             try:
-                look(self.files[index])
+                self.read(torch.tensor([index])) if whole else header(self.files[index])
             except ValueError as error:
                 return str(error)
             return ""
@@ -95,24 +93,17 @@ class FileImages(Images):
             return {index: text for index, text in faults if text}
 
 
-def file_images(
-    train: Files,
-    test: Files | None,
-    image_size: Size | None,
-    channels: int | None,
-    most_headers: int | None = None,
-    stated: Range = None,
-) -> tuple[FileImages, FileImages | None]:
-    """Returns the images of training and test files, all of one size and mode.
+def common_form(
+    files: Files, image_size: Size | None, channels: int | None, most_headers: int
+) -> tuple[tuple[int, int], int]:
+    """Returns the size and channels to bring files to: the given ones, or those of most files.
 
-    By default those of most training images: their size (the larger of equals), scaled down to a
-    shorter side of 64 pixels, and 1 channel if grey, else 3; by `most_headers` files, or all.
+    That is their size (the larger of equals), scaled down to a shorter side of 64 pixels, and 1
+    channel if grey, else 3.
     """
-    sample = [] if image_size and channels else headers(train, most_headers or len(train))
+    sample = [] if image_size and channels else headers(files, most_headers)
     size = as_size(image_size) if image_size else most_common_size(sample)
-    channels = channels or most_common_channels(sample)
-    images = FileImages(train, size, channels, stated)
-    return images, None if test is None else FileImages(test, size, channels, stated)
+    return size, channels or most_common_channels(sample)
 
 
 def headers(files: Files, most: int) -> list[Header]:
