@@ -10,7 +10,15 @@ from torch import Tensor
 
 from nas_lightning.core.checks import one_of
 
-__all__ = ["LAYOUTS", "Array", "as_pixels", "as_samples", "check_inside", "check_numbers", "pixel_range"]
+__all__ = [
+    "LAYOUTS",
+    "Array",
+    "as_pixels",
+    "as_samples",
+    "check_inside",
+    "check_numbers",
+    "pixel_range",
+]
 __all__ += ["with_channels"]
 
 LAYOUTS = ("NCHW", "NHWC")
