@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nas_lightning.data.images import ImageArrays, Images, Subset, as_size
 
-__all__ = ["check", "check_images_only", "check_levels", "refuse_unreadable", "without_unreadable"]
+__all__ = ["check", "check_images_only", "check_levels", "without_unreadable"]
 
 log = logging.getLogger(__name__)
 
@@ -82,9 +82,9 @@ def check_images_only(arrays: ImageArrays, **settings: object) -> None:
 
 def without_unreadable(arrays: ImageArrays) -> tuple[ImageArrays, tuple[str, ...]]:
     """Returns the data set without unreadable images, and a note on them; decodes every image."""
-    train, train_labels, faults = _without(arrays.train, arrays.train_labels)
-    test, test_labels, test_faults = _without(arrays.test, arrays.test_labels)
-    if not (faults := [*faults, *test_faults]):
+    train, train_labels, bad = _without(arrays.train, arrays.train_labels)
+    test, test_labels, bad_test = _without(arrays.test, arrays.test_labels)
+    if not (faults := bad + bad_test):
         return arrays, ()
     named = "; ".join(faults[:MOST_NAMED])
     rest = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
@@ -96,17 +96,8 @@ def without_unreadable(arrays: ImageArrays) -> tuple[ImageArrays, tuple[str, ...
 
 def _without(images: Images, labels: Tensor) -> tuple[Images, Tensor, list[str]]:
     faults = images.unreadable()
-    if not faults:
-        return images, labels, []
     sound = torch.tensor([i for i in range(len(images)) if i not in faults], dtype=torch.int64)
     return Subset(images, sound), labels[sound], list(faults.values())
-
-
-def refuse_unreadable(images: Images) -> None:
-    """Refuses images of which one has an unreadable header."""
-    if faults := list(images.unreadable(whole=False).values()):
-        more = f" ({len(faults) - 1} more like it)" if len(faults) > 1 else ""
-        raise ValueError(f"{faults[0]}{more}; data.unreadable=skip leaves such images out")
 
 
 def check_levels(pixels: Tensor, part: str) -> None:
