@@ -96,7 +96,7 @@ def _from_files(parts: Sequence[Part], number: int, options: ReadOptions) -> Div
     most = len(files[0]) if isinstance(files[0], list) else MOST_HEADERS
     size, channels = common_form(files[0], options.image_size, options.channels, most)
     train, test = (FileImages(each, size, channels, options.range) for each in files)
-    return train, test if parts[number:] else None, train.range
+    return train, test if parts[number:] else None, pixel_range(np.dtype(np.uint8), options.range)
 
 
 def _chained(files: Sequence[Files]) -> Files:
