@@ -69,9 +69,9 @@ def folder(
     The path holds image files in one sub-folder per class, or in train/ and test/ of such
     sub-folders, or beside a CSV file that labels them; parquet files; a folder saved by `datasets`;
     an .npz file of arrays; the python batches of CIFAR-10 and CIFAR-100; idx files; or SVHN's
-    MATLAB files. Without a test part a fixed, stratified fifth is the test set. Class names, in
-    order, replace numbers; `train_split` and `test_split` are parts; for the other options see
-    `ReadOptions`. Raises ValueError that names what is missing or wrong.
+    MATLAB files. Without a test part a fixed, stratified fifth is the test set. `train_split` and
+    `test_split` are parts; for the other options see `ReadOptions`. Raises ValueError that names
+    what is missing or wrong.
     """
     chosen = {"train_split": train_split, "test_split": test_split, **(parts or {})}
     options = ReadOptions(

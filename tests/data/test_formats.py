@@ -122,7 +122,7 @@ def cut(path: Path) -> None:
         (write_npz, "data.npz", "cannot read '"),
         (write_ten, "data_batch_3", "cannot read '"),
         (write_idx, "train-images-idx3-ubyte.gz", "cannot read '"),
-        (write_parquet, "train-00000-of-00001.parquet", "cannot read the parquet file '"),
+        (write_parquet, "train-00000-of-00001.parquet", "cannot read '"),
         (write_mat, "test_32x32.mat", "cannot read '"),
     ],
 )

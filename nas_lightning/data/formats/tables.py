@@ -29,6 +29,7 @@ FILE_NAMES += ("img_path", "image_name", "image_id", "image", "img", "ID", "Id",
 IMAGES = ("image", "images", "img", "picture", "pixels", "x")
 LABELS = ("label", "labels", "fine_label", "target", "targets", "class", "y", "category")
 AS_TEXT = pa.csv.ConvertOptions(column_types=dict.fromkeys(FILE_NAMES, pa.string()))  # keep 007
+TEXT, BYTES = ("string", "large_string"), ("binary", "large_binary")  # types of pyarrow
 READERS = {
     ".parquet": pa.parquet.read_table,
     ".csv": lambda file: pa.csv.read_csv(file, convert_options=AS_TEXT),
@@ -95,14 +96,15 @@ def read_tables(path: Path, options: ReadOptions, suffix: str = "") -> RawParts:
         name = shardless(file.relative_to(root).with_suffix("").as_posix())
         levels = [each for each in name.split("/") if "=" not in each or "split" in each]
         by_part.setdefault("/".join(levels), []).append(file)
-    parts, read = [], set()
-    for name, role in assign(by_part, options.parts, path).items():
-        parts += [_part(name, role, _table(file, root), options) for file in by_part[name]]
-        read |= {*by_part[name]}
-    for part in parts:
-        read |= {*part.images} if isinstance(part.images, list) else set()
-    passed_over = left_out(root, read, "images without a label") if path.is_dir() else []
-    return RawParts(parts, passed_over)
+    roles = assign(by_part, options.parts, path)
+    shards = [(name, file) for name in roles for file in by_part[name]]
+    parts = [_part(name, roles[name], _table(file, root), options) for name, file in shards]
+    if path.is_file():
+        return RawParts(parts)
+    images = [file for part in parts if isinstance(part.images, list) for file in part.images]
+    return RawParts(
+        parts, left_out(root, {*images, *(file for _, file in shards)}, "images without a label")
+    )
 
 
 def _table(file: Path, root: Path) -> Table:
@@ -110,9 +112,7 @@ def _table(file: Path, root: Path) -> Table:
     try:
         rows = READERS[file.suffix](file)
     except (pa.ArrowException, OSError) as error:
-        kind = file.suffix.removeprefix(".")
-        message = f"cannot read the {kind} file '{file}' ({error}); download it again"
-        raise ValueError(message) from error
+        raise ValueError(f"cannot read '{file}' ({error}); download it again") from error
     for level in file.relative_to(root).parts[:-1]:
         key, sign, value = level.partition("=")
         if sign and key not in rows.column_names:
@@ -179,7 +179,7 @@ def _part(name: str, role: str, table: Table, options: ReadOptions) -> Part:
     labels, names = labels_of(table, label_columns(table, column, options.label_column))
     images: Array | Files | None = pixels_of(table, column)
     if images is None:
-        is_text = _is_text(table.type_of(column))
+        is_text = str(table.type_of(column)) in TEXT
         images = list(_paths(table, column)) if is_text else ImageColumn(table, column)
     return Part(name, role, images, labels, names)
 
@@ -193,7 +193,7 @@ def image_column(table: Table, chosen: str | None) -> str:
     declared = [name for name in names if table.declares(name, "Image")]
     fitting = [name for name in names if _holds_images(table.type_of(name))]
     usual = [name for name in fitting if name.lower() in IMAGES]
-    texts = [name for name in names if _is_text(table.type_of(name))]
+    texts = [name for name in names if str(table.type_of(name)) in TEXT]
     files = [name for name in texts if name in (*FILE_NAMES, *IMAGES)]
     return table.only("image", names, declared, usual, fitting, files)
 
@@ -255,16 +255,11 @@ def pixels_of(table: Table, name: str) -> Array | None:
     return np.asarray(array.to_numpy(zero_copy_only=False).reshape(shape))
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
 def _holds_images(kind: pa.DataType) -> bool:
     kind = getattr(kind, "storage_type", kind)
     if pa.types.is_struct(kind):
-        return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
-    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-    return is_bytes or (_is_list(kind) and _is_list(kind.value_type))
+        return bool(kind.get_field_index("bytes") >= 0)
+    return str(kind) in BYTES or (_is_list(kind) and _is_list(kind.value_type))
 
 
 def _is_list(kind: pa.DataType) -> bool:
