@@ -73,7 +73,7 @@ def data_of_arrays(
         parts = [Part(e, e, _array(x), _array(y), class_names) for e, (x, y) in pairs.items()]
         raw, options = RawParts(parts), replace(options, class_names=None)
     if is_named or y is not None:
-        samples = raw.parts[0].images
+        samples = np.asarray(raw.parts[0].images)
         check_numbers(samples, "training", "sample")
         is_images = _kind(samples, kind) == "images"
         layout = _layout(samples, layout, range) if is_images else None

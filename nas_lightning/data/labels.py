@@ -178,7 +178,7 @@ def _as_classes(arrays: ImageArrays) -> ImageArrays:
     if both[0].shape[1] == 1:
         if bool(torch.cat(both).frac().ne(0).any()):
             raise _misfit("classes", f"numbers such as {float(both[0][0]):g}", "regression")
-        train, test, names = encode(*(each.long().numpy() for each in both))
+        train, test, names = encode(both[0].long().numpy(), both[1].long().numpy())
         return replace(arrays, train_labels=train, test_labels=test, class_names=names)
     if not all(_is_binary(each) and bool((each.sum(1) == 1).all()) for each in both):
         raise _misfit("classes", f"{both[0].shape[1]} columns ({_listed(arrays)})", "multilabel")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,7 +100,7 @@ def _from_files(parts: Sequence[Part], number: int, options: ReadOptions) -> Div
     return train, test if parts[number:] else None, pixel_range(np.dtype(np.uint8), options.range)
 
 
-def _chained(files: Sequence[Files]) -> Files:
+def _chained(files: Sequence[Any]) -> Files:
     if all(isinstance(each, list) for each in files):
         return [file for each in files for file in each]
     return ConcatDataset(files)

@@ -235,14 +235,12 @@ class UserData:
 
     def _check_targets(self, targets: Tensor, where: str, num_samples: int) -> None:
         """Refuses targets that the task cannot learn."""
-        number = self.num_outputs
-        shape, wanted = (num_samples, number), "columns (N, K)"
-        low, high = float(targets.min()), float(targets.max())
-        is_good = True
+        number, low, high = self.num_outputs, float(targets.min()), float(targets.max())
+        is_good, wanted = targets.shape == (num_samples, number), "columns (N, K)"
         if not targets.is_floating_point():
-            shape, wanted = (num_samples,), f"class indices (N,) in [0, {number})"
-            is_good = 0 <= low <= high < number
-        if tuple(targets.shape) != shape or not is_good:
+            is_good = targets.shape == (num_samples,) and 0 <= low <= high < number
+            wanted = f"class indices (N,) in [0, {number})"
+        if not is_good:
             raise ValueError(
                 f"{where} must hold {wanted} for its {num_samples} images, got"
                 f" {tuple(targets.shape)}, {low:g} to {high:g}"

@@ -10,8 +10,8 @@ from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions
 
 __all__ = ["has_classes", "is_image", "left_out", "read_image_folder", "visible_files"]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-SUFFIXES += (".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".tga")
+USUAL = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+SUFFIXES = (*USUAL, ".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".tga")
 
 
 def visible_files(root: Path) -> list[str]:
@@ -45,7 +45,7 @@ def has_classes(root: Path) -> bool:
 def read_image_folder(root: Path, options: ReadOptions) -> RawParts:
     """Returns the images and their classes, which are named by folders."""
     images = [file for file in visible_files(root) if is_image(file)]
-    parts = []
+    parts, read = [], []
     for name, role in _roles(root, images, options).items():
         within = f"{name}/" if name else ""
         inside = [e.removeprefix(within).split("/") for e in images if e.startswith(within)]
@@ -54,8 +54,8 @@ def read_image_folder(root: Path, options: ReadOptions) -> RawParts:
             raise _no_classes(root / name)
         files = [root / name / kind / file for kind, file in by_class]
         parts.append(Part(name, role, files, [kind for kind, _ in by_class]))
-    read = {file for part in parts for file in part.images}
-    return RawParts(parts, left_out(root, read, "images outside the classes"))
+        read += files
+    return RawParts(parts, left_out(root, set(read), "images outside the classes"))
 
 
 def _folders(root: Path) -> list[str]:

@@ -118,7 +118,8 @@ def read_idx(folder: Path, options: ReadOptions) -> RawParts:
             present = ", ".join(path.name for each in files.values() for path in each.values())
             lacking = f"'{folder}' has idx files but no {part} {missing.pop()}"
             raise ValueError(f"{lacking}; it has {present}: add the file")
-    parts, read = [], []
+    parts: list[Part] = []
+    read: list[Path] = []
     for name, role in assign(files, options.parts, folder).items():
         pair = files[name]
         images, labels = (_loaded(pair[what], _idx) for what in ("images", "labels"))

@@ -24,8 +24,8 @@ from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions
 
 __all__ = ["is_saved", "kinds_of_tables", "of_datasets", "read_hub", "read_saved", "read_tables"]
 
-FILE_NAMES = ("file_name", "filename", "file", "filepath", "file_path", "path", "image_path", "id")
-FILE_NAMES += ("img_path", "image_name", "image_id", "image", "img", "ID", "Id", "id_code")
+PATHS = ("file_name", "filename", "file", "filepath", "file_path", "path", "image_path", "img_path")
+FILE_NAMES = (*PATHS, "image_name", "image_id", "image", "img", "id", "ID", "Id", "id_code")
 IMAGES = ("image", "images", "img", "picture", "pixels", "x")
 LABELS = ("label", "labels", "fine_label", "target", "targets", "class", "y", "category")
 AS_TEXT = pa.csv.ConvertOptions(column_types=dict.fromkeys(FILE_NAMES, pa.string()))  # keep 007
