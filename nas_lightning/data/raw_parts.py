@@ -69,44 +69,42 @@ def as_arrays(raw: RawParts, options: ReadOptions) -> ImageArrays:
 
     Raises: ValueError: the parts do not fit together, or their numbers are of an unknown range.
     """
-    parts = sorted(raw.parts, key=lambda part: list(DIVISIONS).index(part.role))
-    number = sum(part.role != "test" for part in parts)  # the test parts are the last ones
-    labels, names = by_name([(part.name, part.labels, part.class_names) for part in parts])
-    held_out = np.concatenate(labels[number:]) if parts[number:] else None
-    train_labels, test_labels, names = encode(np.concatenate(labels[:number]), held_out, names)
+    train = sorted([part for part in raw.parts if part.role != "test"], key=lambda part: part.role)
+    test = [part for part in raw.parts if part.role == "test"]
+    labels, names = by_name([(part.name, part.labels, part.class_names) for part in train + test])
+    held_out = np.concatenate(labels[len(train) :]) if test else None
+    train_labels, test_labels, names = encode(np.concatenate(labels[: len(train)]), held_out, names)
     names = _renamed(names, options.class_names)
-    kinds = sorted({"arrays" if isinstance(p.images, np.ndarray) else "files" for p in parts})
+    kinds = {"arrays" if isinstance(p.images, np.ndarray) else "files" for p in train + test}
     if len(kinds) > 1:
-        raise ValueError(f"all parts must hold images in one form, got {' and '.join(kinds)}")
-    read = _from_files if kinds == ["files"] else _from_arrays
-    train, test, known = read(parts, number, options)
-    if test is None:
-        arrays = with_test_fifth(train, train_labels, names)
+        raise ValueError(
+            "all parts must hold images in one form, got arrays and files; convert one"
+        )
+    read = _from_files if kinds == {"files"} else _from_arrays
+    images, known = read([part for part in (train, test) if part], options)
+    if test:
+        arrays = ImageArrays(images[0], train_labels, images[1], test_labels, names)
     else:
-        arrays = ImageArrays(train, train_labels, test, test_labels, names)
+        arrays = with_test_fifth(images[0], train_labels, names)
     arrays = replace(arrays, pixel_range=known, passed_over=tuple(raw.passed_over))
     return arrays if options.is_images else _standardised(arrays)
 
 
-# The images of both divisions, and the numbers of black and white if these are not 0 and 255.
-Divisions = tuple[Images, Images | None, tuple[float, float] | None]
+# The images of each division, and the numbers of black and white if these are not 0 and 255.
+Divisions = tuple[list[Images], tuple[float, float] | None]
 
 
-def _from_files(parts: Sequence[Part], number: int, options: ReadOptions) -> Divisions:
-    files = [_chained([part.images for part in each]) for each in (parts[:number], parts[number:])]
-    most = len(files[0]) if isinstance(files[0], list) else MOST_HEADERS
+def _from_files(divisions: Sequence[Sequence[Part]], options: ReadOptions) -> Divisions:
+    are_listed = all(isinstance(part.images, list) for part in divisions[0])
+    files: list[Any] = [ConcatDataset([p.images for p in each]) for each in divisions]
+    most = len(files[0]) if are_listed else MOST_HEADERS
     size, channels = common_form(files[0], options.image_size, options.channels, most)
-    train, test = (FileImages(each, size, channels, options.range) for each in files)
-    return train, test if parts[number:] else None, pixel_range(np.dtype(np.uint8), options.range)
+    images = [FileImages(each, size, channels, options.range) for each in files]
+    return [*images], pixel_range(np.dtype(np.uint8), options.range)
 
 
-def _chained(files: Sequence[Any]) -> Files:
-    if all(isinstance(each, list) for each in files):
-        return [file for each in files for file in each]
-    return ConcatDataset(files)
-
-
-def _from_arrays(parts: Sequence[Part], number: int, options: ReadOptions) -> Divisions:
+def _from_arrays(divisions: Sequence[Sequence[Part]], options: ReadOptions) -> Divisions:
+    parts = [part for each in divisions for part in each]
     named = [(DIVISIONS[part.role], np.asarray(part.images)) for part in parts]
     known = None
     if options.is_images:
@@ -115,9 +113,9 @@ def _from_arrays(parts: Sequence[Part], number: int, options: ReadOptions) -> Di
         known = pixel_range(named[0][1].dtype, options.range)
     else:
         tensors = as_samples(named)
-    size = options.image_size
-    images = [_joined(each, size) for each in (tensors[:number], tensors[number:]) if each]
-    return images[0], images[1] if parts[number:] else None, known
+    number = len(divisions[0])
+    halves = [each for each in (tensors[:number], tensors[number:]) if each]
+    return [_joined(each, options.image_size) for each in halves], known
 
 
 def _joined(tensors: Sequence[Tensor], image_size: Size | None) -> Images:

@@ -51,7 +51,14 @@ def read_image_folder(root: Path, options: ReadOptions) -> RawParts:
         inside = [e.removeprefix(within).split("/") for e in images if e.startswith(within)]
         by_class = sorted((path[0], "/".join(path[1:])) for path in inside if len(path) > 1)
         if not by_class:
-            raise _no_classes(root / name)
+            home, number = root / name, len(_folders(root / name))
+            state = f"has no PNG or JPEG image in its {number} sub-folders"
+            if not number:
+                state = "holds only files" if any(home.iterdir()) else "is empty"
+            raise ValueError(
+                f"a folder of images must hold one sub-folder per class, but '{home}' {state}; move"
+                f" the images of each class into a sub-folder of its name (*{', *'.join(SUFFIXES)})"
+            )
         files = [root / name / kind / file for kind, file in by_class]
         parts.append(Part(name, role, files, [kind for kind, _ in by_class]))
         read += files
@@ -75,14 +82,3 @@ def _roles(root: Path, images: Sequence[str], options: ReadOptions) -> dict[str,
     if not direct and sum(number > 1 for number in numbers.values()) > 1:
         raise several_data_sets(folders, root)  # each with the same classes
     return {"": "train"}
-
-
-def _no_classes(home: Path) -> ValueError:
-    number = len(_folders(home))
-    state = "is empty" if not any(home.iterdir()) else "holds only files"
-    if number:
-        state = f"has no PNG or JPEG image in its {number} sub-folders"
-    return ValueError(
-        f"a folder of images must hold one sub-folder per class, but '{home}' {state}; move the"
-        f" images of each class into a sub-folder of its name, named *{', *'.join(SUFFIXES)}"
-    )
