@@ -33,7 +33,7 @@ def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
         check_labels(labels, names, part)
     if arrays.test.shape != arrays.train.shape:
         raise ValueError(
-            f"test images must have the shape of the training images {arrays.train.shape},"
+            f"test samples must have the shape of the training samples {arrays.train.shape},"
             f" got {arrays.test.shape}; set data.image_size and data.channels"
         )
 
@@ -50,8 +50,8 @@ def _check_classes(labels: Tensor, names: tuple[str, ...], part: str) -> None:
     fewest, place = labels.bincount(minlength=len(names)).min(0)
     if part == "training" and fewest < 2:
         raise ValueError(
-            "every class needs at least 2 training images, one to train on and one to validate on;"
-            f" class '{names[place]}' has {fewest}: add images or remove the class"
+            "every class needs at least 2 training samples, one to train on and one to validate on;"
+            f" class '{names[place]}' has {fewest}: add samples or remove the class"
         )
 
 
@@ -62,12 +62,12 @@ def _check_columns(labels: Tensor, names: tuple[str, ...], part: str) -> None:
             f" {len(names)} names ({', '.join(names[:10])}); correct the names"
         )
     if part == "training" and len(labels) < 2:
-        raise ValueError(f"a data set needs at least 2 training images, got {len(labels)}")
+        raise ValueError(f"a data set needs at least 2 training samples, got {len(labels)}")
     is_constant = (labels == labels[0]).all(0)
     if part == "training" and bool(is_constant.any()):
         column = int(is_constant.int().argmax())
         raise ValueError(
-            f"every column of targets must vary over the training images; '{names[column]}' is"
+            f"every column of targets must vary over the training samples; '{names[column]}' is"
             f" always {float(labels[0, column]):g}: remove it"
         )
 

@@ -184,7 +184,7 @@ FOLDERS = {
     ),
     "smaller than a batch": (
         lambda root: pictures(root / "images"),
-        "batch_size (64) must not exceed the 8 images to train on; use data.batch_size=8 or less",
+        "batch_size (64) must not exceed the 8 samples to train on; use data.batch_size=8 or less",
     ),
 }
 

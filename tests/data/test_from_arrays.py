@@ -214,8 +214,8 @@ def test_names_are_given_to_numbered_classes() -> None:
         (numbers(), {}, "a table (N, features); got (60,) for kind=None; reshape it"),
         (np.full((NUMBER, 2), "a"), {}, "samples must be arrays of numbers, got <U1 (60, 2)"),
         (np.full((NUMBER, 2), np.nan), {}, "got nan or inf in training sample 0"),
-        (numbers(9)[:50], {}, "one label per image, got 50 images and 60 labels"),
-        (numbers(9), {"batch_size": 25}, "batch_size (25) must not exceed the 24"),
+        (numbers(9)[:50], {}, "one label per sample, got 50 samples and 60 labels"),
+        (numbers(9), {"batch_size": 25}, "(25) must not exceed the 24 samples to train on"),
         (numbers(9), {"validation_share": 1.5}, "validation_share (1.5) must be in (0, 1)"),
         (
             numbers(9),
