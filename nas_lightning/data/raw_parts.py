@@ -96,11 +96,12 @@ Divisions = tuple[list[Images], tuple[float, float] | None]
 
 def _from_files(divisions: Sequence[Sequence[Part]], options: ReadOptions) -> Divisions:
     are_listed = all(isinstance(part.images, list) for part in divisions[0])
-    files: list[Any] = [ConcatDataset([p.images for p in each]) for each in divisions]
+    images: list[list[Any]] = [[part.images for part in each] for each in divisions]
+    files: list[Any] = [ConcatDataset(each) for each in images]
     most = len(files[0]) if are_listed else MOST_HEADERS
     size, channels = common_form(files[0], options.image_size, options.channels, most)
-    images = [FileImages(each, size, channels, options.range) for each in files]
-    return [*images], pixel_range(np.dtype(np.uint8), options.range)
+    read = [FileImages(each, size, channels, options.range) for each in files]
+    return [*read], pixel_range(np.dtype(np.uint8), options.range)
 
 
 def _from_arrays(divisions: Sequence[Sequence[Part]], options: ReadOptions) -> Divisions:

@@ -46,10 +46,6 @@ class Table:
     root: Path  # where relative paths of images begin
     where: str  # for messages
 
-    def type_of(self, name: str) -> pa.DataType:
-        """Returns the type of a column."""
-        return self.rows.schema.field(name).type
-
     def declares(self, name: str, kind: str) -> bool:
         """Returns whether the features say that a column is an "Image" or a "ClassLabel"."""
         feature = self.features.get(name)
@@ -102,9 +98,8 @@ def read_tables(path: Path, options: ReadOptions, suffix: str = "") -> RawParts:
     if path.is_file():
         return RawParts(parts)
     images = [file for part in parts if isinstance(part.images, list) for file in part.images]
-    return RawParts(
-        parts, left_out(root, {*images, *(file for _, file in shards)}, "images without a label")
-    )
+    read = {*images, *(file for _, file in shards)}
+    return RawParts(parts, left_out(root, read, "images without a label"))
 
 
 def _table(file: Path, root: Path) -> Table:
@@ -168,10 +163,8 @@ def of_datasets(datasets: Any, options: ReadOptions, where: Path) -> RawParts:
     for name, role in roles.items():
         rows, features = splits[name].with_format("arrow")[:], splits[name].features.to_dict()
         parts.append(_part(name, role, Table(rows, features, where, f"part '{name}'"), options))
-    unused = {name: len(rows) for name, rows in splits.items() if name not in roles}
-    return RawParts(
-        parts, [f"part '{name}': {number or 'no'} rows" for name, number in unused.items()]
-    )
+    unused = {name: len(rows) or "no" for name, rows in splits.items() if name not in roles}
+    return RawParts(parts, [f"part '{name}': {number} rows" for name, number in unused.items()])
 
 
 def _part(name: str, role: str, table: Table, options: ReadOptions) -> Part:
@@ -179,7 +172,7 @@ def _part(name: str, role: str, table: Table, options: ReadOptions) -> Part:
     labels, names = labels_of(table, label_columns(table, column, options.label_column))
     images: Array | Files | None = pixels_of(table, column)
     if images is None:
-        is_text = str(table.type_of(column)) in TEXT
+        is_text = str(table.rows.column(column).type) in TEXT
         images = list(_paths(table, column)) if is_text else ImageColumn(table, column)
     return Part(name, role, images, labels, names)
 
@@ -190,11 +183,12 @@ def image_column(table: Table, chosen: str | None) -> str:
     if chosen is not None:
         one_of("data.source.image_column", chosen, names)
         return chosen
+    types = dict(zip(names, table.rows.schema.types, strict=True))
     declared = [name for name in names if table.declares(name, "Image")]
-    fitting = [name for name in names if _holds_images(table.type_of(name))]
+    fitting = [name for name in names if _holds_images(types[name])]
     usual = [name for name in fitting if name.lower() in IMAGES]
-    texts = [name for name in names if str(table.type_of(name)) in TEXT]
-    files = [name for name in texts if name in (*FILE_NAMES, *IMAGES)]
+    known = [name for name in names if name in (*FILE_NAMES, *IMAGES)]
+    files = [name for name in known if str(types[name]) in TEXT]
     return table.only("image", names, declared, usual, fitting, files)
 
 
