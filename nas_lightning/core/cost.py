@@ -16,6 +16,7 @@ an operation whose size follows the mixture (`Elastic`) its own terms.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any, Protocol, runtime_checkable
 
@@ -61,12 +62,24 @@ class Cost:
         """Returns the cost of a genotype's child, given the genotype's one-hot mixture."""
         table = zip(mixture.weights.tolist(), mixture.support, strict=True)
         rows = [[w if i in allowed else 0.0 for i, w in enumerate(r)] for r, allowed in table]
+        values = [_plain_value(factor, rows) for factor in self._factors]
         totals = [0.0] * len(QUANTITIES)
-        for term in self.terms:
-            weight = prod(_plain_value(factor, rows) for factor in term.factors)
+        for term, places in zip(self.terms, self._places, strict=True):
+            weight = prod(values[place] for place in places)
             if weight:
                 totals = [t + a * weight for t, a in zip(totals, term.amount, strict=True)]
         return {name: round(total) for name, total in zip(QUANTITIES, totals, strict=True)}
+
+    @cached_property
+    def _factors(self) -> tuple[Factor, ...]:
+        """The factors of all terms, each once: what many genotypes are counted by."""
+        return tuple(dict.fromkeys(factor for term in self.terms for factor in term.factors))
+
+    @cached_property
+    def _places(self) -> tuple[tuple[int, ...], ...]:
+        """Where each term's factors stand in `_factors`."""
+        places = {factor: place for place, factor in enumerate(self._factors)}
+        return tuple(tuple(places[factor] for factor in term.factors) for term in self.terms)
 
 
 @runtime_checkable

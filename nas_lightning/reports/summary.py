@@ -28,6 +28,8 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     validation, test = f"validation_{metric.name}", f"test_{metric.name}"
     space = space_words(result["space"], result.get("own_space"))
     lines = ["", f"genotype {result['genotype_id']} of space {space}", cells, ""]
+    for name, value in result.get("within_limits", {}).items():
+        lines.append(_row(f"limit of {name}", f"{value:,} of at most {result['limits'][name]:,}"))
     if search:
         lines.append(_row(f"search validation {metric.words}", metric.text(search[validation])))
         if (path := f"discretized_{validation}") in search:

@@ -88,6 +88,7 @@ def _facts(run: Run, genotype: Genotype) -> dict[str, Any]:
             "is_share": parts.task.targets != "values",
         },
         "genotype_id": genotype.id,
+        **_limits(parts.space, genotype),
         "split": parts.data.split_hash,
         "versions": versions(),
         "threads": torch.get_num_threads(),
@@ -95,6 +96,13 @@ def _facts(run: Run, genotype: Genotype) -> dict[str, Any]:
         "processes": parts.hardware.num_processes,
         "command": folder.command_line,
     }
+
+
+def _limits(space: SearchSpace, genotype: Genotype) -> dict[str, dict[str, float]]:
+    """Returns the limits of a run and what its child has of each; nothing without limits."""
+    if space.limits is None:
+        return {}
+    return {"limits": space.limits.bounds, "within_limits": space.limits.values(genotype)}
 
 
 def _choices(space: SearchSpace, genotype: Genotype) -> dict[str, dict[str, str]]:

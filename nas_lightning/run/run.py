@@ -20,6 +20,7 @@ from nas_lightning.reports.metric import space_words
 from nas_lightning.reports.terminal import say
 from nas_lightning.run.data_lines import described
 from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.limits import bounds_of, check_before_data, within_limits
 from nas_lightning.search_spaces.custom import CustomSpace
 from nas_lightning.training.child import ChildRecipe
 from nas_lightning.training.hardware import Hardware
@@ -99,7 +100,9 @@ class Run:
         words += [f"strategy {name}" for name in [self.folder.choice("strategy")] if name]
         words += [f"genotype {_short(self.cfg.genotype)}"] if "genotype" in self.cfg else []
         cells = f"{scale.cells} cells x " if parts.space.has_cells else ""
-        return ", ".join([*words, f"child of {cells}{scale.channels} channels"])
+        words.append(f"child of {cells}{scale.channels} channels")
+        words += [] if parts.space.limits is None else [f"limits: {parts.space.limits}"]
+        return ", ".join(words)
 
     def seen_by(self, loggers: Dashboards) -> "Run":
         """Returns the same run, seen by these dashboards."""
@@ -123,6 +126,7 @@ def assemble(
     """
     if not -(2**63) <= cfg.seed < 2**63:
         raise ValueError(f"seed ({cfg.seed}) must be a number of 64 bits; use e.g. 0")
+    bounds_of(cfg)  # a mistake in them must not wait for anything
     hardware = make(cfg.hardware, "hardware")
     hardware.prepare()
     objects = objects or {}
@@ -131,7 +135,7 @@ def assemble(
     recipe = make(cfg.child, "child")
     data = as_run_data(_data(cfg, objects.get("data"), task.targets), cfg.seed, task.targets)
     if not space.needs_data:
-        _check_before_data(space, task, recipe, data, check)
+        _check_before_data(cfg, space, task, recipe, data, check)
     hardware.check_batch("child.batch_size", recipe.batch_size or hardware.num_processes)
     data.load()
     task = task.fitted(*data.target_statistics)
@@ -144,6 +148,7 @@ def assemble(
     data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
     _check_child(space, recipe.scale)
     _check_child(space, search_scale)
+    space = within_limits(cfg, space, recipe.scale)
     return Parts(cfg.seed, hardware, space, task, data, recipe)
 
 
@@ -167,7 +172,12 @@ def _of_target(node: DictConfig) -> dict[str, Any]:
 
 
 def _check_before_data(
-    space: SearchSpace, task: Task, recipe: ChildRecipe, data: RunData, check: Check | None
+    cfg: DictConfig,
+    space: SearchSpace,
+    task: Task,
+    recipe: ChildRecipe,
+    data: RunData,
+    check: Check | None,
 ) -> None:
     """Refuses what no data could make possible, before any is read."""
     shape = LARGE
@@ -179,6 +189,12 @@ def _check_before_data(
         unset = {name: value for name, value in likely.items() if getattr(scale, name) is None}
         scales.append(replace(scale, **unset))
         _check_child(space, scales[-1])
+    facts: dict[str, Any] = {}
+    if shape != LARGE:
+        facts["input_shape"] = recipe.scale.input_shape or shape
+    if isinstance(data, ImageDataModule) and data.num_classes:
+        facts["num_outputs"] = data.num_classes
+    check_before_data(cfg, space, replace(recipe.scale, **facts))
     if check is not None:
         with torch.random.fork_rng(devices=[]):  # what it draws for a check changes no draw later
             check(space, task, scales[-1])
