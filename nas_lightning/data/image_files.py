@@ -17,8 +17,7 @@ from torch import Tensor
 from nas_lightning.data.images import Images, Size, as_size
 from nas_lightning.data.pixels import check_inside
 
-__all__ = ["EncodedFile", "File", "FileImages", "Files", "common_form", "decode"]
-__all__ += ["fitted_pixels"]
+__all__ = ["EncodedFile", "File", "FileImages", "Files", "common_form", "decode", "fitted_pixels"]
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 LARGEST_DEFAULT_SIDE = 64

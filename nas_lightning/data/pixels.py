@@ -18,8 +18,8 @@ __all__ = [
     "check_inside",
     "check_numbers",
     "pixel_range",
+    "with_channels",
 ]
-__all__ += ["with_channels"]
 
 LAYOUTS = ("NCHW", "NHWC")
 USUAL_CHANNELS = (1, 3, 4)
