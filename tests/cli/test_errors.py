@@ -184,7 +184,10 @@ FOLDERS = {
     ),
     "with a corrupt image": (make_corrupt, "cannot read the image 'images/b/3.png'"),
     "with a truncated image": (make_truncated, "cannot read the image 'images/a/7.png'"),
-    "with a test class unknown": (make_unknown_test_class, "'images/test/c' has none in 'images/"),
+    "with a test class unknown": (
+        make_unknown_test_class,
+        "label 'c' is none of the training labels: a",
+    ),
     "smaller than a batch": (
         lambda root: pictures(root / "images"),
         "data.batch_size (64) must not exceed the 8 samples to train on; use data.batch_size=8 or",
