@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.cost import QUANTITIES
@@ -107,7 +108,10 @@ def _lowest(
 
 def _lower(space: SearchSpace, scale: Scale, genotype: Genotype) -> list[str]:
     """Returns the keys of the scale, with their values, that make a child of this space smaller."""
-    least = {"channels": max(2, scale.partial), **({"cells": 3} if space.has_cells else {})}
+    least: dict[str, Any] = {
+        "channels": max(2, scale.partial),
+        **({"cells": 3} if space.has_cells else {}),
+    }
     size = child_cost(space, genotype, scale)["parameters"]
     return [
         f"child.scale.{key} ({getattr(scale, key)})"

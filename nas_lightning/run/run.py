@@ -182,7 +182,9 @@ def _check_before_data(
         unset = {name: value for name, value in known.items() if getattr(scale, name) is None}
         scales.append(replace(scale, **unset))
         _check_child(space, scales[-1])
-    facts = {} if shape == LARGE else {"input_shape": recipe.scale.input_shape or shape}
+    facts: dict[str, Any] = (
+        {} if shape == LARGE else {"input_shape": recipe.scale.input_shape or shape}
+    )
     if isinstance(data, ImageDataModule) and data.num_classes:
         facts["num_outputs"] = data.num_classes
     check_before_data(cfg, space, replace(recipe.scale, **facts))

@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 from command import RANDOM, TINY, TINY_RANDOM, events, result, run
+from omegaconf import OmegaConf
 
 import nas_lightning as nl
 from nas_lightning.core.limited import cost_measure
@@ -80,3 +81,20 @@ def test_a_sweep_takes_limits_one_by_one(tmp_path):
         {"parameters": 400},
         {"parameters": 2000},
     ]
+
+
+@pytest.mark.parametrize("way", ["command", "python"])
+def test_a_run_from_before_there_were_limits_resumes(way, tmp_path):
+    folder, overrides = tmp_path / "run", [*TINY_RANDOM, "strategy.trials=2", "child.epochs=1"]
+    settings = {"strategy": "random", "evaluation": "low_fidelity", "retrain": False}
+    before = nl.search(**settings, overrides=overrides, folder=folder).genotype
+    config = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    del config["limits"]
+    OmegaConf.save(config, folder / ".hydra" / "config.yaml")
+    (folder / "result.json").unlink()
+    if way == "python":
+        nl.search(**settings, overrides=overrides, folder=folder, resume=True)
+    else:
+        run("search", f"resume={folder}")
+    assert genotype_of(folder) == before
+    assert "limits" not in result(folder)
