@@ -1,5 +1,6 @@
 """nas-search: searches, exports the genotype, retrains the child, tests it, reports."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import signature
@@ -41,7 +42,8 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     `objects` are what a call in Python gave in place of a group's configuration.
     """
     if done := RunFolder(folder).result():
-        return float(done["search"][f"validation_{metric_of(done).name}"])
+        value = done["search"][f"validation_{metric_of(done).name}"]
+        return math.nan if value is None else float(value)
     check_export(cfg.export, cfg.retrain)
     at_least("max_samples", cfg.max_samples, 1)
     dashboards = open_dashboards(cfg, RunFolder(folder), "search")

@@ -51,7 +51,7 @@ EXAMPLES: dict[str, Pairs] = {
 NETWORK: Pairs = (
     ("child.epochs=12", "of the child's training"),
     ("data.path=null", "your images: a folder or file"),
-    ("data.batch_size=64", "images per step"),
+    ("data.batch_size=64", "samples per step"),
     ("hydra.run.dir=DIR", "the run's folder; else a new one in outputs/"),
 )
 MORE_KEYS: dict[str, Pairs] = {
@@ -62,7 +62,7 @@ MORE_KEYS: dict[str, Pairs] = {
     ),
     "train": (
         ("child.validation_share=0.0", "of the training set, held out"),
-        ("data.max_images=null", "most training images"),
+        ("data.max_images=null", "most training samples"),
         *NETWORK,
     ),
 }

@@ -40,6 +40,7 @@ class SearchSpace(ABC):
     has_edges = False  # whether the choices of one group are edges, summed in one node
     needs_data = False  # whether nothing of it can be built before the data's shape is known
     has_cells = False  # whether its networks have `Scale.cells` cells
+    ignored_scale: tuple[str, ...] = ()  # values of `Scale` on which its networks do not depend
     limits: Limits | None = None  # what all drawn genotypes keep; see `within`
     small: Genotype  # which keeps the limits
 
