@@ -10,6 +10,7 @@ from nas_lightning.reports.metric import (
     metric_of,
     network_name,
     rewards_differ,
+    space_words,
 )
 
 __all__ = ["summary"]
@@ -25,7 +26,8 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     """
     search, child, metric = result.get("search"), result.get("child"), metric_of(result)
     validation, test = f"validation_{metric.name}", f"test_{metric.name}"
-    lines = ["", f"genotype {result['genotype_id']} of space {result['space']}", cells, ""]
+    space = space_words(result["space"], result.get("own_space"))
+    lines = ["", f"genotype {result['genotype_id']} of space {space}", cells, ""]
     for name, value in result.get("within_limits", {}).items():
         lines.append(_row(f"limit of {name}", f"{value:,} of at most {result['limits'][name]:,}"))
     if search:
