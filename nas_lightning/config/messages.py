@@ -72,7 +72,10 @@ def _refused_override(error: errors.ConfigCompositionException) -> str:
         known = [str(k) for k in parent if k != "hydra" and not str(k).startswith("_")]
         known = list(HYDRAS) if str(cause.full_key).startswith("hydra/") else sorted(known)
         return _unknown_key(parent, str(cause.full_key), known, text)
-    return f"{_lines(error)[0].removeprefix('Error merging override ')}: {_lines(cause)[0]}"
+    override = _lines(error)[0].removeprefix("Error merging override ")
+    if " is not a subclass of " in str(cause):
+        return f"{override} must name a key; write {override.partition('=')[0]}.KEY=VALUE"
+    return f"{override}: {_lines(cause)[0]}"
 
 
 def _unknown_key(parent: DictConfig, key: str, known: list[str], text: str) -> str:

@@ -69,7 +69,7 @@ class SearchConfig(_NetworkConfig):
 
     retrain: bool = True
     max_samples: int | None = None
-    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    limits: LimitsConfig | None = field(default_factory=LimitsConfig)
     export: list[str] = field(default_factory=list)
     strategy: dict[str, Any] = MISSING
     evaluation: dict[str, Any] = MISSING

@@ -32,7 +32,7 @@ SEARCHES = {
     "name of a limit": (["limits.paramters=5"], "'limits.paramters'; choose from: latency_ms,"),
     "unit of a limit": (["limits.parameters=5kB"], "'kB'; choose from: k, M, G"),
     "limit without latencies": (["limits.latency_ms=1"], "limits.latency_ms (1) needs latencies"),
-    "limits": (["limits=5"], "limits=5"),
+    "limits": (["limits=5"], "limits=5 must name a key; write limits.KEY=VALUE"),
     "limit below every child": (
         ["limits.parameters=500", "data=cifar10", "child.scale.channels=4", "child.scale.cells=3"],
         "the smallest has 1,982; raise the limit to that, or lower child.scale.channels (4); with",
