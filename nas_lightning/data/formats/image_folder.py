@@ -66,8 +66,11 @@ def find_images(
         raise ValueError("data=folder needs a folder, got data.path=null; add data.path=DIR")
     root = Path(path).expanduser()
     if not root.is_dir():
-        state = "is a file" if root.exists() else "does not exist"
-        raise ValueError(f"data.path must be a folder of images, but '{path}' {state}; correct it")
+        state = "is another file" if root.exists() else "does not exist"
+        raise ValueError(
+            f"data.path must be a folder, or a file such as .npz or .csv, but '{path}' {state}; "
+            "give a folder with one sub-folder of images per class, or such a file"
+        )
     files = visible_files(root)
     roles = _roles(root, files, options)
     parts = {(name, role): _by_class(root, files, name) for name, role in roles.items()}
