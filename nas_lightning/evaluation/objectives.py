@@ -99,6 +99,14 @@ class WeightedProduct(Objective):
         """Returns whether a child keeps to the limit; the other forms have none."""
         return self.form != "limit" or measurements[self.names[1]] <= self.target
 
+    def goal(self) -> str:
+        """Returns what is charged, and its target, in words.
+
+        >>> WeightedProduct(target=50_000).goal()
+        'charges parameters: target 50,000 (soft)'
+        """
+        return f"charges {self.names[1]}: target {self.target:,g} ({self.form})"
+
     def requirement(self) -> str:
         """Returns the limit in words."""
         return f"{self.names[1]} at most {self.target:g}" if self.form == "limit" else "nothing"
