@@ -171,6 +171,7 @@ def test_the_command_prints_the_table_and_writes_a_small_page(runs, tmp_path, ca
     page = (tmp_path / "both.html").read_text()
     assert page.count('<div class="cell">') == 4
     assert "@media screen and (prefers-color-scheme: dark) { :root { --c1f2933: #e6e9ed;" in page
+    assert page.count('<p class="pale narrow">The table goes on to the right') == 1
     assert len(page) < 3_000_000
     assert "http://" not in page.split("<script>")[0].replace("http://www.w3.org", "")
 

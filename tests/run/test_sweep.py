@@ -31,7 +31,7 @@ def test_a_sweep_groups_runs_by_all_that_varied_but_the_seed(sweep, tmp_path):
     lines = (tmp_path / "sweep" / "summary.md").read_text().splitlines()
     assert status == 0
     assert lines[0] == "| strategy | runs | search validation % | child test % | parameters |"
-    figures = "51.00 \u00b1 1.41 | 91.00 \u00b1 1.41 | 1000 \u00b1 0 |"
+    figures = "51.00 \u00b1 1.41 | 91.00 \u00b1 1.41 | 1,000 \u00b1 0 |"
     assert lines[2:] == [f"| darts | 2 | {figures}", f"| random | 2 | {figures}"]
     assert "random    2" in out
 
