@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning as L
 
+from nas_lightning.core.best_within import best_genotype
 from nas_lightning.core.strategy import Trial
 from nas_lightning.files import naming_full_disk, write_text
 from nas_lightning.training.supernet import SupernetModule
@@ -111,7 +112,7 @@ class GenotypeLog(L.Callback):
         """Writes the epoch's genotype."""
         assert isinstance(pl_module, SupernetModule)
         if trainer.is_global_zero:
-            genotype = pl_module.space.discretize(pl_module.strategy.scores())
+            genotype = best_genotype(pl_module.space, pl_module.strategy.scores())
             path = self.folder / f"epoch={trainer.current_epoch:03d}.json"
             write_text(path, genotype.to_json({"epoch": trainer.current_epoch}))
 

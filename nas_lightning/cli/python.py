@@ -52,7 +52,8 @@ def search(
             objects are passed again, and what else is given must be as it was.
         trust: whether code of others that the folder of a resumed run names may be called.
         settings: groups by the name of an option (evaluation, objective, task, child, hardware,
-            callbacks, logger, experiment) and scalars (seed, retrain, max_samples, export).
+            callbacks, logger, experiment), scalars (seed, retrain, max_samples, export), and
+            limits of the child, e.g. {"parameters": 50_000}; see docs/limits.md.
 
     Raises: ValueError: a value is impossible, or the run cannot be resumed.
     """
@@ -79,8 +80,7 @@ def train(
     A run's folder brings its search space, data, task and child, unless they are given here.
 
     Args:
-        genotype: a genotype, a published name such as "darts_v2", a file, a run's folder, or text;
-            a resumed run has its own.
+        genotype: as for `show`; a resumed run has its own.
         data: as for `search`.
         search_space: as for `search`; a published name brings its own.
         overrides: as for `search`.
@@ -93,17 +93,14 @@ def train(
     Raises: ValueError: a value is impossible, or the run cannot be resumed.
     """
     if genotype is None and not resume:
-        raise ValueError(
-            "genotype is missing; give a published name such as 'darts_v2', a file, or a run's "
-            "folder"
-        )
+        raise ValueError("genotype is missing; give e.g. 'darts_v2', a file, or a run's folder")
     objects = {}
     if isinstance(genotype, Genotype):
         search_space = _space_of(genotype, search_space)
         objects["genotype"], genotype = genotype, genotype.id
-    groups = {"data": data, "search_space": search_space}
     if genotype is not None:
-        settings = {**settings, "genotype": str(genotype)}
+        settings["genotype"] = str(genotype)
+    groups = {"data": data, "search_space": search_space}
     call = Call("train", groups, settings, overrides, objects)
     return call.resume(folder, trust) if resume else call.start(folder, trust)
 

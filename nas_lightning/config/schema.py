@@ -54,11 +54,22 @@ class TrainConfig(_NetworkConfig):
 
 
 @dataclass
+class LimitsConfig:
+    """Upper bounds of what is delivered; numbers, or text with a unit such as "50k"."""
+
+    parameters: Any = None
+    multiply_adds: Any = None
+    latency_ms: Any = None
+    memory_mb: Any = None
+
+
+@dataclass
 class SearchConfig(_NetworkConfig):
     """Configuration of `nas-search`; conf/search.yaml says what its keys mean."""
 
     retrain: bool = True
     max_samples: int | None = None
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     export: list[str] = field(default_factory=list)
     strategy: dict[str, Any] = MISSING
     evaluation: dict[str, Any] = MISSING
@@ -72,7 +83,8 @@ class MeasureConfig(_NetworkConfig):
     """Configuration of `nas-measure`; conf/measure.yaml says what its keys mean."""
 
     what: str = MISSING
-    children: int = 200
+    children: int | None = None
+    export: list[str] = field(default_factory=list)
     batch_size: int = 64
     evaluation: dict[str, Any] = MISSING
 

@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import wraps
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,10 @@ from nas_lightning.core.cost import Cost, count_cost, trace_cost
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Graph
+from nas_lightning.core.limits import Limits
 from nas_lightning.core.mixture_check import MixtureCheck
 from nas_lightning.core.scale import Scale
+from nas_lightning.core.shrinking import walked
 
 __all__ = ["SearchSpace", "child_cost", "crop", "inherit", "one_hot", "uniform_mixture"]
 
@@ -37,6 +40,8 @@ class SearchSpace(ABC):
     has_edges = False  # whether the choices of one group are edges, summed in one node
     needs_data = False  # whether nothing of it can be built before the data's shape is known
     has_cells = False  # whether its networks have `Scale.cells` cells
+    limits: Limits | None = None  # what all drawn genotypes keep; see `within`
+    small: Genotype  # which keeps the limits
     ignored_scale: tuple[str, ...] = ()  # values of `Scale` on which its networks do not depend
 
     def __init__(
@@ -146,23 +151,58 @@ class SearchSpace(ABC):
         """Returns the exact number of genotypes, or infinity."""
         return rules.count(self.decisions)
 
+    def within(self, limits: Limits, small: Genotype) -> Self:
+        """Returns this space with limits that all it draws keeps; `small` keeps them: `limited`."""
+        assert limits.keeps(small), f"the small genotype has {limits.values(small)}: {limits}"
+        space = copy(self)
+        space.limits, space.small = limits, small
+        return space
+
     def sample(self, rng: Random | int) -> Genotype:
-        """Draws a genotype uniformly over all of them."""
-        return Genotype.of(self.name, rules.sample(self.decisions, _random(rng)))
+        """Draws a genotype uniformly over all of them, or those within the limits (see `kept`)."""
+        rng = _random(rng)
+        return self.kept(lambda: rules.sample(self.decisions, rng), rng)
 
     def mutate(self, genotype: Genotype, rng: Random | int) -> Genotype:
-        """Returns a genotype that differs in one decision; what this activates is drawn."""
-        return Genotype.of(self.name, rules.mutate(self.decisions, genotype.mapping, _random(rng)))
+        """Returns a genotype that differs in one decision; what this activates is drawn.
+
+        One beyond the limits is mutated once more, so that one decision can make room for another.
+        """
+        rng = _random(rng)
+        first = rules.mutate(self.decisions, genotype.mapping, rng)
+        if self.limits is None or self.limits.keeps(Genotype.of(self.name, first)):
+            return Genotype.of(self.name, first)
+        return self.kept(lambda: rules.mutate(self.decisions, first, rng), rng)
 
     def neighbours(self, genotype: Genotype, rng: Random | int) -> list[Genotype]:
         """Returns all genotypes that differ in one decision; what this activates is drawn."""
         around = rules.neighbours(self.decisions, genotype.mapping, _random(rng))
-        return [Genotype.of(self.name, chosen) for chosen in around]
+        genotypes = [Genotype.of(self.name, chosen) for chosen in around]
+        return [each for each in genotypes if self.limits is None or self.limits.keeps(each)]
 
     def crossover(self, first: Genotype, second: Genotype, rng: Random | int) -> Genotype:
         """Returns a genotype that takes each decision from a random one of two parents."""
-        parents = [first.mapping, second.mapping]
-        return Genotype.of(self.name, rules.complete(self.decisions, parents, _random(rng)))
+        rng, parents = _random(rng), [first.mapping, second.mapping]
+        return self.kept(lambda: rules.complete(self.decisions, parents, rng), rng)
+
+    def kept(self, draw: Callable[[], Mapping[str, str]], rng: Random, draws: int = 64) -> Genotype:
+        """Returns the first of some draws within the limits, if any; else the last one `shrunk`."""
+        genotype = Genotype.of(self.name, draw())
+        if self.limits is None:
+            return genotype
+        for _ in range(draws - 1):
+            if self.limits.keeps(genotype):
+                return genotype
+            genotype = Genotype.of(self.name, draw())
+        return self.shrunk(genotype, rng)
+
+    def shrunk(self, genotype: Genotype, rng: Random | int) -> Genotype:
+        """Returns a genotype within the limits on a way from this one to `small` (see `walked`)."""
+        if (limits := self.limits) is None:
+            return genotype
+        excess = lambda chosen: limits.excess(Genotype.of(self.name, chosen))  # noqa: E731
+        parts = genotype.mapping, self.small.mapping, excess, _random(rng)
+        return Genotype.of(self.name, walked(self.decisions, *parts))
 
     def grown(self, steps: int) -> dict[str, tuple[str, ...]]:
         """Returns by growing decision the options that are open after some steps; a hook.

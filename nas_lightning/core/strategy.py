@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_lightning.core.best_within import best_genotype
 from nas_lightning.core.checks import at_least
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
@@ -151,7 +152,7 @@ class OneShotStrategy(nn.Module, ABC):
 
         `val` are this process's validation batches, for strategies that rank genotypes.
         """
-        return self.space.discretize(self.scores())
+        return best_genotype(self.space, self.scores())
 
     def support(self) -> tuple[tuple[int, ...], ...]:
         """Returns the allowed options of each choice; asks the device only after a change."""

@@ -53,14 +53,13 @@ class WeightedProduct(Objective):
 
     Source: Tan et al., MnasNet, 2019 (arXiv:1807.11626), equations 2 and 3. "soft" has one
     exponent on both sides of the target, by default the paper's; "hard" is the accuracy up to the
-    target and falls with exponent -1 beyond. "limit" is a constraint: a child beyond the target
-    cannot be chosen and has a negative reward, the lower the more it exceeds the target.
+    target and falls with exponent -1 beyond. For a hard bound there are the run's limits.
 
     Args:
         task: names the metric, of which higher values must be better; None means accuracy.
         quantity: what is charged: "parameters", "multiply_adds", or another measurement.
         target: its wanted size, above 0.
-        form: "soft", "hard" or "limit".
+        form: "soft" or "hard".
         exponent: of the soft form, below 0.
 
     Raises: ValueError: a value is out of range, or lower values of the metric are better.
@@ -75,7 +74,12 @@ class WeightedProduct(Objective):
         exponent: float = -0.07,
     ) -> None:
         positive("objective.target", target, use=f"the {quantity} that you want")
-        one_of("objective.form", form, ("soft", "hard", "limit"))
+        if form == "limit":
+            raise ValueError(
+                f"objective.form (limit) is no form: a hard bound is limits.{quantity}={target:g} "
+                "of nas-search, which every strategy keeps; leave the objective out"
+            )
+        one_of("objective.form", form, ("soft", "hard"))
         in_range("objective.exponent", exponent, "(-inf, 0)", use=-0.07)
         if task is not None and not task.higher_is_better:
             raise ValueError(
@@ -86,18 +90,12 @@ class WeightedProduct(Objective):
         self.target, self.form, self.exponent = target, form, exponent
 
     def reward(self, measurements: Mapping[str, float]) -> float:
-        """Returns the weighed accuracy; below 0 where a limit is exceeded."""
+        """Returns the weighed accuracy."""
         accuracy, cost = self.values(measurements)
         ratio = cost / self.target
-        if self.form == "limit":
-            return accuracy if ratio <= 1 else 1 - ratio
         if self.form == "hard":
             return accuracy / max(ratio, 1.0)
         return accuracy * float(max(ratio, 1e-9) ** self.exponent)
-
-    def is_met(self, measurements: Mapping[str, float]) -> bool:
-        """Returns whether a child keeps to the limit; the other forms have none."""
-        return self.form != "limit" or measurements[self.names[1]] <= self.target
 
     def goal(self) -> str:
         """Returns what is charged, and its target, in words.
@@ -106,10 +104,6 @@ class WeightedProduct(Objective):
         'charges parameters: target 50,000 (soft)'
         """
         return f"charges {self.names[1]}: target {self.target:,g} ({self.form})"
-
-    def requirement(self) -> str:
-        """Returns the limit in words."""
-        return f"{self.names[1]} at most {self.target:g}" if self.form == "limit" else "nothing"
 
 
 class LatencyProduct(WeightedProduct):

@@ -34,7 +34,8 @@ def run_trials(
     first that is not replayed, or at the end. Apart from the strategy, a trial costs the same
     whatever its number.
 
-    Raises: ValueError: the parts do not fit, or `max_samples` is less than the first trial needs.
+    Raises: ValueError: the parts do not fit, `max_samples` is less than the first trial needs, or
+        the strategy asks for a child beyond the limits of its space.
     """
     check_fit(strategy, evaluation, objective)
     trials, cost = list[Trial](), CostMeter()
@@ -46,6 +47,7 @@ def run_trials(
     replayed = len(trials)
     while len(trials) < strategy.trials:
         trial = strategy.ask(len(trials))
+        _check_limits(strategy, trial)
         if not _is_affordable(trial, evaluation, cost, max_samples):
             break
         if trial.number == replayed:
@@ -119,6 +121,16 @@ def chosen_trial(trials: list[Trial], objective: Objective) -> Trial:
             "search more trials"
         )
     return best_trial(met)
+
+
+def _check_limits(strategy: BlackBoxStrategy, trial: Trial) -> None:
+    limits = strategy.space.limits
+    if limits is not None and not limits.keeps(trial.genotype):
+        values = ", ".join(f"{n} {value:,}" for n, value in limits.values(trial.genotype).items())
+        raise ValueError(
+            f"strategy {type(strategy).__name__} asks for a child with {values}, beyond the limits "
+            f"({limits}); draw with the sample, mutate, crossover or kept of its space"
+        )
 
 
 def _is_affordable(

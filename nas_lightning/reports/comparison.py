@@ -42,13 +42,12 @@ def comparison_html(
     for place, (question, rows) in enumerate(tables.items()):
         numbers = [number for number, (table, _) in enumerate(networks) if table == place]
         drawings = [networks[number][1] for number in numbers if number in with_network]
-        if place not in with_chart:
-            remarks.append(f"{question}: its chart is left out, to keep the page small")
         sections.append(
             {
                 "title": question,
                 "rows": [cells_of(row, metrics[question]) for row in rows],
                 "chart": charts[place] if place in with_chart else None,
+                "is_chart_left_out": place not in with_chart,
                 "drawings": drawings,
                 "left_out": len(numbers) - len(drawings),
                 "folders": [(row["name"], row["folders"]) for row in rows],
@@ -67,7 +66,9 @@ def comparison_html(
 
 def _chart(rows: Sequence[Mapping[str, Any]], metric: MainMetric) -> dict[str, Any] | None:
     chart = draw_costs(rows, metric)
-    return chart and {"spec": chart.to_dict(), "picture": coloured(chart_svg(chart))}
+    if chart is None:
+        return None
+    return {"spec": chart.to_dict(), "picture": coloured(chart_svg(chart))}
 
 
 def _networks(

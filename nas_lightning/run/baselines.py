@@ -53,13 +53,15 @@ def same_baselines(run: Run) -> str:
     """Returns 12 hex digits that stand for all that a run's baselines depend on.
 
     These are the random genotype, the data with their split, the task, the child's recipe at its
-    scale, the hardware, and the seed, but not the size at which the search itself runs.
+    scale, the limits, the hardware, and the seed, but not the size at which the search itself runs.
     """
     cfg, parts = run.cfg, run.parts
     groups = {name: plain_node(cfg[name], name) for name in GROUPS}
     space = plain_node(cfg.search_space, "search_space")
     space.pop("scale", None)
     facts: dict[str, Any] = {**groups, "space": space, "split": parts.data.split_hash}
+    if parts.space.limits is not None:
+        facts["limits"] = parts.space.limits.bounds
     recipe = asdict(parts.recipe)
     recipe.pop("init")  # baselines start anew
     facts |= {"identity": parts.data.identity, "recipe": recipe, "seed": parts.seed}

@@ -12,6 +12,7 @@ from nas_lightning import __version__
 from nas_lightning.callbacks.checkpoint import RunCheckpoint, best_or_last, resumable
 from nas_lightning.config.making import plain_node
 from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.memory import child_memory_mb
 from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.deployment.export import export_child
@@ -20,7 +21,7 @@ from nas_lightning.run.answers import AnswerLog
 from nas_lightning.run.dashboards import open_dashboards, show_child
 from nas_lightning.run.fitting import fit
 from nas_lightning.run.initial_params import initialise
-from nas_lightning.run.latency import latency
+from nas_lightning.run.latency import latency, onnx_latency, promised
 from nas_lightning.run.outcome import write_confusion
 from nas_lightning.run.run import Run
 from nas_lightning.training.child import ChildModule, build_child
@@ -41,10 +42,12 @@ def train_shown(
         answers = AnswerLog(folder, parts.task, parts.data.class_names, parts.data.preprocessing)
         child = train_child(run, genotype, folder, "child", initialise, [answers])
         if parts.hardware.is_first:
-            child |= latency(load_child(run.folder.path, parts.space))
+            child |= latency(load_child(run.folder.path, parts.space), parts.latency)
         show_child(run, genotype, child, search)
     if run.parts.hardware.is_first:
-        export_child(run.folder.path, run.cfg.export, run.parts.space)
+        files = export_child(run.folder.path, run.cfg.export, run.parts.space)
+        child |= onnx_latency(files, run.parts.latency)
+        child |= promised(run.parts.latency, genotype, child)
     return child
 
 
@@ -81,6 +84,7 @@ def train_child(
         f"validation_{parts.task.metric}": keeper.best if monitor else None,
         **{metric.removeprefix("child/"): float(value) for metric, value in figures.items()},
         **child_cost(parts.space, genotype, recipe.scale),
+        "memory_mb": child_memory_mb(parts.space, genotype, recipe.scale),
         "cost": module.meter.as_dict(),
     }
 

@@ -41,7 +41,7 @@ class Member:
     def of(cls, folder: RunFolder, result: Mapping[str, Any]) -> "Member":
         """Returns the run in a folder.
 
-        Raises: ValueError, OSError, YAMLError: one of its files is broken.
+        Raises: ValueError, OSError: one of its files is broken.
         """
         return cls(folder, result, _settings(folder), _shape(folder, result))
 

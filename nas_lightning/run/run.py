@@ -1,5 +1,6 @@
 """A run: what every step of a command is handed, made from a configuration and checked."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,14 +15,20 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.user_data import RunData, as_run_data
+from nas_lightning.evaluation.latency import Latency
 from nas_lightning.loggers.dashboard import Dashboards
+from nas_lightning.reports.metric import space_words
+from nas_lightning.reports.terminal import say
 from nas_lightning.run.data_lines import described
 from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.latency import profile_of
+from nas_lightning.run.limits import bounds_of, check_before_data, within_limits
+from nas_lightning.search_spaces.custom import CustomSpace
 from nas_lightning.training.child import ChildRecipe
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.task import Task
 
-__all__ = ["Parts", "Run", "assemble"]
+__all__ = ["Parts", "Run", "assemble", "own_space"]
 
 
 Check = Callable[[SearchSpace, Task, Scale], object]
@@ -42,6 +49,7 @@ class Parts:
     task: Task
     data: RunData
     recipe: ChildRecipe
+    latency: Latency | None = None  # of the children that are delivered; None predicts none
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,9 @@ class Run:
     def announce(self) -> None:
         """Prints on what the run works and what was read, before anything takes long."""
         if self.parts.hardware.is_first:
-            print(self.subject, *described(self.parts.data.facts), sep="\n", flush=True)
+            is_search, data = self.folder.command == "search", self.parts.data
+            split = data.search_split if is_search else None
+            say("\n".join([self.subject, *described(data.facts, split)]), sys.stdout)
 
     @property
     def subject(self) -> str:
@@ -88,11 +98,14 @@ class Run:
         option, name = self.folder.choice("data"), parts.data.name
         data = f"{option} {name}" if name not in (None, option) else f"{option}"
         outputs = f"{parts.data.num_outputs} {parts.task.targets}"
-        words = [f"data {data} ({size}, {outputs})", f"space {parts.space.name}"]
+        own = own_space(parts.space)
+        words = [f"data {data} ({size}, {outputs})", f"space {space_words(parts.space.name, own)}"]
         words += [f"strategy {name}" for name in [self.folder.choice("strategy")] if name]
         words += [f"genotype {_short(self.cfg.genotype)}"] if "genotype" in self.cfg else []
         cells = f"{scale.cells} cells x " if parts.space.has_cells else ""
-        return ", ".join([*words, f"child of {cells}{scale.channels} channels"])
+        words.append(f"child of {cells}{scale.channels} channels")
+        words += [] if parts.space.limits is None else [f"limits: {parts.space.limits}"]
+        return ", ".join(words)
 
     def seen_by(self, loggers: Dashboards) -> "Run":
         """Returns the same run, seen by these dashboards."""
@@ -116,15 +129,17 @@ def assemble(
     """
     if not -(2**63) <= cfg.seed < 2**63:
         raise ValueError(f"seed ({cfg.seed}) must be a number of 64 bits; use e.g. 0")
+    bounds_of(cfg)  # a mistake in them must not wait for anything
     hardware = make(cfg.hardware, "hardware")
     hardware.prepare()
+    profile = profile_of(hardware)
     objects = objects or {}
     space = objects.get("search_space") or make(cfg.search_space, "search_space", kind=SearchSpace)
     task = make(cfg.task, "task", kind=Task)
     recipe = make(cfg.child, "child")
     data = as_run_data(_data(cfg, objects.get("data"), task.targets), cfg.seed, task.targets)
     if not space.needs_data:
-        _check_before_data(space, task, recipe, data, check)
+        _check_before_data(cfg, space, task, recipe, data, check)
     hardware.check_batch("child.batch_size", recipe.batch_size or hardware.num_processes)
     data.load()
     task = task.fitted(*data.target_statistics)
@@ -137,7 +152,9 @@ def assemble(
     data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
     _check_child(space, recipe.scale)
     _check_child(space, search_scale)
-    return Parts(cfg.seed, hardware, space, task, data, recipe)
+    latency = None if profile is None else Latency(space, recipe.scale, profile)
+    space = within_limits(cfg, space, recipe.scale, latency)
+    return Parts(cfg.seed, hardware, space, task, data, recipe, latency)
 
 
 def _data(cfg: DictConfig, passed: Any, targets: str) -> Any:
@@ -160,7 +177,12 @@ def _of_target(node: DictConfig) -> dict[str, Any]:
 
 
 def _check_before_data(
-    space: SearchSpace, task: Task, recipe: ChildRecipe, data: RunData, check: Check | None
+    cfg: DictConfig,
+    space: SearchSpace,
+    task: Task,
+    recipe: ChildRecipe,
+    data: RunData,
+    check: Check | None,
 ) -> None:
     """Refuses what no data could make possible, before any is read."""
     shape = LARGE
@@ -172,6 +194,12 @@ def _check_before_data(
         unset = {name: value for name, value in likely.items() if getattr(scale, name) is None}
         scales.append(replace(scale, **unset))
         _check_child(space, scales[-1])
+    facts: dict[str, Any] = {}
+    if shape != LARGE:
+        facts["input_shape"] = recipe.scale.input_shape or shape
+    if isinstance(data, ImageDataModule) and data.num_classes:
+        facts["num_outputs"] = data.num_classes
+    check_before_data(cfg, space, replace(recipe.scale, **facts))
     if check is not None:
         with torch.random.fork_rng(devices=[]):  # what it draws for a check changes no draw later
             check(space, task, scales[-1])
@@ -196,3 +224,18 @@ def _fitted(scale: Scale, data: RunData, where: str) -> Scale:
         if (typed := getattr(scale, name)) not in (None, value):
             raise ValueError(f"{where}.{name} ({typed}) must be the data's, {value}; leave it null")
     return replace(scale, input_shape=data.input_shape, num_outputs=data.num_outputs)
+
+
+def own_space(space: SearchSpace) -> str | None:
+    """Returns what a user passes to `load_child` for a space of their own; None of ours.
+
+    It is the dotted path of what builds the module, or of a subclass with "()".
+    """
+    is_built = isinstance(space, CustomSpace)
+    code: Any = space.network if isinstance(space, CustomSpace) else type(space)
+    code = getattr(code, "func", code)  # of a partial
+    code = code if hasattr(code, "__qualname__") else type(code)
+    module = code.__module__ or "__main__"  # None where the code was no file's
+    if module.startswith("nas_lightning."):
+        return None
+    return f"{module}.{code.__qualname__}{'' if is_built else '()'}"

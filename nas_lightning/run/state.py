@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from nas_lightning.files import is_locked
 from nas_lightning.reports.metric import metric_of
@@ -18,7 +17,7 @@ from nas_lightning.run.sweep import ERROR_FILE
 
 __all__ = ["BROKEN", "RunState", "listed_runs"]
 
-BROKEN = (ValueError, OSError, YAMLError, OmegaConfBaseException)  # of reading a run
+BROKEN = (ValueError, OSError, OmegaConfBaseException)  # of reading a run
 PARTS = ("search", "child", "baselines", "metric")  # of a result: mappings, or null
 
 

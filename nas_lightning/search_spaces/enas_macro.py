@@ -30,6 +30,7 @@ from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import DropPath, branch_weights
 from nas_lightning.networks.kernels import DepthwiseConv, as_maps, padded_conv, weighted_sum
 from nas_lightning.networks.operations import FactorizedReduction, Pool, ReluConvNorm, State
+from nas_lightning.networks.units import Resized
 from nas_lightning.search_spaces.notation import shortened
 from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, check_names
 
@@ -262,6 +263,12 @@ class _Reduction(FactorizedReduction):
         yield Term((params, adds), ())
         if self.unread:
             yield Term((-params, -adds), tuple(self.unread))
+
+    def at_sizes(self, state: State) -> Iterator[Resized]:
+        """Yields it where somebody reads it (see `networks.units`)."""
+        yield Resized((), self, state)
+        if self.unread:
+            yield Resized(tuple(self.unread), self, state, times=-1)
 
 
 def _thirds(layers: int) -> tuple[int, int]:

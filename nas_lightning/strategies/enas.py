@@ -18,6 +18,7 @@ validation part, not one batch; by default the controller takes fewer steps.
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import cycle, islice
+from random import Random
 
 import torch
 from torch import Tensor
@@ -120,7 +121,7 @@ class Enas(OneShotStrategy):
         first = epoch * self.steps % len(batches)
         shares = []
         for batch in islice(cycle(batches), first, first + self.steps):
-            drawn = [self._draw() for _ in range(self.aggregate)]
+            drawn = [self._sample(self.random()) for _ in range(self.aggregate)]
             rewards = [self._reward(context, genotype, [batch]) for genotype in drawn]
             context.minimise("alpha", partial(self.loss, drawn, rewards))
             shares += [self.space.mixture(genotype).weights for genotype in drawn]
@@ -161,11 +162,19 @@ class Enas(OneShotStrategy):
         return (total / number.clamp(min=1)).mean()
 
     def _reward(self, context: SearchContext, genotype: Genotype, batches: list[Batch]) -> float:
-        mixture = self.space.mixture(genotype)
+        """Returns the accuracy; beyond the limits, without a measurement, the negative excess."""
+        limits, mixture = self.space.limits, self.space.mixture(genotype)
+        if limits is not None and not limits.keeps(genotype):
+            return -limits.excess(genotype)
         return context.validate(mixture, batches, batch_statistics=True)
 
     def _draw(self) -> Genotype:
-        return self.space.genotype(self.controller.sample(self.random(), {}))
+        """Returns a genotype that the controller draws, within the limits where there are any."""
+        rng = self.random()
+        return self.space.kept(lambda: self._sample(rng).mapping, rng)
+
+    def _sample(self, rng: Random) -> Genotype:
+        return self.space.genotype(self.controller.sample(rng, {}))
 
 
 class _RecordedSkips(Decisions):

@@ -2,7 +2,9 @@
 
 Sources: Akiba et al., Optuna, 2019 (arXiv:1907.10902); Bergstra et al., TPE, 2011; Deb et al.,
 NSGA-II, 2002; Deb & Jain, NSGA-III, 2014. Every decision is a categorical parameter of its name,
-suggested where it is active. Needs the extra `optuna`.
+suggested where it is active. What is suggested beyond the limits of the space counts as failed
+there, and is suggested anew; after a few times, a genotype on the way to a small one takes its
+place. Needs the extra `optuna`.
 """
 
 import warnings
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.core.decisions import is_active
+from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["OptunaSearch"]
 
 DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
+DRAWS = 16  # suggestions per trial among which one within the limits is looked for
 SAMPLERS = {
     "tpe": "TPESampler",
     "gp": "GPSampler",
@@ -64,12 +68,31 @@ class OptunaSearch(BlackBoxStrategy):
     def ask(self, number: int) -> Trial:
         """Returns the genotype that the sampler suggests, the same if asked twice."""
         if number not in self._asked:
-            asked, chosen = self.study.ask(), dict[str, str]()
-            for d in self.space.decisions:
-                if is_active(d, chosen):
-                    chosen[d.name] = asked.suggest_categorical(d.name, d.options)
-            self._asked[number] = Trial(number, self.space.genotype(chosen)), asked
+            asked, genotype = self._suggested()
+            draws = 1
+            while (limits := self.space.limits) is not None and not limits.keeps(genotype):
+                self._pass_over(asked)
+                if draws == DRAWS:
+                    kept = self.space.shrunk(genotype, self.random("limits", number))
+                    self.study.enqueue_trial(kept.mapping)  # what is suggested next
+                asked, genotype = self._suggested()
+                draws += 1
+            self._asked[number] = Trial(number, genotype), asked
         return self._asked[number][0]
+
+    def _suggested(self) -> tuple[Any, Genotype]:
+        """Returns a trial of the study, and the genotype that the sampler suggests for it."""
+        asked, chosen = self.study.ask(), dict[str, str]()
+        for d in self.space.decisions:
+            if is_active(d, chosen):
+                chosen[d.name] = asked.suggest_categorical(d.name, d.options)
+        return asked, self.space.genotype(chosen)
+
+    def _pass_over(self, asked: Any) -> None:
+        """Tells the study that a trial failed, from which samplers learn nothing."""
+        from optuna.trial import TrialState  # an extra that may not be installed
+
+        self.study.tell(asked, state=TrialState.FAIL)
 
     def tell(self, trial: Trial) -> None:
         """Tells the sampler the reward, or the values that are kept apart."""

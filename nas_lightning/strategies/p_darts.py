@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import torch
 
+from nas_lightning.core.best_within import best_genotype
 from nas_lightning.core.checks import at_least, equal_length, in_range
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
@@ -125,7 +126,7 @@ class PDarts(StagedStrategy):
         weights = scores.weights.detach().cpu().clone()
         while True:
             mixture = Mixture(weights, scores.support)
-            genotype = self.space.discretize(mixture)
+            genotype = best_genotype(self.space, mixture)
             taken = self._taken(genotype, mixture)
             if len(taken) <= self.max_skips:
                 return genotype

@@ -25,6 +25,9 @@ from nas_lightning.strategies.policy import Allowed, Chosen, IndependentPolicy
 __all__ = ["PolicyGradient", "Reinforce"]
 
 
+DRAWS = 8  # genotypes among which one within the limits is looked for: an LSTM draws slowly
+
+
 class PolicyGradient(BlackBoxStrategy):
     """A strategy whose policy moves after every `children` trials, and stands still between.
 
@@ -98,7 +101,8 @@ class PolicyGradient(BlackBoxStrategy):
     def ask(self, number: int) -> Trial:
         """Returns a genotype that the policy draws."""
         rng = self.random("policy", number)
-        return Trial(number, self.space.genotype(self.policy.sample(rng, self.allowed(number))))
+        allowed = self.allowed(number)
+        return Trial(number, self.space.kept(lambda: self.policy.sample(rng, allowed), rng, DRAWS))
 
     def tell(self, trial: Trial) -> None:
         """Gathers the rewards; the last one of an update moves baseline and policy."""
@@ -111,7 +115,15 @@ class PolicyGradient(BlackBoxStrategy):
         self._sum = keep * self._sum + (1 - keep) * float(rewards.mean())
         self._weight = keep * self._weight + (1 - keep)
         chosen: list[Chosen] = [t.genotype.mapping for t in trials]
-        self.update(chosen, [self.allowed(t.number) for t in trials], rewards - self.baseline)
+        self.update(chosen, [self._open(t) for t in trials], rewards - self.baseline)
+
+    def _open(self, trial: Trial) -> Allowed:
+        """Returns the options that a trial may choose, and those that the limits made it take."""
+        chosen = trial.genotype.mapping
+        return {
+            name: options if chosen.get(name, options[0]) in options else (*options, chosen[name])
+            for name, options in self.allowed(trial.number).items()
+        }
 
 
 class Reinforce(PolicyGradient):

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torchmetrics import Metric
 
+from nas_lightning.core.best_within import best_genotype
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_context import Batch
@@ -52,6 +53,7 @@ class SupernetModule(L.LightningModule):
         self.space, self.seed, self.max_samples = space, seed, max_samples
         self.task, self.meter = self.updates.task, self.updates.meter
         self.supernet, self.strategy = self.updates.supernet, strategy
+        self.limits = self.updates.limits  # whose multipliers are part of the checkpoint
         self.metrics = nn.ModuleDict(self.task.metrics(num_outputs))
 
     def setup(self, stage: str) -> None:
@@ -138,6 +140,11 @@ class SupernetModule(L.LightningModule):
         share = mean_share(weights, self.space.choices, "skip_connect")
         self.log("search/alpha_entropy", entropy, sync_dist=True)
         self.log("search/skip_share", share, sync_dist=True)
+        if self.limits is not None:
+            shares = 1.0 + self.limits.excess(self._validated).detach()
+            for row, name in enumerate(self.limits.names):
+                self.log(f"search/share_of_limit_{name}", shares[row])
+                self.log(f"search/multiplier_{name}", self.limits.multiplier[row])
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the mixture on the validation part."""
@@ -157,12 +164,17 @@ class SupernetModule(L.LightningModule):
         return self.updates.validate(mixture, batches, recalibrate)
 
     def derive(self, val: Iterable[Batch] = ()) -> Genotype:
-        """Returns the genotype that the strategy found; the same in a resumed search.
+        """Returns the genotype that the strategy found, the same in a resumed search.
+
+        Where that is beyond the limits of the space, it is the best-scored one that keeps them.
 
         Raises: ValueError: the strategy ranks genotypes by validation batches, and there are none.
         """
         torch.manual_seed(keyed_seed(self.seed, "derive", self.global_rank))
-        return self.strategy.derive(self.updates, val)
+        genotype = self.strategy.derive(self.updates, val)
+        if self.space.limits is None or self.space.limits.keeps(genotype):
+            return genotype
+        return best_genotype(self.space, self.strategy.scores())  # of a strategy with its own rule
 
     def _rebuild(self, epoch: int) -> bool:
         with self.trainer.precision_plugin.module_init_context():

@@ -11,6 +11,7 @@ from torch.func import functional_call
 from torch.optim import Optimizer
 
 from nas_lightning.core.choices import Mixture
+from nas_lightning.core.limit_penalty import limit_penalty
 from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
@@ -54,6 +55,7 @@ class SearchUpdates:
         supernet: the network; it and the strategy may be moved to a device or another dtype.
         stage_steps: number of weight steps since this stage began.
         mean: returns a tensor's mean over processes; to be set where there are several.
+        limits: what draws alphas towards children within the space's limits; None where none do.
         num_processes: number of processes, each of which sees a part of every batch.
         forward_context: what every forward runs in, e.g. a function that returns an autocast.
 
@@ -85,6 +87,7 @@ class SearchUpdates:
         self._norms: list[nn.modules.batchnorm._BatchNorm] = []
         self._build(keyed_seed(seed, "supernet"))
         self.meter, self.watch = CostMeter(), FiniteWatch()
+        self.limits = limit_penalty(space, strategy.scores())
         self.lr = strategy.params_optimizer.lr
 
     @property
@@ -134,6 +137,8 @@ class SearchUpdates:
 
         That is a FloatingPointError (see `check_search`) or an ArithmeticError (`check_agreement`).
         """
+        if self.limits is not None:
+            self.limits.update(self.strategy.scores())
         self.average_statistics()
         check_search(self.watch, self.strategy, self.params, epoch)
         if self.num_processes > 1:
@@ -199,7 +204,10 @@ class SearchUpdates:
                 batch_norm.settle(self._norms, self.stage_steps)
             self.stage_steps += 1
         loss = closure()
-        for param, grad in zip(moved, self.gradient(loss, moved), strict=True):
+        total = loss
+        if self.limits is not None and which != "params":
+            total = loss + self.limits(self.strategy.scores()).to(loss)
+        for param, grad in zip(moved, self.gradient(total, moved), strict=True):
             param.grad = grad
         if "params" in names:  # alphas are not clipped
             clip = self.strategy.params_optimizer.clip

@@ -85,6 +85,11 @@ def test_an_unknown_argument_lists_what_there_is():
         nl.search(sede=1)
 
 
+def test_a_training_needs_a_genotype():
+    with pytest.raises(ValueError, match=r"genotype is missing; give e.g. 'darts_v2', a file, or"):
+        nl.train(data="digits")
+
+
 def test_settings_of_arrays_may_be_nested_and_options_lists():
     data = {"x": NUMBERS, "y": CLASSES, "augmentation": {"flip": False}}
     arguments = GroupArguments({"data": data, "logger": ["wandb", "tensorboard"]})

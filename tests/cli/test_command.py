@@ -47,12 +47,12 @@ def test_an_interruption_names_the_run_to_go_on_with(call, capsys):
 
 
 def test_a_termination_names_the_run_and_leaves_the_handler_as_it_was(call, capsys):
-    kept = signal.getsignal(signal.SIGTERM)
+    handler = signal.getsignal(signal.SIGTERM)
     assert call("seed=16", "hydra.run.dir=run") == 75
     assert (
         f"error: terminated; nas-search resume={Path('run').resolve()}" in capsys.readouterr().err
     )
-    assert signal.getsignal(signal.SIGTERM) is kept
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 def test_a_reader_that_stops_reading_is_no_error():
@@ -186,17 +186,17 @@ def test_a_users_option_is_found_and_kept_for_a_resume(call, plug_in, flag, caps
     "value", ["'my images'", '"it\'s"', "'$HOME'", "'say \"hi\"'", "[a,'b c']", "a b", "'*;&'"]
 )
 def test_the_line_that_starts_a_run_again_is_quoted_for_a_shell(call, value, plug_in):
-    own = [f"hydra.searchpath=[file://{plug_in}]", "strategy=mine", f"data.path={value}"]
-    assert call("hydra.run.dir=run", *own) == 0
+    typed = [f"hydra.searchpath=[file://{plug_in}]", "strategy=mine", f"data.path={value}"]
+    assert call("hydra.run.dir=run", *typed) == 0
     line = RunFolder(Path("run")).command_line
-    assert sorted(shlex.split(line)) == sorted(["nas-search", *own])
+    assert sorted(shlex.split(line)) == sorted(["nas-search", *typed])
     printed = subprocess.run(
         ["bash", "-c", f"nas-search() {{ printf '%s\\n' \"$@\"; }}; {line}"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert sorted(printed.stdout.splitlines()) == sorted(own)
+    assert sorted(printed.stdout.splitlines()) == sorted(typed)
 
 
 def test_the_line_that_starts_a_run_again_names_a_folder_of_options(call, plug_in):

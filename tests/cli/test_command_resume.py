@@ -46,7 +46,7 @@ def test_a_run_resumes_in_a_folder_of_any_name(call, name, tmp_path):
 
 
 def test_overrides_beside_resume_must_be_the_runs_own(call, capsys):
-    own = (
+    typed = (
         "seed=7",
         "strategy=darts",
         "logger=[]",
@@ -56,8 +56,8 @@ def test_overrides_beside_resume_must_be_the_runs_own(call, capsys):
         "+callbacks.x={_target_: y}",
         "~callbacks.progress",
     )
-    call("hydra.run.dir=run", *own)
-    assert call("resume=run", *own, "retrain=true", "hydra.run.dir=run", "trust=true") == 0
+    call("hydra.run.dir=run", *typed)
+    assert call("resume=run", *typed, "retrain=true", "hydra.run.dir=run", "trust=true") == 0
     other = ("strategy=random", "seed=8", "~callbacks.collapse", "+new=1", "hydra.run.dir=x")
     assert call("resume=run", "retrain=true", *other, "trust=true") == 1
     names = "strategy, seed, callbacks.collapse, new, hydra.run.dir"
@@ -94,8 +94,8 @@ def test_flags_beside_resume_are_refused(call, flag, capsys):
 @pytest.mark.parametrize("left", ["config.yaml", "hydra.yaml"])
 def test_a_run_killed_while_its_configuration_was_written_says_so(call, left, tmp_path, capsys):
     call("hydra.run.dir=run")
-    kept = tmp_path / "run" / ".hydra"
-    (kept / "overrides.yaml").unlink()
-    (kept / left).write_text("")
+    hydra = tmp_path / "run" / ".hydra"
+    (hydra / "overrides.yaml").unlink()
+    (hydra / left).write_text("")
     assert call("resume=run") == 1
     assert "was stopped before its configuration was written" in capsys.readouterr().err

@@ -163,11 +163,11 @@ def test_arrays_of_a_run_must_be_passed_again_to_train_its_child(tmp_path, monke
     strategy = partial(nl.Darts, epochs=1)
     arguments = {"strategy": strategy, "retrain": False, **wave}
     few = ["data.batch_size=16"]
-    found = nl.search(data=(NUMBERS, CLASSES), folder=tmp_path / "run", **arguments)
+    searched = nl.search(data=(NUMBERS, CLASSES), folder=tmp_path / "run", **arguments)
     with pytest.raises(ValueError, match="are arrays that were passed from Python; pass"):
-        nl.train(found.folder, folder=tmp_path / "none")
+        nl.train(searched.folder, folder=tmp_path / "none")
     again = nl.train(
-        found.folder, data=(NUMBERS, CLASSES), folder=tmp_path / "again", overrides=few
+        searched.folder, data=(NUMBERS, CLASSES), folder=tmp_path / "again", overrides=few
     )
     assert again.result["child"]["cost"]["epochs_trained"] == 1
     assert again.result["data"] == "arrays"
@@ -197,12 +197,12 @@ def test_a_child_is_loaded_with_the_class_of_its_search_space(called):
 
 
 def test_a_genotype_is_shown_with_its_size():
-    found = nl.show("darts_v2")
-    assert found.size["parameters"] == 3_349_342
-    assert found._repr_svg_().startswith("<svg")
-    assert "multiply-adds" in str(found)
-    assert nl.load_genotype("darts_v2") == found.genotype
-    assert nl.show(found.genotype).size == found.size
+    shown = nl.show("darts_v2")
+    assert shown.size["parameters"] == 3_349_342
+    assert shown._repr_svg_().startswith("<svg")
+    assert "multiply-adds" in str(shown)
+    assert nl.load_genotype("darts_v2") == shown.genotype
+    assert nl.show(shown.genotype).size == shown.size
 
 
 def test_every_space_and_strategy_of_the_configuration_is_a_name():

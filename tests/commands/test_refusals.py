@@ -28,6 +28,23 @@ SEARCHES = {
     "export": (["export=[tflite]"], "unknown export 'tflite'"),
     "cap": (["max_samples=0"], "max_samples (0) must be at least 1"),
     "login": (["logger=wandb", "logger.wandb.mode=onlin"], "unknown logger.wandb.mode 'onlin'"),
+    "limit": (["limits.parameters=-5"], "limits.parameters (-5) must be in (0, inf)"),
+    "name of a limit": (["limits.paramters=5"], "'limits.paramters'; choose from: latency_ms,"),
+    "unit of a limit": (["limits.parameters=5kB"], "'kB'; choose from: k, M, G"),
+    "limit without latencies": (["limits.latency_ms=1"], "limits.latency_ms (1) needs latencies"),
+    "limits": (["limits=5"], "limits=5"),
+    "limit below every child": (
+        ["limits.parameters=500", "data=cifar10", "child.scale.channels=4", "child.scale.cells=3"],
+        "the smallest has 1,982; raise the limit to that, or lower child.scale.channels (4); with",
+    ),
+    "limit of work below every child": (
+        ["limits.multiply_adds=1k", "data.image_size=8", "data.channels=1"],
+        "limits.multiply_adds (1,000) is below every child of search space 'darts' at child.scale",
+    ),
+    "objective as a limit": (
+        ["strategy=random", "objective=accuracy_params", "objective.form=limit"],
+        "a hard bound is limits.parameters=100000 of nas-search",
+    ),
     "seed": (["seed=9223372036854775808"], "must be a number of 64 bits"),
 }
 
@@ -125,6 +142,7 @@ def test_a_refused_call_in_python_leaves_no_folder(tmp_path, monkeypatch):
     [
         (lambda: nl.search(retrian=False), "argument 'retrian'; .*; did you mean 'retrain'"),
         (lambda: nl.show("darts_v2", chanels=3), "'chanels'; .*; did you mean 'channels'"),
+        (lambda: nl.search(limits={"paramters": 5}), "'limits.paramters'; .*mean 'parameters'"),
         (lambda: nl.search(strategy="dart"), "strategy 'dart'; .*; did you mean 'darts'"),
     ],
 )

@@ -38,8 +38,8 @@ def test_groups_have_mean_and_deviation_over_seeds_the_best_first(runs):
 
 def test_the_difference_to_a_random_genotype_has_students_interval_over_pairs(tmp_path):
     pairs = ((0.90, 0.89), (0.92, 0.90), (0.94, 0.91))
-    for seed, (own, other) in enumerate(pairs):
-        make_run(tmp_path / str(seed), "darts", seed, own, other)
+    for seed, (test, other) in enumerate(pairs):
+        make_run(tmp_path / str(seed), "darts", seed, test, other)
     (rows,) = nl.compare([tmp_path / str(seed) for seed in range(3)]).tables.values()
     assert rows[0]["gain"] == pytest.approx(0.02)
     # 97.5 % quantile of Student's t with two degrees of freedom (tables): 4.3027

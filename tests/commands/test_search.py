@@ -196,8 +196,8 @@ def test_random_search_keeps_a_journal_and_returns_the_best(finished_random):
 def test_only_a_one_shot_search_may_have_collapsed(tmp_path, monkeypatch, kind, notes):
     monkeypatch.setattr("nas_lightning.run.one_shot.parameter_free_share", lambda *_: 1.0)
     run("search", f"hydra.run.dir={tmp_path}", *kind, "child.epochs=1", "retrain=false")
-    found = result(tmp_path)["notes"]
-    assert [note.partition(":")[0] for note in found] == notes
+    said = result(tmp_path)["notes"]
+    assert [note.partition(":")[0] for note in said] == notes
 
 
 def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
@@ -207,7 +207,7 @@ def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
     told = [e for e in events(tmp_path) if e["event"] == "told"]
     assert {e["cost"]["training_samples"] for e in told} == {256}
     lines = capsys.readouterr().err.splitlines()
-    line = r"trial \d/3  reward 0\.\d{4}  best 0\.\d{4} \(\w{12}\)"
+    line = r"trial \d/3  validation accuracy \d+\.\d\d %  best \d+\.\d\d % \(\w{12}\)"
     assert re.fullmatch(rf"{line}  [1-9]\d* s left", lines[-2])
     assert re.fullmatch(line, lines[-1])
     assert len(lines) == 3

@@ -73,7 +73,7 @@ def _read_all(terminal):
 def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_terminal):
     _, lines = on_a_terminal
     bar = r"search epoch [12]/2 \S+ (\d:\d\d:\d\d|-:--:--)"
-    kinds = (bar, r"  validation accuracy 0\.\d+  train loss \d\.\d+", "  prefers .*", "")
+    kinds = (bar, r"  validation accuracy \d+\.\d\d %  train loss \d\.\d+", "  prefers .*", "")
     shown = {kind for kind in kinds for line in lines if re.fullmatch(kind, line)}
     assert shown == set(kinds)
     assert {line for line in lines if not any(re.fullmatch(kind, line) for kind in kinds)} == set()
@@ -81,8 +81,9 @@ def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_termi
 
 def test_a_process_prints_its_summary_alone(on_a_terminal):
     printed, _ = on_a_terminal
-    first = r"data digits .* channels\ndata: 1,438 training and 359 test images .*\n"
-    assert re.match(first + r"\ngenotype \w{12} of space darts\nnormal cell\n", printed)
+    first = r"data digits .* channels\ndata: 1,438 training and 359 test images .*\nsplit of .*\n"
+    unwrapped = printed.replace("\n  ", " ")
+    assert re.match(first + r"\ngenotype \w{12} of space darts\nnormal cell ", unwrapped)
     assert re.search(r"\nreport +/\S+/report\.html\n$", printed)
 
 

@@ -38,8 +38,6 @@ MEASURED = {"validation_accuracy": 0.8, "parameters": 200.0, "validation_loss": 
         ("soft", 400.0, 0.8 * 0.5**-0.07),
         ("hard", 100.0, 0.8 / 2),  # alpha = 0, beta = -1
         ("hard", 400.0, 0.8),
-        ("limit", 100.0, -1.0),
-        ("limit", 200.0, 0.8),
     ],
 )
 def test_the_product_is_mnasnets(form, target, reward):
@@ -47,10 +45,9 @@ def test_the_product_is_mnasnets(form, target, reward):
     assert objective.reward(MEASURED) == pytest.approx(reward)
 
 
-def test_only_a_limit_forbids_a_child():
-    assert WeightedProduct(target=100.0, form="hard").is_met(MEASURED)
-    assert not WeightedProduct(target=100.0, form="limit").is_met(MEASURED)
-    assert WeightedProduct(target=100.0, form="limit").requirement() == "parameters at most 100"
+def test_a_hard_bound_is_no_form_but_a_limit():
+    with pytest.raises(ValueError, match=r"form \(limit\) is no form: .* limits.parameters=100 of"):
+        WeightedProduct(target=100.0, form="limit")
 
 
 def test_the_values_are_kept_apart_for_a_pareto_search():

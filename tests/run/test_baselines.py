@@ -46,7 +46,7 @@ def test_what_only_the_search_knows_leaves_the_baselines_the_same(plain, overrid
 @pytest.mark.parametrize(
     "override",
     ["seed=1", "child.lr=0.2", "data.batch_size=128", "search_space.nodes=2", "child.scale.cells=4",
-     "hardware.precision=64-true", "data.augmentation=null"],
+     "hardware.precision=64-true", "data.augmentation=null", "limits.parameters=2k"],
 )  # fmt: skip
 def test_baselines_differ_with_all_that_a_child_depends_on(plain, override):
     assert key(override) != plain

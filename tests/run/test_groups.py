@@ -133,6 +133,15 @@ def test_the_whole_page_has_twelve_drawings_at_most(tmp_path):
     assert page.count("1 more are left out, to keep the page small.") == 2
 
 
+def test_what_would_make_the_page_too_large_is_left_out(tmp_path, monkeypatch):
+    folders = [make_run(tmp_path / str(n), "darts", 0, 0.9, data=f"data{n}") for n in range(3)]
+    monkeypatch.setattr("nas_lightning.reports.comparison.MOST_BYTES", 30_000)
+    page = nl.compare(folders).html
+    charts = page.count('<div class="chart"><script')
+    assert 0 < charts < 3
+    assert page.count("The chart is left out, to keep the page small.") == 3 - charts
+
+
 def test_a_call_that_took_objects_is_resumed_in_python(tmp_path):
     folder = make_run(tmp_path / "run", "Mine", 0, None)
     (folder / ".hydra" / "objects.json").write_text('{"strategy": "Mine(epochs=1)"}')

@@ -2,14 +2,16 @@ import math
 
 import pytest
 import torch
-from plain_context import PlainContext, batch, one_shot
+from plain_context import SCALE, PlainContext, batch, one_shot
 from planted_problem.spaces import PlantedLayers
 
 from nas_lightning.core.choices import Choice
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.limited import limited
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 
 OPS, SKIPS = ("a", "b", "c"), ("no", "yes")
 INDEX = {"a": 0, "b": 1, "c": 2, "no": 0, "yes": 1}
@@ -222,6 +224,20 @@ def test_what_the_controller_prefers_is_the_share_of_its_last_samples():
     strategy.finish_epoch(0, context, [batch()])
     expected = torch.stack([m.weights for m, _ in context.validated]).mean(dim=0)
     torch.testing.assert_close(strategy.scores().weights, expected)
+
+
+def test_a_sample_beyond_the_limits_costs_its_excess_and_no_measurement():
+    space = limited(NasBench201Space(), SCALE, {"parameters": 1400})
+    strategy = one_shot("enas", space, epochs=2)
+    context = PlainContext(strategy, space)
+    draws = map(NasBench201Space().sample, range(99))
+    genotype = next(genotype for genotype in draws if not space.limits.keeps(genotype))
+    reward = strategy._reward(context, genotype, [batch()])
+    assert reward == -space.limits.excess(genotype) < 0
+    assert not context.validated
+    assert strategy._reward(context, space.small, [batch()]) == 0.0
+    drawn = [space.genotype(space.sample(0).mapping), *(strategy._draw() for _ in range(10))]
+    assert all(map(space.limits.keeps, drawn))
 
 
 def test_the_best_of_the_last_samples_is_found():

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
-from plain_context import ONE_SHOT, SPACE, PlainContext, batch, one_shot, search
+from plain_context import ONE_SHOT, SCALE, SPACE, PlainContext, batch, one_shot, search
 
+from nas_lightning.core.limited import limited
 from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import child_cost
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.strategies.alphas import AlphaStrategy
 
@@ -25,6 +27,18 @@ def test_a_search_moves_params_and_ends_with_a_genotype_of_the_space(name):
     assert any(not torch.equal(before[n], p) for n, p in context.params.items())
     genotype = strategy.derive(context, [batch()])
     assert SPACE.validate(genotype) == genotype
+
+
+def test_what_is_found_within_limits_keeps_them(name):
+    free = NasBench201Space()
+    sizes = sorted(child_cost(free, free.sample(n), SCALE)["parameters"] for n in range(20))
+    space = limited(free, SCALE, {"parameters": sizes[2]})
+    more = {"partial": 1} if name == "pc_darts" else {}  # of two channels
+    strategy = one_shot(name, space, epochs=2, **more)
+    context = PlainContext(strategy, space)
+    assert (context.limits is None) == (name in RANKING)
+    search(strategy, context, range(2))
+    assert space.limits.keeps(strategy.derive(context, [batch()]))
 
 
 def test_a_genotype_needs_a_context_only_where_genotypes_are_ranked(name):

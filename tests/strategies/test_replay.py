@@ -1,4 +1,4 @@
-"""Contracts of every black-box strategy of the configuration: replay, and valid genotypes."""
+"""Contracts of every black-box strategy of the configuration: replay, valid genotypes, limits."""
 
 from dataclasses import replace
 from functools import cache
@@ -9,6 +9,8 @@ from omegaconf import OmegaConf
 
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
+from nas_lightning.core.limited import cost_measure, limited
+from nas_lightning.core.scale import Scale
 from nas_lightning.core.strategy import BlackBoxStrategy
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.search_spaces.darts import DartsSpace
@@ -21,7 +23,14 @@ def is_black_box(path):
 
 
 FILES = [p for p in sorted((config_dir() / "strategy").glob("*.yaml")) if is_black_box(p)]
-SPACES = {"plain": NasBench201Space(), "conditional": DartsSpace(nodes=2)}
+SCALE = Scale(channels=4, cells=3).of_data((1, 8, 8), 10)
+CONDITIONAL = DartsSpace(nodes=2)
+BOUND = 1_300  # parameters: one genotype in hundreds keeps it, the smallest has 1,102
+SPACES = {
+    "plain": NasBench201Space(),
+    "conditional": CONDITIONAL,
+    "limited": limited(CONDITIONAL, SCALE, {"parameters": BOUND}),
+}
 TRIALS = 20
 
 
@@ -67,3 +76,16 @@ def test_every_trial_is_a_genotype_of_the_space(path, space):
     trials = searched(path, space)
     assert [trial.number for trial in trials] == list(range(TRIALS))
     assert all(space.validate(trial.genotype) for trial in trials)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_trial_is_beyond_the_limits(path):
+    size = cost_measure(CONDITIONAL, SCALE)
+    trials = searched(path, SPACES["limited"])
+    assert max(size(trial.genotype)["parameters"] for trial in trials) <= BOUND
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_limits_that_all_genotypes_keep_change_nothing(path):
+    loose = limited(CONDITIONAL, SCALE, {"parameters": 10**9})
+    assert searched(path, loose) == searched(path, CONDITIONAL)

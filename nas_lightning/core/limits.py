@@ -1,0 +1,130 @@
+"""Limits of what is delivered: upper bounds of what a child costs, joined by AND."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from torch import Tensor
+
+from nas_lightning.core.checks import in_range, unknown_name
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.genotype import Genotype
+
+__all__ = ["UNITS", "Limits", "Measure", "read_bounds"]
+
+Expect = Callable[[Mixture], Mapping[str, Tensor]]
+Measure = Callable[[Genotype], Mapping[str, float]]  # values by quantity, of the delivered child
+
+COUNTS = {"k": 1e3, "M": 1e6, "G": 1e9}
+UNITS: dict[str, dict[str, float]] = {  # by quantity
+    "parameters": COUNTS,
+    "multiply_adds": COUNTS,  # of one sample
+    "latency_ms": {"us": 1e-3, "ms": 1.0, "s": 1e3},
+    "memory_mb": {"kB": 1e-3, "MB": 1.0, "GB": 1e3},
+}
+EXAMPLES = {"parameters": "50k", "multiply_adds": "5M", "latency_ms": 5, "memory_mb": 1}
+
+
+class Limits:
+    """Upper bounds that a child must keep, all of them.
+
+    Args:
+        bounds: the largest allowed value by quantity, at least one.
+        measures: what measures a genotype's child by quantity, the fastest first; one may measure
+            several.
+        expected: what tells a mixture's expected cost by quantity, of some quantities.
+
+    Raises: ValueError: a quantity has no measure.
+
+    >>> count = lambda genotype: {"parameters": len(genotype.choices)}
+    >>> limits = Limits({"parameters": 10}, {"parameters": count})
+    >>> limits.excess(Genotype.of("toy", {str(number): "on" for number in range(15)}))
+    0.5
+    """
+
+    def __init__(
+        self,
+        bounds: Mapping[str, float],
+        measures: Mapping[str, Measure],
+        expected: Sequence[Expect] = (),
+    ) -> None:
+        assert bounds, "limits without a bound limit nothing"
+        if missing := [quantity for quantity in bounds if quantity not in measures]:
+            raise ValueError(
+                f"limits.{missing[0]} ({bounds[missing[0]]:,}) has nothing that measures it here; "
+                f"leave it out: this run measures {', '.join(measures)}"
+            )
+        self.bounds = {name: bounds[name] for name in sorted(bounds, key=list(measures).index)}
+        cached = {m: lru_cache(maxsize=2**16)(m) for m in measures.values()}
+        self._measures = {name: cached[measures[name]] for name in self.bounds}
+
+        self._expected = tuple(expected)
+
+    def expected(self, mixture: Mixture) -> dict[str, Tensor]:
+        """Returns the expected cost of a mixture by limited quantity, where it is known.
+
+        It is differentiable in the mixture's weights, and at one-hot weights the child's.
+        """
+        costs = {name: cost for expect in self._expected for name, cost in expect(mixture).items()}
+        return {name: costs[name] for name in self.bounds if name in costs}
+
+    def value(self, quantity: str, genotype: Genotype) -> float:
+        """Returns what a genotype's child costs by one of the limited quantities."""
+        return self._measures[quantity](genotype)[quantity]
+
+    def values(self, genotype: Genotype) -> dict[str, float]:
+        """Returns what a genotype's child costs, by limited quantity."""
+        return {name: self.value(name, genotype) for name in self.bounds}
+
+    def keeps(self, genotype: Genotype) -> bool:
+        """Returns whether a genotype's child keeps all limits."""
+        return all(self.value(name, genotype) <= bound for name, bound in self.bounds.items())
+
+    def excess(self, genotype: Genotype) -> float:
+        """Returns by what share of its bound a quantity exceeds it at most; 0 where all do not."""
+        shares = [self.value(name, genotype) / b - 1 for name, b in self.bounds.items()]
+        return max(0.0, *shares)
+
+    def __str__(self) -> str:
+        """Returns the limits in words, e.g. "parameters at most 50,000"."""
+        return ", ".join(f"{name} at most {bound:,}" for name, bound in self.bounds.items())
+
+
+def read_bounds(limits: Mapping[str, Any] | None, where: str = "limits") -> dict[str, float]:
+    """Returns the bounds that were set, as numbers; those of None are left out.
+
+    Raises: ValueError: a quantity or unit is unknown, or a value is not above 0.
+
+    >>> read_bounds({"parameters": "50k", "latency_ms": None})
+    {'parameters': 50000}
+    """
+    bounds = {}
+    for name, value in (limits or {}).items():
+        if name not in UNITS:
+            raise ValueError(unknown_name("limit", f"{where}.{name}", UNITS))
+        if value is not None:
+            bounds[name] = _number(f"{where}.{name}", value, UNITS[name], EXAMPLES[name])
+    return bounds
+
+
+def _number(key: str, value: Any, units: Mapping[str, float], example: Any) -> float:
+    """Returns a number, or the number that a text with a unit means."""
+    text = str(value).strip()
+    digits = text.rstrip("".join(filter(str.isalpha, text)))
+    digits, unit = (text, "") if _is_number(text) else (digits, text[len(digits) :].strip())
+    if unit and unit not in units and _is_number(digits):
+        raise ValueError(unknown_name(f"unit of {key} ({text}):", unit, units))
+    if isinstance(value, bool) or not _is_number(digits):
+        raise ValueError(f"{key} ({text}) must be a number; use e.g. {example}")
+    number = float(digits) * units.get(unit, 1.0)
+    number = int(number) if number.is_integer() else number
+    in_range(key, number, "(0, inf)", use=example)
+    return number
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""The limits of a run: read from its configuration, and what measures them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from random import Random
+
+from omegaconf import DictConfig, OmegaConf
+
+from nas_lightning.core.cost import QUANTITIES
+from nas_lightning.core.limited import limited
+from nas_lightning.core.limits import Expect, Measure, read_bounds
+from nas_lightning.core.memory import child_memory_mb
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace, child_cost
+from nas_lightning.evaluation.latency import QUANTITY, Latency
+
+__all__ = ["bounds_of", "check_before_data", "within_limits"]
+
+IMAGE, SIGNAL = (1, 1024, 1024), (1, 1024)  # that no number of reductions makes too small
+
+
+def bounds_of(cfg: DictConfig) -> dict[str, float]:
+    """Returns the upper bounds that a configuration sets, by quantity.
+
+    Raises: ValueError: a bound is impossible whatever the space, or nothing tells latencies.
+    """
+    if "limits" not in cfg:
+        return {}
+    limits = OmegaConf.to_container(cfg.limits, resolve=True)
+    assert isinstance(limits, dict)
+    bounds = read_bounds({str(name): value for name, value in limits.items()})
+    if "latency_ms" in bounds and cfg.hardware.get("latency") is None:
+        raise ValueError(
+            f"limits.latency_ms ({bounds['latency_ms']:,}) needs latencies to go by; add "
+            "hardware.latency=here, or =FILE of nas-measure what=latency"
+        )
+    return bounds
+
+
+def within_limits(
+    cfg: DictConfig, space: SearchSpace, scale: Scale, latency: Latency | None = None
+) -> SearchSpace:
+    """Returns a space whose draws keep the limits of a configuration; see `limited`.
+
+    `scale` is that of the child, `latency` predicts its milliseconds.
+    """
+    measures: dict[str, Measure] = {}
+    expected: list[Expect] = []
+    if latency is not None:
+        measures[QUANTITY] = lambda genotype: {QUANTITY: latency(genotype)}
+        expected += [] if latency.uses is None else [latency.cost.of]
+    measures["memory_mb"] = lambda genotype: {"memory_mb": child_memory_mb(space, genotype, scale)}
+    return limited(space, scale, bounds_of(cfg), measures, expected)
+
+
+def check_before_data(cfg: DictConfig, space: SearchSpace, scale: Scale) -> None:
+    """Refuses limits that are impossible whatever the data are.
+
+    Where `scale` does not know their shape, these are limits of the parameters below those of
+    every child, for images and for signals of one channel.
+    """
+    is_known = scale.input_shape is not None
+    counted = QUANTITIES if is_known else ("parameters",)
+    bounds = {name: bound for name, bound in bounds_of(cfg).items() if name in counted}
+    if not bounds:
+        return
+    scale = replace(scale, num_outputs=scale.num_outputs or 1)
+    shapes = (scale.input_shape,) if is_known else (IMAGE, SIGNAL)
+    scales = [replace(scale, input_shape=shape) for shape in shapes]
+    faults = [_fault(space, each, bounds) for each in scales if _is_sure(space, each, is_known)]
+    if faults and all(faults):
+        least = f"; with one input channel and {scale.num_outputs} outputs, more with more"
+        raise ValueError(faults[0] + ("" if is_known else least))
+
+
+def _is_sure(space: SearchSpace, scale: Scale, is_known: bool) -> bool:
+    """Returns whether a space has children of a scale, and as small ones for no smaller inputs."""
+    genotype, (channels, *sides) = space.sample(Random(0)), scale.sample_shape()
+    half = replace(scale, input_shape=(channels, *(side // 2 for side in sides)))
+    try:
+        size = child_cost(space, genotype, scale)
+        return is_known or size["parameters"] == child_cost(space, genotype, half)["parameters"]
+    except ValueError:  # e.g. no children for signals
+        return False
+
+
+def _fault(space: SearchSpace, scale: Scale, bounds: Mapping[str, float]) -> str:
+    """Returns why limits are impossible, "" where they are not."""
+    try:
+        limited(space, scale, bounds)
+    except ValueError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,153 @@
+"""Limits: what they read, what they refuse, and that all draws of a limited space keep them."""
+
+import pytest
+
+from nas_lightning.core import shrinking
+from nas_lightning.core.decisions import Decision
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.limited import cost_measure, limited, smallest_child
+from nas_lightning.core.limits import Limits, read_bounds
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import SearchSpace, child_cost
+from nas_lightning.core.shrinking import every
+from nas_lightning.search_spaces.chain import ChainSpace
+from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.search_spaces.enas_micro import EnasMicroSpace
+
+SPACE, SCALE = DartsSpace(nodes=2), Scale(channels=4, cells=3).of_data((1, 8, 8), 10)
+COST = cost_measure(SPACE, SCALE)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(50_000, 50_000), ("50_000", 50_000), ("50k", 50_000), ("1.5M", 1_500_000), ("2e3", 2_000)],
+)
+def test_a_bound_is_a_number_with_or_without_a_unit(value, number):
+    assert read_bounds({"parameters": value, "latency_ms": None}) == {"parameters": number}
+
+
+def test_units_are_those_of_the_quantity():
+    assert read_bounds({"latency_ms": "2s", "memory_mb": "512kB"}) == {
+        "latency_ms": 2_000,
+        "memory_mb": 0.512,
+    }
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"parameters": -5}, r"limits.parameters \(-5\) must be in \(0, inf\); use e.g. 50k"),
+        ({"parameters": 0}, r"limits.parameters \(0\) must be in"),
+        ({"parameters": "nan"}, r"limits.parameters \(nan\) must be in"),
+        ({"parameters": float("inf")}, r"limits.parameters \(inf\) must be in"),
+        ({"parameters": "-5k"}, r"limits.parameters \(-5000\) must be in"),
+        ({"parameters": True}, r"limits.parameters \(True\) must be a number; use e.g. 50k"),
+        ({"memory_mb": "much"}, r"limits.memory_mb \(much\) must be a number; use e.g. 1"),
+        ({"parameters": "5 m"}, r"unit of limits.parameters \(5 m\): 'm'.*did you mean 'M'"),
+        ({"latency_ms": "5k"}, r"unit of limits.latency_ms \(5k\): 'k'; choose from: us, ms, s"),
+        ({"paramters": 5}, r"unknown limit 'limits.paramters'.*did you mean 'parameters'"),
+    ],
+)
+def test_what_is_no_limit_is_refused(limits, message):
+    with pytest.raises(ValueError, match=message):
+        read_bounds(limits)
+
+
+def test_a_quantity_without_a_measure_is_refused():
+    message = r"limits.latency_ms \(5\) has nothing that measures it here; .*parameters, multiply"
+    with pytest.raises(ValueError, match=message):
+        limited(SPACE, SCALE, {"latency_ms": 5})
+
+
+SMALL_SPACES = {
+    "additive": DartsSpace(nodes=2, ops=("none", "sep_conv_3x3", "skip_connect")),
+    "unused states": EnasMicroSpace(blocks=1, ops=("sep_conv_3x3", "avg_pool_3x3")),
+    "sizes": ChainSpace(depths=(1, 2), heights=(1, 3), widths=(1, 3), filters=(2, 4)),
+}
+
+
+@pytest.mark.parametrize("quantity", ["parameters", "multiply_adds"])
+@pytest.mark.parametrize("space", SMALL_SPACES.values(), ids=SMALL_SPACES)
+def test_the_descent_finds_the_smallest_child(space, quantity, monkeypatch):
+    limits = Limits({quantity: 1}, {quantity: cost_measure(space, SCALE)})
+    exact = min(limits.value(quantity, Genotype.of(space.name, c)) for c in every(space.decisions))
+    monkeypatch.setattr(shrinking, "MOST", 0)
+    assert limits.value(quantity, smallest_child(space, limits, quantity)) == exact
+
+
+def test_an_impossible_limit_is_refused_with_the_smallest_child_and_the_keys_that_lower_it():
+    message = (
+        r"limits.parameters \(1,101\) is below every child of search space 'darts' at child.scale: "
+        r"the smallest has 1,102; raise the limit to that, or lower child.scale.channels \(4\)$"
+    )
+    with pytest.raises(ValueError, match=message):
+        limited(SPACE, SCALE, {"parameters": 1_101})
+
+
+def test_limits_that_no_child_keeps_together_are_refused_with_the_nearest():
+    def inverse(genotype):
+        return {"latency_ms": 10_000 - COST(genotype)["parameters"]}
+
+    bounds = {"latency_ms": 5_000, "parameters": 1_200}
+    message = r"limits \(parameters at most 1,200, latency_ms at most 5,000\): no child .*nearest"
+    with pytest.raises(ValueError, match=message):
+        limited(SPACE, SCALE, bounds, {"latency_ms": inverse})
+
+
+@pytest.mark.parametrize("bound", [1_102, 1_300, 3_000], ids=["smallest", "tight", "loose"])
+def test_all_draws_of_a_limited_space_keep_the_limits(bound):
+    space = limited(SPACE, SCALE, {"parameters": bound, "multiply_adds": 10**6})
+    drawn = [space.sample(seed) for seed in range(10)]
+    assert drawn == [space.sample(seed) for seed in range(10)]
+    drawn += [space.mutate(genotype, 1) for genotype in drawn]
+    drawn += [space.crossover(drawn[0], genotype, 2) for genotype in drawn]
+    drawn += space.neighbours(drawn[0], 3)
+    assert max(child_cost(space, each, SCALE)["parameters"] for each in set(drawn)) <= bound
+    assert len(set(drawn)) > 10
+
+
+def test_without_limits_a_space_draws_as_ever():
+    loose = limited(SPACE, SCALE, {"parameters": 10**9})
+    for seed in range(5):
+        first, second = SPACE.sample(seed), SPACE.sample(seed + 1)
+        assert loose.sample(seed) == first
+        assert loose.mutate(first, seed) == SPACE.mutate(first, seed)
+        assert loose.crossover(first, second, seed) == SPACE.crossover(first, second, seed)
+        assert loose.neighbours(first, seed) == SPACE.neighbours(first, seed)
+
+
+def test_a_child_on_the_bound_is_kept_and_one_beyond_it_exceeds_by_its_share():
+    genotype = SPACE.sample(0)
+    size = child_cost(SPACE, genotype, SCALE)["parameters"]
+    at = Limits({"parameters": size}, {"parameters": COST})
+    beyond = Limits({"parameters": size / 2}, {"parameters": COST})
+    assert [at.keeps(genotype), at.excess(genotype)] == [True, 0]
+    assert [beyond.keeps(genotype), beyond.excess(genotype)] == [False, 1]
+    assert str(at) == f"parameters at most {size:,}"
+
+
+def test_without_a_supernet_children_are_counted():
+    assert cost_measure(Countless(SPACE), SCALE)(SPACE.sample(0)) == COST(SPACE.sample(0))
+
+
+class Countless(SearchSpace):
+    """Darts without its supernet."""
+
+    def __init__(self, space):
+        super().__init__(space.name, space.scale, space.choices, space.decisions)
+        self.space = space
+
+    def child(self, genotype, scale):
+        return self.space.child(genotype, scale)
+
+    def graphs(self, genotype):
+        return self.space.graphs(genotype)
+
+
+def test_every_genotype_is_met_once():
+    decisions = [Decision("a", ("x", "y"), "op"), Decision("b", ("u", "v"), "op", (("a", ("y",)),))]
+    assert list(every(decisions)) == [
+        {"a": "x"},
+        {"a": "y", "b": "u"},
+        {"a": "y", "b": "v"},
+    ]
