@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.cli import launch
 from nas_lightning.cli.arguments import GroupArguments, typed_value
-from nas_lightning.cli.command_line import with_home
+from nas_lightning.cli.command_line import with_home, with_list
 from nas_lightning.cli.interruption import interruption_of
 from nas_lightning.cli.resume import check_unused, resumed_configuration
 from nas_lightning.config import schema
@@ -66,7 +66,8 @@ class Call:
         self.command, self.overrides = command, list(overrides)
         self.arguments = GroupArguments({**groups, **named}, overrides)
         self.arguments.objects |= objects or {}
-        self.typed = [*self.arguments.overrides, *scalars, *map(with_home, overrides)]
+        settled = [with_list(command, each) for each in (*scalars, *map(with_home, overrides))]
+        self.typed = [*self.arguments.overrides, *settled]
 
     def start(self, folder: str | Path | None, trust: bool = False) -> FinishedRun:
         """Starts a run in a folder, or in a new one under outputs/, and returns what it leaves.

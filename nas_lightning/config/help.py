@@ -11,7 +11,7 @@ from nas_lightning.config.paths import config_dir
 from nas_lightning.core.checks import unknown_name
 from nas_lightning.reports.terminal import columns_of
 
-__all__ = ["EXAMPLES", "MORE_KEYS", "groups", "help_text", "options_of", "own_folders"]
+__all__ = ["EXAMPLES", "MORE_KEYS", "groups", "help_text", "option_of", "options_of", "own_folders"]
 
 HELP = ("--help", "-h")
 HIDDEN = ("sweep",)  # definitions for Weights & Biases, no group
@@ -202,6 +202,13 @@ def options_of(group: str, own_folders: Iterable[Path] = ()) -> dict[str, str]:
             option = path.relative_to(folder / group).with_suffix("").as_posix()
             found[option] = _first_comment(path.read_text())
     return dict(sorted(found.items()))
+
+
+def option_of(group: str, target: str) -> str | None:
+    """Returns the option of a group, of our own, that makes a class or function; None if none."""
+    files = sorted((config_dir() / group).glob("*.yaml"))
+    line = f"_target_: {target}"
+    return next((f.stem for f in files if line in f.read_text("utf-8").splitlines()), None)
 
 
 def own_folders(arguments: Sequence[str]) -> list[Path]:

@@ -12,7 +12,7 @@ from nas_lightning.config import run_name
 from nas_lightning.config.paths import config_dir
 from nas_lightning.core.checks import unknown_name
 
-__all__ = ["composed", "groups_of", "keys_of", "register", "split", "typed"]
+__all__ = ["composed", "groups_of", "keys_of", "lists_of", "register", "split", "typed"]
 
 
 @dataclass
@@ -143,6 +143,11 @@ def split(whole: DictConfig) -> tuple[DictConfig, DictConfig]:
 def keys_of(command: str) -> list[str]:
     """Returns the keys of a command's configuration, e.g. "search": seed, strategy, ..."""
     return [each.name for each in fields(SHELLS[command])]
+
+
+def lists_of(command: str) -> list[str]:
+    """Returns those keys of a command that hold a list of texts, e.g. export."""
+    return [each.name for each in fields(SHELLS[command]) if each.type == list[str]]
 
 
 def groups_of(command: str) -> list[str]:

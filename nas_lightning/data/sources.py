@@ -118,8 +118,11 @@ def _read(path: str | None, options: ReadOptions) -> ImageArrays:
     if read is not image_folder.read_image_folder:
         return as_arrays(read(place, options), options)
     if not root.is_dir():
-        state = "is a file" if root.exists() else "does not exist"
-        raise ValueError(f"data.path must be a folder of images, but '{path}' {state}; correct it")
+        state = "is another file" if root.exists() else "does not exist"
+        raise ValueError(
+            f"data.path must be a folder, or a file ({', '.join(FILES)}), but '{path}' {state}; "
+            "give a folder with one sub-folder of images per class, or such a file"
+        )
     # Their folders name the classes.
     return as_arrays(read(place, options), replace(options, class_names=None))
 

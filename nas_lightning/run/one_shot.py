@@ -56,6 +56,9 @@ def search_one_shot(run: Run, strategy: OneShotStrategy) -> tuple[Genotype, dict
     boards = [EpochBoard(run.loggers)] if run.loggers.loggers else []
     callbacks = [*logs, RunCheckpoint(folder / "checkpoints"), *boards]
     trainer = fit(run, module, view, strategy.epochs, folder.path, "search", callbacks)
+    steps, all_steps = trainer.fit_loop.epoch_loop.total_batch_idx + 1, trainer.num_training_batches
+    if cap is not None and steps < all_steps and parts.hardware.is_first:
+        print(f"note: {_within_an_epoch(cap, steps, all_steps)}", flush=True)
     module.to(trainer.strategy.root_device)
     genotype = module.derive(list(view.val_dataloader()))
     return genotype, {
@@ -64,6 +67,13 @@ def search_one_shot(run: Run, strategy: OneShotStrategy) -> tuple[Genotype, dict
         "alpha_entropy_end": _entropy(strategy),
         "cost": module.meter.as_dict(),
     }
+
+
+def _within_an_epoch(cap: int, steps: int, all_steps: float) -> str:
+    return (
+        f"max_samples ({cap}) ended the search within its first epoch, after {steps} of "
+        f"{all_steps:.0f} steps; more samples would show it all of its data"
+    )
 
 
 def collapse_notes(run: Run, genotype: Genotype) -> list[str]:

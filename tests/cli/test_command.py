@@ -101,7 +101,13 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
         ),
         ("seed", "cannot read 'seed': write KEY=VALUE"),
         ("seed=[1", "cannot read 'seed=[1': write KEY=VALUE"),
-        ("seed=1,2", "Ambiguous value for argument 'seed=1,2'"),
+        (
+            "seed=1,2",
+            "Ambiguous value for argument 'seed=1,2': add -m for a sweep over these values; a text "
+            "with commas has quotes of its own: \"seed='1,2'\"\n",
+        ),
+        ("seed=abc", "'str' could not be converted to Integer; give a whole number, e.g. 1\n"),
+        ("retrain=no_way", "'no_way' is not a valid bool (type str); give true or false\n"),
         ("strategy=5", "GROUP=VALUE must name an option of the group"),
         ("evaluation.epochs=1", "unknown key 'evaluation.epochs'; choose from: (there are none)"),
         ("seed=${x}", "seed: Interpolation key 'x' not found\n"),

@@ -171,8 +171,14 @@ def make_unknown_test_class(root):
 
 
 FOLDERS = {
-    "missing": (lambda root: None, "data.path must be a folder of images, but 'images' does not"),
-    "a file": (lambda root: (root / "images").touch(), "but 'images' is a file; correct it"),
+    "missing": (
+        lambda root: None,
+        "a file (.npz, .parquet, .csv, .jsonl), but 'images' does not exist; give",
+    ),
+    "a file": (
+        lambda root: (root / "images").touch(),
+        "but 'images' is another file; give a",
+    ),
     "empty": (
         make_empty,
         "must hold one sub-folder per class, but 'images' is empty; move the images of each class",
@@ -236,7 +242,7 @@ HEAD = b'{"format": "nas-lightning/genotype", "version": 1, "space": '
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not valid JSON (truncated?)"),
+        (b"", "the file is empty; name the genotype.json of a run"),
         (HEAD, "not valid JSON (truncated?)"),
         (
             b'{"format": "other"}',
