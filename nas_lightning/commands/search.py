@@ -27,11 +27,13 @@ from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.initial_params import check_init_of_search
 from nas_lightning.run.one_shot import check_one_shot, collapse_notes, search_one_shot
 from nas_lightning.run.outcome import finish, write_genotype
+from nas_lightning.run.random_children import check_verdict, verdict_of
 from nas_lightning.run.run import Run
 from nas_lightning.training.task import Task
 
 __all__ = ["job"]
 
+TRAINED_ALIKE = {"random_genotype": "random genotype", "resnet": "ResNet of its size"}
 Search = Callable[[], tuple[Genotype, dict[str, Any]]]
 
 
@@ -44,6 +46,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
         return float(done["search"][f"validation_{metric_of(done).name}"])
     check_export(cfg.export, cfg.retrain)
     at_least("max_samples", cfg.max_samples, 1)
+    check_verdict(cfg.verdict, cfg.retrain, "retrain=true")
     dashboards = open_dashboards(cfg, RunFolder(folder), "search")
     check = partial(_check_early, cfg, RunFolder(folder), objects or {})
     run = Run.of(cfg, folder, objects, check).seen_by(dashboards)
@@ -52,14 +55,16 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
         genotype, figures = search()
         drawing = write_genotype(run, genotype)
         show_search(run, genotype, figures, drawing)
-    child = baselines = None
+    child = baselines = verdict = None
     if cfg.retrain:
         child = train_shown(run, genotype, figures)
-        baselines = baselines_of(run)
+        baselines = baselines_of(run, child if cfg.verdict.resnet else None)
+        verdict = verdict_of(run, child, baselines, cfg.verdict.children)
     trained = "trials" in figures  # children of their own, which cannot collapse
     notes = [*run.parts.data.notes, *([] if trained else collapse_notes(run, genotype))]
     notes += _comparison(run, child, baselines)
-    finish(run, genotype, search=figures, child=child, baselines=baselines, notes=notes)
+    parts = {"search": figures, "child": child, "baselines": baselines, "verdict": verdict}
+    finish(run, genotype, **parts, notes=notes)
     return float(figures[f"validation_{run.parts.task.metric}"])
 
 
@@ -117,7 +122,7 @@ def _comparison(
     if not child or not baselines:
         return []
     key, task = f"test_{run.parts.task.metric}", run.parts.task
-    names = {"random_genotype": "a random genotype, trained alike,"}
+    names = {n: f"a {w}, trained alike," for n, w in TRAINED_ALIKE.items()}
     return [
         f"{names.get(name, name.replace('_', ' '))} does as well as the found network or better "
         "on this test set"

@@ -56,7 +56,11 @@ NETWORK: Pairs = (
     ("hydra.run.dir=DIR", "the run's folder; else a new one in outputs/"),
 )
 MORE_KEYS: dict[str, Pairs] = {
-    "search": (("strategy.epochs=6", "of a one-shot search; strategy.trials else"), *NETWORK),
+    "search": (
+        ("strategy.epochs=6", "of a one-shot search; strategy.trials else"),
+        ("verdict.children=1", "most random children to judge the found one by"),
+        *NETWORK,
+    ),
     "train": (("child.validation_share=0.0", "of the training set, held out"), *NETWORK),
 }
 RESUME = ("resume=RUN_DIR", "resume an interrupted run or sweep with its own configuration")

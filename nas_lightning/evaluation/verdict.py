@@ -29,7 +29,7 @@ testing and best-arm identification, 2022 (arXiv:1906.09712), do with other boun
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, lgamma, log
+from math import exp, isfinite, lgamma, log
 from statistics import median
 from typing import Any
 
@@ -105,8 +105,8 @@ class Verdict:
             "children": len(self.others),
             "wins": self.wins,
             "win_share": list(self.win_share),
-            "difference": median(self.gains) if self.others else None,
-            "interval": list(self.interval),
+            "difference": _finite(median(self.gains)) if self.others else None,
+            "interval": [_finite(end) for end in self.interval],
             "more_children": _more_children(self.wins, self.losses),
             "e_value": _evidence(self.wins, self.losses),
         }
@@ -161,6 +161,10 @@ def _end(outside: float, wins: int, losses: int) -> float:
         else:
             inside = middle
     return round((outside + inside) / 2, 6)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None  # of children that diverged
 
 
 def _log_beta(a: float, b: float) -> float:

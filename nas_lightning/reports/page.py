@@ -10,6 +10,7 @@ from markupsafe import Markup
 from nas_lightning.reports.answer_charts import calibration_of
 from nas_lightning.reports.charts import figures
 from nas_lightning.reports.colours import dark_scheme
+from nas_lightning.reports.conclusion import conclude
 from nas_lightning.reports.metric import (
     PATH_REMARK,
     MainMetric,
@@ -27,7 +28,6 @@ from nas_lightning.reports.records import (
 from nas_lightning.reports.rendering import chart_svg, javascript
 from nas_lightning.reports.templates import count, duration, fill
 from nas_lightning.reports.usage import next_steps, uses
-from nas_lightning.reports.verdict import judge
 
 __all__ = ["read_network", "write_report"]
 
@@ -54,7 +54,7 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
     """
     metric, child = metric_of(result), run_dir / "child"
     answers = read_answers(child / "predictions.csv")
-    verdict = judge(result, metric, len(answers))
+    conclusion = conclude(result, metric, len(answers))
     charts = {
         name: {"spec": chart.to_dict(), "picture": coloured(chart_svg(chart))}
         for name, chart in figures(run_dir, result).items()
@@ -68,9 +68,9 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
         word=input_word(result),
         path_remark=PATH_REMARK,
         has_reward=rewards_differ(result),
-        verdict=verdict,
+        conclusion=conclusion,
         uses=uses(run_dir, result),
-        next_steps=next_steps(run_dir, result, verdict),
+        next_steps=next_steps(run_dir, result, conclusion),
         network=read_network(run_dir / "genotype.svg"),
         charts=charts,
         confused=_confused(child / "confusion.csv"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.reports.conclusion import verdict_words
 from nas_lightning.reports.metric import (
     PATH_REMARK,
     input_word,
@@ -16,7 +17,7 @@ __all__ = ["summary"]
 
 
 def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
-    """Returns what was found, how good it is, what it cost, and where the files are.
+    """Returns the verdict, what was found, how good it is, what it cost, and where the files are.
 
     Args:
         result: the content of result.json.
@@ -25,7 +26,14 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     """
     search, child, metric = result.get("search"), result.get("child"), metric_of(result)
     validation, test = f"validation_{metric.name}", f"test_{metric.name}"
-    lines = ["", f"genotype {result['genotype_id']} of space {result['space']}", cells, ""]
+    verdict = [verdict_words(result["verdict"]), ""] if result.get("verdict") else []
+    lines = [
+        "",
+        *verdict,
+        f"genotype {result['genotype_id']} of space {result['space']}",
+        cells,
+        "",
+    ]
     if search:
         lines.append(_row(f"search validation {metric.words}", metric.text(search[validation])))
         if (path := f"discretized_{validation}") in search:

@@ -22,7 +22,7 @@ from nas_lightning.run.outcome import write_confusion
 from nas_lightning.run.run import Run
 from nas_lightning.training.child import ChildModule, build_child
 
-__all__ = ["train_child", "train_shown"]
+__all__ = ["train_child", "train_network", "train_shown"]
 
 
 def train_shown(
@@ -55,12 +55,24 @@ def train_child(
     Checkpoint and metrics go to `folder`; `name` is for the progress bar and the seed; `start`
     may change the initial params, where there is no checkpoint yet.
     """
-    parts, recipe = run.parts, run.parts.recipe
-    seed = keyed_seed(parts.seed, name)
-    network = build_child(parts.space, genotype, recipe.scale, seed)
+    parts, scale = run.parts, run.parts.recipe.scale
+    network = build_child(parts.space, genotype, scale, keyed_seed(parts.seed, name))
     if start is not None and resumable(folder) is None:
         start(run, genotype, network)
-    card = _card(run, genotype)
+    figures = train_network(run, network, folder, name, _card(run, genotype))
+    cost = figures.pop("cost")
+    return {**figures, **child_cost(parts.space, genotype, scale), "cost": cost}
+
+
+def train_network(
+    run: Run, network: nn.Module, folder: Path, name: str, card: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Trains a network as the run's child is, or resumes it; returns test figures and cost.
+
+    The other arguments are those of `train_child`; `card` says what the network is.
+    """
+    parts, recipe = run.parts, run.parts.recipe
+    seed = keyed_seed(parts.seed, name)
     module = ChildModule(network, parts.data.num_outputs, recipe, parts.task, seed, card)
     view = parts.data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
     monitor = f"child/validation_{parts.task.metric}" if recipe.validation_share else None
@@ -74,7 +86,6 @@ def train_child(
     return {
         f"validation_{parts.task.metric}": keeper.best if monitor else None,
         **{metric.removeprefix("child/"): float(value) for metric, value in figures.items()},
-        **child_cost(parts.space, genotype, recipe.scale),
         "cost": module.meter.as_dict(),
     }
 

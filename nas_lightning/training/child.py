@@ -1,5 +1,6 @@
 """The LightningModule that trains a child, and the recipe it follows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi
 from typing import Any
@@ -24,7 +25,7 @@ from nas_lightning.training.finite_watch import DATA_CURE, IMAGES, FiniteWatch, 
 from nas_lightning.training.ranks import average_statistics, mean_of
 from nas_lightning.training.task import Classification, Task
 
-__all__ = ["ChildModule", "ChildRecipe", "build_child"]
+__all__ = ["ChildModule", "ChildRecipe", "build_child", "built"]
 
 LOSS = "the child's loss"
 SHARES = ("warmup", "momentum", "label_smoothing", "drop_path", "validation_share")
@@ -238,6 +239,11 @@ class ChildModule(L.LightningModule):
 
 def build_child(space: SearchSpace, genotype: Genotype, scale: Scale, seed: int) -> nn.Module:
     """Builds a child whose initial params depend on the seed alone."""
+    return built(lambda: space.child(genotype, scale), seed)
+
+
+def built(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Builds a network whose initial params depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(keyed_seed(seed, "initial params"))
-        return space.child(genotype, scale)
+        return build()

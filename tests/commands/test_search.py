@@ -79,7 +79,11 @@ def test_the_result_says_what_was_found_and_what_it_cost(finished):
     assert 0 <= search["validation_accuracy"] <= 1
     assert 0 <= search["discretized_validation_accuracy"] <= 1
     assert 0 < search["alpha_entropy_end"] < search["alpha_entropy_start"]
-    assert set(baselines) == {"random_genotype", "logistic_regression"}
+    assert list(baselines) == ["random_genotype", "logistic_regression", "resnet"]
+    sizes = [figures["parameters"] for figures in (child, baselines["resnet"])]
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.5)  # a width of 2 or 3 here
+    assert (content["verdict"]["children"], content["verdict"]["most_children"]) == (1, 1)
+    assert content["verdict"]["cost"]["children_trained"] == 0  # the random genotype's is used
     assert baselines["random_genotype"]["parameters"] != 0
     assert baselines["logistic_regression"]["test_accuracy"] > 0.9
 
