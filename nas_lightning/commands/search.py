@@ -1,5 +1,6 @@
 """nas-search: searches, exports the genotype, retrains the child, tests it, reports."""
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import signature
@@ -29,6 +30,7 @@ from nas_lightning.run.one_shot import check_one_shot, collapse_notes, search_on
 from nas_lightning.run.outcome import finish, write_genotype
 from nas_lightning.run.random_children import check_verdict, verdict_of
 from nas_lightning.run.run import Run
+from nas_lightning.run.time_bounds import check_seconds, child_plan
 from nas_lightning.training.task import Task
 
 __all__ = ["job"]
@@ -42,11 +44,13 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
 
     `objects` are what a call in Python gave in place of a group's configuration.
     """
+    started = time.monotonic()
     if done := RunFolder(folder).result():
         return float(done["search"][f"validation_{metric_of(done).name}"])
     check_export(cfg.export, cfg.retrain)
     at_least("max_samples", cfg.max_samples, 1)
     check_verdict(cfg.verdict, cfg.retrain, "retrain=true")
+    check_seconds(cfg)
     dashboards = open_dashboards(cfg, RunFolder(folder), "search")
     check = partial(_check_early, cfg, RunFolder(folder), objects or {})
     run = Run.of(cfg, folder, objects, check).seen_by(dashboards)
@@ -57,7 +61,10 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
         show_search(run, genotype, figures, drawing)
     child = baselines = verdict = None
     if cfg.retrain:
-        child = train_shown(run, genotype, figures)
+        plan = child_plan(run, figures, time.monotonic() - started)
+        child = train_shown(run, genotype, figures, plan)
+        if plan is not None:  # what it is compared with is trained alike
+            run = run.with_epochs(int(child["cost"]["epochs_trained"]))
         baselines = baselines_of(run, child if cfg.verdict.resnet else None)
         verdict = verdict_of(run, child, baselines, cfg.verdict.children)
     trained = "trials" in figures  # children of their own, which cannot collapse

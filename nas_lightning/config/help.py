@@ -58,7 +58,6 @@ NETWORK: Pairs = (
 MORE_KEYS: dict[str, Pairs] = {
     "search": (
         ("strategy.epochs=6", "of a one-shot search; strategy.trials else"),
-        ("verdict.children=1", "most random children to judge the found one by"),
         *NETWORK,
     ),
     "train": (("child.validation_share=0.0", "of the training set, held out"), *NETWORK),

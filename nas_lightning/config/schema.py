@@ -69,6 +69,8 @@ class SearchConfig(_NetworkConfig):
     retrain: bool = True
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
     max_samples: int | None = None
+    max_seconds: float | None = None
+    max_seconds_in_all: float | None = None
     export: list[str] = field(default_factory=list)
     strategy: dict[str, Any] = MISSING
     evaluation: dict[str, Any] = MISSING

@@ -21,20 +21,25 @@ from nas_lightning.run.initial_params import initialise
 from nas_lightning.run.outcome import write_confusion
 from nas_lightning.run.run import Run
 from nas_lightning.training.child import ChildModule, build_child
+from nas_lightning.training.time_plan import TimePlan
 
 __all__ = ["train_child", "train_network", "train_shown"]
 
 
 def train_shown(
-    run: Run, genotype: Genotype, search: dict[str, Any] | None = None
+    run: Run,
+    genotype: Genotype,
+    search: dict[str, Any] | None = None,
+    plan: TimePlan | None = None,
 ) -> dict[str, Any]:
     """Trains, tests and exports the child of a run, and shows it to the loggers.
 
-    `search` are the figures of the search that found the genotype, None without one.
+    `search` are the figures of the search that found the genotype, None without one; `plan` sets
+    the epochs by the time that they take.
     """
     with open_dashboards(run.cfg, run.folder, "child", genotype) as dashboards:
         run = run.seen_by(dashboards)
-        child = train_child(run, genotype, run.folder / "child", "child", initialise)
+        child = train_child(run, genotype, run.folder / "child", "child", initialise, plan)
         if run.parts.hardware.is_first:
             child |= check_child(run)
         show_child(run, genotype, child, search)
@@ -49,31 +54,37 @@ def train_child(
     folder: Path,
     name: str,
     start: Callable[[Run, Genotype, nn.Module], None] | None = None,
+    plan: TimePlan | None = None,
 ) -> dict[str, Any]:
     """Trains a child on the whole training set, or resumes it; returns test figures, size, cost.
 
     Checkpoint and metrics go to `folder`; `name` is for the progress bar and the seed; `start`
-    may change the initial params, where there is no checkpoint yet.
+    may change the initial params, where there is no checkpoint yet; `plan` sets the epochs.
     """
     parts, scale = run.parts, run.parts.recipe.scale
     network = build_child(parts.space, genotype, scale, keyed_seed(parts.seed, name))
     if start is not None and resumable(folder) is None:
         start(run, genotype, network)
-    figures = train_network(run, network, folder, name, _card(run, genotype))
+    figures = train_network(run, network, folder, name, _card(run, genotype), plan)
     cost = figures.pop("cost")
     return {**figures, **child_cost(parts.space, genotype, scale), "cost": cost}
 
 
 def train_network(
-    run: Run, network: nn.Module, folder: Path, name: str, card: dict[str, Any] | None = None
+    run: Run,
+    network: nn.Module,
+    folder: Path,
+    name: str,
+    card: dict[str, Any] | None = None,
+    plan: TimePlan | None = None,
 ) -> dict[str, Any]:
     """Trains a network as the run's child is, or resumes it; returns test figures and cost.
 
     The other arguments are those of `train_child`; `card` says what the network is.
     """
     parts, recipe = run.parts, run.parts.recipe
-    seed = keyed_seed(parts.seed, name)
-    module = ChildModule(network, parts.data.num_outputs, recipe, parts.task, seed, card)
+    outputs, seed = parts.data.num_outputs, keyed_seed(parts.seed, name)
+    module = ChildModule(network, outputs, recipe, parts.task, seed, card, plan)
     view = parts.data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
     monitor = f"child/validation_{parts.task.metric}" if recipe.validation_share else None
     keeper = RunCheckpoint(folder, monitor, parts.task.higher_is_better)

@@ -94,6 +94,11 @@ class Run:
         cells = f"{scale.cells} cells x " if parts.space.has_cells else ""
         return ", ".join([*words, f"child of {cells}{scale.channels} channels"])
 
+    def with_epochs(self, epochs: int) -> "Run":
+        """Returns the same run with so many epochs of its child's recipe."""
+        recipe = replace(self.parts.recipe, epochs=epochs)
+        return replace(self, parts=replace(self.parts, recipe=recipe))
+
     def seen_by(self, loggers: Dashboards) -> "Run":
         """Returns the same run, seen by these dashboards."""
         return replace(self, loggers=loggers)

@@ -55,6 +55,7 @@ class TrialProgress:
         figures = f"reward {last.reward:.4f}  best {best.reward:.4f} ({best.genotype.id})"
         left = self._left()
         if self.bar is not None:
+            self.bar.update(self.bar.only, total=self.total)
             self.bar.show(self._title(), self.shown, left)
             self.bar.notes = (figures,)
             return
