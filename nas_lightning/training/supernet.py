@@ -135,7 +135,7 @@ class SupernetModule(L.LightningModule):
         self.log("search/train_loss", loss, batch_size=len(batch["train"][1]), **once)
         self.log("search/lr", self.updates.lr, reduce_fx="max", **once)
         self._stop_at_cap()
-        if self.plan is not None and self.plan.ends_with(self.current_epoch, batch_idx):
+        if self.plan is not None and self.plan.ends(self.trainer, batch_idx):
             self.trainer.should_stop = True
 
     def on_train_epoch_end(self) -> None:

@@ -41,8 +41,9 @@ class TimePlan:
     """The epochs of a training that is to take so many seconds.
 
     They are planned after the first epoch, so that every schedule ends with the time, and again
-    only where the speed has changed by so much that the end would be missed by more than 5 %. The
-    plan and the seconds used are kept in the checkpoint: a resumed training keeps to them.
+    only where the speed has changed by so much that the end would be missed by more than 5 %; so
+    the last epoch alone ends sooner or later. The plan and the seconds used are kept in the
+    checkpoint: a resumed training keeps to them.
 
     Args:
         seconds: seconds that the training is to take.
@@ -77,6 +78,7 @@ class TimePlan:
         self.epochs: int | None = None  # planned, none yet
         self.last_steps = 0  # steps of the last of them
         self.used_s = 0.0  # before the process began to train
+        self._rest_s = 0.0  # of the last epoch that was looked at
         self._start = self._end = self._first = self._last = 0.0
 
     def start(self) -> None:
@@ -116,9 +118,10 @@ class TimePlan:
         if self.epochs is not None:
             missing = self.epochs - done - 1 + self.last_steps / speed.steps
             ends = speed.spent_s + max(0.0, missing) * speed.epoch_s
-            if done >= self.epochs or abs(ends - self.seconds) <= MISSED * self.seconds:
+            is_over = done >= self.epochs and self.last_steps < speed.steps
+            if is_over or abs(ends - self.seconds) <= MISSED * self.seconds:
                 return False
-        before = self.epochs, self.last_steps
+        before, self._rest_s = (self.epochs, self.last_steps), speed.rest_s
         self._plan(done, speed, allows)
         return before != (self.epochs, self.last_steps)
 
@@ -136,9 +139,13 @@ class TimePlan:
             epochs, last = (near or [self.epochs or epochs])[0], speed.steps
         self.epochs, self.last_steps = epochs, last
 
-    def ends_with(self, epoch: int, step: int) -> bool:
-        """Returns whether the plan ends with a step of an epoch, both 0-based."""
-        return epoch + 1 == self.epochs and step + 1 >= self.last_steps
+    def ends(self, trainer: L.Trainer, step: int) -> bool:
+        """Returns whether the last epoch ends with a step (0-based), alike in all processes."""
+        if trainer.current_epoch + 1 != self.epochs or not self.has_part:
+            return False
+        share = (self.used_s + self.clock() - self._start + self._rest_s) / self.seconds
+        is_time = share >= 1 - MISSED and step + 1 >= self.last_steps
+        return bool(trainer.strategy.broadcast(is_time or share >= 1 + MISSED))
 
     def follow(self, trainer: L.Trainer, allows: Callable[[int], bool] | None = None) -> bool:
         """Plans at the end of a Trainer's epoch (see `revise`), alike in all processes."""

@@ -338,3 +338,15 @@ def test_a_search_without_assertions_reads_its_data_all_the_same(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "result.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_run_keeps_to_its_time_and_trains_all_children_alike(tmp_path):
+    whole = [o for o in TINY if "epochs" not in o]
+    run("search", f"hydra.run.dir={tmp_path / 'run'}", *whole, "max_seconds_in_all=12")
+    content = json.loads((tmp_path / "run" / "result.json").read_text())
+    child, baselines = content["child"], content["baselines"]
+    costs = [p["cost"] for p in (child, baselines["random_genotype"], baselines["resnet"])]
+    assert len({cost["epochs_trained"] for cost in costs}) == 1
+    assert content["search"]["cost"]["wall_s"] == pytest.approx(6, rel=0.25)
+    assert content["search"]["cost"]["wall_s"] + sum(c["wall_s"] for c in costs) < 13

@@ -20,7 +20,7 @@ GROUPS = {  # conf/sweep holds definitions for Weights & Biases
     "measure": {"search_space", "task", "data", "hardware", "child", "evaluation"},
 }
 KEYS = {
-    "search": ["seed", "retrain", "max_samples", "export"],
+    "search": ["seed", "retrain", "max_samples", "max_seconds", "max_seconds_in_all", "export"],
     "train": ["seed", "genotype", "baselines", "export"],
     "measure": ["what", "seed", "children", "batch_size"],
     "show": ["genotype", "json", "output", "channels", "cells", "stem", "input_shape"],
@@ -98,9 +98,9 @@ def test_the_help_fits_a_screen_with_every_group_and_key(command, monkeypatch):
     assert lines[-1] == "Everything: --help all"
 
 
-def test_the_help_of_a_search_has_ten_keys_and_five_examples():
+def test_the_help_of_a_search_has_twelve_keys_and_five_examples():
     keys, _, examples = help_text("search").partition("Keys (")[2].partition("Examples:\n")
-    assert len(re.findall(r"^  [\w.]+=", keys, re.MULTILINE)) == 10
+    assert len(re.findall(r"^  [\w.]+=", keys, re.MULTILINE)) == 12
     assert len(re.findall(r"^  nas-search", examples, re.MULTILINE)) == 5
 
 
