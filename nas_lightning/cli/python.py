@@ -60,7 +60,8 @@ def search(
         folder: where the run's files go; None takes a new folder under outputs/.
         resume: whether an interrupted run in `folder` is resumed, with the same arguments.
         settings: groups by the name of an option (evaluation, objective, task, child, hardware,
-            callbacks, logger, experiment) and scalars (seed, retrain, max_samples, export).
+            callbacks, logger, experiment) and scalars (seed, retrain, max_samples,
+            max_seconds, max_seconds_in_all, export).
 
     Raises: ValueError: a value is impossible, or the run cannot be resumed.
     """

@@ -12,6 +12,7 @@ from typing import Any
 
 from scipy.stats import t as student
 
+from nas_lightning.evaluation.verdict import WORTH_IT
 from nas_lightning.reports.comparison import comparison_html
 from nas_lightning.reports.metric import MainMetric, metric_of, number_at
 from nas_lightning.run.folder import RESULT, RunFolder
@@ -31,7 +32,7 @@ class Comparison:
     Attributes:
         tables: by question, what was asked on which data, a row per group, the best first: its
             name, its runs' folders, mean and std of the test metric, the mean difference to the
-            random genotype and half the width of its 95 % interval, sizes and costs.
+            random genotype and half the width of its 95 % interval, verdicts, sizes and costs.
         notes: what to know when reading it.
     """
 
@@ -176,6 +177,7 @@ def _row(name: str, group: Sequence[dict[str, Any]], metric: MainMetric) -> dict
         "tests": tests,
         "gain": _mean(gains),
         "gain_interval": _half_width(gains),
+        "worth_it": _worth_it(group),
         "parameters": _mean(_numbers(group, "child", "parameters")),
         "multiply_adds": _mean(_numbers(group, "child", "multiply_adds")),
         "samples": _mean(_numbers(group, "search", "cost", "training_samples")),
@@ -184,6 +186,12 @@ def _row(name: str, group: Sequence[dict[str, Any]], metric: MainMetric) -> dict
         "drawing": str(best["folder"] / "genotype.svg"),
         "folders": [str(result["folder"]) for result in group],
     }
+
+
+def _worth_it(group: Iterable[dict[str, Any]]) -> str | None:
+    """Returns how many runs have the verdict "worth it", e.g. "1 of 3"; None where none has any."""
+    answers = [v["answer"] for v in (result.get("verdict") for result in group) if v]
+    return f"{answers.count(WORTH_IT)} of {len(answers)}" if answers else None
 
 
 def _warnings(rows: Sequence[dict[str, Any]]) -> list[str]:

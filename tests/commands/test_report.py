@@ -10,7 +10,9 @@ from command import run
 from omegaconf import OmegaConf
 
 import nas_lightning as nl
+from nas_lightning.reports.comparison import COLUMNS, cells_of
 from nas_lightning.reports.drawing import draw
+from nas_lightning.reports.metric import MainMetric
 from nas_lightning.search_spaces.darts import DartsSpace
 
 SPACE = DartsSpace()
@@ -201,3 +203,13 @@ def test_the_command_needs_no_torch():
         "main(['report']); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_table_counts_the_runs_whose_search_was_worth_it(tmp_path):
+    answers = ("worth it", "undecided", "not worth it")
+    paths = [
+        make_run(tmp_path / str(n), "darts", n, 0.9, verdict={"answer": answer})
+        for n, answer in enumerate(answers)
+    ]
+    (rows,) = nl.compare([*paths, make_run(tmp_path / "3", "darts", 3, 0.9)]).tables.values()
+    assert cells_of(rows[0], MainMetric())[COLUMNS.index("worth it")] == "1 of 3"
