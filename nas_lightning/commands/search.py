@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -63,8 +64,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     if cfg.retrain:
         plan = child_plan(run, figures, time.monotonic() - started)
         child = train_shown(run, genotype, figures, plan)
-        if plan is not None:  # what it is compared with is trained alike
-            run = run.with_epochs(int(child["cost"]["epochs_trained"]))
+        run = replace(run, planned={} if plan is None else plan.past)
         baselines = baselines_of(run, child if cfg.verdict.resnet else None)
         verdict = verdict_of(run, child, baselines, cfg.verdict.children)
     trained = "trials" in figures  # children of their own, which cannot collapse

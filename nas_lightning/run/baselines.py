@@ -95,6 +95,7 @@ def same_baselines(run: Run) -> str:
     recipe = asdict(parts.recipe)
     recipe.pop("init")  # baselines start anew
     facts |= {"identity": parts.data.identity, "recipe": recipe, "seed": parts.seed}
+    facts |= {"planned": dict(run.planned)} if run.planned else {}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 

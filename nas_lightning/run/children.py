@@ -21,7 +21,7 @@ from nas_lightning.run.initial_params import initialise
 from nas_lightning.run.outcome import write_confusion
 from nas_lightning.run.run import Run
 from nas_lightning.training.child import ChildModule, build_child
-from nas_lightning.training.time_plan import TimePlan
+from nas_lightning.training.time_plan import SamePlan, TimePlan
 
 __all__ = ["train_child", "train_network", "train_shown"]
 
@@ -83,6 +83,7 @@ def train_network(
     The other arguments are those of `train_child`; `card` says what the network is.
     """
     parts, recipe = run.parts, run.parts.recipe
+    plan = plan or (SamePlan(run.planned) if run.planned else None)
     outputs, seed = parts.data.num_outputs, keyed_seed(parts.seed, name)
     module = ChildModule(network, outputs, recipe, parts.task, seed, card, plan)
     view = parts.data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)

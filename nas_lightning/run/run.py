@@ -49,7 +49,8 @@ class Run:
     """One run of a command, from its configuration to its result.
 
     `loggers` see what is trained now; `objects` are what a call in Python gave in place of a
-    group's configuration.
+    group's configuration; `planned` are the epochs that time left for its child (see `SamePlan`),
+    as which everything beside it is trained.
     """
 
     cfg: DictConfig
@@ -57,6 +58,7 @@ class Run:
     parts: Parts
     loggers: Dashboards = field(default_factory=Dashboards)
     objects: Mapping[str, Any] = field(default_factory=dict)
+    planned: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -93,11 +95,6 @@ class Run:
         words += [f"genotype {_short(self.cfg.genotype)}"] if "genotype" in self.cfg else []
         cells = f"{scale.cells} cells x " if parts.space.has_cells else ""
         return ", ".join([*words, f"child of {cells}{scale.channels} channels"])
-
-    def with_epochs(self, epochs: int) -> "Run":
-        """Returns the same run with so many epochs of its child's recipe."""
-        recipe = replace(self.parts.recipe, epochs=epochs)
-        return replace(self, parts=replace(self.parts, recipe=recipe))
 
     def seen_by(self, loggers: Dashboards) -> "Run":
         """Returns the same run, seen by these dashboards."""

@@ -1,13 +1,14 @@
 """How many epochs fit into some seconds: planned by the speed that was measured."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import lightning as L
 
-__all__ = ["Speed", "TimePlan"]
+__all__ = ["SamePlan", "Speed", "TimePlan"]
 
 STATE = "time_plan"  # its key in a checkpoint
 
@@ -76,8 +77,10 @@ class TimePlan:
         self.seconds, self.key, self.most = seconds, key, most
         self.has_part, self.must_fit, self.clock = has_part, must_fit, clock
         self.epochs: int | None = None  # planned, none yet
+        self.past: dict[int, int] = {}  # the epochs planned, by the epoch that ended then
         self.last_steps = 0  # steps of the last of them
         self.used_s = 0.0  # before the process began to train
+        self._is_over = False  # in the middle of an epoch
         self._rest_s = 0.0  # of the last epoch that was looked at
         self._start = self._end = self._first = self._last = 0.0
 
@@ -118,8 +121,7 @@ class TimePlan:
         if self.epochs is not None:
             missing = self.epochs - done - 1 + self.last_steps / speed.steps
             ends = speed.spent_s + max(0.0, missing) * speed.epoch_s
-            is_over = done >= self.epochs and self.last_steps < speed.steps
-            if is_over or abs(ends - self.seconds) <= MISSED * self.seconds:
+            if self._is_over or abs(ends - self.seconds) <= MISSED * self.seconds:
                 return False
         before, self._rest_s = (self.epochs, self.last_steps), speed.rest_s
         self._plan(done, speed, allows)
@@ -145,7 +147,8 @@ class TimePlan:
             return False
         share = (self.used_s + self.clock() - self._start + self._rest_s) / self.seconds
         is_time = share >= 1 - MISSED and step + 1 >= self.last_steps
-        return bool(trainer.strategy.broadcast(is_time or share >= 1 + MISSED))
+        self._is_over = bool(trainer.strategy.broadcast(is_time or share >= 1 + MISSED))
+        return self._is_over
 
     def follow(self, trainer: L.Trainer, allows: Callable[[int], bool] | None = None) -> bool:
         """Plans at the end of a Trainer's epoch (see `revise`), alike in all processes."""
@@ -153,18 +156,38 @@ class TimePlan:
         if not self.revise(trainer.current_epoch, speed, allows):
             return False
         trainer.fit_loop.max_epochs = self.epochs
+        self.past[trainer.current_epoch] = self.epochs or 0
         return True
 
     def save(self, checkpoint: dict[str, Any]) -> None:
         """Adds the plan and the seconds used to a checkpoint."""
         used = self.used_s + self.clock() - self._start
         state = {"epochs": self.epochs, "last_steps": self.last_steps, "used_s": used}
-        checkpoint[STATE] = state
+        checkpoint[STATE] = state | {"past": dict(self.past)}
 
     def load(self, checkpoint: dict[str, Any], trainer: L.Trainer) -> None:
         """Restores the plan and the seconds used."""
         state = checkpoint[STATE]
         self.epochs, self.last_steps = state["epochs"], state["last_steps"]
-        self.used_s = state["used_s"]
+        self.used_s, self.past = state["used_s"], dict(state["past"])
         if self.epochs is not None:
             trainer.fit_loop.max_epochs = self.epochs
+
+
+class SamePlan(TimePlan):
+    """Plans what another training has planned, whatever time this one takes.
+
+    Args:
+        planned: the `past` of the other one's plan.
+    """
+
+    def __init__(self, planned: Mapping[int, int]) -> None:
+        super().__init__(seconds=inf, has_part=False, must_fit=False)
+        self.planned = planned
+
+    def follow(self, trainer: L.Trainer, allows: Callable[[int], bool] | None = None) -> bool:
+        """Plans at the end of a Trainer's epoch where the other training did."""
+        if (epochs := self.planned.get(trainer.current_epoch)) is None:
+            return False
+        self.epochs = trainer.fit_loop.max_epochs = epochs
+        return True

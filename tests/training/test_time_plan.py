@@ -14,7 +14,7 @@ from nas_lightning.strategies.drnas import DrNas
 from nas_lightning.training.child import ChildModule, ChildRecipe, build_child
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.supernet import SupernetModule
-from nas_lightning.training.time_plan import Speed, TimePlan
+from nas_lightning.training.time_plan import SamePlan, Speed, TimePlan
 
 STEPS, SIZE = 4, 4  # of an epoch, of a batch
 SPACE = NasBench201Space(scale=Scale(channels=2, cells=3))
@@ -87,11 +87,11 @@ def test_the_plan_is_made_anew_where_the_speed_changes():
     assert module.strategy.epochs == 7  # three of 4 s, of 8 s three and a part
 
 
-@pytest.mark.parametrize(("last_s", "steps"), [(2.0, 14), (0.5, 16)])
-def test_the_last_epoch_ends_within_5_percent(last_s, steps):
+@pytest.mark.parametrize(("last_s", "epochs", "steps"), [(2.0, 4, 14), (0.5, 5, 18)])
+def test_the_last_epoch_ends_within_5_percent(last_s, epochs, steps):
     clock = Clock(lambda epoch: 1.0 if epoch < 3 else last_s)
     module = search(15, clock)
-    assert (module.strategy.epochs, module.meter.gradient_steps) == (4, 2 * steps)
+    assert (module.strategy.epochs, module.meter.gradient_steps) == (epochs, 2 * steps)
     assert clock.now - 100 == pytest.approx(15, rel=0.1)
 
 
@@ -144,15 +144,36 @@ def test_a_time_below_one_epoch_is_refused_with_what_it_takes():
         search(3, Clock())
 
 
-@pytest.mark.parametrize(("seconds", "epochs"), [(22, 5), (1, 1)])
-def test_a_child_takes_whole_epochs_one_at_least(seconds, epochs):
-    clock, scale = Clock(), Scale(2, 3, input_shape=(1, 8, 8), num_outputs=2)
+def child(plan, clock):
+    """Returns the module of a child that was trained by a plan, and its Trainer."""
+    scale = Scale(2, 3, input_shape=(1, 8, 8), num_outputs=2)
     recipe = ChildRecipe(epochs=2, scale=scale)
-    plan = TimePlan(seconds, has_part=False, must_fit=False, clock=clock)
     network = build_child(SPACE, SPACE.sample(0), scale, 0)
     module = ChildModule(network, 2, recipe, plan=plan)
     trainer = Hardware().trainer(2, [clock], limit_val_batches=0)
     trainer.fit(module, loader(), loader())
+    return module, trainer
+
+
+def child_plan(seconds, clock):
+    return TimePlan(seconds, has_part=False, must_fit=False, clock=clock)
+
+
+@pytest.mark.parametrize(("seconds", "epochs"), [(22, 5), (1, 1)])
+def test_a_child_takes_whole_epochs_one_at_least(seconds, epochs):
+    clock = Clock()
+    module, trainer = child(child_plan(seconds, clock), clock)
     assert (clock.now - 100, module.recipe.epochs) == (STEPS * epochs, epochs)
     ends = module.recipe.lr_share(STEPS * epochs, STEPS * epochs)  # of the whole cosine
     assert trainer.lr_scheduler_configs[0].scheduler.lr_lambdas[0](STEPS * epochs) == ends == 0
+
+
+def test_what_is_trained_alike_has_the_same_plan_whatever_time_it_takes():
+    clock = Clock(lambda epoch: 1.0 if epoch < 2 else 2.0)
+    plan = child_plan(28, clock)
+    first, _ = child(plan, clock)
+    slow = Clock(lambda epoch: 9.0)
+    second, _ = child(SamePlan(plan.past), slow)
+    assert plan.past == {0: 7, 2: 4}
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
