@@ -1,13 +1,17 @@
 """Files that are never seen half-written, full disks, and locks that end with their process."""
 
 import errno
+import json
+import math
 import os
+import re
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -17,10 +21,12 @@ __all__ = [
     "ProcessLock",
     "naming_full_disk",
     "replacing",
+    "write_json",
     "write_text",
 ]
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+TORCH_WRITER = re.compile("unexpected pos|PytorchStreamWriter|iostream error")  # no errno
 
 
 class NoRoomError(OSError):
@@ -33,11 +39,12 @@ class LockedError(Exception):
 
 @contextmanager
 def naming_full_disk(path: Path) -> Iterator[None]:
-    """Raises NoRoomError where the block finds no room for a file, or torch cannot write it."""
+    """Raises NoRoomError where the block finds no room for a file, or torch's writer fails."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # torch raises the latter, whatever the reason
-        if isinstance(error, OSError) and error.errno not in NO_ROOM:
+    except (OSError, RuntimeError) as error:
+        is_writer = isinstance(error, RuntimeError) and TORCH_WRITER.search(str(error))
+        if not is_writer and getattr(error, "errno", None) not in NO_ROOM:
             raise
         free = shutil.disk_usage(path.parent).free / 2**20
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
@@ -51,6 +58,19 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text file atomically: it appears whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes plain data as JSON, atomically; NaN and infinity, which JSON lacks, become null."""
+    write_text(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextmanager

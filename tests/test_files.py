@@ -1,5 +1,7 @@
 """Files appear whole or not at all; locks end with their process, however it ends."""
 
+import json
+import math
 import os
 import signal
 import subprocess
@@ -9,7 +11,7 @@ import time
 
 import pytest
 
-from nas_lightning.files import LockedError, ProcessLock, replacing, write_text
+from nas_lightning.files import LockedError, ProcessLock, replacing, write_json, write_text
 
 HOLD = """
 import os, sys, time
@@ -48,9 +50,20 @@ def test_a_text_is_written_with_its_folders(tmp_path):
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.txt"]
 
 
+def test_json_has_no_nan_and_no_infinity(tmp_path):
+    write_json(tmp_path / "a.json", {"r2": math.nan, "all": [1.5, (-math.inf, 2, "NaN", True)]})
+    content = json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail)
+    assert content == {"r2": None, "all": [1.5, [None, 2, "NaN", True]]}
+
+
 def test_a_file_that_may_not_be_written_is_no_full_disk(tmp_path):
     with pytest.raises(IsADirectoryError):
         write_text(tmp_path, "text")
+
+
+def test_an_error_that_is_not_of_writing_is_no_full_disk(tmp_path):
+    with pytest.raises(RuntimeError, match="shared"), replacing(tmp_path / "a"):
+        raise RuntimeError("shared")
 
 
 def test_an_error_while_a_file_is_written_leaves_the_old_one_and_nothing_else(tmp_path):

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -50,7 +51,7 @@ class UsageError(ValueError):
 
 
 def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
-    """Returns the arguments of a command with genotype= before a genotype, and ~ expanded.
+    """Returns the arguments with genotype= before a genotype, that quoted, and ~ expanded.
 
     Raises: UsageError: there is an unknown flag, no genotype or a second one, or the word help.
     """
@@ -73,7 +74,7 @@ def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
         elif command in TAKE_GENOTYPE and not OVERRIDE.match(word):
             read.append(_genotype(word, is_sweep=bool(MULTIRUN & set(arguments))))
         else:
-            read.append(word if word.startswith("resume=") else with_home(word))
+            read.append(word if word.startswith("resume=") else _quoted_notation(with_home(word)))
     if len(named := [word for word in read if word.startswith("genotype=")]) > 1:
         names = " and ".join(word.removeprefix("genotype=") for word in named)
         raise UsageError(f"genotype must be one, got {names}; for a sweep -m genotype=ONE,OTHER")
@@ -147,6 +148,19 @@ def _genotype(word: str, is_sweep: bool = False) -> str:
     word = str(path) if word.startswith("~") else word
     is_plain = PLAIN.fullmatch(word.replace(",", "") if is_sweep else word)
     return f"genotype={word if is_plain else quoted(word)}"
+
+
+def _quoted_notation(override: str) -> str:
+    """Returns an override; a genotype= whose text Hydra does not read as such is quoted."""
+    key, _, text = override.partition("=")
+    if key != "genotype":
+        return override
+    try:
+        read = OverridesParser.create().parse_override(override)
+        is_text = read.is_sweep_override() or not isinstance(read.value(), dict | list)
+    except HydraException:
+        is_text = False
+    return override if is_text else f"genotype={quoted(text)}"
 
 
 def _check_flag(command: str, word: str, following: Sequence[str]) -> None:

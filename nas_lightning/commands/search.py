@@ -1,5 +1,6 @@
 """nas-search: searches, exports the genotype, retrains the child, tests it, reports."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -47,7 +48,8 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     """
     started = time.monotonic()
     if done := RunFolder(folder).result():
-        return float(done["search"][f"validation_{metric_of(done).name}"])
+        value = done["search"][f"validation_{metric_of(done).name}"]
+        return math.nan if value is None else float(value)
     check_export(cfg.export, cfg.retrain)
     at_least("max_samples", cfg.max_samples, 1)
     check_verdict(cfg.verdict, cfg.retrain, "retrain=true")

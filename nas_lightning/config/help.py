@@ -51,8 +51,8 @@ EXAMPLES: dict[str, Pairs] = {
 NETWORK: Pairs = (
     ("child.epochs=12", "of the child's training"),
     ("data.path=null", "your images: a folder or file"),
-    ("data.batch_size=64", "images per step"),
-    ("data.max_images=null", "most training images"),
+    ("data.batch_size=64", "samples per step"),
+    ("data.max_images=null", "most training samples"),
     ("hydra.run.dir=DIR", "the run's folder; else a new one in outputs/"),
 )
 MORE_KEYS: dict[str, Pairs] = {

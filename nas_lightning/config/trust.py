@@ -87,11 +87,13 @@ class Trust:
             return
         names = [f"{key}={strange[key]}{_changed(strange[key], recorded)}" for key in strange]
         typed = " ".join(f"++{key}={target}" for key, target in strange.items())
+        is_hashed = any(target in recorded for target in strange.values())
+        rest = "; the hash of a source covers its own file, not what that imports"
         raise ValueError(
             f"{source} names code that is not nas_lightning's own: {', '.join(names)}; it is "
             "neither imported nor called unless you trust it: give trust=true (in Python "
             f"trust=True), or name it yourself: {typed} (in Python pass the class or object, e.g. "
-            "load_child(RUN_DIR, Net))"
+            f"load_child(RUN_DIR, Net)){rest if is_hashed else ''}"
         )
 
 

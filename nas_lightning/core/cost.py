@@ -2,9 +2,10 @@
 
 Multiply-adds are those of convolutions and of products of matrices, for one sample: linear layers,
 attention (its projections, queries with keys, weights with values; a mask saves nothing) and what
-a `forward` multiplies itself (matmul, bmm, einsum, scaled_dot_product_attention). Everything else
-is free, as in the tables of the field: biases, normalization, activations, softmax, pooling,
-additions, element-wise products. `torch.utils.flop_counter` counts the same, two FLOPs each, but
+a `forward` multiplies itself (matmul, bmm, mv, einsum, bilinear, scaled_dot_product_attention).
+Everything else is free, as in the tables of the field: biases, normalization, activations, softmax,
+pooling, additions, element-wise products. `torch.utils.flop_counter` counts the same, two FLOPs
+each, but for products with a single vector, addbmm and bilinear layers, which it does not know, and
 for taps of a convolution module that meet padding alone: they count, though some kernels leave
 them out.
 An auxiliary head is not counted, and the params of a module that runs several times once.
@@ -28,7 +29,7 @@ from nas_lightning.core.choices import Factor, Mixture, factors_value
 __all__ = ["QUANTITIES", "Cost", "Elastic", "Term", "Weighted", "count_cost", "trace_cost"]
 
 QUANTITIES = ("parameters", "multiply_adds")
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # counted by their formula
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # all taps count
 Factors = tuple[Factor, ...]
 
 
@@ -143,27 +144,38 @@ class _Tally:
             for term in module.cost_terms(output):
                 amount = (0 if uses else term.amount[0], *term.amount[1:])
                 self._add(factors + term.factors, amount)
-        elif isinstance(module, CONVOLUTIONS):
-            taps = (module.in_channels // module.groups) * prod(module.kernel_size)
-            self._add(factors, (0, output.numel() * taps))
         uses[factors] = None
 
     def multiply(self, multiply_adds: int) -> None:
         """Counts a product that the running module computes itself."""
-        is_counted = isinstance(self.running[-1].module, CONVOLUTIONS) or self._is_inside_elastic()
-        if not is_counted:
+        if not self._is_inside_elastic():
             self._add(self.running[-1].factors, (0, multiply_adds))
+
+    def kernel(self, weight: Tensor) -> tuple[int, ...]:
+        """Returns the shape of a convolution's kernels, of the running module's own in full."""
+        module = self.running[-1].module
+        if isinstance(module, CONVOLUTIONS):
+            own = module.weight
+            is_part = weight.untyped_storage()._cdata == own.untyped_storage()._cdata
+            if is_part and weight.shape[:2] == own.shape[:2]:
+                return own.shape
+        return weight.shape
 
     def terms(self) -> Iterable[Term]:
         """Yields the terms of all runs, params included."""
         for module, uses in self.uses.items():
             if not isinstance(module, Elastic):
-                whole = isinstance(module, nn.MultiheadAttention)  # whose projection never runs
-                params = sum(p.numel() for p in module.parameters(recurse=whole))
+                params = sum(p.numel() for p in self._params(module))
                 for factors, times in _union(uses).items() if params else ():
                     self._add(factors, (times * params, 0))
         for factors, amount in self.amounts.items():
             yield Term(tuple(amount), factors)
+
+    def _params(self, module: nn.Module) -> Iterable[Tensor]:
+        """Yields the params of a module that runs, but for those of modules that run too."""
+        yield from module.parameters(recurse=False)
+        if isinstance(module, nn.MultiheadAttention) and module.out_proj not in self.uses:
+            yield from module.out_proj.parameters()  # it is used without being run
 
     def _is_inside_elastic(self) -> bool:
         return any(isinstance(run.module, Elastic) for run in self.running)
@@ -190,10 +202,18 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.tally.multiply(out.numel() * args[0].shape[-1])
             case torch.ops.aten.addmm | torch.ops.aten.baddbmm:
                 self.tally.multiply(out.numel() * args[1].shape[-1])
+            case torch.ops.aten.mv | torch.ops.aten.dot | torch.ops.aten.vdot:
+                self.tally.multiply(args[0].numel())
+            case torch.ops.aten.addmv:
+                self.tally.multiply(args[1].numel())
+            case torch.ops.aten.addbmm:
+                self.tally.multiply(args[1].numel() * args[2].shape[-1])
+            case torch.ops.aten._trilinear:  # of bilinear layers: kernels (outputs, a, b)
+                self.tally.multiply(out.numel() * prod(args[1].shape[1:]))
             case torch.ops.aten.convolution:
                 x, weight, is_transposed = args[0], args[1], args[6]
                 pixels = x if is_transposed else out
-                self.tally.multiply(pixels.numel() * prod(weight.shape[1:]))
+                self.tally.multiply(pixels.numel() * prod(self.tally.kernel(weight)[1:]))
         return out
 
 

@@ -76,7 +76,7 @@ def listed(val: Iterable[Batch], strategy: str) -> list[Batch]:
     if not batches:
         raise ValueError(
             f"strategy={strategy} takes its rewards from validation batches, of which there must "
-            "be at least 1, got 0; hold images out (e.g. data.validation_share=0.2), hand their "
+            "be at least 1, got 0; hold samples out (e.g. data.validation_share=0.2), hand their "
             "loader to a Trainer with limit_val_batches above 0 and check_val_every_n_epoch=1, and "
             "their batches to derive"
         )

@@ -37,6 +37,7 @@ class SearchSpace(ABC):
     has_edges = False  # whether the choices of one group are edges, summed in one node
     needs_data = False  # whether nothing of it can be built before the data's shape is known
     has_cells = False  # whether its networks have `Scale.cells` cells
+    ignored_scale: tuple[str, ...] = ()  # values of `Scale` on which its networks do not depend
 
     def __init__(
         self,

@@ -54,7 +54,7 @@ def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
             )
     if arrays.test.shape != arrays.train.shape:
         raise ValueError(
-            f"test images must have the shape of the training images {arrays.train.shape},"
+            f"test samples must have the shape of the training samples {arrays.train.shape},"
             f" got {arrays.test.shape}; set data.image_size and data.channels"
         )
     if is_classes:
@@ -75,18 +75,18 @@ def _check_counts(labels: Tensor, names: Sequence[str]) -> None:
     for name, count in zip(names, labels.bincount(minlength=len(names)).tolist(), strict=True):
         if count < 2:
             raise ValueError(
-                "every class needs at least 2 training images, one to train on and one to validate"
-                f" on; class '{name}' has {count}: add images or remove the class"
+                "every class needs at least 2 training samples, one to train on and one to validate"
+                f" on; class '{name}' has {count}: add samples or remove the class"
             )
 
 
 def _check_columns(labels: Tensor, names: Sequence[str]) -> None:
     if len(labels) < 2:
-        raise ValueError(f"a data set needs at least 2 training images, got {len(labels)}")
+        raise ValueError(f"a data set needs at least 2 training samples, got {len(labels)}")
     for name, column in zip(names, labels.T, strict=True):
         if bool((column == column[0]).all()):
             raise ValueError(
-                f"every column of targets must vary over the training images; '{name}' is always"
+                f"every column of targets must vary over the training samples; '{name}' is always"
                 f" {float(column[0]):g}: remove it"
             )
 

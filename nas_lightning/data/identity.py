@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nas_lightning.data.images import ImageArrays
 
-__all__ = ["identity"]
+__all__ = ["content_hash", "identity"]
 
 
 def identity(arrays: ImageArrays, samples: Iterable[Tensor]) -> dict[str, str | int]:
@@ -20,12 +20,13 @@ def identity(arrays: ImageArrays, samples: Iterable[Tensor]) -> dict[str, str | 
         "training images": len(arrays.train),
         "test images": len(arrays.test),
         "classes": xxhash.xxh3_64(repr(arrays.class_names).encode()).hexdigest(),
-        "labels": _hash(labels),
-        "content": _hash(samples),
+        "labels": content_hash(labels),
+        "content": content_hash(samples),
     }
 
 
-def _hash(tensors: Iterable[Tensor]) -> str:
+def content_hash(tensors: Iterable[Tensor]) -> str:
+    """Returns 16 hex digits (XXH3) of tensors: their types, shapes and values."""
     digest = xxhash.xxh3_64()
     for each in tensors:
         digest.update(repr((each.dtype, tuple(each.shape))).encode())

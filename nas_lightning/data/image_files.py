@@ -132,7 +132,11 @@ def header(file: File) -> Header:
     """Returns the size and mode of an image file, without decoding it."""
     with _opened(file) as image:
         width, height = image.size
-        is_turned = image.getexif().get(ORIENTATION, 1) >= 5 and image.format != "TIFF"
+        is_turned = (
+            width != height  # of a square nothing need be known: Exif may follow a PNG's pixels
+            and image.format != "TIFF"
+            and image.getexif().get(ORIENTATION, 1) >= 5
+        )
         is_grey = image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
     return Header((width, height) if is_turned else (height, width), is_grey)
 

@@ -130,7 +130,7 @@ class ImageArrays:
 def _check_number(images: Images, labels: Tensor, part: str) -> None:
     if len(images) != len(labels):
         raise ValueError(
-            f"the {part} set must have one label per image, got {len(images)} images and"
+            f"the {part} set must have one label per sample, got {len(images)} samples and"
             f" {len(labels)} labels; correct the data"
         )
 

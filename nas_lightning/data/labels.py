@@ -18,9 +18,9 @@ Array = NDArray[Any]
 Encoded = tuple[Tensor, Tensor, tuple[str, ...]]
 
 WANTED = {
-    "classes": "task=classification needs one class per image",
+    "classes": "task=classification needs one class per sample",
     "labels": "task=multilabel needs columns of 0 and 1, one per label",
-    "values": "task=regression needs one or several numbers per image",
+    "values": "task=regression needs one or several numbers per sample",
 }
 
 
@@ -79,7 +79,7 @@ def encode(train: Raw, test: Raw | None, names: Sequence[str] | None = None) -> 
         return _encode_lists(first, other, names)
     if first.ndim > 2 or first.shape[1:] != other.shape[1:]:
         shapes = f"{first.shape}" if test is None else f"{first.shape} and {other.shape}"
-        raise ValueError(f"labels must be one per image, or a row per image; got {shapes}")
+        raise ValueError(f"labels must be one per sample, or a row per sample; got {shapes}")
     if first.ndim == 2:
         columns = names or [str(column) for column in range(first.shape[1])]
         return _columns(first), _columns(other), tuple(columns)
@@ -99,7 +99,7 @@ def _array(values: Raw) -> Array:
         return values
     rows = values if isinstance(values, np.ndarray) else list(values)
     if any(each is None for each in rows):
-        raise ValueError("every image needs a label, got none (null) for some; remove those")
+        raise ValueError("every sample needs a label, got none (null) for some; remove those")
     try:
         array = np.asarray(rows)
     except ValueError:  # lists of different lengths
@@ -194,7 +194,7 @@ def _from_whole_numbers(arrays: ImageArrays) -> ImageArrays:
         raise _misfit("classes", f"numbers such as {float(train[0]):g}", "regression")
     if unknown := {*test.tolist()} - {*numbers.tolist()}:
         raise ValueError(
-            f"every test class needs training images; class {min(unknown):g} has none; add some"
+            f"every test class needs training samples; class {min(unknown):g} has none; add some"
         )
     codes = [torch.searchsorted(numbers, each.contiguous()) for each in (train, test)]
     names = tuple(f"{number:.0f}" for number in numbers.tolist())
@@ -207,7 +207,7 @@ def _is_one_hot(labels: Tensor) -> bool:
 
 def _as_labels(arrays: ImageArrays) -> ImageArrays:
     if not arrays.train_labels.is_floating_point():
-        raise _misfit("labels", f"one class per image ({_listed(arrays)})", "classification")
+        raise _misfit("labels", f"one class per sample ({_listed(arrays)})", "classification")
     for each in (arrays.train_labels, arrays.test_labels):
         if not bool(((each == 0) | (each == 1)).all()):
             raise _misfit("labels", f"numbers from {each.min():g} to {each.max():g}", "regression")
@@ -226,8 +226,8 @@ def _as_values(arrays: ImageArrays) -> ImageArrays:
     for division, values in {"training": train, "test": test}.items():
         if len(bad := (~values.isfinite()).nonzero()):
             row, column = bad[0].tolist()
-            value = f"{values[row, column]:g} for {division} image {row} (the first is 0)"
-            raise ValueError(f"every value must be finite, got {value}; remove such images")
+            value = f"{values[row, column]:g} for {division} sample {row} (the first is 0)"
+            raise ValueError(f"every value must be finite, got {value}; remove such samples")
     return arrays
 
 

@@ -265,8 +265,8 @@ class ImageDataModule(View):
         at_least("batch_size", size, 1, use=64)
         if size > len(part):
             raise ValueError(
-                f"batch_size ({size}) must not exceed the {len(part)} images to train on; use"
-                f" data.batch_size={len(part)} or less, or more images"
+                f"batch_size ({size}) must not exceed the {len(part)} samples to train on; use"
+                f" data.batch_size={len(part)} or less, or more samples"
             )
 
     def _shuffled(

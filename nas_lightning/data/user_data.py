@@ -12,6 +12,7 @@ from torch import Tensor
 from nas_lightning.core.checks import at_least
 from nas_lightning.data.batches import Arrays, PairedBatches, Place, View
 from nas_lightning.data.dataset_checks import check_samples, check_targets
+from nas_lightning.data.identity import content_hash
 from nas_lightning.data.images import Size
 from nas_lightning.data.keyed_loader import KeyedLoader, TrainingLoader
 from nas_lightning.data.labels import statistics_of
@@ -91,10 +92,13 @@ class UserData:
         """The module's own, if it has one."""
         return getattr(self.module, "split_hash", None)
 
-    @property
+    @cached_property
     def identity(self) -> dict[str, str | int | None]:
-        """The module's outputs and split; what its loaders hold is not looked at."""
-        return {"outputs": self.num_outputs, "split": self.split_hash}
+        """The outputs, split, numbers of batches, and a hash of the first validation batch."""
+        numbers = {f"{part} batches": len(loader) for part, loader in self._loaders.items()}
+        first = content_hash(self._first_batch("val", ("identity",)))  # the same for all seeds
+        split = {"outputs": self.num_outputs, "split": self.split_hash}
+        return {**split, **numbers, "first validation batch": first}
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -205,15 +209,19 @@ class UserData:
 
     @cached_property
     def _first(self) -> dict[str, tuple[Tensor, Tensor]]:
-        first, place = {}, Place(torch.device("cpu"))
-        for part, loader in self._loaders.items():
-            keyed = KeyedLoader(loader, (self.seed, "first"), place, lambda targets: targets, 1)
-            try:
-                first[part] = next(iter(keyed))
-            except (TypeError, ValueError, AttributeError, StopIteration) as error:
-                wanted = f"{part}_dataloader() must give batches (samples, targets) of tensors"
-                raise ValueError(f"{wanted}: {error!r}") from error
-        return first
+        return {part: self._first_batch(part, (self.seed, "first")) for part in self._loaders}
+
+    def _first_batch(self, part: str, key: tuple[int | str, ...]) -> tuple[Tensor, Tensor]:
+        """Returns the first batch of a loader whose draws depend on a key alone."""
+        place, loader = Place(torch.device("cpu")), self._loaders[part]
+        try:
+            batch: tuple[Tensor, Tensor] = next(
+                iter(KeyedLoader(loader, key, place, lambda targets: targets, 1))
+            )
+        except (TypeError, ValueError, AttributeError, StopIteration) as error:
+            wanted = f"{part}_dataloader() must give batches (samples, targets) of tensors"
+            raise ValueError(f"{wanted}: {error!r}") from error
+        return batch
 
     def _convert(self, targets: Tensor) -> Tensor:
         if self.targets == "classes":

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from nas_lightning.callbacks.checkpoint import best_or_last
 from nas_lightning.config.trust import check_version
-from nas_lightning.files import naming_full_disk, replacing, write_text
+from nas_lightning.files import replacing, write_text
 
 __all__ = ["CONFIG", "PARAMS", "read_stored", "write_stored"]
 
@@ -22,9 +23,10 @@ NETWORK = "network."
 
 def write_stored(folder: Path, card: Mapping[str, Any], params: Mapping[str, Tensor]) -> None:
     """Writes a network's `state_dict` into model.safetensors, and the card into config.json."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in params.items()}
-    with replacing(folder / PARAMS) as temporary, naming_full_disk(folder / PARAMS):
-        save_file(tensors, temporary, {"format": "pt"})
+    whole = torch.contiguous_format  # copies: safetensors refuses tensors that share memory
+    tensors = {n: t.detach().cpu().clone(memory_format=whole) for n, t in params.items()}
+    with replacing(folder / PARAMS) as temporary:
+        temporary.write_bytes(save(tensors, {"format": "pt"}))
     card = {"format": FORMAT, **card, "genotype": json.loads(card["genotype"])}
     write_text(folder / CONFIG, json.dumps(card, indent=2) + "\n")
 

@@ -48,6 +48,7 @@ class Mark(nn.Module, ABC):
                 f"choice '{name}' must have a name and different options, got {list(options)}"
             )
         self.name, self.options, self.kind = name, tuple(options), kind
+        self.plain_name = name  # as the user gave it, without the positions in repetitions
         self.row = 0  # of the choice in the mixture; the space sets it
         self.parts = nn.ModuleDict()
 
@@ -193,7 +194,7 @@ class Repeat(_Counted):
         for number in range(max(counts)):
             self.parts[str(number)] = part = _copy(module)
             inner = {mark for mark in part.modules() if isinstance(mark, Mark)}
-            if shared := sorted(mark.name for mark in inner & renamed):
+            if shared := sorted(mark.plain_name for mark in inner & renamed):
                 raise ValueError(
                     f"each repetition of '{name}' must have choices of its own, but '{shared[0]}' "
                     "is in two of them; build it inside the function that builds a repetition"

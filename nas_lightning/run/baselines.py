@@ -24,7 +24,7 @@ from nas_lightning.evaluation.residual_baseline import (
     nearest_width,
     takes_residual,
 )
-from nas_lightning.files import LockedError, ProcessLock, write_text
+from nas_lightning.files import LockedError, ProcessLock, write_json
 from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.run.children import train_child, train_network
 from nas_lightning.run.run import Run
@@ -75,7 +75,7 @@ def _once(run: Run, name: str, train: Callable[[Run, Path], dict[str, Any]]) -> 
         if is_ours:
             figures = train(run, shared)
             if run.parts.hardware.is_first:
-                write_text(shared / FIGURES, json.dumps(figures, indent=2) + "\n")
+                write_json(shared / FIGURES, figures)
             return figures
     content: dict[str, Any] = json.loads((shared / FIGURES).read_text(encoding="utf-8"))
     return content

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nas_lightning import __version__
 from nas_lightning.core.same_data import Identity, check_same
-from nas_lightning.files import LockedError, ProcessLock, write_text
+from nas_lightning.files import LockedError, ProcessLock, write_json, write_text
 
 __all__ = [
     "CONFIG",
@@ -177,7 +177,7 @@ class RunFolder:
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes result.json, the last file of a run: with it, the run is complete."""
-        write_text(self / RESULT, json.dumps(result, indent=2) + "\n")
+        write_json(self / RESULT, result)
 
     def write_configuration(
         self, cfg: DictConfig, settings: DictConfig, objects: Mapping[str, str]

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from nas_lightning.callbacks.checkpoint import resumable
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.head import head_tensors, load_params
-from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import inherit
 from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.deployment.stored import read_stored
+from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.origin import run_of
 from nas_lightning.run.run import Run
 
 __all__ = ["check_init_of_search", "check_init_of_train", "check_no_init", "initialise"]
@@ -28,12 +32,30 @@ def check_no_init(run: Run) -> None:
 
 
 def check_init_of_train(run: Run) -> None:
-    """Raises ValueError where child.init names the supernet, which nas-train does not train."""
-    if run.parts.recipe.init == SUPERNET:
+    """Refuses child.init=supernet where genotype= names no search with a supernet of this scale.
+
+    Raises: ValueError: there is no supernet, or it is of another scale than the child.
+    """
+    if run.parts.recipe.init != SUPERNET or resumable(run.folder / "child"):
+        return
+    path, scale = _supernet_file(run), run.parts.recipe.scale
+    if not path.is_file():
         raise ValueError(
             "child.init (supernet) must be the folder of a run in nas-train, which has no "
-            "supernet; give child.init=RUN_DIR, or nas-search child.init=supernet"
+            "supernet, unless genotype is the folder of a one-shot search; give child.init=RUN_DIR"
         )
+    with torch.device("meta"):  # only the shapes are looked at
+        supernet = run.parts.space.supernet(scale)
+    try:
+        load_params(supernet, _supernet_params(path), ())
+    except ValueError as error:
+        origin = RunFolder(path.parent.parent).config
+        wanted = OmegaConf.to_container(OmegaConf.select(origin, "search_space.scale") or {})
+        changes = _changes(wanted, run)  # type: ignore[arg-type]
+        raise ValueError(
+            f"child.init (supernet) needs a child of the supernet's scale, but {error}; "
+            + (f"set {changes}" if changes else "set search_space and child.scale as it has them")
+        ) from None
 
 
 def check_init_of_search(run: Run, strategy: object) -> None:
@@ -58,7 +80,7 @@ def check_init_of_search(run: Run, strategy: object) -> None:
             "trains none; choose a one-shot strategy such as strategy=darts, or leave it out"
         )
     last = strategy.stage(strategy.epochs - 1).of(run.parts.space.scale)
-    if changes := _changes(asdict(last), run.parts.recipe.scale):
+    if changes := _changes(asdict(last), run):
         raise ValueError(
             f"child.init (supernet) needs a child of the supernet's scale; set {changes}"
         )
@@ -76,12 +98,21 @@ def initialise(run: Run, genotype: Genotype, network: nn.Module) -> None:
         _take_over(run, genotype, network, init)
 
 
-def _inherit(run: Run, network: nn.Module) -> None:
-    path = run.folder / "checkpoints" / "last.ckpt"
+def _supernet_file(run: Run) -> Path:
+    """Returns where the search keeps its supernet: this run, or that which genotype= names."""
+    origin = run_of(run.cfg.genotype) if "genotype" in run.cfg else None
+    return (origin or run.folder) / "checkpoints" / "last.ckpt"
+
+
+def _supernet_params(path: Path) -> dict[str, Tensor]:
     content = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    params = {k.removeprefix(PREFIX): v for k, v in content.items() if k.startswith(PREFIX)}
+    return {k.removeprefix(PREFIX): v for k, v in content.items() if k.startswith(PREFIX)}
+
+
+def _inherit(run: Run, network: nn.Module) -> None:
+    path = _supernet_file(run)
     try:
-        inherit(network, params)
+        inherit(network, _supernet_params(path))
     except (KeyError, RuntimeError) as error:  # a cap ended the search before its last stage
         raise ValueError(
             f"child.init (supernet): the supernet in {path} is smaller than the child ({error}); "
@@ -97,7 +128,7 @@ def _take_over(run: Run, genotype: Genotype, network: nn.Module, init: str) -> N
     try:
         load_params(network, params, head)
     except ValueError as error:
-        changes = _changes(card["scale"], scale)
+        changes = _changes(card["scale"], run)
         cure = f"set {changes}" if changes else f"give genotype={init}"
         raise ValueError(
             f"child.init ({init}) must hold a child of this genotype and scale, but {error}; {cure}"
@@ -130,8 +161,12 @@ def _check_genotype(there: Genotype, here: Genotype, init: str) -> None:
     )
 
 
-def _changes(wanted: Mapping[str, Any], scale: Scale) -> str:
-    """Returns the overrides that give a child another scale; what the data say is left out."""
-    of_data, present = ("input_shape", "num_outputs"), asdict(scale)
-    names = (n for n in present if n not in of_data and wanted[n] != present[n])
+def _changes(wanted: Mapping[str, Any], run: Run) -> str:
+    """Returns the overrides that give a run's child another scale.
+
+    What the data say is left out, and what the space's networks do not depend on.
+    """
+    left_out = ("input_shape", "num_outputs", *run.parts.space.ignored_scale)
+    present = asdict(run.parts.recipe.scale)
+    names = (n for n in wanted if n in present and n not in left_out and wanted[n] != present[n])
     return " ".join(f"child.scale.{name}={str(wanted[name]).lower()}" for name in names)

@@ -46,7 +46,7 @@ def verdict_of(
     test = f"test_{task.metric}"
     others, verdict = [baselines["random_genotype"]], None
     while True:
-        figures = [other.get(test, task.worst) for other in others]
+        figures = [task.worst if other.get(test) is None else other[test] for other in others]
         verdict = Verdict(child[test], figures, task.higher_is_better)
         if verdict.answer != UNDECIDED or len(others) >= most:
             break

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
@@ -43,9 +44,9 @@ class CustomSpace(SearchSpace):
     """The networks that come of one module when each of its marks is decided.
 
     A mark inside an option of another one is decided where that option is taken. Marks of one
-    name and the same options are one decision. `scale.batch_norm` and `flavour` are ignored:
-    BatchNorm is what the module has. The space has cells (see `SearchSpace`) if `network` takes
-    `cells`.
+    name and the same options are one decision. What `network` does not take of `scale` is ignored,
+    such as `flavour`: BatchNorm is what the module has. The space has cells (see `SearchSpace`) if
+    `network` takes `cells`.
 
     Args:
         network: builds the module: a class or function that takes any of `input_shape`,
@@ -71,6 +72,7 @@ class CustomSpace(SearchSpace):
     ) -> None:
         self.network, self.arguments = network, _arguments(network)
         self.has_cells = "cells" in self.arguments
+        self.ignored_scale = tuple(f.name for f in fields(Scale) if f.name not in self.arguments)
         choices, decisions = dict[str, Choice](), dict[str, Decision]()
         knows_data = scale.input_shape is not None and scale.num_outputs is not None
         for mark, given in marks(self._built_on_meta(scale)) if knows_data else ():

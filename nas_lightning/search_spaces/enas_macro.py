@@ -58,6 +58,7 @@ class EnasMacroSpace(WiredSpace):
     """
 
     published = Scale(96, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
+    ignored_scale = ("cells",)
 
     def __init__(
         self, layers: int = 12, ops: Sequence[str] = MACRO_OPS, scale: Scale = Scale(channels=8)

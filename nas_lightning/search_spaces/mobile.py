@@ -73,6 +73,7 @@ class MobileSpace(WiredSpace):
     published = Scale(
         32, stem="imagenet", flavour="child", input_shape=(3, 224, 224), num_outputs=1000
     )
+    ignored_scale = ("cells",)
 
     def __init__(
         self,

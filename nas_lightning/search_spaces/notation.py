@@ -5,11 +5,16 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 __all__ = ["CellText", "read_darts_text", "shortened", "write_darts_text"]
 
-START = re.compile(r"""[^'"]*?(?=\bGenotype\s*\(|\{)""")  # a log's line, a name, a module
+# Where a genotype begins: at a field's name in a call or a dictionary, else at any of the two.
+FIELD = r"(?:(?:normal|reduce)(?:_concat)?|connectN|connects)"
+START = re.compile(rf"""\bGenotype\s*\(\s*(?={FIELD}\s*=)|\{{\s*(?=['"]{FIELD}['"]\s*:)""")
+LIKELY = re.compile(r"\bGenotype\s*\(|\{")
+TOKEN = re.compile(r"""'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\#[^\n]*|[()\[\]{}]""")
 UNUSED = ("connectN", "connects")  # fields of AutoDL's genotypes that are None in all of them
 PRINTED = ("float16", "float32", "float64", "int32", "int64", "tensor")
 FIELDS = {"normal": "normal", "reduction": "reduce"}  # name of a kind of cell in the notation
@@ -38,18 +43,19 @@ class CellText:
 def read_darts_text(text: str) -> dict[str, CellText]:
     """Returns the cells of a text under "normal" and "reduction".
 
-    The genotype may stand behind a name (`DARTS_V2 = genotypes.Genotype(...)`) or the start of a
-    log's line, and may be a dictionary of the same fields. A node's two pairs may be in brackets of
-    their own, and a pair may have its score as a third value, as GDAS's code prints them.
+    The genotype may stand anywhere in a text, such as behind a name (`DARTS_V2 =
+    genotypes.Genotype(...)`) or in a log's line, and may be a dictionary of the same fields. A
+    node's two pairs may be in brackets of their own, and a pair may have its score as a third
+    value, as GDAS's code prints them.
 
-    Raises: ValueError: the text is anything but such a genotype with literal arguments.
+    Raises: ValueError: the text holds anything but one such genotype with literal arguments.
     """
     match _parsed(text):
         case ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords):
-            values = {keyword.arg: keyword.value for keyword in keywords}
+            values = _once((keyword.arg, keyword.value) for keyword in keywords)
         case ast.Dict(keys=keys, values=nodes):
             names = [key.value if isinstance(key, ast.Constant) else None for key in keys]
-            values = dict(zip(map(str, names), nodes, strict=True))
+            values = _once(zip(map(str, names), nodes, strict=True))
         case _:
             form = "Genotype(normal=[...], normal_concat=[...], reduce=[...], reduce_concat=[...])"
             raise ValueError(f"DARTS's notation is {form}, got {shortened(text)}")
@@ -67,21 +73,55 @@ def read_darts_text(text: str) -> dict[str, CellText]:
 
 
 def _parsed(text: str) -> ast.expr:
-    """Returns the syntax of the genotype in a text, without what stands in front of it."""
+    """Returns the syntax of the genotype in a text, without what stands around it."""
     text = text.strip()
-    front = START.match(text)
-    begin = front.end() if front else 0
-    number = len(re.findall(r"\bGenotype\s*\(", text))
     fault = f"not a genotype in DARTS's notation: {shortened(text)}"
-    if number > 1:
-        raise ValueError(f"{fault} holds {number} of them; leave the one that you mean")
+    places = _places(text)
+    if len(places) > 1:
+        raise ValueError(f"{fault} holds {len(places)} of them; leave the one that you mean")
+    begin, end = places[0]
+    if more := re.match(r"\.\w+|[(\[].?", text[end:]):
+        rule = f"must end with its bracket, but goes on with {more[0]!r}"
+        raise ValueError(f"{fault} {rule}; nothing is run, so leave out what changes it")
     try:
-        return _Numbers().visit(ast.parse(text[begin:], mode="eval")).body  # type: ignore[no-any-return]
+        return _Numbers().visit(ast.parse(text[begin:end], mode="eval")).body  # type: ignore[no-any-return]
     except SyntaxError as error:
         line = text.count("\n", 0, begin) + (error.lineno or 1)
         raise ValueError(f"{fault} ({error.msg}, in line {line}: {_near(text, line)})") from None
     except NOT_LITERAL:
         raise ValueError(fault) from None
+
+
+def _places(text: str) -> list[tuple[int, int]]:
+    """Returns begin and end of each genotype in a text; of all the text where there is none."""
+    places, end = list[tuple[int, int]](), 0
+    while begin := START.search(text, end):
+        end = _end(text, begin.start())
+        places.append((begin.start(), end))
+    if not places and (likely := LIKELY.search(text)):
+        places = [(likely.start(), _end(text, likely.start()))]
+    return places or [(0, len(text))]
+
+
+def _end(text: str, begin: int) -> int:
+    """Returns where the first bracket from `begin` on is closed, else the end of the text."""
+    depth = 0
+    for token in TOKEN.finditer(text, begin):
+        depth += (token[0] in "([{") - (token[0] in ")]}")
+        if depth == 0 and token[0] in ")]}":
+            return token.end()
+    return len(text)
+
+
+def _once(pairs: Iterable[tuple[str | None, ast.expr]]) -> dict[str | None, ast.expr]:
+    """Returns values by field; raises ValueError where a field is there twice."""
+    values = dict[str | None, ast.expr]()
+    for name, node in pairs:
+        if name in values:
+            both = " and ".join(shortened(ast.unparse(each)) for each in (values[name], node))
+            raise ValueError(f"Genotype(...) takes '{name}' once, got {both}; leave one of them")
+        values[name] = node
+    return values
 
 
 class _Numbers(ast.NodeTransformer):

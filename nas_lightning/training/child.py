@@ -53,8 +53,9 @@ class ChildRecipe:
         auxiliary_weight: weight of the auxiliary head's loss, if scale.auxiliary.
         cutout: side in pixels of the square cut out of training images; 0 cuts nothing.
         validation_share: share of the training set held out, in [0, 1); 0 takes the last epoch.
-        init: initial params: None draws them, "supernet" inherits those of the search, and the
-            folder of a run (nas-train) takes its child's, but for a head of other outputs.
+        init: initial params: None draws them, "supernet" inherits those of the search (in nas-train
+            of that which genotype names), and the folder of a run (nas-train) takes its child's,
+            but for a head of other outputs.
 
     Raises: ValueError: a value is out of range.
     """

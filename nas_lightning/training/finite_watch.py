@@ -9,7 +9,7 @@ from nas_lightning.core.strategy import OneShotStrategy
 
 __all__ = ["DATA_CURE", "IMAGES", "LOSSES", "FiniteWatch", "check_finite", "check_search"]
 
-IMAGES = {"train": "the sum of the training images", "val": "the sum of the validation images"}
+IMAGES = {"train": "the sum of the training inputs", "val": "the sum of the validation inputs"}
 LOSSES = {
     "alpha": "the validation loss that moves alphas",
     "params": "the training loss",

@@ -90,7 +90,12 @@ def test_an_interrupted_save_leaves_the_old_checkpoint_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("unexpected pos 768")]
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("unexpected pos 768"),
+        RuntimeError("basic_ios::clear: iostream error"),
+    ],
 )
 def test_a_full_disk_is_named_and_leaves_the_old_checkpoint(tmp_path, monkeypatch, error):
     def save(content, path):
@@ -100,7 +105,8 @@ def test_a_full_disk_is_named_and_leaves_the_old_checkpoint(tmp_path, monkeypatc
     monkeypatch.setattr("nas_lightning.callbacks.checkpoint.torch.save", save)
     path = tmp_path / "last.ckpt"
     path.write_bytes(b"old")
-    message = rf"{path} cannot be written \((No space|unexpected pos).* MiB are free there\); make"
+    reasons = "No space|unexpected pos|basic_ios"
+    message = rf"{path} cannot be written \(({reasons}).* MiB are free there\); make"
     with pytest.raises(NoRoomError, match=message):
         AtomicCheckpointIO().save_checkpoint({}, path)
     assert path.read_bytes() == b"old"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command import run
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from nas_lightning.cli.command_line import UsageError, overrides_of, with_home
 
@@ -41,6 +42,25 @@ def home(monkeypatch):
 @pytest.mark.parametrize("command", ["train", "show"])
 def test_a_genotype_needs_no_key(command, typed, read):
     assert overrides_of(command, typed) == read
+
+
+JSON = '{"normal": [["skip_connect", 0]], "normal_concat": [2]}'
+
+
+@pytest.mark.parametrize(
+    "text", [NOTATION, f"epoch 3, it's {NOTATION} 0.9", JSON, "|none~0|+|none~0|", "(0 1)", "a (1)"]
+)
+def test_a_genotype_behind_its_key_needs_no_quotes(text):
+    (read,) = overrides_of("train", [f"genotype={text}"])
+    assert overrides_of("train", [read]) == [read]
+    assert OverridesParser.create().parse_override(read).value() == text
+
+
+@pytest.mark.parametrize(
+    "typed", ["darts_v2", "10", "0 / 3 0 / 0 1 0", '"a (1)"', "a,b", "choice(a,b)", "${name}", ""]
+)
+def test_a_genotype_that_hydra_reads_stays_as_it_is_typed(typed):
+    assert overrides_of("train", [f"genotype={typed}"]) == [f"genotype={typed}"]
 
 
 def test_two_genotypes_are_refused():

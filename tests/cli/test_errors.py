@@ -181,7 +181,7 @@ FOLDERS = {
     "with a test class unknown": (make_unknown_test_class, "'images/test/c' has none in 'images/"),
     "smaller than a batch": (
         lambda root: pictures(root / "images"),
-        "batch_size (64) must not exceed the 8 images to train on; use data.batch_size=8 or less",
+        "batch_size (64) must not exceed the 8 samples to train on; use data.batch_size=8 or less",
     ),
 }
 

@@ -66,7 +66,7 @@ def test_a_sound_data_set_passes(noise: Source) -> None:
 
 def test_a_class_with_one_image_is_refused(noise: Source) -> None:
     labels = torch.tensor([0, 1] * 29 + [0, 2])
-    with pytest.raises(ValueError, match=r"at least 2 training images.*class 'cat' has 1"):
+    with pytest.raises(ValueError, match=r"at least 2 training samples.*class 'cat' has 1"):
         check(replace(noise(), train_labels=labels))
 
 
@@ -82,13 +82,13 @@ def test_a_label_without_a_class_is_refused(noise: Source) -> None:
 
 def test_a_missing_label_is_refused(noise: Source) -> None:
     arrays = noise()
-    with pytest.raises(ValueError, match=r"test set .* got 12 images and 11 labels"):
+    with pytest.raises(ValueError, match=r"test set .* got 12 samples and 11 labels"):
         replace(arrays, test_labels=arrays.test_labels[1:])
 
 
 def test_a_missing_label_is_refused_before_a_test_set_is_split_off() -> None:
     images = np.zeros((30, 1, 8, 8), dtype=np.uint8)
-    with pytest.raises(ValueError, match=r"training set .* got 30 images and 28 labels"):
+    with pytest.raises(ValueError, match=r"training set .* got 30 samples and 28 labels"):
         from_numpy(images, np.arange(28) % 2, ["a", "b"])
 
 

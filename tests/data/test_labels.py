@@ -68,8 +68,8 @@ def test_a_label_that_training_lacks_is_refused(test: Any) -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([1, None], r"every image needs a label, got none \(null\)"),
-        (np.zeros((2, 3, 3)), r"one per image, or a row per image; got \(2, 3, 3\)"),
+        ([1, None], r"every sample needs a label, got none \(null\)"),
+        (np.zeros((2, 3, 3)), r"one per sample, or a row per sample; got \(2, 3, 3\)"),
     ],
 )
 def test_labels_of_no_kind_are_refused(labels: Any, message: str) -> None:

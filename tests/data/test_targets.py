@@ -61,10 +61,10 @@ def test_labels_and_values_pass_the_check(with_columns: Callable[..., ImageArray
 @pytest.mark.parametrize(
     ("columns", "kind", "message"),
     [
-        (SEVERAL, "classes", r"needs one class per image, got 3 columns .*; use task=multilabel"),
+        (SEVERAL, "classes", r"needs one class per sample, got 3 columns .*; use task=multilabel"),
         (SEVERAL[:, :1] / 3, "classes", r"got numbers such as 0; use task=regression"),
         (SEVERAL * 5, "labels", r"columns of 0 and 1, .* from 0 to 5; use task=regression"),
-        (SEVERAL / (SEVERAL < 1), "values", r"got inf for training image 1 \(the first is 0\)"),
+        (SEVERAL / (SEVERAL < 1), "values", r"got inf for training sample 1 \(the first is 0\)"),
     ],
 )
 def test_columns_that_do_not_fit_are_refused(
@@ -75,7 +75,7 @@ def test_columns_that_do_not_fit_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("kind", "found"), [("labels", r"one class per image \(ant, bee"), ("values", r"classes: ant")]
+    ("kind", "found"), [("labels", r"one class per sample \(ant, bee"), ("values", r"classes: ant")]
 )
 def test_classes_that_do_not_fit_are_refused(noise: Source, kind: str, found: str) -> None:
     with pytest.raises(ValueError, match=rf"got {found}.*; use task=classification"):
@@ -83,7 +83,7 @@ def test_classes_that_do_not_fit_are_refused(noise: Source, kind: str, found: st
 
 
 def test_a_column_that_never_varies_is_refused(with_columns: Callable[..., ImageArrays]) -> None:
-    with pytest.raises(ValueError, match=r"must vary over the training images; 'b' is always 0"):
+    with pytest.raises(ValueError, match=r"must vary over the training samples; 'b' is always 0"):
         check(with_columns(SEVERAL * torch.tensor([1, 0, 1])))
 
 

@@ -16,6 +16,15 @@ from nas_lightning.data.keyed_loader import KeyedLoader, TrainingLoader
 from nas_lightning.data.user_data import UserData, as_run_data, no_module
 
 
+class Turned(Digits):
+    """Digits of other pixels, and nothing else."""
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        for part in self.parts:
+            part.tensors = (1 - part.tensors[0], part.tensors[1])
+
+
 def made(module: object | None = None, targets: str = "classes") -> UserData:
     return UserData(Digits() if module is None else module, 0, targets)
 
@@ -36,6 +45,13 @@ def test_shape_classes_and_size_of_a_batch_are_found() -> None:
         "mean": [0.0],
         "std": [1.0],
     }
+
+
+def test_other_content_is_another_identity_and_another_seed_is_not() -> None:
+    assert UserData(Digits(), 1, "classes").identity == made().identity
+    other = made(Turned()).identity
+    changed = {key for key, value in made().identity.items() if other[key] != value}
+    assert changed == {"first validation batch"}
 
 
 def test_an_epoch_is_the_same_whenever_it_is_asked_for() -> None:

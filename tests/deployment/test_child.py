@@ -103,6 +103,34 @@ def test_the_saved_params_are_no_pickle(child, tmp_path):
     assert json.loads((tmp_path / "model.safetensors").read_bytes()[8 : 8 + size])
 
 
+class Tied(nn.Module):
+    """Two layers that share one param, and a buffer that is a part of another."""
+
+    def __init__(self, num_outputs):
+        super().__init__()
+        self.encode, self.decode = nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False)
+        self.decode.weight = self.encode.weight
+        self.register_buffer("shifts", torch.arange(6.0).view(2, 3))
+        self.register_buffer("shift", self.shifts[1])
+        self.act = nl.OneOf("act", {"relu": nn.ReLU(), "tanh": nn.Tanh()})
+        self.head = nn.Linear(3, num_outputs)
+
+    def forward(self, x):
+        return self.head(self.decode(self.act(self.encode(x + self.shift))))
+
+
+def test_a_child_with_shared_params_is_saved_and_loads_equal(tmp_path):
+    network = {"_target_": f"{__name__}.Tied", "_partial_": True}
+    child = child_of(
+        {"_target_": f"{HERE}.custom.CustomSpace", "network": network}, input_shape=(3,)
+    )
+    child.save(tmp_path)
+    loaded, x = nl.load_child(tmp_path, Tied), torch.rand(2, 3)
+    assert torch.equal(loaded(x), child(x))
+    tied = loaded.network.network
+    assert tied.encode.weight is tied.decode.weight
+
+
 @pytest.mark.parametrize(
     ("targets", "answer"), [("labels", 0.5), ("values", 0.0)], ids=["labels", "values"]
 )

@@ -190,10 +190,19 @@ def test_the_expected_cost_of_a_repetition_is_the_mean_over_all_its_networks():
     assert {name: float(value) for name, value in cost.items()} == pytest.approx(mean)
 
 
-def test_repetitions_that_share_a_choice_are_refused():
+@pytest.mark.parametrize("depth", [1, 2])
+def test_repetitions_that_share_a_choice_are_refused_by_the_name_that_the_user_gave(depth):
     shared = OneOf("act", {"relu": nn.ReLU(), "tanh": nn.Tanh()})
-    with pytest.raises(ValueError, match=r"own, but 'r\.0\.act' is in two of them; build it in"):
-        Repeat("r", lambda: nn.Sequential(row(), shared), [1, 2])
+    inner = shared if depth == 1 else Repeat("inner", lambda: shared, [1])
+    with pytest.raises(ValueError, match=r"of 'r' must .* own, but 'act' is in two of them; build"):
+        Repeat("r", lambda: nn.Sequential(row(), inner), [1, 2])
+
+
+def test_repetitions_of_one_name_share_their_decisions():
+    def layers():
+        return Repeat("layers", layer, [1, 2])
+
+    assert space_of(layers, layers).decisions == space_of(layers).decisions
 
 
 def test_each_repetition_draws_params_of_its_own_those_of_attention_too():

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command import TINY_CHILD
 from hydra import compose, initialize_config_dir
@@ -50,6 +51,15 @@ def test_what_only_the_search_knows_leaves_the_baselines_the_same(plain, overrid
 )  # fmt: skip
 def test_baselines_differ_with_all_that_a_child_depends_on(plain, override):
     assert key(override) != plain
+
+
+def test_baselines_differ_with_the_content_of_the_data(tmp_path):
+    def of_images(labels):
+        images = np.arange(40 * 64, dtype=np.uint8).reshape(40, 8, 8)
+        np.savez(tmp_path / "images.npz", images=images, labels=labels)
+        return key("data=folder", f"data.path={tmp_path}/images.npz", "data.batch_size=8")
+
+    assert of_images(np.arange(40) % 2) != of_images((np.arange(40) + 1) % 2)
 
 
 @pytest.fixture

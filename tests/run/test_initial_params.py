@@ -15,6 +15,16 @@ from nas_lightning.training.child import ChildModule
 SCALE = ("child.scale.cells=3", "child.scale.channels=2", "child.scale.flavour=search")
 BARE = tuple(o for o in PUBLISHED if not o.startswith("genotype"))
 SHORT = ("child.epochs=1",)
+NET = """
+from torch import nn
+from nas_lightning import OneOf
+
+def Net(input_shape, num_outputs, channels):
+    conv = nn.Conv2d(input_shape[0], channels, 3, padding=1)
+    act = OneOf("act", {"relu": nn.ReLU(), "line": nn.Conv2d(channels, channels, 1)})
+    return nn.Sequential(conv, act, nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                         nn.Linear(channels, num_outputs))
+"""
 
 
 @pytest.fixture
@@ -127,6 +137,26 @@ def test_the_child_of_a_search_inherits_the_supernet(tmp_path, started):
         assert torch.equal(tensor, crop(content[f"supernet.{name}"], tensor.shape))
 
 
+def test_a_network_of_ones_own_inherits_what_it_takes_of_the_scale(
+    tmp_path, monkeypatch, started, refused
+):
+    (tmp_path / "net_of_mine.py").write_text(NET)
+    monkeypatch.syspath_prepend(tmp_path)
+    short = ("data.batch_size=32", "data.max_images=200", "callbacks=silent", *SHORT)
+    mine = ("search_space=custom", "search_space.network._target_=net_of_mine.Net", *short)
+    said = refused("search", *mine, "search_space.scale.channels=4", "child.init=supernet")
+    assert said.endswith("of the supernet's scale; set child.scale.channels=4")
+    run("search", *mine, "strategy.epochs=1", "child.init=supernet", "hydra.run.dir=a")
+    run("train", "genotype=a", "child.init=supernet", "hydra.run.dir=b", *short)
+    content = torch.load("a/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    before = {name: content[f"supernet.{name}"] for name in started}
+    assert all(torch.equal(started[name], before[name]) for name in before)
+    said = refused("train", "genotype=a", "child.init=supernet", "child.scale.channels=8", *short)
+    assert re.search(
+        r"network\.0\.weight: \(16, .* there, \(8, .*; set child\.scale\.channels=16$", said
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -147,9 +177,15 @@ def test_the_child_of_a_search_inherits_the_supernet(tmp_path, started):
             r"child\.init \(old\) must be null or supernet in nas-search: .*nas-train genotype=old",
         ),
         (("train", *PUBLISHED, "child.init=supernet"), r"must be the folder of a run in nas-train"),
+        (
+            ("train", "genotype={finished}", "child.init=supernet"),
+            r"needs a child of the supernet's scale, but the first tensor that differs is \S+: .*; "
+            r"set child\.scale\.flavour=search$",
+        ),
         (("train", *PUBLISHED, "child.init=none"), r"'none' holds no trained child"),
     ],
 )
-def test_an_impossible_start_is_refused(refused, tmp_path, arguments, message):
+def test_an_impossible_start_is_refused(refused, finished, tmp_path, arguments, message):
+    arguments = [argument.format(finished=finished) for argument in arguments]
     assert re.search(message, refused(*arguments, f"hydra.run.dir={tmp_path}/run"))
     assert not (tmp_path / "run" / "metrics.csv").exists()

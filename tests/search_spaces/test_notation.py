@@ -1,4 +1,9 @@
+import ast
+import json
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nas_lightning.search_spaces.notation import (
     CellText,
@@ -13,6 +18,13 @@ CELLS = {
 TEXT = (
     "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2, 3], "
     "reduce=[('max_pool_3x3', 1), ('dil_conv_5x5', 0)], reduce_concat=[3, 2])"
+)
+
+
+TRAP = "__import__('pathlib').Path('trap').touch()"
+DICTIONARY = (
+    "{'normal': [('sep_conv_3x3', 0), ('skip_connect', 1)], 'normal_concat': [2, 3], "
+    "'reduce': [('max_pool_3x3', 1), ('dil_conv_5x5', 0)], 'reduce_concat': [3, 2]}"
 )
 
 
@@ -63,12 +75,32 @@ def test_a_concatenation_is_a_range_or_a_list(concat, states):
         TEXT.replace("[2, 3]", "range(2, 4, 1)").replace("[3, 2]", "list((3, 2))"),
         TEXT.replace("[2, 3]", "list(range(2, 4))").replace("[3, 2]", "tuple([3, 2])"),
         TEXT[:-1] + ", connectN=None, connects=None)",
-        str({"normal": [*CELLS["normal"].edges], "normal_concat": [2, 3],
-             "reduce": CELLS["reduction"].edges, "reduce_concat": [3, 2]}),
+        DICTIONARY,
+        f"{{'epoch': 3, 'genotype': {DICTIONARY}}}",
+        f'{{"genotype": {json.dumps(ast.literal_eval(DICTIONARY))}, "epoch": 3}}',
+        f'{{"level": "info", "message": "epoch 49 {TEXT}"}}',
+        f"Genotype (epoch 3, it's best): {TEXT}",
+        TEXT.replace("[2, 3]", "[2,  # it's the last (\n 3]"),
     ],
 )  # fmt: skip
 def test_a_text_is_read_as_people_paste_it(text):
     assert read_darts_text(text) == CELLS
+
+
+NOISE = st.text("ab 0.,:;|=#'\"()[]{}\\\n")
+
+
+@given(NOISE, st.sampled_from([TEXT, DICTIONARY]), NOISE)
+@settings(max_examples=200, deadline=None)
+def test_what_stands_around_a_text_does_not_matter(before, text, after):
+    assert read_darts_text(f"{before} {text} {after}") == CELLS
+
+
+@pytest.mark.parametrize("around", ["{1} or {0}", "{0}; {1}", "{1}\n{0}, {1}"])
+def test_code_around_a_text_is_not_run(around, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_darts_text(around.format(TEXT, TRAP)) == CELLS
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("score", ["0.13", "1e-05", "np.float32(0.13)", "tensor(0.13)"])
@@ -85,9 +117,15 @@ def test_pairs_of_a_node_in_brackets_of_their_own_are_read_with_their_scores(sco
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"{TEXT}\nnext line", r"notation: .* \(invalid syntax, in line 2: 'next line'\)"),
+        (TEXT.replace("normal=", "normal=\n!"),
+         r"notation: .* \(invalid syntax, in line 2: \"!\[\('sep_conv_3x3', 0\), "),
         (f"log\n{TEXT[:-1]}", r"notation: .* \('\(' was never closed, in line 2: \"Genotype\("),
         (f"{TEXT}\n{TEXT}", r"notation: .* holds 2 of them; leave the one that you mean"),
+        (f"{TEXT} {DICTIONARY}", r"notation: .* holds 2 of them; leave the one that you mean"),
+        (text_with(more=", normal=[('b', 1)]"),
+         r"takes 'normal' once, got \"\[\('a', 0\)\]\" and \"\[\('b', 1\)\]\"; leave one"),
+        (DICTIONARY.replace("'normal'", "'reduce_concat': [4], 'normal'"),
+         r"takes 'reduce_concat' once, got '\[4\]' and '\[3, 2\]'; leave one of them"),
         (text_with(normal="[('a', 0), ('b', '1')]"), r"number 2 is \"\('b', '1'\)\""),
         (text_with(normal="[('a', 0), 'b']"), r"number 2 is 'b'$"),
         (text_with(normal="[(('a', 0), ('b', 1)), (('c', 0),)]"),
@@ -104,18 +142,15 @@ def test_a_near_miss_is_refused_with_its_place(text, message):
         read_darts_text(text)
 
 
-TRAP = "__import__('pathlib').Path('trap').touch()"
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (TRAP, "DARTS's notation is Genotype"),
-        (f"{TRAP} or {TEXT}", "DARTS's notation is Genotype"),
         (f"[Genotype for Genotype in [{TRAP}]]", "DARTS's notation is Genotype"),
         (f"(lambda Genotype: {TRAP})(0)", "DARTS's notation is Genotype"),
         (f"Genotype({TRAP})", "DARTS's notation is Genotype"),
-        (f"{TEXT}; {TRAP}", "not a genotype in DARTS's notation"),
+        (f"{TEXT}._replace(normal={TRAP})", r"must end with its bracket, .* '\._replace'; nothing"),
+        (f"{TEXT}[{TRAP}]", r"must end with its bracket, but goes on with '\[_'; nothing is run"),
         (text_with(more=f", **{TRAP}"), "got None, normal"),
         (text_with(more=f", more={TRAP}"), "got more, normal"),
         (text_with(normal=TRAP), "'normal' and its concat must be literals; nothing is run"),
@@ -133,7 +168,7 @@ TRAP = "__import__('pathlib').Path('trap').touch()"
         (text_with(concat=f"({TRAP}).range(2)"), r"must list states or be range\(a, b\)"),
     ],
 )
-def test_code_in_a_text_is_refused_and_never_run(text, message, tmp_path, monkeypatch):
+def test_code_in_a_genotype_is_refused_and_never_run(text, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=message):
         read_darts_text(text)

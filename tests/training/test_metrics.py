@@ -1,5 +1,6 @@
 """Each task's default metrics against scikit-learn's, batch by batch."""
 
+import json
 import warnings
 from functools import partial
 
@@ -12,6 +13,8 @@ from sklearn import metrics as sk
 from torchmetrics.classification import MulticlassAUROC
 from torchmetrics.regression import ExplainedVariance, PearsonCorrCoef
 
+from nas_lightning.run.folder import RunFolder
+from nas_lightning.training.metrics import R2
 from nas_lightning.training.task import (
     OF_CLASSES,
     OF_VALUES,
@@ -147,3 +150,10 @@ def test_metrics_of_values_stay_float64_in_a_module_of_half_precision():
         task.update(metric, (targets - 1e4) + 1, targets)
     found = {name: float(metric.compute()) for name, metric in metrics.items()}
     assert found == {"rmse": 1.0, "mae": 1.0, "r2": pytest.approx(1 - 6 / 17.5)}
+
+
+def test_r2_of_one_sample_is_null_in_a_result(tmp_path):
+    metric = R2()
+    metric.update(torch.ones(1), torch.zeros(1))
+    RunFolder(tmp_path).write_result({"child": {"test_r2": float(metric.compute())}})
+    assert json.loads((tmp_path / "result.json").read_text()) == {"child": {"test_r2": None}}

@@ -156,7 +156,7 @@ def test_a_batch_of_one_part_is_refused_with_the_cure(loaders, kind):
 def test_images_that_are_not_finite_are_named_at_the_epochs_end():
     val = batches()
     val[1][0][0] = float("inf")
-    message = r"^the sum of the validation images became inf in step 1 of epoch 0 .*; look for such"
+    message = r"^the sum of the validation inputs became inf in step 1 of epoch 0 .*; look for such"
     with pytest.raises(FloatingPointError, match=message):
         fit(module_of(), val=val)
 

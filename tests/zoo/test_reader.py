@@ -49,7 +49,7 @@ def test_a_text_file_holds_the_notation_or_a_genotype_file(tmp_path):
 
 def test_a_text_file_without_a_genotype_is_named_with_the_place(tmp_path):
     path = tmp_path / "best.log"
-    path.write_text(f"epoch 1\n{TEXT} 0.9\n")
+    path.write_text(f"epoch 1\n{TEXT.replace('[', '[!', 1)} 0.9\n")
     with pytest.raises(ValueError, match=rf"^{path}: not a .*\(invalid syntax, in line 2: \"Gen"):
         read_genotype(str(path), SPACE)
 
