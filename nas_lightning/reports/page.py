@@ -10,7 +10,7 @@ from markupsafe import Markup
 from nas_lightning.reports.answer_charts import calibration_of
 from nas_lightning.reports.charts import figures
 from nas_lightning.reports.colours import dark_scheme
-from nas_lightning.reports.conclusion import conclude
+from nas_lightning.reports.conclusion import conclude, verdict_words
 from nas_lightning.reports.metric import (
     PATH_REMARK,
     MainMetric,
@@ -68,6 +68,7 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
         word=input_word(result),
         path_remark=PATH_REMARK,
         has_reward=rewards_differ(result),
+        verdict=verdict_words(result["verdict"]) if result.get("verdict") else "",
         conclusion=conclusion,
         uses=uses(run_dir, result),
         next_steps=next_steps(run_dir, result, conclusion),
