@@ -1,6 +1,7 @@
 """Files that are never seen half-written, full disks, and locks that end with their process."""
 
 import errno
+import fcntl
 import json
 import math
 import os
@@ -19,6 +20,7 @@ __all__ = [
     "LockedError",
     "NoRoomError",
     "ProcessLock",
+    "is_locked",
     "naming_full_disk",
     "replacing",
     "write_json",
@@ -139,3 +141,21 @@ class ProcessLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Returns whether a living process has the lock on a file; nothing is written or left locked.
+
+    Where the file may not be read, it counts as free.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)  # gives up what it took
+    return False

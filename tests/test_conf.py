@@ -224,3 +224,9 @@ def test_a_nested_value_is_compared_with_the_outer_default() -> None:
     node = {"_target_": "nas_lightning.strategies.darts.Darts", "alpha_optimizer": adam}
     default = inspect.signature(get_object(node["_target_"])).parameters["alpha_optimizer"].default
     assert differences(node) == [f"alpha_optimizer.lr: -1.0, not {default.lr!r}"]
+
+
+def test_the_readme_names_every_data_set_and_strategy() -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    options = [path.stem for group in ("data", "strategy") for path in (CONF / group).glob("[!_]*")]
+    assert [option for option in options if f"`{option}`" not in text] == []

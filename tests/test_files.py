@@ -11,7 +11,14 @@ import time
 
 import pytest
 
-from nas_lightning.files import LockedError, ProcessLock, replacing, write_json, write_text
+from nas_lightning.files import (
+    LockedError,
+    ProcessLock,
+    is_locked,
+    replacing,
+    write_json,
+    write_text,
+)
 
 HOLD = """
 import os, sys, time
@@ -80,6 +87,16 @@ def test_a_lock_that_another_process_has_names_it(hold, tmp_path):
     process, _ = hold(path)
     with pytest.raises(LockedError, match=rf"^process {process.pid} on \S+$"):
         ProcessLock(path).take()
+
+
+def test_a_lock_is_looked_at_without_being_taken(hold, tmp_path):
+    path = tmp_path / "lock"
+    assert not is_locked(path)
+    hold(path)
+    assert is_locked(path)
+    with ProcessLock(tmp_path / "mine").take():
+        assert is_locked(tmp_path / "mine")
+    assert not is_locked(tmp_path / "mine")
 
 
 def test_a_lock_may_be_taken_again_once_it_is_released(tmp_path):

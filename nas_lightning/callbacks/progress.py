@@ -15,11 +15,14 @@ from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
+from nas_lightning.reports.metric import MainMetric
+from nas_lightning.reports.terminal import say
 from nas_lightning.strategies.relaxations import is_even
 from nas_lightning.training.supernet import SupernetModule
 
 __all__ = ["Bar", "Progress", "is_drawable"]
 
+MOST_NAMED = 3  # options that a search prefers
 MEMORY_S = 600.0  # of the speed; steps may take minutes
 
 
@@ -107,7 +110,7 @@ class Progress(ProgressBar):
         if self.bar is not None:
             self.bar.notes = notes
         elif self._enabled:
-            print("  ".join([self._title(trainer), *notes]), file=sys.stderr, flush=True)
+            say("  ".join([self._title(trainer), *notes]), sys.stderr)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Ends the bar."""
@@ -124,9 +127,14 @@ class Progress(ProgressBar):
 
     def _notes(self, trainer: L.Trainer, module: L.LightningModule) -> tuple[str, ...]:
         metrics = {n.split("/")[-1]: float(v) for n, v in trainer.callback_metrics.items()}
-        main = getattr(getattr(module, "task", None), "metric", "accuracy")
-        names = (f"validation_{main}", f"train_{main}", "train_loss")
-        shown = [f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in names if n in metrics]
+        task = getattr(module, "task", None)
+        main = MainMetric(
+            getattr(task, "metric", "accuracy"),
+            is_share=getattr(task, "targets", "classes") != "values",
+        )
+        names = (f"validation_{main.name}", f"train_{main.name}")
+        shown = [f"{n.replace('_', ' ')} {main.text(metrics[n])}" for n in names if n in metrics]
+        shown += [f"train loss {metrics['train_loss']:.3f}"] if "train_loss" in metrics else []
         notes = ["  ".join(shown[:2])]
         if isinstance(module, SupernetModule):
             notes.append(f"prefers {preferred(module)}")
@@ -144,14 +152,21 @@ def is_drawable(console: Console) -> bool:
 
 
 def preferred(module: SupernetModule) -> str:
-    """Returns the most used operations (or sizes) of the genotype; "nothing" if all weigh alike."""
+    """Returns the most used operations (or sizes) of the genotype; "nothing" if all weigh alike.
+
+    Where none is used twice, as in a module with a few choices, each choice's name stands before
+    its option.
+    """
     scores = module.strategy.scores()
     if is_even(scores):
         return "nothing"
     chosen = module.space.discretize(scores).mapping
     made = [(d, chosen[d.name]) for d in module.space.decisions if d.name in chosen]
-    uses = [op for d, option in made if d.kind == "op" for op in option.split("+")]
+    ops = [(d.name, option) for d, option in made if d.kind == "op"]
+    uses = [op for _, option in ops for op in option.split("+")]
+    if uses and len(set(uses)) == len(uses):
+        return ", ".join(f"{name}={option}" for name, option in ops[:MOST_NAMED])
     if not uses:
         sizes = [(d.name.split("/")[-1], option) for d, option in made if d.kind == "size"]
-        uses = [f"with {name.replace('_', ' ')} {option}" for name, option in sizes]
-    return ", ".join(f"{number} {use}" for use, number in Counter(uses).most_common(3))
+        uses = [f"{name.replace('_', ' ')} {option}" for name, option in sizes]
+    return ", ".join(f"{use} {number}x" for use, number in Counter(uses).most_common(MOST_NAMED))

@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from nas_lightning.config.making import target_of
 from nas_lightning.config.schema import keys_of
@@ -24,6 +24,7 @@ __all__ = [
     "check_unused",
     "quoted",
     "resume_arguments",
+    "resumed_configuration",
     "resumed_folder",
     "sweep_arguments",
     "without_trust",
@@ -81,16 +82,31 @@ def resume_arguments(
     Raises: ValueError: the run cannot be resumed, names code that is not trusted, or an override
         differs.
     """
-    check_resumable(folder, command)
-    _check_configuration(folder, command, trust)
-    hydra = folder.setting("overrides.hydra") or []  # e.g. hydra.run.dir=...
-    typed = [a for a in arguments if not a.startswith("resume=") and a not in hydra]
-    if flags := [a for a in typed if a.startswith("-")]:
-        raise ValueError(f"resume: {flags[0]} cannot stand beside resume=; leave it out")
-    _check_same(typed, folder)
+    typed = [each for each in arguments if not each.startswith("resume=")]
+    resumed_configuration(folder, typed, command, trust)
     config = ["--config-path", str(folder.hydra), "--config-name", "config"]
     silent = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
     return [*config, f"hydra.run.dir={quoted(folder.path)}", *silent]
+
+
+def resumed_configuration(
+    folder: RunFolder, typed: list[str], command: str, trust: Trust
+) -> DictConfig:
+    """Returns the whole configuration of a run that is resumed, from its folder.
+
+    An override that is typed beside the folder must equal the run's own.
+
+    Raises: ValueError: the run cannot be resumed, names code that is not trusted, or an override
+        differs.
+    """
+    check_resumable(folder, command)
+    _check_configuration(folder, command, trust)
+    hydra = folder.setting("overrides.hydra") or []  # e.g. hydra.run.dir=...
+    typed = [override for override in typed if override not in hydra]
+    if flags := [override for override in typed if override.startswith("-")]:
+        raise ValueError(f"resume: {flags[0]} cannot stand beside resume=; leave it out")
+    _check_same(typed, folder)
+    return folder.config
 
 
 def sweep_arguments(
@@ -132,14 +148,14 @@ def sweep_arguments(
 def _check_configuration(folder: RunFolder, command: str, trust: Trust) -> None:
     """Refuses a configuration that says more than a command's keys, or calls what it may not."""
     config, path = folder.config, folder.config_file
-    known = keys_of(command)
-    if unknown := [str(key) for key in config if key not in known]:
-        raise ValueError(f"{path}: unknown key '{unknown[0]}'; choose from: {', '.join(known)}")
+    keys = keys_of(command)
+    if unknown := [str(key) for key in config if key not in keys]:
+        raise ValueError(f"{path}: unknown key '{unknown[0]}'; choose from: {', '.join(keys)}")
     if "@package" in path.read_text("utf-8"):
         raise ValueError(f"{path} must not hold '@package', which Hydra reads; take it out")
     trust.check(config, f"the run {folder.path}", recorded_sources(folder.path))
-    keys = {target: key for key, target in outside_targets(config).items()}
-    _import_named({t: key.removesuffix("._target_") for t, key in keys.items()}, trust)
+    places = {target: key for key, target in outside_targets(config).items()}
+    _import_named({t: key.removesuffix("._target_") for t, key in places.items()}, trust)
 
 
 def _import_named(places: Mapping[str, str], trust: Trust) -> None:

@@ -4,12 +4,13 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
+from typing import TextIO
 
 from nas_lightning.reports.comparison import COLUMNS, cells_of
-from nas_lightning.run.compared import Comparison, compare, listed_runs
+from nas_lightning.reports.terminal import columns_of, wrapped
+from nas_lightning.reports.text_table import text_table
+from nas_lightning.run.compared import Comparison, compare
+from nas_lightning.run.state import listed_runs
 
 __all__ = ["main"]
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         comparison = compare(typed.runs, typed.out)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}", sys.stderr)
         raise SystemExit(1) from None
     _print_tables(comparison)
     print(f"page: {typed.out}")
@@ -50,6 +51,9 @@ def _print_list() -> None:
     for line in cells:
         line[1] = line[1][:16]
     _print(heads, cells)
+    for row in rows:
+        if row["resume"]:
+            print(f"{row['state']}: {row['resume']}")
 
 
 def _print_tables(comparison: Comparison) -> None:
@@ -64,16 +68,12 @@ def _print_tables(comparison: Comparison) -> None:
             if row[0] != name:
                 print(row[0], name)
     for note in comparison.notes:
-        print(f"note: {note}")
+        _say(f"note: {note}", sys.stdout)
 
 
 def _print(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table whose first column alone gives way on a narrow terminal."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column(heads[0], overflow="fold")
-    for number, head in enumerate(heads[1:], 1):
-        width = max(map(len, [*head.split(), *(row[number] for row in rows)]))
-        table.add_column(head, min_width=width, justify="right")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    print(text_table(heads, rows, columns_of(sys.stdout)))
+
+
+def _say(text: str, stream: TextIO) -> None:
+    print(wrapped(text, columns_of(stream)), file=stream)

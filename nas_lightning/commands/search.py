@@ -39,6 +39,7 @@ __all__ = ["job"]
 
 TRAINED_ALIKE = {"random_genotype": "random genotype", "resnet": "ResNet of its size"}
 Search = Callable[[], tuple[Genotype, dict[str, Any]]]
+Strategy = OneShotStrategy | BlackBoxStrategy
 
 
 def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None) -> float | None:
@@ -55,9 +56,9 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     check_verdict(cfg.verdict, cfg.retrain, "retrain=true")
     check_seconds(cfg)
     dashboards = open_dashboards(cfg, RunFolder(folder), "search")
-    check = partial(_check_early, cfg, RunFolder(folder), objects or {})
-    run = Run.of(cfg, folder, objects, check).seen_by(dashboards)
-    search = _prepare(run)
+    strategies = _Strategies(cfg, RunFolder(folder), objects or {})
+    run = Run.of(cfg, folder, objects, strategies.check_early).seen_by(dashboards)
+    search = _prepare(run, strategies)
     with dashboards:
         genotype, figures = search()
         drawing = write_genotype(run, genotype)
@@ -77,51 +78,56 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     return float(figures[f"validation_{run.parts.task.metric}"])
 
 
-def _prepare(run: Run) -> Search:
-    parts = run.parts
-    strategy, objective = _check(run.cfg, run.folder, run.objects, parts.space, parts.task)
+def _prepare(run: Run, strategies: "_Strategies") -> Search:
+    strategy, objective = strategies.of(run.parts.space, run.parts.task)
     check_init_of_search(run, strategy)
     if isinstance(strategy, OneShotStrategy):
         return partial(search_one_shot, run, strategy)
     return BlackBoxSearch.of(run, strategy, objective).search
 
 
-def _check_early(
-    cfg: DictConfig,
-    folder: RunFolder,
-    objects: Mapping[str, Any],
-    space: SearchSpace,
-    task: Task,
-    scale: Scale,
-) -> None:
-    """Refuses before any image is read what `_prepare` and the supernet would refuse."""
-    strategy, _ = _check(cfg, folder, objects, space, task)
-    if isinstance(strategy, OneShotStrategy):
-        with torch.device("meta"):
-            space.supernet(scale)
+class _Strategies:
+    """Makes strategy and objective of a search, checked, and once for the same space and task.
 
+    Both are the same before and after the data are read, unless they depend on the data.
+    """
 
-def _check(
-    cfg: DictConfig, folder: RunFolder, objects: Mapping[str, Any], space: SearchSpace, task: Task
-) -> tuple[OneShotStrategy | BlackBoxStrategy, Objective]:
-    """Returns strategy and objective of a search, checked against the space and each other."""
-    objective = make(cfg.objective, "objective", kind=Objective, space=space, task=task)
-    if (make_strategy := objects.get("strategy")) is not None:
-        takes_objective = "objective" in signature(make_strategy).parameters
-        more = {"objective": objective} if takes_objective else {}
-        strategy = make_strategy(space, cfg.seed, **more)
-    else:
-        runtime = {"space": space, "seed": cfg.seed, "objective": objective}
-        strategy = make(cfg.strategy, "strategy", **runtime)
-    observers(cfg, "search")  # a mistake in them must not wait for the child
-    if isinstance(strategy, OneShotStrategy):
-        check_one_shot(strategy, objective, folder)
-    elif not isinstance(strategy, BlackBoxStrategy):
-        raise ValueError(
-            f"strategy._target_ ({type(strategy).__name__}) must be a "
-            "OneShotStrategy or a BlackBoxStrategy"
-        )
-    return strategy, objective
+    def __init__(self, cfg: DictConfig, folder: RunFolder, objects: Mapping[str, Any]) -> None:
+        self.cfg, self.folder, self.objects = cfg, folder, objects
+        self._last: tuple[SearchSpace, Task, Strategy, Objective] | None = None
+
+    def check_early(self, space: SearchSpace, task: Task, scale: Scale) -> None:
+        """Refuses before any image is read what `_prepare` and the supernet would refuse."""
+        strategy, _ = self.of(space, task)
+        if isinstance(strategy, OneShotStrategy):
+            with torch.device("meta"):
+                space.supernet(scale)
+
+    def of(self, space: SearchSpace, task: Task) -> tuple[Strategy, Objective]:
+        """Returns strategy and objective, checked against the space and each other."""
+        if self._last is None or self._last[0] is not space or self._last[1] is not task:
+            self._last = (space, task, *self._make(space, task))
+        return self._last[2:]
+
+    def _make(self, space: SearchSpace, task: Task) -> tuple[Strategy, Objective]:
+        cfg = self.cfg
+        objective = make(cfg.objective, "objective", kind=Objective, space=space, task=task)
+        if (make_strategy := self.objects.get("strategy")) is not None:
+            takes_objective = "objective" in signature(make_strategy).parameters
+            more = {"objective": objective} if takes_objective else {}
+            strategy = make_strategy(space, cfg.seed, **more)
+        else:
+            runtime = {"space": space, "seed": cfg.seed, "objective": objective}
+            strategy = make(cfg.strategy, "strategy", **runtime)
+        observers(cfg, "search")  # a mistake in them must not wait for the child
+        if isinstance(strategy, OneShotStrategy):
+            check_one_shot(strategy, objective, self.folder)
+        elif not isinstance(strategy, BlackBoxStrategy):
+            raise ValueError(
+                f"strategy._target_ ({type(strategy).__name__}) must be a "
+                "OneShotStrategy or a BlackBoxStrategy"
+            )
+        return strategy, objective
 
 
 def _comparison(

@@ -16,12 +16,13 @@ __all__ = ["EXAMPLES", "MORE_KEYS", "groups", "help_text", "options_of", "own_fo
 HELP = ("--help", "-h")
 HIDDEN = ("sweep",)  # definitions for Weights & Biases, no group
 ALL, COLUMNS, LEAST = "all", 80, 20  # of them for a meaning beside its name
+MOST_KEYS = 10  # so that the help fits a screen of 24 lines
 
 Pairs = tuple[tuple[str, str], ...]
 
 EXAMPLES: dict[str, Pairs] = {
     "search": (
-        ("nas-search", "DARTS on digits: about three minutes on two cores"),
+        ("nas-search", "DARTS on digits: 3 minutes"),
         ("nas-search strategy=random evaluation=low_fidelity", "a black-box search"),
         ("nas-search data=folder data.path=DIR", "your own images"),
         ("nas-search -m strategy=darts,random seed=0,1,2", "a sweep, with a table"),
@@ -44,7 +45,7 @@ EXAMPLES: dict[str, Pairs] = {
         ("nas-show darts_v2", "a published genotype"),
         ("nas-show RUN_DIR", "what a search found"),
         ("nas-show RUN_DIR output=cell.png", "its picture as PNG"),
-        ("nas-show darts_v2 json=true output=null", "for scripts; writes no file"),
+        ("nas-show darts_v2 json=true output=null", "for scripts, no file"),
         ("nas-show darts_v2 channels=48 cells=14 stem=imagenet", "another size"),
     ),
 }
@@ -105,18 +106,32 @@ def groups() -> list[str]:
 def _overview(name: str, primary: str, defaults: dict[str, str]) -> list[str]:
     names = [f"{group}={chosen}" for group, chosen in defaults.items() if chosen != "null"]
     names += [f"{group}=..." for group, chosen in defaults.items() if chosen == "null"]
-    keys = [*_keys(primary), *MORE_KEYS.get(name, ())]
+    keys = [*_keys(primary), *MORE_KEYS.get(name, ())][:MOST_KEYS]
+    room = _columns() - 4 - max(len(key) for key, _ in keys)
+    first = next(iter(defaults))
     return [
         *_wrap(_first_comment(primary), "", "  "),
-        "",
-        f"Groups (GROUP=OPTION; options: --help {next(iter(defaults))} ...):",
+        f"Groups (GROUP=OPTION; options: --help {first} ...; everything: --help all):",
         *_wrap("  ".join(names), "  ", "  "),
         "Keys (KEY=VALUE; all of them: --cfg job):",
-        *_table(keys),
+        *_table([(key, _short(meaning, room)) for key, meaning in keys]),
         "Examples:",
         *_table(EXAMPLES[name]),
-        "Everything: --help all",
     ]
+
+
+def _short(meaning: str, room: int) -> str:
+    """Returns the first clauses of a meaning that fit; all of it if the first is a word alone.
+
+    >>> _short("a name, a file, or a notation", 16), _short("true: prints JSON", 8)
+    ('a name, a file', 'true: prints JSON')
+    """
+    first, *clauses = re.split(r"(?=[;,:] | \()", meaning)
+    for clause in clauses:
+        if len(first) + len(clause) > room:
+            return first if " " in first else meaning
+        first += clause
+    return first
 
 
 def _everything(

@@ -123,6 +123,12 @@ class ImageDataModule(View):
         return split_hash(self._parts)
 
     @property
+    def search_split(self) -> tuple[int, int]:
+        """On how many training images a search trains, and on how many it validates."""
+        train, val = self._parts
+        return len(train), len(val)
+
+    @property
     def identity(self) -> dict[str, str | int]:
         """What tells the data from others; see `identity`."""
         return self._store.identity
@@ -258,15 +264,16 @@ class ImageDataModule(View):
         self, images: Images, part: Tensor, purpose: str, batch_size: int | None, cutout: int
     ) -> Callable[[Place], ShuffledBatches]:
         size = self.batch_size if batch_size is None else batch_size
-        self._check_batch(part, size)
+        own = "child.batch_size" if purpose == "final" else "batch_size"  # or an evaluation's
+        self._check_batch(part, size, "data.batch_size" if size == self.batch_size else own)
         return self._shuffled(images, part, purpose, size, self.augmentation.with_cutout(cutout))
 
-    def _check_batch(self, part: Tensor, size: int) -> None:
-        at_least("batch_size", size, 1, use=64)
+    def _check_batch(self, part: Tensor, size: int, key: str = "data.batch_size") -> None:
+        at_least(key, size, 1, use=64)
         if size > len(part):
             raise ValueError(
-                f"batch_size ({size}) must not exceed the {len(part)} samples to train on; use"
-                f" data.batch_size={len(part)} or less, or more samples"
+                f"{key} ({size}) must not exceed the {len(part)} samples to train on; use"
+                f" {key}={len(part)} or less, or more samples"
             )
 
     def _shuffled(

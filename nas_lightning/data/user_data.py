@@ -92,6 +92,11 @@ class UserData:
         """The module's own, if it has one."""
         return getattr(self.module, "split_hash", None)
 
+    @property
+    def search_split(self) -> None:
+        """None: the module's own loaders are the split."""
+        return None
+
     @cached_property
     def identity(self) -> dict[str, str | int | None]:
         """The outputs, split, numbers of batches, and a hash of the first validation batch."""

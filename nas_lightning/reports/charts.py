@@ -21,12 +21,11 @@ from nas_lightning.reports.metric import (
     rewards_differ,
 )
 from nas_lightning.reports.records import (
+    ChildRecords,
     read_alphas,
-    read_answers,
-    read_confusion,
+    read_child,
     read_metrics,
     read_trials,
-    read_values,
 )
 from nas_lightning.reports.rendering import hover, plot, styled, value_axis
 
@@ -37,7 +36,9 @@ BLUE, ORANGE = CYCLE[:2]
 FOUND = "the found network"
 
 
-def figures(folder: Path, result: Mapping[str, Any] | None = None) -> dict[str, ChartType]:
+def figures(
+    folder: Path, result: Mapping[str, Any] | None = None, child: ChildRecords | None = None
+) -> dict[str, ChartType]:
     """Returns the charts of a run's folder by name; what the run did not leave is left out.
 
     Each is a chart of Altair: "alphas" (the weight of every option), "trials" (the scores of a
@@ -48,6 +49,7 @@ def figures(folder: Path, result: Mapping[str, Any] | None = None) -> dict[str, 
     Args:
         folder: the run's folder.
         result: the content of result.json; None reads it.
+        child: what the child left; None reads it.
 
     Raises: ValueError: a file of the run is damaged; the message names it.
     """
@@ -60,18 +62,17 @@ def figures(folder: Path, result: Mapping[str, Any] | None = None) -> dict[str, 
         charts["alphas"] = draw_alphas(alphas, result.get("choices"), result.get("options", ()))
     trials = read_trials(folder / "trials.jsonl")
     pareto = _json(folder / "pareto.json")
-    members = {child["trial"] for child in pareto.get("front", ())}
+    members = {trial["trial"] for trial in pareto.get("front", ())}
     front = dict.fromkeys(pareto.get("names", ()), members)
     charts["trials"] = draw_trials(trials, metric, objective, front)
     if "trials" not in (result.get("search") or {}):  # a black-box search shows its trials instead
         charts["search"] = draw_curves(read_metrics(folder / "metrics.csv"), "The search")
-    child = folder / "child"
-    charts["child"] = draw_curves(read_metrics(child / "metrics.csv"), "The training of the child")
+    child = child or read_child(folder / "child")
+    charts["child"] = draw_curves(child.metrics, "The training of the child")
     charts["comparison"] = draw_comparison(result, metric)
-    confusion = read_confusion(child / "confusion.csv")
-    charts["confusion"] = draw_confusion(*confusion, input_word(result))
-    charts["calibration"] = draw_calibration(read_answers(child / "predictions.csv"))
-    charts["values"] = draw_values(read_values(child / "predictions.csv"))
+    charts["confusion"] = draw_confusion(*child.confusion, input_word(result))
+    charts["calibration"] = draw_calibration(child.answers)
+    charts["values"] = draw_values(child.values)
     return {name: chart for name, chart in charts.items() if chart is not None}
 
 

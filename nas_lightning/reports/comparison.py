@@ -19,7 +19,7 @@ __all__ = ["COLUMNS", "cells_of", "comparison_html", "draw_costs"]
 
 COLUMNS = ("", "runs", "test", "over a random genotype", "worth it", "params", "multiply-adds",
            "search samples", "search time")  # fmt: skip
-MOST_DRAWINGS = 12  # keeps the page below 3 MB
+MOST_DRAWINGS, MOST_BYTES = 12, 1_800_000  # of the whole page, which stays below 3 MB
 
 
 def comparison_html(
@@ -34,22 +34,22 @@ def comparison_html(
         metrics: by question what judged the runs.
         notes: sentences that stand above the tables.
     """
+    charts = [_chart(rows, metrics[question]) for question, rows in tables.items()]
+    with_chart, room = _fitting(charts, MOST_BYTES)
+    networks, remarks = _networks(list(tables.values()))
+    with_network, _ = _fitting([network for _, network in networks][:MOST_DRAWINGS], room)
     sections = []
-    for question, rows in tables.items():
-        chart = draw_costs(rows, metrics[question])
-        networks = [(row, read_network(Path(row["drawing"]))) for row in rows]
-        drawings = [
-            {"name": row["name"], "id": row["genotype"], **network}
-            for row, network in networks
-            if network is not None
-        ]
+    for place, (question, rows) in enumerate(tables.items()):
+        numbers = [number for number, (table, _) in enumerate(networks) if table == place]
+        drawings = [networks[number][1] for number in numbers if number in with_network]
         sections.append(
             {
                 "title": question,
                 "rows": [cells_of(row, metrics[question]) for row in rows],
-                "chart": chart and {"spec": chart.to_dict(), "picture": coloured(chart_svg(chart))},
-                "drawings": drawings[:MOST_DRAWINGS],
-                "left_out": max(0, len(drawings) - MOST_DRAWINGS),
+                "chart": charts[place] if place in with_chart else None,
+                "is_chart_left_out": place not in with_chart,
+                "drawings": drawings,
+                "left_out": len(numbers) - len(drawings),
                 "folders": [(row["name"], row["folders"]) for row in rows],
             }
         )
@@ -57,11 +57,46 @@ def comparison_html(
         "comparison.html.jinja",
         columns=COLUMNS,
         sections=sections,
-        notes=notes,
+        notes=[*notes, *remarks],
         style=page_style(),
         dark=dark_scheme(),
         script=Markup(javascript()) if any(part["chart"] for part in sections) else "",
     )
+
+
+def _chart(rows: Sequence[Mapping[str, Any]], metric: MainMetric) -> dict[str, Any] | None:
+    chart = draw_costs(rows, metric)
+    if chart is None:
+        return None
+    return {"spec": chart.to_dict(), "picture": coloured(chart_svg(chart))}
+
+
+def _networks(
+    tables: Sequence[Sequence[Mapping[str, Any]]],
+) -> tuple[list[tuple[int, dict[str, Any]]], list[str]]:
+    """Returns drawings, each with the place of its table, the best first; notes of broken ones."""
+    ranked = [(rank, place) for place, rows in enumerate(tables) for rank in range(len(rows))]
+    networks, broken = [], []
+    for rank, place in sorted(ranked):
+        row = tables[place][rank]
+        try:
+            network = read_network(Path(row["drawing"]))
+        except ValueError as error:
+            broken.append(f"{error}; the drawing is left out")
+            continue
+        if network is not None:
+            networks.append((place, {"name": row["name"], "id": row["genotype"], **network}))
+    return networks, broken
+
+
+def _fitting(parts: Sequence[object], room: int) -> tuple[set[int], int]:
+    """Returns the places of the parts that have room in the page, and the room that is left."""
+    places = set()
+    for place, part in enumerate(parts):
+        if (size := len(str(part or ""))) <= room:
+            places.add(place)
+            room -= size
+    return places, room
 
 
 def cells_of(row: Mapping[str, Any], metric: MainMetric) -> list[str]:

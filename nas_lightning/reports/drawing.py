@@ -19,6 +19,11 @@ ROW, COLUMN, CHIP = 26.0, 18.0, 20.0  # of a table
 LEGEND = "a dot: the row reads the column"
 CUT = "no path leads from an input to the output"
 COLUMNS = 96
+WORDS = {  # of some labels; "no" and "yes" are those of core.choices, which loads torch
+    "": "{source}",
+    "no": "{source} (left out)",
+    "yes": "kept({source})",
+}
 
 
 def draw(graphs: Sequence[Graph], options: Sequence[str] = ()) -> str:
@@ -154,7 +159,9 @@ def _described(graph: Graph, columns: int) -> str:
 def _formula(into: Sequence[Edge]) -> str:
     if len(into) > 1 and not any(edge.label for edge in into):
         return f"concat({', '.join(edge.source for edge in into)})"
-    return " + ".join(f"{e.label}({e.source})" if e.label else e.source for e in into)
+    return " + ".join(
+        WORDS.get(e.label, "{label}({source})").format(label=e.label, source=e.source) for e in into
+    )
 
 
 def _is_connected(graph: Graph) -> bool:

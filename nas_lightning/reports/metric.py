@@ -13,6 +13,7 @@ __all__ = [
     "network_name",
     "number_at",
     "rewards_differ",
+    "space_words",
 ]
 
 PATH_REMARK = "with the shared weights; the child is trained anew"  # why one path alone is so low
@@ -80,6 +81,15 @@ def input_word(result: Mapping[str, Any]) -> str:
     """
     dimensions = len(result.get("input_shape") or ())
     return {1: "row", 2: "signal", 3: "image"}.get(dimensions, "input")
+
+
+def space_words(name: str, own: str | None) -> str:
+    """Returns a space's name, with what builds it where that is a user's own.
+
+    >>> space_words("custom", "my_net.Net"), space_words("darts", None)
+    ('custom (my_net.Net)', 'darts')
+    """
+    return name if own is None else f"{name} ({own.removesuffix('()')})"
 
 
 def number_at(content: object, *path: str) -> float | None:

@@ -1,6 +1,7 @@
 """Writes report.html: one page that shows a run, complete in itself, readable offline."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,12 +20,7 @@ from nas_lightning.reports.metric import (
     rewards_differ,
 )
 from nas_lightning.reports.paper import coloured, page_style
-from nas_lightning.reports.records import (
-    read_answers,
-    read_confusion,
-    read_metrics,
-    read_mistakes,
-)
+from nas_lightning.reports.records import read_child, read_mistakes
 from nas_lightning.reports.rendering import chart_svg, javascript
 from nas_lightning.reports.templates import count, duration, fill
 from nas_lightning.reports.usage import next_steps, uses
@@ -33,6 +29,13 @@ __all__ = ["read_network", "write_report"]
 
 SVG = "{http://www.w3.org/2000/svg}"
 TAGS = {SVG + n for n in ("svg", "g", "rect", "circle", "path", "text", "tspan", "title")}
+# What drawings of ours are made of: nothing of it loads anything, or has a style of its own.
+TEXTS = {"class", "data-source", "data-target"}
+PAINTS = {"fill", "stroke", "stroke-width", "stroke-dasharray"}
+PLACES = {"cx", "cy", "d", "dy", "height", "overflow", "r", "rx", "viewBox", "width", "x", "y"}
+LETTERS = {"font-family", "font-size", "font-weight", "role", "text-anchor"}
+PLAIN = re.compile(r"[\w\s#.,%'+-]*")  # no url(...), and no escape that spells it
+MOVES = re.compile(r"((translate|rotate)\([\d\s.,e+-]*\)\s*)*")
 PHONE, SMALLEST = 310.0, 0.7  # drawings are not shrunk below this width, or share of theirs
 MOST_PAIRS = 10
 
@@ -52,40 +55,42 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
         ValueError: a file of the run is damaged; the message names it.
         OSError: the page cannot be written.
     """
-    metric, child = metric_of(result), run_dir / "child"
-    answers = read_answers(child / "predictions.csv")
-    conclusion = conclude(result, metric, len(answers))
+    page = run_dir / "report.html"
+    page.write_text(fill("page.html.jinja", **_content(run_dir, result)), encoding="utf-8")
+    return page
+
+
+def _content(run_dir: Path, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the page's template shows, by name."""
+    metric, records = metric_of(result), read_child(run_dir / "child")
+    conclusion = conclude(result, metric, len(records.answers))
     charts = {
         name: {"spec": chart.to_dict(), "picture": coloured(chart_svg(chart))}
-        for name, chart in figures(run_dir, result).items()
+        for name, chart in figures(run_dir, result, records).items()
     }
-    text = fill(
-        "page.html.jinja",
-        result=result,
-        search=_part(result, "search"),
-        child=_part(result, "child"),
-        metric=metric,
-        word=input_word(result),
-        path_remark=PATH_REMARK,
-        has_reward=rewards_differ(result),
-        verdict=verdict_words(result["verdict"]) if result.get("verdict") else "",
-        conclusion=conclusion,
-        uses=uses(run_dir, result),
-        next_steps=next_steps(run_dir, result, conclusion),
-        network=read_network(run_dir / "genotype.svg"),
-        charts=charts,
-        confused=_confused(child / "confusion.csv"),
-        calibration=calibration_of(answers) if answers else None,
-        mistakes=[_drawn(one) for one in read_mistakes(child / "mistakes.json")],
-        has_validation=any("validation" in name for name in read_metrics(child / "metrics.csv")),
-        details=_details(result, metric),
-        style=page_style(),
-        script=Markup(javascript()) if charts else "",
-        dark=dark_scheme(),
-    )
-    page = run_dir / "report.html"
-    page.write_text(text, encoding="utf-8")
-    return page
+    return {
+        "result": result,
+        "search": _part(result, "search"),
+        "child": _part(result, "child"),
+        "metric": metric,
+        "word": input_word(result),
+        "path_remark": PATH_REMARK,
+        "has_reward": rewards_differ(result),
+        "verdict": verdict_words(result["verdict"]) if result.get("verdict") else "",
+        "conclusion": conclusion,
+        "uses": uses(run_dir, result),
+        "next_steps": next_steps(run_dir, result, conclusion),
+        "network": read_network(run_dir / "genotype.svg"),
+        "charts": charts,
+        "confused": _confused(*records.confusion),
+        "calibration": calibration_of(records.answers) if records.answers else None,
+        "mistakes": [_drawn(one) for one in read_mistakes(run_dir / "child" / "mistakes.json")],
+        "has_validation": any("validation" in name for name in records.metrics),
+        "details": _details(result, metric),
+        "style": page_style(),
+        "script": Markup(javascript()) if charts else "",
+        "dark": dark_scheme(),
+    }
 
 
 def _drawn(mistake: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,14 +134,21 @@ def _read_drawing(path: Path) -> ElementTree.Element:
         raise ValueError(f"{cure} ({error})") from None
     for part in drawing.iter():
         foreign = [part.tag] if part.tag not in TAGS else []
-        foreign += [name for name in part.attrib if name.startswith("on") or "href" in name]
+        foreign += [name for name, value in part.attrib.items() if not _is_ours(name, value)]
         if foreign:
             raise ValueError(f"{cure} (it holds '{foreign[0]}')")
     return drawing
 
 
-def _confused(path: Path) -> list[tuple[str, str]]:
-    names, counts = read_confusion(path)
+def _is_ours(name: str, value: str) -> bool:
+    """Returns whether drawings of ours have such an attribute, which then loads nothing."""
+    if name == "transform":
+        return MOVES.fullmatch(value) is not None
+    is_plain = name in PAINTS | PLACES | LETTERS and PLAIN.fullmatch(value) is not None
+    return is_plain or name in TEXTS
+
+
+def _confused(names: Sequence[str], counts: Sequence[Sequence[int]]) -> list[tuple[str, str]]:
     pairs = sorted(
         (-times, f"{name} taken for {other}", f"{times} of {sum(row)}")
         for name, row in zip(names, counts, strict=True)

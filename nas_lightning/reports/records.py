@@ -11,10 +11,12 @@ from typing import Any
 __all__ = [
     "AlphaCurve",
     "Answer",
+    "ChildRecords",
     "Points",
     "TrialRecord",
     "read_alphas",
     "read_answers",
+    "read_child",
     "read_confusion",
     "read_metrics",
     "read_mistakes",
@@ -66,6 +68,38 @@ class Answer:
     true: str
     predicted: str
     confidence: float
+
+
+@dataclass(frozen=True)
+class ChildRecords:
+    """What a child left as tables.
+
+    Attributes:
+        metrics: of its training, as of `read_metrics`.
+        confusion: classes and counts, as of `read_confusion`.
+        answers: of its test on classes, as of `read_answers`.
+        values: of its test on values, as of `read_values`.
+    """
+
+    metrics: dict[str, Points]
+    confusion: tuple[list[str], list[list[int]]]
+    answers: tuple[Answer, ...]
+    values: dict[str, Points]
+
+
+def read_child(folder: Path) -> ChildRecords:
+    """Returns what the child left in its folder, each file read once.
+
+    Raises: ValueError: a file is damaged; the message names it.
+    """
+    predictions = folder / "predictions.csv"
+    is_of_values = _is_of_values(predictions)
+    return ChildRecords(
+        read_metrics(folder / "metrics.csv"),
+        read_confusion(folder / "confusion.csv"),
+        () if is_of_values else _answers(predictions),
+        _values(predictions) if is_of_values else {},
+    )
 
 
 def read_alphas(path: Path) -> tuple[AlphaCurve, ...]:
@@ -135,8 +169,10 @@ def read_answers(path: Path) -> tuple[Answer, ...]:
 
     Raises: ValueError: a column is missing, or a value is not a number.
     """
-    if _columns(path)[1:2] == ["output"]:
-        return ()
+    return () if _is_of_values(path) else _answers(path)
+
+
+def _answers(path: Path) -> tuple[Answer, ...]:
     return tuple(
         Answer(row["true"], row["predicted"], _number(path, line, row, "confidence"))
         for line, row in _rows(path, ("true", "predicted", "confidence"))
@@ -148,11 +184,14 @@ def read_values(path: Path) -> dict[str, Points]:
 
     Raises: ValueError: a column is missing, or a value is not a number.
     """
+    return _values(path) if _is_of_values(path) else {}
+
+
+def _values(path: Path) -> dict[str, Points]:
     pairs: dict[str, list[tuple[float, float]]] = {}
-    if _columns(path)[1:2] == ["output"]:
-        for line, row in _rows(path, ("true", "predicted")):
-            pair = _number(path, line, row, "true"), _number(path, line, row, "predicted")
-            pairs.setdefault(row["output"], []).extend([pair] if all(map(isfinite, pair)) else [])
+    for line, row in _rows(path, ("true", "predicted")):
+        pair = _number(path, line, row, "true"), _number(path, line, row, "predicted")
+        pairs.setdefault(row["output"], []).extend([pair] if all(map(isfinite, pair)) else [])
     return {name: tuple(points) for name, points in pairs.items() if points}
 
 
@@ -187,11 +226,12 @@ def thin(points: Points, most: int) -> Points:
     return tuple(points[round(index * step)] for index in range(most))
 
 
-def _columns(path: Path) -> list[str]:
+def _is_of_values(path: Path) -> bool:
+    """Returns whether a predictions.csv is of values, as its head says."""
     if not path.exists():
-        return []
+        return False
     with path.open(encoding="utf-8", newline="") as file:
-        return next(csv.reader(file), [])
+        return next(csv.reader(file), [])[1:2] == ["output"]
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:

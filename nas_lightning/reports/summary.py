@@ -11,6 +11,7 @@ from nas_lightning.reports.metric import (
     metric_of,
     network_name,
     rewards_differ,
+    space_words,
 )
 
 __all__ = ["summary"]
@@ -27,13 +28,8 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     search, child, metric = result.get("search"), result.get("child"), metric_of(result)
     validation, test = f"validation_{metric.name}", f"test_{metric.name}"
     verdict = [verdict_words(result["verdict"]), ""] if result.get("verdict") else []
-    lines = [
-        "",
-        *verdict,
-        f"genotype {result['genotype_id']} of space {result['space']}",
-        cells,
-        "",
-    ]
+    space = space_words(result["space"], result.get("own_space"))
+    lines = ["", *verdict, f"genotype {result['genotype_id']} of space {space}", cells, ""]
     if search:
         lines.append(_row(f"search validation {metric.words}", metric.text(search[validation])))
         if (path := f"discretized_{validation}") in search:

@@ -6,9 +6,11 @@ import shutil
 import textwrap
 from typing import TextIO
 
-__all__ = ["columns_of", "wrapped"]
+__all__ = ["columns_of", "say", "wrapped"]
 
 WIDEST = 100
+ROW = re.compile(r"\s*\S+(?: \S+)*  +(?=\S)")  # the name in a row of a table
+LEAST = 20  # columns beside a row's name; with fewer its value goes on below the name
 GLUE = "\0"  # in place of a space that no line ends at
 TO_PASTE = re.compile(
     r"""'[^']*'|"[^"]*"|nas-[a-z]+(?: [\w.+~/]+=(?:'[^']*'|\S)+)+|\w+  +/.*"""  # a row's path
@@ -22,16 +24,24 @@ def columns_of(stream: TextIO) -> int | None:
     return min(max(20, shutil.get_terminal_size().columns), WIDEST)
 
 
+def say(text: str, stream: TextIO) -> None:
+    """Prints a text at once, wrapped at the width of a terminal."""
+    print(wrapped(text, columns_of(stream)), file=stream, flush=True)
+
+
 def wrapped(text: str, columns: int | None) -> str:
     r"""Returns a text with its long lines broken between words; None breaks none.
 
-    What is quoted, a command such as `nas-search resume=DIR` and a row of a table that ends in a
-    path stay on one line.
+    A row of a table goes on below its value. What is quoted, a command such as
+    `nas-search resume=DIR` and a row of a table that ends in a path stay on one line.
 
     >>> print(wrapped("note: a path stays whole\n  /very/long/path", 14))
     note: a path
       stays whole
       /very/long/path
+    >>> print(wrapped("size  some words on the size of it", 26))
+    size  some words on the
+          size of it
     """
     if columns is None:
         return text
@@ -42,12 +52,14 @@ def _broken(line: str, columns: int) -> str:
     if len(line) <= columns:
         return line
     indent = " " * (len(line) - len(line.lstrip()) + 2)
+    row = ROW.match(line)
+    hanging = " " * row.end() if row and columns - row.end() >= LEAST else indent
     glued = TO_PASTE.sub(lambda found: found[0].replace(" ", GLUE), line.lstrip())
     lines = textwrap.wrap(
         glued,
         columns,
         initial_indent=indent[2:],
-        subsequent_indent=indent,
+        subsequent_indent=hanging,
         break_long_words=False,
         break_on_hyphens=False,
     )

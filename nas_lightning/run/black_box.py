@@ -19,6 +19,7 @@ from nas_lightning.evaluation.pareto import pareto_front
 from nas_lightning.evaluation.trials import check_fit, chosen_trial, run_trials
 from nas_lightning.files import write_text
 from nas_lightning.loggers.search_boards import TrialBoard
+from nas_lightning.reports.metric import MainMetric
 from nas_lightning.run.run import Run
 from nas_lightning.run.time_bounds import trial_time
 from nas_lightning.run.trial_progress import TrialProgress
@@ -69,10 +70,10 @@ class BlackBoxSearch:
         """
         folder, strategy, max_samples = self.run.folder, self.strategy, self.run.cfg.max_samples
         journal = Journal(folder / "trials.jsonl")
-        log, progress = (
-            TrialLog(folder / "metrics.csv"),
-            TrialProgress(strategy.trials, max_samples),
-        )
+        task, is_plain = self.run.parts.task, folder.choice("objective") == "accuracy"
+        share = MainMetric(task.metric) if is_plain and task.targets != "values" else None
+        log = TrialLog(folder / "metrics.csv")
+        progress = TrialProgress(strategy.trials, max_samples, share)
         told = sum(1 for _ in journal.told())
         board = TrialBoard(self.run.loggers, strategy, shown=told)
 

@@ -1,10 +1,11 @@
 """The child of a run: trained, tested, shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 from torch import nn
 
 from nas_lightning import __version__
@@ -14,10 +15,12 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.deployment.export import export_child
-from nas_lightning.run.child_checks import check_child
+from nas_lightning.deployment.load import load_child
+from nas_lightning.run.answers import AnswerLog
 from nas_lightning.run.dashboards import open_dashboards, show_child
 from nas_lightning.run.fitting import fit
 from nas_lightning.run.initial_params import initialise
+from nas_lightning.run.latency import latency
 from nas_lightning.run.outcome import write_confusion
 from nas_lightning.run.run import Run
 from nas_lightning.training.child import ChildModule, build_child
@@ -39,9 +42,11 @@ def train_shown(
     """
     with open_dashboards(run.cfg, run.folder, "child", genotype) as dashboards:
         run = run.seen_by(dashboards)
-        child = train_child(run, genotype, run.folder / "child", "child", initialise, plan)
-        if run.parts.hardware.is_first:
-            child |= check_child(run)
+        parts, folder = run.parts, run.folder / "child"
+        answers = AnswerLog(folder, parts.task, parts.data.class_names, parts.data.preprocessing)
+        child = train_child(run, genotype, folder, "child", initialise, [answers], plan)
+        if parts.hardware.is_first:
+            child |= latency(load_child(run.folder.path, parts.space))
         show_child(run, genotype, child, search)
     if run.parts.hardware.is_first:
         export_child(run.folder.path, run.cfg.export, run.parts.space)
@@ -54,18 +59,20 @@ def train_child(
     folder: Path,
     name: str,
     start: Callable[[Run, Genotype, nn.Module], None] | None = None,
+    observing: Sequence[L.Callback] = (),
     plan: TimePlan | None = None,
 ) -> dict[str, Any]:
     """Trains a child on the whole training set, or resumes it; returns test figures, size, cost.
 
     Checkpoint and metrics go to `folder`; `name` is for the progress bar and the seed; `start`
-    may change the initial params, where there is no checkpoint yet; `plan` sets the epochs.
+    may change the initial params, where there is no checkpoint yet; `observing` are callbacks, and
+    `plan` sets the epochs.
     """
     parts, scale = run.parts, run.parts.recipe.scale
     network = build_child(parts.space, genotype, scale, keyed_seed(parts.seed, name))
     if start is not None and resumable(folder) is None:
         start(run, genotype, network)
-    figures = train_network(run, network, folder, name, _card(run, genotype), plan)
+    figures = train_network(run, network, folder, name, _card(run, genotype), observing, plan)
     cost = figures.pop("cost")
     return {**figures, **child_cost(parts.space, genotype, scale), "cost": cost}
 
@@ -76,6 +83,7 @@ def train_network(
     folder: Path,
     name: str,
     card: dict[str, Any] | None = None,
+    observing: Sequence[L.Callback] = (),
     plan: TimePlan | None = None,
 ) -> dict[str, Any]:
     """Trains a network as the run's child is, or resumes it; returns test figures and cost.
@@ -90,7 +98,7 @@ def train_network(
     monitor = f"child/validation_{parts.task.metric}" if recipe.validation_share else None
     keeper = RunCheckpoint(folder, monitor, parts.task.higher_is_better)
     options = {} if monitor else {"limit_val_batches": 0}
-    trainer = fit(run, module, view, recipe.epochs, folder, name, [keeper], **options)
+    trainer = fit(run, module, view, recipe.epochs, folder, name, [keeper, *observing], **options)
     module.load_state_dict(best_or_last(folder)["state_dict"])
     module.meter.children_trained = 1
     (figures,) = trainer.test(module, datamodule=view, verbose=False)

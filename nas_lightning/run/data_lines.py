@@ -8,12 +8,15 @@ __all__ = ["described"]
 MOST_NAMED = 10
 
 
-def described(facts: Mapping[str, Any]) -> list[str]:
-    """Returns a line on samples and classes, and one on what was passed over, if anything was.
+def described(facts: Mapping[str, Any], split: tuple[int, int] | None = None) -> list[str]:
+    r"""Returns a line on samples and classes, on the search's split, and on what was passed over.
 
-    >>> described({"read": {"training": 8, "test": 2}, "shape": [1, 8, 8], "classes": ["0", "1"],
-    ...            "images_per_class": {"training": [5, 3], "test": [1, 1]}, "passed_over": []})
-    ['data: 8 training and 2 test images 1x8x8; 2 classes numbered 0, 1; 3 to 5 and 1 each']
+    >>> read = {"training": 8, "test": 2}
+    >>> facts = {"read": read, "shape": [1, 8, 8], "classes": ["0", "1"]}
+    >>> facts |= {"images_per_class": {"training": [5, 3], "test": [1, 1]}, "passed_over": []}
+    >>> print(*described(facts, split=(5, 3)), sep="\n")
+    data: 8 training and 2 test images 1x8x8; 2 classes numbered 0, 1; 3 to 5 and 1 each
+    split of the training images: a search trains on 5 and validates on 3
     """
     shape, names = "x".join(map(str, facts["shape"])), facts["classes"]
     what = "images" if len(facts["shape"]) == 3 else "samples"
@@ -28,6 +31,9 @@ def described(facts: Mapping[str, Any]) -> list[str]:
         parts.append(f"{' and '.join(map(_span, per_class.values()))} each")
     passed_over = facts["passed_over"]
     lines = ["data: " + "; ".join(parts)]
+    if split is not None:
+        numbers = f"trains on {split[0]:,} and validates on {split[1]:,}"
+        lines.append(f"split of the training {what}: a search {numbers}")
     return [*lines, f"data passed over: {_some(passed_over)}"] if passed_over else lines
 
 

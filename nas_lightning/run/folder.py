@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped]  # of OmegaConf's parser
 
 from nas_lightning import __version__
 from nas_lightning.core.same_data import Identity, check_same
@@ -288,6 +289,10 @@ def versions() -> dict[str, str]:
 
 
 def _loaded(path: Path) -> DictConfig:
-    content = OmegaConf.load(path)
-    assert isinstance(content, DictConfig)
+    try:
+        content = OmegaConf.load(path)
+    except YAMLError as error:
+        raise ValueError(f"{path} must be YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, DictConfig):
+        raise ValueError(f"{path} must hold keys and values, got {type(content).__name__}")
     return content

@@ -15,8 +15,7 @@ from nas_lightning.reports.page import write_report
 from nas_lightning.reports.summary import summary
 from nas_lightning.reports.terminal import columns_of, wrapped
 from nas_lightning.run.folder import versions
-from nas_lightning.run.run import Run
-from nas_lightning.search_spaces.custom import CustomSpace
+from nas_lightning.run.run import Run, own_space
 from nas_lightning.training.child import ChildModule
 
 __all__ = ["finish", "write_confusion", "write_genotype"]
@@ -73,7 +72,7 @@ def _facts(run: Run, genotype: Genotype) -> dict[str, Any]:
     parts, folder = run.parts, run.folder
     return {
         "space": genotype.space,
-        "own_space": _own_space(parts.space),
+        "own_space": own_space(parts.space),
         "strategy": folder.choice("strategy"),
         "data": folder.choice("data"),
         "data_name": parts.data.name,
@@ -110,18 +109,3 @@ def _choices(space: SearchSpace, genotype: Genotype) -> dict[str, dict[str, str]
         if len(options) == 1:
             named[choice.name]["taken"] = choice.options[options[0]]
     return named
-
-
-def _own_space(space: SearchSpace) -> str | None:
-    """Returns what a user passes to `load_child` for a space of their own; None of ours.
-
-    It is the dotted path of what builds the module, or of a subclass with "()".
-    """
-    is_built = isinstance(space, CustomSpace)
-    code: Any = space.network if isinstance(space, CustomSpace) else type(space)
-    code = getattr(code, "func", code)  # of a partial
-    code = code if hasattr(code, "__qualname__") else type(code)
-    module = code.__module__ or "__main__"  # None where the code was no file's
-    if module.startswith("nas_lightning."):
-        return None
-    return f"{module}.{code.__qualname__}{'' if is_built else '()'}"

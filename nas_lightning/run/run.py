@@ -1,5 +1,6 @@
 """A run: what every step of a command is handed, made from a configuration and checked."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,13 +16,16 @@ from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.user_data import RunData, as_run_data
 from nas_lightning.loggers.dashboard import Dashboards
+from nas_lightning.reports.metric import space_words
+from nas_lightning.reports.terminal import say
 from nas_lightning.run.data_lines import described
 from nas_lightning.run.folder import RunFolder
+from nas_lightning.search_spaces.custom import CustomSpace
 from nas_lightning.training.child import ChildRecipe
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.task import Task
 
-__all__ = ["Parts", "Run", "assemble"]
+__all__ = ["Parts", "Run", "assemble", "own_space"]
 
 
 Check = Callable[[SearchSpace, Task, Scale], object]
@@ -79,7 +83,9 @@ class Run:
     def announce(self) -> None:
         """Prints on what the run works and what was read, before anything takes long."""
         if self.parts.hardware.is_first:
-            print(self.subject, *described(self.parts.data.facts), sep="\n", flush=True)
+            is_search, data = self.folder.command == "search", self.parts.data
+            split = data.search_split if is_search else None
+            say("\n".join([self.subject, *described(data.facts, split)]), sys.stdout)
 
     @property
     def subject(self) -> str:
@@ -90,7 +96,8 @@ class Run:
         option, name = self.folder.choice("data"), parts.data.name
         data = f"{option} {name}" if name not in (None, option) else f"{option}"
         outputs = f"{parts.data.num_outputs} {parts.task.targets}"
-        words = [f"data {data} ({size}, {outputs})", f"space {parts.space.name}"]
+        own = own_space(parts.space)
+        words = [f"data {data} ({size}, {outputs})", f"space {space_words(parts.space.name, own)}"]
         words += [f"strategy {name}" for name in [self.folder.choice("strategy")] if name]
         words += [f"genotype {_short(self.cfg.genotype)}"] if "genotype" in self.cfg else []
         cells = f"{scale.cells} cells x " if parts.space.has_cells else ""
@@ -142,11 +149,11 @@ def assemble(
     return Parts(cfg.seed, hardware, space, task, data, recipe)
 
 
-def _data(cfg: DictConfig, given: Any, targets: str) -> Any:
-    """Returns the configured data set, with arrays if they were given, or the module given."""
-    if given is not None and not isinstance(given, Mapping):
-        return given
-    runtime = {"seed": cfg.seed, "targets": targets, **(given or {})}
+def _data(cfg: DictConfig, passed: Any, targets: str) -> Any:
+    """Returns the configured data set, made of arrays that were passed, or the module passed."""
+    if passed is not None and not isinstance(passed, Mapping):
+        return passed
+    runtime = {"seed": cfg.seed, "targets": targets, **(passed or {})}
     return make(_of_target(cfg.data), "data", **runtime)
 
 
@@ -168,14 +175,14 @@ def _check_before_data(
     shape = LARGE
     if isinstance(data, ImageDataModule) and data.image_size and data.channels:
         shape = (data.channels, *data.image_size)
-    known: dict[str, Any] = {"input_shape": shape, "num_outputs": 2}
+    likely: dict[str, Any] = {"input_shape": shape, "num_outputs": 2}
     scales = []
     for scale in (recipe.scale, space.scale):
-        unset = {name: value for name, value in known.items() if getattr(scale, name) is None}
+        unset = {name: value for name, value in likely.items() if getattr(scale, name) is None}
         scales.append(replace(scale, **unset))
         _check_child(space, scales[-1])
     if check is not None:
-        with torch.random.fork_rng(devices=[]):  # what it makes is made again
+        with torch.random.fork_rng(devices=[]):  # what it draws for a check changes no draw later
             check(space, task, scales[-1])
 
 
@@ -195,6 +202,21 @@ def _check_child(space: SearchSpace, scale: Scale) -> None:
 def _fitted(scale: Scale, data: RunData, where: str) -> Scale:
     wanted = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
     for name, value in wanted.items():
-        if (given := getattr(scale, name)) not in (None, value):
-            raise ValueError(f"{where}.{name} ({given}) must be the data's, {value}; leave it null")
+        if (typed := getattr(scale, name)) not in (None, value):
+            raise ValueError(f"{where}.{name} ({typed}) must be the data's, {value}; leave it null")
     return replace(scale, input_shape=data.input_shape, num_outputs=data.num_outputs)
+
+
+def own_space(space: SearchSpace) -> str | None:
+    """Returns what a user passes to `load_child` for a space of their own; None of ours.
+
+    It is the dotted path of what builds the module, or of a subclass with "()".
+    """
+    is_built = isinstance(space, CustomSpace)
+    code: Any = space.network if isinstance(space, CustomSpace) else type(space)
+    code = getattr(code, "func", code)  # of a partial
+    code = code if hasattr(code, "__qualname__") else type(code)
+    module = code.__module__ or "__main__"  # None where the code was no file's
+    if module.startswith("nas_lightning."):
+        return None
+    return f"{module}.{code.__qualname__}{'' if is_built else '()'}"

@@ -2,13 +2,16 @@
 
 import csv
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from nas_lightning.reports.metric import MainMetric, metric_of
+from nas_lightning.reports.terminal import columns_of
 from nas_lightning.run.sweep import named, overrides_of_jobs, varied_keys
 
 __all__ = ["summarise_sweep"]
@@ -87,7 +90,7 @@ def _write(folder: Path, varied: list[str], groups: Groups) -> None:
     cells.insert(1, ["---"] * len(header))
     text = "".join(f"| {' | '.join(line)} |\n" for line in cells)
     (folder / "summary.md").write_text(text, encoding="utf-8")
-    print(_table(header, rows))
+    print(_table(header, rows, columns_of(sys.stdout)))
 
 
 def _figures(results: Sequence[Result]) -> list[Figure]:
@@ -139,10 +142,17 @@ def _mean_std(values: list[float]) -> tuple[float | str, float | str]:
     return mean(values) if values else "", stdev(values) if len(values) > 1 else ""
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def _table(header: list[str], rows: list[list[str]], columns: int | None) -> str:
+    """Returns a line per row; where the terminal is too narrow for one, a block per row."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     lines = [
         "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
         for row in [header, *rows]
     ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    if max(map(len, lines)) <= (columns or inf):
+        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    widest = max(map(len, header))
+    blocks = (zip(header, row, strict=True) for row in rows)
+    return "\n\n".join(
+        "\n".join(f"{head:{widest}}  {cell}" for head, cell in block) for block in blocks
+    )

@@ -9,6 +9,8 @@ from rich.console import Console
 from nas_lightning.callbacks.progress import Bar, is_drawable
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.trials import best_trial
+from nas_lightning.reports.metric import MainMetric
+from nas_lightning.reports.terminal import say
 
 __all__ = ["TrialProgress"]
 
@@ -21,10 +23,15 @@ class TrialProgress:
     Args:
         total: number of trials.
         max_samples: cap of the training samples; None for none.
+        share: the metric, a share, that the reward is; None where it is something else.
     """
 
-    def __init__(self, total: int, max_samples: int | None) -> None:
+    def __init__(
+        self, total: int, max_samples: int | None, share: MainMetric | None = None
+    ) -> None:
         self.total, self.max_samples = total, max_samples
+        self.name = f"validation {share.words}" if share else "reward"
+        self.text = share.text if share else "{:.4f}".format
         self.shown, self.seconds, self.samples = 0, 0.0, 0.0
         self.best: Trial | None = None
         self.bar: Bar | None = None
@@ -52,7 +59,8 @@ class TrialProgress:
             self.seconds += trial.cost["wall_s"]
             self.samples += trial.cost["training_samples"]
         self.shown, last, best = len(trials), trials[-1], self.best or trials[-1]
-        figures = f"reward {last.reward:.4f}  best {best.reward:.4f} ({best.genotype.id})"
+        figures = f"{self.name} {self.text(last.reward)}"
+        figures += f"  best {self.text(best.reward)} ({best.genotype.id})"
         left = self._left()
         if self.bar is not None:
             self.bar.update(self.bar.only, total=self.total)
@@ -61,7 +69,7 @@ class TrialProgress:
             return
         ends = f"  {ceil(left)} s left" if left > 0 else ""  # nothing is left, rather than 0 s
         line = f"trial {self.shown}/{self.total}  {figures}{ends}"
-        print(line, file=sys.stderr, flush=True)
+        say(line, sys.stderr)
 
     def _title(self) -> str:
         return f"search trial {min(self.shown + 1, self.total)}/{self.total}"

@@ -93,17 +93,10 @@ class Enas(OneShotStrategy):
         at_least("strategy.entropy_weight", entropy_weight, 0, use=1e-4)
         at_least("strategy.skip_weight", skip_weight, 0, use=0.8)
         self.controller = Controller(
-            space.decisions,
-            seed,
-            hidden,
-            layers,
-            init_range=0.1,
-            tanh_constant=tanh_constant,
-            temperature=temperature,
-            shared_heads=shared_heads,
-            enas_skips=True,
+            space.decisions, seed, hidden, layers, init_range=0.1, tanh_constant=tanh_constant,
+            temperature=temperature, shared_heads=shared_heads, enas_skips=True,
             op_tanh_constant=op_tanh_constant,
-        )
+        )  # fmt: skip
         self.steps, self.aggregate, self.samples = steps, aggregate, samples
         self.entropy_weight, self.baseline_decay = entropy_weight, baseline_decay
         self.skip_target, self.skip_weight = skip_target, skip_weight

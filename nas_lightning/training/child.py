@@ -216,13 +216,14 @@ class ChildModule(L.LightningModule):
         self.log("child/validation_loss", loss, sync_dist=True, batch_size=len(targets))
         self._measure("validation", self.validation_metrics, logits, targets)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measures the child on the test set."""
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Measures the child on the test set; returns the logits, for callbacks."""
         x, targets = batch
-        logits = self.network(x)
+        logits: Tensor = self.network(x)
         self._measure("test", self.test_metrics, logits, targets)
         if self.confusion is not None:
             self.task.update(self.confusion, logits, targets)
+        return logits
 
     def on_train_epoch_end(self) -> None:
         """Plans the epochs by time; raises FloatingPointError where it met NaN or infinity."""

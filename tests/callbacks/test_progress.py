@@ -8,11 +8,13 @@ from rich.console import Console
 from torch import nn
 
 from nas_lightning.callbacks.progress import Progress, is_drawable, preferred
+from nas_lightning.core.scale import Scale
+from nas_lightning.search_spaces.custom import CustomSpace, example
 from nas_lightning.search_spaces.mobile import MobileSpace
 from nas_lightning.strategies.darts import Darts
 from nas_lightning.strategies.random_sharing import RandomSharing
 
-PREFERRED = "4 sep_conv_3x3"
+PREFERRED = "sep_conv_3x3 4x"
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_the_bar_shows_epoch_and_time_left_and_below_it_figures_and_preference(
 ):
     bar, figures, preference = shown(likes_convolutions)
     assert re.fullmatch(r"search epoch 1/3 \S+ (\d:\d\d:\d\d|-:--:--)", bar)
-    assert figures == "  validation accuracy 0.125  train loss 2.500"
+    assert figures == "  validation accuracy 12.50 %  train loss 2.500"
     assert preference == f"  prefers {PREFERRED}"
 
 
@@ -82,7 +84,7 @@ def test_a_line_an_epoch_where_there_is_no_terminal(trainer, likes_convolutions,
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (
-        f"search epoch 1/3  validation accuracy 0.125  train loss 2.500  prefers {PREFERRED}\n"
+        f"search epoch 1/3  validation accuracy 12.50 %  train loss 2.500  prefers {PREFERRED}\n"
     )
 
 
@@ -112,6 +114,23 @@ def test_the_most_used_options_are_preferred(likes_convolutions):
     assert preferred(likes_convolutions) == PREFERRED
 
 
+def test_choices_of_different_options_are_preferred_by_name(module):
+    module.space = CustomSpace(example, scale=Scale(input_shape=(3, 8, 8), num_outputs=10))
+    module.strategy = Darts(module.space, seed=0)
+    module.strategy.alpha.data[:, 0] = 9.0
+    assert preferred(module) == "first=small, activation=relu"
+
+
+def test_lines_wrap_at_the_terminal_s_width(trainer, likes_convolutions, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    progress = Progress("search")
+    progress.on_train_epoch_end(trainer, likes_convolutions)
+    assert capsys.readouterr().err.splitlines() == [
+        "search epoch 1/3  validation accuracy 12.50 %  train loss",
+        f"                  2.500  prefers {PREFERRED}",
+    ]
+
+
 def test_uniform_paths_prefer_nothing(module):
     module.strategy = RandomSharing(module.space, seed=0)
     assert preferred(module) == "nothing"
@@ -122,7 +141,7 @@ def test_sizes_are_preferred_where_a_space_has_no_operations(module):
     module.space, module.strategy = space, Darts(space, seed=0)
     for row, choice in zip(module.strategy.alpha.data, space.choices, strict=True):
         row[choice.options.index(wanted[choice.name.split("/")[-1]])] = 9.0
-    assert preferred(module) == "21 with kernel 5, 21 with expansion 3"
+    assert preferred(module) == "kernel 5 21x, expansion 3 21x"
 
 
 def test_the_time_left_is_never_0_while_the_bar_is_there(shown, likes_convolutions):

@@ -45,8 +45,14 @@ SEARCHES = {
         ["search_space.ops=[conv9]"],
         "unknown search_space.ops 'conv9'; choose from: none, max_",
     ),
-    "batch beyond the split": (["data.batch_size=5000"], "(5000) must not exceed the 719 images"),
-    "batch beyond the child's": (["child.batch_size=1500"], "(1500) must not exceed the 1438 ima"),
+    "batch beyond the split": (
+        ["data.batch_size=5000"],
+        "data.batch_size (5000) must not exceed the 719",
+    ),
+    "batch beyond the child's": (
+        ["child.batch_size=1500"],
+        "child.batch_size (1500) must not exceed the 1438",
+    ),
     "image too small": (["data.image_size=4"], "image_size (4) must be one side or [height, wid"),
     "image too small for the stem": (
         ["search_space.scale.stem=imagenet"],
@@ -181,7 +187,7 @@ FOLDERS = {
     "with a test class unknown": (make_unknown_test_class, "'images/test/c' has none in 'images/"),
     "smaller than a batch": (
         lambda root: pictures(root / "images"),
-        "batch_size (64) must not exceed the 8 samples to train on; use data.batch_size=8 or less",
+        "data.batch_size (64) must not exceed the 8 samples to train on; use data.batch_size=8 or",
     ),
 }
 

@@ -82,27 +82,39 @@ def refusal(entry, folder, capsys):
     return capsys.readouterr().err + str(stop.value)
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+NAMES = {
+    "search_space.ops": [BUILD],
+    "search_space.scale.channels": BUILD,
+    "search_space._target_": f"{MODULE}.Space",
+    "search_space.edge_ops": SMUGGLED,
+    "search_space.nodes": "${oc.decode:'{_target_: hostile_code.build}'}",
+}
+
+
+def with_slow(entries, keys, fast_entry, fast_key):
+    """Returns all pairs; slow are those of neither the entry nor the key."""
+    return [
+        pytest.param(e, k, marks=() if e == fast_entry or k == fast_key else pytest.mark.slow)
+        for e in entries
+        for k in keys
+    ]
+
+
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("search_space.ops", [BUILD]),
-        ("search_space.scale.channels", BUILD),
-        ("search_space._target_", f"{MODULE}.Space"),
-        ("search_space.edge_ops", SMUGGLED),
-        ("search_space.nodes", "${oc.decode:'{_target_: hostile_code.build}'}"),
-    ],
+    ("entry", "key"), with_slow(ENTRIES, NAMES, "resume", "search_space._target_")
 )
-def test_no_entry_calls_what_a_search_space_names(entry, key, value, hostile, capsys):
-    message = refusal(entry, hostile(key, value), capsys)
+def test_no_entry_calls_what_a_search_space_names(entry, key, hostile, capsys):
+    message = refusal(entry, hostile(key, NAMES[key]), capsys)
     assert "names code that is not nas_lightning's own: search_space." in message
     assert "give trust=true (in Python trust=True), or name it yourself: ++search_space" in message
     assert not Path("hit").exists()
 
 
-@pytest.mark.parametrize("entry", ["nas-train", "resume", "train"])
+GROUPS = ("data.source", "task.loss", "child.scale", "data._target_", "child.deep.er")
+
+
 @pytest.mark.parametrize(
-    "key", ["data.source", "task.loss", "child.scale", "data._target_", "child.deep.er"]
+    ("entry", "key"), with_slow(("nas-train", "resume", "train"), GROUPS, "resume", "data._target_")
 )
 def test_no_entry_calls_what_another_group_names(entry, key, hostile, capsys):
     folder = hostile(key, BUILD["_target_"] if key.endswith("_target_") else BUILD)

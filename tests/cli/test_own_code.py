@@ -83,7 +83,8 @@ def searched(script):
 
 def test_a_network_and_data_beside_the_command_are_found_and_named_first(searched):
     assert searched.splitlines()[0] == (
-        "data own Mine (12x12, 3 classes), space custom, strategy darts, child of 4 channels"
+        "data own Mine (12x12, 3 classes), space custom (my_net.Net), strategy darts, "
+        "child of 4 channels"
     )
 
 
@@ -107,7 +108,9 @@ def test_training_it_again_asks_whether_the_data_are_trusted(searched, script):
 @pytest.mark.slow
 def test_training_it_again_takes_data_and_child_from_the_run(searched, script):
     printed = script("nas-train", "genotype=run", "trust=true", "hydra.run.dir=again")[0]
-    assert printed.startswith("data own Mine (12x12, 3 classes), space custom, genotype run, child")
+    assert printed.startswith(
+        "data own Mine (12x12, 3 classes), space custom (my_net.Net), genotype run, child"
+    )
     result = json.loads((script.folder / "again" / "result.json").read_text())
     assert result["child"]["cost"]["epochs_trained"] == 1
 

@@ -3,21 +3,17 @@
 from functools import partial
 from random import Random
 
-import lightning as L
 import numpy as np
-import pandas
 import pytest
 import torch
 from command import RANDOM, TINY, TINY_RANDOM, bits, result
 from omegaconf import OmegaConf
-from torch import nn
+from own_module import CLASSES, NUMBERS, TABLE, Wave, arrays
 
 import nas_lightning as nl
-from nas_lightning.cli.arguments import GroupArguments
-from nas_lightning.cli.python import _new_folder
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
-from nas_lightning.config.schema import composed, split
+from nas_lightning.data.batches import View
 from nas_lightning.run.folder import RunFolder
 
 QUICK = (
@@ -31,35 +27,6 @@ QUICK = (
     "callbacks=silent",
 )
 SMALL = tuple(o for o in QUICK if not o.startswith(("search_space", "child.scale.cells")))
-
-
-NUMBERS = np.arange(240, dtype=np.float32).reshape(60, 4)
-CLASSES = np.arange(60) % 2
-
-
-class Wave(nn.Module):
-    """A network of signals or tables with a choice, at the top of a module that is imported."""
-
-    def __init__(self, input_shape: tuple[int, ...], num_outputs: int) -> None:
-        super().__init__()
-        size = int(np.prod(input_shape))
-        self.flat = nn.Flatten()
-        self.layer = nl.OneOf("layer", {"thin": nn.Linear(size, 8), "relu": _relu(size)})
-        self.head = nn.Linear(8, num_outputs)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.layer(self.flat(x)))
-
-
-def _relu(size: int) -> nn.Module:
-    return nn.Sequential(nn.Linear(size, 8), nn.ReLU())
-
-
-def arrays(*shape, classes=3, seed=0):
-    draw = np.random.default_rng(seed)
-    y = np.arange(60) % classes
-    x = draw.normal(size=(60, *shape)).astype(np.float32)
-    return x + y.reshape(-1, *[1] * len(shape)), y
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +64,6 @@ def test_the_child_of_a_run_takes_the_data_that_were_given(called):
     assert len(called.child.predict(list(images))) == 3
 
 
-@pytest.mark.parametrize("give", [lambda x, y: ((x, y), (x, y)), lambda x, y: [x, y, x, y]])
-def test_a_test_set_of_arrays_may_be_given(give):
-    x, y = arrays(5)
-    given = GroupArguments({"data": give(x, y)})
-    assert given.overrides == ["data=arrays"]
-    assert given.objects["data"]["test"][0] is x
-
-
 def test_arrays_may_be_given_with_their_settings(tmp_path):
     x, y = arrays(2, 12)
     run = nl.search(
@@ -124,16 +83,6 @@ def test_the_search_space_of_a_shown_genotype_may_be_an_object():
     space = nl.DartsSpace(nodes=1, scale=nl.Scale(channels=2, cells=3))
     genotype = space.validate(space.sample(Random(0)))
     assert nl.show(genotype, space).genotype == genotype
-
-
-def test_a_value_is_given_as_it_is_whatever_characters_are_in_it(tmp_path):
-    with pytest.raises(ValueError, match=r"""unknown export 'a\\b "c" 'd''; choose from: onnx"""):
-        nl.search(export=["a\\b \"c\" 'd'"], folder=tmp_path / "run")
-
-
-def test_a_run_of_another_command_is_not_resumed(called):
-    with pytest.raises(ValueError, match="is a run of nas-search; use nas-search resume="):
-        nl.train("darts_v2", folder=called.folder, resume=True)
 
 
 @pytest.mark.parametrize("shape", [(2, 12), (5,)], ids=["signals", "tables"])
@@ -190,83 +139,18 @@ def _space_of(folder):
     return make(RunFolder(folder).config.search_space, "search_space", kind=nl.SearchSpace)
 
 
-def test_an_interrupted_call_resumes_to_the_same_bits(called, tmp_path, monkeypatch):
-    from nas_lightning.commands import search
+def test_a_published_genotype_is_trained_by_a_call_that_tests_it_once(tmp_path, monkeypatch):
+    made, loader = [], View.test_dataloader
 
-    class Kill(BaseException):
-        pass
+    def counted(view):
+        made.append(view)
+        return loader(view)
 
-    def killed(*_):
-        raise Kill
-
-    with monkeypatch.context() as patch:
-        patch.setattr(search, "write_genotype", killed)
-        with pytest.raises(Kill):
-            nl.search(folder=tmp_path / "run", overrides=TINY)
-    run = nl.search(folder=tmp_path / "run", overrides=TINY, resume=True)
-    assert bits(run.folder) == bits(called.folder)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"data": "digit"}, "unknown data 'digit'; choose from: .*digits"),
-        ({"strategy": "dart"}, "unknown strategy 'dart'; choose from: .*darts"),
-        ({"strategy": 3}, r"strategy \(int\) must be the name of an option, a class, or what"),
-        ({"search_space": nn.Linear(1, 1)}, r"search_space \(Linear\) must be the name of an"),
-        ({"data": {"x": []}}, r"data \(dict\) must be the name of an option, a path"),
-        (
-            {"data": {"x": [], "y": [], "kinds": 1}},
-            "unknown key 'data.kinds'; choose from: ",
-        ),
-        (
-            {"data": L.LightningDataModule},
-            r"data \(LightningDataModule\) must be a LightningDataModule, not its class; call it: "
-            r"data=LightningDataModule\(\.\.\.\)",
-        ),
-        (
-            {"data": {"x": NUMBERS, "y": CLASSES, "kind": "image"}},
-            "unknown data.kind 'image'; choose from: images, signals, tables",
-        ),
-        ({"data": 3}, r"data \(int\) must be the name of an option, a path, a LightningDataModule"),
-        ({"overrides": ["child.epochs=0"]}, r"child.epochs \(0\) must be at least 1"),
-        ({"overrides": ["sede=1"]}, "unknown key 'sede'"),
-        ({"hardware": 3}, r"hardware \(3\) must be the name of an option: cpu"),
-        ({"data": "/no/such"}, "data: there is no file or folder /no/such; give what is there"),
-        ({"data": (NUMBERS, CLASSES), "overrides": ["data=digits"]}, "data=digits contradicts the"),
-        (
-            {"strategy": "gdas", "overrides": ["strategy=darts"]},
-            "contradicts the argument strategy",
-        ),
-        ({"strategy": partial(nl.Gdas, epoch=2)}, "unknown key 'strategy.epoch'; choose from: "),
-        ({"overrides": "child.epochs=1"}, r"overrides \('child.epochs=1'\) must be a list, e.g."),
-        ({"data": {"x": 1, "y": 2, "kind": print}}, "a setting must be a plain value, got builtin"),
-        ({"resume": True}, "resume=True needs the run's folder; give folder=RUN_DIR"),
-        (
-            {"strategy": lambda space, seed: None, "overrides": ["strategy.epochs=3"]},
-            "overrides: strategy.epochs=3 has no effect beside strategy=<lambda>, an object",
-        ),
-        (
-            {"strategy": lambda space, seed: None, "hardware": "ddp_cpu"},
-            r"hardware.devices \(2\) must be 1 where strategy are objects",
-        ),
-    ],
-)
-def test_a_mistake_is_a_readable_error_and_leaves_no_run(arguments, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=message):
-        nl.search(**arguments)
-
-
-def test_an_unknown_argument_lists_what_there_is():
-    with pytest.raises(TypeError, match="unknown argument 'sede'; choose from: seed, search_space"):
-        nl.search(sede=1)
-
-
-def test_a_published_genotype_is_trained_by_a_call(tmp_path):
+    monkeypatch.setattr(View, "test_dataloader", counted)
     tiny = [o for o in QUICK if o.startswith(("child", "callbacks"))]
-    run = nl.train("darts_v2", folder=tmp_path / "run", overrides=tiny)
+    run = nl.train("darts_v2", folder=tmp_path / "run", overrides=tiny, baselines=False)
     assert run.result["child"]["test_accuracy"] > 0
+    assert len(made) == 1
 
 
 def test_the_child_of_a_run_is_trained_again_with_its_settings(called, tmp_path):
@@ -279,11 +163,11 @@ def test_arrays_of_a_run_must_be_passed_again_to_train_its_child(tmp_path, monke
     strategy = partial(nl.Darts, epochs=1)
     arguments = {"strategy": strategy, "retrain": False, **wave}
     few = ["data.batch_size=16"]
-    found = nl.search(data=(NUMBERS, CLASSES), folder=tmp_path / "run", **arguments)
+    searched = nl.search(data=(NUMBERS, CLASSES), folder=tmp_path / "run", **arguments)
     with pytest.raises(ValueError, match="are arrays that were passed from Python; pass"):
-        nl.train(found.folder, folder=tmp_path / "none")
+        nl.train(searched.folder, folder=tmp_path / "none")
     again = nl.train(
-        found.folder, data=(NUMBERS, CLASSES), folder=tmp_path / "again", overrides=few
+        searched.folder, data=(NUMBERS, CLASSES), folder=tmp_path / "again", overrides=few
     )
     assert again.result["child"]["cost"]["epochs_trained"] == 1
     assert again.result["data"] == "arrays"
@@ -313,12 +197,12 @@ def test_a_child_is_loaded_with_the_class_of_its_search_space(called):
 
 
 def test_a_genotype_is_shown_with_its_size():
-    found = nl.show("darts_v2")
-    assert found.size["parameters"] == 3_349_342
-    assert found._repr_svg_().startswith("<svg")
-    assert "multiply-adds" in str(found)
-    assert nl.load_genotype("darts_v2") == found.genotype
-    assert nl.show(found.genotype).size == found.size
+    shown = nl.show("darts_v2")
+    assert shown.size["parameters"] == 3_349_342
+    assert shown._repr_svg_().startswith("<svg")
+    assert "multiply-adds" in str(shown)
+    assert nl.load_genotype("darts_v2") == shown.genotype
+    assert nl.show(shown.genotype).size == shown.size
 
 
 def test_every_space_and_strategy_of_the_configuration_is_a_name():
@@ -336,50 +220,6 @@ def test_a_call_leaves_the_callers_draws_and_threads_alone(tmp_path):
     assert torch.get_num_threads() == threads
 
 
-def stopped(folder, monkeypatch, **arguments):
-    """Runs a call until its search is done, and no further."""
-
-    class Stop(BaseException):
-        pass
-
-    def stop(*_):
-        raise Stop
-
-    with monkeypatch.context() as patch:
-        patch.setattr("nas_lightning.commands.search.write_genotype", stop)
-        with pytest.raises(Stop):
-            nl.search(folder=folder, **arguments)
-
-
-TABLE = {
-    "search_space": Wave,
-    "overrides": ["child.epochs=1", "callbacks=silent", "data.batch_size=16"],
-}
-
-
-def test_other_arrays_or_other_arguments_are_not_resumed(tmp_path, monkeypatch):
-    made = partial(Mine, epochs=1)
-    stopped(tmp_path, monkeypatch, data=(NUMBERS, CLASSES), strategy=made, **TABLE)
-    again = {"folder": tmp_path, "resume": True, **TABLE}
-    with pytest.raises(ValueError, match="resume: not the run's own: data; the run in"):
-        nl.search(data=(NUMBERS, 1 - CLASSES), strategy=made, **again)
-    with pytest.raises(ValueError, match="resume: not the run's own: strategy; the run in"):
-        nl.search(data=(NUMBERS, CLASSES), strategy=partial(Mine, epochs=2), **again)
-    assert nl.search(data=(NUMBERS, CLASSES), strategy=made, **again).result["strategy"] == "Mine"
-
-
-class Mine(nl.Darts):
-    """A strategy of one's own."""
-
-
-def test_a_refused_call_does_not_block_its_folder(tmp_path):
-    with pytest.raises(ValueError, match=r"child\.epochs"):
-        nl.search(folder=tmp_path, overrides=[*TINY, "child.epochs=0"])
-    run = nl.search(folder=tmp_path, overrides=TINY, retrain=False)
-    with pytest.raises(ValueError, match="must not hold a run already"):
-        nl.search(folder=run.folder, overrides=TINY)
-
-
 def test_a_genotype_is_trained_and_a_child_loaded_with_what_builds_its_module(tmp_path):
     arguments = {"data": (NUMBERS, CLASSES), **TABLE}
     space = nl.CustomSpace(Wave, scale=nl.Scale(input_shape=(4,), num_outputs=2))
@@ -394,29 +234,3 @@ def test_a_genotype_is_trained_and_a_child_loaded_with_what_builds_its_module(tm
     assert "inputs (4,), 2 classes" in str(
         nl.show(run.genotype, space, input_shape=(4,), num_outputs=2)
     )
-
-
-def test_settings_of_arrays_may_be_nested_and_options_lists():
-    data = {"x": NUMBERS, "y": CLASSES, "augmentation": {"flip": False}}
-    arguments = GroupArguments({"data": data, "logger": ["wandb", "tensorboard"]})
-    assert "data.augmentation.flip=false" in arguments.overrides
-    assert "logger=[wandb,tensorboard]" in arguments.overrides
-
-
-def test_a_data_frame_is_given_with_its_label_column():
-    frame = pandas.DataFrame({"a": [1.0, 2.0], "kind": ["ant", "bee"], "b": [3.0, 4.0]})
-    arguments = GroupArguments({"data": (frame, "kind")})
-    passed = arguments.objects["data"]
-    assert (passed["x"].tolist(), passed["y"].tolist()) == ([[1, 3], [2, 4]], ["ant", "bee"])
-    with pytest.raises(ValueError, match=r"unknown data, column 'kin'; .*: a, kind, b"):
-        GroupArguments({"data": (frame, "kin")})
-
-
-def test_an_object_gives_its_name_to_the_folder_of_its_run():
-    class Mine(nl.Darts):
-        """A strategy of a user's own."""
-
-    arguments = GroupArguments({"strategy": partial(Mine, epochs=1)})
-    cfg, hydra = split(composed("search", arguments.overrides))
-    arguments.put_into(cfg, hydra)
-    assert _new_folder(cfg, hydra).endswith("_Mine_digits")

@@ -141,7 +141,13 @@ def with_slow(points, *slow):
 
 
 @pytest.mark.parametrize(
-    "point", with_slow(SEARCH_POINTS, "after a checkpoint", "before the genotype is written")
+    "point",
+    with_slow(
+        SEARCH_POINTS,
+        "before the first checkpoint",
+        "after a checkpoint",
+        "before the genotype is written",
+    ),
 )
 def test_an_interrupted_search_resumes_to_the_same_bits(searched, killed, point):
     folder = killed(SEARCH_POINTS[point], "search", *TINY, "retrain=false")
@@ -161,6 +167,7 @@ def test_an_interrupted_search_among_noise_resumes_to_the_same_bits(tmp_path, ki
     "point",
     with_slow(
         CHILD_POINTS,
+        "between search and retraining",
         "in the test of the child",
         "in the baseline",
         "before the result is written",
@@ -174,9 +181,7 @@ def test_an_interrupted_retraining_resumes_to_the_same_bits(finished, killed, po
 
 @pytest.mark.parametrize(
     "point",
-    with_slow(
-        TRIAL_POINTS, "in the first trial", "after the last trial", "between search and retraining"
-    ),
+    with_slow(TRIAL_POINTS, *TRIAL_POINTS),  # a kill in the second trial is tested below
 )
 def test_an_interrupted_trial_begins_anew(finished_random, killed, point):
     folder = killed(TRIAL_POINTS[point], "search", *TINY_RANDOM, *RANDOM)

@@ -90,7 +90,9 @@ def test_every_kind_of_strategy_searches_depth_and_what_is_in_each_layer(
     assert f"multiply-adds            {result['child']['multiply_adds']:,}" in shown
 
 
-@pytest.mark.parametrize(("number", "choice"), [(1, "view"), (2, "activation"), (3, "edge_0_1")])
+@pytest.mark.parametrize(
+    ("number", "choice"), [(1, "view"), (2, "activation"), (3, "view"), (4, "edge_0_1")]
+)
 def test_the_examples_of_other_data_run(tmp_path, monkeypatch, capsys, number, choice):
     monkeypatch.chdir(tmp_path)
     example = python_blocks("docs/custom.md")[number]

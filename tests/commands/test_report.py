@@ -1,50 +1,20 @@
 """nas-report compares runs by what they left."""
 
-import json
+import re
 import subprocess
 import sys
+from collections import Counter
 from statistics import mean, stdev
 
 import pytest
 from command import run
+from made_runs import make_run
 from omegaconf import OmegaConf
 
 import nas_lightning as nl
+from nas_lightning.files import ProcessLock
 from nas_lightning.reports.comparison import COLUMNS, cells_of
-from nas_lightning.reports.drawing import draw
 from nas_lightning.reports.metric import MainMetric
-from nas_lightning.search_spaces.darts import DartsSpace
-
-SPACE = DartsSpace()
-
-
-def make_run(path, strategy, seed, test, other=0.90, samples=1000, command="search", **more):
-    """Writes what a finished run leaves; `test` None leaves one that did not finish."""
-    hydra = path / ".hydra"
-    hydra.mkdir(parents=True)
-    choices = {"strategy": strategy, "data": "digits"}
-    settings = {"job": {"config_name": command}, "runtime": {"choices": choices}, "mode": "RUN"}
-    OmegaConf.save({}, hydra / "config.yaml")
-    OmegaConf.save({"hydra": settings}, hydra / "hydra.yaml")
-    typed = [f"strategy={strategy}", f"seed={seed}", *more.pop("typed", ())]
-    OmegaConf.save(typed, hydra / "overrides.yaml")
-    if test is None:
-        return path
-    genotype = SPACE.sample(seed)
-    (path / "genotype.svg").write_text(draw(SPACE.graphs(genotype)))
-    result = {
-        "space": "darts",
-        "strategy": strategy,
-        "data": "digits",
-        "seed": seed,
-        "genotype_id": genotype.id,
-        "search": {"cost": {"training_samples": samples, "wall_s": 60.0}},
-        "child": {"test_accuracy": test, "parameters": 1000, "multiply_adds": 5000},
-        "baselines": {"random_genotype": {"test_accuracy": other}},
-        **more,
-    }
-    (path / "result.json").write_text(json.dumps(result))
-    return path
 
 
 @pytest.fixture
@@ -69,8 +39,8 @@ def test_groups_have_mean_and_deviation_over_seeds_the_best_first(runs):
 
 def test_the_difference_to_a_random_genotype_has_students_interval_over_pairs(tmp_path):
     pairs = ((0.90, 0.89), (0.92, 0.90), (0.94, 0.91))
-    for seed, (own, other) in enumerate(pairs):
-        make_run(tmp_path / str(seed), "darts", seed, own, other)
+    for seed, (test, other) in enumerate(pairs):
+        make_run(tmp_path / str(seed), "darts", seed, test, other)
     (rows,) = nl.compare([tmp_path / str(seed) for seed in range(3)]).tables.values()
     assert rows[0]["gain"] == pytest.approx(0.02)
     # 97.5 % quantile of Student's t with two degrees of freedom (tables): 4.3027
@@ -121,10 +91,18 @@ def test_runs_that_read_other_data_of_the_same_name_are_pointed_out(tmp_path):
     assert any("the runs did not read the same data" in note for note in notes)
 
 
-def test_a_damaged_result_is_named(runs):
+def test_a_broken_result_is_named_and_the_others_are_shown(runs):
     (runs[0] / "result.json").write_text("{")
-    with pytest.raises(ValueError, match=r"darts_0/result\.json is damaged .*resume the run"):
-        nl.compare(runs)
+    for broken in ("{", "[]", "3", '{"child": []}', '{"seed": "a"}', '{"metric": {}}', "\xff"):
+        (runs[0] / "result.json").write_bytes(broken.encode("latin-1"))
+        comparison = nl.compare(runs)
+        assert len(comparison.tables["test accuracy on digits"]) == 2
+        (note,) = (note for note in comparison.notes if "broken" in note)
+        assert re.search(r"darts_0/result\.json.*; remove the file and resume the run", note)
+        with pytest.raises(
+            ValueError, match=r"no finished run to compare; a file of the run .*_0 is"
+        ):
+            nl.compare(runs[:1])
 
 
 def test_a_run_given_twice_counts_once(runs):
@@ -139,7 +117,11 @@ def test_a_sweep_stands_for_its_jobs_and_unfinished_ones_are_named(tmp_path):
     comparison = nl.compare([tmp_path])
     (rows,) = comparison.tables.values()
     assert rows[0]["runs"] == 2
-    assert f"{tmp_path / '2'} has no result yet; it is left out" in comparison.notes
+    job = tmp_path / "2"
+    assert (
+        f"{job} was interrupted; nas-search resume={job} resumes it; it is left out"
+        in comparison.notes
+    )
 
 
 def test_the_command_prints_the_table_and_writes_a_small_page(runs, tmp_path, capsys):
@@ -154,6 +136,41 @@ def test_the_command_prints_the_table_and_writes_a_small_page(runs, tmp_path, ca
     assert "http://" not in page.split("<script>")[0].replace("http://www.w3.org", "")
 
 
+def test_a_file_gets_unwrapped_lines_with_every_column(runs, monkeypatch, capsys):
+    monkeypatch.delenv("COLUMNS")
+    dear = make_run(runs[0].parent / "dear", "snas", 0, 0.9, samples=12_345_678)
+    run("report", *map(str, runs), str(dear))
+    heads, _, _, row = capsys.readouterr().out.splitlines()[1:5]
+    assert re.split(r"\s\s+", heads.strip()) == list(COLUMNS[1:])
+    cells = ["snas on darts", "1", "90.00 %", "+0.00", "-", "1,000", "5,000", "12,345,678"]
+    cells.append("1 min 00 s")
+    assert re.split(r"\s\s+", row) == cells
+
+
+@pytest.mark.parametrize("columns", [100, 80, 40, 20])
+def test_a_narrow_terminal_loses_no_digit_of_a_table(runs, monkeypatch, capsys, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    dear = make_run(runs[0].parent / "dear", "snas", 0, 0.9, samples=12_345_678)
+    run("report", *map(str, runs), str(dear))
+    table = capsys.readouterr().out.partition("note: ")[0]
+    for cell in ("snas on darts", "96.67 % \u00b1 2.08", "12,345,678", "5,000", "1 min"):
+        assert cell in table
+    widest = 40  # of a row of a block: its longest head, and a gain with its interval
+    assert max(map(len, table.splitlines())) <= max(columns, widest)
+
+
+@pytest.mark.parametrize("columns", ["", "80", "20"])
+def test_paths_in_the_list_of_runs_stay_whole(tmp_path, monkeypatch, capsys, columns):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", columns)
+    name = "outputs/search/2026-11-29/12-30-00_darts_darts_seed0_with_some_words"
+    make_run(tmp_path / name, "darts", 0, 0.9)
+    run("report")
+    printed = capsys.readouterr().out
+    assert name in printed
+    assert "90.00 % accuracy" in printed
+
+
 def test_long_names_stand_below_the_table(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for order in ("first", "second"):
@@ -165,11 +182,19 @@ def test_long_names_stand_below_the_table(tmp_path, monkeypatch, capsys):
 
 
 def test_the_command_alone_lists_the_runs_under_outputs(runs, tmp_path, capsys):
-    make_run(tmp_path / "outputs" / "broken", "snas", 0, None)
-    run("report")
+    for name in ("stopped", "at work", "failed", "broken"):
+        make_run(tmp_path / "outputs" / name, "snas", 0, None)
+    (tmp_path / "outputs" / "failed" / "error.txt").write_text("no room\nmore")
+    (tmp_path / "outputs" / "broken" / "result.json").write_text("[]")
+    with ProcessLock(tmp_path / "outputs" / "at work" / ".hydra" / "lock").take():
+        run("report")
     printed = capsys.readouterr().out
-    assert printed.count("finished") == 7
-    assert "not finished" in printed
+    states = [line.split()[-1] for line in printed.splitlines() if line.startswith("outputs/")]
+    counts = {"finished": 6, "interrupted": 1, "running": 1, "failed": 1, "broken": 1}
+    assert Counter(states) == counts
+    assert "interrupted: nas-search resume=outputs/stopped\n" in printed
+    assert "failed: nas-search resume=outputs/failed\n" in printed
+    assert printed.count("resume=") == 2
     assert not (tmp_path / "comparison.html").exists()
 
 

@@ -54,6 +54,9 @@ def watched_search(name, folder):
     return search(name, folder, [shown]), listener
 
 
+FAST = ("darts", "gdas", "p_darts", "enas")  # a mean, draws, stages and a controller
+
+
 @pytest.fixture(scope="module", params=ONE_SHOT)
 def whole(request, tmp_path_factory):
     """An unbroken search: its strategy's name, folder, and updates by epoch; module; dashboard."""
@@ -70,6 +73,11 @@ def whole(request, tmp_path_factory):
     )
 
 
+@pytest.mark.parametrize(
+    "whole",
+    [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in ONE_SHOT],
+    indirect=True,
+)
 def test_a_search_killed_in_every_epoch_ends_with_the_same_bits(whole, tmp_path, monkeypatch):
     updates = Updates(monkeypatch)
     for epoch in range(1, EPOCHS):

@@ -1,8 +1,6 @@
 """One search from the command line to its files."""
 
 import json
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -20,12 +18,12 @@ from command import (
     search_into,
 )
 
+import nas_lightning as nl
 from nas_lightning.reports.usage import uses
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.training.finite_watch import FiniteWatch
 from nas_lightning.zoo.reader import read_genotype
 
-PATH = "discretized_validation_accuracy"
 FILES = (
     "genotype.json",
     "genotypes/epoch=000.json",
@@ -138,78 +136,21 @@ def test_metrics_have_a_row_an_epoch(finished):
     assert [line["epoch"] for line in rows(finished / "child" / "metrics.csv")] == ["0", "1"]
 
 
-def test_the_first_line_says_on_what_it_works(finished):
-    assert (finished.parent / "printed.txt").read_text().splitlines()[0] == (
-        "data digits (8x8, 10 classes), space darts, strategy darts, child of 3 cells x 2 channels"
-    )
+def test_a_search_makes_its_strategy_once(tmp_path, monkeypatch):
+    made, searched = [], []
 
+    def strategy(space, seed):
+        made.append(nl.Darts(space, seed, epochs=1))
+        return made[-1]
 
-def test_the_summary_names_cell_figures_baselines_cost_and_files(finished):
-    printed = (finished.parent / "printed.txt").read_text()
-    content = result(finished)
-    for part in (
-        f"genotype {content['genotype_id']} of space darts",
-        "normal cell\n  2     = ",
-        "reduction cell\n  2     = ",
-        f"search validation accuracy         {content['search']['validation_accuracy']:.2%}"[:-1],
-        f"  of the found path alone          {content['search'][PATH]:.2%}"[:-1],
-        f"child test accuracy                {content['child']['test_accuracy']:.2%}"[:-1],
-        "  random genotype, trained alike   ",
-        "  logistic regression              97.",
-        f"parameters                         {content['child']['parameters']:,}\n",
-        f"multiply-adds per image            {content['child']['multiply_adds']:,}\n",
-        "2,048 training samples, 8 gradient steps\n",
-        f"files                              {finished}\n",
-        f"report                             {finished / 'report.html'}\n",
-    ):
-        assert part in printed
+    def stop(run, strategy):
+        searched.append(strategy)
+        raise KeyboardInterrupt
 
-
-@pytest.fixture(scope="module")
-def on_a_terminal(tmp_path_factory):
-    """What a process prints, and the lines it draws on a terminal meanwhile."""
-    folder = tmp_path_factory.mktemp("terminal")
-    arguments = [o for o in TINY if o != "callbacks=silent"]
-    ours, theirs = pty.openpty()
-    with (folder / "printed.txt").open("w") as printed:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "nas_lightning", "search", *arguments, "retrain=false"],
-            cwd=folder,
-            env=os.environ | {"TERM": "xterm", "COLUMNS": "80"},
-            stdout=printed,
-            stderr=theirs,
-        )
-    os.close(theirs)
-    drawn = _read_all(ours)
-    assert process.wait() == 0
-    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", drawn))
-    return (folder / "printed.txt").read_text(), {line.rstrip() for line in lines}
-
-
-def _read_all(terminal):
-    parts = []
-    while True:
-        try:
-            parts.append(os.read(terminal, 1 << 16))
-        except OSError:  # the process has closed its end
-            os.close(terminal)
-            return b"".join(parts).decode()
-
-
-def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_terminal):
-    _, lines = on_a_terminal
-    bar = r"search epoch [12]/2 \S+ (\d:\d\d:\d\d|-:--:--)"
-    kinds = (bar, r"  validation accuracy 0\.\d+  train loss \d\.\d+", "  prefers .*", "")
-    found = {kind for kind in kinds for line in lines if re.fullmatch(kind, line)}
-    assert found == set(kinds)
-    assert {line for line in lines if not any(re.fullmatch(kind, line) for kind in kinds)} == set()
-
-
-def test_a_process_prints_its_summary_alone(on_a_terminal):
-    printed, _ = on_a_terminal
-    first = r"data digits .* channels\ndata: 1,438 training and 359 test images .*\n"
-    assert re.match(first + r"\ngenotype \w{12} of space darts\nnormal cell\n", printed)
-    assert re.search(r"\nreport +/\S+/report\.html\n$", printed)
+    monkeypatch.setattr("nas_lightning.commands.search.search_one_shot", stop)
+    with pytest.raises(KeyboardInterrupt):
+        nl.search(strategy=strategy, folder=tmp_path, overrides=TINY[2:5])
+    assert searched == made
 
 
 def test_selection_never_reads_the_test_labels(searched, tmp_path, monkeypatch):
@@ -259,8 +200,8 @@ def test_random_search_keeps_a_journal_and_returns_the_best(finished_random):
 def test_only_a_one_shot_search_may_have_collapsed(tmp_path, monkeypatch, kind, notes):
     monkeypatch.setattr("nas_lightning.run.one_shot.parameter_free_share", lambda *_: 1.0)
     run("search", f"hydra.run.dir={tmp_path}", *kind, "child.epochs=1", "retrain=false")
-    found = result(tmp_path)["notes"]
-    assert [note.partition(":")[0] for note in found] == notes
+    said = result(tmp_path)["notes"]
+    assert [note.partition(":")[0] for note in said] == notes
 
 
 def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
@@ -270,7 +211,7 @@ def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
     told = [e for e in events(tmp_path) if e["event"] == "told"]
     assert {e["cost"]["training_samples"] for e in told} == {256}
     lines = capsys.readouterr().err.splitlines()
-    line = r"trial \d/3  reward 0\.\d{4}  best 0\.\d{4} \(\w{12}\)"
+    line = r"trial \d/3  validation accuracy \d+\.\d\d %  best \d+\.\d\d % \(\w{12}\)"
     assert re.fullmatch(rf"{line}  [1-9]\d* s left", lines[-2])
     assert re.fullmatch(line, lines[-1])
     assert len(lines) == 3

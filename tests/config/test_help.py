@@ -91,16 +91,16 @@ def test_the_help_fits_a_screen_with_every_group_and_key(command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     text = help_text(command)
     lines = text.splitlines()
-    assert len(lines) <= 30
+    assert len(lines) <= 22  # of 24, with the prompt
     assert max(map(len, lines)) <= 80
     assert [g for g in GROUPS.get(command, ()) if f"  {g}=" not in text] == []
     assert [key for key in KEYS.get(command, ()) if f"  {key}=" not in text] == []
-    assert lines[-1] == "Everything: --help all"
+    assert "everything: --help all" in text
 
 
-def test_the_help_of_a_search_has_twelve_keys_and_five_examples():
+def test_the_help_of_a_search_has_ten_keys_and_five_examples():
     keys, _, examples = help_text("search").partition("Keys (")[2].partition("Examples:\n")
-    assert len(re.findall(r"^  [\w.]+=", keys, re.MULTILINE)) == 12
+    assert len(re.findall(r"^  [\w.]+=", keys, re.MULTILINE)) == 10
     assert len(re.findall(r"^  nas-search", examples, re.MULTILINE)) == 5
 
 
@@ -135,7 +135,7 @@ def test_the_help_wraps_at_words_in_a_narrow_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     lines = [*help_text("search").splitlines(), *everything("search").splitlines()]
     wide = [line for line in lines if len(line) > 60 and "nas-search" not in line]
-    assert [line for line in wide if not line.startswith("Keys (")] == []
+    assert [line for line in wide if not line.startswith(("Keys (", "Groups ("))] == []
 
 
 @pytest.mark.parametrize(

@@ -233,18 +233,24 @@ def test_a_batch_larger_than_the_split_is_refused_before_images_are_read(noise: 
         arrays = noise()
         return replace(arrays, train=Forbidden(arrays.train.shape, 60))
 
-    with pytest.raises(ValueError, match=r"batch_size \(31\) must not exceed the 30 images"):
+    with pytest.raises(
+        ValueError, match=r"^data\.batch_size \(31\) must not exceed the 30 samples"
+    ):
         made(unreadable, batch_size=31).load()
 
 
 @pytest.mark.parametrize(
     ("view", "options", "message"),
     [
-        ("candidate", {"max_samples": 6}, r"batch_size \(8\) must not exceed the 6 images"),
+        ("candidate", {"max_samples": 6}, r"^data\.batch_size \(8\) must not exceed the 6 samples"),
         ("candidate", {"max_samples": 0}, r"max_samples \(0\) must be at least 1"),
         ("candidate", {"image_size": 7}, r"image_size \(7\) must be .* at least 8"),
-        ("candidate", {"batch_size": 0}, r"batch_size \(0\) must be at least 1"),
-        ("final", {"batch_size": 61}, r"batch_size \(61\) must not exceed the 60 images"),
+        ("candidate", {"batch_size": 0}, r"^batch_size \(0\) must be at least 1"),
+        (
+            "final",
+            {"batch_size": 61},
+            r"^child\.batch_size \(61\) must not exceed the 60 .* use child\.batch_size=60 ",
+        ),
         ("final", {"validation_share": 1.5}, r"validation_share \(1.5\) must be in \(0, 1\)"),
     ],
 )

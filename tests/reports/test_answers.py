@@ -85,3 +85,22 @@ def test_a_damaged_file_is_named(child: Path, name: str, text: str, message: str
     read = read_answers if name == "predictions.csv" else read_mistakes
     with pytest.raises(ValueError, match=message):
         read(child / name)
+
+
+def test_a_report_reads_each_table_of_the_child_once(tmp_path, monkeypatch):
+    child = tmp_path / "child"
+    child.mkdir()
+    (child / "predictions.csv").write_text(f"{HEAD}0,a,a,0.95\n1,a,b,0.95\n")
+    (child / "confusion.csv").write_text("class,a,b\na,1,1\nb,0,0\n")
+    (child / "metrics.csv").write_text("epoch,child/train_loss\n0,1\n1,0.5\n")
+    opened, function = [], Path.open
+
+    def counted(path, *arguments, **more):
+        opened.append(path.name)
+        return function(path, *arguments, **more)
+
+    monkeypatch.setattr(Path, "open", counted)
+    write_report(tmp_path, {})
+    counts = {name: opened.count(name) for name in opened if name.endswith(".csv")}
+    # the head of the predictions tells their kind
+    assert counts == {"metrics.csv": 1, "confusion.csv": 1, "predictions.csv": 2}

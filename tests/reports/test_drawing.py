@@ -246,6 +246,13 @@ def test_text_names_operations_and_inputs_of_each_node() -> None:
     )
 
 
+def test_what_may_be_left_out_is_told_in_words() -> None:
+    edges = (Edge("in", "last", "no"), Edge("last", "inner", "yes"), Edge("inner", "out", ""))
+    assert describe([Graph("mine", ("in", "last", "inner", "out"), edges)]) == (
+        "mine\n  last  = in (left out)\n  inner = kept(last)\n  out   = inner"
+    )
+
+
 def test_long_lines_of_the_text_are_wrapped() -> None:
     names = ("in", *map(str, range(30)), "out")
     edges = tuple(Edge("in", "29", f"operation_{index}") for index in range(20))

@@ -100,4 +100,5 @@ def test_the_first_lines_tell_what_was_read(
     searched(stopped, stopped.name.rstrip("0123456789"), resume=True)
     told = capfd.readouterr().out
     assert "data: 32 training and 8 test images 1x8x8; 2 classes: cat, dog; 16 and 4 each" in told
+    assert "split of the training images: a search trains on 16 and validates on 16" in told
     assert "data passed over: 1 .txt files" in told

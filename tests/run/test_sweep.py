@@ -224,7 +224,7 @@ def mixed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "job", noted_job)
         run("search", "-m", f"hydra.sweep.dir={folder}", *TINY_RANDOM, "strategy=darts,random",
-            "seed=0,1", "evaluation=full", "max_samples=1100")  # fmt: skip
+            "seed=0,1", "evaluation=full", "max_samples=1100", "data.max_images=600")  # fmt: skip
     return folder, given
 
 
@@ -266,6 +266,7 @@ def test_a_resumed_sweep_skips_what_is_done_and_runs_the_rest_to_the_same_end(mi
     assert not (folder / "0" / "error.txt").exists()
 
 
+@pytest.mark.slow  # as any run: tests/cli/test_resume.py
 def test_a_job_of_a_sweep_resumes_by_itself(mixed):
     folder, given = mixed
     (folder / "0" / "result.json").unlink()

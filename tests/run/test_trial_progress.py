@@ -8,6 +8,7 @@ from rich.console import Console
 
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.strategy import Trial
+from nas_lightning.reports.metric import MainMetric
 from nas_lightning.run.trial_progress import TrialProgress
 
 GENOTYPE = Genotype.of("made up", {"op": "a"})
@@ -75,3 +76,9 @@ def test_the_bar_ends_with_an_error():
     with pytest.raises(KeyboardInterrupt), progress:
         raise KeyboardInterrupt
     assert progress.bar is None
+
+
+def test_a_reward_that_is_the_metric_is_told_in_percent(capsys):
+    TrialProgress(3, None, MainMetric()).show(told(0.5))
+    line = "trial 1/3  validation accuracy 50.00 %  best 50.00 %"
+    assert capsys.readouterr().err.startswith(f"{line} ({GENOTYPE.id})")
