@@ -27,6 +27,18 @@ SEARCHES = {
     "class of the space": (["search_space._target_=no.No"], "'no.No' cannot be imported"),
     "export": (["export=[tflite]"], "unknown export 'tflite'"),
     "cap": (["max_samples=0"], "max_samples (0) must be at least 1"),
+    "time": (["max_seconds=0"], "max_seconds (0.0) must be in (0, inf); use e.g. 300"),
+    "time that is none": (["max_seconds=nan"], "max_seconds (nan) must be in (0, inf)"),
+    "time in all": (["max_seconds_in_all=-1"], "max_seconds_in_all (-1.0) must be in (0, inf)"),
+    "time of both": (
+        ["max_seconds=9", "max_seconds_in_all=9"],
+        "max_seconds (9), of the search, must be below max_seconds_in_all (9); leave one",
+    ),
+    "verdict": (["verdict.children=-1"], "verdict.children (-1) must be at least 0; use e.g. 24"),
+    "verdict of nothing": (
+        ["verdict.children=9", "retrain=false"],
+        "verdict.children (9) has no effect where the child is not compared; give retrain=true",
+    ),
     "login": (["logger=wandb", "logger.wandb.mode=onlin"], "unknown logger.wandb.mode 'onlin'"),
     "limit": (["limits.parameters=-5"], "limits.parameters (-5) must be in (0, inf)"),
     "name of a limit": (["limits.paramters=5"], "'limits.paramters'; choose from: latency_ms,"),

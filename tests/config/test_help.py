@@ -20,7 +20,15 @@ GROUPS = {  # conf/sweep holds definitions for Weights & Biases
     "measure": {"search_space", "task", "data", "hardware", "child", "evaluation"},
 }
 KEYS = {
-    "search": ["seed", "retrain", "max_samples", "limits.parameters", "export"],
+    "search": [
+        "seed",
+        "retrain",
+        "max_samples",
+        "max_seconds",
+        "max_seconds_in_all",
+        "limits.parameters",
+        "export",
+    ],
     "train": ["seed", "genotype", "baselines", "export"],
     "measure": ["what", "seed", "children", "batch_size"],
     "show": ["genotype", "json", "output", "channels", "cells", "stem", "input_shape"],
