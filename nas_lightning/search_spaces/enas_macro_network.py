@@ -50,6 +50,7 @@ class MacroNetwork(nn.Module):
     def forward(
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
+        """Returns the logits of images (N, C, H, W) or signals (N, C, L)."""
         states = {(0, 0): State(self.stem(as_maps(x)))}
         weights = None if mixture is None else branch_weights(self.branches, mixture)
         for i, layer in enumerate(self.layers.values(), start=1):
