@@ -57,7 +57,12 @@ class Call:
             raise ValueError(f'overrides ({overrides!r}) must be a list, e.g. ["child.epochs=3"]')
         _check_settings(command, settings)
         named = {key: settings[key] for key in settings if key in schema.groups_of(command)}
-        scalars = [f"{key}={typed_value(settings[key])}" for key in settings if key not in named]
+        scalars = [
+            f"{path}={typed_value(value)}"
+            for key in settings
+            if key not in named
+            for path, value in _paths(key, settings[key])
+        ]
         self.command, self.overrides = command, list(overrides)
         self.arguments = GroupArguments({**groups, **named}, overrides)
         self.arguments.objects |= objects or {}
@@ -126,6 +131,13 @@ class Call:
                 f"resume: not the run's own: {', '.join(changed)}; the run in {home.path} "
                 "keeps its configuration; give what it was started with, or start a new run"
             )
+
+
+def _paths(key: str, value: Any) -> list[tuple[str, Any]]:
+    """Returns a setting by its key, and those of a mapping, e.g. limits, each by its own."""
+    if not isinstance(value, Mapping):
+        return [(key, value)]
+    return [(f"{key}.{name}", each) for name, each in value.items()]
 
 
 class _At:

@@ -85,6 +85,8 @@ def _refused_override(error: errors.ConfigCompositionException) -> str:
         known = list(HYDRAS) if str(cause.full_key).startswith("hydra/") else sorted(known)
         return _unknown_key(parent, str(cause.full_key), known, text)
     typed, reason = _lines(error)[0].removeprefix("Error merging override "), _lines(cause)[0]
+    if " is not a subclass of " in reason:
+        return f"{typed} must name a key; write {typed.partition('=')[0]}.KEY=VALUE"
     return f"{typed}: {reason}{cure_of_type(reason)}"
 
 

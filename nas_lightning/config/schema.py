@@ -31,6 +31,14 @@ class ShowConfig:
 
 
 @dataclass
+class VerdictConfig:
+    """With what a child is compared."""
+
+    children: int = 1
+    resnet: bool = True
+
+
+@dataclass
 class _NetworkConfig:
     """What all commands share that train networks."""
 
@@ -48,6 +56,7 @@ class TrainConfig(_NetworkConfig):
 
     genotype: str = MISSING
     baselines: bool = False
+    verdict: VerdictConfig = field(default_factory=VerdictConfig)
     export: list[str] = field(default_factory=list)
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
@@ -68,8 +77,11 @@ class SearchConfig(_NetworkConfig):
     """Configuration of `nas-search`; conf/search.yaml says what its keys mean."""
 
     retrain: bool = True
+    verdict: VerdictConfig = field(default_factory=VerdictConfig)
     max_samples: int | None = None
-    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    max_seconds: float | None = None
+    max_seconds_in_all: float | None = None
+    limits: LimitsConfig | None = field(default_factory=LimitsConfig)
     export: list[str] = field(default_factory=list)
     strategy: dict[str, Any] = MISSING
     evaluation: dict[str, Any] = MISSING
@@ -152,7 +164,7 @@ def lists_of(command: str) -> list[str]:
 
 def groups_of(command: str) -> list[str]:
     """Returns the groups of a command's configuration, experiment among them."""
-    groups = [each.name for each in fields(SHELLS[command]) if "dict" in str(each.type)]
+    groups = [each.name for each in fields(SHELLS[command]) if "dict[" in str(each.type)]
     return [*groups, "experiment"]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.reports.conclusion import verdict_words
 from nas_lightning.reports.metric import (
     PATH_REMARK,
     input_word,
@@ -21,7 +22,7 @@ _THREADS = re.compile(r"one thread|\d+ threads")
 
 
 def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
-    """Returns what was found, how good it is, what it cost, and where the files are.
+    """Returns the verdict, what was found, how good it is, what it cost, and where the files are.
 
     Args:
         result: the content of result.json.
@@ -30,8 +31,9 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     """
     search, child, metric = result.get("search"), result.get("child"), metric_of(result)
     validation, test = f"validation_{metric.name}", f"test_{metric.name}"
+    verdict = [verdict_words(result["verdict"]), ""] if result.get("verdict") else []
     space = space_words(result["space"], result.get("own_space"))
-    lines = ["", f"genotype {result['genotype_id']} of space {space}", cells, ""]
+    lines = ["", *verdict, f"genotype {result['genotype_id']} of space {space}", cells, ""]
     for name, value in result.get("within_limits", {}).items():
         lines.append(_row(f"limit of {name}", f"{value:,} of at most {result['limits'][name]:,}"))
     if search:

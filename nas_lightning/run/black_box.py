@@ -22,6 +22,7 @@ from nas_lightning.files import write_text
 from nas_lightning.loggers.search_boards import TrialBoard
 from nas_lightning.reports.metric import MainMetric
 from nas_lightning.run.run import Run
+from nas_lightning.run.time_bounds import trial_time
 from nas_lightning.run.trial_progress import TrialProgress
 
 __all__ = ["BlackBoxSearch"]
@@ -85,13 +86,15 @@ class BlackBoxSearch:
 
         def watch(trials: list[Trial]) -> None:
             log.write(trials)
+            progress.total = strategy.trials  # which the time may have changed
             progress.show(trials)
             board.show(trials)
 
         objective = self.objective
         parts = strategy, self.evaluation, objective, journal, max_samples
+        bound = trial_time(self.run, strategy)
         with progress:
-            trials, cost = run_trials(*parts, watch, self._announce)
+            trials, cost = run_trials(*parts, watch, self._announce, bound)
         if len(objective.names) > 1:
             front = pareto_front(trials, objective)
             write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")

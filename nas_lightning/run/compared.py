@@ -12,6 +12,7 @@ from typing import Any
 
 from scipy.stats import t as student
 
+from nas_lightning.evaluation.verdict import WORTH_IT
 from nas_lightning.reports.comparison import COLUMNS, cells_of, comparison_html
 from nas_lightning.reports.metric import MainMetric, metric_of, number_at
 from nas_lightning.reports.terminal import columns_of, wrapped
@@ -37,7 +38,7 @@ class Comparison:
     Attributes:
         tables: by question, what was asked on which data, a row per group, the best first: its
             name, its runs' folders, mean and std of the test metric, the mean difference to the
-            random genotype and half the width of its 95 % interval, sizes and costs.
+            random genotype and half the width of its 95 % interval, verdicts, sizes and costs.
         notes: what to know when reading it.
     """
 
@@ -186,6 +187,7 @@ def _row(name: str, group: Sequence[Member], metric: MainMetric) -> dict[str, An
         "tests": tests,
         "gain": _mean(gains),
         "gain_interval": _half_width(gains),
+        "worth_it": _worth_it(group),
         "parameters": _mean(_numbers(group, "child", "parameters")),
         "multiply_adds": _mean(_numbers(group, "child", "multiply_adds")),
         "samples": _mean(_numbers(group, "search", "cost", "training_samples")),
@@ -194,6 +196,12 @@ def _row(name: str, group: Sequence[Member], metric: MainMetric) -> dict[str, An
         "drawing": str(best.path / "genotype.svg"),
         "folders": [str(member.path) for member in group],
     }
+
+
+def _worth_it(group: Sequence[Member]) -> str | None:
+    """Returns how many runs have the verdict "worth it", e.g. "1 of 3"; None where none has any."""
+    answers = [v["answer"] for v in (member.result.get("verdict") for member in group) if v]
+    return f"{answers.count(WORTH_IT)} of {len(answers)}" if answers else None
 
 
 def _warnings(rows: Sequence[dict[str, Any]]) -> list[str]:

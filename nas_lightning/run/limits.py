@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from nas_lightning.core.cost import QUANTITIES
 from nas_lightning.core.limited import limited
@@ -24,11 +24,8 @@ def bounds_of(cfg: DictConfig) -> dict[str, float]:
 
     Raises: ValueError: a bound is impossible whatever the space, or nothing tells latencies.
     """
-    if "limits" not in cfg:
-        return {}
-    limits = OmegaConf.to_container(cfg.limits, resolve=True)
-    assert isinstance(limits, dict)
-    bounds = read_bounds({str(name): value for name, value in limits.items()})
+    limits = cfg.limits if "limits" in cfg else None
+    bounds = read_bounds(limits and {str(name): limits[name] for name in limits})
     if "latency_ms" in bounds and cfg.hardware.get("latency") is None:
         raise ValueError(
             f"limits.latency_ms ({bounds['latency_ms']:,}) needs latencies to go by; add "
@@ -66,9 +63,13 @@ def check_before_data(cfg: DictConfig, space: SearchSpace, scale: Scale) -> None
         return
     scale = replace(scale, num_outputs=scale.num_outputs or 1)
     shapes = (scale.input_shape,) if is_known else (IMAGE, SIGNAL)
-    scales = [replace(scale, input_shape=shape) for shape in shapes]
-    faults = [_fault(space, each, bounds) for each in scales if _is_sure(space, each, is_known)]
-    if faults and all(faults):
+    faults = []
+    for each in [replace(scale, input_shape=shape) for shape in shapes]:
+        if _is_sure(space, each, is_known):
+            faults.append(_fault(space, each, bounds))
+            if not faults[-1]:
+                return
+    if faults:
         least = f"; with one input channel and {scale.num_outputs} outputs, more with more"
         raise ValueError(faults[0] + ("" if is_known else least))
 

@@ -14,6 +14,7 @@ from nas_lightning.loggers.search_boards import EpochBoard
 from nas_lightning.run.fitting import fit
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.run import Run
+from nas_lightning.run.time_bounds import search_plan
 from nas_lightning.strategies.relaxations import mean_entropy
 from nas_lightning.training.supernet import SupernetModule
 
@@ -48,8 +49,9 @@ def search_one_shot(run: Run, strategy: OneShotStrategy) -> tuple[Genotype, dict
     """Trains the supernet with its strategy; returns the genotype and the search's figures."""
     parts, folder = run.parts, run.folder
     data, view, cap = parts.data, parts.data.search(), run.cfg.max_samples
+    plan, shape = search_plan(run, strategy), data.input_shape
     module = SupernetModule(
-        parts.space, strategy, data.input_shape, data.num_outputs, parts.task, parts.seed, cap
+        parts.space, strategy, shape, data.num_outputs, parts.task, parts.seed, cap, plan
     )
     start_entropy = _entropy(strategy)
     logs = [AlphaLog(folder / "alphas.csv"), GenotypeLog(folder / "genotypes")]

@@ -57,7 +57,8 @@ class Run:
     """One run of a command, from its configuration to its result.
 
     `loggers` see what is trained now; `objects` are what a call in Python gave in place of a
-    group's configuration.
+    group's configuration; `planned` are the epochs that time left for its child (see `SamePlan`),
+    as which everything beside it is trained.
     """
 
     cfg: DictConfig
@@ -65,6 +66,7 @@ class Run:
     parts: Parts
     loggers: Dashboards = field(default_factory=Dashboards)
     objects: Mapping[str, Any] = field(default_factory=dict)
+    planned: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(

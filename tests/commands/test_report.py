@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 
 import nas_lightning as nl
 from nas_lightning.files import ProcessLock
-from nas_lightning.reports.comparison import COLUMNS
+from nas_lightning.reports.comparison import COLUMNS, cells_of
+from nas_lightning.reports.metric import MainMetric
 
 
 @pytest.fixture
@@ -182,7 +183,8 @@ def test_a_file_gets_unwrapped_lines_with_every_column(runs, monkeypatch, capsys
     run("report", *map(str, runs), str(dear))
     heads, _, _, row = capsys.readouterr().out.splitlines()[1:5]
     assert re.split(r"\s\s+", heads.strip()) == list(COLUMNS[1:])
-    cells = ["snas on darts", "1", "90.00 %", "+0.00", "1,000", "5,000", "12,345,678", "1 min 00 s"]
+    cells = ["snas on darts", "1", "90.00 %", "+0.00", "-", "1,000", "5,000", "12,345,678"]
+    cells.append("1 min 00 s")
     assert re.split(r"\s\s+", row) == cells
 
 
@@ -267,3 +269,13 @@ def test_the_command_needs_no_torch():
         "main(['report']); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_table_counts_the_runs_whose_search_was_worth_it(tmp_path):
+    answers = ("worth it", "undecided", "not worth it")
+    paths = [
+        make_run(tmp_path / str(n), "darts", n, 0.9, verdict={"answer": answer})
+        for n, answer in enumerate(answers)
+    ]
+    (rows,) = nl.compare([*paths, make_run(tmp_path / "3", "darts", 3, 0.9)]).tables.values()
+    assert cells_of(rows[0], MainMetric())[COLUMNS.index("worth it")] == "1 of 3"

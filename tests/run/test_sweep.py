@@ -267,6 +267,7 @@ def test_a_sweep_trains_the_random_genotype_once_a_seed(mixed):
     folder = mixed[0]
     alike = [result(folder / n)["baselines"] for n in "0123"]
     assert len(list((folder / "baselines").iterdir())) == 2
+    assert all(figures.pop("resnet")["width"] for figures in alike)  # each of its child's size
     assert [alike[0], alike[1]] == [alike[2], alike[3]]
 
 
