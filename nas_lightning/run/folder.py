@@ -266,8 +266,7 @@ class RunLock:
         """
         folder = folder.resolve()
         names = {path.name for path in folder.iterdir()} if folder in self._locks else set()
-        new = names - before.names
-        if new not in ({HYDRA}, {HYDRA, SWEEP_FILE}):
+        if (new := names - before.names) not in ({HYDRA}, {HYDRA, SWEEP_FILE}):
             return
         shutil.rmtree(folder / HYDRA)
         if SWEEP_FILE in new:

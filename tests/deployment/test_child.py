@@ -186,9 +186,7 @@ def test_a_head_put_in_by_hand_is_not_saved(child, tmp_path):
 )
 def test_what_is_no_batch_is_refused(child, x, got):
     for call, name in ((child, "child"), (child.features, r"child\.features")):
-        message = (
-            rf"^{name}\(x\) takes a tensor of floats \(N, 1, 8, 8\), {got}; give {name}\(child\.p"
-        )
+        message = rf"^{name}\(x\) takes a tensor of floats \(N, 1, 8, 8\), {got}; give {name}\("
         with pytest.raises(ValueError, match=message):
             call(x)
 
