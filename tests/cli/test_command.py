@@ -88,9 +88,9 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
         ),
         ("experiment=darts_cifa", "nasbench201/drnas, nasbench201/enas, nasbench201/evolution, "),
         ("hydra/launchr=x", "hydra/launcher, hydra/sweeper; did you mean 'hydra/launcher'?"),
-        ("stratgy=darts", "task; did you mean 'strategy'?\n"),
+        ("stratgy=darts", "verdict; did you mean 'strategy'?\n"),
         ("strategy=radnom", "successive_halving; did you mean 'random'?\n"),
-        ("epochs=3", "task; did you mean strategy.epochs=3 or child.epochs=3?\n"),
+        ("epochs=3", "verdict; did you mean strategy.epochs=3 or child.epochs=3?\n"),
         (
             "strategy.lr=1",
             "did you mean strategy.alpha_optimizer.lr=1 or strategy.params_optimizer.lr=1 or chi",

@@ -59,7 +59,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     path = tmp_path / "file.png"
     path.touch()
-    with pytest.raises(ValueError, match=r"but '.*file.png' is a file"):
+    with pytest.raises(ValueError, match=r"but '.*file.png' is another file"):
         folder(str(path))
 
 

@@ -96,6 +96,7 @@ def test_a_command_writes_the_file_before_its_result(tmp_path, monkeypatch):
     def noted(folder, formats, space):
         written.append((list(formats), (folder / "child" / "last.ckpt").is_file()))
         assert not (folder / "result.json").exists()
+        return []
 
     monkeypatch.setattr(children, "export_child", noted)
     run("train", f"hydra.run.dir={tmp_path}", *PUBLISHED, "child.epochs=1", "export=[onnx,pt2]")
