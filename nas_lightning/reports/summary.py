@@ -35,7 +35,8 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     space = space_words(result["space"], result.get("own_space"))
     lines = ["", *verdict, f"genotype {result['genotype_id']} of space {space}", cells, ""]
     for name, value in result.get("within_limits", {}).items():
-        lines.append(_row(f"limit of {name}", f"{value:,} of at most {result['limits'][name]:,}"))
+        most = f"{_number(value)} of at most {result['limits'][name]:,}"
+        lines.append(_row(f"limit of {name}", most))
     if search:
         lines.append(_row(f"search validation {metric.words}", metric.text(search[validation])))
         if (path := f"discretized_{validation}") in search:
@@ -92,3 +93,7 @@ def _exported(folder: Path) -> list[Path]:
 
 def _row(name: str, value: str) -> str:
     return f"{name:34} {value}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
