@@ -87,8 +87,7 @@ def read_profile(path: Path, threads: int | None) -> LatencyProfile:
 
     `threads` are those that are asked for; None takes the profile's.
 
-    Raises: ValueError: the file is no profile, or of another device, version, dtype or number of
-        threads.
+    Raises: ValueError: the file is no profile, or of another device, version, dtype or threads.
     """
     profile = _parsed(path)
     wanted: dict[str, tuple[object, object]] = {"dtype": (profile.dtype, DTYPE)}

@@ -36,8 +36,9 @@ def run_trials(
     first that is not replayed, or at the end. `time` sets the strategy's trials by their speed.
     Apart from the strategy, a trial costs the same whatever its number.
 
-    Raises: ValueError: the parts do not fit, `max_samples` or `time` is less than the first trial
-        needs, or the strategy asks for a child beyond the limits of its space.
+    Raises:
+        ValueError: the parts do not fit, `max_samples` or `time` is less than the first trial
+            needs, or the strategy asks for a child beyond the limits of its space.
     """
     check_fit(strategy, evaluation, objective)
     trials, cost = list[Trial](), CostMeter()
