@@ -27,8 +27,9 @@ class LimitPenalty(nn.Module):
     mixture's, since a mixture may hold more than a child keeps, as DARTS' of all edges: first of
     random children, then after each epoch half of it is that of the child that discretization
     gives, whatever its size. With its multiplier m and the stiffness s, each limit adds
-    (max(0, m + s * g)^2 - m^2) / (2 s) to the loss; after each epoch m becomes max(0, m + s * g).
-    A quantity that has no expected cost adds nothing: it counts in the derivation alone.
+    (max(0, m + s * g)^2 - m^2) / (2 s) to the loss; after each epoch in which alphas moved, m
+    becomes max(0, m + s * g). A quantity that has no expected cost adds nothing: it counts in the
+    derivation alone.
 
     Args:
         space: the space within its limits.

@@ -88,6 +88,7 @@ class SearchUpdates:
         self._build(keyed_seed(seed, "supernet"))
         self.meter, self.watch = CostMeter(), FiniteWatch()
         self.limits = limit_penalty(space, strategy.scores())
+        self._have_alphas_moved = False  # in this epoch
         self.lr = strategy.params_optimizer.lr
 
     @property
@@ -144,8 +145,9 @@ class SearchUpdates:
 
         That is a FloatingPointError (see `check_search`) or an ArithmeticError (`check_agreement`).
         """
-        if self.limits is not None:
+        if self.limits is not None and self._have_alphas_moved:  # else multipliers would wind up
             self.limits.update(self.strategy.scores())
+        self._have_alphas_moved = False
         self.average_statistics()
         check_search(self.watch, self.strategy, self.params, epoch)
         if self.num_processes > 1:
@@ -214,6 +216,7 @@ class SearchUpdates:
         total = loss
         if self.limits is not None and which != "params":
             total = loss + self.limits(self.strategy.scores()).to(loss)
+            self._have_alphas_moved = True
         for param, grad in zip(moved, self.gradient(total, moved), strict=True):
             param.grad = grad
         if "params" in names:  # alphas are not clipped

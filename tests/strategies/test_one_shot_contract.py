@@ -41,6 +41,20 @@ def test_what_is_found_within_limits_keeps_them(name):
     assert space.limits.keeps(strategy.derive(context, [batch()]))
 
 
+def test_multipliers_of_limits_wait_for_the_end_of_a_warm_up():
+    free = NasBench201Space()
+    sizes = sorted(child_cost(free, free.sample(n), SCALE)["parameters"] for n in range(20))
+    space = limited(free, SCALE, {"parameters": sizes[2]})
+    strategy = one_shot("proxyless", space, epochs=4, warmup=0.5)
+    context, multipliers = PlainContext(strategy, space), []
+    for epoch in range(4):
+        search(strategy, context, [epoch])
+        context.end_epoch(epoch)
+        multipliers.append(float(context.limits.multiplier))
+    assert multipliers[:2] == [0.0, 0.0]
+    assert multipliers[2] > 0
+
+
 def test_a_genotype_needs_a_context_only_where_genotypes_are_ranked(name):
     strategy = one_shot(name, epochs=3)
     if name in RANKING:
