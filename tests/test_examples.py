@@ -56,6 +56,7 @@ ELSEWHERE = {  # what a machine for tests lacks
     "logger=wandb": "a login",
     "logger=[wandb,tensorboard]": "a login",
     "experiment=pc_darts_cifar": "a download",
+    "hardware.latency=RUN_DIR/latency.json": "its space and scale: tests/commands/test_latency.py",
     "experiment=darts_cifar": "a download",
     "experiment=planted": "the path that its page gives",
     "resume=outputs/sweep/DIR": "a sweep: tests/cli/test_sweep_resume.py",

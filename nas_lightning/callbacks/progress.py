@@ -90,9 +90,13 @@ class Progress(ProgressBar):
         self.name = self.name or ("search" if isinstance(pl_module, SupernetModule) else "child")
         if not (self._enabled and is_drawable(self._console)):
             return
-        batches, done = trainer.num_training_batches, trainer.fit_loop.total_batch_idx + 1
-        total = (trainer.max_epochs or 1) * batches if batches < inf else None
-        self.bar = Bar(self._console, self._title(trainer), total, done)
+        done = trainer.fit_loop.total_batch_idx + 1
+        self.bar = Bar(self._console, self._title(trainer), _total(trainer), done)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Takes the number of steps anew, which a plan may have changed."""
+        if self.bar is not None:
+            self.bar.update(self.bar.only, total=_total(trainer))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Moves the bar."""
@@ -135,6 +139,11 @@ class Progress(ProgressBar):
         if isinstance(module, SupernetModule):
             notes.append(f"prefers {preferred(module)}")
         return tuple(notes)
+
+
+def _total(trainer: L.Trainer) -> float | None:
+    batches = trainer.num_training_batches
+    return (trainer.max_epochs or 1) * batches if batches < inf else None
 
 
 def is_drawable(console: Console) -> bool:

@@ -15,9 +15,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
 from nas_lightning.cli.resume import quoted
-from nas_lightning.config.help import options_of, own_folders
+from nas_lightning.config.help import option_of, options_of, own_folders
 from nas_lightning.config.making import not_in_a_file
-from nas_lightning.config.paths import config_dir
 from nas_lightning.core.checks import one_of
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
@@ -144,7 +143,9 @@ class GroupArguments:
             )
         kind = value.func if isinstance(value, partial) else value
         keywords = value.keywords if isinstance(value, partial) else {}
-        option = None if isinstance(value, partial) and value.args else _option_of(kind)
+        path = f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
+        has_more = isinstance(value, partial) and value.args
+        option = None if has_more else option_of("strategy", path)
         if option and all(map(_is_plain, keywords.values())):  # the same as a command's words
             self.overrides += [f"strategy={option}", *_keys("strategy", keywords)]
             return
@@ -238,13 +239,6 @@ def _is_path(group: str, value: str) -> bool:
 def _is_plain(value: Any) -> bool:
     is_list = isinstance(value, list | tuple)
     return all(map(_is_plain, value)) if is_list else isinstance(value, PLAIN)
-
-
-def _option_of(kind: Any) -> str | None:
-    """Returns the strategy option of our own whose class this is; None if there is none."""
-    target = f"_target_: {getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}\n"
-    files = sorted((config_dir() / "strategy").glob("*.yaml"))
-    return next((file.stem for file in files if target in file.read_text("utf-8")), None)
 
 
 def _path_of(value: Any) -> str | None:

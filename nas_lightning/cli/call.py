@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.cli import launch
 from nas_lightning.cli.arguments import GroupArguments, typed_value
-from nas_lightning.cli.command_line import with_home
+from nas_lightning.cli.command_line import with_home, with_list
 from nas_lightning.cli.interruption import interruption_of
 from nas_lightning.cli.resume import check_unused, resumed_configuration
 from nas_lightning.config import schema
@@ -57,11 +57,17 @@ class Call:
             raise ValueError(f'overrides ({overrides!r}) must be a list, e.g. ["child.epochs=3"]')
         _check_settings(command, settings)
         named = {key: settings[key] for key in settings if key in schema.groups_of(command)}
-        scalars = [f"{key}={typed_value(settings[key])}" for key in settings if key not in named]
+        scalars = [
+            f"{path}={typed_value(value)}"
+            for key in settings
+            if key not in named
+            for path, value in _paths(key, settings[key])
+        ]
         self.command, self.overrides = command, list(overrides)
         self.arguments = GroupArguments({**groups, **named}, overrides)
         self.arguments.objects |= objects or {}
-        self.typed = [*self.arguments.overrides, *scalars, *map(with_home, overrides)]
+        settled = [with_list(command, each) for each in (*scalars, *map(with_home, overrides))]
+        self.typed = [*self.arguments.overrides, *settled]
 
     def start(self, folder: str | Path | None, trust: bool = False) -> FinishedRun:
         """Starts a run in a folder, or in a new one under outputs/, and returns what it leaves.
@@ -125,6 +131,13 @@ class Call:
                 f"resume: not the run's own: {', '.join(changed)}; the run in {home.path} "
                 "keeps its configuration; give what it was started with, or start a new run"
             )
+
+
+def _paths(key: str, value: Any) -> list[tuple[str, Any]]:
+    """Returns a setting by its key, and those of a mapping, e.g. limits, each by its own."""
+    if not isinstance(value, Mapping):
+        return [(key, value)]
+    return [(f"{key}.{name}", each) for name, each in value.items()]
 
 
 class _At:

@@ -26,6 +26,7 @@ __all__ = [
     "overrides_of",
     "typed_folder",
     "with_home",
+    "with_list",
     "with_override",
 ]
 
@@ -43,6 +44,7 @@ FLAGS = [
 OVERRIDE = re.compile(r"\+{0,2}[\w./@:-]+=|~[\w.@]+(?:=|$)")  # KEY=VALUE, or ~KEY
 PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # what Hydra reads as the text that it is
 PARTS = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")  # what is quoted within a value
+ONE = re.compile(r"(?!null$)[\w./~-]+|'[^']*'|\"[^\"]*\"")  # a text that is no list
 HOME = re.compile(r"(^|[=,\[]|file://)~(/[^,\[\]{}'\"]*|(?=[,\]]|$))")
 
 
@@ -74,7 +76,8 @@ def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
         elif command in TAKE_GENOTYPE and not OVERRIDE.match(word):
             read.append(_genotype(word, is_sweep=bool(MULTIRUN & set(arguments))))
         else:
-            read.append(word if word.startswith("resume=") else _quoted_notation(with_home(word)))
+            typed = _quoted_notation(with_home(with_list(command, word)))
+            read.append(word if word.startswith("resume=") else typed)
     if len(named := [word for word in read if word.startswith("genotype=")]) > 1:
         names = " and ".join(word.removeprefix("genotype=") for word in named)
         raise UsageError(f"genotype must be one, got {names}; for a sweep -m genotype=ONE,OTHER")
@@ -109,6 +112,17 @@ def with_home(override: str) -> str:
         elif place % 2 == 0:
             parts[place] = HOME.sub(_expanded, part)
     return "".join(parts)
+
+
+def with_list(command: str, override: str) -> str:
+    """Returns KEY=VALUE with the value as a list, where the command takes a list of texts.
+
+    >>> with_list("search", "export=onnx")
+    'export=[onnx]'
+    """
+    key, _, value = override.partition("=")
+    is_one = key in schema.lists_of(command) and ONE.fullmatch(value)
+    return f"{key}=[{value}]" if is_one else override
 
 
 def with_override(arguments: list[str], override: str) -> list[str]:

@@ -52,8 +52,9 @@ def search(
             objects are passed again, and what else is given must be as it was.
         trust: whether code of others that the folder of a resumed run names may be called.
         settings: groups by the name of an option (evaluation, objective, task, child, hardware,
-            callbacks, logger, experiment), scalars (seed, retrain, max_samples, export), and
-            limits of the child, e.g. {"parameters": 50_000}; see docs/limits.md.
+            callbacks, logger, experiment), scalars (seed, retrain, max_samples, max_seconds,
+            max_seconds_in_all, export), and limits of the child, e.g. {"parameters": 50_000}; see
+            docs/limits.md.
 
     Raises: ValueError: a value is impossible, or the run cannot be resumed.
     """

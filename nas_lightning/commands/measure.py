@@ -1,4 +1,4 @@
-"""nas-measure: measures something about a search space on these data."""
+"""nas-measure: measures something about a search space on these data, or on this machine."""
 
 import sys
 from pathlib import Path
@@ -6,12 +6,14 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from nas_lightning.config.making import make
-from nas_lightning.core.checks import one_of
+from nas_lightning.core.checks import at_least, one_of
+from nas_lightning.deployment.export import check_export
 from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.proxy_study import correlations, study
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.run.folder import RunFolder, versions
 from nas_lightning.run.initial_params import check_no_init
+from nas_lightning.run.latency_study import study_latency
 from nas_lightning.run.run import Run
 
 __all__ = ["job"]
@@ -22,15 +24,41 @@ def job(cfg: DictConfig, folder: Path) -> None:
 
     Raises: ValueError: there is nothing of that name, or a value is impossible.
     """
-    kinds = {"proxies": _proxies}
+    kinds = {"proxies": _proxies, "latency": _latency}
     one_of("what", cfg.what, kinds)
+    if cfg.hardware.latency is not None:
+        raise ValueError(
+            f"hardware.latency ({cfg.hardware.latency}) has no effect: nas-measure predicts "
+            "nothing; leave it null"
+        )
     if not RunFolder(folder).result():
         kinds[cfg.what](cfg, folder)
 
 
+def _latency(cfg: DictConfig, folder: Path) -> None:
+    at_least("children", cfg.children, 2, use=30)
+    for name in cfg.export:
+        one_of("export", name, ["onnx"])
+    check_export(cfg.export)
+    run = Run.of(cfg, folder)
+    run.announce()
+    result = study_latency(run, cfg.children or 30)
+    run.folder.write_result(result | {"command": run.folder.command_line})
+    print(
+        f"{result['children']} random children, measured against the sum of their operations:\n"
+        f"  {'Spearman':22} {result['spearman']:6.3f}\n"
+        f"  {'median error':22} {result['median_error']:6.1%}\n"
+        f"profile {result['profile']}: hardware.latency={result['profile']}"
+    )
+
+
 def _proxies(cfg: DictConfig, folder: Path) -> None:
+    if cfg.export:
+        listed = ",".join(cfg.export)
+        raise ValueError(f"export=[{listed}] has no effect: what=proxies writes no models")
     run = Run.of(cfg, folder)
     check_no_init(run)
+    children = cfg.children or 200
     parts, home = run.parts, run.folder
     runtime = {"space": parts.space, "data_name": home.choice("data")}
     table = make(cfg.evaluation, "evaluation", kind=TabularEvaluation, **runtime)
@@ -39,12 +67,12 @@ def _proxies(cfg: DictConfig, folder: Path) -> None:
     )
 
     def progress(number: int) -> None:
-        if number % max(1, cfg.children // 10) == 0:
-            print(f"{number}/{cfg.children} children", file=sys.stderr, flush=True)
+        if number % max(1, children // 10) == 0:
+            print(f"{number}/{children} children", file=sys.stderr, flush=True)
 
     run.announce()
     path = folder / "proxies.csv"
-    rows = study(candidates, table, path, cfg.children, cfg.batch_size, cfg.seed, progress)
+    rows = study(candidates, table, path, children, cfg.batch_size, cfg.seed, progress)
     spearman = correlations(rows)
     result = {
         "space": parts.space.name,

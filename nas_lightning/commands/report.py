@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from nas_lightning.reports.comparison import COLUMNS, cells_of
 from nas_lightning.reports.terminal import columns_of, wrapped
 from nas_lightning.reports.text_table import text_table
-from nas_lightning.run.compared import Comparison, compare
+from nas_lightning.run.compared import PAGE, compare
 from nas_lightning.run.state import listed_runs
 
 __all__ = ["main"]
 
 OUTPUTS = Path("outputs")
-PAGE = "comparison.html"
-LONGEST = 20  # characters of a name within a table; longer ones stand below it
+AS_FLAG = ("out=", "output=")  # as nas-show is typed
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -28,7 +26,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN_DIR", help="a run's or a sweep's folder")
     parser.add_argument("--out", default=PAGE, metavar="FILE", help=f"the page ({PAGE})")
     parser.epilog = "Without RUN_DIR it lists the runs under outputs/, the newest first."
-    typed = parser.parse_args(arguments)
+    typed = parser.parse_args([_as_flag(argument) for argument in arguments])
     if not typed.runs:
         _print_list()
         return
@@ -37,8 +35,14 @@ def main(arguments: Sequence[str]) -> None:
     except (ValueError, OSError) as error:
         _say(f"error: {error}", sys.stderr)
         raise SystemExit(1) from None
-    _print_tables(comparison)
+    print(comparison.text(columns_of(sys.stdout)))
     print(f"page: {typed.out}")
+
+
+def _as_flag(argument: str) -> str:
+    """Returns --out=FILE for output=FILE and out=FILE, as the other commands are typed."""
+    is_flag = argument.startswith(AS_FLAG) and not Path(argument).exists()
+    return f"--out={argument.partition('=')[2]}" if is_flag else argument
 
 
 def _print_list() -> None:
@@ -54,21 +58,6 @@ def _print_list() -> None:
     for row in rows:
         if row["resume"]:
             print(f"{row['state']}: {row['resume']}")
-
-
-def _print_tables(comparison: Comparison) -> None:
-    for question, rows in comparison.tables.items():
-        print(question)
-        cells = [cells_of(row, comparison.metrics[question]) for row in rows]
-        names = [row[0] for row in cells]
-        if max(map(len, names)) > LONGEST:
-            cells = [[f"[{number}]", *row[1:]] for number, row in enumerate(cells, 1)]
-        _print(COLUMNS, cells)
-        for row, name in zip(cells, names, strict=True):
-            if row[0] != name:
-                print(row[0], name)
-    for note in comparison.notes:
-        _say(f"note: {note}", sys.stdout)
 
 
 def _print(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,7 +1,9 @@
 """nas-search: searches, exports the genotype, retrains the child, tests it, reports."""
 
 import math
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -28,11 +30,14 @@ from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.initial_params import check_init_of_search
 from nas_lightning.run.one_shot import check_one_shot, collapse_notes, search_one_shot
 from nas_lightning.run.outcome import finish, write_genotype
+from nas_lightning.run.random_children import check_verdict, verdict_of
 from nas_lightning.run.run import Run
+from nas_lightning.run.time_bounds import check_seconds, child_plan
 from nas_lightning.training.task import Task
 
 __all__ = ["job"]
 
+TRAINED_ALIKE = {"random_genotype": "random genotype", "resnet": "ResNet of its size"}
 Search = Callable[[], tuple[Genotype, dict[str, Any]]]
 Strategy = OneShotStrategy | BlackBoxStrategy
 
@@ -42,11 +47,14 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
 
     `objects` are what a call in Python gave in place of a group's configuration.
     """
+    started = time.monotonic()
     if done := RunFolder(folder).result():
         value = done["search"][f"validation_{metric_of(done).name}"]
         return math.nan if value is None else float(value)
     check_export(cfg.export, cfg.retrain)
     at_least("max_samples", cfg.max_samples, 1)
+    check_verdict(cfg.verdict, cfg.retrain, "retrain=true")
+    check_seconds(cfg)
     dashboards = open_dashboards(cfg, RunFolder(folder), "search")
     strategies = _Strategies(cfg, RunFolder(folder), objects or {})
     run = Run.of(cfg, folder, objects, strategies.check_early).seen_by(dashboards)
@@ -55,14 +63,18 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
         genotype, figures = search()
         drawing = write_genotype(run, genotype)
         show_search(run, genotype, figures, drawing)
-    child = baselines = None
+    child = baselines = verdict = None
     if cfg.retrain:
-        child = train_shown(run, genotype, figures)
-        baselines = baselines_of(run)
+        plan = child_plan(run, figures, time.monotonic() - started)
+        child = train_shown(run, genotype, figures, plan)
+        run = replace(run, planned={} if plan is None else plan.past)
+        baselines = baselines_of(run, child if cfg.verdict.resnet else None)
+        verdict = verdict_of(run, child, baselines, cfg.verdict.children)
     trained = "trials" in figures  # children of their own, which cannot collapse
     notes = [*run.parts.data.notes, *([] if trained else collapse_notes(run, genotype))]
     notes += _comparison(run, child, baselines)
-    finish(run, genotype, search=figures, child=child, baselines=baselines, notes=notes)
+    parts = {"search": figures, "child": child, "baselines": baselines, "verdict": verdict}
+    finish(run, genotype, **parts, notes=notes)
     return float(figures[f"validation_{run.parts.task.metric}"])
 
 
@@ -125,7 +137,7 @@ def _comparison(
     if not child or not baselines:
         return []
     key, task = f"test_{run.parts.task.metric}", run.parts.task
-    names = {"random_genotype": "a random genotype, trained alike,"}
+    names = {n: f"a {w}, trained alike," for n, w in TRAINED_ALIKE.items()}
     return [
         f"{names.get(name, name.replace('_', ' '))} does as well as the found network or better "
         "on this test set"

@@ -48,7 +48,7 @@ def job(cfg: DictConfig, folder: Path, trust: Trust) -> None:
 def _content(found: ShownGenotype) -> dict[str, Any]:
     genotype = found.genotype
     content = {"id": genotype.id, "space": genotype.space, "text": found.text, **found.size}
-    return {**content, "choices": genotype.mapping}
+    return {**content, "memory_mb": found.memory_mb, "choices": genotype.mapping}
 
 
 def _checked(path: Path) -> Path:

@@ -16,6 +16,7 @@ from nas_lightning.run.dashboards import open_dashboards
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.initial_params import check_init_of_train
 from nas_lightning.run.outcome import finish, write_genotype
+from nas_lightning.run.random_children import check_verdict, verdict_of
 from nas_lightning.run.run import Run
 from nas_lightning.zoo.reader import read_genotype
 
@@ -31,6 +32,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     if done := RunFolder(folder).result():
         return _validated(done["child"], metric_of(done).name)
     check_export(cfg.export)
+    check_verdict(cfg.verdict, cfg.baselines, "baselines=true")
     passed = objects or {}
 
     def genotype_of(space: SearchSpace, *_: Any) -> Genotype:
@@ -42,10 +44,14 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     genotype = genotype_of(run.parts.space)
     check_init_of_train(run)
     child = train_shown(run, genotype)
-    baselines = baselines_of(run) if cfg.baselines else None
+    baselines = verdict = None
+    if cfg.baselines:
+        baselines = baselines_of(run, child if cfg.verdict.resnet else None)
+        verdict = verdict_of(run, child, baselines, cfg.verdict.children)
     write_genotype(run, genotype)
     notes = list(run.parts.data.notes)
-    finish(run, genotype, search=None, child=child, baselines=baselines, notes=notes)
+    parts = {"search": None, "child": child, "baselines": baselines, "verdict": verdict}
+    finish(run, genotype, **parts, notes=notes)
     return _validated(child, run.parts.task.metric)
 
 

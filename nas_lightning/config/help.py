@@ -11,7 +11,7 @@ from nas_lightning.config.paths import config_dir
 from nas_lightning.core.checks import unknown_name
 from nas_lightning.reports.terminal import columns_of
 
-__all__ = ["EXAMPLES", "MORE_KEYS", "groups", "help_text", "options_of", "own_folders"]
+__all__ = ["EXAMPLES", "MORE_KEYS", "groups", "help_text", "option_of", "options_of", "own_folders"]
 
 HELP = ("--help", "-h")
 HIDDEN = ("sweep",)  # definitions for Weights & Biases, no group
@@ -53,12 +53,19 @@ NETWORK: Pairs = (
     ("child.epochs=12", "of the child's training"),
     ("data.path=null", "your images: a folder or file"),
     ("data.batch_size=64", "samples per step"),
-    ("data.max_images=null", "most training samples"),
     ("hydra.run.dir=DIR", "the run's folder; else a new one in outputs/"),
 )
 MORE_KEYS: dict[str, Pairs] = {
-    "search": (("strategy.epochs=6", "of a one-shot search; strategy.trials else"), *NETWORK),
-    "train": (("child.validation_share=0.0", "of the training set, held out"), *NETWORK),
+    "search": (
+        ("strategy.epochs=6", "of a one-shot search; strategy.trials else"),
+        ("limits.parameters=null", "most parameters of the child, e.g. 50k"),
+        *NETWORK,
+    ),
+    "train": (
+        ("child.validation_share=0.0", "of the training set, held out"),
+        ("data.max_images=null", "most training samples"),
+        *NETWORK,
+    ),
 }
 RESUME = ("resume=RUN_DIR", "resume an interrupted run or sweep with its own configuration")
 TRUST = ("trust=true", "call code of others that a run's folder names")
@@ -103,7 +110,8 @@ def groups() -> list[str]:
 def _overview(name: str, primary: str, defaults: dict[str, str]) -> list[str]:
     names = [f"{group}={chosen}" for group, chosen in defaults.items() if chosen != "null"]
     names += [f"{group}=..." for group, chosen in defaults.items() if chosen == "null"]
-    keys = [*_keys(primary), *MORE_KEYS.get(name, ())][:MOST_KEYS]
+    flat = [(key, meaning) for key, meaning in _keys(primary) if "." not in key.partition("=")[0]]
+    keys = [*flat, *MORE_KEYS.get(name, ())][:MOST_KEYS]
     room = _columns() - 4 - max(len(key) for key, _ in keys)
     first = next(iter(defaults))
     return [
@@ -196,6 +204,13 @@ def options_of(group: str, own_folders: Iterable[Path] = ()) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def option_of(group: str, target: str) -> str | None:
+    """Returns the option of a group, of our own, that makes a class or function; None if none."""
+    files = sorted((config_dir() / group).glob("*.yaml"))
+    line = f"_target_: {target}"
+    return next((f.stem for f in files if line in f.read_text("utf-8").splitlines()), None)
+
+
 def own_folders(arguments: Sequence[str]) -> list[Path]:
     """Returns the user's folders: that of --config-dir, with a space or =, and searchpath's."""
     named = [
@@ -210,5 +225,10 @@ def own_folders(arguments: Sequence[str]) -> list[Path]:
 
 def _keys(primary: str) -> list[tuple[str, str]]:
     body = primary.split("\n\nhydra:")[0].split("\n\n", 1)[1]
-    found = re.findall(r"^(\w+): (.*?)(?: # (.*))?$", body, re.MULTILINE)
-    return [(f"{key}={value.replace('???', '...')}", meaning) for key, value, meaning in found]
+    pairs, group = [], ""
+    for line in re.findall(r"^( *)(\w+):(?: ([^#\n]+?))?(?: # (.*))?$", body, re.MULTILINE):
+        indent, key, value, meaning = line
+        group = group if indent else "" if value else f"{key}."
+        if value:
+            pairs.append((f"{group}{key}={value.replace('???', '...')}", meaning))
+    return pairs

@@ -1,6 +1,7 @@
 """The only file that makes objects from configuration; every mistake is found before."""
 
 import inspect
+import logging
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_lightning.config.messages import cure_of_type
 from nas_lightning.config.sources import current_folder
 from nas_lightning.core.checks import unknown_name
 
@@ -114,14 +116,20 @@ def target_of(path: Any, where: str) -> Callable[..., Any]:
     """
     if not isinstance(path, str):
         raise ValueError(f"{where}._target_ ({path!r}) must be the path of a class or function")
-    hidden = _search_here(path.partition(".")[0])
+    module = path.partition(".")[0]
+    remark, log = _search_here(module), logging.getLogger(get_object.__module__)
+    log.disabled = True  # Hydra logs what it raises
     try:
         target = get_object(path)
     except Exception as error:
         cause = error.__cause__ or error
+        if isinstance(cause, ModuleNotFoundError) and cause.name == module and not remark:
+            remark = f"; put {module}.py into {current_folder()}, or install {module}"
         raise ValueError(
-            f"{where}._target_ '{path}' cannot be imported: {cause}{hidden}"
+            f"{where}._target_ '{path}' cannot be imported: {cause}{remark}"
         ) from error
+    finally:
+        log.disabled = False
     if not callable(target):
         raise ValueError(f"{where}._target_ '{path}' must be a class or function")
     return typing.cast(Callable[..., Any], target)
@@ -172,7 +180,8 @@ def _value(value: Any, where: str, hint: Any) -> Any:
         merged = OmegaConf.merge(typed, {name: value})
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(f"{where} ({value!r}) has the wrong type: {reason}") from error
+        cure = cure_of_type(reason)
+        raise ValueError(f"{where} ({value!r}) has the wrong type: {reason}{cure}") from error
     plain = OmegaConf.to_container(merged)
     assert isinstance(plain, dict)
     result = plain[name]

@@ -10,15 +10,21 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from nas_lightning.config.help import groups, options_of
-from nas_lightning.core.checks import choose_from, unknown_name
+from nas_lightning.config.help import groups, option_of, options_of
+from nas_lightning.core.checks import choose_from, most_like
 
-__all__ = ["MISTAKES", "REFUSALS", "likely_keys", "message_of"]
+__all__ = ["MISTAKES", "REFUSALS", "cure_of_type", "likely_keys", "message_of"]
 
 REFUSALS = (TypeError, ValueError, HydraException, OmegaConfBaseException)
 MISTAKES = (ArithmeticError, OSError, *REFUSALS)
 FIRST = ("strategy", "child")  # groups whose keys are meant most often
 HYDRAS = ("hydra/launcher", "hydra/sweeper")
+BUDGETS = ("epochs", "trials")  # of a search by one kind of strategy
+TYPES = {  # what OmegaConf says of a value that it cannot convert
+    "converted to Integer": "give a whole number, e.g. 1",
+    "converted to Float": "give a number, e.g. 0.5",
+    "not a valid bool": "give true or false",
+}
 EXTRAS = {"joblib": "joblib", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # launchers
 
 
@@ -65,6 +71,12 @@ def _refused_override(error: errors.ConfigCompositionException) -> str:
     text = "\n".join(_lines(error))
     if text.startswith("Could not override '") and "No match in the defaults list" in text:
         return f"unknown group '{text.split(chr(39))[1]}'; --help lists the groups"
+    if text.startswith("Ambiguous value for argument"):
+        key, _, value = text.split("'")[1].partition("=")
+        return (
+            f"{_lines(error)[0]}: add -m for a sweep over these values; a text with commas has "
+            f"quotes of its own: \"{key}='{value}'\""
+        )
     if not isinstance(cause, OmegaConfBaseException):
         return text
     parent = cause.parent_node
@@ -72,19 +84,44 @@ def _refused_override(error: errors.ConfigCompositionException) -> str:
         known = [str(k) for k in parent if k != "hydra" and not str(k).startswith("_")]
         known = list(HYDRAS) if str(cause.full_key).startswith("hydra/") else sorted(known)
         return _unknown_key(parent, str(cause.full_key), known, text)
-    return f"{_lines(error)[0].removeprefix('Error merging override ')}: {_lines(cause)[0]}"
+    typed, reason = _lines(error)[0].removeprefix("Error merging override "), _lines(cause)[0]
+    if " is not a subclass of " in reason:
+        return f"{typed} must name a key; write {typed.partition('=')[0]}.KEY=VALUE"
+    return f"{typed}: {reason}{cure_of_type(reason)}"
+
+
+def cure_of_type(reason: str) -> str:
+    """Returns the cure to append to OmegaConf's words on a value of the wrong type; "" else.
+
+    >>> cure_of_type("Value 'abc' of type 'str' could not be converted to Integer")
+    '; give a whole number, e.g. 1'
+    """
+    return next((f"; {cure}" for words, cure in TYPES.items() if words in reason), "")
 
 
 def _unknown_key(parent: DictConfig, key: str, known: list[str], text: str) -> str:
     """Returns the message for a key that is not there, with the likely ones in all of the tree."""
-    message, last = unknown_name("key", key, known), key.rpartition(".")[2]
-    if "did you mean" in message:
-        return message
+    last = key.rpartition(".")[2]
+    message = f"unknown key '{key}'; choose from: {', '.join(known) or '(there are none)'}"
+    message += _owner(parent, key)
+    if meant := most_like(last, known):
+        return message + meant
     typed = re.search(r"use \+{1,2}[\w.@/]+(=.*)", text)
     value = typed[1] if typed else ""
     likely = likely_keys(parent._get_root(), last, near=key.partition(".")[0])
     likely = [f"{each}{value}" for each in likely[:3]]
     return f"{message}; did you mean {' or '.join(likely)}?" if likely else message
+
+
+def _owner(parent: DictConfig, key: str) -> str:
+    """Returns which option has no such key: a sweep has several of a group."""
+    group, _, name = key.partition(".")
+    option = option_of(group, str(parent.get("_target_"))) if name else None
+    if option is None:
+        return ""
+    is_budget = group == "strategy" and name in BUDGETS and "max_samples" in parent._get_root()
+    more = "; max_samples=N bounds the search of every strategy" if is_budget else ""
+    return f"; {group}={option} has no such key{more}"
 
 
 def likely_keys(cfg: Any, name: str, near: str = "strategy") -> list[str]:

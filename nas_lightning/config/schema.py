@@ -12,7 +12,7 @@ from nas_lightning.config import run_name
 from nas_lightning.config.paths import config_dir
 from nas_lightning.core.checks import unknown_name
 
-__all__ = ["composed", "groups_of", "keys_of", "register", "split", "typed"]
+__all__ = ["composed", "groups_of", "keys_of", "lists_of", "register", "split", "typed"]
 
 
 @dataclass
@@ -28,6 +28,14 @@ class ShowConfig:
     stem: str | None = None
     input_shape: list[int] | None = None
     num_outputs: int | None = None
+
+
+@dataclass
+class VerdictConfig:
+    """With what a child is compared."""
+
+    children: int = 1
+    resnet: bool = True
 
 
 @dataclass
@@ -48,6 +56,7 @@ class TrainConfig(_NetworkConfig):
 
     genotype: str = MISSING
     baselines: bool = False
+    verdict: VerdictConfig = field(default_factory=VerdictConfig)
     export: list[str] = field(default_factory=list)
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
@@ -68,8 +77,11 @@ class SearchConfig(_NetworkConfig):
     """Configuration of `nas-search`; conf/search.yaml says what its keys mean."""
 
     retrain: bool = True
+    verdict: VerdictConfig = field(default_factory=VerdictConfig)
     max_samples: int | None = None
-    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    max_seconds: float | None = None
+    max_seconds_in_all: float | None = None
+    limits: LimitsConfig | None = field(default_factory=LimitsConfig)
     export: list[str] = field(default_factory=list)
     strategy: dict[str, Any] = MISSING
     evaluation: dict[str, Any] = MISSING
@@ -83,7 +95,8 @@ class MeasureConfig(_NetworkConfig):
     """Configuration of `nas-measure`; conf/measure.yaml says what its keys mean."""
 
     what: str = MISSING
-    children: int = 200
+    children: int | None = None
+    export: list[str] = field(default_factory=list)
     batch_size: int = 64
     evaluation: dict[str, Any] = MISSING
 
@@ -144,9 +157,14 @@ def keys_of(command: str) -> list[str]:
     return [each.name for each in fields(SHELLS[command])]
 
 
+def lists_of(command: str) -> list[str]:
+    """Returns those keys of a command that hold a list of texts, e.g. export."""
+    return [each.name for each in fields(SHELLS[command]) if each.type == list[str]]
+
+
 def groups_of(command: str) -> list[str]:
     """Returns the groups of a command's configuration, experiment among them."""
-    groups = [each.name for each in fields(SHELLS[command]) if "dict" in str(each.type)]
+    groups = [each.name for each in fields(SHELLS[command]) if "dict[" in str(each.type)]
     return [*groups, "experiment"]
 
 

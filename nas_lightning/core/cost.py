@@ -27,7 +27,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas_lightning.core.choices import Factor, Mixture, factors_value
 
-__all__ = ["QUANTITIES", "Cost", "Elastic", "Term", "Weighted", "count_cost", "trace_cost"]
+__all__ = ["QUANTITIES", "Cost", "Elastic", "Factors", "Places", "Term", "Weighted"]
+__all__ += ["count_cost", "trace_cost"]
 
 QUANTITIES = ("parameters", "multiply_adds")
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # all taps count
@@ -38,7 +39,7 @@ Factors = tuple[Factor, ...]
 class Term:
     """One part of a cost: amount * product(factors); without factors it always counts."""
 
-    amount: tuple[int, ...]  # per quantity
+    amount: tuple[float, ...]  # per quantity
     factors: Factors
 
 
@@ -47,28 +48,33 @@ class Cost:
     """The cost of every network of a space at one scale."""
 
     terms: tuple[Term, ...]
+    quantities: tuple[str, ...] = QUANTITIES
 
     def of(self, mixture: Mixture) -> dict[str, Tensor]:
         """Returns the expected cost of a mixture by quantity, differentiable in its weights."""
         rows = [row.unbind() for row in mixture.weights.double().unbind()]
-        totals = [torch.zeros((), dtype=torch.float64) for _ in QUANTITIES]
+        totals = [torch.zeros((), dtype=torch.float64) for _ in self.quantities]
         for term in self.terms:
             weight = factors_value(term.factors, rows, mixture.support)
             if weight is not None:
                 totals = [t + a * weight for t, a in zip(totals, term.amount, strict=True)]
-        return dict(zip(QUANTITIES, totals, strict=True))
+        return dict(zip(self.quantities, totals, strict=True))
 
-    def of_child(self, mixture: Mixture) -> dict[str, int]:
-        """Returns the cost of a genotype's child, given the genotype's one-hot mixture."""
+    def of_child(self, mixture: Mixture) -> dict[str, Any]:
+        """Returns the cost of a genotype's child, given the genotype's one-hot mixture.
+
+        Counts (`QUANTITIES`) are whole numbers.
+        """
         table = zip(mixture.weights.tolist(), mixture.support, strict=True)
         rows = [[w if i in allowed else 0.0 for i, w in enumerate(r)] for r, allowed in table]
         values = [_plain_value(factor, rows) for factor in self._factors]
-        totals = [0.0] * len(QUANTITIES)
+        totals = [0.0] * len(self.quantities)
         for term, places in zip(self.terms, self._places, strict=True):
             weight = prod(values[place] for place in places)
             if weight:
                 totals = [t + a * weight for t, a in zip(totals, term.amount, strict=True)]
-        return {name: round(total) for name, total in zip(QUANTITIES, totals, strict=True)}
+        named = zip(self.quantities, totals, strict=True)
+        return {name: round(total) if name in QUANTITIES else total for name, total in named}
 
     @cached_property
     def _factors(self) -> tuple[Factor, ...]:
@@ -121,19 +127,17 @@ def trace_cost(network: nn.Module, shape: tuple[int, ...], mixture: Mixture | No
 def count_cost(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
     """Returns the cost of a child on the meta device by quantity."""
     terms = trace_cost(network, shape, None).terms
-    return {name: sum(term.amount[k] for term in terms) for k, name in enumerate(QUANTITIES)}
+    return {name: round(sum(t.amount[k] for t in terms)) for k, name in enumerate(QUANTITIES)}
 
 
-class _Tally:
-    """Adds up the cost of all runs by their factors."""
+class Places:
+    """Knows the modules of a network that are running, with the factors of their places."""
 
     def __init__(self, network: nn.Module) -> None:
         self.places: dict[nn.Module, set[Factors]] = {}
         for module, factors in _places(network, ()):
             self.places.setdefault(module, set()).add(factors)
-        self.amounts: dict[Factors, list[int]] = {}
         self.running: list[_Run] = []
-        self.uses: dict[nn.Module, dict[Factors, None]] = {}
 
     def enter(self, module: nn.Module, inputs: Any) -> None:
         """Notes that a module begins to run, with the factors of its place; a hook."""
@@ -146,6 +150,15 @@ class _Tally:
                 inner = any(other.module in run.parts for other in self.running[depth:])
                 factors += () if inner else run.parts.get(module, ())
         self.running.append(_Run(module, factors, _weighted(module)))
+
+
+class _Tally(Places):
+    """Adds up the cost of all runs by their factors."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(network)
+        self.amounts: dict[Factors, list[float]] = {}
+        self.uses: dict[nn.Module, dict[Factors, None]] = {}
 
     def leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         """Counts the run that ends; a hook."""
@@ -193,7 +206,7 @@ class _Tally:
     def _is_inside_elastic(self) -> bool:
         return any(isinstance(run.module, Elastic) for run in self.running)
 
-    def _add(self, factors: Factors, amount: Sequence[int]) -> None:
+    def _add(self, factors: Factors, amount: Sequence[float]) -> None:
         if any(amount):
             sums = self.amounts.setdefault(factors, [0] * len(QUANTITIES))
             self.amounts[factors] = [s + a for s, a in zip(sums, amount, strict=True)]

@@ -8,7 +8,7 @@ from functools import cached_property
 from textwrap import wrap
 from typing import Any
 
-__all__ = ["Genotype"]
+__all__ = ["FORMAT", "Genotype"]
 
 FORMAT, VERSION, MAX_CHARACTERS = "nas-lightning/genotype", 1, 1_000_000
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from nas_lightning.core.cost import QUANTITIES
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.limits import Limits, Measure
+from nas_lightning.core.limits import Expect, Limits, Measure
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.shrinking import smallest
@@ -35,6 +35,7 @@ def limited(
     scale: Scale,
     bounds: Mapping[str, float],
     measures: Mapping[str, Measure] | None = None,
+    expected: Sequence[Expect] = (),
 ) -> SearchSpace:
     """Returns a space within upper bounds of its children at a scale, e.g. that of the child.
 
@@ -43,14 +44,16 @@ def limited(
         scale: scale of the children, with the data's shapes.
         bounds: the largest allowed value by quantity; see `read_bounds`.
         measures: what measures further quantities than parameters and multiply-adds.
+        expected: what tells the expected cost of a mixture by some of these.
 
     Raises: ValueError: a quantity has no measure, or no child keeps the bounds.
     """
     if not bounds:
         return space
     cost = cost_measure(space, scale)
-    expect = space.cost(scale).of if has_supernet(space) else None
-    limits = Limits(bounds, {**dict.fromkeys(QUANTITIES, cost), **(measures or {})}, expect)
+    if has_supernet(space) and any(name in QUANTITIES for name in bounds):
+        expected = (space.cost(scale).of, *expected)
+    limits = Limits(bounds, {**dict.fromkeys(QUANTITIES, cost), **(measures or {})}, expected)
     ends = []
     for name, bound in limits.bounds.items():
         ends.append(smallest_child(space, limits, name, enough=bound))

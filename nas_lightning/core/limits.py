@@ -1,6 +1,6 @@
 """Limits of what is delivered: upper bounds of what a child costs, joined by AND."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -32,7 +32,7 @@ class Limits:
         bounds: the largest allowed value by quantity, at least one.
         measures: what measures a genotype's child by quantity, the fastest first; one may measure
             several.
-        expect: what tells a mixture's expected cost by quantity, of some quantities at least.
+        expected: what tells a mixture's expected cost by quantity, of some quantities.
 
     Raises: ValueError: a quantity has no measure.
 
@@ -46,7 +46,7 @@ class Limits:
         self,
         bounds: Mapping[str, float],
         measures: Mapping[str, Measure],
-        expect: Expect | None = None,
+        expected: Sequence[Expect] = (),
     ) -> None:
         assert bounds, "limits without a bound limit nothing"
         if missing := [quantity for quantity in bounds if quantity not in measures]:
@@ -58,14 +58,14 @@ class Limits:
         cached = {m: lru_cache(maxsize=2**16)(m) for m in measures.values()}
         self._measures = {name: cached[measures[name]] for name in self.bounds}
 
-        self._expect = expect
+        self._expected = tuple(expected)
 
     def expected(self, mixture: Mixture) -> dict[str, Tensor]:
         """Returns the expected cost of a mixture by limited quantity, where it is known.
 
         It is differentiable in the mixture's weights, and at one-hot weights the child's.
         """
-        costs = {} if self._expect is None else self._expect(mixture)
+        costs = {name: cost for expect in self._expected for name, cost in expect(mixture).items()}
         return {name: costs[name] for name in self.bounds if name in costs}
 
     def value(self, quantity: str, genotype: Genotype) -> float:

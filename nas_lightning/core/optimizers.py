@@ -104,5 +104,9 @@ class Adam:
 
     def build(self, params: Iterable[Tensor], steps: Callable[[], int | float]) -> torch.optim.Adam:
         """Builds the optimiser; `steps` of the whole search are asked for only without `lr`."""
-        lr = TRAVEL / steps() if self.lr is None else self.lr
+        lr = self.lr_of(steps)
         return torch.optim.Adam(params, lr, self.betas, self.eps, self.weight_decay)
+
+    def lr_of(self, steps: Callable[[], int | float]) -> float:
+        """Returns the learning rate; `steps` of the whole search are asked for only without it."""
+        return TRAVEL / steps() if self.lr is None else self.lr

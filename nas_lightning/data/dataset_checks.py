@@ -1,7 +1,6 @@
 """What a data set must be like before it is split and trained on."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -9,15 +8,7 @@ from torch import Tensor
 
 from nas_lightning.data.images import ImageArrays, Images, Subset, as_size
 
-__all__ = [
-    "check",
-    "check_images_only",
-    "check_levels",
-    "check_samples",
-    "check_targets",
-    "refuse_unreadable",
-    "without_unreadable",
-]
+__all__ = ["check", "check_images_only", "check_levels", "without_unreadable"]
 
 log = logging.getLogger(__name__)
 
@@ -27,40 +18,58 @@ FEWEST_LEVELS = 3
 
 def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
     """Refuses a data set that cannot be split and trained on, or has another number of classes."""
-    names, labels = arrays.class_names, arrays.train_labels
+    names, listed = arrays.class_names, ", ".join(arrays.class_names[:10])
     if num_classes not in (None, len(names)):
         raise ValueError(
             f"data.num_classes ({num_classes}) must be the number of classes found, {len(names)}: "
-            f"{', '.join(names[:10])}; correct it or leave it null"
+            f"{listed}; correct it or leave it null"
         )
     if arrays.standardisation is None:
         as_size(arrays.train.shape[1:])
-    is_classes = not labels.is_floating_point()
-    if is_classes and len(names) < 2:
-        listed = ", ".join(names)
-        raise ValueError(f"a data set needs at least 2 classes, got {len(names)} ({listed})")
-    for part, each in (("training", labels), ("test", arrays.test_labels)):
-        if len(each) == 0:
+    check_labels = _check_columns if arrays.train_labels.is_floating_point() else _check_classes
+    for part, labels in (("training", arrays.train_labels), ("test", arrays.test_labels)):
+        if len(labels) == 0:
             raise ValueError(f"the {part} set must hold images, got 0; add some")
-        if is_classes:
-            low, high = int(each.min()), int(each.max())
-            if low < 0 or high >= len(names):
-                wanted = f"{part} labels must be in [0, {len(names)})"
-                raise ValueError(f"{wanted}, got {low}..{high}; name every class or renumber them")
-        elif each.shape[1] != len(names):
-            raise ValueError(
-                f"{part} targets need one name per column, got {each.shape[1]} columns and"
-                f" {len(names)} names ({', '.join(names[:10])}); correct the names"
-            )
+        check_labels(labels, names, part)
     if arrays.test.shape != arrays.train.shape:
         raise ValueError(
             f"test samples must have the shape of the training samples {arrays.train.shape},"
             f" got {arrays.test.shape}; set data.image_size and data.channels"
         )
-    if is_classes:
-        _check_counts(labels, names)
-    else:
-        _check_columns(labels, names)
+
+
+def _check_classes(labels: Tensor, names: tuple[str, ...], part: str) -> None:
+    if len(names) < 2:
+        raise ValueError(
+            f"a data set needs at least 2 classes, got {len(names)} ({', '.join(names)})"
+        )
+    low, high = map(int, labels.aminmax())
+    if low < 0 or high >= len(names):
+        wanted = f"{part} labels must be in [0, {len(names)})"
+        raise ValueError(f"{wanted}, got {low}..{high}; name every class or renumber them")
+    fewest, place = labels.bincount(minlength=len(names)).min(0)
+    if part == "training" and fewest < 2:
+        raise ValueError(
+            "every class needs at least 2 training samples, one to train on and one to validate on;"
+            f" class '{names[place]}' has {fewest}: add samples or remove the class"
+        )
+
+
+def _check_columns(labels: Tensor, names: tuple[str, ...], part: str) -> None:
+    if labels.shape[1] != len(names):
+        raise ValueError(
+            f"{part} targets need one name per column, got {labels.shape[1]} columns and"
+            f" {len(names)} names ({', '.join(names[:10])}); correct the names"
+        )
+    if part == "training" and len(labels) < 2:
+        raise ValueError(f"a data set needs at least 2 training samples, got {len(labels)}")
+    is_constant = (labels == labels[0]).all(0)
+    if part == "training" and bool(is_constant.any()):
+        column = int(is_constant.int().argmax())
+        raise ValueError(
+            f"every column of targets must vary over the training samples; '{names[column]}' is"
+            f" always {float(labels[0, column]):g}: remove it"
+        )
 
 
 def check_images_only(arrays: ImageArrays, **settings: object) -> None:
@@ -71,62 +80,11 @@ def check_images_only(arrays: ImageArrays, **settings: object) -> None:
             raise ValueError(f"{key} ({value}) needs images, {shape}; leave it out")
 
 
-def _check_counts(labels: Tensor, names: Sequence[str]) -> None:
-    for name, count in zip(names, labels.bincount(minlength=len(names)).tolist(), strict=True):
-        if count < 2:
-            raise ValueError(
-                "every class needs at least 2 training samples, one to train on and one to validate"
-                f" on; class '{name}' has {count}: add samples or remove the class"
-            )
-
-
-def _check_columns(labels: Tensor, names: Sequence[str]) -> None:
-    if len(labels) < 2:
-        raise ValueError(f"a data set needs at least 2 training samples, got {len(labels)}")
-    for name, column in zip(names, labels.T, strict=True):
-        if bool((column == column[0]).all()):
-            raise ValueError(
-                f"every column of targets must vary over the training samples; '{name}' is always"
-                f" {float(column[0]):g}: remove it"
-            )
-
-
-def check_samples(samples: Tensor, where: str, is_plain: bool) -> None:
-    """Refuses samples of a user's loader; plain ones, without preprocessing, are images / 255."""
-    shape = tuple(samples.shape)
-    if not samples.is_floating_point() or len(shape) not in ((4,) if is_plain else (2, 3, 4)):
-        raise ValueError(
-            f"{where} must hold images, float (N, C, H, W), got {samples.dtype} {shape};"
-            " signals and tables of floats need an attribute `preprocessing` of the module"
-        )
-    low, high = float(samples.min()), float(samples.max())
-    if is_plain and not (low >= 0 and high <= 1):
-        raise ValueError(
-            f"{where} has values from {low:.3g} to {high:.3g}: images that are not pixels / 255"
-            " need an attribute `preprocessing` of the module, with mean and std per channel"
-        )
-
-
-def check_targets(targets: Tensor, where: str, num_samples: int, num_outputs: int) -> None:
-    """Refuses targets of a user's loader that the task cannot learn."""
-    if targets.is_floating_point():
-        is_good, wanted = targets.shape == (num_samples, num_outputs), "columns (N, K)"
-    else:
-        is_good = targets.shape == (num_samples,)
-        is_good = is_good and int(targets.min()) >= 0 and int(targets.max()) < num_outputs
-        wanted = f"class indices (N,) in [0, {num_outputs})"
-    if not is_good:
-        raise ValueError(
-            f"{where} must hold {wanted} for its {num_samples} images, got {tuple(targets.shape)},"
-            f" {targets.min():g} to {targets.max():g}"
-        )
-
-
 def without_unreadable(arrays: ImageArrays) -> tuple[ImageArrays, tuple[str, ...]]:
     """Returns the data set without unreadable images, and a note on them; decodes every image."""
-    train, train_labels, faults = _without(arrays.train, arrays.train_labels)
-    test, test_labels, test_faults = _without(arrays.test, arrays.test_labels)
-    if not (faults := [*faults, *test_faults]):
+    train, train_labels, bad = _without(arrays.train, arrays.train_labels)
+    test, test_labels, bad_test = _without(arrays.test, arrays.test_labels)
+    if not (faults := bad + bad_test):
         return arrays, ()
     named = "; ".join(faults[:MOST_NAMED])
     rest = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
@@ -138,17 +96,8 @@ def without_unreadable(arrays: ImageArrays) -> tuple[ImageArrays, tuple[str, ...
 
 def _without(images: Images, labels: Tensor) -> tuple[Images, Tensor, list[str]]:
     faults = images.unreadable()
-    if not faults:
-        return images, labels, []
     sound = torch.tensor([i for i in range(len(images)) if i not in faults], dtype=torch.int64)
     return Subset(images, sound), labels[sound], list(faults.values())
-
-
-def refuse_unreadable(images: Images) -> None:
-    """Refuses images of which one has an unreadable header."""
-    if faults := list(images.unreadable(whole=False).values()):
-        more = f" ({len(faults) - 1} more like it)" if len(faults) > 1 else ""
-        raise ValueError(f"{faults[0]}{more}; data.unreadable=skip leaves such images out")
 
 
 def check_levels(pixels: Tensor, part: str) -> None:

@@ -1,24 +1,22 @@
 """Data sets of arrays from Python: images, signals, or tables of numbers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from nas_lightning.core.checks import one_of
 from nas_lightning.data.augmentation import Augmentation
 from nas_lightning.data.formats.npz import parts_of
 from nas_lightning.data.formats.tables import of_datasets
-from nas_lightning.data.images import SMALLEST_SIDE, ImageArrays, MemoryImages, Size
+from nas_lightning.data.images import SMALLEST_SIDE, ImageArrays, Size
 from nas_lightning.data.labels import Raw
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.data.normalisation import standardisation_of
-from nas_lightning.data.pixels import LAYOUTS, Array, check_finite
+from nas_lightning.data.pixels import LAYOUTS, Array, check_numbers
 from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions, as_arrays
 
 __all__ = ["AUGMENTATION", "data_of_arrays"]
@@ -64,81 +62,42 @@ def data_of_arrays(
             "data=arrays takes arrays from Python alone: nl.search(data=(x, y)); on the command "
             "line data=folder data.path=FILE.npz reads them"
         )
-    arguments: dict[str, Any] = {"seed": seed, "targets": targets, "name": name}
-    arguments |= {"batch_size": batch_size, "validation_share": validation_share}
     options = ReadOptions(layout=layout, range=range, class_names=class_names)
-    if isinstance(x, Mapping) and not any(hasattr(each, "features") for each in x.values()):
-        (x, y), test = _divisions(x, options)
-    elif y is None:  # a `Dataset` or `DatasetDict`
-        found = of_datasets(x, options, Path("data"))
-        return ImageDataModule(
-            partial(_source, found, options), **arguments, augmentation=augmentation
-        )
-    train, labels = _array(x), _array(y)
-    held_out, test_labels = (None, None) if test is None else (_array(test[0]), _array(test[1]))
-    parts = {"training": train} if held_out is None else {"training": train, "test": held_out}
-    for part, samples in parts.items():
-        _check_numbers(samples, part, train)
-    is_images = _kind(train, kind) == "images"
-    if is_images:
-        layout = _layout(parts.values(), layout, range)
-    elif augmentation == AUGMENTATION:
-        augmentation = None
-    pairs = zip(parts.values(), (labels, test_labels), ("train", "test"), strict=False)
-    raw = RawParts(
-        [
-            Part(role, role, images if is_images else _samples(images), each, class_names)
-            for images, each, role in pairs
-            if each is not None
-        ]
+    is_named = isinstance(x, Mapping) and not any(hasattr(e, "features") for e in x.values())
+    if is_named:
+        raw = parts_of({key: _array(values) for key, values in x.items()}, options, "data")
+    elif y is None:
+        raw = of_datasets(x, options, Path("data"))
+    else:
+        pairs = {"train": (x, y)} if test is None else {"train": (x, y), "test": test}
+        parts = [Part(e, e, _array(x), _array(y), class_names) for e, (x, y) in pairs.items()]
+        raw, options = RawParts(parts), replace(options, class_names=None)
+    if is_named or y is not None:
+        samples = np.asarray(raw.parts[0].images)
+        check_numbers(samples, "training", "sample")
+        is_images = _kind(samples, kind) == "images"
+        layout = _layout(samples, layout, range) if is_images else None
+        options = replace(options, layout=layout, is_images=is_images)
+        augmentation = None if augmentation == AUGMENTATION and not is_images else augmentation
+    return ImageDataModule(
+        partial(_source, raw, options),
+        seed=seed,
+        targets=targets,
+        name=name,
+        batch_size=batch_size,
+        validation_share=validation_share,
+        augmentation=augmentation,
     )
-
-    options = replace(options, layout=layout, class_names=None)
-    source = partial(_source, raw, options, is_images=is_images)
-    return ImageDataModule(source, **arguments, augmentation=augmentation)
 
 
 def _source(
-    raw: RawParts,
-    options: ReadOptions,
-    path: None,
-    image_size: Size | None,
-    channels: int | None,
-    is_images: bool = True,
+    raw: RawParts, options: ReadOptions, path: None, image_size: Size | None, channels: int | None
 ) -> ImageArrays:
-    arrays = as_arrays(raw, replace(options, image_size=image_size, channels=channels))
-    return arrays if is_images else _standardised(arrays)
+    return as_arrays(raw, replace(options, image_size=image_size, channels=channels))
 
 
-def _divisions(named: Mapping[str, Any], options: ReadOptions) -> Any:
-    """Returns (x, y), and (x_test, y_test) or None, of arrays such as x_train and y_train."""
-    arrays = {name: _array(each) for name, each in named.items()}
-    parts = parts_of(arrays, options, "data").parts
-    pairs = []
-    for is_test in (False, True):
-        division = [part for part in parts if (part.role == "test") is is_test]
-        both = [(part.images, part.labels) for part in division]
-        pairs.append(tuple(map(np.concatenate, zip(*both, strict=True))) if both else None)
-    return pairs
-
-
-def _samples(numbers: Array) -> MemoryImages:
-    return MemoryImages(torch.from_numpy(numbers.astype(np.float64)))
-
-
-def _array(values: Raw | Tensor) -> Array:
+def _array(values: Any) -> Array:
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-
-
-def _check_numbers(x: Array, part: str, train: Array) -> None:
-    if x.dtype.kind not in "buif" or not x.size:
-        raise ValueError(f"x must hold numbers, got {x.dtype} {x.shape}; make numbers of it")
-    check_finite(x, part, "sample")
-    if (x.dtype.kind, x.shape[1:]) != (train.dtype.kind, train.shape[1:]):
-        raise ValueError(
-            f"test samples must be like training samples, {train.dtype} {train.shape[1:]},"
-            f" got {x.dtype} {x.shape[1:]}; make them alike"
-        )
 
 
 def _kind(x: Array, kind: str | None) -> str:
@@ -157,33 +116,21 @@ def _kind(x: Array, kind: str | None) -> str:
     return kind or possible[0]
 
 
-def _layout(
-    parts: Iterable[Array], layout: str | None, stated: Sequence[float] | None
-) -> str | None:
-    """Checks pixels and returns their layout: only a channel axis is shorter than an image."""
-    for images in parts:
-        low, high = float(images.min()), float(images.max())
-        is_known = stated is not None or images.dtype in (np.uint8, np.bool_)
-        if not is_known and not (images.dtype.kind == "f" and low >= 0 and high <= 1):
-            raise ValueError(
-                f"images must be uint8 or floats in [0, 1], got {images.dtype} from {low:g} to"
-                f" {high:g}; scale them, or say which are black and white: data.range=[LOW,HIGH]"
-            )
+def _layout(x: Array, layout: str | None, stated: Sequence[float] | None) -> str | None:
+    """Returns the layout of images, of which only a channel axis is shorter than an image."""
+    if stated is None and x.dtype.kind in "iu" and x.dtype != np.uint8:
+        raise ValueError(
+            f"images must be uint8 or floats in [0, 1], got {x.dtype} from {x.min()} to {x.max()};"
+            " scale them, or say which are black and white: data.range=[LOW,HIGH]"
+        )
     if layout is not None:
-        one_of("layout", layout, LAYOUTS)
-    if layout is not None or images.ndim == 3:
+        one_of("data.layout", layout, LAYOUTS)
+    if layout is not None or x.ndim == 3:
         return layout
-    is_first, is_last = images.shape[1] < SMALLEST_SIDE, images.shape[3] < SMALLEST_SIDE
+    is_first, is_last = x.shape[1] < SMALLEST_SIDE, x.shape[3] < SMALLEST_SIDE
     if is_first == is_last:
         raise ValueError(
-            f"it is not certain which axis of images {images.shape} holds the channels; give"
+            f"it is not certain which axis of images {x.shape} holds the channels; give"
             " data.layout=NCHW or data.layout=NHWC"
         )
     return "NCHW" if is_first else "NHWC"
-
-
-def _standardised(arrays: ImageArrays) -> ImageArrays:
-    train, test = (part.read(torch.arange(len(part))) for part in (arrays.train, arrays.test))
-    by = standardisation_of(train)
-    images = [MemoryImages(by(each)) for each in (train, test)]
-    return replace(arrays, train=images[0], test=images[1], standardisation=by)

@@ -17,7 +17,7 @@ from torch import Tensor
 from nas_lightning.data.images import Images, Size, as_size
 from nas_lightning.data.pixels import check_inside
 
-__all__ = ["EncodedFile", "File", "FileImages", "decode", "file_images", "fitted_pixels"]
+__all__ = ["EncodedFile", "File", "FileImages", "Files", "common_form", "decode", "fitted_pixels"]
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 LARGEST_DEFAULT_SIDE = 64
@@ -60,12 +60,10 @@ class FileImages(Images):
         self, files: Files, size: tuple[int, int], channels: int, stated: Range = None
     ) -> None:
         if channels not in MODES:
-            raise ValueError(
-                f"data.channels ({channels}) of image files must be 1 (grey), 3 (colour) or"
-                " 4 (with opacity); use e.g. 3"
-            )
-        self.files, self.size, self.shape = files, size, (channels, *size)
-        self.range = None if stated is None else (float(stated[0]), float(stated[1]))
+            wanted = "1 (grey), 3 (colour) or 4 (with opacity); use e.g. 3"
+            raise ValueError(f"data.channels ({channels}) of image files must be {wanted}")
+        self.files, self.size, self.range = files, size, stated
+        self.shape = (channels, *size)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -80,12 +78,9 @@ class FileImages(Images):
     def unreadable(self, whole: bool = True) -> dict[int, str]:
         """Returns the fault of each file that cannot be read, by index; see `Images`."""
 
-        def look(file: File) -> object:
-            return decode(file, self.size, self.shape[0], self.range) if whole else header(file)
-
         def fault(index: int) -> str:
             try:
-                look(self.files[index])
+                self.read(torch.tensor([index])) if whole else header(self.files[index])
             except ValueError as error:
                 return str(error)
             return ""
@@ -95,24 +90,17 @@ class FileImages(Images):
             return {index: text for index, text in faults if text}
 
 
-def file_images(
-    train: Files,
-    test: Files | None,
-    image_size: Size | None,
-    channels: int | None,
-    most_headers: int | None = None,
-    stated: Range = None,
-) -> tuple[FileImages, FileImages | None]:
-    """Returns the images of training and test files, all of one size and mode.
+def common_form(
+    files: Files, image_size: Size | None, channels: int | None, most_headers: int
+) -> tuple[tuple[int, int], int]:
+    """Returns the size and channels to bring files to: the given ones, or those of most files.
 
-    By default those of most training images: their size (the larger of equals), scaled down to a
-    shorter side of 64 pixels, and 1 channel if grey, else 3; by `most_headers` files, or all.
+    That is their size (the larger of equals), scaled down to a shorter side of 64 pixels, and 1
+    channel if grey, else 3.
     """
-    sample = [] if image_size and channels else headers(train, most_headers or len(train))
+    sample = [] if image_size and channels else headers(files, most_headers)
     size = as_size(image_size) if image_size else most_common_size(sample)
-    channels = channels or most_common_channels(sample)
-    images = FileImages(train, size, channels, stated)
-    return images, None if test is None else FileImages(test, size, channels, stated)
+    return size, channels or most_common_channels(sample)
 
 
 def headers(files: Files, most: int) -> list[Header]:
@@ -131,23 +119,21 @@ def headers(files: Files, most: int) -> list[Header]:
 def header(file: File) -> Header:
     """Returns the size and mode of an image file, without decoding it."""
     with _opened(file) as image:
-        width, height = image.size
-        is_turned = (
-            width != height  # of a square nothing need be known: Exif may follow a PNG's pixels
-            and image.format != "TIFF"
-            and image.getexif().get(ORIENTATION, 1) >= 5
-        )
+        size = (image.height, image.width)
+        # Of a square nothing need be known: Exif may follow a PNG's pixels.
+        may_lie = image.height != image.width and image.format != "TIFF"
+        if may_lie and image.getexif().get(ORIENTATION, 1) >= 5:
+            size = (image.width, image.height)
         is_grey = image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
-    return Header((width, height) if is_turned else (height, width), is_grey)
+    return Header(size, is_grey)
 
 
 def decode(file: File, size: tuple[int, int], channels: int, stated: Range = None) -> Tensor:
     """Returns an image file as uint8 (C, H, W): upright, scaled to fill the size, cropped.
 
-    Scaling is bilinear and keeps the proportions; the middle is cut out. Opacity is dropped unless
-    there are 4 channels. Grey of more than 8 bits per pixel is scaled by the stated numbers of
-    black and white; without them 16 bits keep their upper 8, and floats lie in [0, 1]. A file that
-    is unreadable, or holds other numbers, or several images, raises ValueError.
+    Scaling is bilinear; the middle is cut out. Opacity is dropped unless there are 4 channels. Grey
+    of more than 8 bits per pixel is scaled by the stated numbers of black and white; without them
+    16 bits keep their upper 8, and floats lie in [0, 1]. Raises ValueError for other files.
     """
     with _opened(file) as image:
         return fitted_pixels(image, size, channels, stated)
@@ -175,19 +161,15 @@ def fitted_pixels(
 def _levels(numbers: NDArray[Any], image: Image.Image, stated: Range) -> NDArray[np.uint8]:
     """Returns grey of more than 8 bits as levels, by the stated range or its type's."""
     is_16_bits = image.mode.startswith("I;16") or image.format in ("PNG", "PPM")
-    if stated is None and image.mode != "F" and is_16_bits:
+    if stated is None and image.mode != "F":
         least, most = int(numbers.min()), int(numbers.max())
-        if least < most < 3 << 8:  # nearly black: 16 bits were not meant to be all used
+        # Nearly black: 16 bits were not meant to be all used.
+        if not is_16_bits or least < most < 3 << 8:
             raise ValueError(
-                f"its 16-bit pixels go from {least} to {most} only; say which numbers are black and"
-                " white, e.g. data.range=[0,255] or data.range=[0,65535]"
+                f"its {image.mode} pixels, {least} to {most}, have no usual range; say which"
+                " numbers are black and white, e.g. data.range=[0,255] or data.range=[0,65535]"
             )
         return (numbers >> 8).astype(np.uint8)
-    if stated is None and image.mode != "F":
-        raise ValueError(
-            f"{image.mode} pixels have no usual range; say which numbers are black and white:"
-            " data.range=[LOW,HIGH]"
-        )
     low, high = stated or (0, 1)
     check_inside(numbers, (low, high), f"{image.mode} pixels")
     return np.rint((numbers.astype(np.float64) - low) * (255 / (high - low))).astype(np.uint8)

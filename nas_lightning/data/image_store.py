@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nas_lightning.data.batches import LabelledImages, Reader
-from nas_lightning.data.dataset_checks import check_levels, refuse_unreadable
+from nas_lightning.data.dataset_checks import check_levels
 from nas_lightning.data.identity import identity
 from nas_lightning.data.images import ImageArrays, Images, MemoryImages, ResizedImages
 from nas_lightning.data.normalisation import Normalisation, statistics
@@ -70,15 +70,6 @@ class ImageStore:
         """What tells the data from others; see `identity`."""
         return identity(self.arrays, (_sample(self.train), _sample(self.test)))
 
-    def reader(self, images: Images, device: torch.device) -> Reader:
-        """Returns what reads the images onto a device, from its memory if they fit."""
-        if not self._fits(images):
-            return WorkerReader(images, device, self.num_workers)
-        key = (images, device)
-        if key not in self._in_memory:
-            self._in_memory[key] = MemoryImages(self._read_all(images).to(device)).batches
-        return self._in_memory[key]
-
     def at_size(self, size: tuple[int, int]) -> Images:
         """Returns the training images at another size (height, width), resized once."""
         if size not in self._resized:
@@ -92,21 +83,31 @@ class ImageStore:
 
     def labelled(self, images: Images, device: torch.device) -> LabelledImages:
         """Returns the test images, or the training images at any size, on a device."""
-        arrays, reader = self.arrays, self.reader(images, device)
+        arrays, reader = self.arrays, self._reader(images, device)
         is_training = any(images is each for each in self._resized.values())
         labels = arrays.train_labels if is_training else arrays.test_labels
         return LabelledImages(reader, labels.to(device), self.normalise, len(arrays.class_names))
 
+    def _reader(self, images: Images, device: torch.device) -> Reader:
+        if not self._fits(images):
+            return WorkerReader(images, device, self.num_workers)
+        if (images, device) not in self._in_memory:
+            pixels = self._read_all(images).to(device)
+            self._in_memory[images, device] = MemoryImages(pixels).batches
+        return self._in_memory[images, device]
+
     def _statistics(self) -> Normalisation:
         step = math.ceil(len(self.train) / MOST_IMAGES_OF_STATISTICS)
         plan = torch.split(torch.arange(0, len(self.train), step), CHUNK)
-        return statistics(self.reader(self.train, torch.device("cpu"))(plan))
+        return statistics(self._reader(self.train, torch.device("cpu"))(plan))
 
     def _load(self, images: Images, part: str) -> Images:
-        if not self._fits(images):
-            refuse_unreadable(images)
         try:
-            images = MemoryImages(self._read_all(images)) if self._fits(images) else images
+            if self._fits(images):
+                images = MemoryImages(self._read_all(images))
+            elif faults := list(images.unreadable(whole=False).values()):
+                more = f" ({len(faults) - 1} more like it)" if len(faults) > 1 else ""
+                raise ValueError(f"{faults[0]}{more}")
         except ValueError as error:
             raise ValueError(f"{error}; data.unreadable=skip leaves such images out") from error
         if (pixels := _sample(images)).dtype == torch.uint8:

@@ -50,7 +50,7 @@ class Images(ABC):
 
 
 class MemoryImages(Images):
-    """Images in memory: uint8 (N, C, H, W), on any device; or float32 (N, ...)."""
+    """Images in memory: uint8 (N, C, H, W), on any device; or floats (N, ...)."""
 
     def __init__(self, pixels: Tensor) -> None:
         self.pixels, self.shape = pixels, tuple(pixels.shape[1:])
@@ -67,29 +67,12 @@ class MemoryImages(Images):
         return map(self.read, plan)
 
 
-class ResizedImages(Images):
-    """Other images at another size (height, width) in pixels."""
-
-    def __init__(self, images: Images, size: tuple[int, int]) -> None:
-        self.images, self.size, self.shape = images, size, (images.shape[0], *size)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def read(self, indices: Tensor) -> Tensor:
-        """Returns the images at indices (N,), resized: uint8 (N, C, H, W)."""
-        return resize(self.images.read(indices), self.size)
-
-    def unreadable(self, whole: bool = True) -> dict[int, str]:
-        """Returns the faults of the other images."""
-        return self.images.unreadable(whole)
-
-
 class Subset(Images):
-    """The images at some indices, int64 (N,), of others."""
+    """The images at some indices, int64 (N,), of others; None means all of them."""
 
-    def __init__(self, images: Images, indices: Tensor) -> None:
-        self.images, self.indices, self.shape = images, indices, images.shape
+    def __init__(self, images: Images, indices: Tensor | None) -> None:
+        self.images, self.shape = images, images.shape
+        self.indices = torch.arange(len(images)) if indices is None else indices
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -103,6 +86,18 @@ class Subset(Images):
         faults = self.images.unreadable(whole)
         places = enumerate(self.indices.tolist())
         return {place: faults[index] for place, index in places if index in faults}
+
+
+class ResizedImages(Subset):
+    """Other images at another size (height, width) in pixels."""
+
+    def __init__(self, images: Images, size: tuple[int, int]) -> None:
+        super().__init__(images, None)
+        self.size, self.shape = size, (images.shape[0], *size)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Returns the images at indices (N,), resized: uint8 (N, C, H, W)."""
+        return resize(super().read(indices), self.size)
 
 
 @dataclass(frozen=True)

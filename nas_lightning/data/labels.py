@@ -27,15 +27,14 @@ WANTED = {
 def by_name(
     parts: Sequence[tuple[str, Raw, Sequence[str] | None]],
 ) -> tuple[list[Array], Sequence[str] | None]:
-    """Returns the labels of several parts alike, and the class names of the first one.
+    """Returns the labels of parts (name, labels, class names) alike, and the first class names.
 
-    The parts are (name, labels, class names). Where their class names or types differ, labels
-    become text; raises ValueError if some are numbers without names.
+    Where class names or types differ, labels become text; numbers without names raise ValueError.
     """
     labels, names = [_array(raw) for _, raw, _ in parts], parts[0][2]
-    of_parts = [None if each is None else list(each) for _, _, each in parts]
     kinds = {(each.dtype.kind, each.ndim) for each in labels if len(each)}
-    if len(kinds) < 2 and all(each == of_parts[0] for each in of_parts):
+    namings = {None if each is None else tuple(each) for _, _, each in parts}
+    if len(kinds) < 2 and len(namings) < 2:
         return labels, names
     for place, (part, _, own) in enumerate(parts):
         if labels[place].ndim > 1 or (own is None and labels[place].dtype.kind not in "UO"):
@@ -74,22 +73,22 @@ def encode(train: Raw, test: Raw | None, names: Sequence[str] | None = None) -> 
     ValueError for other labels, and for test labels that training lacks.
     """
     first = _array(train)
-    other = first[:0] if test is None else _array(test)
+    both = [first, first[:0] if test is None else _array(test)]
     if first.dtype == object:
-        return _encode_lists(first, other, names)
-    if first.ndim > 2 or first.shape[1:] != other.shape[1:]:
-        shapes = f"{first.shape}" if test is None else f"{first.shape} and {other.shape}"
+        return _encode_lists(both, names)
+    if first.ndim > 2 or first.shape[1:] != both[1].shape[1:]:
+        shapes = " and ".join(f"{each.shape}" for each in both)
         raise ValueError(f"labels must be one per sample, or a row per sample; got {shapes}")
-    if first.ndim == 2:
-        columns = names or [str(column) for column in range(first.shape[1])]
-        return _columns(first), _columns(other), tuple(columns)
-    if first.dtype.kind == "f":
-        return _columns(first[:, None]), _columns(other[:, None]), tuple(names or ("value",))
+    if first.ndim == 1 and first.dtype.kind == "f":
+        both, names = [each[:, None] for each in both], names or ["value"]
+    if both[0].ndim == 2:
+        columns = [torch.from_numpy(np.ascontiguousarray(each, np.float32)) for each in both]
+        return columns[0], columns[1], tuple(names or map(str, range(both[0].shape[1])))
     if names is not None and first.dtype.kind != "U":
-        codes = [torch.from_numpy(each.astype(np.int64)) for each in (first, other)]
+        codes = [torch.from_numpy(each.astype(np.int64)) for each in both]
         return codes[0], codes[1], tuple(names)
     values = np.unique(first).tolist() if names is None else list(names)
-    codes = [torch.tensor(_places(each.tolist(), values)).long() for each in (first, other)]
+    codes = [torch.tensor(_places(each.tolist(), values)).long() for each in both]
     return codes[0], codes[1], tuple(map(str, values))
 
 
@@ -121,10 +120,6 @@ def _of_lists(rows: Raw) -> Array:
     return array
 
 
-def _columns(values: Array) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-
-
 def _places(labels: Sequence[Any], values: Sequence[Any]) -> list[int]:
     places = {value: place for place, value in enumerate(values)}
     if unknown := [label for label in labels if label not in places]:
@@ -133,16 +128,16 @@ def _places(labels: Sequence[Any], values: Sequence[Any]) -> list[int]:
     return [places[label] for label in labels]
 
 
-def _encode_lists(train: Array, test: Array, names: Sequence[str] | None) -> Encoded:
+def _encode_lists(both: Sequence[Array], names: Sequence[str] | None) -> Encoded:
     """Returns several labels per image, each named or numbered, as columns."""
     try:
-        values: list[Any] = sorted({value for row in train for value in row})
+        values: list[Any] = sorted({value for row in both[0] for value in row})
     except TypeError as error:
-        raise ValueError(f"labels must be numbers, text or lists, got {train[0]!r}") from error
+        raise ValueError(f"labels must be numbers, text or lists, got {both[0][0]!r}") from error
     if names is not None:
         values = list(names) if values and isinstance(values[0], str) else list(range(len(names)))
-    tables = [torch.zeros(len(rows), len(values)) for rows in (train, test)]
-    for table, rows in zip(tables, (train, test), strict=True):
+    tables = [torch.zeros(len(rows), len(values)) for rows in both]
+    for table, rows in zip(tables, both, strict=True):
         for number, row in enumerate(rows):
             table[number, _places(row, values)] = 1
     return tables[0], tables[1], tuple(names or map(str, values))
@@ -171,45 +166,34 @@ def per_class(arrays: ImageArrays) -> dict[str, list[int]] | None:
     if not arrays.train_labels.is_floating_point():
         number = len(arrays.class_names)
         return {part: each.bincount(minlength=number).tolist() for part, each in parts.items()}
-    if not bool(((arrays.train_labels == 0) | (arrays.train_labels == 1)).all()):
+    if not _is_binary(arrays.train_labels):
         return None
     return {part: each.sum(0).int().tolist() for part, each in parts.items()}
 
 
 def _as_classes(arrays: ImageArrays) -> ImageArrays:
-    train, test = arrays.train_labels, arrays.test_labels
-    if not train.is_floating_point():
+    both = [arrays.train_labels, arrays.test_labels]
+    if not both[0].is_floating_point():
         return arrays
-    if train.shape[1] == 1:
-        return _from_whole_numbers(arrays)
-    if _is_one_hot(train) and _is_one_hot(test):
-        return replace(arrays, train_labels=train.argmax(1), test_labels=test.argmax(1))
-    raise _misfit("classes", f"{train.shape[1]} columns ({_listed(arrays)})", "multilabel")
+    if both[0].shape[1] == 1:
+        if bool(torch.cat(both).frac().ne(0).any()):
+            raise _misfit("classes", f"numbers such as {float(both[0][0]):g}", "regression")
+        train, test, names = encode(both[0].long().numpy(), both[1].long().numpy())
+        return replace(arrays, train_labels=train, test_labels=test, class_names=names)
+    if not all(_is_binary(each) and bool((each.sum(1) == 1).all()) for each in both):
+        raise _misfit("classes", f"{both[0].shape[1]} columns ({_listed(arrays)})", "multilabel")
+    return replace(arrays, train_labels=both[0].argmax(1), test_labels=both[1].argmax(1))
 
 
-def _from_whole_numbers(arrays: ImageArrays) -> ImageArrays:
-    train, test = arrays.train_labels[:, 0], arrays.test_labels[:, 0]
-    numbers = torch.from_numpy(np.unique(train.numpy()))
-    if not bool((numbers == numbers.round()).all()):
-        raise _misfit("classes", f"numbers such as {float(train[0]):g}", "regression")
-    if unknown := {*test.tolist()} - {*numbers.tolist()}:
-        raise ValueError(
-            f"every test class needs training samples; class {min(unknown):g} has none; add some"
-        )
-    codes = [torch.searchsorted(numbers, each.contiguous()) for each in (train, test)]
-    names = tuple(f"{number:.0f}" for number in numbers.tolist())
-    return replace(arrays, train_labels=codes[0], test_labels=codes[1], class_names=names)
-
-
-def _is_one_hot(labels: Tensor) -> bool:
-    return bool(((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all())
+def _is_binary(labels: Tensor) -> bool:
+    return bool(((labels == 0) | (labels == 1)).all())
 
 
 def _as_labels(arrays: ImageArrays) -> ImageArrays:
     if not arrays.train_labels.is_floating_point():
         raise _misfit("labels", f"one class per sample ({_listed(arrays)})", "classification")
     for each in (arrays.train_labels, arrays.test_labels):
-        if not bool(((each == 0) | (each == 1)).all()):
+        if not _is_binary(each):
             raise _misfit("labels", f"numbers from {each.min():g} to {each.max():g}", "regression")
     return arrays
 

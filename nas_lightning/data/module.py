@@ -173,10 +173,10 @@ class ImageDataModule(View):
         arXiv:1806.09055), but mixup leaves out the validation part, which repeats where it is the
         smaller one. The validation batches hold all of it once.
         """
-        (train_part, val_part), images = self._parts, self._store.train
-        size, steps = self.batch_size, len(train_part) // self.batch_size
+        (part, val_part), images = self._parts, self._store.train
+        size, steps = self.batch_size, len(part) // self.batch_size
         unmixed = replace(self.augmentation, mixup=0.0)
-        first = self._shuffled(images, train_part, "search train", size, self.augmentation)
+        first = self._shuffled(images, part, "search train", size, self.augmentation)
         second = self._shuffled(images, val_part, "search val", size, unmixed, steps)
         val = self._ordered(images, val_part)
         return View(lambda place: PairedBatches(first(place), second(place)), val)
@@ -210,16 +210,15 @@ class ImageDataModule(View):
 
         A share of each class in [0, 1) is held out to validate on; for the rest see `candidate`.
         """
-        images, arrays = self._store.train, self._store.arrays
-        check_images_only(arrays, cutout=cutout)
-        part, val = torch.arange(len(images)), None
+        store, val = self._store, None
+        check_images_only(store.arrays, cutout=cutout)
+        part = torch.arange(len(store.train))
         if validation_share:
-            key = (self.seed, "final")
-            part, held_out = stratified_split(strata(arrays.train_labels), validation_share, key)
-            val = self._ordered(images, held_out)
-        train = self._of_child(images, part, "final", batch_size, cutout)
-        test = self._store.test
-        return View(train, val, self._ordered(test, torch.arange(len(test))))
+            labels, key = strata(store.arrays.train_labels), (self.seed, "final")
+            part, held_out = stratified_split(labels, validation_share, key)
+            val = self._ordered(store.train, held_out)
+        train = self._of_child(store.train, part, "final", batch_size, cutout)
+        return View(train, val, self._ordered(store.test, torch.arange(len(store.test))))
 
     def training_arrays(self) -> Arrays:
         """Returns all training images (N, C, H, W), normalised float32, and labels (N, ...)."""
@@ -231,10 +230,8 @@ class ImageDataModule(View):
 
     @cached_property
     def _store(self) -> ImageStore:
-        arrays = self.source(
-            path=self.path, image_size=self.image_size, channels=self.channels, **self._told()
-        )
-        arrays = fit(arrays, self.targets)
+        arguments = {"path": self.path, "image_size": self.image_size, "channels": self.channels}
+        arrays = fit(self.source(**arguments, **self._told()), self.targets)
         if self.max_images is not None:
             arrays = with_fewer(arrays, self.max_images)
         if self.unreadable == "skip":

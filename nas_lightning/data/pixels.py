@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nas_lightning.core.checks import one_of
-from nas_lightning.data.images import MemoryImages
 
 __all__ = [
     "LAYOUTS",
     "Array",
-    "as_images",
-    "check_finite",
+    "as_pixels",
+    "as_samples",
     "check_inside",
+    "check_numbers",
     "pixel_range",
     "with_channels",
 ]
@@ -27,15 +27,13 @@ TYPE_RANGES = {"b": (0, 1), "u": (0, 255), "i": (0, 255), "f": (0, 1)}  # of bla
 WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue in grey, as Pillow has them
 
 Array = NDArray[Any]
+Named = tuple[str, Array]
 
 
-def as_images(
-    train: Array,
-    test: Array | None,
-    layout: str | None = None,
-    stated: Sequence[float] | None = None,
-) -> tuple[MemoryImages, MemoryImages | None]:
-    """Returns training and test images from arrays (N, H, W), (N, H, W, C) or (N, C, H, W).
+def as_pixels(
+    parts: Sequence[Named], layout: str | None = None, stated: Sequence[float] | None = None
+) -> list[Tensor]:
+    """Returns uint8 images (N, C, H, W) of arrays (N, H, W), (N, H, W, C) or (N, C, H, W), by name.
 
     The range of their numbers, which become the pixels 0 to 255, is stated, or that of their type:
     integers are pixels, floats lie in [0, 1], booleans are black and white. The layout is "NCHW"
@@ -44,23 +42,22 @@ def as_images(
     """
     if layout is not None:
         one_of("data.source.layout", layout, LAYOUTS)
-    parts = {"training": train} if test is None else {"training": train, "test": test}
-    shapes = [(each.dtype, each.ndim, layout or _layout(each)) for each in parts.values()]
-    if test is not None and shapes[0] != shapes[1]:
-        described = (
-            f"{each.dtype} (N, {', '.join(map(str, each.shape[1:]))})" for each in (train, test)
-        )
-        raise ValueError(
-            "the test images must have the type and the layout of the training images, got"
-            f" {' and '.join(described)}; make them alike"
-        )
+    layouts = [layout or _layout(images) for _, images in parts]
+    _check_alike(
+        parts, [(array.ndim, each) for (_, array), each in zip(parts, layouts, strict=True)]
+    )
     images = []
-    for name, part in parts.items():
-        check_finite(part, name)
-        low, high = _checked_range(part, name, stated)
-        pixels = _scaled(_channels_first(part, shapes[0][2]), low, high)
-        images.append(MemoryImages(torch.from_numpy(pixels)))
-    return images[0], None if test is None else images[1]
+    for name, array in parts:
+        check_numbers(array, name)
+        low, high = stated or TYPE_RANGES[array.dtype.kind]
+        if stated is not None or array.dtype not in (np.uint8, np.bool_):
+            check_inside(array, (low, high), f"{name} images of {array.dtype}")
+        if array.ndim == 3:
+            array = array[:, None]
+        elif layouts[0] == "NHWC":
+            array = array.transpose(0, 3, 1, 2)
+        images.append(torch.from_numpy(_scaled(array, low, high)))
+    return images
 
 
 def with_channels(pixels: Tensor, channels: int | None) -> Tensor:
@@ -72,7 +69,7 @@ def with_channels(pixels: Tensor, channels: int | None) -> Tensor:
     present = pixels.shape[1]
     if channels in (None, present):
         return pixels
-    if present == 1 and channels is not None and channels > 0:
+    if present == 1 and channels > 0:
         return pixels.expand(-1, channels, -1, -1).contiguous()
     if present in (3, 4) and channels == 1:
         grey = torch.zeros_like(pixels[:, :1], dtype=torch.float32)
@@ -88,8 +85,34 @@ def with_channels(pixels: Tensor, channels: int | None) -> Tensor:
     )
 
 
-def check_finite(values: Array, part: str, kind: str = "image") -> None:
-    """Refuses NaN and infinity, and names the first image that has one."""
+def as_samples(parts: Sequence[Named]) -> list[Tensor]:
+    """Returns arrays (N, ...) of numbers, by name, in float64; refuses what is not alike."""
+    for name, array in parts:
+        check_numbers(array, name, "sample")
+    _check_alike(parts, [array.shape[1:] for _, array in parts], "sample")
+    return [torch.from_numpy(array.astype(np.float64)) for _, array in parts]
+
+
+def _check_alike(parts: Sequence[Named], forms: Sequence[object], kind: str = "image") -> None:
+    """Refuses parts of another type or form than the first one's."""
+    first = parts[0][1]
+    for (name, array), form in zip(parts, forms, strict=True):
+        if (array.dtype, form) != (first.dtype, forms[0]):
+            described = [
+                f"{x.dtype} (N, {', '.join(map(str, x.shape[1:]))})" for x in (first, array)
+            ]
+            raise ValueError(
+                f"the {name} {kind}s must have the type and the layout of the training {kind}s, got"
+                f" {' and '.join(described)}; make them alike"
+            )
+
+
+def check_numbers(values: Array, part: str, kind: str = "image") -> None:
+    """Refuses other types, an empty array, NaN and infinity, and names the first that has one."""
+    if values.dtype.kind not in TYPE_RANGES:
+        raise ValueError(f"{kind}s must be arrays of numbers, got {values.dtype} {values.shape}")
+    if values.size == 0:
+        raise ValueError(f"the {part} set must hold {kind}s, got an array {values.shape}")
     if values.dtype.kind != "f" or np.isfinite(values).all():
         return
     first = next(row for row, each in enumerate(values) if not np.isfinite(each).all())
@@ -98,24 +121,11 @@ def check_finite(values: Array, part: str, kind: str = "image") -> None:
 
 
 def pixel_range(kind: np.dtype[Any], stated: Sequence[float] | None) -> tuple[float, float] | None:
-    """Returns the numbers that `as_images` makes the pixels 0 and 255; None if they are pixels."""
+    """Returns the numbers that `as_pixels` makes the pixels 0 and 255; None if they are pixels."""
     if stated is None and kind.kind != "f":
         return None
     low, high = stated or TYPE_RANGES[kind.kind]
     return float(low), float(high)
-
-
-def _checked_range(images: Array, part: str, stated: Sequence[float] | None) -> tuple[float, float]:
-    """Returns the numbers of black and white; refuses images that hold others beyond them."""
-    if images.dtype.kind not in TYPE_RANGES:
-        raise ValueError(f"images must be arrays of numbers, got {images.dtype}")
-    if images.size == 0:
-        raise ValueError(f"the {part} set must hold images, got an array {images.shape}")
-    low, high = stated or TYPE_RANGES[images.dtype.kind]
-    if images.dtype in (np.uint8, np.bool_) and stated is None:
-        return low, high
-    check_inside(images, (low, high), f"{part} images of {images.dtype}")
-    return low, high
 
 
 def check_inside(values: Array, bounds: Sequence[float], what: str) -> None:
@@ -136,12 +146,6 @@ def _scaled(images: Array, low: float, high: float) -> NDArray[np.uint8]:
     for part, values in zip(pixels, images, strict=True):  # one by one: floats take room
         part[...] = np.rint((values.astype(np.float64) - low) * scale)
     return pixels
-
-
-def _channels_first(images: Array, layout: str) -> Array:
-    if images.ndim == 3:
-        return images[:, None]
-    return images if layout == "NCHW" else images.transpose(0, 3, 1, 2)
 
 
 def _layout(images: Array) -> str:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 from torch.utils.data import ConcatDataset
 
-from nas_lightning.data.image_files import Files, file_images
+from nas_lightning.data.image_files import FileImages, Files, common_form
 from nas_lightning.data.images import (
     ImageArrays,
     Images,
@@ -18,11 +20,13 @@ from nas_lightning.data.images import (
     with_test_fifth,
 )
 from nas_lightning.data.labels import Raw, by_name, encode
+from nas_lightning.data.normalisation import standardisation_of
 from nas_lightning.data.parts import Chosen
-from nas_lightning.data.pixels import Array, as_images, pixel_range, with_channels
+from nas_lightning.data.pixels import Array, as_pixels, as_samples, pixel_range, with_channels
 
 __all__ = ["Part", "RawParts", "ReadOptions", "as_arrays"]
 
+DIVISIONS = {"train": "training", "validation": "validation", "test": "test"}  # for messages
 MOST_HEADERS = 4096  # of the files in a table
 
 
@@ -30,14 +34,15 @@ MOST_HEADERS = 4096  # of the files in a table
 class ReadOptions:
     """What a user may say about a data set if its files do not."""
 
-    image_size: Size | None = None  # None keeps that of arrays; for files see `file_images`
-    channels: int | None = None  # None keeps those of arrays; for files see `file_images`
+    image_size: Size | None = None  # None keeps that of arrays; for files see `common_form`
+    channels: int | None = None  # None keeps those of arrays; for files see `common_form`
     image_column: str | None = None  # of a table; None finds it
     label_column: str | Sequence[str] | None = None  # of a table, several of numbers; None finds it
     parts: Chosen = field(default_factory=dict)  # names by role; others by what they mean
     layout: str | None = None  # of arrays: "NCHW" or "NHWC"; None finds it
     range: Sequence[float] | None = None  # the numbers of black and white; None: the type's
     class_names: Sequence[str] | None = None  # of numbered classes, in order
+    is_images: bool = True  # False of arrays (N, ...) of other numbers, which are standardised
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +51,7 @@ class Part:
 
     name: str
     role: str  # "train", "validation" (which is trained on) or "test"
-    images: Array | Files | Images
+    images: Array | Files
     labels: Raw  # of any kind that `encode` takes
     class_names: Sequence[str] | None = None  # of numbers, or of columns, if the file tells them
 
@@ -64,71 +69,71 @@ def as_arrays(raw: RawParts, options: ReadOptions) -> ImageArrays:
 
     Raises: ValueError: the parts do not fit together, or their numbers are of an unknown range.
     """
-    parts = sorted(raw.parts, key=lambda part: part.role != "train")  # validation after training
-    labels, names = by_name([(part.name, part.labels, part.class_names) for part in parts])
-    divisions = [[i for i, p in enumerate(parts) if (p.role == "test") is t] for t in (False, True)]
-    train, test = ([parts[i] for i in division] for division in divisions)
-    first, other = ([labels[i] for i in division] for division in divisions)
-    held_out = np.concatenate(other) if other else None
-    train_labels, test_labels, names = encode(np.concatenate(first), held_out, names)
+    train = sorted([part for part in raw.parts if part.role != "test"], key=lambda part: part.role)
+    test = [part for part in raw.parts if part.role == "test"]
+    labels, names = by_name([(part.name, part.labels, part.class_names) for part in train + test])
+    held_out = np.concatenate(labels[len(train) :]) if test else None
+    train_labels, test_labels, names = encode(np.concatenate(labels[: len(train)]), held_out, names)
     names = _renamed(names, options.class_names)
-    images, test_images, known = _images(train, test, options)
-    if test_images is None:
-        arrays = with_test_fifth(images, train_labels, names)
-    else:
-        arrays = ImageArrays(images, train_labels, test_images, test_labels, names)
-    return replace(arrays, pixel_range=known, passed_over=tuple(raw.passed_over))
-
-
-def _images(
-    train: Sequence[Part], test: Sequence[Part], options: ReadOptions
-) -> tuple[Images, Images | None, tuple[float, float] | None]:
-    """Returns the images of both divisions, and the numbers of black and white if not 0 and 255."""
-    kinds = {_kind(part) for part in (*train, *test)}
+    kinds = {"arrays" if isinstance(p.images, np.ndarray) else "files" for p in train + test}
     if len(kinds) > 1:
-        raise ValueError(f"all parts must hold images in one form, got {' and '.join(kinds)}")
-    if kinds == {"samples"}:
-        return train[0].images, test[0].images if test else None, None  # type: ignore[return-value]
-    whole = [_joined(division) for division in (train, test) if division]
-    held_out = whole[1] if test else None
-    size, channels, stated = options.image_size, options.channels, options.range
-    if kinds == {"files"}:
-        most = None if isinstance(train[0].images, list) else MOST_HEADERS
-        files = file_images(whole[0], held_out, size, channels, most, stated)
-        return *files, files[0].range
-    images, test_images = as_images(whole[0], held_out, options.layout, stated)
-    fitted = None if test_images is None else _fitted(test_images, size, channels)
-    return _fitted(images, size, channels), fitted, pixel_range(whole[0].dtype, stated)
+        raise ValueError(
+            "all parts must hold images in one form, got arrays and files; convert one"
+        )
+    read = _from_files if kinds == {"files"} else _from_arrays
+    images, known = read([part for part in (train, test) if part], options)
+    if test:
+        arrays = ImageArrays(images[0], train_labels, images[1], test_labels, names)
+    else:
+        arrays = with_test_fifth(images[0], train_labels, names)
+    arrays = replace(arrays, pixel_range=known, passed_over=tuple(raw.passed_over))
+    return arrays if options.is_images else _standardised(arrays)
 
 
-def _joined(parts: Sequence[Part]) -> Any:
-    """Returns the arrays, or the files, of parts of one kind as one."""
-    images: list[Any] = [part.images for part in parts]
-    if len(images) == 1:
-        return images[0]
-    if not isinstance(images[0], np.ndarray):
-        is_listed = all(isinstance(each, list) for each in images)
-        return [file for each in images for file in each] if is_listed else ConcatDataset(images)
-    for part in parts[1:]:
-        first, other = images[0], np.asarray(part.images)
-        if (first.dtype, first.shape[1:]) != (other.dtype, other.shape[1:]):
-            raise ValueError(
-                f"the images of part '{part.name}' must be like those of '{parts[0].name}', "
-                f"{first.dtype} {first.shape[1:]}, got {other.dtype} {other.shape[1:]}; make them"
-                " alike, or leave the part out by data.parts={train: ..., test: ...}"
-            )
-    return np.concatenate(images)
+# The images of each division, and the numbers of black and white if these are not 0 and 255.
+Divisions = tuple[list[Images], tuple[float, float] | None]
 
 
-def _fitted(images: MemoryImages, image_size: Size | None, channels: int | None) -> Images:
-    images = MemoryImages(with_channels(images.pixels, channels))
+def _from_files(divisions: Sequence[Sequence[Part]], options: ReadOptions) -> Divisions:
+    are_listed = all(isinstance(part.images, list) for part in divisions[0])
+    images: list[list[Any]] = [[part.images for part in each] for each in divisions]
+    files: list[Any] = [ConcatDataset(each) for each in images]
+    most = len(files[0]) if are_listed else MOST_HEADERS
+    size, channels = common_form(files[0], options.image_size, options.channels, most)
+    read = [FileImages(each, size, channels, options.range) for each in files]
+    return [*read], pixel_range(np.dtype(np.uint8), options.range)
+
+
+def _from_arrays(divisions: Sequence[Sequence[Part]], options: ReadOptions) -> Divisions:
+    parts = [part for each in divisions for part in each]
+    named = [(DIVISIONS[part.role], np.asarray(part.images)) for part in parts]
+    known = None
+    if options.is_images:
+        tensors = as_pixels(named, options.layout, options.range)
+        tensors = [with_channels(pixels, options.channels) for pixels in tensors]
+        known = pixel_range(named[0][1].dtype, options.range)
+    else:
+        tensors = as_samples(named)
+    number = len(divisions[0])
+    halves = [each for each in (tensors[:number], tensors[number:]) if each]
+    return [_joined(each, options.image_size) for each in halves], known
+
+
+def _joined(tensors: Sequence[Tensor], image_size: Size | None) -> Images:
+    if len(shapes := {tuple(each.shape[1:]) for each in tensors}) > 1:
+        raise ValueError(
+            f"parts that are joined must have one shape, got {' and '.join(map(str, shapes))}; make"
+            " them alike, or leave one out by data.parts={train: ..., test: ...}"
+        )
+    images = MemoryImages(torch.cat(list(tensors)) if len(tensors) > 1 else tensors[0])
     return images if image_size is None else ResizedImages(images, as_size(image_size))
 
 
-def _kind(part: Part) -> str:
-    if isinstance(part.images, np.ndarray):
-        return "numbers"
-    return "samples" if isinstance(part.images, Images) else "files"
+def _standardised(arrays: ImageArrays) -> ImageArrays:
+    train, test = (part.read(torch.arange(len(part))) for part in (arrays.train, arrays.test))
+    by = standardisation_of(train)
+    images = [MemoryImages(by(each)) for each in (train, test)]
+    return replace(arrays, train=images[0], test=images[1], standardisation=by)
 
 
 def _renamed(names: tuple[str, ...], chosen: Sequence[str] | None) -> tuple[str, ...]:

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from nas_lightning.data.augmentation import NO_AUGMENTATION, Augmentation
-from nas_lightning.data.images import ImageArrays, MemoryImages, Size
+from nas_lightning.data.images import ImageArrays, Size
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.data.normalisation import standardisation_of
+from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions, as_arrays
 
 __all__ = ["mnist1d"]
 
@@ -47,11 +46,5 @@ def mnist1d(
 
 def _read(path: None, image_size: Size | None, channels: int | None) -> ImageArrays:
     with np.load(FILE) as content:
-        train, test = (torch.from_numpy(content[name]) for name in ("x_train", "x_test"))
-        labels = [
-            torch.from_numpy(content[name].astype(np.int64)) for name in ("y_train", "y_test")
-        ]
-    by = standardisation_of(train)
-    parts = [MemoryImages(by(signals)) for signals in (train, test)]
-    names = tuple(str(digit) for digit in range(10))
-    return ImageArrays(parts[0], labels[0], parts[1], labels[1], names, by)
+        parts = [Part(e, e, content[f"x_{e}"], content[f"y_{e}"]) for e in ("train", "test")]
+    return as_arrays(RawParts(parts), ReadOptions(is_images=False))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nas_lightning.core.checks import at_least
-from nas_lightning.data.formats import cifar, digit_files, image_folder, npz, tables
+from nas_lightning.data.formats import image_folder, npz, published, tables
 from nas_lightning.data.images import ImageArrays, Size
 from nas_lightning.data.parts import Chosen
 from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions, as_arrays
@@ -18,15 +18,13 @@ __all__ = ["digits", "folder", "hub"]
 Reader = Callable[[Path, ReadOptions], RawParts]
 FILES: dict[str, Reader] = {
     ".npz": npz.read_npz,
-    ".parquet": tables.read_tables,
-    ".csv": tables.read_tables,
-    ".jsonl": tables.read_tables,
+    **dict.fromkeys((".parquet", ".csv", ".jsonl"), tables.read_tables),
 }
 FOLDERS: dict[str, tuple[Callable[[Path], object], Reader]] = {
     "a saved datasets folder": (tables.is_saved, tables.read_saved),
-    "CIFAR's batches": (cifar.has_batches, cifar.read_cifar),
-    "idx files": (digit_files.idx_files, digit_files.read_idx_folder),
-    "MATLAB files": (digit_files.has_mat_files, digit_files.read_mat_files),
+    "CIFAR's batches": (published.batch_files, published.read_batches),
+    "idx files": (published.idx_files, published.read_idx),
+    "MATLAB files": (published.mat_files, published.read_mat),
 }
 
 
@@ -48,8 +46,7 @@ def digits(
     at_least("data.channels", channels, 1)
     content = load_digits()
     grey = np.rint(content.images * (255 / 16)).astype(np.uint8)
-    names = [str(name) for name in content.target_names]
-    raw = RawParts([Part("digits", "train", grey, content.target, names)])
+    raw = RawParts([Part("digits", "train", grey, content.target)])
     return as_arrays(raw, ReadOptions(image_size, channels))
 
 
@@ -72,9 +69,9 @@ def folder(
     The path holds image files in one sub-folder per class, or in train/ and test/ of such
     sub-folders, or beside a CSV file that labels them; parquet files; a folder saved by `datasets`;
     an .npz file of arrays; the python batches of CIFAR-10 and CIFAR-100; idx files; or SVHN's
-    MATLAB files. Without a test part a fixed, stratified fifth is the test set. Class names, in
-    order, replace numbers; `train_split` and `test_split` are parts; for the other options see
-    `ReadOptions`. Raises ValueError that names what is missing or wrong.
+    MATLAB files. Without a test part a fixed, stratified fifth is the test set. `train_split` and
+    `test_split` are parts; for the other options see `ReadOptions`. Raises ValueError that names
+    what is missing or wrong.
     """
     chosen = {"train_split": train_split, "test_split": test_split, **(parts or {})}
     options = ReadOptions(
@@ -114,44 +111,47 @@ def hub(
 
 
 def _read(path: str | None, options: ReadOptions) -> ImageArrays:
-    root = Path(path or "").expanduser()
-    raw = _read_path(root, options) if path is not None and root.exists() else None
-    if raw is None:  # images by class: their folders name the classes
-        raw = image_folder.read_image_folder(path, options)
-        options = replace(options, class_names=None)
-    return as_arrays(raw, options)
+    if path is None:
+        raise ValueError("data=folder needs a folder, got data.path=null; add data.path=DIR")
+    root = Path(path).expanduser()
+    place, read = _found(root) or (root, image_folder.read_image_folder)
+    if read is not image_folder.read_image_folder:
+        return as_arrays(read(place, options), options)
+    if not root.is_dir():
+        state = "is another file" if root.exists() else "does not exist"
+        raise ValueError(
+            f"data.path must be a folder, or a file ({', '.join(FILES)}), but '{path}' {state}; "
+            "give a folder with one sub-folder of images per class, or such a file"
+        )
+    # Their folders name the classes.
+    return as_arrays(read(place, options), replace(options, class_names=None))
 
 
-def _read_path(root: Path, options: ReadOptions) -> RawParts | None:
-    """Returns what a path, or the only folder in it, holds; None if at most images by class."""
+def _found(root: Path) -> tuple[Path, Reader] | None:
+    """Returns what a path or the folders in it hold, if not images by class, and its reader."""
     readers = _readers(root)
     if not readers and root.is_dir():
         inside = [each for each in root.iterdir() if each.name[0] != "."]
-        if len(inside) == 1 and inside[0].is_dir():
-            return _read_path(inside[0], options)
         folders = [each for each in inside if each.is_dir()]
+        if len(inside) == len(folders) == 1:
+            return _found(folders[0])
         readers = {each.name: reader for each in folders for reader in _readers(each).values()}
     if len(readers) > 1:
         names = ", ".join(sorted(readers))
         raise ValueError(f"'{root}' holds several data sets: {names}; name one by data.path")
-    for path, read in readers.values():
-        return read(path, options)
-    return None
+    return next(iter(readers.values()), None)
 
 
 def _readers(root: Path) -> dict[str, tuple[Path, Reader]]:
     """Returns the data sets at a path and their readers, by the names of their formats or files."""
-    if root.is_file():
-        return {root.name: (root, FILES[root.suffix])} if root.suffix in FILES else {}
+    if not root.is_dir():
+        is_known = root.is_file() and root.suffix in FILES
+        return {root.name: (root, FILES[root.suffix])} if is_known else {}
     readers = {name: (root, read) for name, (is_here, read) in FOLDERS.items() if is_here(root)}
     readers |= {path.name: (path, npz.read_npz) for path in sorted(root.glob("*.npz"))}
-    for suffix in tables.READERS:
-        files = tables.table_files(root, suffix)
-        if files and (suffix == ".parquet" or all(map(tables.has_labels, files))):
-            readers[f"{suffix} files"] = (root, partial(tables.read_tables, suffix=suffix))
-            if suffix != ".parquet" and image_folder.has_classes(root):
-                raise ValueError(
-                    f"'{root}' holds several data sets: {suffix} files, images by class; name one"
-                    " by data.path, or move the other one"
-                )
+    kinds = tables.kinds_of_tables(root)
+    for suffix in kinds:
+        readers[f"{suffix} files"] = (root, partial(tables.read_tables, suffix=suffix))
+    if kinds not in ([], [".parquet"]) and image_folder.has_classes(root):
+        readers["images by class"] = (root, image_folder.read_image_folder)
     return readers

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from nas_lightning.core.checks import at_least
 from nas_lightning.data.batches import Arrays, PairedBatches, Place, View
-from nas_lightning.data.dataset_checks import check_samples, check_targets
 from nas_lightning.data.identity import content_hash
 from nas_lightning.data.images import Size
 from nas_lightning.data.keyed_loader import KeyedLoader, TrainingLoader
@@ -19,6 +18,8 @@ from nas_lightning.data.labels import statistics_of
 from nas_lightning.data.module import ImageDataModule
 
 __all__ = ["RunData", "UserData", "as_run_data", "no_module"]
+
+CPU = Place(torch.device("cpu"))
 
 
 def no_module() -> L.LightningDataModule:
@@ -53,11 +54,10 @@ class UserData:
 
     def load(self) -> None:
         """Sets the module up and checks the first batches of training and validation."""
-        is_plain = getattr(self.module, "preprocessing", None) is None
         for part, (samples, targets) in self._first.items():
             where = f"a batch of {part}_dataloader()"
-            check_samples(samples, where, is_plain)
-            check_targets(self._convert(targets), where, len(samples), self.num_outputs)
+            self._check_samples(samples, where)
+            self._check_targets(self._convert(targets), where, len(samples))
 
     @property
     def batch_size(self) -> int:
@@ -174,12 +174,11 @@ class UserData:
         return self._arrays("test", None)
 
     def _arrays(self, part: str, most: int | None) -> Arrays:
-        samples, targets, count = [], [], 0
-        for x, y in self._batches(part, "arrays")(Place(torch.device("cpu"))):
+        samples, targets = [], []
+        for x, y in self._batches(part, "arrays")(CPU):
             samples.append(x.numpy().astype(np.float32))
             targets.append(y.numpy())
-            count += len(y)
-            if most is not None and count >= most:
+            if most is not None and sum(map(len, targets)) >= most:
                 break
         return np.concatenate(samples)[:most], np.concatenate(targets)[:most]
 
@@ -218,15 +217,39 @@ class UserData:
 
     def _first_batch(self, part: str, key: tuple[int | str, ...]) -> tuple[Tensor, Tensor]:
         """Returns the first batch of a loader whose draws depend on a key alone."""
-        place, loader = Place(torch.device("cpu")), self._loaders[part]
         try:
-            batch: tuple[Tensor, Tensor] = next(
-                iter(KeyedLoader(loader, key, place, lambda targets: targets, 1))
-            )
+            return next(iter(KeyedLoader(self._loaders[part], key, CPU, Tensor.clone, 1)))
         except (TypeError, ValueError, AttributeError, StopIteration) as error:
             wanted = f"{part}_dataloader() must give batches (samples, targets) of tensors"
             raise ValueError(f"{wanted}: {error!r}") from error
-        return batch
+
+    def _check_samples(self, samples: Tensor, where: str) -> None:
+        """Refuses samples other than images / 255, and others without preprocessing."""
+        is_plain, shape = getattr(self.module, "preprocessing", None) is None, tuple(samples.shape)
+        if not samples.is_floating_point() or len(shape) not in ((4,) if is_plain else (2, 3, 4)):
+            raise ValueError(
+                f"{where} must hold images, float (N, C, H, W), got {samples.dtype} {shape};"
+                " signals and tables of floats need an attribute `preprocessing` of the module"
+            )
+        low, high = float(samples.min()), float(samples.max())
+        if is_plain and not (low >= 0 and high <= 1):
+            raise ValueError(
+                f"{where} has values from {low:.3g} to {high:.3g}: images that are not pixels / 255"
+                " need an attribute `preprocessing` of the module, with mean and std per channel"
+            )
+
+    def _check_targets(self, targets: Tensor, where: str, num_samples: int) -> None:
+        """Refuses targets that the task cannot learn."""
+        number, low, high = self.num_outputs, float(targets.min()), float(targets.max())
+        is_good, wanted = targets.shape == (num_samples, number), "columns (N, K)"
+        if not targets.is_floating_point():
+            is_good = targets.shape == (num_samples,) and 0 <= low <= high < number
+            wanted = f"class indices (N,) in [0, {number})"
+        if not is_good:
+            raise ValueError(
+                f"{where} must hold {wanted} for its {num_samples} images, got"
+                f" {tuple(targets.shape)}, {low:g} to {high:g}"
+            )
 
     def _convert(self, targets: Tensor) -> Tensor:
         if self.targets == "classes":

@@ -15,7 +15,7 @@ from nas_lightning.core.checks import one_of
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.deployment.load import LoadedChild, load_child
 
-__all__ = ["FORMATS", "check_export", "export_child"]
+__all__ = ["FORMATS", "check_export", "export_child", "quiet_exporter"]
 
 FORMATS = {"onnx": ("onnx", "onnxruntime", "onnxscript"), "pt2": ()}  # and what each needs
 TOLERANCE = 1e-5  # of the largest output, or of 1 where all are smaller
@@ -80,7 +80,7 @@ def _write_onnx(child: LoadedChild, facts: dict[str, str], path: Path) -> Runner
     """Writes an ONNX file; returns what runs it with ONNX Runtime."""
     import onnxruntime  # of the extra nas-lightning[onnx]
 
-    with _quiet_exporter():
+    with quiet_exporter():
         program = torch.onnx.export(
             child,
             (_inputs(child, 2),),
@@ -98,7 +98,8 @@ def _write_onnx(child: LoadedChild, facts: dict[str, str], path: Path) -> Runner
 
 
 @contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
+    """Keeps torch's exporter from warning inside the block."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -56,6 +56,23 @@ class Inputs:
         parts = [self._prepared(one) for one in _flat(inputs)]
         return torch.cat([torch.empty(0, *self.shape), *parts])
 
+    def check(self, call: str, x: Any) -> None:
+        """Refuses what is no batch of preprocessed inputs; images may be of another size.
+
+        Raises: ValueError: x is no tensor of floats (N, *shape).
+        """
+        is_batch = (
+            isinstance(x, Tensor) and x.is_floating_point() and x.dim() == len(self.shape) + 1
+        )
+        if not is_batch or x.shape[1] != self.shape[0]:
+            kind = str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
+            shape = f" {tuple(x.shape)}" if hasattr(x, "shape") else ""
+            raise ValueError(
+                f"{call}(x) takes a tensor of floats (N, {', '.join(map(str, self.shape))}), got "
+                f"{kind}{shape}; give {call}(child.preprocess(...)), or use child.predict(...): "
+                "both take files, images and arrays"
+            )
+
     def _prepared(self, one: Any) -> Tensor:
         if isinstance(one, str | Path | Image.Image):
             return self.normalise(self._decoded(one)[None])

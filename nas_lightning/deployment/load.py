@@ -1,6 +1,6 @@
 """Loads a trained child to use it: class names and preprocessing included."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,11 @@ class LoadedChild(nn.Module):
         self.inputs = Inputs(self.input_shape, self.preprocessing)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns the outputs (N, classes), e.g. logits, of preprocessed inputs (N, ...)."""
+        """Returns the outputs (N, classes), e.g. logits, of preprocessed inputs (N, ...).
+
+        Raises: ValueError: x is no batch of them.
+        """
+        self.inputs.check("child", x)
         out: Tensor = self.network(x)
         return out
 
@@ -99,8 +103,9 @@ class LoadedChild(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Returns what the head reads (N, num_features), e.g. pooled maps, of preprocessed inputs.
 
-        Raises: ValueError: no layer of the head is linear or a convolution.
+        Raises: ValueError: no layer of the head is linear or a convolution, or x is no batch.
         """
+        self.inputs.check("child.features", x)
         return features_of(self.network, self._head_layers(), x)
 
     @property
@@ -148,7 +153,7 @@ class LoadedChild(nn.Module):
         model.safetensors holds the params, config.json plain data. Files of these names are
         replaced.
 
-        Raises: ValueError: the head was replaced by hand.
+        Raises: ValueError: the head was replaced by hand, or the folder is that of a run.
         """
         if is_other := _differing(self.space, self.genotype, self.scale, self.network):
             raise ValueError(
@@ -237,7 +242,8 @@ def _scale(card: Mapping[str, Any]) -> Scale:
 
 
 def _checked_names(class_names: Sequence[str]) -> tuple[str, ...]:
-    names = () if isinstance(class_names, str) else tuple(class_names)
+    is_several = isinstance(class_names, Iterable) and not isinstance(class_names, str)
+    names = tuple(class_names) if is_several else ()
     are_texts = all(isinstance(name, str) for name in names)
     if not names or not are_texts or len(set(names)) < len(names):
         raise ValueError(

@@ -97,6 +97,14 @@ class WeightedProduct(Objective):
             return accuracy / max(ratio, 1.0)
         return accuracy * float(max(ratio, 1e-9) ** self.exponent)
 
+    def goal(self) -> str:
+        """Returns what is charged, and its target, in words.
+
+        >>> WeightedProduct(target=50_000).goal()
+        'charges parameters: target 50,000 (soft)'
+        """
+        return f"charges {self.names[1]}: target {self.target:,g} ({self.form})"
+
 
 class LatencyProduct(WeightedProduct):
     """MnasNet's product with a latency from a table; other arguments as of `WeightedProduct`.

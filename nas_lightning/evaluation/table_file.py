@@ -23,6 +23,7 @@ __all__ = ["FOLDER", "packaged", "read_latencies", "read_table"]
 
 Child = TypeVar("Child")  # a row's child as the file has it
 FOLDER = Path(__file__).resolve().parent.parent / "tables"
+PACKAGED_SPACE = "nasbench201"
 NO_DEVICES = {"arch", "ops", "op_names", "devices", "latency_ms"}
 
 
@@ -31,8 +32,10 @@ def packaged() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.npz")))
 
 
-def read_table(name: str, space: SearchSpace) -> Table:
+def read_table(name: str, space: SearchSpace, key: str = "evaluation.table") -> Table:
     """Returns a table by its packaged name, or by the path of a user's own .npz or CSV file.
+
+    `key` is what names it in the configuration, for messages.
 
     Raises: ValueError: there is no such table, or its rows are no children of the space.
     """
@@ -43,8 +46,17 @@ def read_table(name: str, space: SearchSpace) -> Table:
             f"{', '.join(packaged())}"
         )
     columns = _read_npz(path) if path.suffix == ".npz" else _read_csv(path, space)
+    try:
+        codes = _codes(columns, space, name)
+    except ValueError as error:
+        if name not in packaged():
+            raise
+        raise ValueError(
+            f"table '{name}' is of search space '{PACKAGED_SPACE}', and this is '{space.name}'; "
+            f"choose search_space={PACKAGED_SPACE}, or your own table: {key}=PATH"
+        ) from error
     rows: dict[Code, int] = {}
-    for row, code in enumerate(_codes(columns, space, name)):
+    for row, code in enumerate(codes):
         if rows.setdefault(code, row) != row:
             raise ValueError(
                 f"table '{name}': row {rows[code] + 1} is the same child as row {row + 1}; "
@@ -61,7 +73,7 @@ def read_latencies(name: str, device: str, space: SearchSpace) -> Callable[[Geno
 
     Raises: ValueError: the table cannot be read, or has no such device.
     """
-    table = read_table(name, space)
+    table = read_table(name, space, "objective.table")
     numbers = {n: c for n, c in table.columns.items() if c.dtype.kind in "fiu"}
     columns = {n: c for n, c in numbers.items() if n not in NO_DEVICES}
     if "devices" in table.columns:

@@ -9,6 +9,7 @@ from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.journal import Journal
+from nas_lightning.evaluation.trial_time import TrialTime
 from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["best_trial", "check_fit", "chosen_trial", "run_trials", "with_reward"]
@@ -24,6 +25,7 @@ def run_trials(
     max_samples: int | None = None,
     watch: Callable[[list[Trial]], None] = lambda trials: None,
     begin: Callable[[], None] = lambda: None,
+    time: TrialTime | None = None,
 ) -> tuple[list[Trial], CostMeter]:
     """Returns the finished trials in order, and their cost, once trials or samples are used up.
 
@@ -31,17 +33,19 @@ def run_trials(
     and nothing is evaluated twice. A trial that was asked but not told starts anew. The journal
     takes every event before the search continues. No trial begins that would exceed `max_samples`
     training samples; `watch` is called with the trials so far after each one, `begin` before the
-    first that is not replayed, or at the end. Apart from the strategy, a trial costs the same
-    whatever its number.
+    first that is not replayed, or at the end. `time` sets the strategy's trials by their speed.
+    Apart from the strategy, a trial costs the same whatever its number.
 
-    Raises: ValueError: the parts do not fit, `max_samples` is less than the first trial needs, or
-        the strategy asks for a child beyond the limits of its space.
+    Raises: ValueError: the parts do not fit, `max_samples` or `time` is less than the first trial
+        needs, or the strategy asks for a child beyond the limits of its space.
     """
     check_fit(strategy, evaluation, objective)
     trials, cost = list[Trial](), CostMeter()
     for trial in _replayed(strategy, objective, journal):
         trials.append(trial)
         cost.add(trial.cost)
+        if time is not None:
+            time.plan(strategy, trials)
     if trials:
         watch(trials)
     replayed = len(trials)
@@ -49,6 +53,8 @@ def run_trials(
         trial = strategy.ask(len(trials))
         _check_limits(strategy, trial)
         if not _is_affordable(trial, evaluation, cost, max_samples):
+            break
+        if time is not None and not time.allows(trial, trials):
             break
         if trial.number == replayed:
             begin()
@@ -64,6 +70,8 @@ def run_trials(
         strategy.tell(trial)
         trials.append(trial)
         cost.add(spent)
+        if time is not None:
+            time.plan(strategy, trials)
         watch(trials)
     if len(trials) == replayed:
         begin()

@@ -12,17 +12,20 @@ for children that share leading channels and centres.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Factor, Mixture
-from nas_lightning.core.cost import Term
+from nas_lightning.core.cost import Factors, Term
 from nas_lightning.networks.batch_norm import BatchNorm, Norm
 from nas_lightning.networks.kernels import DepthwiseConv, depthwise_conv, pointwise_conv
+from nas_lightning.networks.units import Resized
 
-__all__ = ["ElasticConv", "ElasticDepthwise", "ElasticNorm", "Size", "total_weight"]
+__all__ = ["ElasticConv", "ElasticDepthwise", "ElasticNorm", "Size", "combinations"]
+__all__ += ["total_weight"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,19 @@ def total_weight(mixture: Mixture | None, *sizes: Size) -> Tensor | None:
     return prod(weights[1:], start=weights[0]) if weights else None
 
 
+def combinations(*sizes: Size) -> Iterator[tuple[Factors, list[Size]]]:
+    """Yields every combination of the sizes' options, fixed, with the factors that choose it."""
+    for indices in product(*(range(len(size.options)) for size in sizes)):
+        picked = list(zip(sizes, indices, strict=True))
+        factors = dict.fromkeys(
+            Factor(size.choice, tuple(float(i == index) for i in range(len(size.options))))
+            for size, index in picked
+            if size.choice is not None
+        )
+        if len({factor.choice for factor in factors}) == len(factors):
+            yield tuple(factors), [Size((size.options[index],)) for size, index in picked]
+
+
 class ElasticConv(nn.Conv2d):
     """A convolution without bias whose kernel and channels may follow a mixture.
 
@@ -117,6 +133,15 @@ class ElasticConv(nn.Conv2d):
         sides = [(height, 2)] if width is None else [(height, 1), (width, 1)]
         yield _term(output, *((size, 1) for size in self.sizes), *sides)
 
+    def at_sizes(self, x: Tensor) -> Iterator[Resized]:
+        """Yields it at every combination of its sizes (see `networks.units`)."""
+        sides = [side for side in self.sides if side is not None]
+        stride = self.stride[0], self.stride[1]
+        for factors, (before, after, *fixed) in combinations(*self.sizes, *sides):
+            width = None if len(fixed) == 1 else fixed[1]
+            conv = ElasticConv(before, after, fixed[0], width, stride)
+            yield Resized(factors, conv, x[:, : before.largest])
+
 
 class ElasticDepthwise(DepthwiseConv):
     """A depthwise convolution whose kernel and channels may follow a mixture."""
@@ -136,6 +161,12 @@ class ElasticDepthwise(DepthwiseConv):
         """Yields what one run costs (see `core.cost`)."""
         yield _term(output, (self.channels, 1), (self.kernel, 2))
 
+    def at_sizes(self, x: Tensor) -> Iterator[Resized]:
+        """Yields it at every combination of its sizes (see `networks.units`)."""
+        for factors, (channels, kernel) in combinations(self.channels, self.kernel):
+            conv = ElasticDepthwise(channels, kernel, self.stride[0])
+            yield Resized(factors, conv, x[:, : channels.largest])
+
 
 class ElasticNorm(BatchNorm):
     """BatchNorm of the leading channels, as many as run; its cost follows the mixture."""
@@ -149,6 +180,12 @@ class ElasticNorm(BatchNorm):
         if self.affine:
             term = _term(output, (self.channels, 1))
             yield Term((2 * term.amount[0], 0), term.factors)
+
+    def at_sizes(self, x: Tensor) -> Iterator[Resized]:
+        """Yields it at every number of channels (see `networks.units`)."""
+        norm = Norm(self.affine, False, self.fixed)
+        for factors, (channels,) in combinations(self.channels):
+            yield Resized(factors, ElasticNorm(channels, norm), x[:, : channels.largest])
 
 
 def _term(output: Tensor, *sizes: tuple[Size, int]) -> Term:

@@ -92,11 +92,16 @@ def draw_comparison(result: Mapping[str, Any], metric: MainMetric) -> ChartType 
     if len(rows) < 2:
         return None
     title = f"test {metric.words}{'' if metric.is_higher_better else ' (lower is better)'}"
-    axis = value_axis([float(row["value"]) for row in rows], metric.is_share)
-    x = alt.X("value:Q", title=title, axis=axis)
+    values = [float(row["value"]) for row in rows]
+    axis = value_axis(values, metric.is_share)
+    axis.labelOverlap = "greedy"
+    room = alt.Scale(zero=False, padding=40)
+    if metric.is_share:  # which has no room beyond 100 %
+        beside = (max(values) - min(values)) / 8 or 0.05
+        room = alt.Scale(domain=[max(0, min(values) - beside), min(1, max(values) + beside)])
     names = alt.Axis(grid=True, labelLimit=260, labelColor=INK, domain=False)
     base = plot(rows).encode(
-        x=x.scale(zero=False, padding=40),
+        x=alt.X("value:Q", title=title, axis=axis, scale=room),
         y=alt.Y("network:N", title=None, sort=None, axis=names),
         color=alt.condition(f"datum.network == '{FOUND}'", alt.value(BLUE), alt.value(PALE)),
         tooltip=["network:N", hover("value", title, metric.is_share)],

@@ -17,7 +17,7 @@ from nas_lightning.reports.templates import count, duration, fill
 
 __all__ = ["COLUMNS", "cells_of", "comparison_html", "draw_costs"]
 
-COLUMNS = ("", "runs", "test", "over a random genotype", "params", "multiply-adds",
+COLUMNS = ("", "runs", "test", "over a random genotype", "worth it", "params", "multiply-adds",
            "search samples", "search time")  # fmt: skip
 MOST_DRAWINGS, MOST_BYTES = 12, 1_800_000  # of the whole page, which stays below 3 MB
 
@@ -110,6 +110,7 @@ def cells_of(row: Mapping[str, Any], metric: MainMetric) -> list[str]:
         str(row["runs"]),
         metric.text(row["test"]) + spread,
         gain,
+        row["worth_it"] or "-",
         *(count(value and round(value)) for value in (row["parameters"], row["multiply_adds"])),
         count(row["samples"]),
         duration(row["seconds"]),

@@ -63,7 +63,8 @@ def network_name(key: str) -> str:
     >>> network_name("random_genotype"), network_name("logistic_regression")
     ('random genotype, trained alike', 'logistic regression')
     """
-    return key.replace("_", " ") + (", trained alike" if key == "random_genotype" else "")
+    name = "ResNet" if key == "resnet" else key.replace("_", " ")
+    return name + (", trained alike" if key in ("random_genotype", "resnet") else "")
 
 
 def rewards_differ(result: Mapping[str, Any]) -> bool:

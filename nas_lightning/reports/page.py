@@ -11,6 +11,7 @@ from markupsafe import Markup
 from nas_lightning.reports.answer_charts import calibration_of
 from nas_lightning.reports.charts import figures
 from nas_lightning.reports.colours import dark_scheme
+from nas_lightning.reports.conclusion import conclude, verdict_words
 from nas_lightning.reports.metric import (
     PATH_REMARK,
     MainMetric,
@@ -23,7 +24,6 @@ from nas_lightning.reports.records import read_child, read_mistakes
 from nas_lightning.reports.rendering import chart_svg, javascript
 from nas_lightning.reports.templates import count, duration, fill
 from nas_lightning.reports.usage import next_steps, uses
-from nas_lightning.reports.verdict import judge
 
 __all__ = ["read_network", "write_report"]
 
@@ -63,7 +63,7 @@ def write_report(run_dir: Path, result: Mapping[str, Any]) -> Path:
 def _content(run_dir: Path, result: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what the page's template shows, by name."""
     metric, records = metric_of(result), read_child(run_dir / "child")
-    verdict = judge(result, metric, len(records.answers))
+    conclusion = conclude(result, metric, len(records.answers))
     charts = {
         name: {"spec": chart.to_dict(), "picture": coloured(chart_svg(chart))}
         for name, chart in figures(run_dir, result, records).items()
@@ -76,9 +76,10 @@ def _content(run_dir: Path, result: Mapping[str, Any]) -> dict[str, Any]:
         "word": input_word(result),
         "path_remark": PATH_REMARK,
         "has_reward": rewards_differ(result),
-        "verdict": verdict,
+        "verdict": verdict_words(result["verdict"]) if result.get("verdict") else "",
+        "conclusion": conclusion,
         "uses": uses(run_dir, result),
-        "next_steps": next_steps(run_dir, result, verdict),
+        "next_steps": next_steps(run_dir, result, conclusion),
         "network": read_network(run_dir / "genotype.svg"),
         "charts": charts,
         "confused": _confused(*records.confusion),
@@ -159,7 +160,9 @@ def _confused(names: Sequence[str], counts: Sequence[Sequence[int]]) -> list[tup
 
 def _details(result: Mapping[str, Any], metric: MainMetric) -> list[tuple[str, str]]:
     """Returns the numbers of the result that stand nowhere else, with their names."""
-    shown = ["parameters", "multiply_adds", "latency_ms", f"test_{metric.name}", "reward"]
+    shown = ["parameters", "multiply_adds", "memory_mb", "latency_ms"]
+    shown += ["predicted_latency_ms"]
+    shown += [f"test_{metric.name}", "reward"]
     shown += [f"{part}validation_{metric.name}" for part in ("", "discretized_")]
     rows = []
     for stage in ("search", "child"):

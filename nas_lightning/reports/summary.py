@@ -1,9 +1,11 @@
 """The short summary at the end of a run, as text for a terminal."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.reports.conclusion import verdict_words
 from nas_lightning.reports.metric import (
     PATH_REMARK,
     input_word,
@@ -15,9 +17,12 @@ from nas_lightning.reports.metric import (
 
 __all__ = ["summary"]
 
+LATENCY_ERROR = 0.2  # share of the predicted latency by which the measured one may differ
+_THREADS = re.compile(r"one thread|\d+ threads")
+
 
 def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
-    """Returns what was found, how good it is, what it cost, and where the files are.
+    """Returns the verdict, what was found, how good it is, what it cost, and where the files are.
 
     Args:
         result: the content of result.json.
@@ -26,8 +31,9 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     """
     search, child, metric = result.get("search"), result.get("child"), metric_of(result)
     validation, test = f"validation_{metric.name}", f"test_{metric.name}"
+    verdict = [verdict_words(result["verdict"]), ""] if result.get("verdict") else []
     space = space_words(result["space"], result.get("own_space"))
-    lines = ["", f"genotype {result['genotype_id']} of space {space}", cells, ""]
+    lines = ["", *verdict, f"genotype {result['genotype_id']} of space {space}", cells, ""]
     for name, value in result.get("within_limits", {}).items():
         lines.append(_row(f"limit of {name}", f"{value:,} of at most {result['limits'][name]:,}"))
     if search:
@@ -47,9 +53,11 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
         lines.append(_row("parameters", f"{child['parameters']:,}"))
         work = f"multiply-adds per {input_word(result)}"
         lines.append(_row(work, f"{child['multiply_adds']:,}"))
+        if "memory_mb" in child:
+            memory = f"{child['memory_mb']:,.3g} MB, params and activations in 32 bit"
+            lines.append(_row(f"memory per {input_word(result)}", memory))
         if "latency_ms" in child:
-            latency = f"{child['latency_ms']:.2f} ms on this CPU, one thread, batch of 1"
-            lines.append(_row(f"latency per {input_word(result)}", latency))
+            lines += _latency(child, input_word(result))
     if search:
         cost = search["cost"]
         work = f"{cost['training_samples']:,} training samples, {cost['gradient_steps']:,}"
@@ -58,6 +66,23 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     lines += ["", _row("files", str(folder)), _row("report", str(folder / "report.html"))]
     lines += [_row(path.suffix[1:], str(path)) for path in _exported(folder)]
     return "\n".join(lines)
+
+
+def _latency(child: Mapping[str, Any], word: str) -> Iterator[str]:
+    threads = _THREADS.search(child.get("latency_measured", "")) or ["one thread"]
+    how = f"on this CPU, {threads[0]}, batch of 1"
+    yield _row(f"latency per {word}", f"{child['latency_ms']:.2f} ms {how}")
+    if "onnx_latency_ms" in child:
+        yield _row("  of its ONNX file", f"{child['onnx_latency_ms']:.2f} ms by ONNX Runtime")
+    if "predicted_latency_ms" in child:
+        predicted = f"{child['predicted_latency_ms']:.2f} ms ({child['predicted_latency_of']})"
+        yield _row("  as predicted", predicted)
+    if abs(error := child.get("latency_error", 0.0)) > LATENCY_ERROR:
+        side = "above" if error > 0 else "below"
+        yield (
+            f"note: the measured latency is {abs(error):.0%} {side} the predicted one, not within "
+            f"{LATENCY_ERROR:.0%} of it: was the machine busy when one of them was measured?"
+        )
 
 
 def _exported(folder: Path) -> list[Path]:

@@ -5,8 +5,8 @@ from pathlib import Path
 from shlex import quote, split
 from typing import Any
 
+from nas_lightning.reports.conclusion import Conclusion
 from nas_lightning.reports.metric import input_word
-from nas_lightning.reports.verdict import Verdict
 
 __all__ = ["next_steps", "uses"]
 
@@ -40,10 +40,10 @@ def uses(run_dir: Path, result: Mapping[str, Any]) -> list[Step]:
     return steps
 
 
-def next_steps(run_dir: Path, result: Mapping[str, Any], verdict: Verdict) -> list[Step]:
+def next_steps(run_dir: Path, result: Mapping[str, Any], conclusion: Conclusion) -> list[Step]:
     """Returns what is worth trying now, by how the run ended; a line may be ""."""
     steps: list[Step] = []
-    if verdict.outcome == "not better":
+    if conclusion.outcome == "not better":
         steps.append(
             (
                 "Before more search, ask whether it is needed: what needs none does as well. If it "
@@ -57,6 +57,7 @@ def next_steps(run_dir: Path, result: Mapping[str, Any], verdict: Verdict) -> li
     if searched and (command := _command(result)):
         seeds = f"{command} seed=0,1,2"
         steps.append(("Repeat it with other seeds: one run alone shows little", _many(seeds)))
+        steps += _more_children(run_dir, result)
         compared = f"nas-report {quote(str(run_dir.resolve()))} OTHER_RUN_DIR"
         steps.append(("Compare runs and sweeps: a table, and a page", compared))
         if "trials" not in searched:
@@ -67,6 +68,16 @@ def next_steps(run_dir: Path, result: Mapping[str, Any], verdict: Verdict) -> li
             line = f"{_without(command, 'strategy.trials')} strategy.trials={_trials(searched)}"
             steps.append(("Give it twice the trials", line))
     return steps
+
+
+def _more_children(run_dir: Path, result: Mapping[str, Any]) -> list[Step]:
+    """Returns the line by which more random children decide an open verdict."""
+    verdict = result.get("verdict") or {}
+    if not verdict.get("more_children") or result.get("own_space"):
+        return []
+    most = verdict["children"] + verdict["more_children"]
+    line = f"{_training(str(run_dir.resolve()), result, 'baselines=true')} verdict.children={most}"
+    return [("Have more random networks decide, without another search", line)]
 
 
 def _answering(result: Mapping[str, Any]) -> Step:

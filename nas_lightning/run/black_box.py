@@ -15,12 +15,14 @@ from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.by_training import Candidates, FullTraining
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.journal import Journal
+from nas_lightning.evaluation.objectives import WeightedProduct
 from nas_lightning.evaluation.pareto import pareto_front
 from nas_lightning.evaluation.trials import check_fit, chosen_trial, run_trials
 from nas_lightning.files import write_text
 from nas_lightning.loggers.search_boards import TrialBoard
 from nas_lightning.reports.metric import MainMetric
 from nas_lightning.run.run import Run
+from nas_lightning.run.time_bounds import trial_time
 from nas_lightning.run.trial_progress import TrialProgress
 
 __all__ = ["BlackBoxSearch"]
@@ -62,6 +64,12 @@ class BlackBoxSearch:
         check_fit(strategy, evaluation, objective)
         return cls(run, strategy, objective, evaluation, candidates)
 
+    def _announce(self) -> None:
+        self.run.announce()
+        if isinstance(self.objective, WeightedProduct) and self.run.parts.hardware.is_first:
+            goal = self.objective.goal()
+            print(f"objective {goal}; objective.target=NUMBER wants another", flush=True)
+
     def search(self) -> tuple[Genotype, dict[str, Any]]:
         """Evaluates what the strategy asks for; returns the best genotype and the figures.
 
@@ -78,13 +86,15 @@ class BlackBoxSearch:
 
         def watch(trials: list[Trial]) -> None:
             log.write(trials)
+            progress.total = strategy.trials  # which the time may have changed
             progress.show(trials)
             board.show(trials)
 
         objective = self.objective
         parts = strategy, self.evaluation, objective, journal, max_samples
+        bound = trial_time(self.run, strategy)
         with progress:
-            trials, cost = run_trials(*parts, watch, self.run.announce)
+            trials, cost = run_trials(*parts, watch, self._announce, bound)
         if len(objective.names) > 1:
             front = pareto_front(trials, objective)
             write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")

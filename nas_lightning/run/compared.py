@@ -1,5 +1,7 @@
 """Compares finished runs: what their children reach over seeds, beside chance, and at what cost."""
 
+import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,27 +12,33 @@ from typing import Any
 
 from scipy.stats import t as student
 
-from nas_lightning.reports.comparison import comparison_html
+from nas_lightning.evaluation.verdict import WORTH_IT
+from nas_lightning.reports.comparison import COLUMNS, cells_of, comparison_html
 from nas_lightning.reports.metric import MainMetric, metric_of, number_at
+from nas_lightning.reports.terminal import columns_of, wrapped
+from nas_lightning.reports.text_table import text_table
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.groups import Member, asked, grouped, once_per_seed
 from nas_lightning.run.state import BROKEN, RunState
 from nas_lightning.run.sweep import runs_of
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["PAGE", "Comparison", "compare"]
 
 CONFIDENCE = 0.95
 UNEQUAL = 1.1  # costs that differ by more are pointed out
+PAGE, SUFFIXES = "comparison.html", (".html", ".htm")
+FEW = 3  # runs of which the deviation says little
+LONGEST = 20  # characters of a name within a table; longer ones stand below it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
-    """Groups of runs that differ in more than the seed; a notebook shows the page.
+    """Groups of runs that differ in more than the seed; a notebook shows the page, print a table.
 
     Attributes:
         tables: by question, what was asked on which data, a row per group, the best first: its
             name, its runs' folders, mean and std of the test metric, the mean difference to the
-            random genotype and half the width of its 95 % interval, sizes and costs.
+            random genotype and half the width of its 95 % interval, verdicts, sizes and costs.
         notes: what to know when reading it.
     """
 
@@ -46,8 +54,25 @@ class Comparison:
     def _repr_html_(self) -> str:
         return self.html
 
+    def __repr__(self) -> str:
+        return self.text(columns_of(sys.stdout))
 
-def compare(runs: Iterable[Any], out: str | Path | None = None) -> Comparison:
+    def text(self, columns: int | None) -> str:
+        """Returns the tables and notes as text of a terminal's columns; None wraps nothing."""
+        lines = list[str]()
+        for question, rows in self.tables.items():
+            cells = [cells_of(row, self.metrics[question]) for row in rows]
+            names = [row[0] for row in cells]
+            is_long = max(map(len, names)) > LONGEST
+            if is_long:
+                cells = [[f"[{number}]", *row[1:]] for number, row in enumerate(cells, 1)]
+            lines += [question, text_table(COLUMNS, cells, columns)]
+            lines += [f"[{number}] {name}" for number, name in enumerate(names, 1) if is_long]
+        lines += [wrapped(f"note: {note}", columns) for note in self.notes]
+        return "\n".join(lines)
+
+
+def compare(runs: Any, out: str | Path | None = None) -> Comparison:
     """Compares runs; `nas-report` as a call.
 
     Runs whose composed configuration differs in the seed alone are one group, in which a seed
@@ -55,13 +80,24 @@ def compare(runs: Iterable[Any], out: str | Path | None = None) -> Comparison:
     taken run by run, so that a lucky seed counts for both; its interval is Student's.
 
     Args:
-        runs: finished runs, folders of runs, and folders of sweeps, which stand for their runs.
+        runs: finished runs, folders of runs, and folders of sweeps, which stand for their runs;
+            one of them, or several in a list.
         out: file of the page, e.g. "comparison.html"; None writes nothing.
 
-    Raises: ValueError: a folder holds no run, or none of the runs is finished.
+    Raises: ValueError: a folder holds no run, none of the runs is finished, or `out` is no .html.
     """
-    folders = runs_of([Path(getattr(run, "folder", run)).expanduser() for run in runs])
-    members, notes = _finished(folders)
+    is_one = isinstance(runs, str | Path) or hasattr(runs, "folder")
+    runs = [runs] if is_one else list(runs)
+    if not runs:
+        raise ValueError("runs ([]) must be one at least; give folders of runs or of sweeps")
+    if out is not None and Path(out).suffix not in SUFFIXES:
+        raise ValueError(f"out ({out}) must end in .html, as the page is HTML; use {PAGE}")
+    paths = [Path(getattr(run, "folder", run)).expanduser() for run in runs]
+    members, notes = _finished(runs_of(paths))
+    times = Counter(path.resolve() for path in paths)
+    notes += [
+        f"{path} was given more than once; it counts once" for path in times if times[path] > 1
+    ]
     tables, metrics = {}, {}
     for question, group in asked(members).items():
         metrics[question] = metric_of(group[0].result)
@@ -151,6 +187,7 @@ def _row(name: str, group: Sequence[Member], metric: MainMetric) -> dict[str, An
         "tests": tests,
         "gain": _mean(gains),
         "gain_interval": _half_width(gains),
+        "worth_it": _worth_it(group),
         "parameters": _mean(_numbers(group, "child", "parameters")),
         "multiply_adds": _mean(_numbers(group, "child", "multiply_adds")),
         "samples": _mean(_numbers(group, "search", "cost", "training_samples")),
@@ -159,6 +196,12 @@ def _row(name: str, group: Sequence[Member], metric: MainMetric) -> dict[str, An
         "drawing": str(best.path / "genotype.svg"),
         "folders": [str(member.path) for member in group],
     }
+
+
+def _worth_it(group: Sequence[Member]) -> str | None:
+    """Returns how many runs have the verdict "worth it", e.g. "1 of 3"; None where none has any."""
+    answers = [v["answer"] for v in (member.result.get("verdict") for member in group) if v]
+    return f"{answers.count(WORTH_IT)} of {len(answers)}" if answers else None
 
 
 def _warnings(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -174,6 +217,8 @@ def _warnings(rows: Sequence[dict[str, Any]]) -> list[str]:
         notes.append("the groups have different numbers of seeds")
     if any(row["runs"] == 1 for row in rows):
         notes.append("one run tells nothing of chance: repeat it, e.g. -m seed=0,1,2,3,4")
+    if any(1 < row["runs"] < FEW for row in rows):
+        notes.append("two runs tell little of chance: run more seeds, e.g. -m seed=0,1,2,3,4")
     return notes
 
 

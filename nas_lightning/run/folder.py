@@ -260,15 +260,17 @@ class RunLock:
             ) from owner
 
     def forget(self, folder: Path, before: Before) -> None:
-        """Removes what a refused run left in a folder that this has locked, if it is a new run.
+        """Removes what a refused run or sweep left in a folder that this has locked, if it is new.
 
-        Nothing is removed where the run has written more than its configuration.
+        Nothing is removed where it has written more than its configuration.
         """
         folder = folder.resolve()
         names = {path.name for path in folder.iterdir()} if folder in self._locks else set()
-        if names - before.names != {HYDRA}:
+        if (new := names - before.names) not in ({HYDRA}, {HYDRA, SWEEP_FILE}):
             return
         shutil.rmtree(folder / HYDRA)
+        if SWEEP_FILE in new:
+            (folder / SWEEP_FILE).unlink()
         while before.innermost in folder.parents and not any(folder.iterdir()):
             folder.rmdir()
             folder = folder.parent

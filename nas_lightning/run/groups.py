@@ -17,7 +17,7 @@ __all__ = ["Member", "asked", "grouped", "once_per_seed"]
 NAMED = ("search_space", "strategy", "data")  # told of every group, whether typed or not
 # What sets no two runs apart: seeds are what a group repeats, the others change no result. Where
 # data lie says nothing of what they are.
-UNTOLD = ("seed", "callbacks", "logger", "export", "data.path")
+UNTOLD = ("seed", "callbacks", "logger", "export", "verdict", "data.path")
 MOST_KEYS = 3  # of those that nobody typed, in the name of a group
 
 

@@ -1,46 +1,79 @@
-"""How long a trained child takes for one input on this machine."""
+"""The latency that a run predicts of its child, and what was measured of it in the end."""
 
-import platform
-import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
 
+from nas_lightning.core.genotype import Genotype
 from nas_lightning.deployment.load import LoadedChild
+from nas_lightning.evaluation.latency import Latency
+from nas_lightning.evaluation.latency_profile import (
+    HERE,
+    LatencyProfile,
+    cache_file,
+    profile_here,
+    read_profile,
+)
+from nas_lightning.evaluation.timing import cpu_name, interleaved
+from nas_lightning.training.hardware import Hardware
 
-__all__ = ["latency"]
-
-RUNS, WARM_UP, MOST_S = 50, 3, 1.0
+__all__ = ["latency", "onnx_latency", "profile_of", "promised"]
 
 
-def latency(child: LoadedChild) -> dict[str, Any]:
-    """Returns `latency_ms`, of one input on one thread of this CPU, and how it was measured.
+def profile_of(hardware: Hardware) -> LatencyProfile | None:
+    """Returns the profile from which latencies are predicted; None if none are.
 
-    It is the median of 50 runs, or of those that a second has room for.
+    Raises: ValueError: there is no such profile, or it is of another device, version or dtype.
     """
-    threads = torch.get_num_threads()
-    x, times = torch.zeros(1, *child.input_shape), list[float]()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            for _ in range(WARM_UP):
-                child(x)
-            until = time.perf_counter() + MOST_S
-            while len(times) < RUNS and (not times or time.perf_counter() < until):
-                started = time.perf_counter()
-                child(x)
-                times.append(time.perf_counter() - started)
-    finally:
-        torch.set_num_threads(threads)
-    how = f"median of {len(times)} runs, one thread, batch of 1, {_cpu()}"
-    return {"latency_ms": 1000 * median(times), "latency_measured": how}
+    if hardware.latency is None:
+        return None
+    if hardware.latency != HERE:
+        return read_profile(Path(hardware.latency).expanduser(), hardware.threads)
+    empty = profile_here(hardware.threads or 1)
+    return replace(empty, path=cache_file(empty), grows=True)
 
 
-def _cpu() -> str:
-    """Returns the name of this machine's CPU."""
-    facts = Path("/proc/cpuinfo")  # of Linux, where `platform` knows no more than the family
-    lines = facts.read_text(encoding="utf-8").splitlines() if facts.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(iter(names), "") or platform.processor() or platform.machine()
+def latency(child: LoadedChild, predictor: Latency | None = None) -> dict[str, Any]:
+    """Returns `latency_ms`, of one input on this CPU, and how it was measured.
+
+    It is the median of 50 runs, or of those that a second has room for; on one thread, or on as
+    many as the predictor's profile has.
+    """
+    threads = 1 if predictor is None else predictor.profile.threads
+    x = torch.zeros(1, *child.input_shape)
+    (timing,) = interleaved([lambda: child(x)], threads)
+    number = "one thread" if threads == 1 else f"{threads} threads"
+    how = f"median of {timing.count} runs, {number}, batch of 1, {cpu_name()}"
+    return {"latency_ms": timing.median_ms, "latency_measured": how}
+
+
+def onnx_latency(files: Sequence[Path], predictor: Latency | None) -> dict[str, float]:
+    """Returns `onnx_latency_ms` of an exported model.onnx on this CPU; empty without one."""
+    models = [path for path in files if path.suffix == ".onnx"]
+    if not models:
+        return {}
+    from nas_lightning.deployment.profile_onnx import measure  # of the extra nas-lightning[onnx]
+
+    (row,) = measure(models, 1 if predictor is None else predictor.profile.threads, most_s=1.0)
+    return {"onnx_latency_ms": row["median_ms"]}
+
+
+def promised(
+    predictor: Latency | None, genotype: Genotype, child: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns what was predicted of a genotype's child; empty where nothing was.
+
+    `latency_error` is by which share the measured latency is above the predicted one, where the
+    same was measured: ONNX Runtime's on this CPU for a profile of that.
+    """
+    if predictor is None:
+        return {}
+    predicted, profile = predictor(genotype), predictor.profile
+    figures = {"predicted_latency_ms": predicted, "predicted_latency_of": profile.subject}
+    key = "latency_ms" if profile.is_of_here else "onnx_latency_ms"
+    if key in child and profile.device == cpu_name():
+        figures["latency_error"] = child[key] / predicted - 1
+    return figures

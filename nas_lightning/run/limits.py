@@ -4,53 +4,50 @@ from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from nas_lightning.core.cost import QUANTITIES
 from nas_lightning.core.limited import limited
-from nas_lightning.core.limits import Measure, read_bounds
+from nas_lightning.core.limits import Expect, Measure, read_bounds
+from nas_lightning.core.memory import child_memory_mb
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
+from nas_lightning.evaluation.latency import QUANTITY, Latency
 
-__all__ = ["bounds_of", "check_before_data", "measures_of", "within_limits"]
+__all__ = ["bounds_of", "check_before_data", "within_limits"]
 
 IMAGE, SIGNAL = (1, 1024, 1024), (1, 1024)  # that no number of reductions makes too small
-MISSING = {  # quantities that nothing measures yet
-    "latency_ms": "the latency of an operation is not measured yet",
-    "memory_mb": "the memory of a child is not measured yet",
-}
 
 
 def bounds_of(cfg: DictConfig) -> dict[str, float]:
     """Returns the upper bounds that a configuration sets, by quantity.
 
-    Raises: ValueError: a bound is impossible whatever the space, or nothing measures its quantity.
+    Raises: ValueError: a bound is impossible whatever the space, or nothing tells latencies.
     """
-    if "limits" not in cfg:
-        return {}
-    limits = OmegaConf.to_container(cfg.limits, resolve=True)
-    assert isinstance(limits, dict)
-    bounds = read_bounds({str(name): value for name, value in limits.items()})
-    for name in [each for each in bounds if each in MISSING]:
+    limits = cfg.limits if "limits" in cfg else None
+    bounds = read_bounds(limits and {str(name): limits[name] for name in limits})
+    if "latency_ms" in bounds and cfg.hardware.get("latency") is None:
         raise ValueError(
-            f"limits.{name} ({bounds[name]:,}) cannot be kept: {MISSING[name]}; leave it out, or "
-            "limit limits.parameters or limits.multiply_adds"
+            f"limits.latency_ms ({bounds['latency_ms']:,}) needs latencies to go by; add "
+            "hardware.latency=here, or =FILE of nas-measure what=latency"
         )
     return bounds
 
 
-def measures_of(cfg: DictConfig, space: SearchSpace, scale: Scale) -> Mapping[str, Measure]:
-    """Returns what measures a genotype's child, beside its parameters and multiply-adds."""
-    return {}
-
-
-def within_limits(cfg: DictConfig, space: SearchSpace, scale: Scale) -> SearchSpace:
+def within_limits(
+    cfg: DictConfig, space: SearchSpace, scale: Scale, latency: Latency | None = None
+) -> SearchSpace:
     """Returns a space whose draws keep the limits of a configuration; see `limited`.
 
-    `scale` is that of the child.
+    `scale` is that of the child, `latency` predicts its milliseconds.
     """
-    bounds = bounds_of(cfg)
-    return limited(space, scale, bounds, measures_of(cfg, space, scale) if bounds else {})
+    measures: dict[str, Measure] = {}
+    expected: list[Expect] = []
+    if latency is not None:
+        measures[QUANTITY] = lambda genotype: {QUANTITY: latency(genotype)}
+        expected += [] if latency.uses is None else [latency.cost.of]
+    measures["memory_mb"] = lambda genotype: {"memory_mb": child_memory_mb(space, genotype, scale)}
+    return limited(space, scale, bounds_of(cfg), measures, expected)
 
 
 def check_before_data(cfg: DictConfig, space: SearchSpace, scale: Scale) -> None:
@@ -66,9 +63,13 @@ def check_before_data(cfg: DictConfig, space: SearchSpace, scale: Scale) -> None
         return
     scale = replace(scale, num_outputs=scale.num_outputs or 1)
     shapes = (scale.input_shape,) if is_known else (IMAGE, SIGNAL)
-    scales = [replace(scale, input_shape=shape) for shape in shapes]
-    faults = [_fault(space, each, bounds) for each in scales if _is_sure(space, each, is_known)]
-    if faults and all(faults):
+    faults = []
+    for each in [replace(scale, input_shape=shape) for shape in shapes]:
+        if _is_sure(space, each, is_known):
+            faults.append(_fault(space, each, bounds))
+            if not faults[-1]:
+                return
+    if faults:
         least = f"; with one input channel and {scale.num_outputs} outputs, more with more"
         raise ValueError(faults[0] + ("" if is_known else least))
 

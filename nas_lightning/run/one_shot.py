@@ -14,6 +14,7 @@ from nas_lightning.loggers.search_boards import EpochBoard
 from nas_lightning.run.fitting import fit
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.run import Run
+from nas_lightning.run.time_bounds import search_plan
 from nas_lightning.strategies.relaxations import mean_entropy
 from nas_lightning.training.supernet import SupernetModule
 
@@ -48,14 +49,18 @@ def search_one_shot(run: Run, strategy: OneShotStrategy) -> tuple[Genotype, dict
     """Trains the supernet with its strategy; returns the genotype and the search's figures."""
     parts, folder = run.parts, run.folder
     data, view, cap = parts.data, parts.data.search(), run.cfg.max_samples
+    plan, shape = search_plan(run, strategy), data.input_shape
     module = SupernetModule(
-        parts.space, strategy, data.input_shape, data.num_outputs, parts.task, parts.seed, cap
+        parts.space, strategy, shape, data.num_outputs, parts.task, parts.seed, cap, plan
     )
     start_entropy = _entropy(strategy)
     logs = [AlphaLog(folder / "alphas.csv"), GenotypeLog(folder / "genotypes")]
     boards = [EpochBoard(run.loggers)] if run.loggers.loggers else []
     callbacks = [*logs, RunCheckpoint(folder / "checkpoints"), *boards]
     trainer = fit(run, module, view, strategy.epochs, folder.path, "search", callbacks)
+    steps, all_steps = trainer.fit_loop.epoch_loop.total_batch_idx + 1, trainer.num_training_batches
+    if cap is not None and steps < all_steps and parts.hardware.is_first:
+        print(f"note: {_within_an_epoch(cap, steps, all_steps)}", flush=True)
     module.to(trainer.strategy.root_device)
     genotype = module.derive(list(view.val_dataloader()))
     return genotype, {
@@ -64,6 +69,13 @@ def search_one_shot(run: Run, strategy: OneShotStrategy) -> tuple[Genotype, dict
         "alpha_entropy_end": _entropy(strategy),
         "cost": module.meter.as_dict(),
     }
+
+
+def _within_an_epoch(cap: int, steps: int, all_steps: float) -> str:
+    return (
+        f"max_samples ({cap}) ended the search within its first epoch, after {steps} of "
+        f"{all_steps:.0f} steps; more samples would show it all of its data"
+    )
 
 
 def collapse_notes(run: Run, genotype: Genotype) -> list[str]:

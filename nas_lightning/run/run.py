@@ -15,11 +15,13 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.user_data import RunData, as_run_data
+from nas_lightning.evaluation.latency import Latency
 from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.reports.metric import space_words
 from nas_lightning.reports.terminal import say
 from nas_lightning.run.data_lines import described
 from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.latency import profile_of
 from nas_lightning.run.limits import bounds_of, check_before_data, within_limits
 from nas_lightning.search_spaces.custom import CustomSpace
 from nas_lightning.training.child import ChildRecipe
@@ -47,6 +49,7 @@ class Parts:
     task: Task
     data: RunData
     recipe: ChildRecipe
+    latency: Latency | None = None  # of the children that are delivered; None predicts none
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Run:
     """One run of a command, from its configuration to its result.
 
     `loggers` see what is trained now; `objects` are what a call in Python gave in place of a
-    group's configuration.
+    group's configuration; `planned` are the epochs that time left for its child (see `SamePlan`),
+    as which everything beside it is trained.
     """
 
     cfg: DictConfig
@@ -62,6 +66,7 @@ class Run:
     parts: Parts
     loggers: Dashboards = field(default_factory=Dashboards)
     objects: Mapping[str, Any] = field(default_factory=dict)
+    planned: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -129,6 +134,7 @@ def assemble(
     bounds_of(cfg)  # a mistake in them must not wait for anything
     hardware = make(cfg.hardware, "hardware")
     hardware.prepare()
+    profile = profile_of(hardware)
     objects = objects or {}
     space = objects.get("search_space") or make(cfg.search_space, "search_space", kind=SearchSpace)
     task = make(cfg.task, "task", kind=Task)
@@ -148,8 +154,9 @@ def assemble(
     data.final(recipe.validation_share, recipe.batch_size, recipe.cutout)
     _check_child(space, recipe.scale)
     _check_child(space, search_scale)
-    space = within_limits(cfg, space, recipe.scale)
-    return Parts(cfg.seed, hardware, space, task, data, recipe)
+    latency = None if profile is None else Latency(space, recipe.scale, profile)
+    space = within_limits(cfg, space, recipe.scale, latency)
+    return Parts(cfg.seed, hardware, space, task, data, recipe, latency)
 
 
 def _data(cfg: DictConfig, passed: Any, targets: str) -> Any:

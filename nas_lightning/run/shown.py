@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.memory import child_memory_mb
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.reports.drawing import COLUMNS, describe, draw
@@ -30,6 +31,11 @@ class ShownGenotype:
     def size(self) -> dict[str, int]:
         """Parameters and multiply-adds of the child."""
         return child_cost(self.space, self.genotype, self.scale)
+
+    @cached_property
+    def memory_mb(self) -> float:
+        """MB (10^6 bytes) that one inference of the child needs (see `core.memory`)."""
+        return child_memory_mb(self.space, self.genotype, self.scale)
 
     @property
     def text(self) -> str | None:
@@ -56,7 +62,8 @@ class ShownGenotype:
             f"{describe(self.space.graphs(self.genotype), columns or COLUMNS)}\n\n{text}"
             f"{wrapped(size, columns)}\n"
             f"{'parameters':24} {self.size['parameters']:,}\n"
-            f"{'multiply-adds':24} {self.size['multiply_adds']:,}"
+            f"{'multiply-adds':24} {self.size['multiply_adds']:,}\n"
+            f"{'memory':24} {self.memory_mb:,.3g} MB"
         )
 
 

@@ -50,8 +50,8 @@ class Figure:
             values = [100 * value for value in values]
         is_count = all(value.is_integer() for value in values)
         digits = 2 if self.is_share else 0 if is_count or max(map(abs, values)) >= 100 else 4
-        spread = f" \u00b1 {stdev(values):.{digits}f}" if len(values) > 1 else ""
-        return f"{mean(values):.{digits}f}{spread}"
+        spread = f" \u00b1 {stdev(values):,.{digits}f}" if len(values) > 1 else ""
+        return f"{mean(values):,.{digits}f}{spread}"
 
 
 def summarise_sweep(folder: Path) -> None:

@@ -63,6 +63,7 @@ class TrialProgress:
         figures += f"  best {self.text(best.reward)} ({best.genotype.id})"
         left = self._left()
         if self.bar is not None:
+            self.bar.update(self.bar.only, total=self.total)
             self.bar.show(self._title(), self.shown, left)
             self.bar.notes = (figures,)
             return

@@ -17,6 +17,7 @@ from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import DropPath, branch_weights
 from nas_lightning.networks.elastic import ElasticConv, ElasticNorm, Size, total_weight
 from nas_lightning.networks.kernels import as_maps
+from nas_lightning.networks.units import Resized
 
 __all__ = ["ChainNetwork", "Filters"]
 
@@ -143,6 +144,12 @@ class _Head(ElasticConv):
         for term in super().cost_terms(output):
             for branch in self.ends:
                 yield Term(term.amount, term.factors + branch.factors)
+
+    def at_sizes(self, x: Tensor) -> Iterator[Resized]:
+        """Yields it at every size, where it is there (see `networks.units`)."""
+        for resized in super().at_sizes(x):
+            for branch in self.ends:
+                yield resized._replace(factors=resized.factors + branch.factors)
 
 
 def _running(branches: Sequence[Branch], weights: Weights) -> list[Branch]:

@@ -27,8 +27,10 @@ from nas_lightning.networks.elastic import (
     ElasticDepthwise,
     ElasticNorm,
     Size,
+    combinations,
     total_weight,
 )
+from nas_lightning.networks.units import Resized
 from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, check_sizes, listed
 
 __all__ = ["MobileSpace"]
@@ -149,7 +151,7 @@ class _InvertedResidual(nn.Module):
 
     def __init__(self, block: _Block, norm: Norm) -> None:
         super().__init__()
-        self.block = block
+        self.block, self.norm = block, norm
         point, hidden = Size((1,)), block.hidden
         if block.is_expanded:
             self.expand = ElasticConv(Size((block.channels_in,)), hidden, point)
@@ -175,6 +177,12 @@ class _InvertedResidual(nn.Module):
         if not self.block.is_residual:
             return out
         return x + (out if drop_path is None else drop_path(out, self.training))
+
+    def at_sizes(self, x: Tensor) -> Iterator[Resized]:
+        """Yields it at every combination of its sizes (see `networks.units`)."""
+        for factors, (hidden, kernel) in combinations(self.block.hidden, self.block.kernel):
+            block = self.block._replace(hidden=hidden, kernel=kernel, skip=None)
+            yield Resized(factors, _InvertedResidual(block, self.norm), x)
 
     def _weight(self, mixture: Mixture | None) -> Tensor | None:
         """Returns what the block's output is multiplied by, or None for a child."""

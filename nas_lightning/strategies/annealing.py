@@ -89,7 +89,8 @@ class Annealing(BlackBoxStrategy):
         """Returns the number of params of a genotype's child with few cells."""
         if not self.space.choices:  # no supernet to trace
             return child_cost(self.space, genotype, self._scale)["parameters"]
-        return self.space.cost(self._scale).of_child(self.space.mixture(genotype))["parameters"]
+        cost = self.space.cost(self._scale).of_child(self.space.mixture(genotype))
+        return int(cost["parameters"])
 
     def _changed(self, genotype: Genotype, rng: Random) -> Genotype:
         change, size = rng.choice(CHANGES), self.size(genotype)

@@ -1,6 +1,7 @@
 """The LightningModule that trains a child, and the recipe it follows."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from math import cos, pi
 from typing import Any
 
@@ -23,8 +24,9 @@ from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.finite_watch import DATA_CURE, IMAGES, FiniteWatch, check_finite
 from nas_lightning.training.ranks import average_statistics, mean_of
 from nas_lightning.training.task import Classification, Task
+from nas_lightning.training.time_plan import TimePlan
 
-__all__ = ["ChildModule", "ChildRecipe", "build_child"]
+__all__ = ["ChildModule", "ChildRecipe", "build_child", "built"]
 
 LOSS = "the child's loss"
 SHARES = ("warmup", "momentum", "label_smoothing", "drop_path", "validation_share")
@@ -101,6 +103,7 @@ class ChildModule(L.LightningModule):
         task: loss and metrics; None takes `Classification`.
         seed: seed of what is drawn while it trains.
         card: what the network is: plain data kept in every checkpoint under "child".
+        plan: sets the recipe's epochs by the time that they take; None leaves them.
     """
 
     def __init__(
@@ -111,12 +114,13 @@ class ChildModule(L.LightningModule):
         task: Task | None = None,
         seed: int = 0,
         card: dict[str, Any] | None = None,
+        plan: TimePlan | None = None,
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe, self.seed = recipe or ChildRecipe(), seed
         self.task: Task = task or Classification()
-        self.card = card or {}
+        self.card, self.plan = card or {}, plan
         self.meter, self.watch = CostMeter(), FiniteWatch()
         self.train_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.validation_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
@@ -145,7 +149,7 @@ class ChildModule(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Returns SGD and its schedule, step by step."""
-        recipe = self.recipe
+        recipe = self.recipe  # its epochs may change, its learning rates do not
         optimizer = torch.optim.SGD(
             self.network.parameters(),
             recipe.lr,
@@ -154,10 +158,9 @@ class ChildModule(L.LightningModule):
             foreach=True,
         )
         batches = self.trainer.estimated_stepping_batches / (self.trainer.max_epochs or 1)
-        steps = round(batches * recipe.epochs)
 
         def share(step: int) -> float:
-            return recipe.lr_share(step, steps)
+            return recipe.lr_share(step, round(batches * self.recipe.epochs))
 
         by_step = LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": by_step, "interval": "step"}}
@@ -165,6 +168,11 @@ class ChildModule(L.LightningModule):
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clips the norm of all gradients together."""
         self.clip_gradients(optimizer, self.recipe.clip, "norm")
+
+    def on_train_start(self) -> None:
+        """Starts the clock of a plan."""
+        if self.plan is not None:
+            self.plan.start()
 
     def on_train_epoch_start(self) -> None:
         """Seeds what the epoch draws and sets its drop-path probability."""
@@ -195,6 +203,11 @@ class ChildModule(L.LightningModule):
         self.meter.gradient_steps += 1
         return total
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Tells the plan that a step has ended."""
+        if self.plan is not None:
+            self.plan.note_step(batch_idx)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the child on held-out images."""
         x, targets = batch
@@ -213,7 +226,9 @@ class ChildModule(L.LightningModule):
         return logits
 
     def on_train_epoch_end(self) -> None:
-        """Raises FloatingPointError where the epoch met NaN or infinity, before it is saved."""
+        """Plans the epochs by time; raises FloatingPointError where it met NaN or infinity."""
+        if self.plan is not None and self.plan.follow(self.trainer):
+            self._take_epochs(self.plan)
         average_statistics(self.network, mean_of(self.trainer))
         cure, epoch = f"lower child.lr ({self.recipe.lr})", self.current_epoch
         self.watch.check(epoch, {IMAGES["train"]: DATA_CURE, LOSS: cure})
@@ -226,10 +241,18 @@ class ChildModule(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes the precision of the training, which Lightning does after loading the params."""
         self.trainer.precision_plugin.convert_module(self)
+        if self.plan is not None:
+            self.plan.load(checkpoint, self.trainer)
+            self._take_epochs(self.plan)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the card to a checkpoint."""
+        """Adds the card, and the plan, to a checkpoint."""
         checkpoint["child"] = self.card
+        if self.plan is not None:
+            self.plan.save(checkpoint)
+
+    def _take_epochs(self, plan: TimePlan) -> None:
+        self.recipe = replace(self.recipe, epochs=plan.epochs or self.recipe.epochs)
 
     def _measure(self, stage: str, metrics: nn.ModuleDict, out: Tensor, targets: Tensor) -> None:
         for name, metric in metrics.items():
@@ -240,6 +263,11 @@ class ChildModule(L.LightningModule):
 
 def build_child(space: SearchSpace, genotype: Genotype, scale: Scale, seed: int) -> nn.Module:
     """Builds a child whose initial params depend on the seed alone."""
+    return built(lambda: space.child(genotype, scale), seed)
+
+
+def built(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Builds a network whose initial params depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(keyed_seed(seed, "initial params"))
-        return space.child(genotype, scale)
+        return build()

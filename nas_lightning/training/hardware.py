@@ -34,6 +34,8 @@ class Hardware:
             with it, else 32-true. A search takes its gradients itself: no loss can be scaled.
         threads: CPU threads of a process, 1 to 1024; None shares all cores among the processes.
         sync_batchnorm: whether BatchNorm's statistics come from the batches of all processes.
+        latency: from what the latency of children is predicted: "here" measures what is missing on
+            this CPU and keeps it, else the file of a profile; None predicts none.
 
     Raises: ValueError: a value is out of range, or there is no such device here.
     """
@@ -43,6 +45,7 @@ class Hardware:
     precision: str = "32-true"
     threads: int | None = None
     sync_batchnorm: bool = False
+    latency: str | None = None
 
     def __post_init__(self) -> None:
         in_range("hardware.threads", self.threads, "[1, 1024]", use=2)  # more may end the process

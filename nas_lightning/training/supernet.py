@@ -20,6 +20,7 @@ from nas_lightning.strategies.relaxations import mean_entropy, mean_share
 from nas_lightning.training.finite_watch import IMAGES
 from nas_lightning.training.ranks import mean_of
 from nas_lightning.training.task import Task
+from nas_lightning.training.time_plan import TimePlan
 from nas_lightning.training.updates import SearchUpdates
 
 __all__ = ["SupernetModule"]
@@ -35,6 +36,7 @@ class SupernetModule(L.LightningModule):
     Args:
         seed: seed of the supernet's initial params and of draws inside it.
         max_samples: stops once this many training samples were processed; None never does.
+        plan: sets the strategy's epochs by the time that they take; None leaves them.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class SupernetModule(L.LightningModule):
         task: Task | None = None,
         seed: int = 0,
         max_samples: int | None = None,
+        plan: TimePlan | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.updates = SearchUpdates(space, strategy, input_shape, num_outputs, task, seed)
         self.space, self.seed, self.max_samples = space, seed, max_samples
+        self.plan = plan
         self.task, self.meter = self.updates.task, self.updates.meter
         self.supernet, self.strategy = self.updates.supernet, strategy
         self.limits = self.updates.limits  # whose multipliers are part of the checkpoint
@@ -85,6 +89,8 @@ class SupernetModule(L.LightningModule):
                 "train_dataloader() must have a length: schedules follow the number of steps; set "
                 "e.g. Trainer(limit_train_batches=100)"
             )
+        if self.plan is not None:
+            self.plan.start()
         self._stop_at_cap()
 
     def on_train_epoch_start(self) -> None:
@@ -102,6 +108,9 @@ class SupernetModule(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Builds for the epoch just finished, and tells the strategy, before its state loads."""
+        if self.plan is not None:
+            self.plan.load(checkpoint, self.trainer)
+            self.strategy.epochs = self.plan.epochs or self.strategy.epochs
         self._rebuild(checkpoint["epoch"])
         self.trainer.precision_plugin.convert_module(self)  # Lightning does so after the loading
         self.strategy.start_epoch(checkpoint["epoch"])
@@ -111,6 +120,8 @@ class SupernetModule(L.LightningModule):
         if self.trainer.is_last_batch or self.trainer.fit_loop.epoch_loop.done:
             val = self.trainer.val_dataloaders or ()
             self.strategy.finish_epoch(self.current_epoch, self.updates, val)
+        if self.plan is not None:
+            self.plan.note_step(batch_idx)
 
     def training_step(self, batch: dict[str, Batch], batch_idx: int) -> None:
         """Takes one search step; raises ValueError for a batch without a "train" and "val" part."""
@@ -126,10 +137,20 @@ class SupernetModule(L.LightningModule):
         self.log("search/train_loss", loss, batch_size=len(batch["train"][1]), **once)
         self.log("search/lr", self.updates.lr, reduce_fx="max", **once)
         self._stop_at_cap()
+        if self.plan is not None and self.plan.ends(self.trainer, batch_idx):
+            self.trainer.should_stop = True
 
     def on_train_epoch_end(self) -> None:
-        """Stops where numbers are not finite or processes differ (see `SearchUpdates`)."""
+        """Plans the epochs by time; stops where numbers are not finite or processes differ."""
+        if self.plan is not None and self.plan.follow(self.trainer, self._keeps_stages):
+            self.strategy.epochs = self.plan.epochs or self.strategy.epochs
+            self.updates.set_alpha_lr(lambda: self.trainer.estimated_stepping_batches)
         self.updates.end_epoch(self.current_epoch)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the plan."""
+        if self.plan is not None:
+            self.plan.save(checkpoint)
 
     def on_validation_epoch_start(self) -> None:
         """Fixes the mixture that is validated, the strategy's scores, and logs its state."""
@@ -181,6 +202,16 @@ class SupernetModule(L.LightningModule):
             is_new = self.updates.rebuild(epoch)
         self.supernet = self.updates.supernet
         return is_new
+
+    def _keeps_stages(self, epochs: int) -> bool:
+        """Whether the epoch that ends keeps its stage in a search of so many epochs."""
+        epoch, before = self.current_epoch, self.strategy.epochs
+        stage = self.strategy.stage(epoch)
+        self.strategy.epochs = epochs
+        try:
+            return self.strategy.stage(epoch) == stage
+        finally:
+            self.strategy.epochs = before
 
     def _stop_at_cap(self) -> None:
         if self.max_samples is not None and self.meter.training_samples >= self.max_samples:

@@ -108,6 +108,13 @@ class SearchUpdates:
             optimizers["alpha"] = self.strategy.alpha_optimizer.build(alphas, steps)
         return optimizers
 
+    def set_alpha_lr(self, steps: Callable[[], float]) -> None:
+        """Sets the alphas' learning rate anew where it follows from the steps of the search."""
+        settings, optimizer = self.strategy.alpha_optimizer, self.optimizers.get("alpha")
+        if optimizer is not None and settings.lr is None:
+            for group in optimizer.param_groups:
+                group["lr"] = settings.lr_of(steps)
+
     def start_epoch(self, epoch: int) -> None:
         """Builds the epoch's (0-based) stage, sets its learning rate and tells the strategy."""
         self.rebuild(epoch)

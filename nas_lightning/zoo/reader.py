@@ -6,12 +6,16 @@ from importlib import resources
 from pathlib import Path
 
 from nas_lightning.core.checks import most_like
-from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.genotype import FORMAT, Genotype
 from nas_lightning.core.search_space import SearchSpace
 
 __all__ = ["needed_overrides", "published_names", "read_genotype"]
 
 MAX_BYTES = 1_000_000
+CURE = (  # of a file that is no genotype's
+    "; name the genotype.json of a run, the run's folder, a text file with a genotype in the "
+    "space's notation, or a published genotype"
+)
 
 
 def published_names(space: str | None = None) -> list[str]:
@@ -59,12 +63,16 @@ def read_genotype(text: str, space: SearchSpace) -> Genotype:
             f"{most_like(text, published_names())}"
         )
     path = path / "genotype.json" if path.is_dir() else path
+    content = ""
     try:
         content = _read(path)
         if path.suffix != ".json" and '"format"' not in content:
             return space.read_text(content)
         return space.validate(Genotype.from_json(content))
-    except (ValueError, OSError) as error:
+    except ValueError as error:
+        is_none = path.is_file() and FORMAT not in content
+        raise ValueError(f"{path}: {error}{CURE if is_none else ''}") from error
+    except OSError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
@@ -88,6 +96,9 @@ def _read(path: Path) -> str:
             f"a genotype file has at most {MAX_BYTES:,} bytes, got {path.stat().st_size:,}"
         )
     try:
-        return path.read_text(encoding="utf-8")
+        content = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise ValueError("a genotype file is UTF-8 text, got other bytes") from None
+    if not content.strip():
+        raise ValueError("the file is empty")
+    return content

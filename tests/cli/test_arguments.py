@@ -25,6 +25,8 @@ def test_a_test_set_of_arrays_may_be_given(give):
 def test_a_value_is_given_as_it_is_whatever_characters_are_in_it(tmp_path):
     with pytest.raises(ValueError, match=r"""unknown export 'a\\b "c" 'd''; choose from: onnx"""):
         nl.search(export=["a\\b \"c\" 'd'"], folder=tmp_path / "run")
+    with pytest.raises(ValueError, match="unknown export 'tflite'"):
+        nl.search(export="tflite", folder=tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -112,3 +114,7 @@ def test_an_object_gives_its_name_to_the_folder_of_its_run():
     cfg, hydra = split(composed("search", arguments.overrides))
     arguments.put_into(cfg, hydra)
     assert new_folder(cfg, hydra).endswith("_Mine_digits")
+
+
+def test_a_class_stands_for_the_option_that_makes_it_and_no_other_that_uses_it():
+    assert GroupArguments({"strategy": nl.RandomSearch}).overrides == ["strategy=random"]

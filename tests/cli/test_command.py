@@ -88,9 +88,9 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
         ),
         ("experiment=darts_cifa", "nasbench201/drnas, nasbench201/enas, nasbench201/evolution, "),
         ("hydra/launchr=x", "hydra/launcher, hydra/sweeper; did you mean 'hydra/launcher'?"),
-        ("stratgy=darts", "task; did you mean 'strategy'?\n"),
+        ("stratgy=darts", "verdict; did you mean 'strategy'?\n"),
         ("strategy=radnom", "successive_halving; did you mean 'random'?\n"),
-        ("epochs=3", "task; did you mean strategy.epochs=3 or child.epochs=3?\n"),
+        ("epochs=3", "verdict; did you mean strategy.epochs=3 or child.epochs=3?\n"),
         (
             "strategy.lr=1",
             "did you mean strategy.alpha_optimizer.lr=1 or strategy.params_optimizer.lr=1 or chi",
@@ -101,7 +101,13 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
         ),
         ("seed", "cannot read 'seed': write KEY=VALUE"),
         ("seed=[1", "cannot read 'seed=[1': write KEY=VALUE"),
-        ("seed=1,2", "Ambiguous value for argument 'seed=1,2'"),
+        (
+            "seed=1,2",
+            "Ambiguous value for argument 'seed=1,2': add -m for a sweep over these values; a text "
+            "with commas has quotes of its own: \"seed='1,2'\"\n",
+        ),
+        ("seed=abc", "'str' could not be converted to Integer; give a whole number, e.g. 1\n"),
+        ("retrain=no_way", "'no_way' is not a valid bool (type str); give true or false\n"),
         ("strategy=5", "GROUP=VALUE must name an option of the group"),
         ("evaluation.epochs=1", "unknown key 'evaluation.epochs'; choose from: (there are none)"),
         ("seed=${x}", "seed: Interpolation key 'x' not found\n"),

@@ -139,3 +139,18 @@ def test_the_commands_of_the_document_run(line, tmp_path, monkeypatch, capsys):
     command, *typed = shlex.split(line, comments=True)
     run(command.removeprefix("nas-"), *typed)
     assert len(capsys.readouterr().out) > 100
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "read"),
+    [
+        ("search", "export=onnx", "export=[onnx]"),
+        ("train", "export=onnx", "export=[onnx]"),
+        ("benchmark", "compare='my run'", "compare=['my run']"),
+        ("search", "export=[onnx,pt2]", "export=[onnx,pt2]"),
+        ("search", "export=null", "export=null"),
+        ("search", "data.path=a", "data.path=a"),
+    ],
+)
+def test_a_list_may_be_typed_as_its_only_name(command, typed, read):
+    assert read in overrides_of(command, ["genotype=darts_v2", typed])

@@ -171,8 +171,14 @@ def make_unknown_test_class(root):
 
 
 FOLDERS = {
-    "missing": (lambda root: None, "data.path must be a folder of images, but 'images' does not"),
-    "a file": (lambda root: (root / "images").touch(), "but 'images' is a file; correct it"),
+    "missing": (
+        lambda root: None,
+        "a file (.npz, .parquet, .csv, .jsonl), but 'images' does not exist; give",
+    ),
+    "a file": (
+        lambda root: (root / "images").touch(),
+        "but 'images' is another file; give a",
+    ),
     "empty": (
         make_empty,
         "must hold one sub-folder per class, but 'images' is empty; move the images of each class",
@@ -184,7 +190,10 @@ FOLDERS = {
     ),
     "with a corrupt image": (make_corrupt, "cannot read the image 'images/b/3.png'"),
     "with a truncated image": (make_truncated, "cannot read the image 'images/a/7.png'"),
-    "with a test class unknown": (make_unknown_test_class, "'images/test/c' has none in 'images/"),
+    "with a test class unknown": (
+        make_unknown_test_class,
+        "label 'c' is none of the training labels: a",
+    ),
     "smaller than a batch": (
         lambda root: pictures(root / "images"),
         "data.batch_size (64) must not exceed the 8 samples to train on; use data.batch_size=8 or",
@@ -233,7 +242,7 @@ HEAD = b'{"format": "nas-lightning/genotype", "version": 1, "space": '
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not valid JSON (truncated?)"),
+        (b"", "the file is empty; name the genotype.json of a run"),
         (HEAD, "not valid JSON (truncated?)"),
         (
             b'{"format": "other"}',

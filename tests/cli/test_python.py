@@ -206,6 +206,7 @@ def test_a_genotype_is_shown_with_its_size():
 
 
 def test_every_space_and_strategy_of_the_configuration_is_a_name():
+    assert not {"re", "Any", "Path", "import_module", "cli", "core", "TYPE_CHECKING"} & set(dir(nl))
     assert {"Darts", "Gdas", "RandomSearch", "DartsSpace", "NasBench201Space"} <= set(dir(nl))
     assert issubclass(nl.Darts, nl.OneShotStrategy)
     with pytest.raises(AttributeError, match=r"has no attribute 'Dart'; it has: .*Darts"):

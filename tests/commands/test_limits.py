@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 from command import RANDOM, TINY, TINY_RANDOM, events, result, run
+from omegaconf import OmegaConf
 
 import nas_lightning as nl
 from nas_lightning.core.limited import cost_measure
@@ -42,7 +43,7 @@ def test_what_is_found_keeps_the_limits_and_says_so(arguments, tmp_path, capsys)
 
 def test_every_trial_the_baseline_and_a_resumed_run_keep_the_limits(tmp_path):
     folder = tmp_path / "run"
-    overrides = [*TINY_RANDOM, "child.epochs=1", "strategy.trials=4", "evaluation=low_fidelity"]
+    overrides = [*TINY_RANDOM, "strategy.trials=4", "evaluation=low_fidelity"]
     nl.search(strategy="random", limits={"parameters": BOUND}, overrides=overrides, folder=folder)
     asked = [event["choices"] for event in events(folder) if event["event"] == "asked"]
     sizes = [size()(nl.Genotype.of("darts", choices))["parameters"] for choices in asked]
@@ -52,7 +53,7 @@ def test_every_trial_the_baseline_and_a_resumed_run_keep_the_limits(tmp_path):
     assert max(sizes) <= BOUND
     (folder / "result.json").unlink()
     (folder / "trials.jsonl").write_text("\n".join(lines[:4]) + "\n")
-    run("search", f"resume={folder}")
+    nl.search(limits={"parameters": BOUND}, folder=folder, resume=True)
     assert result(folder)["genotype_id"] == whole["genotype_id"]
     assert [e["genotype_id"] for e in events(folder)] == [
         json.loads(e)["genotype_id"] for e in lines
@@ -80,3 +81,20 @@ def test_a_sweep_takes_limits_one_by_one(tmp_path):
         {"parameters": 400},
         {"parameters": 2000},
     ]
+
+
+@pytest.mark.parametrize("way", ["command", "python"])
+def test_a_run_from_before_there_were_limits_resumes(way, tmp_path):
+    folder, overrides = tmp_path / "run", [*TINY_RANDOM, "strategy.trials=2"]
+    settings = {"strategy": "random", "evaluation": "low_fidelity", "retrain": False}
+    before = nl.search(**settings, overrides=overrides, folder=folder).genotype
+    config = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    del config["limits"]
+    OmegaConf.save(config, folder / ".hydra" / "config.yaml")
+    (folder / "result.json").unlink()
+    if way == "python":
+        nl.search(**settings, overrides=overrides, folder=folder, resume=True)
+    else:
+        run("search", f"resume={folder}")
+    assert genotype_of(folder) == before
+    assert "limits" not in result(folder)

@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 
 import nas_lightning as nl
 from nas_lightning.files import ProcessLock
-from nas_lightning.reports.comparison import COLUMNS
+from nas_lightning.reports.comparison import COLUMNS, cells_of
+from nas_lightning.reports.metric import MainMetric
 
 
 @pytest.fixture
@@ -105,8 +106,48 @@ def test_a_broken_result_is_named_and_the_others_are_shown(runs):
 
 
 def test_a_run_given_twice_counts_once(runs):
-    (rows,) = nl.compare([runs[0], runs[0]]).tables.values()
+    comparison = nl.compare([runs[0], runs[0]])
+    (rows,) = comparison.tables.values()
     assert rows[0]["runs"] == 1
+    assert f"{runs[0]} was given more than once; it counts once" in comparison.notes
+
+
+def test_one_folder_needs_no_list_and_no_run_is_refused(runs):
+    for one in (runs[0], str(runs[0])):
+        assert nl.compare(one).tables == nl.compare([one]).tables
+    with pytest.raises(ValueError, match=r"^runs \(\[\]\) must be one at least; give folders"):
+        nl.compare([])
+
+
+def test_a_comparison_prints_as_the_command_does(runs, capsys):
+    comparison = nl.compare(runs)
+    assert repr(comparison).splitlines()[0] == "test accuracy on digits"
+    run("report", *map(str, runs))
+    printed = capsys.readouterr().out
+    print(comparison)
+    assert printed.startswith(capsys.readouterr().out)
+
+
+def test_two_runs_of_a_group_say_little(runs):
+    note = "two runs tell little of chance: run more seeds, e.g. -m seed=0,1,2,3,4"
+    assert note in nl.compare(runs[:2]).notes
+    assert note not in nl.compare(runs[:3]).notes
+
+
+@pytest.mark.parametrize("typed", [("--out", "p.html"), ("out=p.html",), ("output=p.html",)])
+def test_the_page_may_be_named_as_for_the_other_commands(runs, tmp_path, capsys, typed):
+    run("report", str(runs[0]), *typed)
+    assert capsys.readouterr().out.endswith("page: p.html\n")
+    assert (tmp_path / "p.html").is_file()
+
+
+def test_a_page_of_another_form_is_refused(runs, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run("report", str(runs[0]), "--out", "p.txt")
+    assert (
+        "error: out (p.txt) must end in .html, as the page is HTML; use" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "p.txt").exists()
 
 
 def test_a_sweep_stands_for_its_jobs_and_unfinished_ones_are_named(tmp_path):
@@ -131,6 +172,7 @@ def test_the_command_prints_the_table_and_writes_a_small_page(runs, tmp_path, ca
     page = (tmp_path / "both.html").read_text()
     assert page.count('<div class="cell">') == 4
     assert "@media screen and (prefers-color-scheme: dark) { :root { --c1f2933: #e6e9ed;" in page
+    assert page.count('<p class="pale narrow">The table goes on to the right') == 1
     assert len(page) < 3_000_000
     assert "http://" not in page.split("<script>")[0].replace("http://www.w3.org", "")
 
@@ -141,7 +183,8 @@ def test_a_file_gets_unwrapped_lines_with_every_column(runs, monkeypatch, capsys
     run("report", *map(str, runs), str(dear))
     heads, _, _, row = capsys.readouterr().out.splitlines()[1:5]
     assert re.split(r"\s\s+", heads.strip()) == list(COLUMNS[1:])
-    cells = ["snas on darts", "1", "90.00 %", "+0.00", "1,000", "5,000", "12,345,678", "1 min 00 s"]
+    cells = ["snas on darts", "1", "90.00 %", "+0.00", "-", "1,000", "5,000", "12,345,678"]
+    cells.append("1 min 00 s")
     assert re.split(r"\s\s+", row) == cells
 
 
@@ -226,3 +269,13 @@ def test_the_command_needs_no_torch():
         "main(['report']); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_table_counts_the_runs_whose_search_was_worth_it(tmp_path):
+    answers = ("worth it", "undecided", "not worth it")
+    paths = [
+        make_run(tmp_path / str(n), "darts", n, 0.9, verdict={"answer": answer})
+        for n, answer in enumerate(answers)
+    ]
+    (rows,) = nl.compare([*paths, make_run(tmp_path / "3", "darts", 3, 0.9)]).tables.values()
+    assert cells_of(rows[0], MainMetric())[COLUMNS.index("worth it")] == "1 of 3"

@@ -77,7 +77,11 @@ def test_the_result_says_what_was_found_and_what_it_cost(finished):
     assert 0 <= search["validation_accuracy"] <= 1
     assert 0 <= search["discretized_validation_accuracy"] <= 1
     assert 0 < search["alpha_entropy_end"] < search["alpha_entropy_start"]
-    assert set(baselines) == {"random_genotype", "logistic_regression"}
+    assert list(baselines) == ["random_genotype", "logistic_regression", "resnet"]
+    sizes = [figures["parameters"] for figures in (child, baselines["resnet"])]
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.5)  # a width of 2 or 3 here
+    assert (content["verdict"]["children"], content["verdict"]["most_children"]) == (1, 1)
+    assert content["verdict"]["cost"]["children_trained"] == 0  # the random genotype's is used
     assert baselines["random_genotype"]["parameters"] != 0
     assert baselines["logistic_regression"]["test_accuracy"] > 0.9
 
@@ -275,3 +279,15 @@ def test_a_search_without_assertions_reads_its_data_all_the_same(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "result.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_run_keeps_to_its_time_and_trains_all_children_alike(tmp_path):
+    whole = [o for o in TINY if "epochs" not in o]
+    run("search", f"hydra.run.dir={tmp_path / 'run'}", *whole, "max_seconds_in_all=12")
+    content = json.loads((tmp_path / "run" / "result.json").read_text())
+    child, baselines = content["child"], content["baselines"]
+    costs = [p["cost"] for p in (child, baselines["random_genotype"], baselines["resnet"])]
+    assert len({cost["epochs_trained"] for cost in costs}) == 1
+    assert content["search"]["cost"]["wall_s"] == pytest.approx(6, rel=0.25)
+    assert content["search"]["cost"]["wall_s"] + sum(c["wall_s"] for c in costs) < 13

@@ -7,10 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from command import (
-    TINY,
-    result,
-)
+from command import RANDOM, TINY, TINY_RANDOM, result, run
 
 PATH = "discretized_validation_accuracy"
 
@@ -88,3 +85,21 @@ def test_a_process_prints_its_summary_alone(on_a_terminal):
     unwrapped = printed.replace("\n  ", " ")
     assert re.match(first + r"\ngenotype \w{12} of space darts\nnormal cell ", unwrapped)
     assert re.search(r"\nreport +/\S+/report\.html\n$", printed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        (
+            [*TINY, "max_samples=100", "data.batch_size=64"],
+            "note: max_samples (100) ended the search within its first epoch, after 1 of 11 steps",
+        ),
+        (
+            [*TINY_RANDOM, *RANDOM, "objective=accuracy_params", "strategy.trials=1"],
+            "objective charges parameters: target 100,000 (soft); objective.target=NUMBER wants an",
+        ),
+    ],
+)
+def test_a_budget_below_an_epoch_and_a_target_are_told(typed, line, tmp_path, capsys):
+    run("search", f"hydra.run.dir={tmp_path}/run", *typed, "retrain=false")
+    assert line in capsys.readouterr().out

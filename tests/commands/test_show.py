@@ -38,9 +38,10 @@ def test_the_cells_and_the_published_size_are_printed(show):
         "  2     = sep_conv_3x3(c_{k-2}) + sep_conv_3x3(c_{k-1})",
     ]
     assert "at 36 channels, 20 cells, images (3, 32, 32), 10 classes:" in lines
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         f"parameters               {V2_PARAMETERS:,}",
         f"multiply-adds            {V2_MULTIPLY_ADDS:,}",
+        "memory                   18.3 MB",
         "drawing                  genotype.svg",
     ]
 
@@ -51,6 +52,7 @@ def test_the_same_is_printed_as_json(show):
     assert content["space"] == "darts"
     assert content["parameters"] == V2_PARAMETERS
     assert content["multiply_adds"] == V2_MULTIPLY_ADDS
+    assert content["memory_mb"] > 4e-6 * V2_PARAMETERS
     assert content["choices"]["normal/edge_2_5"] == "dil_conv_3x3"
 
 
@@ -161,10 +163,11 @@ def test_what_a_search_found_is_shown_by_its_folder(show, finished):
 def test_a_run_is_shown_with_its_own_child(show, finished):
     lines = show(f"genotype={finished}", "output=null").splitlines()
     size = result(finished)["child"]
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         "at 2 channels, 3 cells, images (1, 8, 8), 10 classes:",
         f"parameters               {size['parameters']:,}",
         f"multiply-adds            {size['multiply_adds']:,}",
+        f"memory                   {size['memory_mb']:,.3g} MB",
     ]
 
 

@@ -20,7 +20,15 @@ GROUPS = {  # conf/sweep holds definitions for Weights & Biases
     "measure": {"search_space", "task", "data", "hardware", "child", "evaluation"},
 }
 KEYS = {
-    "search": ["seed", "retrain", "max_samples", "export"],
+    "search": [
+        "seed",
+        "retrain",
+        "max_samples",
+        "max_seconds",
+        "max_seconds_in_all",
+        "limits.parameters",
+        "export",
+    ],
     "train": ["seed", "genotype", "baselines", "export"],
     "measure": ["what", "seed", "children", "batch_size"],
     "show": ["genotype", "json", "output", "channels", "cells", "stem", "input_shape"],
@@ -63,7 +71,7 @@ def test_the_help_marks_the_defaults():
 
 @pytest.mark.parametrize("command", KEYS)
 def test_the_help_says_every_key_with_its_default_and_meaning(command):
-    keys = re.findall(r"^  (\w+)=\S.* {2,}\S+", everything(command), re.MULTILINE)
+    keys = re.findall(r"^  ([\w.]+)=\S.* {2,}\S+", everything(command), re.MULTILINE)
     assert [key for key in KEYS[command] if key not in keys] == []
 
 

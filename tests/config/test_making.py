@@ -42,7 +42,10 @@ def test_a_value_arrives_in_its_arguments_type(key, given, made):
     ("values", "message"),
     [
         ({"epochs": "abc"}, r"part\.epochs \('abc'\) has the wrong type: Value 'abc'"),
-        ({"epochs": 2.5}, r"part\.epochs \(2\.5\) has the wrong type: Value '2\.5'"),
+        (
+            {"epochs": 2.5},
+            r"part\.epochs \(2\.5\) .* Value '2\.5' .*; give a whole number, e\.g\. 1$",
+        ),
         ({"epochs": True}, r"part\.epochs \(True\) has the wrong type: Value 'True'"),
         ({"epochs": ""}, r"part\.epochs \(''\) has the wrong type"),
         ({"epochs": None}, r"part\.epochs \(None\) has the wrong type: .* type 'int'"),
@@ -58,7 +61,10 @@ def test_a_value_arrives_in_its_arguments_type(key, given, made):
         ({"inner": {**INNER, "colour": 1}}, r"unknown key 'part\.inner\.colour'.*: size$"),
         ({"epoch": 1}, r"unknown key 'part\.epoch'; choose from: epochs, rate, flag"),
         ({"_target_": "leaves.No"}, r"part\._target_ 'leaves\.No' cannot be imported"),
-        ({"_target_": "no_such.No"}, r"part\._target_ .* No module named 'no_such'"),
+        (
+            {"_target_": "no_such.No"},
+            r"part\._target_ .* No module named 'no_such'; put no_such\.py into /\S+, or inst",
+        ),
         ({"ops": "skip"}, r"part\.ops \('skip'\) must be a list; write e\.g\. part\.ops=\[skip\]"),
         ({"ops": 3}, r"part\.ops \(3\) must be a list"),
         ({"source": 3}, r"part\.source \(3\) must be a group of keys with _target_"),
@@ -70,6 +76,12 @@ def test_a_value_arrives_in_its_arguments_type(key, given, made):
 def test_a_mistake_is_named_by_its_full_key(values, message):
     with pytest.raises(ValueError, match=message):
         leaf(**values)
+
+
+def test_what_cannot_be_imported_is_told_once(caplog):
+    with pytest.raises(ValueError, match="No module named 'no_such'"):
+        leaf(_target_="no_such.No")
+    assert caplog.text == ""
 
 
 def test_a_node_must_be_a_group_of_keys():

@@ -10,6 +10,7 @@ from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy, Trial
 SPACE = SimpleNamespace(
     choices=(Choice("a", ("x", "y", "z"), "op", "g"), Choice("b", ("x", "y"), "op", "g")),
     discretize=lambda scores: ("found", scores),
+    limits=None,
 )
 TRAIN, VAL = "training batch", "validation batch"
 

@@ -120,10 +120,10 @@ def cut(path: Path) -> None:
     ("write", "name", "message"),
     [
         (write_npz, "data.npz", "cannot read '"),
-        (write_ten, "data_batch_3", "cannot read the CIFAR batch '"),
+        (write_ten, "data_batch_3", "cannot read '"),
         (write_idx, "train-images-idx3-ubyte.gz", "cannot read '"),
-        (write_parquet, "train-00000-of-00001.parquet", "cannot read the parquet file '"),
-        (write_mat, "test_32x32.mat", "cannot read SVHN's file '"),
+        (write_parquet, "train-00000-of-00001.parquet", "cannot read '"),
+        (write_mat, "test_32x32.mat", "cannot read '"),
     ],
 )
 def test_a_file_that_is_cut_short_is_named(

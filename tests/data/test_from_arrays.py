@@ -204,21 +204,29 @@ def test_names_are_given_to_numbered_classes() -> None:
 @pytest.mark.parametrize(
     ("x", "options", "message"),
     [
-        (numbers(9, 10, 3), {}, "uint8 or floats in [0, 1], got float64 from -"),
+        (numbers(9, 10, 3), {}, "training images of float64 must lie in [0, 1], got -"),
         (pixels(3, 9, 10).astype(int), {}, "uint8 or floats in [0, 1], got int64 from 0 to 255"),
         (pixels(9, 10) / 255, {}, "grey images (N, H, W) or signals (N, C, L); give data.kind="),
         (pixels(16, 16, 9), {}, "which axis of images (60, 16, 16, 9) holds the channels; give"),
         (pixels(3, 9, 4), {}, "axis of images (60, 3, 9, 4) holds the channels; give data.layout="),
-        (pixels(3, 9, 9), {"layout": "CHW"}, "unknown layout 'CHW'; choose from: NCHW, NHWC"),
+        (pixels(3, 9, 9), {"layout": "CHW"}, "unknown data.layout 'CHW'; choose from: NCHW, NHWC"),
         (numbers(9), {"kind": "signals"}, "a table (N, features); got (60, 9) for kind=signals"),
         (numbers(), {}, "a table (N, features); got (60,) for kind=None; reshape it"),
-        (np.full((NUMBER, 2), "a"), {}, "x must hold numbers, got <U1 (60, 2)"),
+        (np.full((NUMBER, 2), "a"), {}, "samples must be arrays of numbers, got <U1 (60, 2)"),
         (np.full((NUMBER, 2), np.nan), {}, "got nan or inf in training sample 0"),
         (numbers(9)[:50], {}, "one label per sample, got 50 samples and 60 labels"),
         (numbers(9), {"batch_size": 25}, "(25) must not exceed the 24 samples to train on"),
         (numbers(9), {"validation_share": 1.5}, "validation_share (1.5) must be in (0, 1)"),
-        (numbers(9), {"test": (numbers(8), CLASSES)}, "like training samples, float64 (9,), got"),
-        (pixels(9, 9), {"test": (pixels(9, 9) / 255, CLASSES)}, "uint8 (9, 9), got float64 (9, 9)"),
+        (
+            numbers(9),
+            {"test": (numbers(8), CLASSES)},
+            "must have the type and the layout of the training samples, got float64 (N, 9) and",
+        ),
+        (
+            pixels(9, 9),
+            {"test": (pixels(9, 9) / 255, CLASSES)},
+            "layout of the training images, got uint8 (N, 9, 9) and float64 (N, 9, 9)",
+        ),
     ],
 )
 def test_what_is_not_certain_or_wrong_is_refused(

@@ -2,18 +2,24 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nas_lightning.data.formats.image_folder import ImagePaths, find_images
+from nas_lightning.data.formats.image_folder import read_image_folder
 from nas_lightning.data.raw_parts import ReadOptions
+from nas_lightning.data.sources import folder
 
 Paint = Callable[..., Path]
 
 
-def by_role(path: Path | str | None) -> dict[str, ImagePaths]:
-    parts, _ = find_images(None if path is None else str(path), ReadOptions())
-    return {role: images for (_, role), images in parts.items()}
+def by_role(path: Path) -> dict[str, dict[Any, list[Any]]]:
+    images: dict[str, dict[Any, list[Any]]] = {}
+    for part in read_image_folder(path, ReadOptions()).parts:
+        of_part = images.setdefault(part.role, {})
+        for label, file in zip(part.labels, part.images, strict=True):
+            of_part.setdefault(label, []).append(file)
+    return images
 
 
 def test_images_are_found_by_class_in_order_of_their_names(tmp_path: Path, paint: Paint) -> None:
@@ -42,19 +48,19 @@ def test_a_training_folder_needs_no_test_folder(tmp_path: Path, paint: Paint) ->
 
 def test_no_folder_is_refused() -> None:
     with pytest.raises(ValueError, match=r"got data.path=null; add data.path=DIR"):
-        by_role(None)
+        folder(None)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"but '.*nowhere' does not exist"):
-        by_role(tmp_path / "nowhere")
+        folder(str(tmp_path / "nowhere"))
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     path = tmp_path / "file.png"
     path.touch()
-    with pytest.raises(ValueError, match=r"but '.*file.png' is a file"):
-        by_role(path)
+    with pytest.raises(ValueError, match=r"but '.*file.png' is another file"):
+        folder(str(path))
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
@@ -70,15 +76,17 @@ def test_a_folder_without_classes_is_named(tmp_path: Path, paint: Paint) -> None
 
 def test_classes_without_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "ant").mkdir()
-    with pytest.raises(ValueError, match=f"no PNG or JPEG image in the 1 .* '{tmp_path}'"):
+    with pytest.raises(
+        ValueError, match=f"'{tmp_path}' has no PNG or JPEG image in its 1 sub-folders"
+    ):
         by_role(tmp_path)
 
 
 def test_a_test_class_that_training_lacks_is_named(tmp_path: Path, paint: Paint) -> None:
     paint(tmp_path / "train" / "ant")
     paint(tmp_path / "test" / "wasp")
-    with pytest.raises(ValueError, match=r"'.*wasp' has none in '.*train'; known classes: ant"):
-        by_role(tmp_path)
+    with pytest.raises(ValueError, match=r"label 'wasp' is none of the training labels: ant; add"):
+        folder(str(tmp_path))
 
 
 def test_a_validation_folder_is_the_test_set_where_there_is_none(
@@ -102,5 +110,7 @@ def test_a_validation_folder_beside_a_test_folder_is_trained_on(
 def test_another_folder_beside_train_is_refused(tmp_path: Path, paint: Paint) -> None:
     paint(tmp_path / "train" / "ant")
     paint(tmp_path / "holiday" / "ant")
-    with pytest.raises(ValueError, match=r"only parts may stand, got 'holiday'; known"):
+    with pytest.raises(
+        ValueError, match=r"several data sets: holiday, train; .* \(known are train:"
+    ):
         by_role(tmp_path)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nas_lightning.data.pixels import as_images, with_channels
+from nas_lightning.data.pixels import as_pixels, with_channels
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ from nas_lightning.data.pixels import as_images, with_channels
 def test_the_axis_of_the_channels_is_found(
     shape: tuple[int, ...], layout: str | None, found: tuple[int, ...]
 ) -> None:
-    images, _ = as_images(np.zeros(shape, np.uint8), None, layout)
-    assert images.shape == found
+    (images,) = as_pixels([("training", np.zeros(shape, np.uint8))], layout)
+    assert images.shape[1:] == found
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_the_axis_of_the_channels_is_found(
     ],
 )
 def test_numbers_become_levels(values: Any, pixels: list[int]) -> None:
-    images, _ = as_images(np.broadcast_to(values[:, None, None], (3, 8, 8)), None)
-    assert images.pixels[:, 0, 0, 0].tolist() == pixels
+    (images,) = as_pixels([("training", np.broadcast_to(values[:, None, None], (3, 8, 8)))])
+    assert images[:, 0, 0, 0].tolist() == pixels
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,8 @@ def test_a_range_that_is_told_is_that_of_both_parts(
     values: Any, stated: tuple[float, float], pixels: list[int]
 ) -> None:
     arrays = np.broadcast_to(values[:, None, None], (3, 8, 8))
-    for images in as_images(arrays, arrays[::-1], None, stated):
-        assert images is not None
-        assert sorted(images.pixels[:, 0, 0, 0].tolist()) == pixels
+    for images in as_pixels([("training", arrays), ("test", arrays[::-1])], None, stated):
+        assert sorted(images[:, 0, 0, 0].tolist()) == pixels
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_a_range_is_not_guessed_from_the_numbers(
     low: float, high: float, kind: Any, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        as_images(np.linspace(low, high, 128).reshape(2, 8, 8).astype(kind), None)
+        as_pixels([("training", np.linspace(low, high, 128).reshape(2, 8, 8).astype(kind))])
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ def test_a_range_is_not_guessed_from_the_numbers(
 )
 def test_parts_that_are_not_alike_are_refused(test: Any) -> None:
     with pytest.raises(ValueError, match=r"type and the layout of the training .* float64 \(N, 3"):
-        as_images(np.zeros((2, 3, 8, 9)), test)
+        as_pixels([("training", np.zeros((2, 3, 8, 9))), ("test", test)])
 
 
 @pytest.mark.parametrize(
@@ -107,7 +106,7 @@ def test_a_test_image_that_holds_no_numbers_is_named() -> None:
     test = np.zeros((3, 8, 8))
     test[2, 1, 1] = np.inf
     with pytest.raises(ValueError, match=r"got nan or inf in test image 2 \(the first is 0\)"):
-        as_images(np.zeros((2, 8, 8)), test)
+        as_pixels([("training", np.zeros((2, 8, 8))), ("test", test)])
 
 
 @pytest.mark.parametrize(
@@ -123,4 +122,4 @@ def test_a_test_image_that_holds_no_numbers_is_named() -> None:
 )
 def test_what_is_no_image_is_refused(images: Any, layout: str | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        as_images(images, None, layout)
+        as_pixels([("training", images)], layout)

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 import lightning as L
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -144,7 +145,7 @@ def test_a_new_head_may_have_other_targets(child, images, targets, answer):
         other.classify(images)
 
 
-@pytest.mark.parametrize("names", [[], "oak", ["oak", "oak"], [1, 2]])
+@pytest.mark.parametrize("names", [3, [], "oak", ["oak", "oak"], [1, 2]])
 def test_names_of_a_head_that_are_none_are_refused(child, names):
     with pytest.raises(ValueError, match=r"class_names \(.*\) must be one text per output"):
         child.with_head(names)
@@ -171,6 +172,33 @@ def test_a_head_put_in_by_hand_is_not_saved(child, tmp_path):
     with pytest.raises(ValueError, match=message):
         child.save(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("x", "got"),
+    [
+        (np.zeros((1, 1, 8, 8), np.float32), r"got ndarray \(1, 1, 8, 8\)"),
+        (torch.zeros(1, 3, 8, 8), r"got torch\.float32 \(1, 3, 8, 8\)"),
+        (torch.zeros(1, 1, 8, 8).byte(), r"got torch\.uint8 \(1, 1, 8, 8\)"),
+        (torch.zeros(8, 8), r"got torch\.float32 \(8, 8\)"),
+        ("image.png", "got str"),
+    ],
+)
+def test_what_is_no_batch_is_refused(child, x, got):
+    for call, name in ((child, "child"), (child.features, r"child\.features")):
+        message = rf"^{name}\(x\) takes a tensor of floats \(N, 1, 8, 8\), {got}; give {name}\("
+        with pytest.raises(ValueError, match=message):
+            call(x)
+
+
+@pytest.mark.parametrize("mark", [".hydra/config.yaml", "multirun.yaml", "child/last.ckpt"])
+def test_a_child_is_not_saved_into_the_folder_of_a_run(child, tmp_path, mark):
+    (tmp_path / mark).parent.mkdir(exist_ok=True)
+    (tmp_path / mark).touch()
+    message = rf"^the folder '{tmp_path}' must not be that of a run.*; choose another one, e\.g\. '"
+    with pytest.raises(ValueError, match=message):
+        child.save(tmp_path)
+    assert not (tmp_path / "config.json").exists()
 
 
 def test_no_input_has_no_answer(child):

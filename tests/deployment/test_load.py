@@ -114,6 +114,29 @@ def test_a_folder_without_a_child_is_refused(tmp_path):
         nas_lightning.load_child(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nowhere", r"\(there is no such folder\); give the folder of a finished run"),
+        ("sweep/note.txt", r"\(it is a file\); give the folder of a finished run"),
+        ("sweep", r"\(it is the folder of a sweep\); give one of its runs, e\.g\. 'sweep/0'"),
+        ("empty sweep", r"\(it is the folder of a sweep\); resume it: resume='empty sweep'"),
+        ("sweep/0/child", r"\(it lies in that of a run\); give the run's: 'sweep/0'"),
+        ("sweep/1", r"\(no child/last\.ckpt\); .* or train what was found: nas-train genotype=swe"),
+    ],
+)
+def test_each_path_without_a_child_has_its_own_cure(path, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        *("sweep/0/child/last.ckpt", "sweep/1/.hydra/config.yaml", "sweep/note.txt"),
+        *("sweep/multirun.yaml", "empty sweep/multirun.yaml"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=f"^'{path}' holds no trained child {message}"):
+        nas_lightning.load_child(path)
+
+
 @pytest.fixture
 def changed(finished, tmp_path):
     """Copies the finished run's child with a changed card."""

@@ -81,7 +81,8 @@ def test_a_table_that_cannot_serve_is_refused(values, message):
 
 def test_a_space_that_the_table_does_not_fit_is_refused():
     with pytest.raises(
-        ValueError, match=r"operation 'avg_pool_3x3', search space 'darts' has 0\+1"
+        ValueError,
+        match=r"^table 'nasbench201' is of .* 'nasbench201', and this is 'darts'; ",
     ):
         TabularEvaluation(TINY, "cifar10")
 
@@ -224,6 +225,13 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path):
     path.write_text(f"arch,own_val_9,own_val_9\n{ARCH},1,2\n")
     with pytest.raises(ValueError, match=r"has two columns 'own_val_9'; leave one of them out"):
         read_table(str(path), SPACE)
+
+
+def test_a_packaged_table_names_its_space_and_the_key_of_another_table():
+    with pytest.raises(ValueError, match=r"^table 'nasbench201' is of .*'nasbench201', and this"):
+        read_table("nasbench201", TINY)
+    with pytest.raises(ValueError, match=r"choose .*=nasbench201, or your own.*objective\.table=P"):
+        read_latencies("nasbench201_latency", "1080ti_1", TINY)
 
 
 def test_a_table_of_latencies_has_a_column_a_device(tmp_path):

@@ -249,3 +249,13 @@ def test_a_folder_gives_the_charts_of_what_it_holds(tmp_path) -> None:
     assert list(figures(tmp_path)) == ["alphas", "search"]
     (tmp_path / "result.json").write_text('{"search": {"trials": 3}}')
     assert list(figures(tmp_path)) == ["alphas"]
+
+
+@pytest.mark.parametrize("values", [(1.0, 0.4), (0.02, 0.0), (0.9, 0.9), (0.97, 0.955)])
+def test_the_axis_of_shares_ends_at_0_and_100_percent(values):
+    parts = ({"test_accuracy": value} for value in values)
+    result = {"child": next(parts), "baselines": {"random_genotype": next(parts)}}
+    chart = draw_comparison(result, MainMetric()).to_dict()
+    low, high = chart["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert 0 <= low <= min(values) <= max(values) <= high <= 1
+    assert low < high

@@ -42,7 +42,7 @@ def test_a_foreign_drawing_is_refused(tmp_path: Path, text: str, culprit: str) -
         write_report(tmp_path, {})
 
 
-@pytest.mark.parametrize("names", [("a", "b_{k}"), tuple(f"url({number})" for number in range(30))])
+@pytest.mark.parametrize("names", [("a", "b_{k}"), tuple(f"url({number})" for number in range(9))])
 def test_every_drawing_of_ours_is_read(tmp_path: Path, names: tuple[str, ...]) -> None:
     edges = [Edge(a, b, "url(x)") for i, b in enumerate(names) for a in names[:i]]
     (tmp_path / "genotype.svg").write_text(draw((Graph("url(x)", names, tuple(edges)),)))

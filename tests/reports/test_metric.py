@@ -48,6 +48,13 @@ def test_the_summary_tells_every_metric_of_the_child(tmp_path):
     assert "child test r2                      0.5\n" in text
 
 
+def test_the_summary_begins_with_the_verdict(tmp_path):
+    verdict = {"answer": "worth it", "children": 24, "wins": 24, "more_children": 0}
+    first, second = summary(RESULT | {"verdict": verdict}, "cells", tmp_path).split("\n")[1:3]
+    assert first.startswith("Worth it: the network beats 24 of 24 random networks")
+    assert second == ""
+
+
 def test_the_summary_tells_other_rewards_and_the_size_of_the_random_child(tmp_path):
     baselines = {"random_genotype": {"test_rmse": 7.0, "parameters": 1234}}
     search = RESULT["search"] | {"reward": -0.71234}

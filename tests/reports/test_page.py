@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nas_lightning.core.graph import Edge, Graph
+from nas_lightning.evaluation.verdict import Verdict
 from nas_lightning.reports.drawing import draw
 from nas_lightning.reports.page import write_report
 
@@ -209,6 +210,13 @@ def test_what_the_supernet_measured_is_told_apart(page: Callable[..., _Page]) ->
 def test_the_size_of_the_random_child_is_told(page: Callable[..., _Page]) -> None:
     baselines = {"random_genotype": {"test_accuracy": 0.9989, "parameters": 190906}}
     assert "trained alike (190,906 parameters): one pair" in page(baselines=baselines).text
+
+
+def test_the_verdict_stands_first(page: Callable[..., _Page]) -> None:
+    verdict = Verdict(0.9, [0.8] * 24).as_dict()
+    text = page(verdict=verdict).text
+    assert text.count("Worth it: the network beats 24 of 24 random networks of its space") == 2
+    assert text.index("Worth it: ") < text.index("What was found")
 
 
 def test_a_child_worse_than_a_random_one_is_told(page: Callable[..., _Page]) -> None:

@@ -11,6 +11,7 @@ from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.reports.colours import dark_scheme
 from nas_lightning.reports.drawing import draw
 from nas_lightning.reports.page import write_report
+from nas_lightning.reports.summary import summary
 
 CHILD: dict[str, Any] = {"test_accuracy": 0.9, "multiply_adds": 1000}
 
@@ -75,6 +76,22 @@ def test_an_input_is_called_what_it_is(run_dir: Path, shape: list[int] | None, w
     text = page(run_dir, input_shape=shape)
     assert f"for one {word}" in text
     assert ("image" in text) == (word == "image")
+
+
+def test_a_latency_that_is_not_the_predicted_one_is_noted(tmp_path: Path) -> None:
+    child = {"parameters": 7, "multiply_adds": 8, "test_accuracy": 0.5, "latency_ms": 2.0}
+    child |= {"latency_measured": "median of 9 runs, 2 threads, batch of 1, Z80"}
+    child |= {"onnx_latency_ms": 0.25, "predicted_latency_ms": 1.6, "predicted_latency_of": "Z80"}
+    result = {"genotype_id": "a", "space": "darts"}
+    texts = [
+        summary(result | {"child": child | {"latency_error": error}}, "", tmp_path)
+        for error in (0.25, -0.19)
+    ]
+    assert "latency per input                  2.00 ms on this CPU, 2 threads, batch o" in texts[0]
+    assert "  of its ONNX file                 0.25 ms by ONNX Runtime" in texts[0]
+    assert "  as predicted                     1.60 ms (Z80)" in texts[0]
+    assert "note: the measured latency is 25% above the predicted one, not within 20%" in texts[0]
+    assert "note:" not in texts[1]
 
 
 def test_the_latency_stands_with_how_it_was_measured(run_dir: Path) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from nas_lightning.reports.conclusion import conclude
 from nas_lightning.reports.metric import MainMetric
 from nas_lightning.reports.usage import next_steps, uses
-from nas_lightning.reports.verdict import judge
 
 CHILD = {"test_accuracy": 0.9, "cost": {"epochs_trained": 12}}
 RESULT = {
@@ -25,7 +25,7 @@ def lines(result, folder=Path("/home/me/run 1")):
 
 
 def following(result):
-    steps = next_steps(Path("/run"), result, judge(result, MainMetric()))
+    steps = next_steps(Path("/run"), result, conclude(result, MainMetric()))
     return [line or text for text, line in steps]
 
 
@@ -90,3 +90,11 @@ def test_a_black_box_search_is_offered_more_trials():
 def test_where_no_search_was_needed_that_is_said_first():
     result = RESULT | {"baselines": {"random_genotype": {"test_accuracy": 0.95}}}
     assert following(result)[0].startswith("Before more search, ask whether it is needed")
+
+
+def test_an_open_verdict_is_decided_without_another_search():
+    verdict = {"answer": "undecided", "children": 3, "wins": 3, "more_children": 21}
+    shown = {"win_share": [0.2, 1.0], "difference": 0.1, "interval": [None, None]}
+    line = "nas-train genotype=/run baselines=true verdict.children=24"
+    assert line in following(RESULT | {"verdict": verdict | shown})
+    assert line not in following(RESULT | {"verdict": verdict | shown | {"more_children": None}})

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,15 +72,18 @@ def job(tmp_path, monkeypatch):
         trainings.append(folder)
         return FIGURES
 
-    def job(number, mode="MULTIRUN"):
+    def run(number, mode="MULTIRUN"):
         kept = tmp_path / str(number) / ".hydra" / "hydra.yaml"
         kept.parent.mkdir(parents=True)
         subdir = {"mode": mode, "job": {"num": number}, "sweep": {"subdir": "${hydra.job.num}"}}
         kept.write_text(OmegaConf.to_yaml({"hydra": subdir}))
-        return baselines.baselines_of(Run(cfg, RunFolder(tmp_path / str(number)), parts))
+        return Run(cfg, RunFolder(tmp_path / str(number)), parts)
+
+    def job(number, mode="MULTIRUN"):
+        return baselines.baselines_of(run(number, mode))
 
     monkeypatch.setattr(baselines, "_trained", trained)
-    job.trainings, job.kept = trainings, tmp_path / "baselines" / key()
+    job.run, job.trainings, job.kept = run, trainings, tmp_path / "baselines" / key()
     return job
 
 
@@ -119,3 +123,20 @@ def test_where_the_job_that_trained_them_was_stopped_the_next_one_trains(job):
     (job.kept / "lock").touch()
     assert job(1) == FIGURES
     assert job.trainings == [job.kept]
+
+
+def test_jobs_share_their_random_children_and_resnets_of_one_width(job, monkeypatch, tmp_path):
+    trainings = []
+
+    def figures(_run, *arguments, **_more):
+        trainings.append(next(a for a in arguments if isinstance(a, Path)).name)
+        return {"test_accuracy": 0.5}
+
+    monkeypatch.setattr(baselines, "train_child", figures)
+    monkeypatch.setattr(baselines, "train_network", figures)
+    for number, parameters in enumerate((5_000, 5_010, 90_000)):
+        run = job.run(number)
+        assert baselines.baselines_of(run, {"parameters": parameters})["resnet"]["width"] > 0
+        assert baselines.random_child(run, 2)["test_accuracy"] == 0.5
+    assert [name.partition("_")[0] for name in trainings] == ["resnet", "random", "resnet"]
+    assert (job.kept / "random_genotype_2" / "figures.json").is_file()

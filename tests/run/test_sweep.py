@@ -31,7 +31,7 @@ def test_a_sweep_groups_runs_by_all_that_varied_but_the_seed(sweep, tmp_path):
     lines = (tmp_path / "sweep" / "summary.md").read_text().splitlines()
     assert status == 0
     assert lines[0] == "| strategy | runs | search validation % | child test % | parameters |"
-    figures = "51.00 \u00b1 1.41 | 91.00 \u00b1 1.41 | 1000 \u00b1 0 |"
+    figures = "51.00 \u00b1 1.41 | 91.00 \u00b1 1.41 | 1,000 \u00b1 0 |"
     assert lines[2:] == [f"| darts | 2 | {figures}", f"| random | 2 | {figures}"]
     assert "random    2" in out
 
@@ -64,6 +64,24 @@ def test_a_mistake_in_one_option_of_a_sweep_stops_it_before_any_job(sweep, tmp_p
     assert (status, out) == (1, "")
     assert err.startswith("error: unknown option 'dart' of strategy; choose from: ")
     assert not (tmp_path / "sweep" / "0").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["strategy=darts,rndom", "seed=0,1"], "unknown option 'rndom' of strategy; choose from: "),
+        (
+            ["strategy=darts,random", "strategy.epochs=1"],
+            "unknown key 'strategy.epochs'; choose from: trials; strategy=random has no such key; "
+            "max_samples=N bounds the search of every strategy; did you mean child.epochs=1?\n",
+        ),
+        (["strategy=random,darts", "strategy.order=first"], "; strategy=random has no such key"),
+    ],
+)
+def test_a_refused_sweep_is_explained_and_leaves_nothing(call, tmp_path, capsys, typed, message):
+    assert call("-m", *typed) == 1
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sweep_whose_launcher_fails_tells_how_to_go_on(sweep, monkeypatch):
@@ -249,6 +267,7 @@ def test_a_sweep_trains_the_random_genotype_once_a_seed(mixed):
     folder = mixed[0]
     alike = [result(folder / n)["baselines"] for n in "0123"]
     assert len(list((folder / "baselines").iterdir())) == 2
+    assert all(figures.pop("resnet")["width"] for figures in alike)  # each of its child's size
     assert [alike[0], alike[1]] == [alike[2], alike[3]]
 
 

@@ -211,7 +211,7 @@ def test_epochs_of_the_controller_go_on_through_the_validation_batches():
 def test_a_search_without_validation_batches_is_refused():
     strategy = one_shot("enas")
     context = PlainContext(strategy)
-    message = r"validation batches, of which there must be at least 1, got 0; hold images out"
+    message = r"validation batches, of which there must be at least 1, got 0; hold samples out"
     with pytest.raises(ValueError, match=message):
         strategy.finish_epoch(0, context, ())
     with pytest.raises(ValueError, match=message):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 
 from nas_lightning.cli.entry import main
 
@@ -38,6 +39,7 @@ def run(command: str, *arguments: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [f"nas-{command}", *arguments])
         patch.setenv("HYDRA_FULL_ERROR", "0")
+        patch.setattr(HydraConfig.instance(), "cfg", None)  # --cfg leaves it behind
         main()
 
 

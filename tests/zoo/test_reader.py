@@ -92,9 +92,11 @@ OTHER = WHOLE | {"choices": WHOLE["choices"] | {"normal/edge_0_2": "skip_connect
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"not valid JSON \(truncated\?\): Expecting value"),
+        (b"", r"the file is empty; name the genotype\.json of a run, the run's folder"),
+        (b"hello", r"not valid JSON \(truncated\?\): .*; name the genotype\.json of a run"),
+        (b"{}", r"has format 'nas-lightning/genotype', got None; name the genotype\.json of"),
         (DARTS_V2.to_json().encode()[:300], r"not valid JSON \(truncated\?\)"),
-        (b"\x80\x04genotype", "a genotype file is UTF-8 text, got other bytes"),
+        (b"\x80\x04genotype", "is UTF-8 text, got other bytes; name the genotype"),
         (b" " * 1_000_001, "has at most 1,000,000 bytes, got 1,000,001"),
         (json.dumps(OTHER).encode(), "but its choices have id '.*': the file was changed; delete"),
         (json.dumps(FOREIGN).encode(), "of space 'nasnet', .*choose search_space=nasnet"),

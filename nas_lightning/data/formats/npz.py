@@ -1,13 +1,13 @@
 """Named arrays of images and labels, in an .npz file or from Python, by their usual names."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nas_lightning.data.parts import PartName, assign, words_of
+from nas_lightning.data.parts import assign, meaning, words_of
 from nas_lightning.data.raw_parts import Part, RawParts, ReadOptions
 
 __all__ = ["parts_of", "read_npz"]
@@ -24,15 +24,13 @@ def read_npz(path: Path, options: ReadOptions) -> RawParts:
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return parts_of(file, options, path)
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"cannot read '{path}' ({error}); write it again") from error
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
+    except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
+        reason = str(error)
+        if "allow_pickle" in reason:
+            reason = "it must hold arrays of numbers or text, got Python objects"
+        elif isinstance(error, ValueError):
             raise
-        raise ValueError(
-            f"'{path}' must hold arrays of numbers or text, got Python objects; save them by"
-            " their own type, e.g. np.array(labels, dtype=str)"
-        ) from error
+        raise ValueError(f"cannot read '{path}' ({reason}); write it again") from error
 
 
 def parts_of(arrays: Mapping[str, Any], options: ReadOptions, where: object) -> RawParts:
@@ -42,24 +40,16 @@ def parts_of(arrays: Mapping[str, Any], options: ReadOptions, where: object) -> 
     is no pair, or parts are not known; see `assign`.
     """
     pairs = _pairs(list(arrays), where)
-    roles = assign(pairs, options.parts, where)
     names = next(([*map(str, arrays[name])] for name in NAMES if name in arrays), None)
-    parts = [
-        Part(
-            part,
-            role,
-            np.asarray(arrays[pairs[part]["images"]]),
-            arrays[pairs[part]["labels"]],
-            names,
-        )
-        for part, role in roles.items()
-        if role != "unused"
-    ]
-    read = {pairs[part.name][what] for part in parts for what in ("images", "labels")}
-    return RawParts(parts, [f"array '{n}'" for n in arrays if n not in read and n not in NAMES])
+    parts, read = [], set(NAMES)
+    for name, role in assign(pairs, options.parts, where).items():
+        images, labels = (pairs[name][what] for what in ("images", "labels"))
+        parts.append(Part(name, role, np.asarray(arrays[images]), arrays[labels], names))
+        read |= {images, labels}
+    return RawParts(parts, [f"array '{name}'" for name in arrays if name not in read])
 
 
-def _pairs(names: list[str], where: object) -> dict[str, dict[str, str]]:
+def _pairs(names: Sequence[str], where: object) -> dict[str, dict[str, str]]:
     """Returns the arrays of each part, by what they hold."""
     pairs: dict[str, dict[str, str]] = {}
     for name in names:
@@ -78,7 +68,7 @@ def _pairs(names: list[str], where: object) -> dict[str, dict[str, str]]:
     if not pairs and sorted(names) == ["arr_0", "arr_1"]:  # np.savez(path, images, labels)
         return {"": {"images": "arr_0", "labels": "arr_1"}}
     for part, pair in pairs.items():
-        if len(pair) < 2 and PartName.of(part).roles:
+        if len(pair) < 2 and meaning(part)[0]:
             (name,) = pair.values()
             lacking = "labels" if "images" in pair else "images"
             raise ValueError(f"'{where}' holds '{name}' but no {lacking} of it; add or remove it")

@@ -1,0 +1,53 @@
+"""How many trials fit into the time of a black-box search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+
+__all__ = ["TrialTime"]
+
+LATE = 1.1  # times the seconds that the first trial may take
+
+
+@dataclass(frozen=True)
+class TrialTime:
+    """The seconds that a search may take, as its trials' costs count them.
+
+    Attributes:
+        seconds: seconds of all trials together.
+        key: their name as the user writes it.
+        most: most trials; None for any number.
+    """
+
+    seconds: float
+    key: str = "max_seconds"
+    most: int | None = None
+
+    def plan(self, strategy: BlackBoxStrategy, trials: Sequence[Trial]) -> None:
+        """Sets a strategy's trials to what fits at the mean speed so far, at least one more.
+
+        It follows from the trials alone, so that a replayed search plans the same. A strategy
+        whose trials take no time keeps its own.
+
+        Raises: ValueError: the first trial takes longer than the time.
+        """
+        spent = sum(trial.cost["wall_s"] for trial in trials)
+        if len(trials) == 1 and spent > LATE * self.seconds:
+            raise ValueError(
+                f"{self.key} ({self.seconds:g}) must allow at least one trial, which takes "
+                f"{spent:.1f} s here; raise it, or make trials shorter, e.g. by child.epochs"
+            )
+        if spent <= 0:
+            return
+        more = max(1, int((self.seconds - spent) * len(trials) / spent))
+        strategy.trials = len(trials) + more
+        if self.most is not None:
+            strategy.trials = min(self.most, strategy.trials)
+
+    def allows(self, trial: Trial, trials: Sequence[Trial]) -> bool:
+        """Returns whether a trial fits, at the mean speed per whole evaluation so far."""
+        spent = sum(other.cost["wall_s"] for other in trials)
+        trained = sum(other.budget - other.start for other in trials)
+        expected = spent * (trial.budget - trial.start) / trained if trained else 0.0
+        return spent + expected <= self.seconds

@@ -1,0 +1,59 @@
+"""The verdict of a run: its child beside random ones, trained alike until they decide."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nas_lightning.core.checks import at_least
+from nas_lightning.evaluation.verdict import UNDECIDED, Verdict
+from nas_lightning.run.baselines import random_child
+from nas_lightning.run.run import Run
+from nas_lightning.training.cost_meter import CostMeter
+
+__all__ = ["check_verdict", "verdict_of"]
+
+DEFAULT = {"children": 1, "resnet": True}
+
+
+def check_verdict(settings: Mapping[str, Any], is_compared: bool, cure: str) -> None:
+    """Refuses settings of the verdict that are impossible, or have no effect.
+
+    `cure` is the override by which a child is compared with others.
+
+    Raises: ValueError: the number of children is below 0, or nothing is compared.
+    """
+    at_least("verdict.children", settings["children"], 0, use=24)
+    changed = [key for key, value in DEFAULT.items() if settings[key] != value]
+    if changed and not is_compared:
+        key = changed[0]
+        raise ValueError(
+            f"verdict.{key} ({settings[key]}) has no effect where the child is not compared; give "
+            f"{cure}, or leave it out"
+        )
+
+
+def verdict_of(
+    run: Run, child: Mapping[str, Any], baselines: Mapping[str, Any], most: int
+) -> dict[str, Any] | None:
+    """Returns whether a run's child is worth its search, by at most `most` random children.
+
+    The first one is the baselines'; the others are trained one by one until the answer is certain,
+    all on the same data in the same order. Their figures are added to the verdict's, and the cost
+    of those that were trained for it. None of 0 children.
+    """
+    if not most:
+        return None
+    task, cost = run.parts.task, CostMeter()
+    test = f"test_{task.metric}"
+    others, verdict = [baselines["random_genotype"]], None
+    while True:
+        figures = [task.worst if other.get(test) is None else other[test] for other in others]
+        verdict = Verdict(child[test], figures, task.higher_is_better)
+        if verdict.answer != UNDECIDED or len(others) >= most:
+            break
+        others.append(random_child(run, len(others) + 1))
+        cost.add(others[-1].get("cost", {}))
+    return verdict.as_dict() | {
+        "most_children": most,
+        "others": [{name: other.get(name) for name in ("genotype_id", test)} for other in others],
+        "cost": cost.as_dict(),
+    }

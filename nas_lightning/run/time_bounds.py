@@ -1,0 +1,86 @@
+"""How a run keeps to max_seconds and max_seconds_in_all: what each of its trainings may take."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig
+
+from nas_lightning.core.checks import in_range
+from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
+from nas_lightning.evaluation.trial_time import TrialTime
+from nas_lightning.run.run import Run
+from nas_lightning.training.time_plan import TimePlan
+
+__all__ = ["check_seconds", "child_plan", "search_plan", "trial_time"]
+
+IN_ALL = "max_seconds_in_all"
+SHARE = 0.5  # of the seconds in all that the search takes
+
+
+@dataclass(frozen=True)
+class _Bound:
+    key: str
+    seconds: float
+
+
+def check_seconds(cfg: DictConfig) -> None:
+    """Refuses bounds that are not above 0, and a search that takes all of the time.
+
+    Raises: ValueError: a bound is impossible.
+    """
+    in_range("max_seconds", cfg.max_seconds, "(0, inf)", use=300)
+    in_range(IN_ALL, cfg[IN_ALL], "(0, inf)", use=600)
+    if cfg.max_seconds and cfg[IN_ALL] and cfg.max_seconds >= cfg[IN_ALL]:
+        raise ValueError(
+            f"max_seconds ({cfg.max_seconds:g}), of the search, must be below {IN_ALL} "
+            f"({cfg[IN_ALL]:g}); leave one of them out"
+        )
+
+
+def search_plan(run: Run, strategy: OneShotStrategy) -> TimePlan | None:
+    """Returns the plan of a one-shot search, None unbound; epochs that were typed are the most."""
+    if (bound := _of_search(run.cfg)) is None:
+        return None
+    most = strategy.epochs if _is_typed(run, "strategy.epochs") else None
+    return TimePlan(bound.seconds, bound.key, most)
+
+
+def trial_time(run: Run, strategy: BlackBoxStrategy) -> TrialTime | None:
+    """Returns the time of a search by trials; trials that were typed are the most."""
+    if (bound := _of_search(run.cfg)) is None:
+        return None
+    most = strategy.trials if _is_typed(run, "strategy.trials") else None
+    return TrialTime(bound.seconds, bound.key, most)
+
+
+def child_plan(run: Run, search: Mapping[str, Any], spent_s: float) -> TimePlan | None:
+    """Returns the plan of the child's training, of what is left in all; None: no bound.
+
+    What it is compared with takes as long, each; `search` are the figures of the search, which
+    count where the `spent_s` seconds of this process are fewer: the run was resumed.
+    """
+    if (seconds := run.cfg[IN_ALL]) is None:
+        return None
+    left = seconds - max(spent_s, search["cost"]["wall_s"])
+    trainings = 2 + run.cfg.verdict.resnet + max(0, run.cfg.verdict.children - 1)
+    most = run.parts.recipe.epochs if _is_typed(run, "child.epochs") else None
+    each = max(0.0, left) / trainings
+    return TimePlan(each, IN_ALL, most, has_part=False, must_fit=False)
+
+
+def _of_search(cfg: DictConfig) -> _Bound | None:
+    if cfg.max_seconds is not None:
+        return _Bound("max_seconds", cfg.max_seconds)
+    if cfg[IN_ALL] is None:
+        return None
+    if not cfg.retrain:
+        return _Bound(IN_ALL, cfg[IN_ALL])
+    return _Bound(f"half of {IN_ALL}", SHARE * cfg[IN_ALL])
+
+
+def _is_typed(run: Run, key: str) -> bool:
+    """Whether a number was given for this run, and is no default."""
+    passed = getattr(run.objects.get("strategy"), "keywords", {})  # of a partial
+    named = (override.lstrip("+").partition("=")[0] for override in run.folder.overrides)
+    return key in named or key in (f"strategy.{name}" for name in passed)

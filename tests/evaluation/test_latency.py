@@ -1,0 +1,151 @@
+"""Profiles of latency, and what they predict of children and mixtures."""
+
+import json
+from dataclasses import replace
+from random import Random
+
+import pytest
+import torch
+from plug_ins import Separate
+
+from nas_lightning.core.choices import Mixture
+from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import uniform_mixture
+from nas_lightning.evaluation import latency as module
+from nas_lightning.evaluation.latency import Latency, use_counts
+from nas_lightning.evaluation.latency_profile import cache_file, profile_here, read_profile
+from nas_lightning.evaluation.timing import Timing
+from nas_lightning.search_spaces.darts import DartsSpace
+
+SPACE = DartsSpace(nodes=1, ops=("none", "skip_connect", "sep_conv_3x3"), min_edges=0)
+SCALE = Scale(4, 3, flavour="child", input_shape=(1, 8, 8), num_outputs=3)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch, tmp_path):
+    """Every call takes 2 ms, and children as much as they are told; counts what is measured."""
+    measured = []
+
+    def fake(calls, threads, most_s):
+        measured.append(len(calls))
+        return [Timing(2.0, 0.0, 50) for _ in calls]
+
+    monkeypatch.setattr(module, "interleaved", fake)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return measured
+
+
+def here():
+    empty = profile_here(1)
+    return replace(empty, path=cache_file(empty), grows=True)
+
+
+def test_a_childs_latency_is_the_sum_of_what_it_runs_and_an_overhead():
+    latency = Latency(SPACE, SCALE, here())
+    genotype = SPACE.sample(Random(1))
+    counts = use_counts(SPACE, genotype, SCALE)
+    overhead = latency.profile.networks[latency.id]["overhead_ms"]
+    assert latency(genotype) == pytest.approx(2.0 * sum(counts.values()) + overhead)
+
+
+def test_the_expected_latency_is_the_mean_over_children_and_has_their_gradient():
+    latency = Latency(SPACE, SCALE, here())
+    options = torch.full_like(uniform_mixture(SPACE.choices).weights, 0.0, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    weights = (options + torch.rand(options.shape, generator=generator)).softmax(-1)
+    weights.requires_grad_()
+    mixture = Mixture(weights, uniform_mixture(SPACE.choices).support)
+    value = latency.cost.of(mixture)["latency_ms"]
+    (gradient,) = torch.autograd.grad(value, weights)
+    step = torch.zeros_like(weights)
+    step[0, 2] = 1e-3
+    with torch.no_grad():
+        above = latency.cost.of(Mixture(weights + step, mixture.support))["latency_ms"]
+        below = latency.cost.of(Mixture(weights - step, mixture.support))["latency_ms"]
+    assert gradient[0, 2].item() == pytest.approx((above - below).item() / 2e-3)
+    genotype = SPACE.sample(Random(2))
+    exact = latency.cost.of(SPACE.mixture(genotype))["latency_ms"]
+    assert exact.item() == pytest.approx(latency(genotype))
+
+
+def test_what_was_measured_here_is_kept_and_only_the_rest_is_measured(clock):
+    Latency(SPACE, SCALE, here())
+    Latency(SPACE, SCALE, here())
+    assert len(clock) == 1
+    Latency(SPACE, replace(SCALE, num_outputs=4), here())  # another classifier
+    assert clock[1] == 1 + module.NUM_FITTED
+
+
+def test_children_of_a_space_without_a_supernet_are_measured_as_wholes(clock):
+    space = Separate(nodes=1)
+    latency = Latency(space, SCALE, here())
+    genotype = space.sample(Random(0))
+    assert (latency(genotype), latency(genotype)) == (2.0, 2.0)
+    assert clock == [1]
+    with pytest.raises(ValueError, match="has no supernet whose expected latency could be told"):
+        latency.cost  # noqa: B018
+
+
+def written(tmp_path, **changes):
+    path = tmp_path / "profile.json"
+    Latency(SPACE, SCALE, replace(profile_here(1), grows=True)).profile.write(path)
+    content = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_profile_reads_back_as_it_was_written(tmp_path):
+    path = written(tmp_path)
+    profile = read_profile(path, None)
+    latency = Latency(SPACE, SCALE, profile)
+    assert latency(SPACE.sample(0)) == Latency(SPACE, SCALE, here())(SPACE.sample(0))
+    with pytest.raises(ValueError, match=r"must be a profile of this run's threads \(2\), got 1"):
+        read_profile(path, 2)
+
+
+def test_a_factor_weighs_the_sum_of_operations(tmp_path):
+    path = written(tmp_path)
+    content = json.loads(path.read_text())
+    content["networks"][0] |= {"factor": 0.25, "overhead_ms": 1.0}
+    path.write_text(json.dumps(content))
+    counts = use_counts(SPACE, SPACE.sample(0), SCALE)
+    latency = Latency(SPACE, SCALE, read_profile(path, None))
+    assert latency(SPACE.sample(0)) == pytest.approx(1.0 + 0.25 * 2.0 * sum(counts.values()))
+
+
+BAD = {
+    "device": (
+        {"device": "Z80"},
+        r"of this run's device \(.+\), got Z80; measure one with nas-",
+    ),
+    "version": ({"versions": {"torch": "1.0"}}, r"this run's version of torch \(.+\), got 1.0;"),
+    "dtype": ({"dtype": "int8"}, r"of this run's dtype \(float32\), got int8; .*latency=here"),
+    "of a later format": ({"version": 2}, r"nas-lightning/latency 1 \(it is .*latency 2\); mea"),
+    "no operations": ({"operations": None}, r"must be here, or a file of format nas-lightning/"),
+    "no number": ({"operations": [{"id": "a", "median_ms": "1"}]}, r"\(median_ms of a is 1\); me"),
+    "negative": ({"operations": [{"id": "a", "median_ms": -1}]}, r"\(median_ms of a is -1\); me"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_profile_of_something_else_is_refused_by_name(name, tmp_path):
+    changes, message = BAD[name]
+    with pytest.raises(ValueError, match=message):
+        read_profile(written(tmp_path, **changes), None)
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"format": "x"}', "\0"])
+def test_a_file_that_is_no_profile_is_refused_by_name(content, tmp_path):
+    path = tmp_path / "other.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ValueError, match=r"hardware.latency \(.*other.json\) must be here, or a"):
+        read_profile(path, None)
+
+
+def test_a_profile_that_lacks_an_operation_or_a_supernet_is_refused(tmp_path):
+    profile = read_profile(written(tmp_path), None)
+    with pytest.raises(ValueError, match="children of space 'darts' run at this size, but lacks"):
+        Latency(SPACE, replace(SCALE, channels=8), profile)
+    with pytest.raises(ValueError, match="'darts' has no supernet that tells all operations befor"):
+        Latency(Separate(nodes=1), SCALE, profile)

@@ -1,0 +1,74 @@
+"""A search by trials asks for those that fit into its time."""
+
+import pytest
+
+from nas_lightning.evaluation.evaluation import Evaluation
+from nas_lightning.evaluation.journal import Journal
+from nas_lightning.evaluation.objectives import Accuracy
+from nas_lightning.evaluation.trial_time import TrialTime
+from nas_lightning.evaluation.trials import run_trials
+from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+from nas_lightning.strategies.annealing import Annealing
+from nas_lightning.strategies.random_search import RandomSearch
+from nas_lightning.training.cost_meter import CostMeter
+
+SPACE = NasBench201Space()
+
+
+class Timed(Evaluation):
+    """Takes 2 s a trial, or what it is told."""
+
+    def __init__(self, *seconds, dies_at=None):
+        self.seconds, self.dies_at = seconds, dies_at
+
+    def measures(self):
+        return frozenset({"validation_accuracy"})
+
+    def samples(self, budget=1.0):
+        return 0
+
+    def evaluate(self, trial, seed):
+        if trial.number == self.dies_at:
+            raise KeyboardInterrupt
+        seconds = self.seconds[trial.number] if trial.number < len(self.seconds) else 2.0
+        return {"validation_accuracy": seed % 97 / 97}, CostMeter(seconds, seconds)
+
+
+@pytest.fixture
+def search(tmp_path):
+    def search(evaluation, seconds, kind=RandomSearch, name="trials.jsonl", most=None):
+        strategy, journal = kind(SPACE, 0), Journal(tmp_path / name)
+        time = TrialTime(seconds, most=most)
+        return run_trials(strategy, evaluation, Accuracy(), journal, time=time)[0]
+
+    return search
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "seconds", "trials"),
+    [(Timed(), 30, 15), (Timed(), 3.9, 1), (Timed(9.0), 30, 11), (Timed(0.1), 30, 16)],
+)
+def test_as_many_trials_run_as_the_time_allows(search, evaluation, seconds, trials):
+    assert len(search(evaluation, seconds)) == trials
+
+
+def test_trials_that_were_given_are_the_most(search):
+    assert len(search(Timed(), 30, most=4)) == 4
+
+
+def test_trials_that_take_no_time_keep_their_number(search):
+    assert len(search(Timed(*[0.0] * 9), 30)) == 8
+
+
+@pytest.mark.parametrize("dies_at", [1, 5, 12])
+def test_a_resumed_search_counts_what_was_used_and_plans_the_same(search, dies_at):
+    whole = search(Timed(1.0, 3.0), 30, Annealing, "whole.jsonl")
+    with pytest.raises(KeyboardInterrupt):
+        search(Timed(1.0, 3.0, dies_at=dies_at), 30, Annealing)
+    assert search(Timed(1.0, 3.0), 30, Annealing) == whole
+
+
+def test_a_time_below_one_trial_is_refused_with_what_it_takes(search):
+    message = r"max_seconds \(1\) must allow at least one trial, which takes 2\.0 s here; raise it"
+    with pytest.raises(ValueError, match=message):
+        search(Timed(), 1)

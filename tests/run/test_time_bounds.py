@@ -1,0 +1,64 @@
+"""What each training of a run may take of the time that the run is given."""
+
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+from omegaconf import OmegaConf
+
+from nas_lightning.run.time_bounds import child_plan, search_plan, trial_time
+from nas_lightning.training.child import ChildRecipe
+
+ONE_SHOT, BLACK_BOX = SimpleNamespace(epochs=6), SimpleNamespace(trials=8)
+
+
+def run(*typed, objects=None, **settings):
+    verdict = {"children": settings.pop("children", 1), "resnet": True}
+    bounds = {"max_seconds": None, "max_seconds_in_all": None, "retrain": True}
+    cfg = OmegaConf.create({**bounds, "verdict": verdict, **settings})
+    parts, folder = SimpleNamespace(recipe=ChildRecipe()), SimpleNamespace(overrides=typed)
+    return SimpleNamespace(cfg=cfg, parts=parts, folder=folder, objects=objects or {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"max_seconds": 30.0}, (30.0, "max_seconds")),
+        ({"max_seconds_in_all": 80.0}, (40.0, "half of max_seconds_in_all")),
+        ({"max_seconds_in_all": 80.0, "max_seconds": 30.0}, (30.0, "max_seconds")),
+        ({"max_seconds_in_all": 80.0, "retrain": False}, (80.0, "max_seconds_in_all")),
+    ],
+)
+def test_a_search_has_its_own_time_or_half_of_all(settings, told):
+    for bound in (search_plan(run(**settings), ONE_SHOT), trial_time(run(**settings), BLACK_BOX)):
+        assert (bound.seconds, bound.key) == told
+
+
+def test_without_a_bound_nothing_is_planned():
+    search = {"cost": {"wall_s": 1.0}}
+    plans = search_plan(run(), ONE_SHOT), trial_time(run(), BLACK_BOX), child_plan(run(), search, 0)
+    assert plans == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "objects", "most"),
+    [
+        ((), {}, None),
+        (("strategy.lr=1",), {}, None),
+        (("strategy.epochs=6", "strategy.trials=8"), {}, (6, 8)),
+        ((), {"strategy": partial(dict, epochs=6, trials=8)}, (6, 8)),
+    ],
+)
+def test_what_was_given_is_the_most(typed, objects, most):
+    bounded = run(*typed, objects=objects, max_seconds=30.0)
+    found = search_plan(bounded, ONE_SHOT).most, trial_time(bounded, BLACK_BOX).most
+    assert found == (most or (None, None))
+
+
+def test_the_rest_is_shared_by_the_child_and_what_is_trained_alike():
+    search = {"cost": {"wall_s": 40.0}}
+    assert child_plan(run(max_seconds_in_all=100.0), search, 46.0).seconds == 54 / 3
+    assert child_plan(run(max_seconds_in_all=100.0), search, 2.0).seconds == 60 / 3  # resumed
+    assert child_plan(run(max_seconds_in_all=100.0, children=4), search, 46.0).seconds == 54 / 6
+    late = child_plan(run("child.epochs=9", max_seconds_in_all=30.0), search, 46.0)
+    assert (late.seconds, late.most) == (0, 12)
