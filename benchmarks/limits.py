@@ -20,6 +20,7 @@ import nas_lightning as nl
 
 STRATEGIES = ("darts", "gdas", "drnas", "enas", "evolution", "random")
 SETTINGS = [
+    "verdict.resnet=false",
     "search_space.scale.channels=4",
     "search_space.scale.cells=3",
     "child.scale.channels=4",
