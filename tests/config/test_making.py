@@ -63,7 +63,7 @@ def test_a_value_arrives_in_its_arguments_type(key, given, made):
         ({"_target_": "leaves.No"}, r"part\._target_ 'leaves\.No' cannot be imported"),
         (
             {"_target_": "no_such.No"},
-            r"part\._target_ .* No module named 'no_such'; put no_such\.py into /\S+, or inst",
+            r"part\._target_ .* No module named 'no_such'; put no_such\.py into /.+, or inst",
         ),
         ({"ops": "skip"}, r"part\.ops \('skip'\) must be a list; write e\.g\. part\.ops=\[skip\]"),
         ({"ops": 3}, r"part\.ops \(3\) must be a list"),
