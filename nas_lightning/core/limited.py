@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nas_lightning.core.cost import QUANTITIES
+from nas_lightning.core.cost import QUANTITIES, Cost
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.limits import Expect, Limits, Measure
 from nas_lightning.core.scale import Scale
@@ -19,15 +19,18 @@ def cost_measure(space: SearchSpace, scale: Scale) -> Measure:
 
     They come from the supernet's traced terms, or from the child where there is no supernet.
     """
-    if not has_supernet(space):
+    if (cost := _traced(space, scale)) is None:
         return lambda genotype: child_cost(space, genotype, scale)
-    cost = space.cost(scale)
     return lambda genotype: cost.of_child(space.mixture(genotype))
 
 
-def has_supernet(space: SearchSpace) -> bool:
-    """Returns whether a space can be mixed."""
-    return type(space).supernet is not SearchSpace.supernet and bool(space.choices)
+def _traced(space: SearchSpace, scale: Scale) -> Cost | None:
+    if not space.choices:
+        return None
+    try:
+        return space.cost(scale)
+    except ValueError:  # it has no supernet, or none at these values of its arguments
+        return None
 
 
 def limited(
@@ -50,10 +53,10 @@ def limited(
     """
     if not bounds:
         return space
-    cost = cost_measure(space, scale)
-    if has_supernet(space) and any(name in QUANTITIES for name in bounds):
-        expected = (space.cost(scale).of, *expected)
-    limits = Limits(bounds, {**dict.fromkeys(QUANTITIES, cost), **(measures or {})}, expected)
+    counted = dict.fromkeys(QUANTITIES, cost_measure(space, scale))
+    if not bounds.keys().isdisjoint(QUANTITIES) and (cost := _traced(space, scale)) is not None:
+        expected = (cost.of, *expected)
+    limits = Limits(bounds, {**counted, **(measures or {})}, expected)
     ends = []
     for name, bound in limits.bounds.items():
         ends.append(smallest_child(space, limits, name, enough=bound))

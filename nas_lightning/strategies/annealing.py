@@ -13,7 +13,8 @@ from random import Random
 
 from nas_lightning.core.checks import at_least, positive
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.search_space import SearchSpace, child_cost
+from nas_lightning.core.limited import cost_measure
+from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 
 __all__ = ["Annealing"]
@@ -87,10 +88,7 @@ class Annealing(BlackBoxStrategy):
 
     def size(self, genotype: Genotype) -> int:
         """Returns the number of params of a genotype's child with few cells."""
-        if not self.space.choices:  # no supernet to trace
-            return child_cost(self.space, genotype, self._scale)["parameters"]
-        cost = self.space.cost(self._scale).of_child(self.space.mixture(genotype))
-        return int(cost["parameters"])
+        return int(cost_measure(self.space, self._scale)(genotype)["parameters"])
 
     def _changed(self, genotype: Genotype, rng: Random) -> Genotype:
         change, size = rng.choice(CHANGES), self.size(genotype)

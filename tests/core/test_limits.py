@@ -13,6 +13,7 @@ from nas_lightning.core.shrinking import every
 from nas_lightning.search_spaces.chain import ChainSpace
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.enas_micro import EnasMicroSpace
+from nas_lightning.strategies.annealing import Annealing
 
 SPACE, SCALE = DartsSpace(nodes=2), Scale(channels=4, cells=3).of_data((1, 8, 8), 10)
 COST = cost_measure(SPACE, SCALE)
@@ -151,3 +152,13 @@ def test_every_genotype_is_met_once():
         {"a": "y", "b": "u"},
         {"a": "y", "b": "v"},
     ]
+
+
+def test_a_space_without_a_supernet_at_its_arguments_is_counted_child_by_child():
+    space = ChainSpace(strides=(1, 2))  # where maps would follow the mixture
+    scale = space.scale.of_data((1, 32, 32), 10)
+    small = min(child_cost(space, space.sample(n), scale)["parameters"] for n in range(20))
+    within = limited(space, scale, {"parameters": 2 * small})
+    drawn = [within.sample(number) for number in range(5)]
+    assert all(child_cost(space, each, scale)["parameters"] <= 2 * small for each in drawn)
+    assert Annealing(space, seed=0).size(drawn[0]) > 0
