@@ -15,7 +15,7 @@ from nas_lightning.core.shrinking import every
 __all__ = ["best_genotype", "score_of"]
 
 MOST = 20_000  # genotypes that are all compared
-HALVINGS = 24  # of the interval in which the price of the limits is sought
+HALVINGS = 23  # of the interval in which the price of the limits is sought
 
 
 def best_genotype(space: SearchSpace, scores: Mixture) -> Genotype:
@@ -100,11 +100,15 @@ def _priced(space: SearchSpace, scores: Mixture, limits: Limits) -> Iterator[Gen
     low, high = 0.0, 1.0
     while high < 1e9 and not limits.keeps(at(high)):
         low, high = high, 4 * high
+    if limits.keeps(genotype := at(high)):
+        yield genotype
     for _ in range(HALVINGS):
-        if limits.keeps(genotype := at(high)):
-            yield genotype
         middle = (low + high) / 2
-        low, high = (low, middle) if limits.keeps(at(middle)) else (middle, high)
+        if limits.keeps(genotype := at(middle)):
+            high = middle
+            yield genotype
+        else:
+            low = middle
 
 
 def _marginal_costs(scores: Mixture, limits: Limits) -> Tensor:

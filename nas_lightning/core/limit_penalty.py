@@ -4,7 +4,7 @@ Source: Hestenes, Multiplier and Gradient Methods, 1969; for inequalities Rockaf
 multiplier method of Hestenes and Powell applied to convex programming, 1973, equation 1.3.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from random import Random
 
@@ -83,9 +83,12 @@ class LimitPenalty(nn.Module):
         self.multiplier.copy_(pull.clamp(min=0.0))
 
 
-def limit_penalty(space: SearchSpace, first: Mixture) -> LimitPenalty | None:
-    """Returns the penalty of a space's limits; None where no gradient leads from them to scores."""
-    if space.limits is None or not first.weights.requires_grad:
+def limit_penalty(space: SearchSpace, scores: Callable[[], Mixture]) -> LimitPenalty | None:
+    """Returns the penalty of a space's limits; None where no gradient leads from them to scores.
+
+    `scores` gives those that the search begins with; without limits it is not called.
+    """
+    if space.limits is None or not (first := scores()).weights.requires_grad:
         return None
     penalty = LimitPenalty(space, first)
     return penalty if penalty.names else None

@@ -163,9 +163,10 @@ class Enas(OneShotStrategy):
 
     def _reward(self, context: SearchContext, genotype: Genotype, batches: list[Batch]) -> float:
         """Returns the accuracy; beyond the limits, without a measurement, the negative excess."""
-        limits, mixture = self.space.limits, self.space.mixture(genotype)
+        limits = self.space.limits
         if limits is not None and not limits.keeps(genotype):
             return -limits.excess(genotype)
+        mixture = self.space.mixture(genotype)
         return context.validate(mixture, batches, batch_statistics=True)
 
     def _draw(self) -> Genotype:

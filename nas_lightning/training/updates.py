@@ -87,7 +87,7 @@ class SearchUpdates:
         self._norms: list[nn.modules.batchnorm._BatchNorm] = []
         self._build(keyed_seed(seed, "supernet"))
         self.meter, self.watch = CostMeter(), FiniteWatch()
-        self.limits = limit_penalty(space, strategy.scores())
+        self.limits = limit_penalty(space, strategy.scores)
         self._have_alphas_moved = False  # in this epoch
         self.lr = strategy.params_optimizer.lr
 
