@@ -20,6 +20,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
 from nas_lightning.deployment.export import check_export
+from nas_lightning.reports.conclusion import NAMES
 from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.black_box import BlackBoxSearch
@@ -37,7 +38,6 @@ from nas_lightning.training.task import Task
 
 __all__ = ["job"]
 
-TRAINED_ALIKE = {"random_genotype": "random genotype", "resnet": "ResNet of its size"}
 Search = Callable[[], tuple[Genotype, dict[str, Any]]]
 Strategy = OneShotStrategy | BlackBoxStrategy
 
@@ -137,9 +137,8 @@ def _comparison(
     if not child or not baselines:
         return []
     key, task = f"test_{run.parts.task.metric}", run.parts.task
-    names = {n: f"a {w}, trained alike," for n, w in TRAINED_ALIKE.items()}
     return [
-        f"{names.get(name, name.replace('_', ' '))} does as well as the found network or better "
+        f"{NAMES.get(name, name.replace('_', ' '))} does as well as the found network or better "
         "on this test set"
         for name, figures in baselines.items()
         if task.reward(figures[key]) >= task.reward(child[key])

@@ -12,7 +12,16 @@ from nas_lightning.config import run_name
 from nas_lightning.config.paths import config_dir
 from nas_lightning.core.checks import unknown_name
 
-__all__ = ["composed", "groups_of", "keys_of", "lists_of", "register", "split", "typed"]
+__all__ = [
+    "VerdictConfig",
+    "composed",
+    "groups_of",
+    "keys_of",
+    "lists_of",
+    "register",
+    "split",
+    "typed",
+]
 
 
 @dataclass

@@ -8,10 +8,10 @@ from typing import Any
 from nas_lightning.reports.metric import MainMetric, input_word, number_at
 from nas_lightning.reports.templates import count
 
-__all__ = ["Conclusion", "conclude", "verdict_words"]
+__all__ = ["NAMES", "Conclusion", "conclude", "verdict_words"]
 
 RANDOM, RESNET = "random_genotype", "resnet"
-NAMES = {
+NAMES = {  # of what is trained beside a child
     RANDOM: "a random genotype, trained alike,",
     RESNET: "a ResNet of its size, trained alike,",
 }

@@ -1,8 +1,10 @@
 """The verdict of a run: its child beside random ones, trained alike until they decide."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from nas_lightning.config.schema import VerdictConfig
 from nas_lightning.core.checks import at_least
 from nas_lightning.evaluation.verdict import UNDECIDED, Verdict
 from nas_lightning.run.baselines import random_child
@@ -11,7 +13,7 @@ from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["check_verdict", "verdict_of"]
 
-DEFAULT = {"children": 1, "resnet": True}
+DEFAULT = asdict(VerdictConfig())
 
 
 def check_verdict(settings: Mapping[str, Any], is_compared: bool, cure: str) -> None:
