@@ -61,6 +61,11 @@ class Latency:
         self._complete({unit.id: unit}, None)
         return float(self.profile.operations[unit.id]["median_ms"])
 
+    def fitted(self) -> list[Genotype]:
+        """Returns the genotypes of the children that tell the overhead."""
+        rng = Random(0)
+        return [self.space.sample(rng) for _ in range(NUM_FITTED)]
+
     @cached_property
     def cost(self) -> Cost:
         """The latency of all children in terms of the mixture, in milliseconds.
@@ -115,8 +120,7 @@ class Latency:
         """Adds units to the profile, and the overhead of a network's children."""
         profile, chosen = self.profile, list[Genotype]()
         if network is not None:
-            rng = Random(0)
-            chosen = [self.space.sample(rng) for _ in range(NUM_FITTED)]
+            chosen = self.fitted()
         print(f"measuring {len(units)} operations and {len(chosen)} children of space "
               f"{self.space.name} on this CPU", file=sys.stderr, flush=True)  # fmt: skip
         calls = [unit.call() for unit in units]

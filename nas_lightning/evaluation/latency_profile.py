@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from nas_lightning.evaluation.timing import cpu_name
+from nas_lightning.evaluation.timing import cpu_name, threads_in_words
 from nas_lightning.files import write_text
 
 __all__ = ["HERE", "LatencyProfile", "cache_file", "profile_here", "read_profile"]
@@ -56,8 +56,7 @@ class LatencyProfile:
     @property
     def subject(self) -> str:
         """What was measured, e.g. "torch, one thread, batch of 1, AMD EPYC"."""
-        number = "one thread" if self.threads == 1 else f"{self.threads} threads"
-        return f"{self.runtime}, {number}, batch of 1, {self.device}"
+        return f"{self.runtime}, {threads_in_words(self.threads)}, batch of 1, {self.device}"
 
     def write(self, path: Path) -> None:
         """Writes the profile as JSON."""

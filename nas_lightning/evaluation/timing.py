@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 import torch
 
-__all__ = ["Timing", "cpu_name", "interleaved"]
+__all__ = ["Timing", "cpu_name", "interleaved", "threads_in_words"]
 
 RUNS, WARM_UP, MOST_S = 50, 3, 1.0
 FINE_S = 1e-6
@@ -61,6 +61,11 @@ def interleaved(
 def _timing(seconds: Sequence[float]) -> Timing:
     low, high = np.quantile(seconds, [0.25, 0.75])
     return Timing(1000 * median(seconds), 1000 * float(high - low), len(seconds))
+
+
+def threads_in_words(threads: int) -> str:
+    """Returns "one thread" or e.g. "2 threads"."""
+    return "one thread" if threads == 1 else f"{threads} threads"
 
 
 def cpu_name() -> str:

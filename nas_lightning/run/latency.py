@@ -17,7 +17,7 @@ from nas_lightning.evaluation.latency_profile import (
     profile_here,
     read_profile,
 )
-from nas_lightning.evaluation.timing import cpu_name, interleaved
+from nas_lightning.evaluation.timing import cpu_name, interleaved, threads_in_words
 from nas_lightning.training.hardware import Hardware
 
 __all__ = ["latency", "onnx_latency", "profile_of", "promised"]
@@ -45,8 +45,8 @@ def latency(child: LoadedChild, predictor: Latency | None = None) -> dict[str, A
     threads = 1 if predictor is None else predictor.profile.threads
     x = torch.zeros(1, *child.input_shape)
     (timing,) = interleaved([lambda: child(x)], threads)
-    number = "one thread" if threads == 1 else f"{threads} threads"
-    how = f"median of {timing.count} runs, {number}, batch of 1, {cpu_name()}"
+    where = f"{threads_in_words(threads)}, batch of 1, {cpu_name()}"
+    how = f"median of {timing.count} runs, {where}"
     return {"latency_ms": timing.median_ms, "latency_measured": how}
 
 

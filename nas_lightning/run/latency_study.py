@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from nas_lightning.callbacks.epoch_logs import csv_text
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.evaluation.latency import NUM_FITTED, Latency, child_call
+from nas_lightning.evaluation.latency import Latency, child_call
 from nas_lightning.evaluation.latency_profile import profile_here
 from nas_lightning.evaluation.timing import interleaved
 from nas_lightning.files import write_text
@@ -94,7 +94,5 @@ def _export(latency: Latency, folder: Path) -> None:
     from nas_lightning.deployment.unit_files import write_children, write_units  # slow to import
 
     assert latency.uses is not None
-    rng = Random(0)
-    genotypes = [latency.space.sample(rng) for _ in range(NUM_FITTED)]
     write_units({use.unit.id: use.unit for use in latency.uses}.values(), folder)
-    write_children(latency.space, latency.scale, latency.uses, genotypes, folder)
+    write_children(latency.space, latency.scale, latency.uses, latency.fitted(), folder)
