@@ -27,8 +27,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas_lightning.core.choices import Factor, Mixture, factors_value
 
-__all__ = ["QUANTITIES", "Cost", "Elastic", "Factors", "Places", "Term", "Weighted"]
-__all__ += ["count_cost", "trace_cost"]
+__all__ = [
+    "QUANTITIES",
+    "Cost",
+    "Elastic",
+    "Factors",
+    "Places",
+    "Term",
+    "Weighted",
+    "count_cost",
+    "trace_cost",
+]
 
 QUANTITIES = ("parameters", "multiply_adds")
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # all taps count

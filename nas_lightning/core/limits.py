@@ -10,9 +10,9 @@ from nas_lightning.core.checks import in_range, unknown_name
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 
-__all__ = ["UNITS", "Limits", "Measure", "read_bounds"]
+__all__ = ["UNITS", "Expect", "Limits", "Measure", "read_bounds"]
 
-Expect = Callable[[Mixture], Mapping[str, Tensor]]
+Expect = Callable[[Mixture], Mapping[str, Tensor]]  # expected values by quantity, of a mixture
 Measure = Callable[[Genotype], Mapping[str, float]]  # values by quantity, of the delivered child
 
 COUNTS = {"k": 1e3, "M": 1e6, "G": 1e9}
@@ -57,7 +57,6 @@ class Limits:
         self.bounds = {name: bounds[name] for name in sorted(bounds, key=list(measures).index)}
         cached = {m: lru_cache(maxsize=2**16)(m) for m in measures.values()}
         self._measures = {name: cached[measures[name]] for name in self.bounds}
-
         self._expected = tuple(expected)
 
     def expected(self, mixture: Mixture) -> dict[str, Tensor]:

@@ -24,8 +24,14 @@ from nas_lightning.networks.batch_norm import BatchNorm, Norm
 from nas_lightning.networks.kernels import DepthwiseConv, depthwise_conv, pointwise_conv
 from nas_lightning.networks.units import Resized
 
-__all__ = ["ElasticConv", "ElasticDepthwise", "ElasticNorm", "Size", "combinations"]
-__all__ += ["total_weight"]
+__all__ = [
+    "ElasticConv",
+    "ElasticDepthwise",
+    "ElasticNorm",
+    "Size",
+    "combinations",
+    "total_weight",
+]
 
 
 @dataclass(frozen=True)

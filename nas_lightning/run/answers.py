@@ -92,7 +92,8 @@ class AnswerLog(L.Callback):
             torch.distributed.all_gather_object(parts, (self.batches, self.mistakes))
         if not trainer.is_global_zero:
             return
-        batches = list(zip(*(part for part, _ in parts), strict=True))  # processes share a batch
+        # Each process had its share of every batch: here all shares of one batch stand together.
+        batches = list(zip(*(shares for shares, _ in parts), strict=True))
         rows, starts = list[Row](), dict[tuple[int, int], int]()
         index = 0
         for number, shares in enumerate(batches):

@@ -1,6 +1,5 @@
 """The black-box half of nas-search: ask, evaluate, tell, and what that leaves."""
 
-import json
 import shutil
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +17,7 @@ from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.objectives import WeightedProduct
 from nas_lightning.evaluation.pareto import pareto_front
 from nas_lightning.evaluation.trials import check_fit, chosen_trial, run_trials
-from nas_lightning.files import write_text
+from nas_lightning.files import write_json
 from nas_lightning.loggers.search_boards import TrialBoard
 from nas_lightning.reports.metric import MainMetric
 from nas_lightning.run.run import Run
@@ -97,7 +96,7 @@ class BlackBoxSearch:
             trials, cost = run_trials(*parts, watch, self._announce, bound)
         if len(objective.names) > 1:
             front = pareto_front(trials, objective)
-            write_text(folder / "pareto.json", json.dumps(front, indent=2) + "\n")
+            write_json(folder / "pareto.json", front)
         best = chosen_trial(trials, objective)
         metric = f"validation_{self.run.parts.task.metric}"
         measured = best.measurements

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.folder import RESULT, RunFolder
@@ -114,17 +114,11 @@ def _words(member: Member) -> str:
 
 
 def _settings(folder: RunFolder) -> dict[str, Any]:
-    content = {str(key): value for key, value in _plain(folder.config).items()}
+    content: Any = OmegaConf.to_container(folder.config)
     objects = folder.objects  # whose configuration says no more than a name
     content |= {group: objects[group] for group in objects if group != "data"}
     flat = {"command": folder.command, **_flat(content)}
     return {key: value for key, value in flat.items() if not _is_of(key, UNTOLD)}
-
-
-def _plain(cfg: DictConfig) -> dict[Any, Any]:
-    content = OmegaConf.to_container(cfg)
-    assert isinstance(content, dict)
-    return content
 
 
 def _flat(content: Mapping[str, Any], start: str = "") -> dict[str, Any]:
