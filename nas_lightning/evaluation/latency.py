@@ -21,15 +21,25 @@ from nas_lightning.core.cost import Cost, Factors, Term
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
-from nas_lightning.evaluation.latency_profile import LatencyProfile, read_profile
+from nas_lightning.evaluation.latency_profile import (
+    HERE,
+    LatencyProfile,
+    parse_profile,
+    profile_here,
+    read_profile,
+    waiting_lock,
+)
 from nas_lightning.evaluation.timing import interleaved
-from nas_lightning.files import ProcessLock
 from nas_lightning.networks.units import Unit, Use, trace_units, whole
 
 __all__ = ["QUANTITY", "Latency", "child_call", "network_id", "space_uses", "use_counts"]
 
 QUANTITY = "latency_ms"
 NUM_FITTED = 5  # children that tell the overhead
+ELSEWHERE = (
+    f"{HERE}, or measure it with nas-measure what=latency for this search_space, data and "
+    "child.scale"
+)
 MOST_S = 10.0  # for all operations and children together
 
 
@@ -48,7 +58,7 @@ class Latency:
         elif not profile.grows:
             raise ValueError(
                 f"search space '{space.name}' has no supernet that tells all operations before, "
-                f"which hardware.latency ({profile.path}) needs; use hardware.latency=here"
+                f"which hardware.latency ({profile.path}) needs; {_cure(profile, HERE)}"
             )
 
     def __call__(self, genotype: Genotype) -> float:
@@ -85,36 +95,44 @@ class Latency:
         return Cost(tuple(Term((ms,), f) for f, ms in amounts.items()), (QUANTITY,))
 
     def _complete(self, units: dict[str, Unit], network: str | None) -> None:
-        """Measures what the profile lacks, and keeps it, where it may grow."""
-        if not self._lacks(units, network):
+        """Adds what the profile lacks, where it may grow, and notes it in the run's own file."""
+        profile = self.profile
+        if not profile.lacks(units, network):
             return
-        if not self.profile.grows:
+        if not profile.grows:
             missing = next((u.name for u in self._lacking(units)), "the overhead of its children")
             raise ValueError(
-                f"hardware.latency ({self.profile.path}) must hold all that children of space "
-                f"'{self.space.name}' run at this size, but lacks {missing}; use "
-                "hardware.latency=here, or measure it with nas-measure what=latency for this "
-                "search_space, data and child.scale"
+                f"hardware.latency ({profile.path}) must hold all that children of space "
+                f"'{self.space.name}' run at this size, but lacks {missing}; {_cure(profile)}"
             )
-        path = self.profile.path
-        if path is None:
+        if (home := profile.home) is None:
+            self._take_or_measure(units, network)
+            return
+        with waiting_lock(home):  # of the run's processes one measures, the others read
+            if home.is_file():
+                profile.add(parse_profile(home), units, network)
+            if profile.lacks(units, network):
+                self._take_or_measure(units, network)
+                profile.write(home)
+
+    def _take_or_measure(self, units: dict[str, Unit], network: str | None) -> None:
+        """Adds what the profile lacks: what is kept on this machine, the rest measured."""
+        profile = self.profile
+        if (path := profile.path) is None:
             self._measure(self._lacking(units), network)
             return
-        with ProcessLock(path.with_suffix(".lock")).wait("another process measures latencies"):
-            if path.is_file():  # also what others measured meanwhile
-                kept = read_profile(path, self.profile.threads)
-                self.profile.operations.update(kept.operations)
-                self.profile.networks.update(kept.networks)
-            if self._lacks(units, network):
+        with waiting_lock(path):
+            kept = read_profile(path, profile.threads) if path.is_file() else None
+            if kept is not None:
+                profile.add(kept, units, network)
+            if profile.lacks(units, network):
                 self._measure(self._lacking(units), network)
-                self.profile.write(path)
+                kept = kept or profile_here(profile.threads)
+                kept.add(profile, profile.operations, network)
+                kept.write(path)
 
     def _lacking(self, units: dict[str, Unit]) -> list[Unit]:
         return [unit for key, unit in units.items() if key not in self.profile.operations]
-
-    def _lacks(self, units: dict[str, Unit], network: str | None) -> bool:
-        is_fitted = network is None or network in self.profile.networks
-        return bool(self._lacking(units)) or not is_fitted
 
     def _measure(self, units: Sequence[Unit], network: str | None) -> None:
         """Adds units to the profile, and the overhead of a network's children."""
@@ -145,6 +163,14 @@ class Latency:
         operations = self.profile.operations
         counts = use_counts(self.space, genotype, self.scale)
         return sum(times * float(operations[key]["median_ms"]) for key, times in counts.items())
+
+
+def _cure(profile: LatencyProfile, elsewhere: str = ELSEWHERE) -> str:
+    """Returns what helps where a profile lacks something and must not grow."""
+    if profile.path != profile.home or profile.path is None:
+        return f"use hardware.latency={elsewhere}"
+    version = profile.versions.get("torch")
+    return f"resume the run where it began, on {profile.device} with torch {version}"
 
 
 def child_call(space: SearchSpace, genotype: Genotype, scale: Scale) -> Callable[[], object]:

@@ -7,7 +7,7 @@ Runtime on any device.
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -16,9 +16,17 @@ from typing import Any
 import torch
 
 from nas_lightning.evaluation.timing import cpu_name, threads_in_words
-from nas_lightning.files import write_text
+from nas_lightning.files import ProcessLock, write_text
 
-__all__ = ["HERE", "LatencyProfile", "cache_file", "profile_here", "read_profile"]
+__all__ = [
+    "HERE",
+    "LatencyProfile",
+    "cache_file",
+    "parse_profile",
+    "profile_here",
+    "read_profile",
+    "waiting_lock",
+]
 
 FORMAT, VERSION = "nas-lightning/latency", 1
 HERE, DTYPE, TORCH = "here", "float32", "torch"
@@ -45,8 +53,9 @@ class LatencyProfile:
     dtype: str = DTYPE
     operations: dict[str, Row] = field(default_factory=dict)
     networks: dict[str, Row] = field(default_factory=dict)
-    path: Path | None = None  # where it is kept
+    path: Path | None = None  # where it comes from, or what is measured here is kept
     grows: bool = False  # whether what it lacks is measured here
+    home: Path | None = None  # the run's own file, by which a resume goes
 
     @property
     def is_of_here(self) -> bool:
@@ -57,6 +66,19 @@ class LatencyProfile:
     def subject(self) -> str:
         """What was measured, e.g. "torch, one thread, batch of 1, AMD EPYC"."""
         return f"{self.runtime}, {threads_in_words(self.threads)}, batch of 1, {self.device}"
+
+    def lacks(self, units: Iterable[str], network: str | None) -> bool:
+        """Returns whether it lacks one of these units, or the network unless that is None."""
+        is_told = network is None or network in self.networks
+        return not (is_told and self.operations.keys() >= set(units))
+
+    def add(self, other: "LatencyProfile", units: Iterable[str], network: str | None) -> None:
+        """Takes these units and the network from another profile, where it lacks them."""
+        for key in units:
+            if key in other.operations:
+                self.operations.setdefault(key, other.operations[key])
+        if network in other.networks:
+            self.networks.setdefault(network, other.networks[network])
 
     def write(self, path: Path) -> None:
         """Writes the profile as JSON."""
@@ -81,6 +103,11 @@ def cache_file(profile: LatencyProfile) -> Path:
     return base / "nas_lightning" / "latency" / f"{name}.json"
 
 
+def waiting_lock(path: Path) -> ProcessLock:
+    """Takes the lock beside a profile once it is free, and returns it."""
+    return ProcessLock(path.with_suffix(".lock")).wait("another process measures latencies")
+
+
 def read_profile(path: Path, threads: int | None) -> LatencyProfile:
     """Returns the profile in a file, checked against this machine where it is torch's.
 
@@ -88,7 +115,7 @@ def read_profile(path: Path, threads: int | None) -> LatencyProfile:
 
     Raises: ValueError: the file is no profile, or of another device, version, dtype or threads.
     """
-    profile = _parsed(path)
+    profile = parse_profile(path)
     wanted: dict[str, tuple[object, object]] = {"dtype": (profile.dtype, DTYPE)}
     wanted["version of torch"] = profile.versions.get("torch"), str(torch.__version__)
     if profile.is_of_here:
@@ -103,7 +130,11 @@ def read_profile(path: Path, threads: int | None) -> LatencyProfile:
     return profile
 
 
-def _parsed(path: Path) -> LatencyProfile:
+def parse_profile(path: Path) -> LatencyProfile:
+    """Returns the profile in a file, of whatever device it is.
+
+    Raises: ValueError: the file is no profile.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         kind = content["format"], content["version"]

@@ -20,8 +20,8 @@ from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import LockedError, ProcessLock, write_json, write_text
 
 __all__ = [
-    "CONFIG",
     "HYDRA",
+    "LATENCY",
     "OVERRIDES",
     "RESULT",
     "SWEEP_FILE",
@@ -36,6 +36,7 @@ CONFIG, SETTINGS, OVERRIDES = "config.yaml", "hydra.yaml", "overrides.yaml"  # i
 SWEEP_FILE = "multirun.yaml"  # a sweep's settings, written before its first job
 VERSION = "nas_lightning.txt"  # the version that started the run
 DATA = "data.json"  # what tells the run's data from others
+LATENCY = "latency.json"  # from which the run predicts
 OBJECTS = "objects.json"  # what a call in Python passed in place of a configuration
 RESULT = "result.json"
 PROGRESS = (RESULT, "trials.jsonl", "proxies.csv", "*/last.ckpt")
@@ -199,10 +200,10 @@ class RunFolder:
     def begin(self, objects: Mapping[str, str] | None = None) -> None:
         """Notes which version starts a run here, and which objects were passed to it."""
         write_text(self.hydra / VERSION, f"{__version__}\n")
+        for past in (LATENCY, OBJECTS):
+            (self.hydra / past).unlink(missing_ok=True)
         if objects:
             write_text(self.hydra / OBJECTS, json.dumps(dict(objects)) + "\n")
-        else:
-            (self.hydra / OBJECTS).unlink(missing_ok=True)
 
     def keep_data(self, data: Identity) -> None:
         """Notes what tells the run's data from others.
@@ -211,8 +212,7 @@ class RunFolder:
         """
         path = self.hydra / DATA
         if self.has_progress and path.is_file():
-            past = json.loads(path.read_text(encoding="utf-8"))
-            check_same(data, past, f"the run in {self.path}")
+            check_same(data, json.loads(path.read_text("utf-8")), f"the run in {self.path}")
         elif self.hydra.is_dir():
             write_text(path, json.dumps(data) + "\n")
 

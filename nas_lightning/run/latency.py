@@ -14,8 +14,10 @@ from nas_lightning.evaluation.latency_profile import (
     HERE,
     LatencyProfile,
     cache_file,
+    parse_profile,
     profile_here,
     read_profile,
+    waiting_lock,
 )
 from nas_lightning.evaluation.timing import cpu_name, interleaved, threads_in_words
 from nas_lightning.training.hardware import Hardware
@@ -23,17 +25,34 @@ from nas_lightning.training.hardware import Hardware
 __all__ = ["latency", "onnx_latency", "profile_of", "promised"]
 
 
-def profile_of(hardware: Hardware) -> LatencyProfile | None:
+def profile_of(hardware: Hardware, home: Path | None = None) -> LatencyProfile | None:
     """Returns the profile from which latencies are predicted; None if none are.
+
+    `home` is the run's own file: what it has goes before what was measured since, so that a resume
+    keeps its limits. A profile from a file is copied there.
 
     Raises: ValueError: there is no such profile, or it is of another device, version or dtype.
     """
     if hardware.latency is None:
         return None
-    if hardware.latency != HERE:
-        return read_profile(Path(hardware.latency).expanduser(), hardware.threads)
-    empty = profile_here(hardware.threads or 1)
-    return replace(empty, path=cache_file(empty), grows=True)
+    if hardware.latency == HERE:
+        return _of_here(hardware.threads or 1, home)
+    path = Path(hardware.latency).expanduser()
+    if home is None:
+        return read_profile(path, hardware.threads)
+    with waiting_lock(home):
+        if not home.is_file():
+            read_profile(path, hardware.threads).write(home)
+    return replace(parse_profile(home), path=path)
+
+
+def _of_here(threads: int, home: Path | None) -> LatencyProfile:
+    """Returns what the run has measured; it grows on the machine where it began."""
+    empty = profile_here(threads)
+    noted = parse_profile(home) if home is not None and home.is_file() else empty
+    if (noted.device, noted.versions) != (empty.device, empty.versions):
+        return replace(noted, path=home, home=home)
+    return replace(noted, path=cache_file(empty), grows=True, home=home)
 
 
 def latency(child: LoadedChild, predictor: Latency | None = None) -> dict[str, Any]:

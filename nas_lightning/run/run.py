@@ -20,7 +20,7 @@ from nas_lightning.loggers.dashboard import Dashboards
 from nas_lightning.reports.metric import space_words
 from nas_lightning.reports.terminal import say
 from nas_lightning.run.data_lines import described
-from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.folder import LATENCY, RunFolder
 from nas_lightning.run.latency import profile_of
 from nas_lightning.run.limits import bounds_of, check_before_data, within_limits
 from nas_lightning.search_spaces.custom import CustomSpace
@@ -80,7 +80,8 @@ class Run:
 
         Raises ValueError too if the run has begun with other data.
         """
-        home, parts = RunFolder(folder), assemble(cfg, objects, check)
+        home = RunFolder(folder)
+        parts = assemble(cfg, objects, check, home.hydra / LATENCY)
         home.keep_data(parts.data.identity)
         return cls(cfg, home, parts, objects=objects or {})
 
@@ -119,13 +120,17 @@ def _short(text: str) -> str:
 
 
 def assemble(
-    cfg: DictConfig, objects: Mapping[str, Any] | None = None, check: Check | None = None
+    cfg: DictConfig,
+    objects: Mapping[str, Any] | None = None,
+    check: Check | None = None,
+    latencies: Path | None = None,
 ) -> Parts:
     """Returns the parts that a configuration describes, checked against each other.
 
     `objects` may hold a search space or a data module in place of a group's configuration, or
     arrays of the data set. `check` refuses what does not fit the space, the task and some scale;
     it is called before any image is read, unless the space's choices depend on the data.
+    `latencies` is the run's own file of them.
 
     Raises: ValueError: a value is impossible, or parts do not fit each other or the data.
     """
@@ -134,7 +139,7 @@ def assemble(
     bounds_of(cfg)  # a mistake in them must not wait for anything
     hardware = make(cfg.hardware, "hardware")
     hardware.prepare()
-    profile = profile_of(hardware)
+    profile = profile_of(hardware, latencies)
     objects = objects or {}
     space = objects.get("search_space") or make(cfg.search_space, "search_space", kind=SearchSpace)
     task = make(cfg.task, "task", kind=Task)

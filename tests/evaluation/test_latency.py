@@ -1,6 +1,7 @@
 """Profiles of latency, and what they predict of children and mixtures."""
 
 import json
+import re
 from dataclasses import replace
 from random import Random
 
@@ -12,10 +13,13 @@ from nas_lightning.core.choices import Mixture
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import uniform_mixture
 from nas_lightning.evaluation import latency as module
+from nas_lightning.evaluation import latency_profile
 from nas_lightning.evaluation.latency import Latency, use_counts
 from nas_lightning.evaluation.latency_profile import cache_file, profile_here, read_profile
 from nas_lightning.evaluation.timing import Timing
+from nas_lightning.run.latency import profile_of
 from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.training.hardware import Hardware
 
 SPACE = DartsSpace(nodes=1, ops=("none", "skip_connect", "sep_conv_3x3"), min_edges=0)
 SCALE = Scale(4, 3, flavour="child", input_shape=(1, 8, 8), num_outputs=3)
@@ -74,6 +78,51 @@ def test_what_was_measured_here_is_kept_and_only_the_rest_is_measured(clock):
     assert len(clock) == 1
     Latency(SPACE, replace(SCALE, num_outputs=4), here())  # another classifier
     assert clock[1] == 1 + module.NUM_FITTED
+
+
+def test_a_run_keeps_its_latencies_whatever_is_measured_later(clock, tmp_path, monkeypatch):
+    home, hardware = tmp_path / "run" / "latency.json", Hardware(latency="here")
+    first = Latency(SPACE, SCALE, profile_of(hardware, home))
+    values = [first(SPACE.sample(number)) for number in range(3)]
+    slow = Timing(9.0, 0.0, 50)
+    monkeypatch.setattr(module, "interleaved", lambda calls, *_: [slow] * len(calls))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+    Latency(SPACE, SCALE, here())
+    again = Latency(SPACE, SCALE, profile_of(hardware, home))  # a resume, or another process
+    assert [again(SPACE.sample(number)) for number in range(3)] == values
+    assert again.profile.operations == first.profile.operations
+    assert first(SPACE.sample(0)) != Latency(SPACE, SCALE, here())(SPACE.sample(0))
+
+
+def test_a_run_notes_whole_children_as_they_are_measured_and_those_alone(clock, tmp_path):
+    home, hardware = tmp_path / "run" / "latency.json", Hardware(latency="here")
+    space = Separate(nodes=1)
+    Latency(SPACE, SCALE, here())
+    Latency(space, SCALE, profile_of(hardware, home))(space.sample(0))
+    again = Latency(space, SCALE, profile_of(hardware, home))
+    assert (again(space.sample(0)), len(again.profile.operations), len(clock)) == (2.0, 1, 2)
+
+
+def test_a_run_goes_by_the_profile_that_it_began_with(tmp_path):
+    path, home = written(tmp_path), tmp_path / "run" / "latency.json"
+    hardware = Hardware(latency=str(path))
+    began = Latency(SPACE, SCALE, profile_of(hardware, home))
+    path.unlink()
+    resumed = Latency(SPACE, SCALE, profile_of(hardware, home))
+    assert resumed(SPACE.sample(0)) == began(SPACE.sample(0))
+
+
+def test_a_run_resumes_elsewhere_unless_it_has_to_measure(tmp_path, monkeypatch):
+    home, hardware = tmp_path / "run" / "latency.json", Hardware(latency="here")
+    began = Latency(SPACE, SCALE, profile_of(hardware, home))
+    monkeypatch.setattr(latency_profile, "cpu_name", lambda: "Z80")
+    resumed = Latency(SPACE, SCALE, profile_of(hardware, home))
+    assert resumed(SPACE.sample(0)) == began(SPACE.sample(0))
+    where = re.escape(f"resume the run where it began, on {began.profile.device} with torch ")
+    with pytest.raises(ValueError, match=f"before, which hardware.latency .* needs; {where}"):
+        Latency(Separate(nodes=1), SCALE, profile_of(hardware, home))
+    with pytest.raises(ValueError, match=f"lacks Stem 3x3; {where}"):
+        Latency(SPACE, replace(SCALE, channels=8), profile_of(hardware, home))
 
 
 def test_children_of_a_space_without_a_supernet_are_measured_as_wholes(clock):
