@@ -24,9 +24,9 @@ from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.evaluation.latency_profile import (
     HERE,
     LatencyProfile,
-    parse_profile,
-    profile_here,
-    read_profile,
+    cache_lock,
+    read_cache,
+    run_profile,
     waiting_lock,
 )
 from nas_lightning.evaluation.timing import interleaved
@@ -110,7 +110,7 @@ class Latency:
             return
         with waiting_lock(home):  # of the run's processes one measures, the others read
             if home.is_file():
-                profile.add(parse_profile(home), units, network)
+                profile.add(run_profile(home), units, network)
             if profile.lacks(units, network):
                 self._take_or_measure(units, network)
                 profile.write(home)
@@ -121,13 +121,11 @@ class Latency:
         if (path := profile.path) is None:
             self._measure(self._lacking(units), network)
             return
-        with waiting_lock(path):
-            kept = read_profile(path, profile.threads) if path.is_file() else None
-            if kept is not None:
-                profile.add(kept, units, network)
+        with cache_lock(path):
+            kept = read_cache(path, profile.threads)
+            profile.add(kept, units, network)
             if profile.lacks(units, network):
                 self._measure(self._lacking(units), network)
-                kept = kept or profile_here(profile.threads)
                 kept.add(profile, profile.operations, network)
                 kept.write(path)
 

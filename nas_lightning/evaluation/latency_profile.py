@@ -5,13 +5,13 @@ Runtime on any device.
 """
 
 import json
-import math
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -22,14 +22,17 @@ __all__ = [
     "HERE",
     "LatencyProfile",
     "cache_file",
-    "parse_profile",
+    "cache_lock",
     "profile_here",
+    "read_cache",
     "read_profile",
+    "run_profile",
     "waiting_lock",
 ]
 
 FORMAT, VERSION = "nas-lightning/latency", 1
 HERE, DTYPE, TORCH = "here", "float32", "torch"
+MOST_CHARACTERS, MOST_THREADS, MOST_MS = 200, 1024, 1e9
 CACHE = "XDG_CACHE_HOME"  # where programs keep what they can make again
 MEASURE = "measure one with nas-measure what=latency"
 
@@ -108,6 +111,31 @@ def waiting_lock(path: Path) -> ProcessLock:
     return ProcessLock(path.with_suffix(".lock")).wait("another process measures latencies")
 
 
+def read_cache(path: Path, threads: int) -> LatencyProfile:
+    """Returns what is kept for this machine; an empty profile where that is nothing, or broken."""
+    if path.is_file():
+        try:
+            return read_profile(path, threads)
+        except ValueError:
+            print(f"{path} is broken: all is measured anew", file=sys.stderr, flush=True)
+    return profile_here(threads)
+
+
+def cache_lock(path: Path) -> ProcessLock:
+    """Takes the lock of what is kept for this machine once it is free, and returns it.
+
+    Raises: ValueError: its folder cannot be written.
+    """
+    try:
+        return waiting_lock(path)
+    except OSError as error:
+        raise ValueError(
+            f"hardware.latency={HERE} needs a folder to keep what it measures, but {path.parent} "
+            f"cannot be written ({error.strerror}); set {CACHE} to a folder that can, e.g. "
+            f"{CACHE}=/tmp/cache"
+        ) from error
+
+
 def read_profile(path: Path, threads: int | None) -> LatencyProfile:
     """Returns the profile in a file, checked against this machine where it is torch's.
 
@@ -115,7 +143,7 @@ def read_profile(path: Path, threads: int | None) -> LatencyProfile:
 
     Raises: ValueError: the file is no profile, or of another device, version, dtype or threads.
     """
-    profile = parse_profile(path)
+    profile = _parsed(path)
     wanted: dict[str, tuple[object, object]] = {"dtype": (profile.dtype, DTYPE)}
     wanted["version of torch"] = profile.versions.get("torch"), str(torch.__version__)
     if profile.is_of_here:
@@ -130,35 +158,77 @@ def read_profile(path: Path, threads: int | None) -> LatencyProfile:
     return profile
 
 
-def parse_profile(path: Path) -> LatencyProfile:
+def run_profile(home: Path) -> LatencyProfile:
+    """Returns what a run began with, of whatever device it is.
+
+    Raises: ValueError: the file is broken.
+    """
+    return _parsed(home, "this is what the run began with: start a new run")
+
+
+def _parsed(path: Path, cure: str = MEASURE) -> LatencyProfile:
     """Returns the profile in a file, of whatever device it is.
 
     Raises: ValueError: the file is no profile.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        _check(isinstance(content, dict), "it", "an object", content)
         kind = content["format"], content["version"]
-        if kind != (FORMAT, VERSION):
-            raise ValueError(f"it is {kind[0]} {kind[1]}")
-        rows = {part: _rows(content[part]) for part in ("operations", "networks")}
-        _check_numbers(rows["operations"], "median_ms", 0.0)
-        _check_numbers(rows["networks"], "overhead_ms", -math.inf)
-        names = ("device", "versions", "threads", "runtime", "dtype")
-        values: dict[str, Any] = {name: content[name] for name in names} | rows
-        return LatencyProfile(**values, path=path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        _check(kind == (FORMAT, VERSION), "format and version", "those", kind)
+        rows = {part: _rows(part, content[part]) for part in ("operations", "networks")}
+        _check_numbers(rows["operations"], "median_ms", "of at least 0", lambda ms: ms >= 0)
+        _check_numbers(rows["networks"], "overhead_ms", "that is finite", lambda ms: True)
+        scaled = {key: row for key, row in rows["networks"].items() if "factor" in row}
+        _check_numbers(scaled, "factor", "above 0", lambda factor: factor > 0)
+        return LatencyProfile(**_facts(content), **rows, path=path)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reasons = {KeyError: f"{error} is missing", RecursionError: "it is nested too deeply"}
+        reason = reasons.get(type(error), str(error))
         raise ValueError(
             f"hardware.latency ({path}) must be {HERE}, or a file of format {FORMAT} {VERSION} "
-            f"({reason}); {MEASURE}"
+            f"({reason}); {cure}"
         ) from error
 
 
-def _rows(rows: list[Row]) -> dict[str, Row]:
-    return {row["id"]: {k: v for k, v in row.items() if k != "id"} for row in rows}
+def _check(is_right: bool, name: str, rule: str, value: object) -> None:
+    if not is_right:
+        raise ValueError(f"{name} must be {rule}, got {value!r:.60}")
 
 
-def _check_numbers(rows: Mapping[str, Row], name: str, least: float) -> None:
+def _is_plain(text: object) -> bool:
+    """Returns whether a value is text that a terminal or a page may show."""
+    return isinstance(text, str) and 0 < len(text) <= MOST_CHARACTERS and text.isprintable()
+
+
+def _facts(content: Row) -> dict[str, Any]:
+    """Returns what was measured on what."""
+    versions, threads = content["versions"], content["threads"]
+    _check(isinstance(versions, dict), "versions", "an object", versions)
+    texts = {name: content[name] for name in ("device", "runtime", "dtype")}
+    named = {f"versions {name!r:.60}": text for name, text in versions.items()}
+    for name, text in [*texts.items(), *named.items(), *(("versions", key) for key in versions)]:
+        _check(_is_plain(text), name, f"1 to {MOST_CHARACTERS} printable characters", text)
+    is_number = type(threads) is int and 1 <= threads <= MOST_THREADS
+    _check(is_number, "threads", f"a whole number from 1 to {MOST_THREADS}", threads)
+    return {**texts, "versions": versions, "threads": threads}
+
+
+def _rows(part: str, rows: object) -> dict[str, Row]:
+    _check(isinstance(rows, list), part, "a list", rows)
+    by_id = dict[str, Row]()
+    for row in cast(list[object], rows):
+        is_row = isinstance(row, dict) and _is_plain(row.get("id"))
+        _check(is_row, f"each of {part}", "an object with an id", row)
+        content = cast(Row, row)
+        by_id[content["id"]] = {key: value for key, value in content.items() if key != "id"}
+    return by_id
+
+
+def _check_numbers(
+    rows: Mapping[str, Row], name: str, rule: str, fits: Callable[[float], bool]
+) -> None:
     for key, row in rows.items():
-        if not (isinstance(row[name], (int, float)) and least <= row[name] < math.inf):
-            raise ValueError(f"{name} of {key} is {row[name]}")
+        value = row[name]
+        is_finite = type(value) in (int, float) and abs(value) < MOST_MS  # no bool
+        _check(is_finite and fits(value), f"{name} of {key}", f"a number {rule}", value)

@@ -14,9 +14,9 @@ from nas_lightning.evaluation.latency_profile import (
     HERE,
     LatencyProfile,
     cache_file,
-    parse_profile,
     profile_here,
     read_profile,
+    run_profile,
     waiting_lock,
 )
 from nas_lightning.evaluation.timing import cpu_name, interleaved, threads_in_words
@@ -43,13 +43,13 @@ def profile_of(hardware: Hardware, home: Path | None = None) -> LatencyProfile |
     with waiting_lock(home):
         if not home.is_file():
             read_profile(path, hardware.threads).write(home)
-    return replace(parse_profile(home), path=path)
+    return replace(run_profile(home), path=path)
 
 
 def _of_here(threads: int, home: Path | None) -> LatencyProfile:
     """Returns what the run has measured; it grows on the machine where it began."""
     empty = profile_here(threads)
-    noted = parse_profile(home) if home is not None and home.is_file() else empty
+    noted = run_profile(home) if home is not None and home.is_file() else empty
     if (noted.device, noted.versions) != (empty.device, empty.versions):
         return replace(noted, path=home, home=home)
     return replace(noted, path=cache_file(empty), grows=True, home=home)

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from math import nan
 from random import Random
 
 import pytest
@@ -135,11 +136,9 @@ def test_children_of_a_space_without_a_supernet_are_measured_as_wholes(clock):
         latency.cost  # noqa: B018
 
 
-def written(tmp_path, **changes):
+def written(tmp_path):
     path = tmp_path / "profile.json"
     Latency(SPACE, SCALE, replace(profile_here(1), grows=True)).profile.write(path)
-    content = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps(content))
     return path
 
 
@@ -162,6 +161,10 @@ def test_a_factor_weighs_the_sum_of_operations(tmp_path):
     assert latency(SPACE.sample(0)) == pytest.approx(1.0 + 0.25 * 2.0 * sum(counts.values()))
 
 
+def of_a(part, **values):
+    return {part: [{"id": "a"} | values]}
+
+
 BAD = {
     "device": (
         {"device": "Z80"},
@@ -169,27 +172,78 @@ BAD = {
     ),
     "version": ({"versions": {"torch": "1.0"}}, r"this run's version of torch \(.+\), got 1.0;"),
     "dtype": ({"dtype": "int8"}, r"of this run's dtype \(float32\), got int8; .*latency=here"),
-    "of a later format": ({"version": 2}, r"nas-lightning/latency 1 \(it is .*latency 2\); mea"),
-    "no operations": ({"operations": None}, r"must be here, or a file of format nas-lightning/"),
-    "no number": ({"operations": [{"id": "a", "median_ms": "1"}]}, r"\(median_ms of a is 1\); me"),
-    "negative": ({"operations": [{"id": "a", "median_ms": -1}]}, r"\(median_ms of a is -1\); me"),
+    "of a later format": (
+        {"version": 2},
+        r"latency 1 \(format and version must be those, got \('nas-lightning/latency', 2\)\); mea",
+    ),
+    "no operations": (
+        {"operations": None},
+        r"\(operations must be a list, got None\); measure one",
+    ),
+    "no number": (of_a("operations", median_ms="1"), "median_ms of a must be a number .*, got '1'"),
+    "negative": (of_a("operations", median_ms=-1), "median_ms of a must be .* least 0, got -1"),
+    "true": (of_a("operations", median_ms=True), "median_ms of a must be a number .*, got True"),
+    "too large": (of_a("operations", median_ms=10**400), "median_ms of a must be .*, got 1000"),
+    "no id": ({"operations": [[]]}, r"each of operations must be an object with an id, got \[\]"),
+    "NaN": (of_a("networks", overhead_ms=nan), "overhead_ms of a must be .* finite, got nan"),
+    "no factor": (
+        of_a("networks", overhead_ms=0, factor=0),
+        "factor of a must be a number above 0, got 0",
+    ),
+    "a list of versions": ({"versions": ["2"]}, r"\(versions must be an object, got \['2'\]\)"),
+    "a number as version": (
+        {"versions": {"torch": 2}},
+        "versions 'torch' must be 1 to .*got 2",
+    ),
+    "no thread": ({"threads": 0}, r"\(threads must be a whole number from 1 to 1024, got 0\)"),
+    "threads in words": ({"threads": "two"}, "threads must be a whole number from 1 .*, got 'two'"),
+    "colours": (
+        {"runtime": "\x1b[31mred"},
+        r"runtime must be 1 .* printable.*got '\\x1b\[31mred'",
+    ),
+    "a long name": ({"device": "x" * 999}, r"device must be 1 to 200 .*got 'x{59}\)"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_profile_of_something_else_is_refused_by_name(name, tmp_path):
     changes, message = BAD[name]
+    path = tmp_path / "profile.json"
+    profile_here(1).write(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(ValueError, match=message):
-        read_profile(written(tmp_path, **changes), None)
+        read_profile(path, None)
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", '{"format": "x"}', "\0"])
+@pytest.mark.parametrize("content", [None, "", "[]", '{"format": "x"}', "\0", "[" * 10**5])
 def test_a_file_that_is_no_profile_is_refused_by_name(content, tmp_path):
     path = tmp_path / "other.json"
     if content is not None:
         path.write_text(content)
     with pytest.raises(ValueError, match=r"hardware.latency \(.*other.json\) must be here, or a"):
         read_profile(path, None)
+
+
+def test_what_is_kept_here_is_measured_anew_where_it_is_broken(clock, capsys):
+    Latency(SPACE, SCALE, here())
+    here().path.write_text("{")
+    Latency(SPACE, SCALE, here())
+    assert f"{here().path} is broken: all is measured anew" in capsys.readouterr().err
+    Latency(SPACE, SCALE, here())
+    assert len(clock) == 2
+
+
+def test_a_folder_that_cannot_keep_latencies_is_refused_by_name(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(ValueError, match=r"but .*/latency cannot be written \(.+\); set XDG_CACHE"):
+        Latency(SPACE, SCALE, here())
+
+
+def test_the_broken_latencies_of_a_run_are_refused(tmp_path):
+    (tmp_path / "latency.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"'format' is missing\); .* began with: start a new run"):
+        profile_of(Hardware(latency="here"), tmp_path / "latency.json")
 
 
 def test_a_profile_that_lacks_an_operation_or_a_supernet_is_refused(tmp_path):
