@@ -7,6 +7,7 @@ from typing import Any
 from nas_lightning.core.cost import QUANTITIES, Cost
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.limits import Expect, Limits, Measure
+from nas_lightning.core.quantities import at_least_words, bound_words, quantity_name
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.shrinking import smallest
@@ -63,12 +64,14 @@ def limited(
         if (value := limits.value(name, ends[-1])) > bound:
             cures = "".join(f", or lower {key}" for key in _lower(space, scale, ends[-1]))
             raise ValueError(
-                f"limits.{name} ({bound:,}) is below every child of search space '{space.name}' at "
-                f"child.scale: the smallest has {value:,}; raise the limit to that{cures}"
+                f"limits.{name} ({bound_words(name, bound)}) is below every child of search "
+                f"space '{space.name}' at child.scale: the smallest has "
+                f"{at_least_words(name, value)}; raise the limit to that{cures}"
             )
     small = _lowest(space, limits.excess, 0.0, ends)
     if not limits.keeps(small):
-        nearest = ", ".join(f"{name} {value:,}" for name, value in limits.values(small).items())
+        values = limits.values(small).items()
+        nearest = ", ".join(f"{quantity_name(n)} {at_least_words(n, value)}" for n, value in values)
         raise ValueError(
             f"limits ({limits}): no child of search space '{space.name}' was found that keeps them "
             f"together; the nearest has {nearest}; raise a limit"

@@ -9,6 +9,7 @@ from torch import Tensor
 from nas_lightning.core.checks import in_range, unknown_name
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.quantities import bound_words, quantity_name
 
 __all__ = ["UNITS", "Expect", "Limits", "Measure", "read_bounds"]
 
@@ -51,8 +52,8 @@ class Limits:
         assert bounds, "limits without a bound limit nothing"
         if missing := [quantity for quantity in bounds if quantity not in measures]:
             raise ValueError(
-                f"limits.{missing[0]} ({bounds[missing[0]]:,}) has nothing that measures it here; "
-                f"leave it out: this run measures {', '.join(measures)}"
+                f"limits.{missing[0]} ({bound_words(missing[0], bounds[missing[0]])}) has nothing "
+                f"that measures it here; leave it out: this run measures {', '.join(measures)}"
             )
         self.bounds = {name: bounds[name] for name in sorted(bounds, key=list(measures).index)}
         cached = {m: lru_cache(maxsize=2**16)(m) for m in measures.values()}
@@ -86,7 +87,10 @@ class Limits:
 
     def __str__(self) -> str:
         """Returns the limits in words, e.g. "parameters at most 50,000"."""
-        return ", ".join(f"{name} at most {bound:,}" for name, bound in self.bounds.items())
+        return ", ".join(
+            f"{quantity_name(name)} at most {bound_words(name, bound)}"
+            for name, bound in self.bounds.items()
+        )
 
 
 def read_bounds(limits: Mapping[str, Any] | None, where: str = "limits") -> dict[str, float]:

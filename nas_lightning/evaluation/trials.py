@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from nas_lightning.core.objective import Objective
+from nas_lightning.core.quantities import at_least_words, quantity_name
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.evaluation import Evaluation
@@ -135,7 +136,8 @@ def chosen_trial(trials: list[Trial], objective: Objective) -> Trial:
 def _check_limits(strategy: BlackBoxStrategy, trial: Trial) -> None:
     limits = strategy.space.limits
     if limits is not None and not limits.keeps(trial.genotype):
-        values = ", ".join(f"{n} {value:,}" for n, value in limits.values(trial.genotype).items())
+        found = limits.values(trial.genotype).items()
+        values = ", ".join(f"{quantity_name(n)} {at_least_words(n, value)}" for n, value in found)
         raise ValueError(
             f"strategy {type(strategy).__name__} asks for a child with {values}, beyond the limits "
             f"({limits}); draw with the sample, mutate, crossover or kept of its space"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.core.quantities import quantity_name, value_words
 from nas_lightning.reports.conclusion import verdict_words
 from nas_lightning.reports.metric import (
     PATH_REMARK,
@@ -35,8 +36,8 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     space = space_words(result["space"], result.get("own_space"))
     lines = ["", *verdict, f"genotype {result['genotype_id']} of space {space}", cells, ""]
     for name, value in result.get("within_limits", {}).items():
-        most = f"{_number(value)} of at most {result['limits'][name]:,}"
-        lines.append(_row(f"limit of {name}", most))
+        most = f"of at most {value_words(name, result['limits'][name])}"
+        lines.append(_row(f"limit of {quantity_name(name)}", f"{value_words(name, value)} {most}"))
     if search:
         lines.append(_row(f"search validation {metric.words}", metric.text(search[validation])))
         if (path := f"discretized_{validation}") in search:
@@ -93,7 +94,3 @@ def _exported(folder: Path) -> list[Path]:
 
 def _row(name: str, value: str) -> str:
     return f"{name:34} {value}"
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

@@ -9,6 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from nas_lightning.core.quantities import quantity_name, value_words
+
 __all__ = ["count", "duration", "fill"]
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -50,7 +52,8 @@ def _environment() -> Environment:
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.undefined, environment.finalize = StrictUndefined, _printed
-    environment.filters |= {"count": count, "duration": duration}
+    environment.filters |= {"count": count, "duration": duration, "quantity": quantity_name}
+    environment.filters["measured"] = lambda value, quantity: value_words(quantity, value)
     return environment
 
 

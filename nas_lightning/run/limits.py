@@ -10,6 +10,7 @@ from nas_lightning.core.cost import QUANTITIES
 from nas_lightning.core.limited import limited
 from nas_lightning.core.limits import Expect, Measure, read_bounds
 from nas_lightning.core.memory import child_memory_mb
+from nas_lightning.core.quantities import bound_words
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.evaluation.latency import QUANTITY, Latency
@@ -26,10 +27,10 @@ def bounds_of(cfg: DictConfig) -> dict[str, float]:
     """
     limits = cfg.limits if "limits" in cfg else None
     bounds = read_bounds(limits and {str(name): limits[name] for name in limits})
-    if "latency_ms" in bounds and cfg.hardware.get("latency") is None:
+    if QUANTITY in bounds and cfg.hardware.get("latency") is None:
         raise ValueError(
-            f"limits.latency_ms ({bounds['latency_ms']:,}) needs latencies to go by; add "
-            "hardware.latency=here, or =FILE of nas-measure what=latency"
+            f"limits.latency_ms ({bound_words(QUANTITY, bounds[QUANTITY])}) needs latencies to go "
+            "by; add hardware.latency=here, or =FILE of nas-measure what=latency"
         )
     return bounds
 

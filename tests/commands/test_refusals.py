@@ -43,7 +43,10 @@ SEARCHES = {
     "limit": (["limits.parameters=-5"], "limits.parameters (-5) must be in (0, inf)"),
     "name of a limit": (["limits.paramters=5"], "'limits.paramters'; choose from: latency_ms,"),
     "unit of a limit": (["limits.parameters=5kB"], "'kB'; choose from: k, M, G"),
-    "limit without latencies": (["limits.latency_ms=1"], "limits.latency_ms (1) needs latencies"),
+    "limit without latencies": (
+        ["limits.latency_ms=1"],
+        "limits.latency_ms (1 ms) needs latencies",
+    ),
     "limits": (["limits=5"], "limits=5 must name a key; write limits.KEY=VALUE"),
     "limit below every child": (
         ["limits.parameters=500", "data=cifar10", "child.scale.channels=4", "child.scale.cells=3"],

@@ -1,5 +1,7 @@
 """Limits: what they read, what they refuse, and that all draws of a limited space keep them."""
 
+import re
+
 import pytest
 
 from nas_lightning.core import shrinking
@@ -55,7 +57,7 @@ def test_what_is_no_limit_is_refused(limits, message):
 
 
 def test_a_quantity_without_a_measure_is_refused():
-    message = r"limits.latency_ms \(5\) has nothing that measures it here; .*parameters, multiply"
+    message = r"limits.latency_ms \(5 ms\) has nothing that measures it here; .*parameters, mul"
     with pytest.raises(ValueError, match=message):
         limited(SPACE, SCALE, {"latency_ms": 5})
 
@@ -85,12 +87,26 @@ def test_an_impossible_limit_is_refused_with_the_smallest_child_and_the_keys_tha
         limited(SPACE, SCALE, {"parameters": 1_101})
 
 
+@pytest.mark.parametrize(
+    ("quantity", "unit", "typed"), [("latency_ms", "ms", "0.25 ms"), ("memory_mb", "MB", "250kB")]
+)
+def test_the_limit_that_a_refusal_tells_to_raise_to_is_one_that_works(quantity, unit, typed):
+    measures = {quantity: lambda genotype: {quantity: COST(genotype)["parameters"] * 0.00123457}}
+    bounds = read_bounds({quantity: typed})
+    message = rf"limits.{quantity} \(0.25 {unit}\) is below .* the smallest has 1.37 {unit}; raise"
+    with pytest.raises(ValueError, match=message) as refused:
+        limited(SPACE, SCALE, bounds, measures)
+    told = re.search("smallest has ([^;]*);", str(refused.value)).group(1)
+    space = limited(SPACE, SCALE, read_bounds({quantity: told}), measures)
+    assert str(space.limits).endswith(f" at most 1.37 {unit}")
+
+
 def test_limits_that_no_child_keeps_together_are_refused_with_the_nearest():
     def inverse(genotype):
         return {"latency_ms": 10_000 - COST(genotype)["parameters"]}
 
     bounds = {"latency_ms": 5_000, "parameters": 1_200}
-    message = r"limits \(parameters at most 1,200, latency_ms at most 5,000\): no child .*nearest"
+    message = r"limits \(parameters at most 1,200, latency at most 5,000 ms\): no child .*nearest"
     with pytest.raises(ValueError, match=message):
         limited(SPACE, SCALE, bounds, {"latency_ms": inverse})
 

@@ -94,6 +94,18 @@ def test_a_latency_that_is_not_the_predicted_one_is_noted(tmp_path: Path) -> Non
     assert "note:" not in texts[1]
 
 
+def test_limits_of_latency_and_memory_have_units(run_dir: Path, tmp_path: Path) -> None:
+    limits = {"latency_ms": 0.75, "memory_mb": 2, "parameters": 9_000}
+    values = {"latency_ms": 0.7025039999986049, "memory_mb": 0.5, "parameters": 8_000}
+    result = {"limits": limits, "within_limits": values}
+    text = page(run_dir, **result)
+    assert "limited latency0.703 msof the child; the limit is 0.75 ms" in text
+    assert "limited memory0.5 MBof the child; the limit is 2 MB" in text
+    printed = summary({"genotype_id": "a", "space": "darts"} | result, "", tmp_path)
+    assert "limit of latency                   0.703 ms of at most 0.75 ms\n" in printed
+    assert "limit of parameters                8,000 of at most 9,000\n" in printed
+
+
 def test_the_latency_stands_with_how_it_was_measured(run_dir: Path) -> None:
     measured = {"latency_ms": 3.456, "latency_measured": "median of 50 runs, one thread"}
     text = page(run_dir, child=CHILD | measured)
