@@ -1,7 +1,7 @@
 """Which runs belong together: what they were asked, and by which configuration."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,10 @@ def _settings(folder: RunFolder) -> dict[str, Any]:
     objects = folder.objects  # whose configuration says no more than a name
     content |= {group: objects[group] for group in objects if group != "data"}
     flat = {"command": folder.command, **_flat(content)}
-    return {key: value for key, value in flat.items() if not _is_of(key, UNTOLD)}
+    untold = set(UNTOLD)
+    if content.get("max_seconds_in_all") is not None:  # which the verdict's children share
+        untold.remove("verdict")
+    return {key: value for key, value in flat.items() if not _is_of(key, untold)}
 
 
 def _flat(content: Mapping[str, Any], start: str = "") -> dict[str, Any]:
@@ -144,9 +147,7 @@ def _typed_keys(members: Sequence[Member], firsts: Sequence[Member]) -> list[str
     """Returns what somebody typed and is not the same in all groups."""
     typed = dict.fromkeys(key for member in members for key in by_key(member.folder.overrides))
     return [
-        key
-        for key in typed
-        if key not in NAMED and not _is_of(key, UNTOLD) and _varies(key, firsts)
+        key for key in typed if key not in NAMED and _is_told(key, firsts) and _varies(key, firsts)
     ]
 
 
@@ -179,5 +180,9 @@ def _value(member: Member, key: str) -> Any:
     return member.settings[key] if key in member.settings else member.folder.choice(key)
 
 
-def _is_of(key: str, names: Sequence[str]) -> bool:
+def _is_told(key: str, members: Sequence[Member]) -> bool:
+    return not _is_of(key, UNTOLD) or any(key in member.settings for member in members)
+
+
+def _is_of(key: str, names: Iterable[str]) -> bool:
     return any(key == name or key.startswith(f"{name}.") for name in names)

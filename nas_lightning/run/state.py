@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_lightning.evaluation.verdict import NOT_WORTH_IT, UNDECIDED, WORTH_IT
 from nas_lightning.files import is_locked
 from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.folder import HYDRA, OVERRIDES, RESULT, RunFolder
@@ -18,7 +19,8 @@ from nas_lightning.run.sweep import ERROR_FILE
 __all__ = ["BROKEN", "RunState", "listed_runs"]
 
 BROKEN = (ValueError, OSError, OmegaConfBaseException)  # of reading a run
-PARTS = ("search", "child", "baselines", "metric")  # of a result: mappings, or null
+ANSWERS = (WORTH_IT, NOT_WORTH_IT, UNDECIDED)
+PARTS = ("search", "child", "baselines", "metric", "verdict")  # of a result: mappings, or null
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,10 @@ def _read_result(path: Path) -> dict[str, Any]:
             raise ValueError(f"{path}: {key} must be an object, got {content[key]!r}")
     if not isinstance(content.get("seed"), int | None):
         raise ValueError(f"{path}: seed must be a whole number, got {content['seed']!r}")
+    verdict = content.get("verdict")
+    if verdict is not None and verdict.get("answer") not in ANSWERS:
+        answers, answer = ", ".join(ANSWERS), verdict.get("answer")
+        raise ValueError(f"{path}: verdict must have an answer of {answers}, got {answer!r:.40}")
     metric = content.get("metric")
     if metric is not None and not isinstance(metric.get("name"), str):
         raise ValueError(f"{path}: metric must have a name, got {metric!r}")

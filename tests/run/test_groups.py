@@ -91,6 +91,26 @@ def test_a_default_that_is_typed_makes_no_group(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [([], [""]), (["max_seconds_in_all=60"], [" verdict.children=2", " verdict.children=24"])],
+)
+def test_the_verdict_sets_apart_runs_whose_epochs_depend_on_it(tmp_path, typed, names):
+    folders = [
+        make_run(tmp_path / f"{n}", "darts", n, 0.9, typed=[*typed, f"verdict.children={n}"])
+        for n in (2, 24)
+    ]
+    assert [row["name"] for row in rows_of(*folders)] == [f"darts on darts{name}" for name in names]
+
+
+@pytest.mark.parametrize("verdict", [{}, {"answer": "maybe"}, {"answer": ["worth it"]}, "worth it"])
+def test_a_verdict_without_an_answer_is_a_broken_result(tmp_path, verdict):
+    good = make_run(tmp_path / "a", "darts", 0, 0.9)
+    broken = make_run(tmp_path / "b", "darts", 1, 0.9, verdict=verdict)
+    (note,) = (each for each in nl.compare([good, broken]).notes if "broken" in each)
+    assert f"{broken / 'result.json'}: verdict must " in note
+
+
 def test_groups_that_nobody_typed_apart_are_named_by_their_configuration(tmp_path):
     one = make_run(tmp_path / "one", "darts", 0, 0.9, composed=["child.epochs=3"])
     two = make_run(tmp_path / "two", "darts", 0, 0.8, composed=["child.epochs=9"])
