@@ -20,7 +20,6 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
 from nas_lightning.deployment.export import check_export
-from nas_lightning.reports.conclusion import NAMES
 from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.black_box import BlackBoxSearch
@@ -31,7 +30,7 @@ from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.initial_params import check_init_of_search
 from nas_lightning.run.one_shot import check_one_shot, collapse_notes, search_one_shot
 from nas_lightning.run.outcome import finish, write_genotype
-from nas_lightning.run.random_children import check_verdict, verdict_of
+from nas_lightning.run.random_children import check_verdict, unbeaten, verdict_of
 from nas_lightning.run.run import Run
 from nas_lightning.run.time_bounds import check_seconds, child_plan
 from nas_lightning.training.task import Task
@@ -72,7 +71,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
         verdict = verdict_of(run, child, baselines, cfg.verdict.children)
     trained = "trials" in figures  # children of their own, which cannot collapse
     notes = [*run.parts.data.notes, *([] if trained else collapse_notes(run, genotype))]
-    notes += _comparison(run, child, baselines)
+    notes += unbeaten(run, child, baselines, verdict)
     parts = {"search": figures, "child": child, "baselines": baselines, "verdict": verdict}
     finish(run, genotype, **parts, notes=notes)
     return float(figures[f"validation_{run.parts.task.metric}"])
@@ -128,18 +127,3 @@ class _Strategies:
                 "OneShotStrategy or a BlackBoxStrategy"
             )
         return strategy, objective
-
-
-def _comparison(
-    run: Run, child: dict[str, Any] | None, baselines: dict[str, Any] | None
-) -> list[str]:
-    """Returns a note for each baseline that the found child does not beat."""
-    if not child or not baselines:
-        return []
-    key, task = f"test_{run.parts.task.metric}", run.parts.task
-    return [
-        f"{NAMES.get(name, name.replace('_', ' '))} does as well as the found network or better "
-        "on this test set"
-        for name, figures in baselines.items()
-        if task.reward(figures[key]) >= task.reward(child[key])
-    ]

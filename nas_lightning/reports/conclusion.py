@@ -8,7 +8,7 @@ from typing import Any
 from nas_lightning.reports.metric import MainMetric, input_word, number_at
 from nas_lightning.reports.templates import count
 
-__all__ = ["NAMES", "Conclusion", "conclude", "verdict_words"]
+__all__ = ["NAMES", "RANDOM", "Conclusion", "conclude", "verdict_words"]
 
 RANDOM, RESNET = "random_genotype", "resnet"
 NAMES = {  # of what is trained beside a child

@@ -12,7 +12,7 @@ from typing import Any
 
 from scipy.stats import t as student
 
-from nas_lightning.evaluation.verdict import WORTH_IT
+from nas_lightning.evaluation.verdict import UNDECIDED, WORTH_IT
 from nas_lightning.reports.comparison import COLUMNS, cells_of, comparison_html
 from nas_lightning.reports.metric import MainMetric, metric_of, number_at
 from nas_lightning.reports.terminal import columns_of, wrapped
@@ -199,9 +199,16 @@ def _row(name: str, group: Sequence[Member], metric: MainMetric) -> dict[str, An
 
 
 def _worth_it(group: Sequence[Member]) -> str | None:
-    """Returns how many runs have the verdict "worth it", e.g. "1 of 3"; None where none has any."""
+    """Returns how many runs have the verdict "worth it"; None where none has any.
+
+    Undecided ones are named, e.g. "1 of 3, 2 undecided", or "undecided" of a single run.
+    """
     answers = [v["answer"] for v in (member.result.get("verdict") for member in group) if v]
-    return f"{answers.count(WORTH_IT)} of {len(answers)}" if answers else None
+    if answers == [UNDECIDED]:
+        return UNDECIDED
+    open_ = answers.count(UNDECIDED)
+    words = f"{answers.count(WORTH_IT)} of {len(answers)}"
+    return words + (f", {open_} undecided" if open_ else "") if answers else None
 
 
 def _warnings(rows: Sequence[dict[str, Any]]) -> list[str]:

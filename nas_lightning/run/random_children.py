@@ -7,11 +7,12 @@ from typing import Any
 from nas_lightning.config.schema import VerdictConfig
 from nas_lightning.core.checks import at_least
 from nas_lightning.evaluation.verdict import UNDECIDED, Verdict
+from nas_lightning.reports.conclusion import NAMES, RANDOM
 from nas_lightning.run.baselines import random_child
 from nas_lightning.run.run import Run
 from nas_lightning.training.cost_meter import CostMeter
 
-__all__ = ["check_verdict", "verdict_of"]
+__all__ = ["check_verdict", "unbeaten", "verdict_of"]
 
 DEFAULT = asdict(VerdictConfig())
 
@@ -46,7 +47,7 @@ def verdict_of(
         return None
     task, cost = run.parts.task, CostMeter()
     test = f"test_{task.metric}"
-    others, verdict = [baselines["random_genotype"]], None
+    others, verdict = [baselines[RANDOM]], None
     while True:
         figures = [task.worst if other.get(test) is None else other[test] for other in others]
         verdict = Verdict(child[test], figures, task.higher_is_better)
@@ -59,3 +60,25 @@ def verdict_of(
         "others": [{name: other.get(name) for name in ("genotype_id", test)} for other in others],
         "cost": cost.as_dict(),
     }
+
+
+def unbeaten(
+    run: Run,
+    child: Mapping[str, Any] | None,
+    baselines: Mapping[str, Any] | None,
+    verdict: Mapping[str, Any] | None,
+) -> list[str]:
+    """Returns a note for each baseline that the found child does not beat.
+
+    Beside several random children the first one has none: the verdict says how many are beaten.
+    """
+    if not child or not baselines:
+        return []
+    key, task = f"test_{run.parts.task.metric}", run.parts.task
+    is_told = verdict is not None and verdict["children"] > 1
+    return [
+        f"{NAMES.get(name, name.replace('_', ' '))} does as well as the found network or better "
+        "on this test set"
+        for name, figures in baselines.items()
+        if task.reward(figures[key]) >= task.reward(child[key]) and not (is_told and name == RANDOM)
+    ]

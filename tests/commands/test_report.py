@@ -271,11 +271,19 @@ def test_the_command_needs_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_the_table_counts_the_runs_whose_search_was_worth_it(tmp_path):
-    answers = ("worth it", "undecided", "not worth it")
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        (("worth it", "undecided", "not worth it"), "1 of 3, 1 undecided"),
+        (("worth it", "worth it", "not worth it"), "2 of 3"),
+        (("undecided",), "undecided"),
+        (("not worth it",), "0 of 1"),
+    ],
+)
+def test_the_table_counts_the_runs_whose_search_was_worth_it(answers, words, tmp_path):
     paths = [
         make_run(tmp_path / str(n), "darts", n, 0.9, verdict={"answer": answer})
         for n, answer in enumerate(answers)
     ]
     (rows,) = nl.compare([*paths, make_run(tmp_path / "3", "darts", 3, 0.9)]).tables.values()
-    assert cells_of(rows[0], MainMetric())[COLUMNS.index("worth it")] == "1 of 3"
+    assert cells_of(rows[0], MainMetric())[COLUMNS.index("worth it")] == words

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from nas_lightning.run import random_children
-from nas_lightning.run.random_children import check_verdict, verdict_of
+from nas_lightning.run.random_children import check_verdict, unbeaten, verdict_of
 from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.task import Classification
 
@@ -55,6 +55,17 @@ def test_a_child_that_diverges_is_beaten(trained):
     trained(diverged=1.0)
     content = verdict(0.7, 2)
     assert (content["wins"], content["others"][1]["test_accuracy"]) == (1, None)
+
+
+@pytest.mark.parametrize(("children", "notes"), [(None, 1), (1, 1), (3, 0)])
+def test_beside_several_random_children_the_first_one_has_no_note(children, notes):
+    verdict = children and {"children": children}
+    linear = {"logistic_regression": {"test_accuracy": 0.9}}
+    told = unbeaten(RUN, {"test_accuracy": 0.7}, BASELINES | linear, verdict)
+    assert len([note for note in told if note.startswith("a random genotype, trained")]) == notes
+    assert (
+        "logistic regression does as well as the found network or better on this test set" in told
+    )
 
 
 def test_0_children_give_no_verdict():
