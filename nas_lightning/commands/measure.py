@@ -1,7 +1,10 @@
 """nas-measure: measures something about a search space on these data, or on this machine."""
 
+import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -17,6 +20,8 @@ from nas_lightning.run.latency_study import study_latency
 from nas_lightning.run.run import Run
 
 __all__ = ["job"]
+
+OWN = ("what", "children", "batch_size", "export")  # keys that a search has not, or differently
 
 
 def job(cfg: DictConfig, folder: Path) -> None:
@@ -48,8 +53,24 @@ def _latency(cfg: DictConfig, folder: Path) -> None:
         f"{result['children']} random children, measured against the sum of their operations:\n"
         f"  {'Spearman':22} {result['spearman']:6.3f}\n"
         f"  {'median error':22} {result['median_error']:6.1%}\n"
-        f"profile {result['profile']}: hardware.latency={result['profile']}"
+        f"  {'largest error':22} {result['largest_error']:6.1%}\n"
+        f"profile of {result['operations']} operations; to search by it:\n  {_searching(run, result)}"
     )
+    if cfg.export:
+        models = shlex.quote(str(folder / "onnx"))
+        print(
+            "ONNX files of operations and children; where there are numpy, onnxruntime and this "
+            f"folder:\n  python profile_onnx.py {models}/*.onnx --out latency.json"
+        )
+
+
+def _searching(run: Run, result: Mapping[str, Any]) -> str:
+    """Returns the line that searches the same space and sizes by the profile."""
+    names = [
+        (override, override.lstrip("+~").partition("=")[0]) for override in run.folder.overrides
+    ]
+    typed = [override for override, name in names if name not in OWN]
+    return shlex.join(["nas-search", *typed, f"hardware.latency={result['profile']}"])
 
 
 def _proxies(cfg: DictConfig, folder: Path) -> None:

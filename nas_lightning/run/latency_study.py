@@ -1,5 +1,6 @@
 """A profile of this CPU, and how well it predicts children: `nas-measure what=latency`."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,9 +47,12 @@ def study_latency(run: Run, children: int) -> Row:
         )
     path = run.folder / "latency.json"
     latency.profile.write(path)
-    rows = _compared(latency, _drawn(space, children, run.parts.seed))
+    drawn = _drawn(space, children, run.parts.seed)
+    _say(f"measuring {len(drawn)} random children, {MOST_S * len(drawn):.0f} s at most")
+    rows = _compared(latency, drawn)
     write_text(run.folder / "children.csv", csv_text(rows))
     if run.cfg.export:
+        _say("writing ONNX files, about a second for each operation and child")
         _export(latency, run.folder / "onnx")
     predicted, measured = ([row[name] for row in rows] for name in ("predicted_ms", "measured_ms"))
     errors = [abs(row["predicted_ms"] / row["measured_ms"] - 1) for row in rows]
@@ -66,6 +70,10 @@ def study_latency(run: Run, children: int) -> Row:
         "profile": str(path),
         "versions": versions(),
     }
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _drawn(space: SearchSpace, children: int, seed: int) -> list[Genotype]:

@@ -1,6 +1,7 @@
 """nas-measure what=latency, and a child that is trained with its latency predicted."""
 
 import json
+from contextlib import redirect_stdout
 
 import pytest
 from command import result, rows, run
@@ -15,7 +16,8 @@ SPACE += ("child.scale.channels=2", "child.scale.cells=3")
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("latency") / "run"
-    with pytest.MonkeyPatch.context() as patch:
+    printed = (folder.parent / "printed").open("w")
+    with pytest.MonkeyPatch.context() as patch, printed, redirect_stdout(printed):
         patch.setattr(timing, "RUNS", 5)
         run("measure", "what=latency", f"hydra.run.dir={folder}", "children=4", *SPACE)
     return folder
@@ -33,6 +35,12 @@ def test_a_profile_is_written_and_compared_with_whole_children(study):
     errors = sorted(abs(float(c["predicted_ms"]) / float(c["measured_ms"]) - 1) for c in children)
     assert figures["median_error"] == pytest.approx((errors[1] + errors[2]) / 2)
     assert figures["largest_error"] == pytest.approx(errors[3])
+
+
+def test_what_is_printed_says_how_to_search_by_the_profile(study):
+    lines = (study.parent / "printed").read_text().splitlines()
+    assert lines[-3].startswith("  largest error ")
+    assert lines[-1] == f"  nas-search {' '.join(SPACE)} hardware.latency={study}/latency.json"
 
 
 def test_a_childs_latency_stands_beside_what_the_profile_predicts(study, tmp_path, capsys):
