@@ -54,7 +54,8 @@ def _latency(cfg: DictConfig, folder: Path) -> None:
         f"  {'Spearman':22} {result['spearman']:6.3f}\n"
         f"  {'median error':22} {result['median_error']:6.1%}\n"
         f"  {'largest error':22} {result['largest_error']:6.1%}\n"
-        f"profile of {result['operations']} operations; to search by it:\n  {_searching(run, result)}"
+        f"profile of {result['operations']} operations; to search by it:\n"
+        f"  {_searching(run, result)}"
     )
     if cfg.export:
         models = shlex.quote(str(folder / "onnx"))
@@ -66,10 +67,7 @@ def _latency(cfg: DictConfig, folder: Path) -> None:
 
 def _searching(run: Run, result: Mapping[str, Any]) -> str:
     """Returns the line that searches the same space and sizes by the profile."""
-    names = [
-        (override, override.lstrip("+~").partition("=")[0]) for override in run.folder.overrides
-    ]
-    typed = [override for override, name in names if name not in OWN]
+    typed = [each for each in run.folder.overrides if each.partition("=")[0] not in OWN]
     return shlex.join(["nas-search", *typed, f"hardware.latency={result['profile']}"])
 
 

@@ -181,7 +181,7 @@ def _parsed(path: Path, cure: str = MEASURE) -> LatencyProfile:
         _check_numbers(rows["networks"], "overhead_ms", "that is finite", lambda ms: True)
         scaled = {key: row for key, row in rows["networks"].items() if "factor" in row}
         _check_numbers(scaled, "factor", "above 0", lambda factor: factor > 0)
-        return LatencyProfile(**_facts(content), **rows, path=path)
+        return LatencyProfile(**_facts(content) | rows, path=path)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reasons = {KeyError: f"{error} is missing", RecursionError: "it is nested too deeply"}
         reason = reasons.get(type(error), str(error))
