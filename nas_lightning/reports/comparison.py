@@ -11,7 +11,7 @@ from markupsafe import Markup
 from nas_lightning.reports.colours import CYCLE, dark_scheme
 from nas_lightning.reports.metric import MainMetric
 from nas_lightning.reports.page import read_network
-from nas_lightning.reports.paper import coloured, page_style
+from nas_lightning.reports.paper import page_style
 from nas_lightning.reports.rendering import chart_parts, hover, javascript, plot, quantity, styled
 from nas_lightning.reports.templates import count, duration, fill
 

@@ -64,9 +64,7 @@ def _content(run_dir: Path, result: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what the page's template shows, by name."""
     metric, records = metric_of(result), read_child(run_dir / "child")
     conclusion = conclude(result, metric, len(records.answers))
-    charts = {
-        name: chart_parts(chart) for name, chart in figures(run_dir, result, records).items()
-    }
+    charts = {name: chart_parts(chart) for name, chart in figures(run_dir, result, records).items()}
     return {
         "result": result,
         "search": _part(result, "search"),
