@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import fcntl
+import gc
 import io
 import os
 import sys
@@ -11,6 +12,7 @@ import pytest
 import quick_job
 import torch
 from command import PUBLISHED, RANDOM, TINY_RANDOM, run, search_into
+from hydra._internal.hydra import Hydra
 
 from nas_lightning.cli import command as cli
 
@@ -47,6 +49,35 @@ def unwrapped():
 def one_thread():
     """Small networks are faster on one thread, and tests beside others keep their pace."""
     torch.set_num_threads(1)
+
+
+MODES = ("hydra.mode=", "hydra.searchpath=", "experiment=")  # what may name a mode
+
+
+@pytest.fixture(autouse=True, scope="session")
+def collected_rarely():
+    """Lets the garbage collector pass over what was imported, which takes a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def composed_once():
+    """Spares Hydra to compose a configuration only to read hydra.mode, which none here sets.
+
+    Where an override may set it, and in processes that tests start, Hydra reads it as ever.
+    """
+    read = Hydra.get_mode
+
+    def get_mode(self, config_name, overrides):
+        may_set = any(each.lstrip("+").startswith(MODES) for each in overrides)
+        return read(self, config_name, overrides) if may_set else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hydra, "get_mode", get_mode)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from markupsafe import Markup
 from nas_lightning.reports.colours import CYCLE, dark_scheme
 from nas_lightning.reports.metric import MainMetric
 from nas_lightning.reports.page import read_network
-from nas_lightning.reports.paper import coloured, page_style
-from nas_lightning.reports.rendering import chart_svg, hover, javascript, plot, quantity, styled
+from nas_lightning.reports.paper import page_style
+from nas_lightning.reports.rendering import chart_parts, hover, javascript, plot, quantity, styled
 from nas_lightning.reports.templates import count, duration, fill
 
 __all__ = ["COLUMNS", "cells_of", "comparison_html", "draw_costs"]
@@ -66,9 +66,7 @@ def comparison_html(
 
 def _chart(rows: Sequence[Mapping[str, Any]], metric: MainMetric) -> dict[str, Any] | None:
     chart = draw_costs(rows, metric)
-    if chart is None:
-        return None
-    return {"spec": chart.to_dict(), "picture": coloured(chart_svg(chart))}
+    return None if chart is None else chart_parts(chart)
 
 
 def _networks(

@@ -21,7 +21,7 @@ from nas_lightning.reports.metric import (
 )
 from nas_lightning.reports.paper import coloured, page_style
 from nas_lightning.reports.records import read_child, read_mistakes
-from nas_lightning.reports.rendering import chart_svg, javascript
+from nas_lightning.reports.rendering import chart_parts, javascript
 from nas_lightning.reports.templates import count, duration, fill
 from nas_lightning.reports.usage import next_steps, uses
 
@@ -64,10 +64,7 @@ def _content(run_dir: Path, result: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what the page's template shows, by name."""
     metric, records = metric_of(result), read_child(run_dir / "child")
     conclusion = conclude(result, metric, len(records.answers))
-    charts = {
-        name: {"spec": chart.to_dict(), "picture": coloured(chart_svg(chart))}
-        for name, chart in figures(run_dir, result, records).items()
-    }
+    charts = {name: chart_parts(chart) for name, chart in figures(run_dir, result, records).items()}
     return {
         "result": result,
         "search": _part(result, "search"),

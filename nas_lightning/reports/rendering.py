@@ -10,10 +10,12 @@ import vl_convert
 from altair.typing import ChartType
 
 from nas_lightning.reports.colours import INK, PALE
+from nas_lightning.reports.paper import coloured
 from nas_lightning.reports.png import svg_to_png
 
 __all__ = [
     "beside",
+    "chart_parts",
     "chart_png",
     "chart_svg",
     "hover",
@@ -92,9 +94,19 @@ def whole_ticks(first: float, last: float, most: int) -> list[int]:
     return list(range(int(first), int(last) + 1, 1 + int(last - first) // most))
 
 
+def chart_parts(chart: ChartType) -> dict[str, Any]:
+    """Returns what a page shows of a chart: its specification, and its picture as SVG.
+
+    The specification is not held against Vega-Lite's schema, which would take a third of a
+    report's time: our tests do that.
+    """
+    spec = chart.to_dict(validate=False)
+    return {"spec": spec, "picture": coloured(vl_convert.vegalite_to_svg(spec))}
+
+
 def chart_svg(chart: ChartType) -> str:
     """Returns a chart as an SVG document; equal charts give equal bytes."""
-    return vl_convert.vegalite_to_svg(chart.to_dict())
+    return vl_convert.vegalite_to_svg(chart.to_dict(validate=False))
 
 
 def chart_png(chart: ChartType, zoom: float = 1.5) -> bytes:

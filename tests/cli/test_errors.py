@@ -132,10 +132,13 @@ def error_of(capsys, tmp_path, monkeypatch):
     return error_of
 
 
+SMALL = ("search_space.nodes=1", "search_space.scale.cells=3", "child.scale.cells=3")
+
+
 @pytest.mark.parametrize("case", SEARCHES)
 def test_a_mistake_gets_one_message_that_names_it(case, error_of):
     overrides, message = SEARCHES[case]
-    assert message in error_of("search", *overrides)
+    assert message in error_of("search", *SMALL, *overrides)
 
 
 def pictures(folder, classes=("a", "b"), number=10, size=(9, 9)):
@@ -205,7 +208,7 @@ FOLDERS = {
 def test_a_folder_that_does_not_do_is_named(case, error_of):
     prepare, message = FOLDERS[case]
     prepare(Path.cwd())
-    assert message in error_of("search", "data=folder", "data.path=images")
+    assert message in error_of("search", "data=folder", "data.path=images", *SMALL)
 
 
 def test_a_data_set_that_needs_a_folder_says_how_to_name_it(error_of):

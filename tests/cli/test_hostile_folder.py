@@ -196,27 +196,28 @@ def test_a_child_of_code_that_is_trusted_is_loaded(hostile):
     assert nl.load_child(folder, Small).genotype.space == "darts"
 
 
-@pytest.mark.parametrize(
-    ("group", "override"),
-    [
-        ("hydra", "hydra.callbacks.x._target_=hostile_code.build"),
-        ("hydra", "hydra/launcher=theirs"),
-        ("hydra", "hydra.launcher.setup=[touch hit]"),
-        ("hydra", "hydra.searchpath=[file://theirs]"),
-        ("hydra", "hydra.job.env_set.LD_PRELOAD=theirs.so"),
-        ("task", "+hydra.callbacks.x._target_=hostile_code.build"),
-        ("task", "--config-dir=theirs"),
-    ],
+OVERRIDES = (
+    ("hydra", "hydra.callbacks.x._target_=hostile_code.build"),
+    ("hydra", "hydra/launcher=theirs"),
+    ("hydra", "hydra.launcher.setup=[touch hit]"),
+    ("hydra", "hydra.searchpath=[file://theirs]"),
+    ("hydra", "hydra.job.env_set.LD_PRELOAD=theirs.so"),
+    ("task", "+hydra.callbacks.x._target_=hostile_code.build"),
+    ("task", "--config-dir=theirs"),
 )
-def test_a_sweeps_folder_cannot_say_what_hydra_calls(group, override, call, tmp_path, capsys):
+
+
+def test_a_sweeps_folder_cannot_say_what_hydra_calls(call, tmp_path, capsys):
     assert call("-m", "hydra.sweep.dir=sweep", "seed=0", "hydra.sweeper.max_batch_size=1") == 0
     file = tmp_path / "sweep" / "multirun.yaml"
-    settings = OmegaConf.load(file)
-    settings.hydra.overrides[group].append(override)
-    OmegaConf.save(settings, file)
-    assert call("resume=sweep") == 1
-    message = f"was started with {override}, which may call code of others; give trust=true if"
-    assert message in capsys.readouterr().err
+    began = OmegaConf.load(file)
+    for group, override in OVERRIDES:
+        settings = began.copy()
+        settings.hydra.overrides[group].append(override)
+        OmegaConf.save(settings, file)
+        assert call("resume=sweep") == 1
+        message = f"was started with {override}, which may call code of others; give trust=true if"
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("has_run", [True, False])

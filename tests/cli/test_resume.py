@@ -144,6 +144,7 @@ def with_slow(points, *slow):
     "point",
     with_slow(
         SEARCH_POINTS,
+        "in an epoch",  # with torn files beside it, this is tested below
         "before the first checkpoint",
         "after a checkpoint",
         "before the genotype is written",

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 import nas_lightning as nl
 from nas_lightning.files import ProcessLock
-from nas_lightning.reports.comparison import COLUMNS, cells_of
+from nas_lightning.reports.comparison import COLUMNS, cells_of, draw_costs
 from nas_lightning.reports.metric import MainMetric
 
 
@@ -175,6 +175,11 @@ def test_the_command_prints_the_table_and_writes_a_small_page(runs, tmp_path, ca
     assert page.count('<p class="pale narrow">The table goes on to the right') == 1
     assert len(page) < 3_000_000
     assert "http://" not in page.split("<script>")[0].replace("http://www.w3.org", "")
+
+
+def test_the_chart_of_costs_keeps_to_the_schema_of_vega_lite(runs):
+    (rows,) = nl.compare(runs).tables.values()
+    assert draw_costs(rows, MainMetric()).to_dict(validate=True)
 
 
 def test_a_file_gets_unwrapped_lines_with_every_column(runs, monkeypatch, capsys):

@@ -19,6 +19,7 @@ from command import (
 )
 
 import nas_lightning as nl
+from nas_lightning.reports.charts import figures
 from nas_lightning.reports.usage import uses
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.training.finite_watch import FiniteWatch
@@ -134,6 +135,12 @@ def test_metrics_have_a_row_an_epoch(finished):
     assert [line["epoch"] for line in lines] == ["0", "1"]
     assert {"search/train_loss", "search/validation_accuracy", "search/lr"} <= set(lines[0])
     assert [line["epoch"] for line in rows(finished / "child" / "metrics.csv")] == ["0", "1"]
+
+
+def test_the_charts_of_a_report_keep_to_the_schema_of_vega_lite(finished, finished_random):
+    for folder in (finished, finished_random):
+        for chart in figures(folder).values():
+            chart.to_dict(validate=True)  # raises where they do not
 
 
 def test_a_search_makes_its_strategy_once(tmp_path, monkeypatch):

@@ -152,12 +152,23 @@ def test_a_grid_of_hyperparameters_is_grouped_by_every_key_of_it(sweep, tmp_path
     assert found == [(e, b, "1") for e in ("2", "3") for b in ("32", "64")]
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Where the stopped sweep began, which its folder records."""
+    return tmp_path_factory.mktemp("stopped")
+
+
 @pytest.fixture
-def stopped(sweep, tmp_path, monkeypatch):
+def stopped(sweep, place, monkeypatch):
     """A sweep that was stopped within the second of its three jobs; nothing stops it any more."""
-    assert sweep("seed=0,15,1", "hydra/launcher=basic", "child.epochs=5")[0] == 75
+    monkeypatch.chdir(place)
+    if not (place / "kept").exists():
+        assert sweep("seed=0,15,1", "hydra/launcher=basic", "child.epochs=5")[0] == 75
+        shutil.copytree("sweep", "kept")
+    shutil.rmtree("sweep")
+    shutil.copytree("kept", "sweep")
     monkeypatch.setattr(quick_job, "STOPPED", None)
-    return tmp_path / "sweep"
+    return place / "sweep"
 
 
 def test_a_stopped_sweep_goes_on_in_its_own_jobs_from_any_folder(
@@ -188,9 +199,8 @@ def test_a_job_that_was_another_is_not_gone_on_with(stopped, call, capsys):
     )
 
 
-@pytest.mark.parametrize("typed", ["child.epochs=5", "hydra/launcher=basic"])
-def test_a_sweeps_own_overrides_and_another_launcher_may_stand_beside_resume(stopped, call, typed):
-    assert call("resume=sweep", typed) == 0
+def test_a_sweeps_own_overrides_and_another_launcher_may_stand_beside_resume(stopped, call):
+    assert call("resume=sweep", "child.epochs=5", "hydra/launcher=basic") == 0
 
 
 @pytest.mark.parametrize("typed", ["seed=0,15", "--config-dir=mine"])

@@ -79,6 +79,11 @@ def weights(folder):
     return torch.tensor([float(r["weight"]) for r in rows(folder / "alphas.csv")]).double()
 
 
+def fast_are(*fast):
+    """Returns the one-shot strategies as parameters; but for these, they are slow together."""
+    return [pytest.param(n, marks=() if n in fast else pytest.mark.slow) for n in ONE_SHOT]
+
+
 @pytest.mark.parametrize("order", ["first", "second"])
 def test_two_processes_write_the_alphas_of_one(pair, tmp_path, order):
     one, two = tmp_path / "one", tmp_path / "two"
@@ -89,7 +94,7 @@ def test_two_processes_write_the_alphas_of_one(pair, tmp_path, order):
     torch.testing.assert_close(weights(two), weights(one), rtol=0, atol=EXACT)
 
 
-@pytest.mark.parametrize("name", ONE_SHOT)
+@pytest.mark.parametrize("name", fast_are("darts", "enas", "gdas", "p_darts", "pc_darts"))
 def test_two_processes_search_as_one_with_every_strategy(pair, tmp_path, name):
     state, draws, rewards, found = rank_jobs.planted(name, tmp_path / "one", **ALIKE)
     results = pair("planted", name, tmp_path / "two", devices=2, **ALIKE)
@@ -104,10 +109,7 @@ def test_two_processes_search_as_one_with_every_strategy(pair, tmp_path, name):
     )
 
 
-@pytest.mark.parametrize(
-    "name",  # that every strategy's processes search as one is tested above
-    [pytest.param(n, marks=() if n in ("darts", "enas") else pytest.mark.slow) for n in ONE_SHOT],
-)
+@pytest.mark.parametrize("name", fast_are("darts", "enas"))
 def test_two_processes_agree_with_each_other_whatever_their_statistics(pair, tmp_path, name):
     first, second = pair("planted", name, tmp_path, devices=2)
     torch.testing.assert_close(first[:3], second[:3], rtol=0, atol=0)
