@@ -211,8 +211,7 @@ class RunFolder:
         """
         path = self.hydra / DATA
         if self.has_progress and path.is_file():
-            past = json.loads(path.read_text(encoding="utf-8"))
-            check_same(data, past, f"the run in {self.path}")
+            check_same(data, json.loads(path.read_text("utf-8")), f"the run in {self.path}")
         elif self.hydra.is_dir():
             write_text(path, json.dumps(data) + "\n")
 
@@ -259,6 +258,10 @@ class RunLock:
                 "there; wait for it or stop it, or choose another folder"
             ) from owner
 
+    def has(self, folder: Path) -> bool:
+        """Returns whether this has locked a folder."""
+        return folder.resolve() in self._locks
+
     def forget(self, folder: Path, before: Before) -> None:
         """Removes what a refused run or sweep left in a folder that this has locked, if it is new.
 
@@ -283,11 +286,8 @@ class RunLock:
 
 def versions() -> dict[str, str]:
     """Returns the versions of this package, Python, and what results may depend on."""
-    return {
-        "nas_lightning": __version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
-    }
+    ours = {"nas_lightning": __version__, "python": platform.python_version()}
+    return ours | {name: version(name) for name in PACKAGES}
 
 
 def _loaded(path: Path) -> DictConfig:

@@ -22,6 +22,7 @@ SHARE = 0.5  # of the seconds in all that the search takes
 class _Bound:
     key: str
     seconds: float
+    share: float = 1.0  # of the seconds under the key
 
 
 def check_seconds(cfg: DictConfig) -> None:
@@ -43,7 +44,7 @@ def search_plan(run: Run, strategy: OneShotStrategy) -> TimePlan | None:
     if (bound := _of_search(run.cfg)) is None:
         return None
     most = strategy.epochs if _is_typed(run, "strategy.epochs") else None
-    return TimePlan(bound.seconds, bound.key, most)
+    return TimePlan(bound.seconds, bound.key, most, share=bound.share)
 
 
 def trial_time(run: Run, strategy: BlackBoxStrategy) -> TrialTime | None:
@@ -51,7 +52,7 @@ def trial_time(run: Run, strategy: BlackBoxStrategy) -> TrialTime | None:
     if (bound := _of_search(run.cfg)) is None:
         return None
     most = strategy.trials if _is_typed(run, "strategy.trials") else None
-    return TrialTime(bound.seconds, bound.key, most)
+    return TrialTime(bound.seconds, bound.key, most, bound.share)
 
 
 def child_plan(run: Run, search: Mapping[str, Any], spent_s: float) -> TimePlan | None:
@@ -76,7 +77,7 @@ def _of_search(cfg: DictConfig) -> _Bound | None:
         return None
     if not cfg.retrain:
         return _Bound(IN_ALL, cfg[IN_ALL])
-    return _Bound(f"half of {IN_ALL}", SHARE * cfg[IN_ALL])
+    return _Bound(IN_ALL, SHARE * cfg[IN_ALL], SHARE)
 
 
 def _is_typed(run: Run, key: str) -> bool:
