@@ -271,15 +271,16 @@ class _Command:
 
     def _do(self, cfg: DictConfig, folder: Path) -> float | None:
         """Does the job, in one process or several; no other command may write there meanwhile."""
+        is_new = HydraConfig.get().output_subdir is not None
+        if is_new:
+            self.lock.take(folder)
         checked = schema.typed(cfg, self.name)
         job, home = self.job or launch.job_of(self.name), RunFolder(folder)
         if self.name == "show":
             job = partial(job, trust=self.trust)
-        if HydraConfig.get().output_subdir is not None:
-            self.lock.take(folder)
-            if not home.has_progress:
-                home.begin()
-                checked = launch.begun(self.name, checked, home, self.trust)
+        if is_new and not home.has_progress:
+            home.begin()
+            checked = launch.begun(self.name, checked, home, self.trust)
         return launch.run(self.name, job, checked, folder)
 
     def _say(self, error: BaseException, start: str) -> None:

@@ -8,10 +8,11 @@ from omegaconf import DictConfig
 
 from nas_lightning.core.cost import QUANTITIES
 from nas_lightning.core.limited import limited
-from nas_lightning.core.limits import Expect, Measure, read_bounds
+from nas_lightning.core.limits import Expect, Measure
 from nas_lightning.core.memory import child_memory_mb
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
+from nas_lightning.core.units import read_bounds
 from nas_lightning.evaluation.latency import QUANTITY, Latency
 
 __all__ = ["bounds_of", "check_before_data", "within_limits"]

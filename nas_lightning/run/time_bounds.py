@@ -6,13 +6,12 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nas_lightning.core.checks import in_range
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
 from nas_lightning.evaluation.trial_time import TrialTime
 from nas_lightning.run.run import Run
 from nas_lightning.training.time_plan import TimePlan
 
-__all__ = ["check_seconds", "child_plan", "search_plan", "trial_time"]
+__all__ = ["child_plan", "search_plan", "trial_time"]
 
 IN_ALL = "max_seconds_in_all"
 SHARE = 0.5  # of the seconds in all that the search takes
@@ -23,20 +22,6 @@ class _Bound:
     key: str
     seconds: float
     share: float = 1.0  # of the seconds under the key
-
-
-def check_seconds(cfg: DictConfig) -> None:
-    """Refuses bounds that are not above 0, and a search that takes all of the time.
-
-    Raises: ValueError: a bound is impossible.
-    """
-    in_range("max_seconds", cfg.max_seconds, "(0, inf)", use=300)
-    in_range(IN_ALL, cfg[IN_ALL], "(0, inf)", use=600)
-    if cfg.max_seconds and cfg[IN_ALL] and cfg.max_seconds >= cfg[IN_ALL]:
-        raise ValueError(
-            f"max_seconds ({cfg.max_seconds:g}), of the search, must be below {IN_ALL} "
-            f"({cfg[IN_ALL]:g}); leave one of them out"
-        )
 
 
 def search_plan(run: Run, strategy: OneShotStrategy) -> TimePlan | None:
