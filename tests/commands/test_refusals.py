@@ -54,7 +54,11 @@ SEARCHES = {
     "limits": (["limits=5"], "limits=5 must name a key; write limits.KEY=VALUE"),
     "limit below every child": (
         ["limits.parameters=500", "data=cifar10", "child.scale.channels=4", "child.scale.cells=3"],
-        "the smallest has 1,982; raise the limit to that, or lower child.scale.channels (4); with",
+        "the smallest has at least 1,982, and more with more input channels or outputs than one,",
+    ),
+    "limit below every child of known data": (
+        ["limits.parameters=5k"],
+        "at child.scale: the smallest has 56,154; raise the limit to that, or lower child.scale.",
     ),
     "limit of work below every child": (
         ["limits.multiply_adds=1k", "data.image_size=8", "data.channels=1"],
