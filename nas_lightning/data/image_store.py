@@ -118,7 +118,7 @@ class ImageStore:
         if isinstance(images, MemoryImages):
             return images.pixels
         with torch.inference_mode(False):  # threads may not write to a tensor of a Trainer's test
-            pixels = torch.empty(len(images), *images.shape, dtype=torch.uint8)
+            pixels = torch.empty(len(images), *images.shape, dtype=images.dtype)
 
         def fill(indices: Tensor) -> None:
             pixels[indices[0] : indices[-1] + 1] = images.read(indices)

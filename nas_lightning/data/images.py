@@ -36,6 +36,7 @@ class Images(ABC):
     """Images of one shape (channels, height, width), read by index."""
 
     shape: tuple[int, ...]
+    dtype = torch.uint8
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -53,7 +54,7 @@ class MemoryImages(Images):
     """Images in memory: uint8 (N, C, H, W), on any device; or floats (N, ...)."""
 
     def __init__(self, pixels: Tensor) -> None:
-        self.pixels, self.shape = pixels, tuple(pixels.shape[1:])
+        self.pixels, self.shape, self.dtype = pixels, tuple(pixels.shape[1:]), pixels.dtype
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -71,14 +72,14 @@ class Subset(Images):
     """The images at some indices, int64 (N,), of others; None means all of them."""
 
     def __init__(self, images: Images, indices: Tensor | None) -> None:
-        self.images, self.shape = images, images.shape
+        self.images, self.shape, self.dtype = images, images.shape, images.dtype
         self.indices = torch.arange(len(images)) if indices is None else indices
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def read(self, indices: Tensor) -> Tensor:
-        """Returns the images at indices (N,) into this subset: uint8 (N, C, H, W)."""
+        """Returns the images at indices (N,) into this subset: (N, C, H, W), of its dtype."""
         return self.images.read(self.indices[indices])
 
     def unreadable(self, whole: bool = True) -> dict[int, str]:

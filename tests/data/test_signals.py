@@ -45,9 +45,11 @@ def test_its_signals_are_standardised_by_the_training_set():
 
 
 def test_fewer_of_them_are_a_stratified_choice():
-    _, y = mnist1d(seed=0, max_images=200).training_arrays()
+    x, y = mnist1d(seed=0, max_images=200).training_arrays()
     assert len(y) == 200
     assert min(np.bincount(y)) >= 19
+    everything = {signal.tobytes() for signal in mnist1d(seed=0).training_arrays()[0]}
+    assert {signal.tobytes() for signal in x} <= everything  # and not their whole parts
 
 
 @pytest.mark.parametrize(
