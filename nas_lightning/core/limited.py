@@ -106,7 +106,11 @@ def _far_above(
     """
     if name in counted:
         return None
-    bound, value = limits.bounds[name], lambda genotype: limits.value(name, genotype)
+
+    def value(genotype: Genotype) -> float:
+        return limits.value(name, genotype)
+
+    bound = limits.bounds[name]
     lean = _lowest(space, lambda g: counted["parameters"](g)["parameters"], 0.0)
     if value(lean) <= FAR * bound:
         return None
