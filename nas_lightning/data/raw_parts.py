@@ -126,9 +126,7 @@ def _joined(tensors: Sequence[Tensor], image_size: Size | None) -> Images:
             " them alike, or leave one out by data.parts={train: ..., test: ...}"
         )
     images = MemoryImages(torch.cat(list(tensors)) if len(tensors) > 1 else tensors[0])
-    if image_size is None or (size := as_size(image_size)) == images.shape[1:]:
-        return images
-    return ResizedImages(images, size)
+    return images if image_size is None else ResizedImages(images, as_size(image_size))
 
 
 def _standardised(arrays: ImageArrays) -> ImageArrays:
