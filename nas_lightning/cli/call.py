@@ -24,6 +24,8 @@ from nas_lightning.core.checks import unknown_name
 from nas_lightning.run.finished import FinishedRun
 from nas_lightning.run.folder import Before, RunFolder, RunLock
 from nas_lightning.run.origin import begun
+from nas_lightning.run.state import note_failure
+from nas_lightning.run.sweep import ERROR_FILE
 
 __all__ = ["Call", "composed", "new_folder"]
 
@@ -149,11 +151,14 @@ class _At:
 
     def __enter__(self) -> None:
         self.lock.take(self.home.path)
+        (self.home / ERROR_FILE).unlink(missing_ok=True)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if isinstance(error, REFUSALS):
                 self.lock.forget(self.home.path, self.before)
+            if isinstance(error, Exception):
+                note_failure(self.home, message_of(error))
             # a SystemExit is Lightning's answer to Control-C
             if isinstance(error, SystemExit) and interruption_of(error):
                 hint = f"resume it: folder={str(self.home.path)!r}, resume=True"

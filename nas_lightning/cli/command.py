@@ -46,6 +46,7 @@ from nas_lightning.config.sources import recorded_sources
 from nas_lightning.config.trust import Trust
 from nas_lightning.reports.terminal import columns_of, wrapped
 from nas_lightning.run.folder import SWEEP_FILE, Before, RunFolder, RunLock
+from nas_lightning.run.state import note_failure
 from nas_lightning.run.sweep import ERROR_FILE, SweepJob, failed_jobs, overrides_of_jobs
 from nas_lightning.run.sweep_table import summarise_sweep
 
@@ -151,6 +152,8 @@ class _Command:
             with chdir(resumed.started_in):
                 self._start(again, self._run_one, resumed.path)
         if self.failure is not None:
+            if self.folder is not None and self.lock.has(self.folder):
+                note_failure(RunFolder(self.folder), message_of(self.failure))
             raise self.failure
 
     def _run_new(self, arguments: list[str]) -> None:
@@ -204,8 +207,8 @@ class _Command:
 
     def _run_one(self, cfg: DictConfig) -> float | None:
         self.folder = Path(HydraConfig.get().runtime.output_dir)
-        if HydraConfig.get().output_subdir is not None:
-            (self.folder / ERROR_FILE).unlink(missing_ok=True)  # of a sweep's job, resumed alone
+        if self.is_resumed or HydraConfig.get().output_subdir is not None:
+            (self.folder / ERROR_FILE).unlink(missing_ok=True)  # of the run before this one
         try:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise ValueError("a sweep must be typed as -m: it then gets its summary")
@@ -268,15 +271,16 @@ class _Command:
 
     def _do(self, cfg: DictConfig, folder: Path) -> float | None:
         """Does the job, in one process or several; no other command may write there meanwhile."""
+        is_new = HydraConfig.get().output_subdir is not None
+        if is_new:
+            self.lock.take(folder)
         checked = schema.typed(cfg, self.name)
         job, home = self.job or launch.job_of(self.name), RunFolder(folder)
         if self.name == "show":
             job = partial(job, trust=self.trust)
-        if HydraConfig.get().output_subdir is not None:
-            self.lock.take(folder)
-            if not home.has_progress:
-                home.begin()
-                checked = launch.begun(self.name, checked, home, self.trust)
+        if is_new and not home.has_progress:
+            home.begin()
+            checked = launch.begun(self.name, checked, home, self.trust)
         return launch.run(self.name, job, checked, folder)
 
     def _say(self, error: BaseException, start: str) -> None:

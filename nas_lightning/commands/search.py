@@ -13,7 +13,6 @@ import torch
 from omegaconf import DictConfig
 
 from nas_lightning.config.making import make
-from nas_lightning.core.checks import at_least
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.scale import Scale
@@ -32,7 +31,7 @@ from nas_lightning.run.one_shot import check_one_shot, collapse_notes, search_on
 from nas_lightning.run.outcome import finish, write_genotype
 from nas_lightning.run.random_children import check_verdict, unbeaten, verdict_of
 from nas_lightning.run.run import Run
-from nas_lightning.run.time_bounds import check_seconds, child_plan
+from nas_lightning.run.time_bounds import child_plan
 from nas_lightning.training.task import Task
 
 __all__ = ["job"]
@@ -51,9 +50,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
         value = done["search"][f"validation_{metric_of(done).name}"]
         return math.nan if value is None else float(value)
     check_export(cfg.export, cfg.retrain)
-    at_least("max_samples", cfg.max_samples, 1)
     check_verdict(cfg.verdict, cfg.retrain, "retrain=true")
-    check_seconds(cfg)
     dashboards = open_dashboards(cfg, RunFolder(folder), "search")
     strategies = _Strategies(cfg, RunFolder(folder), objects or {})
     run = Run.of(cfg, folder, objects, strategies.check_early).seen_by(dashboards)

@@ -10,7 +10,8 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from nas_lightning.config import run_name
 from nas_lightning.config.paths import config_dir
-from nas_lightning.core.checks import unknown_name
+from nas_lightning.core.checks import at_least, unknown_name
+from nas_lightning.core.units import read_bounds, read_seconds
 
 __all__ = [
     "VerdictConfig",
@@ -88,8 +89,8 @@ class SearchConfig(_NetworkConfig):
     retrain: bool = True
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
     max_samples: int | None = None
-    max_seconds: float | None = None
-    max_seconds_in_all: float | None = None
+    max_seconds: Any = None  # seconds, or text with units such as "1h30m"
+    max_seconds_in_all: Any = None
     limits: LimitsConfig | None = field(default_factory=LimitsConfig)
     export: list[str] = field(default_factory=list)
     strategy: dict[str, Any] = MISSING
@@ -180,7 +181,10 @@ def groups_of(command: str) -> list[str]:
 def typed(cfg: DictConfig, command: str) -> DictConfig:
     """Returns the configuration on the command's shell, also where it comes from a run's folder.
 
-    Raises: ValueError: a key is unknown or missing.
+    Times are in seconds then. What bounds a search is checked here, before anything is imported
+    that takes long.
+
+    Raises: ValueError: a key is unknown or missing, or a bound is impossible.
     """
     known = keys_of(command)
     if unknown := [str(key) for key in cfg if key not in known]:
@@ -189,4 +193,19 @@ def typed(cfg: DictConfig, command: str) -> DictConfig:
     assert isinstance(merged, DictConfig)
     if missing := sorted(OmegaConf.missing_keys(merged)):
         raise ValueError(f"{missing[0]} is missing; give {missing[0]}=...")
+    if command == "search":
+        _read_search_bounds(merged)
     return merged
+
+
+def _read_search_bounds(cfg: DictConfig) -> None:
+    of_search, in_all = "max_seconds", "max_seconds_in_all"
+    cfg[of_search] = read_seconds(of_search, cfg[of_search], use="300, 90s, 5m or 1h30m")
+    cfg[in_all] = read_seconds(in_all, cfg[in_all], use="600, 90s, 10m or 1h30m")
+    if cfg[of_search] and cfg[in_all] and cfg[of_search] >= cfg[in_all]:
+        raise ValueError(
+            f"{of_search} ({cfg[of_search]:g}), of the search, must be below {in_all} "
+            f"({cfg[in_all]:g}); leave one of them out"
+        )
+    at_least("max_samples", cfg.max_samples, 1)
+    read_bounds(cfg.limits and {str(name): cfg.limits[name] for name in cfg.limits})

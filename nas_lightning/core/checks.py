@@ -12,6 +12,7 @@ __all__ = [
     "choose_from",
     "equal_length",
     "in_range",
+    "likely",
     "most_like",
     "one_of",
     "positive",
@@ -94,9 +95,15 @@ def most_like(name: object, options: Iterable[str]) -> str:
     >>> most_like("DART", ("darts", "random"))
     "; did you mean 'darts'?"
     """
-    by_lower = {option.lower(): option for option in options if option != name}
+    meant = likely(name, (option for option in options if option != name))
+    return f"; did you mean '{meant}'?" if meant else ""
+
+
+def likely(name: object, options: Iterable[str]) -> str:
+    """Returns the option most similar to a name; "" where none is."""
+    by_lower = {option.lower(): option for option in options}
     similar = get_close_matches(str(name).lower(), by_lower, n=1)
-    return f"; did you mean '{by_lower[similar[0]]}'?" if similar else ""
+    return by_lower[similar[0]] if similar else ""
 
 
 def equal_length(use: str, **values: Sequence[Any]) -> None:

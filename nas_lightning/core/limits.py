@@ -2,28 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 from torch import Tensor
 
-from nas_lightning.core.checks import in_range, unknown_name
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.quantities import bound_words, quantity_name
 
-__all__ = ["UNITS", "Expect", "Limits", "Measure", "read_bounds"]
+__all__ = ["Expect", "Limits", "Measure"]
 
 Expect = Callable[[Mixture], Mapping[str, Tensor]]  # expected values by quantity, of a mixture
 Measure = Callable[[Genotype], Mapping[str, float]]  # values by quantity, of the delivered child
-
-COUNTS = {"k": 1e3, "M": 1e6, "G": 1e9}
-UNITS: dict[str, dict[str, float]] = {  # by quantity
-    "parameters": COUNTS,
-    "multiply_adds": COUNTS,  # of one sample
-    "latency_ms": {"us": 1e-3, "ms": 1.0, "s": 1e3},
-    "memory_mb": {"kB": 1e-3, "MB": 1.0, "GB": 1e3},
-}
-EXAMPLES = {"parameters": "50k", "multiply_adds": "5M", "latency_ms": 5, "memory_mb": 1}
 
 
 class Limits:
@@ -91,43 +80,3 @@ class Limits:
             f"{quantity_name(name)} at most {bound_words(name, bound)}"
             for name, bound in self.bounds.items()
         )
-
-
-def read_bounds(limits: Mapping[str, Any] | None, where: str = "limits") -> dict[str, float]:
-    """Returns the bounds that were set, as numbers; those of None are left out.
-
-    Raises: ValueError: a quantity or unit is unknown, or a value is not above 0.
-
-    >>> read_bounds({"parameters": "50k", "latency_ms": None})
-    {'parameters': 50000}
-    """
-    bounds = {}
-    for name, value in (limits or {}).items():
-        if name not in UNITS:
-            raise ValueError(unknown_name("limit", f"{where}.{name}", UNITS))
-        if value is not None:
-            bounds[name] = _number(f"{where}.{name}", value, UNITS[name], EXAMPLES[name])
-    return bounds
-
-
-def _number(key: str, value: Any, units: Mapping[str, float], example: Any) -> float:
-    """Returns a number, or the number that a text with a unit means."""
-    text = str(value).strip()
-    digits = text.rstrip("".join(filter(str.isalpha, text)))
-    digits, unit = (text, "") if _is_number(text) else (digits, text[len(digits) :].strip())
-    if unit and unit not in units and _is_number(digits):
-        raise ValueError(unknown_name(f"unit of {key} ({text}):", unit, units))
-    if isinstance(value, bool) or not _is_number(digits):
-        raise ValueError(f"{key} ({text}) must be a number; use e.g. {example}")
-    number = float(digits) * units.get(unit, 1.0)
-    number = int(number) if number.is_integer() else number
-    in_range(key, number, "(0, inf)", use=example)
-    return number
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -5,10 +5,10 @@ from random import Random
 
 from nas_lightning.core.decisions import Decision, complete, count, is_active, sample
 
-__all__ = ["every", "smallest", "walked"]
+__all__ = ["STARTS", "every", "smallest", "walked"]
 
 MOST = 2_000  # genotypes that are all compared
-STARTS = 2  # of the descent, beside the given ones
+STARTS = 2  # of the descent that are drawn, beside the given ones
 
 Chosen = Mapping[str, str]
 
@@ -18,6 +18,7 @@ def smallest(
     value: Callable[[Chosen], float],
     enough: float = float("-inf"),
     starts: Sequence[Chosen] = (),
+    draws: int = STARTS,
 ) -> dict[str, str]:
     """Returns the choices of the smallest value.
 
@@ -27,9 +28,9 @@ def smallest(
     """
     if count(decisions) <= MOST:
         return min(every(decisions), key=value)
-    draws = (sample(decisions, Random(number)) for number in range(STARTS))
+    drawn = (sample(decisions, Random(number)) for number in range(draws))
     best: dict[str, str] = {}
-    for start in (*starts, *draws):
+    for start in (*starts, *drawn):
         low = _descended(decisions, dict(start), value, enough)
         best = low if not best or value(low) < value(best) else best
         if value(best) <= enough:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+from nas_lightning.training.time_plan import LATE, too_short
 
 __all__ = ["TrialTime"]
-
-LATE = 1.1  # times the seconds that the first trial may take
 
 
 @dataclass(frozen=True)
@@ -18,11 +17,13 @@ class TrialTime:
         seconds: seconds of all trials together.
         key: their name as the user writes it.
         most: most trials; None for any number.
+        share: of the seconds under `key` that `seconds` are.
     """
 
     seconds: float
     key: str = "max_seconds"
     most: int | None = None
+    share: float = 1.0
 
     def plan(self, strategy: BlackBoxStrategy, trials: Sequence[Trial]) -> None:
         """Sets a strategy's trials to what fits at the mean speed so far, at least one more.
@@ -34,10 +35,8 @@ class TrialTime:
         """
         spent = sum(trial.cost["wall_s"] for trial in trials)
         if len(trials) == 1 and spent > LATE * self.seconds:
-            raise ValueError(
-                f"{self.key} ({self.seconds:g}) must allow at least one trial, which takes "
-                f"{spent:.1f} s here; raise it, or make trials shorter, e.g. by child.epochs"
-            )
+            cure = "make trials shorter, e.g. by child.epochs"
+            raise too_short(self.key, self.seconds, self.share, spent, "trial", cure)
         if spent <= 0:
             return
         more = max(1, int((self.seconds - spent) * len(trials) / spent))

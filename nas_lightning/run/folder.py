@@ -259,6 +259,10 @@ class RunLock:
                 "there; wait for it or stop it, or choose another folder"
             ) from owner
 
+    def has(self, folder: Path) -> bool:
+        """Returns whether this has locked a folder."""
+        return folder.resolve() in self._locks
+
     def forget(self, folder: Path, before: Before) -> None:
         """Removes what a refused run or sweep left in a folder that this has locked, if it is new.
 
@@ -283,11 +287,8 @@ class RunLock:
 
 def versions() -> dict[str, str]:
     """Returns the versions of this package, Python, and what results may depend on."""
-    return {
-        "nas_lightning": __version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
-    }
+    ours = {"nas_lightning": __version__, "python": platform.python_version()}
+    return ours | {name: version(name) for name in PACKAGES}
 
 
 def _loaded(path: Path) -> DictConfig:

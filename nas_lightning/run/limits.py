@@ -8,11 +8,12 @@ from omegaconf import DictConfig
 
 from nas_lightning.core.cost import QUANTITIES
 from nas_lightning.core.limited import limited
-from nas_lightning.core.limits import Expect, Measure, read_bounds
+from nas_lightning.core.limits import Expect, Measure
 from nas_lightning.core.memory import child_memory_mb
 from nas_lightning.core.quantities import bound_words
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
+from nas_lightning.core.units import read_bounds
 from nas_lightning.evaluation.latency import QUANTITY, Latency
 
 __all__ = ["bounds_of", "check_before_data", "within_limits"]
@@ -55,24 +56,25 @@ def check_before_data(cfg: DictConfig, space: SearchSpace, scale: Scale) -> None
     """Refuses limits that are impossible whatever the data are.
 
     Where `scale` does not know their shape, these are limits of the parameters below those of
-    every child, for images and for signals of one channel.
+    every child, for images and for signals of one channel; where it does not know their outputs,
+    there is one. The message then tells what every child has at least.
     """
     is_known = scale.input_shape is not None
     counted = QUANTITIES if is_known else ("parameters",)
     bounds = {name: bound for name, bound in bounds_of(cfg).items() if name in counted}
     if not bounds:
         return
+    is_exact = is_known and scale.num_outputs is not None
     scale = replace(scale, num_outputs=scale.num_outputs or 1)
     shapes = (scale.input_shape,) if is_known else (IMAGE, SIGNAL)
     faults = []
     for each in [replace(scale, input_shape=shape) for shape in shapes]:
         if _is_sure(space, each, is_known):
-            faults.append(_fault(space, each, bounds))
+            faults.append(_fault(space, each, bounds, is_exact))
             if not faults[-1]:
                 return
     if faults:
-        least = f"; with one input channel and {scale.num_outputs} outputs, more with more"
-        raise ValueError(faults[0] + ("" if is_known else least))
+        raise ValueError(faults[0])
 
 
 def _is_sure(space: SearchSpace, scale: Scale, is_known: bool) -> bool:
@@ -86,10 +88,10 @@ def _is_sure(space: SearchSpace, scale: Scale, is_known: bool) -> bool:
         return False
 
 
-def _fault(space: SearchSpace, scale: Scale, bounds: Mapping[str, float]) -> str:
+def _fault(space: SearchSpace, scale: Scale, bounds: Mapping[str, float], is_exact: bool) -> str:
     """Returns why limits are impossible, "" where they are not."""
     try:
-        limited(space, scale, bounds)
+        limited(space, scale, bounds, is_exact=is_exact)
     except ValueError as error:
         return str(error)
     return ""

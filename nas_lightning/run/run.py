@@ -14,6 +14,7 @@ from nas_lightning.config.making import make, parameters_of, plain_node, target_
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.sources import known_form
 from nas_lightning.data.user_data import RunData, as_run_data
 from nas_lightning.evaluation.latency import Latency
 from nas_lightning.loggers.dashboard import Dashboards
@@ -192,9 +193,8 @@ def _check_before_data(
     check: Check | None,
 ) -> None:
     """Refuses what no data could make possible, before any is read."""
-    shape = LARGE
-    if isinstance(data, ImageDataModule) and data.image_size and data.channels:
-        shape = (data.channels, *data.image_size)
+    shape, classes = _form(data)
+    shape = shape or LARGE
     likely: dict[str, Any] = {"input_shape": shape, "num_outputs": 2}
     scales = []
     for scale in (recipe.scale, space.scale):
@@ -204,12 +204,22 @@ def _check_before_data(
     facts: dict[str, Any] = {}
     if shape != LARGE:
         facts["input_shape"] = recipe.scale.input_shape or shape
-    if isinstance(data, ImageDataModule) and data.num_classes:
-        facts["num_outputs"] = data.num_classes
+    if classes:
+        facts["num_outputs"] = classes
     check_before_data(cfg, space, replace(recipe.scale, **facts))
     if check is not None:
         with torch.random.fork_rng(devices=[]):  # what it draws for a check changes no draw later
             check(space, task, scales[-1])
+
+
+def _form(data: RunData) -> tuple[tuple[int, ...] | None, int | None]:
+    """Returns the shape and classes of images, None each where it is not known before reading."""
+    if not isinstance(data, ImageDataModule):
+        return None, None
+    known, classes = known_form(data.source) or ((None, None, None), None)
+    channels, sides = data.channels or known[0], data.image_size or known[1:]
+    is_known = channels is not None and None not in sides
+    return (channels, *sides) if is_known else None, data.num_classes or classes
 
 
 def _check_child(space: SearchSpace, scale: Scale) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.evaluation.verdict import NOT_WORTH_IT, UNDECIDED, WORTH_IT
-from nas_lightning.files import is_locked
+from nas_lightning.files import is_locked, write_text
 from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.folder import HYDRA, OVERRIDES, RESULT, RunFolder
 from nas_lightning.run.sweep import ERROR_FILE
@@ -28,7 +28,7 @@ class RunState:
     """What became of a run.
 
     Attributes:
-        word: "finished", "running", "interrupted", "failed" (in a sweep), or "broken".
+        word: "finished", "running", "interrupted", "failed", or "broken".
         result: the content of result.json; empty unless the run is finished.
         trouble: what is wrong with a broken or a failed one.
         command: what resumes it, or runs it again; empty where nothing has to be done.
@@ -63,6 +63,12 @@ class RunState:
             "broken": f"{self.trouble}; remove the file and resume the run, or run it anew",
         }
         return f"{cures[self.word]}; it is left out"
+
+
+def note_failure(folder: RunFolder, reason: str) -> None:
+    """Notes why a run has failed in its folder, unless that was removed with it."""
+    if folder.is_whole:
+        write_text(folder / ERROR_FILE, f"{reason}\n")
 
 
 def listed_runs(outputs: Path) -> list[dict[str, Any]]:

@@ -6,13 +6,12 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nas_lightning.core.checks import in_range
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
 from nas_lightning.evaluation.trial_time import TrialTime
 from nas_lightning.run.run import Run
 from nas_lightning.training.time_plan import TimePlan
 
-__all__ = ["check_seconds", "child_plan", "search_plan", "trial_time"]
+__all__ = ["child_plan", "search_plan", "trial_time"]
 
 IN_ALL = "max_seconds_in_all"
 SHARE = 0.5  # of the seconds in all that the search takes
@@ -22,20 +21,7 @@ SHARE = 0.5  # of the seconds in all that the search takes
 class _Bound:
     key: str
     seconds: float
-
-
-def check_seconds(cfg: DictConfig) -> None:
-    """Refuses bounds that are not above 0, and a search that takes all of the time.
-
-    Raises: ValueError: a bound is impossible.
-    """
-    in_range("max_seconds", cfg.max_seconds, "(0, inf)", use=300)
-    in_range(IN_ALL, cfg[IN_ALL], "(0, inf)", use=600)
-    if cfg.max_seconds and cfg[IN_ALL] and cfg.max_seconds >= cfg[IN_ALL]:
-        raise ValueError(
-            f"max_seconds ({cfg.max_seconds:g}), of the search, must be below {IN_ALL} "
-            f"({cfg[IN_ALL]:g}); leave one of them out"
-        )
+    share: float = 1.0  # of the seconds under the key
 
 
 def search_plan(run: Run, strategy: OneShotStrategy) -> TimePlan | None:
@@ -43,7 +29,7 @@ def search_plan(run: Run, strategy: OneShotStrategy) -> TimePlan | None:
     if (bound := _of_search(run.cfg)) is None:
         return None
     most = strategy.epochs if _is_typed(run, "strategy.epochs") else None
-    return TimePlan(bound.seconds, bound.key, most)
+    return TimePlan(bound.seconds, bound.key, most, share=bound.share)
 
 
 def trial_time(run: Run, strategy: BlackBoxStrategy) -> TrialTime | None:
@@ -51,7 +37,7 @@ def trial_time(run: Run, strategy: BlackBoxStrategy) -> TrialTime | None:
     if (bound := _of_search(run.cfg)) is None:
         return None
     most = strategy.trials if _is_typed(run, "strategy.trials") else None
-    return TrialTime(bound.seconds, bound.key, most)
+    return TrialTime(bound.seconds, bound.key, most, bound.share)
 
 
 def child_plan(run: Run, search: Mapping[str, Any], spent_s: float) -> TimePlan | None:
@@ -76,7 +62,7 @@ def _of_search(cfg: DictConfig) -> _Bound | None:
         return None
     if not cfg.retrain:
         return _Bound(IN_ALL, cfg[IN_ALL])
-    return _Bound(f"half of {IN_ALL}", SHARE * cfg[IN_ALL])
+    return _Bound(IN_ALL, SHARE * cfg[IN_ALL], SHARE)
 
 
 def _is_typed(run: Run, key: str) -> bool:

@@ -3,17 +3,18 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 import lightning as L
 
-__all__ = ["SamePlan", "Speed", "TimePlan"]
+__all__ = ["LATE", "SamePlan", "Speed", "TimePlan", "too_short"]
 
 STATE = "time_plan"  # its key in a checkpoint
 
 MISSED = 0.05  # share of the seconds by which the end may be missed before the plan is made anew
-LATE = 1.1  # times the seconds that one epoch may take
+LATE = 1.1  # times the seconds that the first epoch, or trial, may take
+ENOUGH = 1.5  # times the seconds that one has taken, which are advised
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class TimePlan:
         seconds: seconds that the training is to take.
         key: their name as the user writes it.
         most: most epochs; None for any number.
+        share: of the seconds under `key` that `seconds` are.
         has_part: whether the last epoch may be a part of one, so that the time is filled.
         must_fit: whether it is a mistake where not even one epoch fits; else there is one.
         clock: returns the seconds since some moment.
@@ -72,10 +74,12 @@ class TimePlan:
         most: int | None = None,
         has_part: bool = True,
         must_fit: bool = True,
+        share: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.seconds, self.key, self.most = seconds, key, most
-        self.has_part, self.must_fit, self.clock = has_part, must_fit, clock
+        self.has_part, self.must_fit, self.share = has_part, must_fit, share
+        self.clock = clock
         self.epochs: int | None = None  # planned, none yet
         self.past: dict[int, int] = {}  # the epochs planned, by the epoch that ended then
         self.last_steps = 0  # steps of the last of them
@@ -113,11 +117,8 @@ class TimePlan:
         """
         done = epoch + 1
         if self.must_fit and done == 1 and speed.spent_s > LATE * self.seconds:
-            raise ValueError(
-                f"{self.key} ({self.seconds:g}) must allow at least one epoch, which takes "
-                f"{speed.spent_s:.1f} s here; raise it, or make an epoch shorter, e.g. by "
-                "data.max_images"
-            )
+            cure = "make an epoch shorter, e.g. by data.max_images"
+            raise too_short(self.key, self.seconds, self.share, speed.spent_s, "epoch", cure)
         if self.epochs is not None:
             missing = self.epochs - done - 1 + self.last_steps / speed.steps
             ends = speed.spent_s + max(0.0, missing) * speed.epoch_s
@@ -145,9 +146,9 @@ class TimePlan:
         """Returns whether the last epoch ends with a step (0-based), alike in all processes."""
         if trainer.current_epoch + 1 != self.epochs or not self.has_part:
             return False
-        share = (self.used_s + self.clock() - self._start + self._rest_s) / self.seconds
-        is_time = share >= 1 - MISSED and step + 1 >= self.last_steps
-        self._is_over = bool(trainer.strategy.broadcast(is_time or share >= 1 + MISSED))
+        used = (self.used_s + self.clock() - self._start + self._rest_s) / self.seconds
+        is_time = used >= 1 - MISSED and step + 1 >= self.last_steps
+        self._is_over = bool(trainer.strategy.broadcast(is_time or used >= 1 + MISSED))
         return self._is_over
 
     def follow(self, trainer: L.Trainer, allows: Callable[[int], bool] | None = None) -> bool:
@@ -172,6 +173,22 @@ class TimePlan:
         self.used_s, self.past = state["used_s"], dict(state["past"])
         if self.epochs is not None:
             trainer.fit_loop.max_epochs = self.epochs
+
+
+def too_short(
+    key: str, seconds: float, share: float, takes_s: float, what: str, cure: str
+) -> ValueError:
+    """Returns the error of a time in which not even one epoch, or trial, fits.
+
+    The time under `key`, of which `seconds` are a share, is that of the run's configuration, which
+    a resumed run keeps: another one takes a new run.
+    """
+    of_search = "" if share == 1 else f", {share:.0%} of it for the search,"
+    advised = ceil(ENOUGH * takes_s / share)
+    return ValueError(
+        f"{key} ({seconds / share:g}){of_search} must allow at least one {what}, which takes "
+        f"{takes_s:.1f} s here; start a new run with {key}={advised} or more, or {cure}"
+    )
 
 
 class SamePlan(TimePlan):

@@ -42,7 +42,14 @@ SEARCHES = {
     "login": (["logger=wandb", "logger.wandb.mode=onlin"], "unknown logger.wandb.mode 'onlin'"),
     "limit": (["limits.parameters=-5"], "limits.parameters (-5) must be in (0, inf)"),
     "name of a limit": (["limits.paramters=5"], "'limits.paramters'; choose from: latency_ms,"),
-    "unit of a limit": (["limits.parameters=5kB"], "'kB'; choose from: k, M, G"),
+    "unit of a limit": (
+        ["limits.parameters=90kk"],
+        "'kk'; choose from: k, M, G, or none; did you mean limits.parameters=90k?",
+    ),
+    "unit of a time": (
+        ["max_seconds=5 parsecs"],
+        "max_seconds (5 parsecs) must be seconds, or a time of h, m and s; use e.g. 300, 90s, 5m",
+    ),
     "limit without latencies": (
         ["limits.latency_ms=1"],
         "limits.latency_ms (1 ms) needs latencies",
@@ -50,7 +57,11 @@ SEARCHES = {
     "limits": (["limits=5"], "limits=5 must name a key; write limits.KEY=VALUE"),
     "limit below every child": (
         ["limits.parameters=500", "data=cifar10", "child.scale.channels=4", "child.scale.cells=3"],
-        "the smallest has 1,982; raise the limit to that, or lower child.scale.channels (4); with",
+        "the smallest has at least 1,982, and more with more input channels or outputs than one,",
+    ),
+    "limit below every child of known data": (
+        ["limits.parameters=5k"],
+        "at child.scale: the smallest has 56,154; raise the limit to that, or lower child.scale.",
     ),
     "limit of work below every child": (
         ["limits.multiply_adds=1k", "data.image_size=8", "data.channels=1"],
@@ -158,6 +169,7 @@ def test_a_refused_call_in_python_leaves_no_folder(tmp_path, monkeypatch):
         (lambda: nl.search(retrian=False), "argument 'retrian'; .*; did you mean 'retrain'"),
         (lambda: nl.show("darts_v2", chanels=3), "'chanels'; .*; did you mean 'channels'"),
         (lambda: nl.search(limits={"paramters": 5}), "'limits.paramters'; .*mean 'parameters'"),
+        (lambda: nl.search(max_seconds="5 parsecs"), r"max_seconds \(5 parsecs\) must be seconds"),
         (lambda: nl.search(strategy="dart"), "strategy 'dart'; .*; did you mean 'darts'"),
     ],
 )

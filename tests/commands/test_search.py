@@ -298,3 +298,18 @@ def test_a_run_keeps_to_its_time_and_trains_all_children_alike(tmp_path):
     assert len({cost["epochs_trained"] for cost in costs}) == 1
     assert content["search"]["cost"]["wall_s"] == pytest.approx(6, rel=0.25)
     assert content["search"]["cost"]["wall_s"] + sum(c["wall_s"] for c in costs) < 13
+
+
+@pytest.mark.parametrize("own", [TINY, (*TINY_RANDOM, *RANDOM)])
+def test_a_run_whose_time_is_too_short_has_failed_and_fails_again(own, tmp_path, capsys):
+    folder = str(tmp_path / "run")
+    for typed in ([f"hydra.run.dir={folder}", *own, "max_seconds=1e-6"], [f"resume={folder}"]):
+        with pytest.raises(SystemExit):
+            run("search", *typed)
+        error = capsys.readouterr().err
+        assert error.startswith("error: max_seconds (1e-06) must allow at least one ")
+        assert "start a new run with max_seconds=" in error
+    with pytest.raises(SystemExit):
+        run("report", folder)
+    reason = error.removeprefix("error: ").strip()
+    assert f"run failed ({reason}); nas-search resume={folder}" in capsys.readouterr().err

@@ -8,10 +8,11 @@ from nas_lightning.core import shrinking
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.limited import cost_measure, limited, smallest_child
-from nas_lightning.core.limits import Limits, read_bounds
+from nas_lightning.core.limits import Limits
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
 from nas_lightning.core.shrinking import every
+from nas_lightning.core.units import read_bounds
 from nas_lightning.search_spaces.chain import ChainSpace
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.enas_micro import EnasMicroSpace
@@ -46,7 +47,10 @@ def test_units_are_those_of_the_quantity():
         ({"parameters": "-5k"}, r"limits.parameters \(-5000\) must be in"),
         ({"parameters": True}, r"limits.parameters \(True\) must be a number; use e.g. 50k"),
         ({"memory_mb": "much"}, r"limits.memory_mb \(much\) must be a number; use e.g. 1"),
-        ({"parameters": "5 m"}, r"unit of limits.parameters \(5 m\): 'm'.*did you mean 'M'"),
+        (
+            {"parameters": "5 m"},
+            r"unit of limits.parameters \(5 m\): 'm'.*did you mean limits.parameters=5M\?",
+        ),
         ({"latency_ms": "5k"}, r"unit of limits.latency_ms \(5k\): 'k'; choose from: us, ms, s"),
         ({"paramters": 5}, r"unknown limit 'limits.paramters'.*did you mean 'parameters'"),
     ],

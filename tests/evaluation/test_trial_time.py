@@ -69,6 +69,8 @@ def test_a_resumed_search_counts_what_was_used_and_plans_the_same(search, dies_a
 
 
 def test_a_time_below_one_trial_is_refused_with_what_it_takes(search):
-    message = r"max_seconds \(1\) must allow at least one trial, which takes 2\.0 s here; raise it"
-    with pytest.raises(ValueError, match=message):
+    message = (
+        r"max_seconds \(1\) must allow at least one trial, which takes 2\.0 s here; start a new "
+    )
+    with pytest.raises(ValueError, match=message + "run with max_seconds=3 or more"):
         search(Timed(), 1)

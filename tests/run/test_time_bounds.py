@@ -23,15 +23,15 @@ def run(*typed, objects=None, **settings):
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"max_seconds": 30.0}, (30.0, "max_seconds")),
-        ({"max_seconds_in_all": 80.0}, (40.0, "half of max_seconds_in_all")),
-        ({"max_seconds_in_all": 80.0, "max_seconds": 30.0}, (30.0, "max_seconds")),
-        ({"max_seconds_in_all": 80.0, "retrain": False}, (80.0, "max_seconds_in_all")),
+        ({"max_seconds": 30.0}, (30.0, "max_seconds", 1)),
+        ({"max_seconds_in_all": 80.0}, (40.0, "max_seconds_in_all", 0.5)),
+        ({"max_seconds_in_all": 80.0, "max_seconds": 30.0}, (30.0, "max_seconds", 1)),
+        ({"max_seconds_in_all": 80.0, "retrain": False}, (80.0, "max_seconds_in_all", 1)),
     ],
 )
 def test_a_search_has_its_own_time_or_half_of_all(settings, told):
     for bound in (search_plan(run(**settings), ONE_SHOT), trial_time(run(**settings), BLACK_BOX)):
-        assert (bound.seconds, bound.key) == told
+        assert (bound.seconds, bound.key, bound.share) == told
 
 
 def test_without_a_bound_nothing_is_planned():

@@ -1,5 +1,7 @@
 """Epochs are planned by time: within it, again where the speed changes, and to the same bits."""
 
+import re
+
 import lightning as L
 import pytest
 import torch
@@ -138,10 +140,18 @@ def test_epochs_that_were_given_are_the_most():
     assert clock.now - 100 == 5 * STEPS
 
 
-def test_a_time_below_one_epoch_is_refused_with_what_it_takes():
-    message = r"max_seconds \(3\) must allow at least one epoch, which takes 4\.0 s here; raise it"
-    with pytest.raises(ValueError, match=message):
-        search(3, Clock())
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({}, "max_seconds (3) must allow at least one epoch, which takes 4.0 s here; start a new "
+         "run with max_seconds=6 or more, or make an epoch shorter, e.g. by data.max_images"),
+        ({"share": 0.5}, "max_seconds (6), 50% of it for the search, must allow at least one "
+         "epoch, which takes 4.0 s here; start a new run with max_seconds=12 or more"),
+    ],
+)  # fmt: skip
+def test_a_time_below_one_epoch_is_refused_with_one_that_works(more, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        search(3, Clock(), **more)
 
 
 def child(plan, clock):
