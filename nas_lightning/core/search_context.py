@@ -63,6 +63,9 @@ class SearchContext(Protocol):
         normalises each batch by its own.
         """
 
+    def reward(self, value: float) -> float:
+        """Returns a figure of `validate` such that higher is better: an error as its negative."""
+
     def cost(self, mixture: Mixture) -> dict[str, Tensor]:
         """Returns the expected cost of a mixture by quantity, differentiable in its weights."""
 

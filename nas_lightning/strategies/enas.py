@@ -119,10 +119,10 @@ class Enas(OneShotStrategy):
         """Moves the controller (section 2.2, second phase); needs validation batches."""
         batches = listed(val, "enas")
         first = epoch * self.steps % len(batches)
-        shares = []
+        shares, worst = list[Tensor](), self._worst(context, batches[first])
         for batch in islice(cycle(batches), first, first + self.steps):
             drawn = [self._sample(self.random()) for _ in range(self.aggregate)]
-            rewards = [self._reward(context, genotype, [batch]) for genotype in drawn]
+            rewards, worst = self._rewards(context, drawn, batch, worst)
             context.minimise("alpha", partial(self.loss, drawn, rewards))
             shares += [self.space.mixture(genotype).weights for genotype in drawn]
         self.policy.copy_(torch.stack(shares).mean(dim=0))
@@ -161,13 +161,32 @@ class Enas(OneShotStrategy):
             number = number + torch.stack([is_made for _, is_made in skips]).any(dim=0)
         return (total / number.clamp(min=1)).mean()
 
-    def _reward(self, context: SearchContext, genotype: Genotype, batches: list[Batch]) -> float:
-        """Returns the accuracy; beyond the limits, without a measurement, the negative excess."""
+    def _worst(self, context: SearchContext, batch: Batch) -> float:
+        """Returns the reward, 0 at most, of a small child within the limits, if there are any."""
+        if self.space.limits is None:
+            return 0.0
+        return min(0.0, self._reward(context, self.space.small, [batch]))
+
+    def _rewards(
+        self, context: SearchContext, drawn: Sequence[Genotype], batch: Batch, worst: float
+    ) -> tuple[list[float], float]:
+        """Returns the samples' rewards, and the worst one within the limits so far in the epoch.
+
+        Beyond the limits a reward is that worst one less the excess, without a measurement.
+        """
         limits = self.space.limits
-        if limits is not None and not limits.keeps(genotype):
-            return -limits.excess(genotype)
+        over = [0.0 if limits is None else limits.excess(genotype) for genotype in drawn]
+        rewards = [
+            -excess if excess > 0 else self._reward(context, genotype, [batch])
+            for genotype, excess in zip(drawn, over, strict=True)
+        ]
+        pairs = list(zip(rewards, over, strict=True))
+        worst = min([worst, *(reward for reward, excess in pairs if excess <= 0)])
+        return [worst - excess if excess > 0 else reward for reward, excess in pairs], worst
+
+    def _reward(self, context: SearchContext, genotype: Genotype, batches: list[Batch]) -> float:
         mixture = self.space.mixture(genotype)
-        return context.validate(mixture, batches, batch_statistics=True)
+        return context.reward(context.validate(mixture, batches, batch_statistics=True))
 
     def _draw(self) -> Genotype:
         """Returns a genotype that the controller draws, within the limits where there are any."""

@@ -106,10 +106,11 @@ class RandomSharing(OneShotStrategy):
         return children
 
     def _measure(self, context: SearchContext, genotype: Genotype, batches: list[Batch]) -> float:
-        mixture = self.space.mixture(genotype)
-        if self.statistics == "recalibrated":
-            return context.validate(mixture, batches, batches[: self.recalibration])
-        return context.validate(mixture, batches, batch_statistics=self.statistics == "batch")
+        mixture, is_recalibrated = self.space.mixture(genotype), self.statistics == "recalibrated"
+        first = batches[: self.recalibration] if is_recalibrated else None
+        is_of_batch = self.statistics == "batch"
+        value = context.validate(mixture, batches, first, batch_statistics=is_of_batch)
+        return context.reward(value)
 
 
 def ranking_data(

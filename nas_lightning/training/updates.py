@@ -256,6 +256,10 @@ class SearchUpdates:
                 self.task.update(metric, forward(x), targets.to(self.device))
         return float(metric.compute())
 
+    def reward(self, value: float) -> float:
+        """Returns a figure of `validate` such that higher is better (see `SearchContext`)."""
+        return self.task.reward(value)
+
     def cost(self, mixture: Mixture) -> dict[str, Tensor]:
         """Returns the expected cost of a mixture (see `SearchContext`)."""
         return self.space.cost(self.scale).of(mixture)

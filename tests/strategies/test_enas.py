@@ -232,10 +232,16 @@ def test_a_sample_beyond_the_limits_costs_its_excess_and_no_measurement():
     context = PlainContext(strategy, space)
     draws = map(NasBench201Space().sample, range(99))
     genotype = next(genotype for genotype in draws if not space.limits.keeps(genotype))
-    reward = strategy._reward(context, genotype, [batch()])
-    assert reward == -space.limits.excess(genotype) < 0
+    rewards, worst = strategy._rewards(context, [genotype], batch(), 0.0)
+    assert (rewards, worst) == ([-space.limits.excess(genotype)], 0.0)
     assert not context.validated
-    assert strategy._reward(context, space.small, [batch()]) == 0.0
+    assert strategy._rewards(context, [space.small], batch(), 0.0) == ([0.0], 0.0)
+    context.validate = lambda *_, **how: -3.0  # as r2 may be
+    assert strategy._worst(context, batch()) == -3.0
+    rewards, worst = strategy._rewards(context, [genotype, space.small], batch(), -2.0)
+    assert (rewards, worst) == ([-3.0 - space.limits.excess(genotype), -3.0], -3.0)
+    rewards, worst = strategy._rewards(context, [genotype], batch(), worst)
+    assert (rewards, worst) == ([-3.0 - space.limits.excess(genotype)], -3.0)
     drawn = [space.genotype(space.sample(0).mapping), *(strategy._draw() for _ in range(10))]
     assert all(map(space.limits.keeps, drawn))
 

@@ -9,6 +9,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import child_cost
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.strategies.alphas import AlphaStrategy
+from nas_lightning.training.task import Classification, Regression
 
 RANKING = ("enas", "random_sharing")
 OF_ALPHAS = [name for name in ONE_SHOT if isinstance(one_shot(name), AlphaStrategy)]
@@ -174,3 +175,27 @@ def test_a_strategy_meets_a_space_of_edges_with_partial_channels_too(name):
     context = PlainContext(strategy, space, scale)
     search(strategy, context, range(1), steps=1)
     assert context.taken[0][0] in ("params", "alpha", "both")
+
+
+@pytest.mark.parametrize(("task", "best"), [(Classification(), max), (Regression(), min)])
+@pytest.mark.parametrize("name", ["enas", "random_sharing"])
+def test_the_genotype_of_the_best_metric_is_found_whichever_way_is_better(name, task, best):
+    strategy = one_shot(name, samples=20)
+    context = PlainContext(strategy)
+    context.task, context.worth = task, torch.arange(24.0).view(6, 4)
+    genotype = strategy.derive(context, [batch()])
+    worths = [float((m.weights * context.worth).sum()) for m, _ in context.validated]
+    found = float((strategy.space.mixture(genotype).weights * context.worth).sum())
+    assert found == best(worths)
+    assert min(worths) < max(worths)
+
+
+@pytest.mark.parametrize(("task", "sign"), [(Classification(), 1.0), (Regression(), -1.0)])
+def test_the_controller_of_enas_is_told_rewards_of_which_higher_is_better(task, sign):
+    strategy = one_shot("enas", steps=1, aggregate=2)
+    context, told = PlainContext(strategy), []
+    context.task, context.worth = task, torch.ones(())
+    loss = strategy.loss
+    strategy.loss = lambda drawn, rewards: loss(drawn, told.extend(rewards) or rewards)
+    strategy.finish_epoch(0, context, [batch()])
+    assert told == [sign * 6.0] * 2  # one option per choice
