@@ -50,7 +50,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
         value = done["search"][f"validation_{metric_of(done).name}"]
         return math.nan if value is None else float(value)
     check_export(cfg.export, cfg.retrain)
-    check_verdict(cfg.verdict, cfg.retrain, "retrain=true")
+    check_verdict(cfg.verdict, cfg.retrain, "retrain=true", cfg.child.get("init"))
     dashboards = open_dashboards(cfg, RunFolder(folder), "search")
     strategies = _Strategies(cfg, RunFolder(folder), objects or {})
     run = Run.of(cfg, folder, objects, strategies.check_early).seen_by(dashboards)

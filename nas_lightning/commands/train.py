@@ -32,7 +32,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     if done := RunFolder(folder).result():
         return _validated(done["child"], metric_of(done).name)
     check_export(cfg.export)
-    check_verdict(cfg.verdict, cfg.baselines, "baselines=true")
+    check_verdict(cfg.verdict, cfg.baselines, "baselines=true", cfg.child.get("init"))
     passed = objects or {}
 
     def genotype_of(space: SearchSpace, *_: Any) -> Genotype:

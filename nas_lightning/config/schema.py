@@ -61,18 +61,6 @@ class _NetworkConfig:
 
 
 @dataclass
-class TrainConfig(_NetworkConfig):
-    """Configuration of `nas-train`; conf/train.yaml says what its keys mean."""
-
-    genotype: str = MISSING
-    baselines: bool = False
-    verdict: VerdictConfig = field(default_factory=VerdictConfig)
-    export: list[str] = field(default_factory=list)
-    logger: dict[str, Any] = field(default_factory=dict)
-    callbacks: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
 class LimitsConfig:
     """Upper bounds of what is delivered; numbers, or text with a unit such as "50k"."""
 
@@ -80,6 +68,19 @@ class LimitsConfig:
     multiply_adds: Any = None
     latency_ms: Any = None
     memory_mb: Any = None
+
+
+@dataclass
+class TrainConfig(_NetworkConfig):
+    """Configuration of `nas-train`; conf/train.yaml says what its keys mean."""
+
+    genotype: str = MISSING
+    baselines: bool = False
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    verdict: VerdictConfig = field(default_factory=VerdictConfig)
+    export: list[str] = field(default_factory=list)
+    logger: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

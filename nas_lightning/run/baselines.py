@@ -55,7 +55,7 @@ def baselines_of(run: Run, child: Mapping[str, Any] | None = None) -> dict[str, 
 def random_child(run: Run, number: int) -> dict[str, Any]:
     """Returns the figures of a random child, 2 or more: the first one is among the baselines.
 
-    One that diverges has no test figures, but "diverged".
+    One that diverges has no test figure, but "diverged".
     """
     return _once(run, f"random_genotype_{number}", partial(_random_child, number=number))
 
@@ -109,21 +109,27 @@ def _trained(run: Run, folder: Path) -> dict[str, Any]:
 
 
 def _random_child(run: Run, folder: Path, number: int) -> dict[str, Any]:
-    try:
-        return _random(run, folder, f"random genotype {number}")
-    except FloatingPointError:  # a child that diverges is a bad child
-        return {"diverged": 1.0}
+    return _random(run, folder, f"random genotype {number}")
 
 
 def _random(run: Run, folder: Path, name: str) -> dict[str, Any]:
     genotype = run.parts.space.sample(Random(keyed_seed(run.parts.seed, name)))
-    return {"genotype_id": genotype.id, **train_child(run, genotype, folder, name)}
+    train = partial(train_child, run, genotype, folder, name)
+    return {"genotype_id": genotype.id, **_figures(run, train)}
+
+
+def _figures(run: Run, train: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Returns what a training returns; where it diverges, that and no test figure."""
+    try:
+        return train()
+    except FloatingPointError:
+        return {f"test_{run.parts.task.metric}": None, "diverged": 1.0}
 
 
 def _resnet(run: Run, folder: Path, width: int) -> dict[str, Any]:
     scale = run.parts.recipe.scale
     network = built(partial(ResidualNetwork, width, scale), keyed_seed(run.parts.seed, RESNET))
-    figures = train_network(run, network, folder, RESNET)
+    figures = _figures(run, partial(train_network, run, network, folder, RESNET))
     with torch.device("meta"):
         size = count_cost(ResidualNetwork(width, scale), scale.sample_shape())
     return {"width": width, **figures, **size}

@@ -19,7 +19,7 @@ from nas_lightning.config.sources import (
 )
 from nas_lightning.config.trust import Trust, outside_targets
 from nas_lightning.core.scale import Scale
-from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.folder import LATENCY, RunFolder
 from nas_lightning.zoo.reader import needed_overrides
 
 __all__ = ["SPACE", "begun", "run_of", "scale_of", "with_own_parts"]
@@ -34,8 +34,9 @@ def begun(
 ) -> DictConfig:
     """Returns the configuration of a run that begins, and notes the source of its search space.
 
-    `nas-train genotype=RUN_DIR` takes its parts from that run, but for the groups of `objects`;
-    they are written to the new run's folder as if they had been typed.
+    `nas-train genotype=RUN_DIR` takes its parts from that run, but for the groups of `objects`,
+    and with baselines=true its limits; they are written to the new run's folder as if they had
+    been typed.
 
     Raises: ValueError: the other run names code that is not trusted, or was given objects.
     """
@@ -45,11 +46,23 @@ def begun(
     if command == "train" and "genotype" not in objects:
         groups = [group for group in TRAINED if group not in objects]
         cfg = with_own_parts(cfg, home.overrides, groups, trust)
+        origin = run_of(cfg.genotype)
+        if origin is not None and cfg.baselines:
+            _bring_limits(cfg, home.overrides, origin)
         OmegaConf.save(cfg, home.config_file)
-        if (origin := run_of(cfg.genotype)) is not None:
+        if origin is not None:
             home.write_choices({g: origin.choice(g) for g in _untyped(groups, home.overrides)})
     record_sources(home.path, _strange_space(cfg))
     return cfg
+
+
+def _bring_limits(cfg: DictConfig, typed: Sequence[str], origin: RunFolder) -> None:
+    """Bounds the random networks of a training as those of the search were, unless typed."""
+    limits = {k: v for k, v in (origin.config.get("limits") or {}).items() if v is not None}
+    for key in _untyped([f"limits.{name}" for name in limits], typed):
+        OmegaConf.update(cfg, key, limits[key.removeprefix("limits.")])
+    if cfg.limits.latency_ms is not None and cfg.hardware.get("latency") is None:
+        OmegaConf.update(cfg, "hardware.latency", str(origin.hydra / LATENCY), force_add=True)
 
 
 def run_of(genotype: str) -> RunFolder | None:

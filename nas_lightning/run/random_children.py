@@ -17,12 +17,15 @@ __all__ = ["check_verdict", "unbeaten", "verdict_of"]
 DEFAULT = asdict(VerdictConfig())
 
 
-def check_verdict(settings: Mapping[str, Any], is_compared: bool, cure: str) -> None:
+def check_verdict(
+    settings: Mapping[str, Any], is_compared: bool, cure: str, init: object = None
+) -> None:
     """Refuses settings of the verdict that are impossible, or have no effect.
 
-    `cure` is the override by which a child is compared with others.
+    `cure` is the override by which a child is compared with others, `init` the start that the
+    child has.
 
-    Raises: ValueError: the number of children is below 0, or nothing is compared.
+    Raises: ValueError: the number of children is below 0, nothing is compared, or not fairly.
     """
     at_least("verdict.children", settings["children"], 0, use=24)
     changed = [key for key, value in DEFAULT.items() if settings[key] != value]
@@ -31,6 +34,11 @@ def check_verdict(settings: Mapping[str, Any], is_compared: bool, cure: str) -> 
         raise ValueError(
             f"verdict.{key} ({settings[key]}) has no effect where the child is not compared; give "
             f"{cure}, or leave it out"
+        )
+    if init is not None and settings["children"] > DEFAULT["children"]:
+        raise ValueError(
+            f"verdict.children ({settings['children']}) random networks start anew, and the child "
+            f"from child.init ({init}), so they do not compare; leave one of them out"
         )
 
 
@@ -41,9 +49,10 @@ def verdict_of(
 
     The first one is the baselines'; the others are trained one by one until the answer is certain,
     all on the same data in the same order. Their figures are added to the verdict's, and the cost
-    of those that were trained for it. None of 0 children.
+    of those that were trained for it. None of 0 children, and of a child with a start (child.init)
+    that random ones lack.
     """
-    if not most:
+    if not most or run.parts.recipe.init is not None:
         return None
     task, cost = run.parts.task, CostMeter()
     test = f"test_{task.metric}"
@@ -80,5 +89,7 @@ def unbeaten(
         f"{NAMES.get(name, name.replace('_', ' '))} does as well as the found network or better "
         "on this test set"
         for name, figures in baselines.items()
-        if task.reward(figures[key]) >= task.reward(child[key]) and not (is_told and name == RANDOM)
+        if figures[key] is not None
+        and task.reward(figures[key]) >= task.reward(child[key])
+        and not (is_told and name == RANDOM)
     ]

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 import nas_lightning as nl
 from nas_lightning.core.limited import cost_measure
 from nas_lightning.core.scale import Scale
+from nas_lightning.run import baselines
 from nas_lightning.search_spaces.darts import DartsSpace
 
 BOUND = 420  # parameters of a tiny child; one genotype in ten keeps it
@@ -98,3 +99,29 @@ def test_a_run_from_before_there_were_limits_resumes(way, tmp_path):
         run("search", f"resume={folder}")
     assert genotype_of(folder) == before
     assert "limits" not in result(folder)
+
+
+def test_a_training_compares_within_the_limits_of_the_search_and_survives_what_diverges(
+    tmp_path, monkeypatch
+):
+    folder, trained = tmp_path / "found", tmp_path / "trained"
+    overrides = [*TINY_RANDOM, *RANDOM, "retrain=false"]
+    nl.search(limits={"parameters": BOUND}, overrides=overrides, folder=folder)
+
+    def diverge(*_):
+        raise FloatingPointError
+
+    whole = baselines.train_child
+    monkeypatch.setattr(baselines, "train_child", diverge)
+    nl.train(folder, overrides=["baselines=true"], folder=trained)
+    content = result(trained)
+    assert content["limits"] == {"parameters": BOUND}
+    random = content["baselines"]["random_genotype"]
+    assert (random["test_accuracy"], random["diverged"]) == (None, 1.0)
+    assert content["verdict"]["wins"] == 1
+    monkeypatch.setattr(baselines, "train_child", whole)
+    typed = nl.train(
+        folder, overrides=["baselines=true", "limits.parameters=2k"], folder=tmp_path / "2k"
+    )
+    assert typed.result["limits"] == {"parameters": 2000}
+    assert typed.result["baselines"]["random_genotype"]["parameters"] <= 2000

@@ -9,7 +9,14 @@ from nas_lightning.run.random_children import check_verdict, unbeaten, verdict_o
 from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.task import Classification
 
-RUN = SimpleNamespace(parts=SimpleNamespace(task=Classification()))
+
+def run_of(init=None):
+    return SimpleNamespace(
+        parts=SimpleNamespace(task=Classification(), recipe=SimpleNamespace(init=init))
+    )
+
+
+RUN = run_of()
 BASELINES = {"random_genotype": {"genotype_id": "a", "test_accuracy": 0.8, "cost": {"wall_s": 9.0}}}
 
 
@@ -68,8 +75,11 @@ def test_beside_several_random_children_the_first_one_has_no_note(children, note
     )
 
 
-def test_0_children_give_no_verdict():
+def test_there_is_no_verdict_of_no_children_nor_of_a_start_that_random_ones_lack():
     assert verdict(0.9, 0) is None
+    assert verdict_of(run_of("supernet"), {"test_accuracy": 0.9}, BASELINES, 1) is None
+    with pytest.raises(ValueError, match=r"verdict.children \(2\) random networks start anew"):
+        check_verdict({"children": 2, "resnet": True}, True, "retrain=true", "supernet")
 
 
 @pytest.mark.parametrize(
