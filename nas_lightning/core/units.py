@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 from nas_lightning.core.checks import in_range, likely, unknown_name
 
-__all__ = ["UNITS", "read_bounds", "read_seconds"]
+__all__ = ["LATE", "UNITS", "read_bounds", "read_seconds", "too_short"]
 
 COUNTS = {"k": 1e3, "M": 1e6, "G": 1e9}
 UNITS: dict[str, dict[str, float]] = {  # by quantity
@@ -17,6 +18,8 @@ UNITS: dict[str, dict[str, float]] = {  # by quantity
 }
 EXAMPLES = {"parameters": "50k", "multiply_adds": "5M", "latency_ms": 5, "memory_mb": 1}
 SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+LATE = 1.1  # times the seconds that the first epoch, or trial, may take
+ENOUGH = 1.5  # times the seconds that one has taken, which are advised
 TIME = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([hms])\s*")
 
 
@@ -88,3 +91,19 @@ def read_seconds(key: str, value: Any, use: str) -> float | None:
         raise ValueError(f"{key} ({text}) must be seconds, or a time of h, m and s; use e.g. {use}")
     in_range(key, seconds, "(0, inf)", use=use)
     return seconds
+
+
+def too_short(
+    key: str, seconds: float, share: float, takes_s: float, what: str, cure: str
+) -> ValueError:
+    """Returns the error of a time in which not even one epoch, or trial, fits.
+
+    The time under `key`, of which `seconds` are a share, is that of the run's configuration, which
+    a resumed run keeps: another one takes a new run.
+    """
+    of_search = "" if share == 1 else f", {share:.0%} of it for the search,"
+    advised = ceil(ENOUGH * takes_s / share)
+    return ValueError(
+        f"{key} ({seconds / share:g}){of_search} must allow at least one {what}, which takes "
+        f"{takes_s:.1f} s here; start a new run with {key}={advised} or more, or {cure}"
+    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
-from nas_lightning.training.time_plan import LATE, too_short
+from nas_lightning.core.units import LATE, too_short
 
 __all__ = ["TrialTime"]
 

@@ -3,18 +3,18 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import ceil, inf
+from math import inf
 from typing import Any
 
 import lightning as L
 
-__all__ = ["LATE", "SamePlan", "Speed", "TimePlan", "too_short"]
+from nas_lightning.core.units import LATE, too_short
+
+__all__ = ["SamePlan", "Speed", "TimePlan"]
 
 STATE = "time_plan"  # its key in a checkpoint
 
 MISSED = 0.05  # share of the seconds by which the end may be missed before the plan is made anew
-LATE = 1.1  # times the seconds that the first epoch, or trial, may take
-ENOUGH = 1.5  # times the seconds that one has taken, which are advised
 
 
 @dataclass(frozen=True)
@@ -173,22 +173,6 @@ class TimePlan:
         self.used_s, self.past = state["used_s"], dict(state["past"])
         if self.epochs is not None:
             trainer.fit_loop.max_epochs = self.epochs
-
-
-def too_short(
-    key: str, seconds: float, share: float, takes_s: float, what: str, cure: str
-) -> ValueError:
-    """Returns the error of a time in which not even one epoch, or trial, fits.
-
-    The time under `key`, of which `seconds` are a share, is that of the run's configuration, which
-    a resumed run keeps: another one takes a new run.
-    """
-    of_search = "" if share == 1 else f", {share:.0%} of it for the search,"
-    advised = ceil(ENOUGH * takes_s / share)
-    return ValueError(
-        f"{key} ({seconds / share:g}){of_search} must allow at least one {what}, which takes "
-        f"{takes_s:.1f} s here; start a new run with {key}={advised} or more, or {cure}"
-    )
 
 
 class SamePlan(TimePlan):
