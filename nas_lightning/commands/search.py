@@ -31,7 +31,7 @@ from nas_lightning.run.one_shot import check_one_shot, collapse_notes, search_on
 from nas_lightning.run.outcome import finish, write_genotype
 from nas_lightning.run.random_children import check_verdict, unbeaten, verdict_of
 from nas_lightning.run.run import Run
-from nas_lightning.run.time_bounds import child_plan
+from nas_lightning.run.time_bounds import child_plan, time_notes
 from nas_lightning.training.task import Task
 
 __all__ = ["job"]
@@ -68,6 +68,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
         verdict = verdict_of(run, child, baselines, cfg.verdict.children)
     trained = "trials" in figures  # children of their own, which cannot collapse
     notes = [*run.parts.data.notes, *([] if trained else collapse_notes(run, genotype))]
+    notes += time_notes(run, figures)
     notes += unbeaten(run, child, baselines, verdict)
     parts = {"search": figures, "child": child, "baselines": baselines, "verdict": verdict}
     finish(run, genotype, **parts, notes=notes)

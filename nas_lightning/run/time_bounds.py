@@ -11,7 +11,7 @@ from nas_lightning.evaluation.trial_time import TrialTime
 from nas_lightning.run.run import Run
 from nas_lightning.training.time_plan import TimePlan
 
-__all__ = ["child_plan", "search_plan", "trial_time"]
+__all__ = ["child_plan", "search_plan", "time_notes", "trial_time"]
 
 IN_ALL = "max_seconds_in_all"
 SHARE = 0.5  # of the seconds in all that the search takes
@@ -53,6 +53,20 @@ def child_plan(run: Run, search: Mapping[str, Any], spent_s: float) -> TimePlan 
     most = run.parts.recipe.epochs if _is_typed(run, "child.epochs") else None
     each = max(0.0, left) / trainings
     return TimePlan(each, IN_ALL, most, has_part=False, must_fit=False)
+
+
+def time_notes(run: Run, search: Mapping[str, Any]) -> list[str]:
+    """Returns a note of how much of a search its time allowed; none where it has no bound."""
+    if (bound := _of_search(run.cfg)) is None:
+        return []
+    cost = search["cost"]
+    is_black_box = "trials" in search
+    made = f"{search['trials']} trials" if is_black_box else f"{cost['epochs_trained']:.3g} epochs"
+    of_search = "" if bound.share == 1 else f", {bound.seconds:.0f} s of it for the search,"
+    return [
+        f"{bound.key} ({run.cfg[bound.key]:g} s){of_search} allowed {made}; they took "
+        f"{cost['wall_s']:.0f} s"
+    ]
 
 
 def _of_search(cfg: DictConfig) -> _Bound | None:

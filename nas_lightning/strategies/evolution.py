@@ -47,9 +47,10 @@ class Evolution(BlackBoxStrategy):
         at_least("strategy.population", population, 1, use=4)
         at_least("strategy.sample", sample, 1, use=2)
         if population >= trials:
+            smaller = f" or strategy.population={trials // 2}" if trials > 1 else ""
             raise ValueError(
                 f"strategy.population ({population}) must be below strategy.trials ({trials}), or "
-                "nothing evolves; lower it, or raise the trials"
+                f"nothing evolves; use strategy.trials={2 * population}{smaller}"
             )
         self.population, self.sample, self.aging = population, sample, aging
         self.members: list[Trial] = []

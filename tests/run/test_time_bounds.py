@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from nas_lightning.run.time_bounds import child_plan, search_plan, trial_time
+from nas_lightning.run.time_bounds import child_plan, search_plan, time_notes, trial_time
 from nas_lightning.training.child import ChildRecipe
 
 ONE_SHOT, BLACK_BOX = SimpleNamespace(epochs=6), SimpleNamespace(trials=8)
@@ -62,3 +62,23 @@ def test_the_rest_is_shared_by_the_child_and_what_is_trained_alike():
     assert child_plan(run(max_seconds_in_all=100.0, children=4), search, 46.0).seconds == 54 / 6
     late = child_plan(run("child.epochs=9", max_seconds_in_all=30.0), search, 46.0)
     assert (late.seconds, late.most) == (0, 12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "search", "told"),
+    [
+        ({}, {}, []),
+        ({"max_seconds": 30.0}, {}, ["max_seconds (30 s) allowed 7 epochs; they took 29 s"]),
+        (
+            {"max_seconds_in_all": 80.0},
+            {"trials": 5},
+            [
+                "max_seconds_in_all (80 s), 40 s of it for the search, allowed 5 trials; they "
+                "took 29 s"
+            ],
+        ),
+    ],
+)
+def test_a_note_says_how_much_the_time_allowed(settings, search, told):
+    cost = {"cost": {"wall_s": 29.3, "epochs_trained": 7}}
+    assert time_notes(run(**settings), cost | search) == told
