@@ -35,7 +35,8 @@ from nas_lightning.core.strategy import BlackBoxStrategy
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.evaluation.trials import check_fit
-from nas_lightning.run.folder import RunFolder, versions
+from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.versions import versions
 
 __all__ = ["job"]
 

@@ -14,10 +14,11 @@ from nas_lightning.deployment.export import check_export
 from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.proxy_study import correlations, study
 from nas_lightning.evaluation.tabular import TabularEvaluation
-from nas_lightning.run.folder import RunFolder, versions
+from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.initial_params import check_no_init
 from nas_lightning.run.latency_study import study_latency
 from nas_lightning.run.run import Run
+from nas_lightning.run.versions import versions
 
 __all__ = ["job"]
 

@@ -2,13 +2,11 @@
 
 import json
 import os
-import platform
 import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,6 @@ __all__ = [
     "Before",
     "RunFolder",
     "RunLock",
-    "versions",
 ]
 
 HYDRA = ".hydra"
@@ -40,7 +37,6 @@ LATENCY = "latency.json"  # from which the run predicts
 OBJECTS = "objects.json"  # what a call in Python passed in place of a configuration
 RESULT = "result.json"
 PROGRESS = (RESULT, "trials.jsonl", "proxies.csv", "*/last.ckpt")
-PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 
 
 @dataclass(frozen=True)
@@ -283,12 +279,6 @@ class RunLock:
         """Gives up all locks."""
         while self._locks:
             self._locks.popitem()[1].release()
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of this package, Python, and what results may depend on."""
-    ours = {"nas_lightning": __version__, "python": platform.python_version()}
-    return ours | {name: version(name) for name in PACKAGES}
 
 
 def _loaded(path: Path) -> DictConfig:

@@ -17,8 +17,8 @@ from nas_lightning.evaluation.latency import Latency, child_call
 from nas_lightning.evaluation.latency_profile import profile_here
 from nas_lightning.evaluation.timing import interleaved
 from nas_lightning.files import write_text
-from nas_lightning.run.folder import versions
 from nas_lightning.run.run import Run
+from nas_lightning.run.versions import versions
 
 __all__ = ["study_latency"]
 

@@ -14,8 +14,8 @@ from nas_lightning.reports.drawing import COLUMNS, choice_name, describe, draw
 from nas_lightning.reports.page import write_report
 from nas_lightning.reports.summary import summary
 from nas_lightning.reports.terminal import columns_of, wrapped
-from nas_lightning.run.folder import versions
 from nas_lightning.run.run import Run, own_space
+from nas_lightning.run.versions import versions
 from nas_lightning.training.child import ChildModule
 
 __all__ = ["finish", "write_confusion", "write_genotype"]
