@@ -27,7 +27,8 @@ PARAMETER_FREE = ("none", SKIP, "max_pool_", "avg_pool_", "noise")  # beginnings
 MOVED = 0.02  # mean weight per choice that has moved since the start; before, nothing is decided
 CURE = (
     "a strategy that holds against it (e.g. strategy=drnas or strategy=p_darts), fewer epochs "
-    "(strategy.epochs), or a larger weight decay (strategy.params_optimizer.weight_decay)"
+    "(strategy.epochs), a larger weight decay (strategy.params_optimizer.weight_decay), or "
+    "strategy.final=before_collapse"
 )
 
 

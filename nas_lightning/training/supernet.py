@@ -1,6 +1,6 @@
 """The LightningModule of a one-shot search: it runs a strategy's updates under a Trainer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -111,9 +111,12 @@ class SupernetModule(L.LightningModule):
         if self.plan is not None:
             self.plan.load(checkpoint, self.trainer)
             self.strategy.epochs = self.plan.epochs or self.strategy.epochs
-        self._rebuild(checkpoint["epoch"])
-        self.trainer.precision_plugin.convert_module(self)  # Lightning does so after the loading
-        self.strategy.start_epoch(checkpoint["epoch"])
+        self._build_as_in(checkpoint["epoch"])
+
+    def go_back(self, checkpoint: Mapping[str, Any]) -> None:
+        """Takes the params and preferences after an earlier epoch, to derive from; not to train."""
+        self._build_as_in(checkpoint["epoch"])
+        self.load_state_dict(checkpoint["state_dict"])
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Lets the strategy finish the epoch after its last step, or one that the cap makes so."""
@@ -196,6 +199,11 @@ class SupernetModule(L.LightningModule):
         if self.space.limits is None or self.space.limits.keeps(genotype):
             return genotype
         return best_genotype(self.space, self.strategy.scores())  # of a strategy with its own rule
+
+    def _build_as_in(self, epoch: int) -> None:
+        self._rebuild(epoch)
+        self.trainer.precision_plugin.convert_module(self)  # Lightning does so after the loading
+        self.strategy.start_epoch(epoch)
 
     def _rebuild(self, epoch: int) -> bool:
         with self.trainer.precision_plugin.module_init_context():
