@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
 
+from nas_lightning.core.checks import at_least
 from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import replacing
 
@@ -40,6 +41,9 @@ class RunCheckpoint(Checkpoint):
         higher_is_better: whether the best value is the largest.
         is_sound: whether the present epoch shows no sign of a collapse; before_collapse.ckpt is of
             the last such epoch, or of the first one of all. None saves none.
+        every: epochs from one epoch=NNN.ckpt to the next; None saves none.
+
+    Raises: ValueError: `every` is below 1.
 
     Attributes:
         epochs: by name the epoch (0-based) of each file that was saved.
@@ -51,8 +55,11 @@ class RunCheckpoint(Checkpoint):
         monitor: str | None = None,
         higher_is_better: bool = True,
         is_sound: Callable[[L.Trainer], bool] | None = None,
+        every: int | None = None,
     ) -> None:
         super().__init__()
+        at_least("checkpoints.every", every, 1)
+        self.every = every
         self.folder, self.monitor, self.higher_is_better = folder, monitor, higher_is_better
         self.is_sound = is_sound
         self.best = float("-inf" if higher_is_better else "inf")
@@ -64,6 +71,8 @@ class RunCheckpoint(Checkpoint):
         names = [BEST] if self._is_best(trainer) else []
         if self.is_sound is not None and (BEFORE not in self.epochs or self.is_sound(trainer)):
             names.append(BEFORE)
+        if self.every and (trainer.current_epoch + 1) % self.every == 0:
+            names.append(f"epoch={trainer.current_epoch:03d}.ckpt")
         names.append(LAST)
         self.epochs |= dict.fromkeys(names, trainer.current_epoch)
         for name in names:

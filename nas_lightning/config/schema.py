@@ -71,6 +71,13 @@ class LimitsConfig:
 
 
 @dataclass
+class CheckpointsConfig:
+    """Which states of a one-shot search are kept beside the last one."""
+
+    every: int | None = None
+
+
+@dataclass
 class TrainConfig(_NetworkConfig):
     """Configuration of `nas-train`; conf/train.yaml says what its keys mean."""
 
@@ -94,6 +101,7 @@ class SearchConfig(_NetworkConfig):
     max_seconds_in_all: Any = None
     limits: LimitsConfig | None = field(default_factory=LimitsConfig)
     export: list[str] = field(default_factory=list)
+    checkpoints: CheckpointsConfig = field(default_factory=CheckpointsConfig)
     strategy: dict[str, Any] = MISSING
     evaluation: dict[str, Any] = MISSING
     objective: dict[str, Any] = MISSING

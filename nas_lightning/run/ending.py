@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from nas_lightning.callbacks.checkpoint import BEFORE, BEST, LAST, RunCheckpoint, read_checkpoint
 from nas_lightning.callbacks.collapse import CollapseSentinel, is_before_collapse, sentinel_of
-from nas_lightning.core.checks import one_of
+from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.core.strategy import BlackBoxStrategy
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.run import Run
@@ -21,11 +21,12 @@ ANSWERS = ("warn", "stop")  # to a collapse
 
 
 def check_ending(cfg: DictConfig, sentinel: CollapseSentinel | None) -> None:
-    """Refuses impossible values of strategy.final and strategy.on_collapse.
+    """Refuses impossible values of strategy.final, strategy.on_collapse and checkpoints.every.
 
     Raises: ValueError: a value is unknown, or needs the sentinel, which was left out.
     """
     final, answer = _final(cfg), _answer(cfg)
+    at_least("checkpoints.every", _every(cfg), 1)
     one_of("strategy.final", final, FILES)
     one_of("strategy.on_collapse", answer, ANSWERS)
     needs = {"strategy.final": final == "before_collapse", "strategy.on_collapse": answer == "stop"}
@@ -39,13 +40,17 @@ def check_ending(cfg: DictConfig, sentinel: CollapseSentinel | None) -> None:
 def check_no_ending(cfg: DictConfig, strategy: BlackBoxStrategy, folder: RunFolder) -> None:
     """Refuses what a black-box strategy would ignore, unless in a sweep of both kinds.
 
-    Raises: ValueError: strategy.final or strategy.on_collapse was given.
+    Raises: ValueError: strategy.final, strategy.on_collapse or checkpoints.every was given.
     """
-    given = {"final": (_final(cfg), "last"), "on_collapse": (_answer(cfg), "warn")}
-    for name, (value, default) in given.items():
+    given = {
+        "strategy.final": (_final(cfg), "last"),
+        "strategy.on_collapse": (_answer(cfg), "warn"),
+    }
+    given["checkpoints.every"] = (_every(cfg), None)
+    for key, (value, default) in given.items():
         if value != default and not folder.is_of_sweep:
             raise ValueError(
-                f"strategy.{name}={value} has no effect: strategy {type(strategy).__name__} trains "
+                f"{key}={value} has no effect: strategy {type(strategy).__name__} trains "
                 "no supernet and ends with its best trial; leave it out, or choose a one-shot "
                 "strategy such as strategy=darts"
             )
@@ -59,6 +64,7 @@ def keeper_of(run: Run) -> RunCheckpoint:
         f"search/validation_{task.metric}" if final == "best" else None,
         task.higher_is_better,
         is_before_collapse if final == "before_collapse" else None,
+        _every(run.cfg),
     )
 
 
@@ -100,6 +106,11 @@ def ending_notes(search: Mapping[str, Any]) -> list[str]:
             f"{search['last_epoch']} (strategy.final={search['final']})"
         )
     return notes
+
+
+def _every(cfg: DictConfig) -> int | None:
+    every: int | None = OmegaConf.select(cfg, "checkpoints.every")
+    return every
 
 
 def _final(cfg: DictConfig) -> str:
