@@ -3,7 +3,8 @@
 import json
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nas_lightning.cli.resume import check_configuration, check_unused, check_whole, named_folder
 from nas_lightning.config import schema
+from nas_lightning.config.messages import REFUSALS
 from nas_lightning.config.trust import Trust, check_version
 from nas_lightning.core.checks import at_least
 from nas_lightning.run.folder import FORK, RunFolder
@@ -23,7 +25,7 @@ __all__ = ["Fork", "fork_of"]
 FIXED = ("search_space", "data", "task")  # groups that a state belongs to
 KEPT = ("epochs", "final", "on_collapse")  # of the strategy, where another one is chosen
 FLAGS = ("-m", "--multirun")
-COPIED = ("data.json", "sources.json", "objects.json")  # of .hydra
+COPIED = ("data.json", "sources.json")  # of .hydra
 
 
 class Fork:
@@ -44,22 +46,28 @@ class Fork:
         self.home: RunFolder | None = None  # of the new run, once it has begun
         _check_parent(parent, trust)
         self.hydra = [each for each in typed if each.lstrip("+~").startswith("hydra")]
-        self.typed = [each for each in typed if each not in self.hydra]
+        own = {each.partition("=")[0]: each for each in parent.overrides}
+        known = [*self.hydra, *own.values()]  # the parent's own, typed again, changes nothing
+        self.typed = [each for each in typed if each not in known]
         self.checkpoint = _checkpoint(parent, epoch)
         self.choices: dict[str, Any] = {}  # groups of which another option was typed
         self.cfg = self._composed()
         self.changed = _changes(parent.config, self.cfg)
         self._check_changes()
 
-    def begin(self, folder: Path) -> RunFolder:
+    def begin(self, folder: Path, objects: Mapping[str, str] | None = None) -> RunFolder:
         """Makes the new run's folder one to be resumed, with its configuration and the state.
+
+        `objects` are what a call in Python passes, of which the strategy may be another one.
 
         Raises: ValueError: there is a run in the folder already.
         """
         home, hydra = RunFolder(folder), self._settings(folder)
         check_unused(home, f"resume={shlex.quote(str(folder))}")
         self.home = home
-        home.write_configuration(self.cfg, hydra, {})
+        passed = {key: value for key, value in (objects or {}).items() if key == "strategy"}
+        passed = {key: passed.get(key, value) for key, value in self.parent.objects.items()}
+        home.write_configuration(self.cfg, hydra, passed)
         for name in COPIED:
             if (source := self.parent.hydra / name).is_file():
                 shutil.copyfile(source, home.hydra / name)
@@ -75,8 +83,17 @@ class Fork:
         _run().place_state(self.checkpoint, self.parent, home, self.cfg)
         return home
 
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Removes the state from the folder where the block refuses a fork before it did work."""
+        try:
+            yield
+        except REFUSALS:
+            self.forget()
+            raise
+
     def forget(self) -> None:
-        """Removes the state from the folder of a fork that was refused before it did anything."""
+        """Removes the state from the folder of a fork that has done nothing yet."""
         if self.home is not None:
             _run().forget_state(self.home)
 
@@ -127,7 +144,9 @@ class Fork:
         return hydra
 
     def _check_changes(self) -> None:
-        if fixed := [key for key in self.changed if key.partition(".")[0] in FIXED]:
+        groups = {key: key.partition(".")[0] for key in self.changed}
+        names = [group if group in self.choices else key for key, group in groups.items()]
+        if fixed := [each for each in dict.fromkeys(names) if each.partition(".")[0] in FIXED]:
             raise ValueError(
                 f"fork: {', '.join(fixed)} must be as in the run {self.parent.path}, whose state "
                 "belongs to its search space, scale, data and task; leave them out, or start a new "
