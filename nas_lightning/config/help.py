@@ -68,6 +68,7 @@ MORE_KEYS: dict[str, Pairs] = {
     ),
 }
 RESUME = ("resume=RUN_DIR", "resume an interrupted run or sweep with its own configuration")
+FORK = ("fork=RUN_DIR at=EPOCH", "start a new search from a run's state after an epoch (0-based)")
 TRUST = ("trust=true", "call code of others that a run's folder names")
 OPTIONS: Pairs = (
     ("-m, --multirun", "run a sweep: every combination of comma-separated values"),
@@ -147,7 +148,8 @@ def _everything(
         lines += _options(group, chosen, folders)
     lines += ["", "Keys (KEY=VALUE; those of the options above: --cfg job shows them):"]
     lines += _table(_keys(primary))
-    flags = (TRUST, *OPTIONS) if name == "show" else (RESUME, TRUST, *OPTIONS)
+    more = {"show": (TRUST,), "search": (RESUME, FORK, TRUST)}.get(name, (RESUME, TRUST))
+    flags = (*more, *OPTIONS)
     return [*lines, "", "Options:", *_table(flags), "", "Examples:", *_table(EXAMPLES[name])]
 
 
