@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from nas_lightning.core.choices import Mixture
 
-__all__ = ["Batch", "SearchContext", "listed"]
+__all__ = ["Batch", "SearchContext", "averaged", "listed"]
 
 Batch = tuple[Tensor, Tensor]  # images (N, C, H, W) and targets (N, ...)
 
@@ -68,6 +69,17 @@ class SearchContext(Protocol):
 
     def cost(self, mixture: Mixture) -> dict[str, Tensor]:
         """Returns the expected cost of a mixture by quantity, differentiable in its weights."""
+
+
+def averaged(values: Tensor, context: SearchContext) -> Tensor:
+    """Returns the mean of a tensor over processes.
+
+    A context averages gradients, and this is one: of the inner product with another tensor.
+    """
+    other = torch.zeros_like(values, requires_grad=True)
+    (mean,) = context.gradient((other * values.detach()).sum(), [other])
+    assert mean is not None
+    return mean
 
 
 def listed(val: Iterable[Batch], strategy: str) -> list[Batch]:

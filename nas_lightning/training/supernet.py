@@ -16,6 +16,8 @@ from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import OneShotStrategy
+from nas_lightning.networks import batch_norm
+from nas_lightning.strategies.curvature import alpha_eigenvalue
 from nas_lightning.strategies.relaxations import mean_entropy, mean_share
 from nas_lightning.training.finite_watch import IMAGES
 from nas_lightning.training.ranks import mean_of
@@ -183,6 +185,24 @@ class SupernetModule(L.LightningModule):
     ) -> float:
         """Returns the main metric of a mixture; buffers stay (see `SearchContext`)."""
         return self.updates.validate(mixture, batches, recalibrate)
+
+    def dominant_eigenvalue(self, batch: Batch) -> float:
+        """Returns that of a batch's loss in the alphas (see `curvature`); it changes nothing.
+
+        The supernet normalises by the batch; the vector that it begins with depends on the seed.
+        It is a collective operation: all processes call it, each with its part of the batch.
+
+        Raises: ValueError: the scores do not depend on parameters of the strategy.
+        """
+        rng = torch.Generator().manual_seed(keyed_seed(self.seed, "curvature"))
+        counted, was_training = self.meter.training_samples, self.supernet.training
+        batch_norm.set_mode(self.supernet, True)
+        try:
+            with torch.enable_grad():  # a callback's validation hooks run without
+                return alpha_eigenvalue(self.strategy, batch, self.updates, rng)
+        finally:
+            batch_norm.set_mode(self.supernet, was_training)
+            self.meter.training_samples = counted
 
     def derive(self, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the genotype that the strategy found, the same in a resumed search.
