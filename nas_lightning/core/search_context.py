@@ -76,8 +76,9 @@ def averaged(values: Tensor, context: SearchContext) -> Tensor:
 
     A context averages gradients, and this is one: of the inner product with another tensor.
     """
-    other = torch.zeros_like(values, requires_grad=True)
-    (mean,) = context.gradient((other * values.detach()).sum(), [other])
+    with torch.enable_grad():
+        other = torch.zeros_like(values, requires_grad=True)
+        (mean,) = context.gradient((other * values.detach()).sum(), [other])
     assert mean is not None
     return mean
 
