@@ -1,7 +1,7 @@
 """What a one-shot strategy may ask of the supernet that it searches and of the data."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -63,6 +63,15 @@ class SearchContext(Protocol):
         BatchNorm's statistics are first taken from the batches `recalibrate`; `batch_statistics`
         normalises each batch by its own.
         """
+
+    def snapshot(self) -> dict[str, Any]:
+        """Returns a copy, on the CPU, of all that steps move: params, alphas, optimisers' state.
+
+        It holds tensors, numbers and texts in dicts and lists alone, as a checkpoint may.
+        """
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Sets params, alphas and optimisers to what a snapshot of the same stage holds."""
 
     def reward(self, value: float) -> float:
         """Returns a figure of `validate` such that higher is better: an error as its negative."""

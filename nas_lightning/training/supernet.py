@@ -93,7 +93,7 @@ class SupernetModule(L.LightningModule):
             )
         if self.plan is not None:
             self.plan.start()
-        self._stop_at_cap()
+        self._stop_if_over()
 
     def on_train_epoch_start(self) -> None:
         """Seeds what the epoch draws and starts it."""
@@ -122,6 +122,7 @@ class SupernetModule(L.LightningModule):
         if self.trainer.is_last_batch or self.trainer.fit_loop.epoch_loop.done:
             val = self.trainer.val_dataloaders or ()
             self.strategy.finish_epoch(self.current_epoch, self.updates, val)
+            self._stop_if_over()
         if self.plan is not None:
             self.plan.note_step(batch_idx)
 
@@ -138,7 +139,7 @@ class SupernetModule(L.LightningModule):
         once: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}
         self.log("search/train_loss", loss, batch_size=len(batch["train"][1]), **once)
         self.log("search/lr", self.updates.lr, reduce_fx="max", **once)
-        self._stop_at_cap()
+        self._stop_if_over()
         if self.plan is not None and self.plan.ends(self.trainer, batch_idx):
             self.trainer.should_stop = True
 
@@ -163,6 +164,8 @@ class SupernetModule(L.LightningModule):
         share = mean_share(weights, self.space.choices, "skip_connect")
         self.log("search/alpha_entropy", entropy, sync_dist=True)
         self.log("search/skip_share", share, sync_dist=True)
+        for name, value in self.strategy.measurements().items():
+            self.log(f"search/{name}", value)
         if self.limits is not None:
             shares = 1.0 + self.limits.excess(self._validated).detach()
             for row, name in enumerate(self.limits.names):
@@ -233,6 +236,7 @@ class SupernetModule(L.LightningModule):
         finally:
             self.strategy.epochs = before
 
-    def _stop_at_cap(self) -> None:
-        if self.max_samples is not None and self.meter.training_samples >= self.max_samples:
+    def _stop_if_over(self) -> None:
+        cap, number = self.max_samples, self.meter.training_samples
+        if self.strategy.is_over or (cap is not None and number >= cap):
             self.trainer.should_stop = True

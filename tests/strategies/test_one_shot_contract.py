@@ -142,8 +142,8 @@ def test_the_state_holds_everything_a_search_goes_on_with(name):
 
 
 def plain_attributes(strategy):
-    """What a strategy holds beside params, buffers, modules, generator, and a cache."""
-    apart = {*vars(torch.nn.Module()), "rng", "_support"}
+    """What a strategy holds beside params, buffers, modules, extra state, and a cache."""
+    apart = {*vars(torch.nn.Module()), *strategy.get_extra_state(), "_support"}
     return {key: value for key, value in vars(strategy).items() if key not in apart}
 
 
