@@ -47,7 +47,7 @@ def dominant_eigenvalue(
     wrt: Sequence[Tensor],
     context: SearchContext,
     rng: torch.Generator,
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-3,
 ) -> float:
     """Returns the largest eigenvalue of a loss's Hessian in `wrt`, the same on all processes.
 
@@ -68,7 +68,7 @@ def dominant_eigenvalue(
     return largest_eigenvalue(product, start, tolerance)
 
 
-def largest_eigenvalue(product: Product, start: Tensor, tolerance: float = 1e-4) -> float:
+def largest_eigenvalue(product: Product, start: Tensor, tolerance: float = 1e-3) -> float:
     """Returns the largest eigenvalue of a symmetric matrix, given as its products with vectors.
 
     Source: Lanczos, 1950, with full reorthogonalisation (Golub & Van Loan, Matrix Computations,

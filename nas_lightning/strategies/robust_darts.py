@@ -57,8 +57,9 @@ class Record:
 
     def copy(self) -> "Record":
         """Returns a record with lists of its own; the snapshots, which never change, are shared."""
-        lists = {"eigenvalues": [*self.eigenvalues], "epochs": [*self.epochs]}
-        return replace(self, **lists, snapshots={**self.snapshots}, places={**self.places})
+        same = replace(self, eigenvalues=[*self.eigenvalues], epochs=[*self.epochs])
+        same.snapshots, same.places = dict(self.snapshots), dict(self.places)
+        return same
 
     def cut(self, number: int) -> None:
         """Forgets the measurements after one, which becomes the last."""
@@ -209,7 +210,7 @@ class RobustDarts(AlphaStrategy):
         context.restore(record.snapshots[number])
         if self.on_rise == "stop":
             record.has_ended = True
-            record.snapshots.clear(), record.places.clear()
+            record.snapshots, record.places = {}, {}
             answer = "ends as it was then"
         else:
             record.begin, record.place = epoch + 1, record.places[number] + 1

@@ -189,7 +189,7 @@ def test_a_synchronised_norm_is_that_of_the_whole_batch(pair, part):
 def test_two_processes_measure_the_curvature_of_one(pair, options):
     first, second = pair("eigenvalue", *options)
     assert first == second
-    assert first == pytest.approx(rank_jobs.eigenvalue(options[0]), rel=1e-3)  # 10 x tolerance
+    assert first == pytest.approx(rank_jobs.eigenvalue(options[0]), rel=2e-3)  # twice the tolerance
 
 
 def test_a_synchronised_norm_moves_the_statistics_as_torch_does(pair):
