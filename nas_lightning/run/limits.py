@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 from omegaconf import DictConfig
 
 from nas_lightning.core.cost import QUANTITIES
-from nas_lightning.core.limited import limited
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.limited import cost_measure, limited
 from nas_lightning.core.limits import Expect, Measure
-from nas_lightning.core.memory import child_memory_mb
+from nas_lightning.core.memory import child_memory_mb, least_memory_mb
 from nas_lightning.core.quantities import bound_words
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
@@ -43,13 +45,21 @@ def within_limits(
 
     `scale` is that of the child, `latency` predicts its milliseconds.
     """
+    if not (bounds := bounds_of(cfg)):
+        return space
     measures: dict[str, Measure] = {}
     expected: list[Expect] = []
     if latency is not None:
         measures[QUANTITY] = lambda genotype: {QUANTITY: latency(genotype)}
         expected += [] if latency.uses is None else [latency.cost.of]
     measures["memory_mb"] = lambda genotype: {"memory_mb": child_memory_mb(space, genotype, scale)}
-    return limited(space, scale, bounds_of(cfg), measures, expected)
+    least = {"memory_mb": partial(_least_memory, cost_measure(space, scale), scale)}
+    return limited(space, scale, bounds, measures, expected, least)
+
+
+def _least_memory(count: Measure, scale: Scale, genotype: Genotype) -> dict[str, float]:
+    params = int(count(genotype)["parameters"])
+    return {"memory_mb": least_memory_mb(params, scale)}
 
 
 def check_before_data(cfg: DictConfig, space: SearchSpace, scale: Scale) -> None:
