@@ -14,10 +14,11 @@ one update share a validation batch, in a fixed order in which every epoch conti
 one stopped (there each draws one from a shuffled queue); the final ranking takes the whole
 validation part, not one batch; by default the controller takes fewer steps.
 
-Within limits, of which the paper has none, an update takes samples that keep them: with the mean
-of their rewards as baseline its gradient is that of the reward which the policy has given that the
-limits are kept, so that size counts for nothing in itself. Only where fewer than one in four draws
-keep them, samples beyond them fill the update, with the worst reward within them less the excess.
+Within limits, of which the paper has none, an update takes samples that keep them, with the mean
+of their own rewards as the baseline: so its gradient is that of the policy's reward given that
+the limits are kept, and size counts for nothing in itself, which a moving baseline that lags would
+change. Only where fewer than one in four draws keep them, samples beyond them fill the update, with
+the worst reward within them less the excess.
 """
 
 from collections.abc import Iterable, Sequence
@@ -139,19 +140,22 @@ class Enas(OneShotStrategy):
     def loss(self, drawn: Sequence[Genotype], rewards: Sequence[float]) -> Tensor:
         """Returns the surrogate loss of samples; those within limits move the baseline.
 
-        It is the mean of -log p * (reward + weight * entropy - baseline), plus the weighted
-        divergence of the skips' shares from their target (official code).
+        Without limits it is the mean of -log p * (reward + weight * entropy - baseline), plus the
+        weighted divergence of the skips' shares from their target (official code).
         """
         decisions = _RecordedSkips([genotype.mapping for genotype in drawn])
         log_prob, entropy = self.controller.forward(decisions)
-        gains = torch.zeros_like(log_prob)
+        gains, wholes = torch.zeros_like(log_prob), torch.zeros_like(log_prob)
         for index, reward in enumerate(rewards):
             whole = reward + self.entropy_weight * float(entropy[index].detach())
             if torch.isnan(self.baseline):
                 self.baseline.fill_(whole)
             if self._excess(drawn[index]) == 0:
                 self.baseline -= (1.0 - self.baseline_decay) * (self.baseline - whole)
-            gains[index] = whole - float(self.baseline)
+            wholes[index], gains[index] = whole, whole - float(self.baseline)
+        if self.space.limits is not None:
+            is_kept = torch.tensor([self._excess(genotype) == 0 for genotype in drawn])
+            gains[is_kept] = wholes[is_kept] - wholes[is_kept].mean()
         return -(log_prob * gains).mean() + self.skip_weight * self._divergence(decisions)
 
     def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
