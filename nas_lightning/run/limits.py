@@ -28,8 +28,7 @@ def bounds_of(cfg: DictConfig) -> dict[str, float]:
 
     Raises: ValueError: a bound is impossible whatever the space, or nothing tells latencies.
     """
-    limits = cfg.limits if "limits" in cfg else None
-    bounds = read_bounds(limits and {str(name): limits[name] for name in limits})
+    bounds = read_bounds(cfg.limits if "limits" in cfg else None)
     if QUANTITY in bounds and cfg.hardware.get("latency") is None:
         raise ValueError(
             f"limits.latency_ms ({bound_words(QUANTITY, bounds[QUANTITY])}) needs latencies to go "
@@ -39,13 +38,13 @@ def bounds_of(cfg: DictConfig) -> dict[str, float]:
 
 
 def within_limits(
-    cfg: DictConfig, space: SearchSpace, scale: Scale, latency: Latency | None = None
+    bounds: Mapping[str, float], space: SearchSpace, scale: Scale, latency: Latency | None = None
 ) -> SearchSpace:
-    """Returns a space whose draws keep the limits of a configuration; see `limited`.
+    """Returns a space whose draws keep the bounds of a configuration; see `limited`.
 
     `scale` is that of the child, `latency` predicts its milliseconds.
     """
-    if not (bounds := bounds_of(cfg)):
+    if not bounds:
         return space
     measures: dict[str, Measure] = {}
     expected: list[Expect] = []
@@ -62,7 +61,7 @@ def _least_memory(count: Measure, scale: Scale, genotype: Genotype) -> dict[str,
     return {"memory_mb": least_memory_mb(params, scale)}
 
 
-def check_before_data(cfg: DictConfig, space: SearchSpace, scale: Scale) -> None:
+def check_before_data(bounds: Mapping[str, float], space: SearchSpace, scale: Scale) -> None:
     """Refuses limits that are impossible whatever the data are.
 
     Where `scale` does not know their shape, these are limits of the parameters below those of
@@ -71,7 +70,7 @@ def check_before_data(cfg: DictConfig, space: SearchSpace, scale: Scale) -> None
     """
     is_known = scale.input_shape is not None
     counted = QUANTITIES if is_known else ("parameters",)
-    bounds = {name: bound for name, bound in bounds_of(cfg).items() if name in counted}
+    bounds = {name: bound for name, bound in bounds.items() if name in counted}
     if not bounds:
         return
     is_exact = is_known and scale.num_outputs is not None
