@@ -114,12 +114,27 @@ class DartsSpace(WiredSpace):
             chosen |= {_edge(kind, source, node): edges[source][1] for source in kept}
         return self.genotype(chosen)
 
+    def validate(self, genotype: Genotype) -> Genotype:
+        """Returns the genotype if it is one of this space.
+
+        Raises: ValueError: it is not, or a node has fewer edges than `min_edges`.
+        """
+        for kind, node in product(KINDS, self._nodes) if genotype.space == self.name else ():
+            inputs = genotype.mapping.get(_inputs(kind, node))
+            fewer = (s for n in range(self.min_edges) for s in combinations(range(node), n))
+            if inputs in map(_subset, fewer):
+                raise ValueError(
+                    f"node {node} of the {kind} cell reads {inputs}, which is less than "
+                    f"search_space.min_edges ({self.min_edges}); set search_space.min_edges=0"
+                )
+        return super().validate(genotype)
+
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
-        """Returns both cells; a node's name is the number of its state (0 and 1 are inputs)."""
-        names = ("c_{k-2}", "c_{k-1}", *map(str, self._nodes), "c_{k}")
-        ends = [Edge(node, names[-1], "") for node in names[NUM_INPUTS:-1]]
-        cells = {kind: drawn(self._chosen(kind, genotype), names) for kind in KINDS}
-        return tuple(Graph(f"{kind} cell", names, (*edges, *ends)) for kind, edges in cells.items())
+        """Returns both cells; a node's name is the number of its state (0 and 1 are inputs).
+
+        A node that nothing enters is named as 0, e.g. "3 = 0".
+        """
+        return tuple(self._graph(kind, self._chosen(kind, genotype)) for kind in KINDS)
 
     def read_text(self, text: str) -> Genotype:
         """Reads `Genotype(normal=[...], normal_concat=..., reduce=[...], reduce_concat=...)`.
@@ -147,6 +162,13 @@ class DartsSpace(WiredSpace):
             edges = tuple((branch.op, branch.source) for branch in branches)
             cells[kind] = CellText(edges, tuple(self._nodes))
         return write_darts_text(cells)
+
+    def _graph(self, kind: str, branches: Sequence[Branch]) -> Graph:
+        entered = {branch.target for branch in branches}
+        nodes = [str(node) if node in entered else f"{node} = 0" for node in self._nodes]
+        names = ("c_{k-2}", "c_{k-1}", *nodes, "c_{k}")
+        ends = [Edge(node, names[-1], "") for node in nodes]
+        return Graph(f"{kind} cell", names, (*drawn(branches, names), *ends))
 
     def _read_cell(self, kind: str, cell: CellText) -> dict[str, str]:
         if sorted(cell.concat) != list(self._nodes):

@@ -104,7 +104,7 @@ class FairDarts(AlphaStrategy):
         if can_leave_edges_out(self.space) and cuts_every_path(self.space, genotype):
             best = scores.weights.detach()[self.counted].max().item()
             log.warning(
-                "%s; lower strategy.threshold (%s; the highest score is %.2f) or search for more "
+                "%s; lower strategy.threshold (%s; the highest score is %.4f) or search for more "
                 "strategy.epochs",
                 CUT,
                 self.threshold,

@@ -121,6 +121,28 @@ def test_a_node_may_keep_fewer_edges_where_the_space_allows_it(min_edges):
         assert space.discretize(space.mixture(genotype)) == genotype
 
 
+def test_a_genotype_of_fewer_edges_than_the_space_asks_for_is_refused_with_the_cure():
+    free = DartsSpace(nodes=1, min_edges=0)
+    inputs = {"normal/node_2/inputs": "1", "normal/edge_1_2": "skip_connect"}
+    genotype = free.genotype(inputs | {"reduction/node_2/inputs": "nothing"})
+    message = (
+        r"^node 2 of the normal cell reads 1, which is less than search_space\.min_edges \(2\); "
+        r"set search_space\.min_edges=0$"
+    )
+    with pytest.raises(ValueError, match=message):
+        DartsSpace(nodes=1).validate(genotype)
+
+
+def test_a_node_that_nothing_enters_is_drawn_as_zero():
+    space = DartsSpace(nodes=1, min_edges=0)
+    inputs = {"normal/node_2/inputs": "1", "normal/edge_1_2": "skip_connect"}
+    normal, reduction = space.graphs(
+        space.genotype(inputs | {"reduction/node_2/inputs": "nothing"})
+    )
+    assert (normal.nodes[2], reduction.nodes[2]) == ("2", "2 = 0")
+    assert [edge.source for edge in reduction.edges] == ["2 = 0"]
+
+
 def test_every_subset_of_at_most_two_edges_is_a_choice_of_inputs():
     (inputs, *edges) = DartsSpace(nodes=1, min_edges=0).decisions[:3]
     assert inputs.options == ("nothing", "0", "1", "0+1")
