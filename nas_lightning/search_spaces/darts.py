@@ -120,9 +120,9 @@ class DartsSpace(WiredSpace):
         Raises: ValueError: it is not, or a node has fewer edges than `min_edges`.
         """
         for kind, node in product(KINDS, self._nodes) if genotype.space == self.name else ():
-            inputs = genotype.mapping.get(_inputs(kind, node))
+            inputs = genotype.mapping.get(_inputs(kind, node), "")
             fewer = (s for n in range(self.min_edges) for s in combinations(range(node), n))
-            if inputs in map(_subset, fewer):
+            if inputs in [_subset(subset) for subset in fewer]:
                 raise ValueError(
                     f"node {node} of the {kind} cell reads {inputs}, which is less than "
                     f"search_space.min_edges ({self.min_edges}); set search_space.min_edges=0"
