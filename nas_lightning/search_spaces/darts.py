@@ -139,28 +139,32 @@ class DartsSpace(WiredSpace):
     def read_text(self, text: str) -> Genotype:
         """Reads `Genotype(normal=[...], normal_concat=..., reduce=[...], reduce_concat=...)`.
 
+        Edges are pairs (operation, input), two per node, or name their node: (operation, node,
+        input), as where nodes have fewer.
+
         Raises: ValueError: the text is no such genotype, or not one of this space.
         """
         cells = read_darts_text(text).items()
         normal, reduction = (self._read_cell(kind, cell) for kind, cell in cells)
+        self.validate(Genotype.of(self.name, normal | reduction))
         return self.genotype(normal | reduction)
 
-    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str | None:
-        """Returns the text that `read_text` reads; None where a node has fewer than two edges.
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str:
+        """Returns the text that `read_text` reads.
 
         The official code writes the stronger edge of a node first. Only scores tell which one
         that is (see `discretize`); without them the edge of the lower input comes first.
         """
-        cells = {}
-        for kind in KINDS:
-            branches = self._chosen(kind, genotype)
-            if len(branches) < EDGES_PER_NODE * self.nodes:
-                return None
+        cells, wanted = {}, EDGES_PER_NODE * self.nodes
+        chosen = {kind: self._chosen(kind, genotype) for kind in KINDS}
+        are_full = all(len(branches) == wanted for branches in chosen.values())
+        for kind, branches in chosen.items():
             if scores is not None:
                 strength = branch_weights(list(self._cell(kind, Scale())), scores.detach())
                 branches.sort(key=lambda b: (b.target, -float(strength.get(b.key, -inf))))
             edges = tuple((branch.op, branch.source) for branch in branches)
-            cells[kind] = CellText(edges, tuple(self._nodes))
+            targets = () if are_full else tuple(branch.target for branch in branches)
+            cells[kind] = CellText(edges, tuple(self._nodes), targets)
         return write_darts_text(cells)
 
     def _graph(self, kind: str, branches: Sequence[Branch]) -> Graph:
@@ -175,10 +179,19 @@ class DartsSpace(WiredSpace):
             states = f"states {list(self._nodes)}, the text's {kind} cell {list(cell.concat)}"
             raise ValueError(f"this space concatenates {states}")
         chosen: dict[str, str] = {}
-        for node, edges in zip(self._nodes, cell.nodes(kind, "nodes", self.nodes), strict=True):
+        is_named = cell.targets or (self.min_edges == 0 and not cell.edges)
+        nodes = (
+            cell.nodes_by_name(kind, self._nodes)
+            if is_named
+            else cell.nodes(kind, "nodes", self.nodes)
+        )
+        for node, edges in zip(self._nodes, nodes, strict=True):
             sources = [source for source, _ in edges]
-            if len(set(sources)) < EDGES_PER_NODE or not set(sources) <= set(range(node)):
-                rule = f"must read {EDGES_PER_NODE} different states below {node}, got {sources}"
+            are_different = len(set(sources)) == len(sources) <= EDGES_PER_NODE
+            if not are_different or not set(sources) <= set(range(node)):
+                most = "at most " if is_named else ""
+                number = f"{most}{EDGES_PER_NODE}"
+                rule = f"must read {number} different states below {node}, got {sources}"
                 raise ValueError(f"node {node} of the {kind} cell {rule}")
             chosen[_inputs(kind, node)] = _subset(sorted(sources))
             chosen |= {_edge(kind, source, node): op for source, op in edges}
