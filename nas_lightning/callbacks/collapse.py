@@ -15,6 +15,9 @@ from torch import Tensor
 
 from nas_lightning.core.checks import at_least, in_range
 from nas_lightning.core.decisions import Decision
+from nas_lightning.core.search_context import Batch
+from nas_lightning.networks import batch_norm
+from nas_lightning.strategies.curvature import alpha_eigenvalue
 from nas_lightning.strategies.relaxations import is_even, mean_entropy
 from nas_lightning.training.supernet import SupernetModule
 
@@ -24,11 +27,12 @@ log = logging.getLogger(__name__)
 
 SKIP = "skip_connect"
 PARAMETER_FREE = ("none", SKIP, "max_pool_", "avg_pool_", "noise")  # beginnings of names
+EIGENVALUE = "search/dominant_eigenvalue"
 MOVED = 0.02  # mean weight per choice that has moved since the start; before, nothing is decided
 CURE = (
-    "a strategy that holds against it (e.g. strategy=drnas or strategy=p_darts), fewer epochs "
-    "(strategy.epochs), a larger weight decay (strategy.params_optimizer.weight_decay), or "
-    "strategy.final=before_collapse"
+    "a strategy that holds against it (e.g. strategy=robust_darts, strategy=sdarts or "
+    "strategy=drnas), fewer epochs (strategy.epochs), a larger weight decay "
+    "(strategy.params_optimizer.weight_decay), or strategy.final=before_collapse"
 )
 
 
@@ -55,14 +59,18 @@ class CollapseSentinel(L.Callback):
 
     It logs "search/parameter_free_share" and "search/genotype_skip_share" of that genotype, and
     on request "search/discretized_validation_accuracy" (or another main metric): that of its path
-    in the supernet, with BatchNorm recalibrated on the validation batches. It draws nothing and
-    leaves the search as it is; but with `stops`, which a run sets, it ends a collapsed one.
+    in the supernet, with BatchNorm recalibrated on the validation batches, and
+    "search/dominant_eigenvalue" (see `strategies.curvature`) of the first validation batch, unless
+    the strategy logs its own. It draws nothing and leaves the search as it is; but with `stops`,
+    which a run sets, it ends a collapsed one.
 
     Args:
         share: largest share of operations without parameters that is no collapse, in (0, 1].
         patience: epochs in a row that make a collapse.
         path_every: epochs from one measurement of the path to the next, each of which takes two
             passes over the validation part; null measures none.
+        eigenvalue_every: epochs from one dominant eigenvalue to the next, each of which takes tens
+            of passes over a batch; null measures none. The scores must be a function of alphas.
 
     Attributes:
         collapse: what was seen of a collapse, None where there was none: "epoch" is its first one.
@@ -71,12 +79,18 @@ class CollapseSentinel(L.Callback):
     """
 
     def __init__(
-        self, share: float = 0.6, patience: int = 2, path_every: int | None = None
+        self,
+        share: float = 0.6,
+        patience: int = 2,
+        path_every: int | None = None,
+        eigenvalue_every: int | None = None,
     ) -> None:
         in_range("callbacks.collapse.share", share, "(0, 1]", use=0.6)
         at_least("callbacks.collapse.patience", patience, 1, use=2)
         at_least("callbacks.collapse.path_every", path_every, 1, use=5)
-        self.share, self.patience, self.path_every = share, patience, path_every
+        at_least("callbacks.collapse.eigenvalue_every", eigenvalue_every, 1, use=2)
+        self.share, self.patience = share, patience
+        self.path_every, self.eigenvalue_every = path_every, eigenvalue_every
         self.stops = False
         self.collapse: dict[str, Any] | None = None
         self.since: int | None = None  # first of the latest epochs in a row that exceed the share
@@ -94,10 +108,12 @@ class CollapseSentinel(L.Callback):
             return
         for name, value in self._shares(pl_module).items():
             pl_module.log(f"search/{name}", value)
-        every = self.path_every
-        if every and (trainer.current_epoch + 1) % every == 0:
-            value = _of_path(pl_module, trainer.val_dataloaders or ())
-            pl_module.log(_path_metric(pl_module), value)
+        done, val = trainer.current_epoch + 1, trainer.val_dataloaders or ()
+        if self.path_every and done % self.path_every == 0:
+            pl_module.log(_path_metric(pl_module), _of_path(pl_module, val))
+        is_due = self.eigenvalue_every and done % self.eigenvalue_every == 0
+        if is_due and "dominant_eigenvalue" not in pl_module.strategy.measurements():
+            pl_module.log(EIGENVALUE, _eigenvalue(pl_module, next(iter(val))))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Judges the epoch; warns, and stops where that is wanted, of a collapse that is new."""
@@ -162,6 +178,8 @@ class CollapseSentinel(L.Callback):
         if (path := _path_metric(module)) in metrics:
             mixture, alone = float(metrics[f"search/validation_{name}"]), float(metrics[path])
             words.append(f"validation {name} is {mixture:.3f} mixed and {alone:.3f} of the path")
+        if EIGENVALUE in metrics:
+            words.append(f"the dominant eigenvalue is {float(metrics[EIGENVALUE]):.3g}")
         return ", ".join(words)
 
 
@@ -191,6 +209,18 @@ def _of_path(module: SupernetModule, val: Iterable[Any]) -> float:
     path = module.space.mixture(module.space.discretize(scores)).to(scores.weights)
     with _untouched(module):
         return module.validate(path, batches, batches)
+
+
+def _eigenvalue(module: SupernetModule, batch: Batch) -> float:
+    """Returns the dominant eigenvalue of a batch's loss in the alphas, normalised by the batch."""
+    updates, rng = module.updates, torch.Generator().manual_seed(0)
+    spent = updates.meter.as_dict()
+    with _untouched(module), torch.enable_grad(), batch_norm.kept_state(updates.supernet):
+        batch_norm.set_mode(updates.supernet, True)
+        x, targets = (part.clone() for part in batch)
+        value = alpha_eigenvalue(module.strategy, (x, targets), updates, rng)
+    vars(updates.meter).update(spent)  # watching is no part of what a search costs
+    return value
 
 
 @contextmanager

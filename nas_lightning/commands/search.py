@@ -122,7 +122,7 @@ class _Strategies:
         watching = observers(cfg, "search")  # a mistake in them must not wait for the child
         if isinstance(strategy, OneShotStrategy):
             check_one_shot(strategy, objective, self.folder)
-            check_ending(cfg, sentinel_of(watching))
+            check_ending(cfg, strategy, sentinel_of(watching))
         elif isinstance(strategy, BlackBoxStrategy):
             check_no_ending(cfg, strategy, self.folder)
         else:

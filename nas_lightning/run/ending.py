@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from nas_lightning.callbacks.checkpoint import BEFORE, BEST, LAST, RunCheckpoint, read_checkpoint
 from nas_lightning.callbacks.collapse import CollapseSentinel, is_before_collapse, sentinel_of
 from nas_lightning.core.checks import at_least, one_of
-from nas_lightning.core.strategy import BlackBoxStrategy
+from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.run import Run
 from nas_lightning.training.supernet import SupernetModule
@@ -20,11 +20,21 @@ FILES = {"last": LAST, "best": BEST, "before_collapse": BEFORE}  # by strategy.f
 ANSWERS = ("warn", "stop")  # to a collapse
 
 
-def check_ending(cfg: DictConfig, sentinel: CollapseSentinel | None) -> None:
+def check_ending(
+    cfg: DictConfig, strategy: OneShotStrategy, sentinel: CollapseSentinel | None
+) -> None:
     """Refuses impossible values of strategy.final, strategy.on_collapse and checkpoints.every.
 
-    Raises: ValueError: a value is unknown, or needs the sentinel, which was left out.
+    Raises: ValueError: a value is unknown, or needs the sentinel, which was left out; or the
+        sentinel is to measure a curvature that there is not.
     """
+    every = None if sentinel is None else sentinel.eigenvalue_every
+    if every is not None and not strategy.scores().weights.requires_grad:
+        raise ValueError(
+            f"callbacks.collapse.eigenvalue_every ({every}) needs a strategy "
+            f"whose scores are a function of alphas, not {type(strategy).__name__}; leave it null, "
+            "or use one such as strategy=darts"
+        )
     final, answer = _final(cfg), _answer(cfg)
     at_least("checkpoints.every", _every(cfg), 1)
     one_of("strategy.final", final, FILES)
@@ -42,7 +52,7 @@ def check_no_ending(cfg: DictConfig, strategy: BlackBoxStrategy, folder: RunFold
 
     Raises: ValueError: strategy.final, strategy.on_collapse or checkpoints.every was given.
     """
-    given = {
+    given: dict[str, tuple[object, object]] = {
         "strategy.final": (_final(cfg), "last"),
         "strategy.on_collapse": (_answer(cfg), "warn"),
     }

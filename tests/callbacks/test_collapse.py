@@ -76,7 +76,7 @@ def test_a_collapse_is_warned_of_once_with_its_reason_and_a_cure(epochs, caplog)
     (told,) = [record.message for record in caplog.records]
     assert "since epoch 1 more than 60% of the preferred operations have no parameters" in told
     assert "now 100% (100% are skips), the entropy of the weights is 0.0" in told
-    assert "try a strategy that holds against it (e.g. strategy=drnas" in told
+    assert "try a strategy that holds against it (e.g. strategy=robust_darts" in told
     assert (found.collapse["epoch"], found.collapse["seen"]) == (1, 2)
 
 
@@ -160,11 +160,15 @@ def test_the_training_of_a_child_is_no_search(trainer):
         ("share", 1.5, r"must be in \(0, 1\]"),
         ("patience", 0, "must be at least 1"),
         ("path_every", 0, "must be at least 1"),
+        ("eigenvalue_every", 0, "must be at least 1"),
     ],
 )
 def test_a_value_out_of_range_is_refused(name, value, rule):
     with pytest.raises(ValueError, match=rf"callbacks\.collapse\.{name} \({value}\) {rule}"):
         CollapseSentinel(**{name: value})
+
+
+EIGENVALUES = {"darts": 2}  # epochs between two of them, of strategies that have alphas
 
 
 @pytest.fixture(params=[("darts", NOISE), ("drnas", None), ("enas", None)], ids=lambda p: p[0])
@@ -174,7 +178,10 @@ def searches(request, tmp_path, monkeypatch):
     if space is not None:
         monkeypatch.setitem(planted_search.SPACES, name, space)
     found = []
-    for folder, sentinels in (("alone", []), ("watched", [CollapseSentinel(0.1, 1, 1)])):
+    for folder, sentinels in (
+        ("alone", []),
+        ("watched", [CollapseSentinel(0.1, 1, 1, EIGENVALUES.get(name))]),
+    ):
         log = MetricsLog(tmp_path / folder / "metrics.csv")
         module = planted_search.search(name, tmp_path / folder, [*sentinels, log], epochs=3)
         found.append((tmp_path / folder, module))
@@ -187,10 +194,8 @@ def test_a_search_that_is_watched_ends_with_the_same_bits(searches):
     assert [name for name in mine if not _is_same(mine[name], theirs[name])] == []
     assert (alone / "alphas.csv").read_bytes() == (watched / "alphas.csv").read_bytes()
     assert module.found == other.found
-    new = {"parameter_free_share", "genotype_skip_share", "discretized_validation_accuracy"}
-    seen = [{k: v for k, v in row.items() if k.removeprefix("search/") not in new}
-            for row in rows(watched / "metrics.csv")]  # fmt: skip
-    assert seen == rows(alone / "metrics.csv")
+    before = rows(alone / "metrics.csv")
+    assert [{k: row[k] for k in before[0]} for row in rows(watched / "metrics.csv")] == before
 
 
 def test_the_path_is_measured_as_often_as_it_is_wanted(searches):
@@ -198,6 +203,15 @@ def test_the_path_is_measured_as_often_as_it_is_wanted(searches):
     values = [float(row["search/discretized_validation_accuracy"]) for row in watched]
     assert len(values) == 3
     assert all(0 <= value <= 1 for value in values)
+
+
+def test_the_curvature_is_measured_where_that_is_wanted(searches):
+    first, second, _ = rows(searches[1][0] / "metrics.csv")
+    if EIGENVALUES.get(searches[1][1].strategy.__class__.__name__.lower()):
+        assert first["search/dominant_eigenvalue"] == ""
+        assert abs(float(second["search/dominant_eigenvalue"])) > 0
+    else:
+        assert "search/dominant_eigenvalue" not in first
 
 
 def _is_same(one, other):

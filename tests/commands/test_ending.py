@@ -133,6 +133,10 @@ def test_a_search_without_a_collapse_ends_with_the_last_epoch(tmp_path):
             "strategy.final (before_collapse) needs the collapse sentinel",
         ),
         (
+            ["strategy=random_sharing", "callbacks.collapse.eigenvalue_every=1"],
+            "callbacks.collapse.eigenvalue_every (1) needs a strategy whose scores are a function",
+        ),
+        (
             ["strategy=random", "strategy.final=best"],
             "strategy.final=best has no effect: strategy RandomSearch trains no supernet",
         ),
@@ -154,4 +158,5 @@ def test_the_epoch_is_chosen_in_python_too_also_of_a_strategy_that_is_an_object(
 
 
 def test_a_configuration_of_before_has_the_default():
-    check_ending(OmegaConf.create({"strategy": {"epochs": 3}}), None)
+    strategy = nl.Darts(nl.NasBench201Space(), seed=0)
+    check_ending(OmegaConf.create({"strategy": {"epochs": 3}}), strategy, None)
