@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.limit_penalty import limit_penalty
+from nas_lightning.core.op_params import op_params
 from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
@@ -276,6 +277,7 @@ class SearchUpdates:
         batch_norm.synchronise(norms, batch_norm.is_synchronised(self._norms))
         self.supernet, self._norms, self.stage_steps = supernet, norms, 0
         self.params = dict(supernet.named_parameters())
+        self.op_params = op_params(supernet, self.space.choices)
 
     def _num_steps(self) -> int:
         if self.steps is None:
