@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -81,14 +81,16 @@ class _Space(Protocol):
     def cell_rows(self, scale: Scale) -> tuple[tuple[int, ...], ...]: ...
 
 
-_Build = Callable[[_Space, Scale], nn.Module]
+_OfSpace = TypeVar("_OfSpace", bound=_Space)
 
 
-def checked(build: _Build) -> _Build:
+def checked(
+    build: Callable[[_OfSpace, Scale], nn.Module],
+) -> Callable[[_OfSpace, Scale], nn.Module]:
     """Returns a space's method that builds supernets, whose supernets check their mixtures."""
 
     @wraps(build)
-    def supernet(space: _Space, scale: Scale) -> nn.Module:
+    def supernet(space: _OfSpace, scale: Scale) -> nn.Module:
         network, cells = build(space, scale), len(space.cell_rows(scale))
         check = MixtureCheck(space.name, space.choices, scale.partial, cells)
         network.register_forward_pre_hook(check, with_kwargs=True)
