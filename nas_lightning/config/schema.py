@@ -182,7 +182,7 @@ def groups_of(command: str) -> list[str]:
 def typed(cfg: DictConfig, command: str) -> DictConfig:
     """Returns the configuration on the command's shell, also where it comes from a run's folder.
 
-    Times are in seconds then. What bounds a search is checked here, before anything is imported
+    Times are in seconds then. What bounds a run is checked here, before anything is imported
     that takes long.
 
     Raises: ValueError: a key is unknown or missing, or a bound is impossible.
@@ -194,6 +194,8 @@ def typed(cfg: DictConfig, command: str) -> DictConfig:
     assert isinstance(merged, DictConfig)
     if missing := sorted(OmegaConf.missing_keys(merged)):
         raise ValueError(f"{missing[0]} is missing; give {missing[0]}=...")
+    if "limits" in known:
+        read_bounds(merged.limits)
     if command == "search":
         _read_search_bounds(merged)
     return merged
@@ -209,4 +211,3 @@ def _read_search_bounds(cfg: DictConfig) -> None:
             f"({cfg[in_all]:g}); leave one of them out"
         )
     at_least("max_samples", cfg.max_samples, 1)
-    read_bounds(cfg.limits and {str(name): cfg.limits[name] for name in cfg.limits})

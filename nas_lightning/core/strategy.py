@@ -193,6 +193,7 @@ class Trial:
     values: tuple[float, ...] = ()  # those that the objective keeps apart, as measured
     measurements: Mapping[str, float] = field(default_factory=dict)  # by quantity
     cost: Mapping[str, float] = field(default_factory=dict)  # by the cost meter's six names
+    asking_s: float = field(default=0.0, compare=False)  # which the strategy took to propose it
 
     @property
     def told_reward(self) -> float:
