@@ -49,6 +49,7 @@ SHRUNK = {  # those that replace what an example says itself
     "strategy.sample",
 }
 ELSEWHERE = {  # what a machine for tests lacks
+    "fork=first": "a run to fork: tests/commands/test_fork.py",
     "data=cifar10": "the files of CIFAR-10",
     "data=hub": "a download",
     "hardware=gpu": "a GPU",
