@@ -31,7 +31,8 @@ OF_SCORES = ("space", "argmax")  # rules that go by the scores alone
 def job(cfg: DictConfig, folder: Path) -> None:
     """Derives, measures and writes candidates; the run that it takes them from stays as it is.
 
-    Raises: ValueError: there is no such rule, a value is out of range, or the scores tell nothing.
+    Raises: ValueError: there is no such rule, a value is out of range, the data have changed since
+        the search, or its scores tell nothing.
     """
     one_of("rule", cfg.rule, RULES)
     at_least("candidates", cfg.candidates, 1, use=3)
@@ -42,6 +43,7 @@ def job(cfg: DictConfig, folder: Path) -> None:
     if home.result():
         return
     run = Run.of(as_searched(cfg), folder)
+    RunFolder(Path(cfg.run)).keep_data(run.parts.data.identity)  # which must be the search's
     module, view = restored(run, Path(cfg.run) / CHECKPOINT)
     if cfg.rule in OF_SCORES and is_even(module.strategy.scores()):
         raise ValueError(
