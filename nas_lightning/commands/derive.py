@@ -7,9 +7,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nas_lightning.core.checks import at_least, one_of
+from nas_lightning.core.checks import at_least, in_range, one_of
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import child_cost
+from nas_lightning.core.threshold import can_leave_edges_out
 from nas_lightning.files import write_json, write_text
 from nas_lightning.reports.metric import MainMetric
 from nas_lightning.reports.terminal import columns_of, say
@@ -22,10 +23,12 @@ from nas_lightning.run.trained import restored, trained
 from nas_lightning.run.versions import versions
 from nas_lightning.strategies.derivation import RULES
 from nas_lightning.strategies.relaxations import is_even
+from nas_lightning.training.supernet import SupernetModule
 
 __all__ = ["job"]
 
-OF_SCORES = ("space", "argmax")  # rules that go by the scores alone
+THRESHOLD = "threshold"
+OF_SCORES = ("space", "argmax", THRESHOLD)  # rules that go by the scores alone
 
 
 def job(cfg: DictConfig, folder: Path) -> None:
@@ -38,6 +41,7 @@ def job(cfg: DictConfig, folder: Path) -> None:
     at_least("candidates", cfg.candidates, 1, use=3)
     at_least("samples", cfg.samples, max(2, cfg.candidates), use=max(30, cfg.candidates))
     at_least("generations", cfg.generations, 0, use=5)
+    in_range("threshold", cfg.threshold, "[0, 1]", use=0.85)
     at_least("recalibration", cfg.recalibration, 1, use=16)
     home = RunFolder(folder)
     if home.result():
@@ -45,16 +49,9 @@ def job(cfg: DictConfig, folder: Path) -> None:
     run = Run.of(as_searched(cfg), folder)
     RunFolder(Path(cfg.run)).keep_data(run.parts.data.identity)  # which must be the search's
     module, view = restored(run, Path(cfg.run) / CHECKPOINT)
-    if cfg.rule in OF_SCORES and is_even(module.strategy.scores()):
-        raise ValueError(
-            f"rule ({cfg.rule}) goes by scores, and those of strategy "
-            f"{type(module.strategy).__name__} prefer nothing; use rule=rank, evolution or "
-            "perturbation"
-        )
+    _check_scores(cfg.rule, module)
     run.announce()
-    source, figure = trained(
-        module, view, cfg.seed, cfg.samples, cfg.generations, cfg.recalibration
-    )
+    source, figure = trained(module, view, cfg)
     genotypes = RULES[cfg.rule](source, cfg.candidates)
     rows = [_row(run, each, figure(each)) for each in genotypes]
     for number, (row, genotype) in enumerate(zip(rows, genotypes, strict=True), 1):
@@ -67,6 +64,21 @@ def job(cfg: DictConfig, folder: Path) -> None:
     facts |= {"genotype_id": genotypes[0].id, "command": home.command_line}
     home.write_result({**facts, "versions": versions()})
     _tell(run, rows)
+
+
+def _check_scores(rule: str, module: SupernetModule) -> None:
+    """Refuses a rule that would find nothing in the scores of this search."""
+    if rule in OF_SCORES and is_even(module.strategy.scores()):
+        raise ValueError(
+            f"rule ({rule}) goes by scores, and those of strategy "
+            f"{type(module.strategy).__name__} prefer nothing; use rule=rank, evolution or "
+            "perturbation"
+        )
+    if rule == THRESHOLD and not can_leave_edges_out(module.space):
+        raise ValueError(
+            f"rule (threshold) leaves edges out, which search space '{module.space.name}' always "
+            "has here; search with search_space.min_edges=0 in cells of darts, or use rule=space"
+        )
 
 
 def _row(run: Run, genotype: Genotype, value: float) -> dict[str, Any]:

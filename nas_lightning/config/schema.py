@@ -124,6 +124,7 @@ class DeriveConfig:
     candidates: int = 3
     samples: int = 30
     generations: int = 5
+    threshold: float = 0.85
     recalibration: int = 16
     seed: int = 0
     hardware: dict[str, Any] = MISSING
@@ -206,7 +207,7 @@ def groups_of(command: str) -> list[str]:
 def typed(cfg: DictConfig, command: str) -> DictConfig:
     """Returns the configuration on the command's shell, also where it comes from a run's folder.
 
-    Times are in seconds then. What bounds a search is checked here, before anything is imported
+    Times are in seconds then. What bounds a run is checked here, before anything is imported
     that takes long.
 
     Raises: ValueError: a key is unknown or missing, or a bound is impossible.
@@ -218,6 +219,8 @@ def typed(cfg: DictConfig, command: str) -> DictConfig:
     assert isinstance(merged, DictConfig)
     if missing := sorted(OmegaConf.missing_keys(merged)):
         raise ValueError(f"{missing[0]} is missing; give {missing[0]}=...")
+    if "limits" in known:
+        read_bounds(merged.limits)
     if command == "search":
         _read_search_bounds(merged)
     return merged
@@ -233,4 +236,3 @@ def _read_search_bounds(cfg: DictConfig) -> None:
             f"({cfg[in_all]:g}); leave one of them out"
         )
     at_least("max_samples", cfg.max_samples, 1)
-    read_bounds(cfg.limits and {str(name): cfg.limits[name] for name in cfg.limits})

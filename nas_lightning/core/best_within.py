@@ -1,6 +1,7 @@
 """The best-scored genotype within limits: what a one-shot search delivers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import copy
 from random import Random
 
 import torch
@@ -15,6 +16,7 @@ from nas_lightning.core.shrinking import every
 __all__ = ["best_genotype", "score_of"]
 
 MOST = 20_000  # genotypes that are all compared
+MEASURED = 200  # children in a search at most, where it takes long to measure one
 HALVINGS = 23  # of the interval in which the price of the limits is sought
 
 
@@ -24,7 +26,9 @@ def best_genotype(space: SearchSpace, scores: Mixture) -> Genotype:
     Up to 20,000 genotypes are all compared. In larger spaces it is the best of a search: limits
     get a price, by which options lose score as they cost more (Lagrangian relaxation, exact up to
     the gap of duality where costs are sums over choices: Everett, Generalized Lagrange multiplier
-    method, 1963); then single decisions are changed for as long as one raises the score.
+    method, 1963); then single decisions are changed for as long as one raises the score. Where it
+    takes long to measure a child (memory), each of the two searches measures 200 at most: those
+    that may keep the limits, in the order of their scores.
 
     >>> from nas_lightning.core.search_space import uniform_mixture
     >>> from nas_lightning.search_spaces.nasbench201 import NasBench201Space
@@ -38,7 +42,8 @@ def best_genotype(space: SearchSpace, scores: Mixture) -> Genotype:
     judge = _Judge(space, scores)
     if space.count() <= MOST:
         every_one = (Genotype.of(space.name, chosen) for chosen in every(space.decisions))
-        return next(filter(limits.keeps, sorted(every_one, key=judge.score, reverse=True)))
+        if best := judge.first(sorted(every_one, key=judge.score, reverse=True)):
+            return best
     starts = list(_priced(space, scores, limits)) or [space.small]
     return judge.climbed(max(starts, key=judge.score))
 
@@ -56,7 +61,7 @@ class _Judge:
     """Scores genotypes, and climbs from one to better ones within the limits."""
 
     def __init__(self, space: SearchSpace, scores: Mixture) -> None:
-        self.space = space
+        self.space, self.left = space, MEASURED
         rows = zip(scores.weights.tolist(), scores.support, strict=True)
         self.rows = [[w if i in s else -1.0 for i, w in enumerate(row)] for row, s in rows]
         names = {choice.name for choice in space.choices}
@@ -78,13 +83,26 @@ class _Judge:
 
     def climbed(self, genotype: Genotype) -> Genotype:
         """Returns a genotype that no change of one decision betters within the limits."""
-        best, high = genotype, self.score(genotype)
-        while True:
-            around = self.space.neighbours(best, Random(0))
-            following = max(around, key=self.score, default=best)
-            if self.score(following) <= high:
-                return best
-            best, high = following, self.score(following)
+        free, self.left = copy(self.space), MEASURED
+        free.limits = None
+        best: Genotype | None = genotype
+        while best:
+            genotype, high = best, self.score(best)
+            better = [g for g in free.neighbours(best, Random(0)) if self.score(g) > high]
+            best = self.first(sorted(better, key=self.score, reverse=True))
+        return genotype
+
+    def first(self, genotypes: Iterable[Genotype]) -> Genotype | None:
+        """Returns the first genotype that keeps the limits, if one is met in time."""
+        limits = self.space.limits
+        assert limits is not None, "without limits the first one keeps them"
+        for genotype in filter(limits.may_keep, genotypes):
+            self.left -= limits.take_long
+            if self.left < 0:
+                return None
+            if limits.keeps(genotype):
+                return genotype
+        return None
 
 
 def _priced(space: SearchSpace, scores: Mixture, limits: Limits) -> Iterator[Genotype]:

@@ -26,6 +26,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas_lightning.core.choices import Factor, Mixture, factors_value
+from nas_lightning.core.factors import Factors, union
 
 __all__ = [
     "QUANTITIES",
@@ -41,7 +42,6 @@ __all__ = [
 
 QUANTITIES = ("parameters", "multiply_adds")
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # all taps count
-Factors = tuple[Factor, ...]
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ class _Tally(Places):
         for module, uses in self.uses.items():
             if not isinstance(module, Elastic):
                 params = sum(p.numel() for p in self._params(module))
-                for factors, times in _union(uses).items() if params else ():
+                for factors, times in union(uses).items() if params else ():
                     self._add(factors, (times * params, 0))
         for factors, amount in self.amounts.items():
             yield Term(tuple(amount), factors)
@@ -279,27 +279,6 @@ def _parts(module: nn.Module, inner: dict[nn.Module, Factors]) -> Iterable[nn.Mo
 
 def _weighted(module: nn.Module) -> dict[nn.Module, Factors]:
     return dict(module.weighted_modules()) if isinstance(module, Weighted) else {}
-
-
-def _union(uses: Iterable[Factors]) -> dict[Factors, int]:
-    """Returns signed products of factors whose sum is 1 where any of `uses` is 1, else 0."""
-    union: dict[Factors, int] = {}
-    for use in uses:
-        both = [(_product(use + other), -times) for other, times in union.items()]
-        for factors, times in [(use, 1), *both]:
-            if all(any(factor.coefficients) for factor in factors):
-                union[factors] = union.get(factors, 0) + times
-    return {factors: times for factors, times in union.items() if times}
-
-
-def _product(factors: Factors) -> Factors:
-    """Returns factors of coefficients 0 and 1 with those of one choice multiplied."""
-    merged: dict[int, Factor] = {}
-    for factor in factors:
-        before = merged.get(factor.choice, factor).coefficients
-        both = (a * b for a, b in zip(before, factor.coefficients, strict=True))
-        merged[factor.choice] = Factor(factor.choice, tuple(both))
-    return tuple(merged[choice] for choice in sorted(merged))
 
 
 def _plain_value(factor: Factor, rows: Sequence[Sequence[float]]) -> float:

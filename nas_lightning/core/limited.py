@@ -46,6 +46,7 @@ def limited(
     bounds: Mapping[str, float],
     measures: Mapping[str, Measure] | None = None,
     expected: Sequence[Expect] = (),
+    least: Mapping[str, Measure] | None = None,
     is_exact: bool = True,
 ) -> SearchSpace:
     """Returns a space within upper bounds of its children at a scale, e.g. that of the child.
@@ -56,6 +57,7 @@ def limited(
         bounds: the largest allowed value by quantity; see `read_bounds`.
         measures: what measures further quantities than parameters and multiply-adds.
         expected: what tells the expected cost of a mixture by some of these.
+        least: what tells at once the least that some of these can be.
         is_exact: whether the data's shapes are known; else those of `scale` are the least ones.
 
     Raises: ValueError: a quantity has no measure, or no child keeps the bounds.
@@ -66,7 +68,7 @@ def limited(
     counted = dict.fromkeys(QUANTITIES, _counter(space, scale, cost))
     if not bounds.keys().isdisjoint(QUANTITIES) and cost is not None:
         expected = (cost.of, *expected)
-    limits = Limits(bounds, {**counted, **(measures or {})}, expected)
+    limits = Limits(bounds, {**counted, **(measures or {})}, expected, least)
     ends = []
     for name, bound in limits.bounds.items():
         ends.append(

@@ -23,6 +23,7 @@ class Limits:
         measures: what measures a genotype's child by quantity, the fastest first; one may measure
             several.
         expected: what tells a mixture's expected cost by quantity, of some quantities.
+        least: what tells at once the least that a quantity can be, of those that take long.
 
     Raises: ValueError: a quantity has no measure.
 
@@ -37,6 +38,7 @@ class Limits:
         bounds: Mapping[str, float],
         measures: Mapping[str, Measure],
         expected: Sequence[Expect] = (),
+        least: Mapping[str, Measure] | None = None,
     ) -> None:
         assert bounds, "limits without a bound limit nothing"
         if missing := [quantity for quantity in bounds if quantity not in measures]:
@@ -48,6 +50,7 @@ class Limits:
         cached = {m: lru_cache(maxsize=2**16)(m) for m in measures.values()}
         self._measures = {name: cached[measures[name]] for name in self.bounds}
         self._expected = tuple(expected)
+        self._least = {name: tell for name, tell in (least or {}).items() if name in bounds}
 
     def expected(self, mixture: Mixture) -> dict[str, Tensor]:
         """Returns the expected cost of a mixture by limited quantity, where it is known.
@@ -65,9 +68,21 @@ class Limits:
         """Returns what a genotype's child costs, by limited quantity."""
         return {name: self.value(name, genotype) for name in self.bounds}
 
+    @property
+    def take_long(self) -> bool:
+        """Whether it takes long to measure a child."""
+        return bool(self._least)
+
     def keeps(self, genotype: Genotype) -> bool:
         """Returns whether a genotype's child keeps all limits."""
-        return all(self.value(name, genotype) <= bound for name, bound in self.bounds.items())
+        return self.may_keep(genotype) and all(
+            self.value(name, genotype) <= bound for name, bound in self.bounds.items()
+        )
+
+    def may_keep(self, genotype: Genotype) -> bool:
+        """Returns whether a genotype's child may keep the limits, by what is told at once."""
+        least = ((name, tell(genotype)[name]) for name, tell in self._least.items())
+        return all(value <= self.bounds[name] for name, value in least)
 
     def excess(self, genotype: Genotype) -> float:
         """Returns by what share of its bound a quantity exceeds it at most; 0 where all do not."""

@@ -9,6 +9,7 @@ while it runs does not count.
 import weakref
 from collections.abc import Iterable
 from functools import partial
+from math import prod
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 
-__all__ = ["LiveTensors", "child_memory_mb", "memory_mb"]
+__all__ = ["LiveTensors", "child_memory_mb", "least_memory_mb", "memory_mb"]
 
 MB = 10**6  # bytes
 
@@ -52,6 +53,11 @@ def child_memory_mb(space: SearchSpace, genotype: Genotype, scale: Scale) -> flo
     with torch.device("meta"):
         network = space.child(genotype, scale)
     return memory_mb(network, scale.sample_shape())
+
+
+def least_memory_mb(params: int, scale: Scale) -> float:
+    """Returns the MB that a child of so many params needs at least, beside one input."""
+    return 4 * (params + prod(scale.sample_shape())) / MB
 
 
 class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -68,8 +68,8 @@ class Sgd:
         buffer = state.get("momentum_buffer")
         return w - lr * (step if buffer is None else step + self.momentum * buffer)
 
-    def lr_at(self, epoch: int, epochs: int) -> float:
-        """Returns the learning rate of an epoch (0-based) of `epochs`."""
+    def lr_at(self, epoch: float, epochs: int) -> float:
+        """Returns the learning rate of an epoch (0-based), or between two, of `epochs`."""
         return self.lr_min + (self.lr - self.lr_min) * (1 + cos(pi * epoch / epochs)) / 2
 
 

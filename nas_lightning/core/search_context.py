@@ -1,13 +1,14 @@
 """What a one-shot strategy may ask of the supernet that it searches and of the data."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from nas_lightning.core.choices import Mixture
 
-__all__ = ["Batch", "SearchContext", "listed"]
+__all__ = ["Batch", "SearchContext", "averaged", "listed"]
 
 Batch = tuple[Tensor, Tensor]  # images (N, C, H, W) and targets (N, ...)
 
@@ -63,11 +64,32 @@ class SearchContext(Protocol):
         normalises each batch by its own.
         """
 
+    def snapshot(self) -> dict[str, Any]:
+        """Returns a copy, on the CPU, of all that steps move: params, alphas, optimisers' state.
+
+        It holds tensors, numbers and texts in dicts and lists alone, as a checkpoint may.
+        """
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Sets params, alphas and optimisers to what a snapshot of the same stage holds."""
+
     def reward(self, value: float) -> float:
         """Returns a figure of `validate` such that higher is better: an error as its negative."""
 
     def cost(self, mixture: Mixture) -> dict[str, Tensor]:
         """Returns the expected cost of a mixture by quantity, differentiable in its weights."""
+
+
+def averaged(values: Tensor, context: SearchContext) -> Tensor:
+    """Returns the mean of a tensor over processes.
+
+    A context averages gradients, and this is one: of the inner product with another tensor.
+    """
+    with torch.enable_grad():
+        other = torch.zeros_like(values, requires_grad=True)
+        (mean,) = context.gradient((other * values.detach()).sum(), [other])
+    assert mean is not None
+    return mean
 
 
 def listed(val: Iterable[Batch], strategy: str) -> list[Batch]:

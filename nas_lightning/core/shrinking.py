@@ -27,7 +27,8 @@ def smallest(
     value of at most `enough` ends the search.
     """
     if count(decisions) <= MOST:
-        return min(every(decisions), key=value)
+        low_enough = (chosen for chosen in every(decisions) if value(chosen) <= enough)
+        return next(low_enough, None) or min(every(decisions), key=value)
     drawn = (sample(decisions, Random(number)) for number in range(draws))
     best: dict[str, str] = {}
     for start in (*starts, *drawn):

@@ -116,6 +116,23 @@ class OneShotStrategy(nn.Module, ABC):
         last = min(begin for begin in begins[1:] if begin > epoch)
         return self.params_optimizer.lr_at(epoch - first, last - first)
 
+    @property
+    def weight_decay(self) -> float:
+        """The params' weight decay of the next epoch; a hook."""
+        return self.params_optimizer.weight_decay
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the search ends after this epoch, though it is not the last one; a hook."""
+        return False
+
+    def measurements(self) -> dict[str, float]:
+        """Returns what the strategy measures, by name, logged per epoch as search/NAME; a hook.
+
+        It has the same names in every epoch, and the same values on all processes.
+        """
+        return {}
+
     def _starts_anew(self, epoch: int) -> bool:
         stage = self.stage(epoch)
         return not stage.keep_params and stage != self.stage(epoch - 1)
@@ -193,6 +210,7 @@ class Trial:
     values: tuple[float, ...] = ()  # those that the objective keeps apart, as measured
     measurements: Mapping[str, float] = field(default_factory=dict)  # by quantity
     cost: Mapping[str, float] = field(default_factory=dict)  # by the cost meter's six names
+    asking_s: float = field(default=0.0, compare=False)  # which the strategy took to propose it
 
     @property
     def told_reward(self) -> float:

@@ -30,7 +30,8 @@ class Candidates:
     Attributes:
         data: the data set; candidates see its search split only.
         recipe: the child's recipe; its scale knows input shape and classes.
-        make_trainer: makes a Trainer of so many epochs on the run's hardware, without files.
+        make_trainer: makes a Trainer of so many epochs on the run's hardware, without files; other
+            arguments are the Trainer's.
         folder: keeps checkpoints of children that may be trained further; None keeps none.
     """
 
@@ -38,7 +39,7 @@ class Candidates:
     data: RunData
     recipe: ChildRecipe
     task: Task
-    make_trainer: Callable[[int], L.Trainer]
+    make_trainer: Callable[..., L.Trainer]
     folder: Path | None = None
 
     def checkpoint(self, number: int | None) -> Path | None:
@@ -90,7 +91,8 @@ class EvaluationByTraining(Evaluation):
         network = build_child(run.space, trial.genotype, recipe.scale, seed)
         module = ChildModule(network, recipe.scale.outputs(), recipe, run.task, seed)
         parent = None if trial.parent is None else run.checkpoint(trial.parent)
-        trainer = run.make_trainer(trained_epochs(trial.budget, recipe.epochs))
+        epochs = trained_epochs(trial.budget, recipe.epochs)
+        trainer = run.make_trainer(epochs, check_val_every_n_epoch=epochs)  # its end alone counts
         try:
             self._fit(trainer, module, trial, parent)
             logged = {n.removeprefix("child/"): v for n, v in trainer.callback_metrics.items()}

@@ -11,7 +11,7 @@ __all__ = ["TrialTime"]
 
 @dataclass(frozen=True)
 class TrialTime:
-    """The seconds that a search may take, as its trials' costs count them.
+    """The seconds that a search may take: its trials' costs, and what their proposals took.
 
     Attributes:
         seconds: seconds of all trials together.
@@ -33,20 +33,26 @@ class TrialTime:
 
         Raises: ValueError: the first trial takes longer than the time.
         """
-        spent = sum(trial.cost["wall_s"] for trial in trials)
+        if not sum(trial.cost["wall_s"] for trial in trials):
+            return
+        spent = _spent(trials)
         if len(trials) == 1 and spent > LATE * self.seconds:
             cure = "make trials shorter, e.g. by child.epochs"
             raise too_short(self.key, self.seconds, self.share, spent, "trial", cure)
-        if spent <= 0:
-            return
         more = max(1, int((self.seconds - spent) * len(trials) / spent))
         strategy.trials = len(trials) + more
         if self.most is not None:
             strategy.trials = min(self.most, strategy.trials)
 
     def allows(self, trial: Trial, trials: Sequence[Trial]) -> bool:
-        """Returns whether a trial fits, at the mean speed per whole evaluation so far."""
-        spent = sum(other.cost["wall_s"] for other in trials)
+        """Returns whether a trial fits, at the mean speed per whole evaluation; the first does."""
+        if not trials:
+            return True
         trained = sum(other.budget - other.start for other in trials)
-        expected = spent * (trial.budget - trial.start) / trained if trained else 0.0
-        return spent + expected <= self.seconds
+        costs = sum(other.cost["wall_s"] for other in trials)
+        expected = costs * (trial.budget - trial.start) / trained if trained else 0.0
+        return _spent(trials) + trial.asking_s + expected <= self.seconds
+
+
+def _spent(trials: Sequence[Trial]) -> float:
+    return sum(trial.cost["wall_s"] + trial.asking_s for trial in trials)

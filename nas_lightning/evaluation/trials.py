@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 from nas_lightning.core.objective import Objective
@@ -15,7 +16,7 @@ from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["best_trial", "check_fit", "chosen_trial", "run_trials", "with_reward"]
 
-EVENT_KEYS = ("event", "trial", "genotype_id", "reward", "cost")
+EVENT_KEYS = ("event", "trial", "genotype_id", "reward", "cost", "asking_s")
 
 
 def run_trials(
@@ -34,7 +35,8 @@ def run_trials(
     and nothing is evaluated twice. A trial that was asked but not told starts anew. The journal
     takes every event before the search continues. No trial begins that would exceed `max_samples`
     training samples; `watch` is called with the trials so far after each one, `begin` before the
-    first that is not replayed, or at the end. `time` sets the strategy's trials by their speed.
+    first that is not replayed, or at the end. `time` sets the strategy's trials by their speed;
+    what it takes to ask for them is journaled then, so that a replay counts the same.
     Apart from the strategy, a trial costs the same whatever its number.
 
     Raises:
@@ -52,7 +54,9 @@ def run_trials(
         watch(trials)
     replayed = len(trials)
     while len(trials) < strategy.trials:
+        started = monotonic()
         trial = strategy.ask(len(trials))
+        trial = trial if time is None else replace(trial, asking_s=monotonic() - started)
         _check_limits(strategy, trial)
         if not _is_affordable(trial, evaluation, cost, max_samples):
             break
@@ -181,6 +185,7 @@ def _replayed(
         measurements = {n: v for n, v in event.items() if n not in EVENT_KEYS}
         trial = replace(trial, values=objective.values(measurements), measurements=measurements)
         trial = replace(trial, reward=event["reward"], cost=event["cost"])
+        trial = replace(trial, asking_s=event.get("asking_s", 0.0))
         strategy.tell(trial)
         yield trial
 
@@ -193,7 +198,8 @@ def _asked(trial: Trial) -> dict[str, Any]:
 
 def _told(trial: Trial) -> dict[str, Any]:
     result = {"reward": trial.reward, **trial.measurements, "cost": dict(trial.cost)}
-    return _event("told", trial) | result
+    asking = {"asking_s": trial.asking_s} if trial.asking_s else {}
+    return _event("told", trial) | result | asking
 
 
 def _event(kind: str, trial: Trial) -> dict[str, Any]:

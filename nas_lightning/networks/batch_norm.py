@@ -224,6 +224,20 @@ class _Gathered(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        total = grad.contiguous().clone()
+        returned: Tensor = _Returned.apply(grad)  # type: ignore[no-untyped-call]
+        return returned
+
+
+class _Returned(torch.autograd.Function):
+    """A process's row of the sum of all processes' rows: the transpose of `_Gathered`."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        total = rows.contiguous().clone()
         distributed.all_reduce(total)
         return total[distributed.get_rank()]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        gathered: Tensor = _Gathered.apply(grad)  # type: ignore[no-untyped-call]
+        return gathered

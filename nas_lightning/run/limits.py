@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 from omegaconf import DictConfig
 
 from nas_lightning.core.cost import QUANTITIES
-from nas_lightning.core.limited import limited
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.limited import cost_measure, limited
 from nas_lightning.core.limits import Expect, Measure
-from nas_lightning.core.memory import child_memory_mb
+from nas_lightning.core.memory import child_memory_mb, least_memory_mb
 from nas_lightning.core.quantities import bound_words
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
@@ -26,8 +28,7 @@ def bounds_of(cfg: DictConfig) -> dict[str, float]:
 
     Raises: ValueError: a bound is impossible whatever the space, or nothing tells latencies.
     """
-    limits = cfg.limits if "limits" in cfg else None
-    bounds = read_bounds(limits and {str(name): limits[name] for name in limits})
+    bounds = read_bounds(cfg.limits if "limits" in cfg else None)
     if QUANTITY in bounds and cfg.hardware.get("latency") is None:
         raise ValueError(
             f"limits.latency_ms ({bound_words(QUANTITY, bounds[QUANTITY])}) needs latencies to go "
@@ -37,22 +38,30 @@ def bounds_of(cfg: DictConfig) -> dict[str, float]:
 
 
 def within_limits(
-    cfg: DictConfig, space: SearchSpace, scale: Scale, latency: Latency | None = None
+    bounds: Mapping[str, float], space: SearchSpace, scale: Scale, latency: Latency | None = None
 ) -> SearchSpace:
-    """Returns a space whose draws keep the limits of a configuration; see `limited`.
+    """Returns a space whose draws keep the bounds of a configuration; see `limited`.
 
     `scale` is that of the child, `latency` predicts its milliseconds.
     """
+    if not bounds:
+        return space
     measures: dict[str, Measure] = {}
     expected: list[Expect] = []
     if latency is not None:
         measures[QUANTITY] = lambda genotype: {QUANTITY: latency(genotype)}
         expected += [] if latency.uses is None else [latency.cost.of]
     measures["memory_mb"] = lambda genotype: {"memory_mb": child_memory_mb(space, genotype, scale)}
-    return limited(space, scale, bounds_of(cfg), measures, expected)
+    least = {"memory_mb": partial(_least_memory, cost_measure(space, scale), scale)}
+    return limited(space, scale, bounds, measures, expected, least)
 
 
-def check_before_data(cfg: DictConfig, space: SearchSpace, scale: Scale) -> None:
+def _least_memory(count: Measure, scale: Scale, genotype: Genotype) -> dict[str, float]:
+    params = int(count(genotype)["parameters"])
+    return {"memory_mb": least_memory_mb(params, scale)}
+
+
+def check_before_data(bounds: Mapping[str, float], space: SearchSpace, scale: Scale) -> None:
     """Refuses limits that are impossible whatever the data are.
 
     Where `scale` does not know their shape, these are limits of the parameters below those of
@@ -61,7 +70,7 @@ def check_before_data(cfg: DictConfig, space: SearchSpace, scale: Scale) -> None
     """
     is_known = scale.input_shape is not None
     counted = QUANTITIES if is_known else ("parameters",)
-    bounds = {name: bound for name, bound in bounds_of(cfg).items() if name in counted}
+    bounds = {name: bound for name, bound in bounds.items() if name in counted}
     if not bounds:
         return
     is_exact = is_known and scale.num_outputs is not None

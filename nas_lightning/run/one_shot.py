@@ -5,6 +5,7 @@ from typing import Any
 from nas_lightning.callbacks.checkpoint import RunCheckpoint
 from nas_lightning.callbacks.collapse import parameter_free_share
 from nas_lightning.callbacks.epoch_logs import AlphaLog, GenotypeLog
+from nas_lightning.core.cut_path import CUT, cuts_every_path
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.strategy import OneShotStrategy
@@ -79,11 +80,14 @@ def _within_an_epoch(cap: int, steps: int, all_steps: float) -> str:
 
 
 def collapse_notes(run: Run, genotype: Genotype) -> list[str]:
-    """Returns a note if most of the operations that were found have no parameters."""
-    share = parameter_free_share(run.parts.space.decisions, genotype.mapping)
-    if share <= COLLAPSED:
-        return []
-    return [f"{share:.0%} of the found operations have no parameters: it may have collapsed"]
+    """Returns notes if most of the found operations have no parameters, or no path is left."""
+    space = run.parts.space
+    share, notes = parameter_free_share(space.decisions, genotype.mapping), list[str]()
+    if share > COLLAPSED:
+        notes += [f"{share:.0%} of the found operations have no parameters: it may have collapsed"]
+    if space.has_edges and cuts_every_path(space, genotype):
+        notes.append(CUT)
+    return notes
 
 
 def _accuracies(module: SupernetModule, view: View, genotype: Genotype) -> dict[str, float]:

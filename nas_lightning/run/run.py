@@ -137,7 +137,7 @@ def assemble(
     """
     if not -(2**63) <= cfg.seed < 2**63:
         raise ValueError(f"seed ({cfg.seed}) must be a number of 64 bits; use e.g. 0")
-    bounds_of(cfg)  # a mistake in them must not wait for anything
+    bounds = bounds_of(cfg)  # a mistake in them must not wait for anything
     hardware = make(cfg.hardware, "hardware")
     hardware.prepare()
     profile = profile_of(hardware, latencies)
@@ -147,7 +147,7 @@ def assemble(
     recipe = make(cfg.child, "child")
     data = as_run_data(_data(cfg, objects.get("data"), task.targets), cfg.seed, task.targets)
     if not space.needs_data:
-        _check_before_data(cfg, space, task, recipe, data, check)
+        _check_before_data(bounds, space, task, recipe, data, check)
     hardware.check_batch("child.batch_size", recipe.batch_size or hardware.num_processes)
     data.load()
     task = task.fitted(*data.target_statistics)
@@ -161,7 +161,7 @@ def assemble(
     _check_child(space, recipe.scale)
     _check_child(space, search_scale)
     latency = None if profile is None else Latency(space, recipe.scale, profile)
-    space = within_limits(cfg, space, recipe.scale, latency)
+    space = within_limits(bounds, space, recipe.scale, latency)
     return Parts(cfg.seed, hardware, space, task, data, recipe, latency)
 
 
@@ -185,7 +185,7 @@ def _of_target(node: DictConfig) -> dict[str, Any]:
 
 
 def _check_before_data(
-    cfg: DictConfig,
+    bounds: Mapping[str, float],
     space: SearchSpace,
     task: Task,
     recipe: ChildRecipe,
@@ -206,7 +206,7 @@ def _check_before_data(
         facts["input_shape"] = recipe.scale.input_shape or shape
     if classes:
         facts["num_outputs"] = classes
-    check_before_data(cfg, space, replace(recipe.scale, **facts))
+    check_before_data(bounds, space, replace(recipe.scale, **facts))
     if check is not None:
         with torch.random.fork_rng(devices=[]):  # what it draws for a check changes no draw later
             check(space, task, scales[-1])

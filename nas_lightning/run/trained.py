@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import torch
+from omegaconf import DictConfig
 
 from nas_lightning.config.making import make
 from nas_lightning.core.genotype import Genotype
@@ -49,21 +50,16 @@ def restored(run: Run, checkpoint: Path) -> tuple[SupernetModule, View]:
 
 
 def trained(
-    module: SupernetModule,
-    view: View,
-    seed: int,
-    samples: int,
-    generations: int,
-    recalibration: int,
+    module: SupernetModule, view: View, settings: DictConfig
 ) -> tuple[Trained, Callable[[Genotype], float]]:
     """Returns a restored supernet as rules see it, and the validation figure of a genotype's path.
 
-    `recalibration` is the number of training batches from which BatchNorm's statistics are taken
+    `settings` are the keys of nas-derive; its `recalibration` is the number of training batches from which BatchNorm's statistics are taken
     anew for each path.
     """
     scores, val = module.strategy.scores().detach(), list(view.val_dataloader())
     pairs = (pair["train"] for pair in view.train_dataloader() if isinstance(pair, dict))
-    train = [batch for _, batch in zip(range(recalibration), pairs, strict=False)]
+    train = [batch for _, batch in zip(range(settings.recalibration), pairs, strict=False)]
 
     @cache
     def figure(genotype: Genotype) -> float:
@@ -74,5 +70,6 @@ def trained(
         return module.updates.reward(figure(genotype))
 
     measure = validation_measure(module.updates, val)
-    rng = Random(keyed_seed(seed, "derivation"))
-    return Trained(module.space, scores, measure, fitness, rng, samples, generations), figure
+    rng = Random(keyed_seed(settings.seed, "derivation"))
+    numbers = settings.samples, settings.generations, settings.threshold
+    return Trained(module.space, scores, measure, fitness, rng, *numbers), figure

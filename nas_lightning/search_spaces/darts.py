@@ -114,49 +114,84 @@ class DartsSpace(WiredSpace):
             chosen |= {_edge(kind, source, node): edges[source][1] for source in kept}
         return self.genotype(chosen)
 
+    def validate(self, genotype: Genotype) -> Genotype:
+        """Returns the genotype if it is one of this space.
+
+        Raises: ValueError: it is not, or a node has fewer edges than `min_edges`.
+        """
+        for kind, node in product(KINDS, self._nodes) if genotype.space == self.name else ():
+            inputs = genotype.mapping.get(_inputs(kind, node), "")
+            fewer = (s for n in range(self.min_edges) for s in combinations(range(node), n))
+            if inputs in [_subset(subset) for subset in fewer]:
+                raise ValueError(
+                    f"node {node} of the {kind} cell reads {inputs}, which is less than "
+                    f"search_space.min_edges ({self.min_edges}); set search_space.min_edges=0"
+                )
+        return super().validate(genotype)
+
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
-        """Returns both cells; a node's name is the number of its state (0 and 1 are inputs)."""
-        names = ("c_{k-2}", "c_{k-1}", *map(str, self._nodes), "c_{k}")
-        ends = [Edge(node, names[-1], "") for node in names[NUM_INPUTS:-1]]
-        cells = {kind: drawn(self._chosen(kind, genotype), names) for kind in KINDS}
-        return tuple(Graph(f"{kind} cell", names, (*edges, *ends)) for kind, edges in cells.items())
+        """Returns both cells; a node's name is the number of its state (0 and 1 are inputs).
+
+        A node that nothing enters is named as 0, e.g. "3 = 0".
+        """
+        return tuple(self._graph(kind, self._chosen(kind, genotype)) for kind in KINDS)
 
     def read_text(self, text: str) -> Genotype:
         """Reads `Genotype(normal=[...], normal_concat=..., reduce=[...], reduce_concat=...)`.
+
+        Edges are pairs (operation, input), two per node, or name their node: (operation, node,
+        input), as where nodes have fewer.
 
         Raises: ValueError: the text is no such genotype, or not one of this space.
         """
         cells = read_darts_text(text).items()
         normal, reduction = (self._read_cell(kind, cell) for kind, cell in cells)
+        self.validate(Genotype.of(self.name, normal | reduction))
         return self.genotype(normal | reduction)
 
-    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str | None:
-        """Returns the text that `read_text` reads; None where a node has fewer than two edges.
+    def write_text(self, genotype: Genotype, scores: Mixture | None = None) -> str:
+        """Returns the text that `read_text` reads.
 
         The official code writes the stronger edge of a node first. Only scores tell which one
         that is (see `discretize`); without them the edge of the lower input comes first.
         """
-        cells = {}
-        for kind in KINDS:
-            branches = self._chosen(kind, genotype)
-            if len(branches) < EDGES_PER_NODE * self.nodes:
-                return None
+        cells, wanted = {}, EDGES_PER_NODE * self.nodes
+        chosen = {kind: self._chosen(kind, genotype) for kind in KINDS}
+        are_full = all(len(branches) == wanted for branches in chosen.values())
+        for kind, branches in chosen.items():
             if scores is not None:
                 strength = branch_weights(list(self._cell(kind, Scale())), scores.detach())
                 branches.sort(key=lambda b: (b.target, -float(strength.get(b.key, -inf))))
             edges = tuple((branch.op, branch.source) for branch in branches)
-            cells[kind] = CellText(edges, tuple(self._nodes))
+            targets = () if are_full else tuple(branch.target for branch in branches)
+            cells[kind] = CellText(edges, tuple(self._nodes), targets)
         return write_darts_text(cells)
+
+    def _graph(self, kind: str, branches: Sequence[Branch]) -> Graph:
+        entered = {branch.target for branch in branches}
+        nodes = [str(node) if node in entered else f"{node} = 0" for node in self._nodes]
+        names = ("c_{k-2}", "c_{k-1}", *nodes, "c_{k}")
+        ends = [Edge(node, names[-1], "") for node in nodes]
+        return Graph(f"{kind} cell", names, (*drawn(branches, names), *ends))
 
     def _read_cell(self, kind: str, cell: CellText) -> dict[str, str]:
         if sorted(cell.concat) != list(self._nodes):
             states = f"states {list(self._nodes)}, the text's {kind} cell {list(cell.concat)}"
             raise ValueError(f"this space concatenates {states}")
         chosen: dict[str, str] = {}
-        for node, edges in zip(self._nodes, cell.nodes(kind, "nodes", self.nodes), strict=True):
+        is_named = cell.targets or (self.min_edges == 0 and not cell.edges)
+        nodes = (
+            cell.nodes_by_name(kind, self._nodes)
+            if is_named
+            else cell.nodes(kind, "nodes", self.nodes)
+        )
+        for node, edges in zip(self._nodes, nodes, strict=True):
             sources = [source for source, _ in edges]
-            if len(set(sources)) < EDGES_PER_NODE or not set(sources) <= set(range(node)):
-                rule = f"must read {EDGES_PER_NODE} different states below {node}, got {sources}"
+            are_different = len(set(sources)) == len(sources) <= EDGES_PER_NODE
+            if not are_different or not set(sources) <= set(range(node)):
+                most = "at most " if is_named else ""
+                number = f"{most}{EDGES_PER_NODE}"
+                rule = f"must read {number} different states below {node}, got {sources}"
                 raise ValueError(f"node {node} of the {kind} cell {rule}")
             chosen[_inputs(kind, node)] = _subset(sorted(sources))
             chosen |= {_edge(kind, source, node): op for source, op in edges}

@@ -1,12 +1,16 @@
 """DARTS's text notation (2019, arXiv:1806.09055, official code); it is parsed, never evaluated.
 
 `Genotype(normal=[(operation, input), ...], normal_concat=..., reduce=[...], reduce_concat=...)`
+
+Where nodes have fewer than two edges, each edge names its node, as in Fair DARTS's code (2020,
+arXiv:1911.12126): `(operation, node, input)`.
 """
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["CellText", "read_darts_text", "shortened", "write_darts_text"]
 
@@ -27,17 +31,32 @@ class CellText:
 
     edges: tuple[tuple[str, int], ...]  # pairs (operation, input state), two per node
     concat: tuple[int, ...]  # the states that make the cell's output
+    targets: tuple[int, ...] = ()  # the node of each edge, where they need not be two per node
 
     def nodes(self, kind: str, what: str, number: int) -> list[list[tuple[int, str]]]:
         """Returns per node or block, as `what` calls it, its two pairs (input state, operation).
 
         Raises: ValueError: the cell, of this kind, has another number of edges.
         """
+        if self.targets:
+            rule = f"the edges of {what} are pairs (operation, input), two per node"
+            raise ValueError(f"{rule}, those of the text's {kind} cell name their node")
         edges, wanted = [(source, op) for op, source in self.edges], 2 * number
         if len(edges) != wanted:
             rule = f"{number} {what} have {wanted} edges"
             raise ValueError(f"{rule}, the text's {kind} cell has {len(edges)}")
         return [edges[first : first + 2] for first in range(0, wanted, 2)]
+
+    def nodes_by_name(self, kind: str, nodes: Sequence[int]) -> list[list[tuple[int, str]]]:
+        """Returns per node the pairs (input state, operation) of the edges that name it.
+
+        Raises: ValueError: an edge of the cell, of this kind, names none of the nodes.
+        """
+        if unknown := set(self.targets).difference(nodes):
+            rule = f"this space has nodes {list(nodes)}"
+            raise ValueError(f"{rule}, an edge of the text's {kind} cell enters {min(unknown)}")
+        edges = list(zip(self.targets, self.edges, strict=True))
+        return [[(source, op) for t, (op, source) in edges if t == node] for node in nodes]
 
 
 def read_darts_text(text: str) -> dict[str, CellText]:
@@ -66,10 +85,7 @@ def read_darts_text(text: str) -> dict[str, CellText]:
     if set(values) != fields:
         given = ", ".join(sorted(map(str, values))) or "nothing"
         raise ValueError(f"Genotype(...) takes {', '.join(sorted(fields))}; got {given}")
-    return {
-        kind: CellText(_edges(values[cell], cell), _states(values[f"{cell}_concat"], cell))
-        for kind, cell in FIELDS.items()
-    }
+    return {kind: _cell(values[c], values[f"{c}_concat"], c) for kind, c in FIELDS.items()}
 
 
 def _parsed(text: str) -> ast.expr:
@@ -140,10 +156,13 @@ class _Numbers(ast.NodeTransformer):
 
 def write_darts_text(cells: dict[str, CellText]) -> str:
     """Returns the text that `read_darts_text` reads."""
-    parts = [
-        f"{name}={list(cells[kind].edges)!r}, {name}_concat={list(cells[kind].concat)!r}"
-        for kind, name in FIELDS.items()
-    ]
+    parts = list[str]()
+    for kind, name in FIELDS.items():
+        cell, edges = cells[kind], list[tuple[str | int, ...]](cells[kind].edges)
+        if cell.targets:
+            named = zip(cell.targets, cell.edges, strict=True)
+            edges = [(op, target, source) for target, (op, source) in named]
+        parts.append(f"{name}={edges!r}, {name}_concat={list(cell.concat)!r}")
     return f"Genotype({', '.join(parts)})"
 
 
@@ -153,12 +172,23 @@ def shortened(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
-def _edges(node: ast.expr, cell: str) -> tuple[tuple[str, int], ...]:
+def _cell(edges: ast.expr, concat: ast.expr, cell: str) -> CellText:
+    pairs = _edges(edges, cell)
+    are_named = {_names_node(pair) for pair in pairs}
+    if len(are_named) > 1:
+        raise ValueError(f"'{cell}' must name the node of every edge or of none; got both")
+    if are_named != {True}:
+        return CellText(tuple((pair[0], pair[1]) for pair in pairs), _states(concat, cell))
+    targets = tuple(pair[1] for pair in pairs)
+    return CellText(tuple((pair[0], pair[2]) for pair in pairs), _states(concat, cell), targets)
+
+
+def _edges(node: ast.expr, cell: str) -> list[Any]:
     value = _literal(node, cell)
     if not isinstance(value, list | tuple):
         got = shortened(str(value))
         raise ValueError(f"'{cell}' must list pairs (operation, input), got {got}")
-    pairs = list[object]()
+    pairs = list[Any]()
     for number, item in enumerate(value):
         if not (item and isinstance(item, list | tuple) and isinstance(item[0], list | tuple)):
             pairs.append(item)
@@ -173,13 +203,19 @@ def _edges(node: ast.expr, cell: str) -> tuple[tuple[str, int], ...]:
                 f"'{cell}' must list pairs (operation, input), got {shortened(str(value))}: number "
                 f"{number + 1} is {shortened(str(pair))}"
             )
-    return tuple((pair[0], pair[1]) for pair in pairs)  # type: ignore[index]
+    return pairs
 
 
 def _is_edge(pair: object) -> bool:
-    """Returns whether this is an operation and an input, with or without a score."""
+    """Returns whether this is an operation and an input, alone or with a score or a node."""
     types = [type(part) for part in pair] if isinstance(pair, list | tuple) else []
-    return types in ([str, int], [str, int, float])
+    return types in ([str, int], [str, int, float]) or _names_node(pair)
+
+
+def _names_node(pair: object) -> bool:
+    """Returns whether this is an operation, a node and an input."""
+    types = [type(part) for part in pair] if isinstance(pair, list | tuple) else []
+    return types == [str, int, int]
 
 
 def _states(node: ast.expr, cell: str) -> tuple[int, ...]:

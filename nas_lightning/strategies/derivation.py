@@ -1,7 +1,7 @@
 """Rules that derive genotypes again from a trained supernet, whatever strategy trained it.
 
-Sources: Liu et al., DARTS, 2019 (arXiv:1806.09055), section 2.4, for the space's own rule; Wang et
-al., DARTS-PT, 2021 (arXiv:2108.04392), for perturbation (see `projection`); Guo et al., SPOS, 2020
+Sources: Liu et al., DARTS, 2019 (arXiv:1806.09055), section 2.4, for the space's own rule; Chu et
+al., Fair DARTS, 2020 (arXiv:1911.12126), section 4.3, for the threshold; Wang et al., DARTS-PT, 2021 (arXiv:2108.04392), for perturbation (see `projection`); Guo et al., SPOS, 2020
 (arXiv:1904.00420), for evolution in the supernet (see `random_sharing`).
 """
 
@@ -16,6 +16,7 @@ from nas_lightning.core.best_within import best_genotype, score_of
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.threshold import threshold_genotype
 from nas_lightning.strategies.projection import Measure, projected, projected_genotype
 from nas_lightning.strategies.random_sharing import evolved
 
@@ -37,6 +38,7 @@ class Trained:
         rng: of every draw.
         samples: genotypes that rank measures, and evolution per generation.
         generations: of evolution, after the first population.
+        threshold: score from which an operation deserves its edge.
     """
 
     space: SearchSpace
@@ -46,6 +48,7 @@ class Trained:
     rng: Random
     samples: int
     generations: int
+    threshold: float
 
 
 Rule = Callable[[Trained, int], list[Genotype]]  # some genotypes, the rule's best first
@@ -70,6 +73,12 @@ def by_argmax(trained: Trained, number: int) -> list[Genotype]:
         if best is not None and choice.options[best] not in takes:
             weights[row] *= LEAST
     return _around(trained, best_genotype(trained.space, replace(scores, weights=weights)), number)
+
+
+def by_threshold(trained: Trained, number: int) -> list[Genotype]:
+    """Returns the genotype without edges whose operations score too low, then its neighbours."""
+    first = threshold_genotype(trained.space, trained.scores, trained.threshold)
+    return _around(trained, first, number)
 
 
 def by_perturbation(trained: Trained, number: int) -> list[Genotype]:
@@ -103,6 +112,7 @@ def by_evolution(trained: Trained, number: int) -> list[Genotype]:
 RULES: dict[str, Rule] = {
     "space": by_space,
     "argmax": by_argmax,
+    "threshold": by_threshold,
     "perturbation": by_perturbation,
     "rank": by_rank,
     "evolution": by_evolution,

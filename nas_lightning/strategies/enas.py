@@ -13,6 +13,12 @@ as in the paper (there of the sigmoid of q where the policy is the softmax of [-
 one update share a validation batch, in a fixed order in which every epoch continues where the last
 one stopped (there each draws one from a shuffled queue); the final ranking takes the whole
 validation part, not one batch; by default the controller takes fewer steps.
+
+Within limits, of which the paper has none, an update takes samples that keep them, with the mean
+of their own rewards as the baseline: so its gradient is that of the policy's reward given that
+the limits are kept, and size counts for nothing in itself, which a moving baseline that lags would
+change. Only where fewer than one in four draws keep them, samples beyond them fill the update, with
+the worst reward within them less the excess.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,6 +42,8 @@ from nas_lightning.strategies.policy import Decisions
 from nas_lightning.strategies.random_sharing import ranking_data
 
 __all__ = ["Enas"]
+
+DRAWS = 4  # per sample of an update that is to keep the limits
 
 
 class Enas(OneShotStrategy):
@@ -121,27 +129,33 @@ class Enas(OneShotStrategy):
         first = epoch * self.steps % len(batches)
         shares, worst = list[Tensor](), self._worst(context, batches[first])
         for batch in islice(cycle(batches), first, first + self.steps):
-            drawn = [self._sample(self.random()) for _ in range(self.aggregate)]
-            rewards, worst = self._rewards(context, drawn, batch, worst)
-            context.minimise("alpha", partial(self.loss, drawn, rewards))
-            shares += [self.space.mixture(genotype).weights for genotype in drawn]
+            kept, beyond = self._drawn()
+            rewards = [self._reward(context, genotype, [batch]) for genotype in kept]
+            worst = min([worst, *rewards])
+            rewards += [worst - self._excess(genotype) for genotype in beyond]
+            context.minimise("alpha", partial(self.loss, [*kept, *beyond], rewards))
+            shares += [self.space.mixture(genotype).weights for genotype in [*kept, *beyond]]
         self.policy.copy_(torch.stack(shares).mean(dim=0))
 
     def loss(self, drawn: Sequence[Genotype], rewards: Sequence[float]) -> Tensor:
-        """Returns the surrogate loss of samples, and moves the baseline.
+        """Returns the surrogate loss of samples; those within limits move the baseline.
 
-        It is the mean of -log p * (reward + weight * entropy - baseline), plus the weighted
-        divergence of the skips' shares from their target (official code).
+        Without limits it is the mean of -log p * (reward + weight * entropy - baseline), plus the
+        weighted divergence of the skips' shares from their target (official code).
         """
         decisions = _RecordedSkips([genotype.mapping for genotype in drawn])
         log_prob, entropy = self.controller.forward(decisions)
-        gains = torch.zeros_like(log_prob)
+        gains, wholes = torch.zeros_like(log_prob), torch.zeros_like(log_prob)
         for index, reward in enumerate(rewards):
             whole = reward + self.entropy_weight * float(entropy[index].detach())
             if torch.isnan(self.baseline):
                 self.baseline.fill_(whole)
-            self.baseline -= (1.0 - self.baseline_decay) * (self.baseline - whole)
-            gains[index] = whole - float(self.baseline)
+            if self._excess(drawn[index]) == 0:
+                self.baseline -= (1.0 - self.baseline_decay) * (self.baseline - whole)
+            wholes[index], gains[index] = whole, whole - float(self.baseline)
+        if self.space.limits is not None:
+            is_kept = torch.tensor([self._excess(genotype) == 0 for genotype in drawn])
+            gains[is_kept] = wholes[is_kept] - wholes[is_kept].mean()
         return -(log_prob * gains).mean() + self.skip_weight * self._divergence(decisions)
 
     def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
@@ -162,27 +176,29 @@ class Enas(OneShotStrategy):
         return (total / number.clamp(min=1)).mean()
 
     def _worst(self, context: SearchContext, batch: Batch) -> float:
-        """Returns the reward, 0 at most, of a small child within the limits, if there are any."""
+        """Returns the reward, 0 at most, of a small child within the limits, if there are any.
+
+        The baseline begins at it, since there may be no sample within them yet.
+        """
         if self.space.limits is None:
             return 0.0
-        return min(0.0, self._reward(context, self.space.small, [batch]))
+        small = self._reward(context, self.space.small, [batch])
+        if torch.isnan(self.baseline):
+            self.baseline.fill_(small)
+        return min(0.0, small)
 
-    def _rewards(
-        self, context: SearchContext, drawn: Sequence[Genotype], batch: Batch, worst: float
-    ) -> tuple[list[float], float]:
-        """Returns the samples' rewards, and the worst one within the limits so far in the epoch.
+    def _drawn(self) -> tuple[list[Genotype], list[Genotype]]:
+        """Returns the samples of an update: within the limits and, where these are few, beyond."""
+        kept, beyond = list[Genotype](), list[Genotype]()
+        for _ in range(DRAWS * self.aggregate):
+            genotype = self._sample(self.random())
+            (beyond if self._excess(genotype) else kept).append(genotype)
+            if len(kept) == self.aggregate:
+                break
+        return kept, beyond[: self.aggregate - len(kept)]
 
-        Beyond the limits a reward is that worst one less the excess, without a measurement.
-        """
-        limits = self.space.limits
-        over = [0.0 if limits is None else limits.excess(genotype) for genotype in drawn]
-        rewards = [
-            -excess if excess > 0 else self._reward(context, genotype, [batch])
-            for genotype, excess in zip(drawn, over, strict=True)
-        ]
-        pairs = list(zip(rewards, over, strict=True))
-        worst = min([worst, *(reward for reward, excess in pairs if excess <= 0)])
-        return [worst - excess if excess > 0 else reward for reward, excess in pairs], worst
+    def _excess(self, genotype: Genotype) -> float:
+        return 0.0 if self.space.limits is None else self.space.limits.excess(genotype)
 
     def _reward(self, context: SearchContext, genotype: Genotype, batches: list[Batch]) -> float:
         mixture = self.space.mixture(genotype)

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torchmetrics import Metric
+from torchmetrics import MeanMetric, Metric
 
 from nas_lightning.core.checks import at_least, in_range, positive
 from nas_lightning.core.genotype import Genotype
@@ -125,6 +125,8 @@ class ChildModule(L.LightningModule):
         self.train_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.validation_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
         self.test_metrics = nn.ModuleDict(self.task.metrics(num_outputs))
+        names = ("train_loss", "lr", "validation_loss")
+        self.means = nn.ModuleDict({name: MeanMetric(nan_strategy="disable") for name in names})
         self.confusion = self.task.confusion(num_outputs)
         self._drop_path: DropPath | None = None
         self._norms = batch_norms(network)
@@ -195,10 +197,9 @@ class ChildModule(L.LightningModule):
         self.watch.start_step({IMAGES["train"]: x})
         total, logits = self.loss(batch)
         self.watch.note(LOSS, total)
-        once: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}
-        self.log("child/train_loss", total, batch_size=len(targets), **once)
-        self.log("child/lr", self.trainer.optimizers[0].param_groups[0]["lr"], **once)
-        self._measure("train", self.train_metrics, logits, targets)
+        self._average("train_loss", batch_idx, total.detach(), len(targets))
+        self._average("lr", batch_idx, self.trainer.optimizers[0].param_groups[0]["lr"])
+        self._measure("train", self.train_metrics, batch_idx, logits, targets)
         self.meter.training_samples += len(targets) * self.trainer.world_size
         self.meter.gradient_steps += 1
         return total
@@ -212,15 +213,14 @@ class ChildModule(L.LightningModule):
         """Measures the child on held-out images."""
         x, targets = batch
         logits = self.network(x)
-        loss = self.task.loss(logits, targets)
-        self.log("child/validation_loss", loss, sync_dist=True, batch_size=len(targets))
-        self._measure("validation", self.validation_metrics, logits, targets)
+        self._average("validation_loss", batch_idx, self.task.loss(logits, targets), len(targets))
+        self._measure("validation", self.validation_metrics, batch_idx, logits, targets)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Measures the child on the test set; returns the logits, for callbacks."""
         x, targets = batch
         logits: Tensor = self.network(x)
-        self._measure("test", self.test_metrics, logits, targets)
+        self._measure("test", self.test_metrics, batch_idx, logits, targets)
         if self.confusion is not None:
             self.task.update(self.confusion, logits, targets)
         return logits
@@ -254,11 +254,25 @@ class ChildModule(L.LightningModule):
     def _take_epochs(self, plan: TimePlan) -> None:
         self.recipe = replace(self.recipe, epochs=plan.epochs or self.recipe.epochs)
 
-    def _measure(self, stage: str, metrics: nn.ModuleDict, out: Tensor, targets: Tensor) -> None:
+    def _average(self, name: str, batch_idx: int, value: Tensor | float, samples: int = 1) -> None:
+        """Adds a batch to a mean that is logged at the end of the epoch."""
+        mean = self.means[name]
+        assert isinstance(mean, MeanMetric)
+        mean.update(value, samples)
+        self._log(f"child/{name}", mean, batch_idx)
+
+    def _measure(
+        self, stage: str, metrics: nn.ModuleDict, batch_idx: int, out: Tensor, targets: Tensor
+    ) -> None:
+        """Adds a batch to metrics that are logged at the end of the epoch."""
         for name, metric in metrics.items():
             assert isinstance(metric, Metric)
             self.task.update(metric, out, targets)
-            self.log(f"child/{stage}_{name}", metric, on_step=False, on_epoch=True)
+            self._log(f"child/{stage}_{name}", metric, batch_idx)
+
+    def _log(self, name: str, metric: Metric, batch_idx: int) -> None:
+        if batch_idx == 0:  # Lightning then keeps the metric itself; each call costs it 1 ms
+            self.log(name, metric, on_step=False, on_epoch=True)
 
 
 def build_child(space: SearchSpace, genotype: Genotype, scale: Scale, seed: int) -> nn.Module:

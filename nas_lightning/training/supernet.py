@@ -16,6 +16,8 @@ from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import OneShotStrategy
+from nas_lightning.networks import batch_norm
+from nas_lightning.strategies.curvature import alpha_eigenvalue
 from nas_lightning.strategies.relaxations import mean_entropy, mean_share
 from nas_lightning.training.finite_watch import IMAGES
 from nas_lightning.training.ranks import mean_of
@@ -91,7 +93,7 @@ class SupernetModule(L.LightningModule):
             )
         if self.plan is not None:
             self.plan.start()
-        self._stop_at_cap()
+        self._stop_if_over()
 
     def on_train_epoch_start(self) -> None:
         """Seeds what the epoch draws and starts it."""
@@ -120,6 +122,7 @@ class SupernetModule(L.LightningModule):
         if self.trainer.is_last_batch or self.trainer.fit_loop.epoch_loop.done:
             val = self.trainer.val_dataloaders or ()
             self.strategy.finish_epoch(self.current_epoch, self.updates, val)
+            self._stop_if_over()
         if self.plan is not None:
             self.plan.note_step(batch_idx)
 
@@ -136,7 +139,7 @@ class SupernetModule(L.LightningModule):
         once: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}
         self.log("search/train_loss", loss, batch_size=len(batch["train"][1]), **once)
         self.log("search/lr", self.updates.lr, reduce_fx="max", **once)
-        self._stop_at_cap()
+        self._stop_if_over()
         if self.plan is not None and self.plan.ends(self.trainer, batch_idx):
             self.trainer.should_stop = True
 
@@ -161,6 +164,8 @@ class SupernetModule(L.LightningModule):
         share = mean_share(weights, self.space.choices, "skip_connect")
         self.log("search/alpha_entropy", entropy, sync_dist=True)
         self.log("search/skip_share", share, sync_dist=True)
+        for name, value in self.strategy.measurements().items():
+            self.log(f"search/{name}", value)
         if self.limits is not None:
             shares = 1.0 + self.limits.excess(self._validated).detach()
             for row, name in enumerate(self.limits.names):
@@ -183,6 +188,24 @@ class SupernetModule(L.LightningModule):
     ) -> float:
         """Returns the main metric of a mixture; buffers stay (see `SearchContext`)."""
         return self.updates.validate(mixture, batches, recalibrate)
+
+    def dominant_eigenvalue(self, batch: Batch) -> float:
+        """Returns that of a batch's loss in the alphas (see `curvature`); it changes nothing.
+
+        The supernet normalises by the batch; the vector that it begins with depends on the seed.
+        It is a collective operation: all processes call it, each with its part of the batch.
+
+        Raises: ValueError: the scores do not depend on parameters of the strategy.
+        """
+        rng = torch.Generator().manual_seed(keyed_seed(self.seed, "curvature"))
+        counted, was_training = self.meter.training_samples, self.supernet.training
+        batch_norm.set_mode(self.supernet, True)
+        try:
+            with torch.enable_grad():  # a callback's validation hooks run without
+                return alpha_eigenvalue(self.strategy, batch, self.updates, rng)
+        finally:
+            batch_norm.set_mode(self.supernet, was_training)
+            self.meter.training_samples = counted
 
     def derive(self, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the genotype that the strategy found, the same in a resumed search.
@@ -213,6 +236,7 @@ class SupernetModule(L.LightningModule):
         finally:
             self.strategy.epochs = before
 
-    def _stop_at_cap(self) -> None:
-        if self.max_samples is not None and self.meter.training_samples >= self.max_samples:
+    def _stop_if_over(self) -> None:
+        cap, number = self.max_samples, self.meter.training_samples
+        if self.strategy.is_over or (cap is not None and number >= cap):
             self.trainer.should_stop = True

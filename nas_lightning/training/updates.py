@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +18,13 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.networks import batch_norm
+from nas_lightning.training import search_state
 from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.finite_watch import LOSSES, FiniteWatch, check_search
 from nas_lightning.training.ranks import Mean, average_statistics, check_agreement, means
 from nas_lightning.training.task import Classification, Task
 
-__all__ = ["SearchUpdates", "keep_params"]
+__all__ = ["SearchUpdates"]
 
 
 class SearchUpdates:
@@ -121,7 +123,7 @@ class SearchUpdates:
         self.rebuild(epoch)
         self.lr = self.strategy.lr_at(epoch)
         for group in self.optimizers["params"].param_groups:
-            group["lr"] = self.lr
+            group["lr"], group["weight_decay"] = self.lr, self.strategy.weight_decay
         self.strategy.start_epoch(epoch)
         self.watch.start_epoch()
 
@@ -136,7 +138,7 @@ class SearchUpdates:
         seed = keyed_seed(self.seed, "supernet", self.strategy.first_epoch(epoch))
         self._build(seed, device, dtype)
         if stage.keep_params:
-            keep_params(self.supernet, old)
+            search_state.keep_params(self.supernet, old)
         self.__dict__.pop("optimizers", None)  # built anew when they are next asked for
         return True
 
@@ -256,6 +258,17 @@ class SearchUpdates:
                 self.task.update(metric, forward(x), targets.to(self.device))
         return float(metric.compute())
 
+    def snapshot(self) -> dict[str, Any]:
+        """Returns a copy of all that steps move (see `SearchContext`)."""
+        return search_state.snapshot(self._moving(), self.optimizers)
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Sets all that steps move to what a snapshot holds (see `SearchContext`)."""
+        search_state.restore(self._moving(), self.optimizers, snapshot)
+
+    def _moving(self) -> dict[str, Tensor]:
+        return search_state.moving(self.supernet, self.strategy, self.limits)
+
     def reward(self, value: float) -> float:
         """Returns a figure of `validate` such that higher is better (see `SearchContext`)."""
         return self.task.reward(value)
@@ -285,14 +298,3 @@ class SearchUpdates:
                 "epochs * batches, or the strategy e.g. alpha_optimizer=Adam(lr=3e-4)"
             )
         return self.steps
-
-
-@torch.no_grad()
-def keep_params(new: nn.Module, old: nn.Module) -> None:
-    """Copies into a rebuilt supernet the leading slices of tensors that the old one has too."""
-    source = old.state_dict()
-    for name, tensor in new.state_dict().items():
-        if name in source and source[name].dim() == tensor.dim():
-            common = tuple(map(min, tensor.shape, source[name].shape))
-            corner = tuple(slice(size) for size in common)
-            tensor[corner] = source[name][corner].to(tensor)

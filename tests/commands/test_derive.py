@@ -38,7 +38,7 @@ def refused(capsys, *arguments):
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", sorted(RULES.keys() - {"threshold"}))
 def test_every_rule_writes_candidates_of_the_space_and_tells_them(rule, finished, derive, capsys):
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
     folder = derive(f"run={finished}", f"rule={rule}")
@@ -88,6 +88,15 @@ def test_limits_of_the_search_are_kept(derive, tmp_path):
     for rule in ("argmax", "perturbation"):
         for row in candidates(derive("run=run", f"rule={rule}")):
             assert row["parameters"] <= 1500
+
+
+def test_a_threshold_leaves_edges_out_where_the_space_can(finished, derive, tmp_path, capsys):
+    message = refused(capsys, f"run={finished}", "rule=threshold", f"hydra.run.dir={tmp_path}/no")
+    assert "error: rule (threshold) leaves edges out, which search space 'darts' always" in message
+    search_into(tmp_path / "run", "search_space.min_edges=0", "retrain=false")
+    folder = derive("run=run", "rule=threshold", "threshold=1", "candidates=1")
+    chosen = json.loads((folder / "candidate_1.json").read_text())["choices"]
+    assert set(chosen.values()) == {"nothing"}
 
 
 def test_a_projected_search_has_made_its_decisions(derive, tmp_path):

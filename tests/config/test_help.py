@@ -31,7 +31,7 @@ KEYS = {
         "export",
     ],
     "train": ["seed", "genotype", "baselines", "export"],
-    "derive": ["run", "rule", "candidates", "samples", "generations", "recalibration", "seed"],
+    "derive": ["run", "rule", "candidates", "samples", "generations", "threshold", "seed"],
     "measure": ["what", "seed", "children", "batch_size"],
     "show": ["genotype", "json", "output", "channels", "cells", "stem", "input_shape"],
 }

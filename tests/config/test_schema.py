@@ -51,3 +51,11 @@ def test_every_key_of_a_primary_file_is_explained(command):
     ]
     assert [line for line in values if " # " not in line] == []
     assert values
+
+
+@pytest.mark.parametrize("command", ["search", "train"])
+def test_impossible_limits_are_refused_with_the_configuration(command):
+    overrides = ["limits.parameters=-5"] + ["genotype=darts_v2"] * (command == "train")
+    cfg, _ = schema.split(schema.composed(command, overrides))
+    with pytest.raises(ValueError, match=r"limits.parameters \(-5\) must be in \(0, inf\)"):
+        schema.typed(cfg, command)

@@ -3,9 +3,11 @@
 import pytest
 import torch
 
-from nas_lightning.core.best_within import MOST, best_genotype, score_of
+from nas_lightning.core.best_within import MEASURED, MOST, best_genotype, score_of
 from nas_lightning.core.choices import Mixture
-from nas_lightning.core.limited import limited
+from nas_lightning.core.genotype import Genotype
+from nas_lightning.core.limited import cost_measure, limited, smallest_child
+from nas_lightning.core.limits import Limits
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.shrinking import every
 from nas_lightning.search_spaces.chain import ChainSpace
@@ -88,3 +90,31 @@ def test_options_out_of_the_support_are_taken_last() -> None:
     support = tuple((row[0], *row[2:]) for row in scores.support)  # no skip connection
     best = best_genotype(space, Mixture(scores.weights, support))
     assert "skip_connect" not in best.mapping.values()
+
+
+@pytest.mark.parametrize(("kind", "share"), [(NasBench201Space, 0.3), (DartsSpace, 0.3)])
+def test_few_children_are_measured_where_one_takes_long(
+    kind: type[SearchSpace], share: float
+) -> None:
+    free = kind()
+    scale = free.scale.of_data(SHAPE, 10)
+    count = cost_measure(free, scale)
+    measured: list[Genotype] = []
+
+    def least(genotype: Genotype) -> dict[str, float]:
+        return {"memory_mb": 4e-6 * count(genotype)["parameters"]}
+
+    def measure(genotype: Genotype) -> dict[str, float]:
+        measured.append(genotype)
+        return {"memory_mb": least(genotype)["memory_mb"] + (0.1 if genotype == small else 9.0)}
+
+    sizes = sorted(least(free.sample(seed))["memory_mb"] for seed in range(60))
+    bound = sizes[int(60 * share)]
+    small = smallest_child(free, Limits({"parameters": 1.0}, {"parameters": count}), "parameters")
+    limits = Limits({"memory_mb": bound + 0.1}, {"memory_mb": measure}, least={"memory_mb": least})
+    space = free.within(limits, small)
+    scores = scores_of(space, 0)
+    measured.clear()
+    assert best_genotype(space, scores) == small  # nothing else keeps the limit
+    assert len(measured) <= 2 * MEASURED + 1
+    assert all(least(genotype)["memory_mb"] <= bound + 0.1 for genotype in measured)

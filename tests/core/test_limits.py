@@ -11,7 +11,7 @@ from nas_lightning.core.limited import cost_measure, limited, smallest_child
 from nas_lightning.core.limits import Limits
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, child_cost
-from nas_lightning.core.shrinking import every
+from nas_lightning.core.shrinking import every, smallest
 from nas_lightning.core.units import read_bounds
 from nas_lightning.search_spaces.chain import ChainSpace
 from nas_lightning.search_spaces.darts import DartsSpace
@@ -80,6 +80,14 @@ def test_the_descent_finds_the_smallest_child(space, quantity, monkeypatch):
     exact = min(limits.value(quantity, Genotype.of(space.name, c)) for c in every(space.decisions))
     monkeypatch.setattr(shrinking, "MOST", 0)
     assert limits.value(quantity, smallest_child(space, limits, quantity)) == exact
+
+
+def test_a_small_space_is_looked_through_up_to_a_child_that_is_small_enough():
+    decisions, seen = [Decision("size", ("9", "2", "1"), "size")], []
+    value = lambda chosen: seen.append(chosen) or int(chosen["size"])  # noqa: E731
+    assert smallest(decisions, value, enough=3) == {"size": "2"}
+    assert len(seen) == 2
+    assert smallest(decisions, value, enough=0) == {"size": "1"}
 
 
 def test_an_impossible_limit_is_refused_with_the_smallest_child_and_the_keys_that_lower_it():

@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from nas_lightning.core.memory import child_memory_mb, memory_mb
+from nas_lightning.core.memory import child_memory_mb, least_memory_mb, memory_mb
 from nas_lightning.core.scale import Scale
+from nas_lightning.core.search_space import child_cost
 from nas_lightning.networks.batch_norm import BatchNorm
 
 SPACES = sorted(Path(ROOT / "conf" / "search_space").glob("*.yaml"))
@@ -92,3 +93,5 @@ def test_a_childs_memory_is_what_torch_allocates_for_it_on_a_cpu(path):
     activations = 1e6 * child_memory_mb(space, genotype, SCALE) - tensors
     x = torch.zeros(1, *SCALE.sample_shape())
     assert activations == pytest.approx(allocated(child, x), rel=0.03)
+    params = child_cost(space, genotype, SCALE)["parameters"]
+    assert least_memory_mb(params, SCALE) <= (tensors + activations) / 1e6

@@ -34,8 +34,20 @@ class Timed(Evaluation):
         return {"validation_accuracy": seed % 97 / 97}, CostMeter(seconds, seconds)
 
 
+class Slow(RandomSearch):
+    """Takes 1 s for a proposal, on the clock of this test."""
+
+    now = 0.0
+
+    def ask(self, number):
+        Slow.now += 1.0
+        return super().ask(number)
+
+
 @pytest.fixture
-def search(tmp_path):
+def search(tmp_path, monkeypatch):
+    monkeypatch.setattr("nas_lightning.evaluation.trials.monotonic", lambda: Slow.now)
+
     def search(evaluation, seconds, kind=RandomSearch, name="trials.jsonl", most=None):
         strategy, journal = kind(SPACE, 0), Journal(tmp_path / name)
         time = TrialTime(seconds, most=most)
@@ -66,6 +78,16 @@ def test_a_resumed_search_counts_what_was_used_and_plans_the_same(search, dies_a
     with pytest.raises(KeyboardInterrupt):
         search(Timed(1.0, 3.0, dies_at=dies_at), 30, Annealing)
     assert search(Timed(1.0, 3.0), 30, Annealing) == whole
+
+
+def test_what_proposals_take_counts_and_survives_a_resume(search, monkeypatch):
+    whole = search(Timed(), 30, Slow, "whole.jsonl")
+    assert len(whole) == 10
+    with pytest.raises(KeyboardInterrupt):
+        search(Timed(dies_at=6), 30, Slow)
+    monkeypatch.setattr(Slow, "ask", RandomSearch.ask)  # what is replayed is not measured again
+    assert len(search(Timed(), 30, Slow)) == 6 + (30 - 6 * 3) // 2
+    assert [trial.asking_s for trial in whole] == [1.0] * 10
 
 
 def test_a_time_below_one_trial_is_refused_with_what_it_takes(search):

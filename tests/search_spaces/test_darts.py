@@ -121,6 +121,28 @@ def test_a_node_may_keep_fewer_edges_where_the_space_allows_it(min_edges):
         assert space.discretize(space.mixture(genotype)) == genotype
 
 
+def test_a_genotype_of_fewer_edges_than_the_space_asks_for_is_refused_with_the_cure():
+    free = DartsSpace(nodes=1, min_edges=0)
+    inputs = {"normal/node_2/inputs": "1", "normal/edge_1_2": "skip_connect"}
+    genotype = free.genotype(inputs | {"reduction/node_2/inputs": "nothing"})
+    message = (
+        r"^node 2 of the normal cell reads 1, which is less than search_space\.min_edges \(2\); "
+        r"set search_space\.min_edges=0$"
+    )
+    with pytest.raises(ValueError, match=message):
+        DartsSpace(nodes=1).validate(genotype)
+
+
+def test_a_node_that_nothing_enters_is_drawn_as_zero():
+    space = DartsSpace(nodes=1, min_edges=0)
+    inputs = {"normal/node_2/inputs": "1", "normal/edge_1_2": "skip_connect"}
+    normal, reduction = space.graphs(
+        space.genotype(inputs | {"reduction/node_2/inputs": "nothing"})
+    )
+    assert (normal.nodes[2], reduction.nodes[2]) == ("2", "2 = 0")
+    assert [edge.source for edge in reduction.edges] == ["2 = 0"]
+
+
 def test_every_subset_of_at_most_two_edges_is_a_choice_of_inputs():
     (inputs, *edges) = DartsSpace(nodes=1, min_edges=0).decisions[:3]
     assert inputs.options == ("nothing", "0", "1", "0+1")
@@ -154,11 +176,52 @@ def test_with_scores_a_text_has_the_stronger_edge_of_a_node_first_as_in_the_offi
     assert SPACE.read_text(text).id == genotype.id
 
 
-def test_a_genotype_whose_nodes_lack_an_edge_has_no_text():
-    space = DartsSpace(nodes=1, min_edges=1)
-    chosen = {"normal/edge_0_2": "skip_connect", "reduction/edge_0_2": "skip_connect"}
-    inputs = {f"{kind}/node_2/inputs": "0" for kind in ("normal", "reduction")}
-    assert space.write_text(space.genotype(chosen | inputs)) is None
+FAIR_DARTS_A = (  # of the official code
+    "FairDARTS_a = Genotype(normal=[('sep_conv_3x3', 2, 0), ('sep_conv_5x5', 2, 1), "
+    "('max_pool_3x3', 4, 0), ('sep_conv_3x3', 5, 0)], normal_concat=range(2, 6), "
+    "reduce=[('max_pool_3x3', 2, 0), ('avg_pool_3x3', 2, 1), ('avg_pool_3x3', 3, 0), "
+    "('dil_conv_5x5', 3, 1), ('avg_pool_3x3', 4, 0), ('sep_conv_5x5', 4, 1), "
+    "('skip_connect', 5, 0), ('skip_connect', 5, 1)], reduce_concat=range(2, 6))"
+)
+
+
+def test_a_text_names_the_node_of_each_edge_where_nodes_have_fewer_than_two():
+    space = DartsSpace(min_edges=0)
+    genotype = space.read_text(FAIR_DARTS_A)
+    inputs = [genotype.mapping[f"normal/node_{node}/inputs"] for node in range(2, 6)]
+    assert inputs == ["0+1", "nothing", "0", "0"]
+    assert genotype.mapping["reduction/edge_1_4"] == "sep_conv_5x5"
+    text = space.write_text(genotype)
+    assert "normal=[('sep_conv_3x3', 2, 0), ('sep_conv_5x5', 2, 1), ('max_pool_3x3', 4, 0)" in text
+    assert space.read_text(text).id == genotype.id
+    with pytest.raises(ValueError, match=r"less than search_space\.min_edges \(2\); set "):
+        SPACE.read_text(FAIR_DARTS_A)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_genotype_survives_its_text_however_few_its_edges(seed):
+    space = DartsSpace(nodes=2, min_edges=0)
+    genotype = space.sample(seed)
+    assert space.read_text(space.write_text(genotype)) == genotype
+    empty = {
+        f"{kind}/node_{n}/inputs": "nothing" for kind in ("normal", "reduction") for n in (2, 3)
+    }
+    assert space.read_text(space.write_text(space.genotype(empty))) == space.genotype(empty)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("4, 0)", "0)", "'normal' must name the node of every edge or of none; got both"),
+        ("4, 0)", "7, 0)", r"has nodes \[2, 3, 4, 5\], an edge of the text's normal cell enters 7"),
+        ("4, 0)", "4, 4)", r"read at most 2 different states below 4, got \[4\]"),
+        ("4, 0)", "5, 0)", r"read at most 2 different states below 5, got \[0, 0\]"),
+    ],
+)
+def test_edges_that_name_their_node_wrongly_are_refused(old, new, message):
+    text = FAIR_DARTS_A.replace(f"'max_pool_3x3', {old}", f"'max_pool_3x3', {new}")
+    with pytest.raises(ValueError, match=message):
+        DartsSpace(min_edges=0).read_text(text)
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_code_in_a_genotype_is_refused_and_never_run(text, message, tmp_path, mo
         ("Genotype()", "takes normal, normal_concat, reduce, reduce_concat; got nothing"),
         ("Genotype(normal=[])", "takes normal, .*; got normal$"),
         (text_with(normal="{'a': 0}"), r"'normal' must list pairs \(operation, input\), got \"\{"),
-        (text_with(normal="[('a', 0, 1)]"), r"must list pairs .* got \"\[\('a', 0, 1\)\]\""),
+        (text_with(normal="[('a', 0, 1, 2)]"), r"must list pairs .* got \"\[\('a', 0, 1, 2\)\]"),
         (text_with(normal="[(0, 'a')]"), "must list pairs"),
         (text_with(normal="[('a', True)]"), "must list pairs"),
         (text_with(normal="[('a', 1.0)]"), "must list pairs"),

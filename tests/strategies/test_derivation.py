@@ -19,7 +19,7 @@ def trained(space=SPACE, scores=None, samples=8, generations=0):
         return sum("conv" in option for _, option in genotype.choices)
 
     scores = scores or uniform_mixture(space.choices)
-    return Trained(space, scores, lambda _: 0.0, fitness, Random(0), samples, generations)
+    return Trained(space, scores, lambda _: 0.0, fitness, Random(0), samples, generations, 0.85)
 
 
 def leading(space, column, weight=0.5):

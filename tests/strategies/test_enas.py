@@ -8,11 +8,12 @@ from planted_problem.spaces import PlantedLayers
 from nas_lightning.core.choices import Choice
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.limited import limited
+from nas_lightning.core.limited import cost_measure, limited
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 
+ZERO = torch.zeros((), requires_grad=True)
 OPS, SKIPS = ("a", "b", "c"), ("no", "yes")
 INDEX = {"a": 0, "b": 1, "c": 2, "no": 0, "yes": 1}
 
@@ -226,24 +227,53 @@ def test_what_the_controller_prefers_is_the_share_of_its_last_samples():
     torch.testing.assert_close(strategy.scores().weights, expected)
 
 
-def test_a_sample_beyond_the_limits_costs_its_excess_and_no_measurement():
-    space = limited(NasBench201Space(), SCALE, {"parameters": 1400})
-    strategy = one_shot("enas", space, epochs=2)
-    context = PlainContext(strategy, space)
-    draws = map(NasBench201Space().sample, range(99))
-    genotype = next(genotype for genotype in draws if not space.limits.keeps(genotype))
-    rewards, worst = strategy._rewards(context, [genotype], batch(), 0.0)
-    assert (rewards, worst) == ([-space.limits.excess(genotype)], 0.0)
-    assert not context.validated
-    assert strategy._rewards(context, [space.small], batch(), 0.0) == ([0.0], 0.0)
-    context.validate = lambda *_, **how: -3.0  # as r2 may be
-    assert strategy._worst(context, batch()) == -3.0
-    rewards, worst = strategy._rewards(context, [genotype, space.small], batch(), -2.0)
-    assert (rewards, worst) == ([-3.0 - space.limits.excess(genotype), -3.0], -3.0)
-    rewards, worst = strategy._rewards(context, [genotype], batch(), worst)
-    assert (rewards, worst) == ([-3.0 - space.limits.excess(genotype)], -3.0)
-    drawn = [space.genotype(space.sample(0).mapping), *(strategy._draw() for _ in range(10))]
-    assert all(map(space.limits.keeps, drawn))
+def within(share, **settings):
+    """Returns ENAS in a space within a limit that a share of children keep, and its context."""
+    free = NasBench201Space()
+    count = cost_measure(free, SCALE)
+    sizes = sorted(count(free.sample(number))["parameters"] for number in range(100))
+    space = limited(free, SCALE, {"parameters": sizes[int(share * 100)]})
+    strategy = one_shot("enas", space, entropy_weight=0.0, **settings)
+    return strategy, PlainContext(strategy, space)
+
+
+def num_kept(strategy):
+    draws = [strategy._sample(strategy.random()) for _ in range(100)]
+    return sum(map(strategy.space.limits.keeps, draws))
+
+
+def test_within_limits_that_many_keep_size_counts_for_nothing_in_itself():
+    strategy, context = within(0.5, steps=5, aggregate=4)
+    context.validate = lambda *_, **how: 0.5
+    before = [parameter.clone() for parameter in strategy.parameters()]
+    strategy.baseline.fill_(0.1)  # as where rewards rise and it lags
+    strategy.finish_epoch(0, context, [batch()])
+    for after, parameter in zip(strategy.parameters(), before, strict=True):
+        torch.testing.assert_close(after, parameter, atol=1e-6, rtol=0.0)  # gains are rounded
+    kept, beyond = strategy._drawn()
+    assert (len(kept), beyond) == (4, [])
+    assert all(map(strategy.space.limits.keeps, kept))
+
+
+def test_where_few_keep_the_limits_samples_beyond_them_cost_their_excess_unmeasured():
+    strategy, context = within(0.0, steps=1, aggregate=4)
+    drawn, rewards, seen = [], [], []
+    strategy.loss = lambda *parts: drawn.extend(parts[0]) or rewards.extend(parts[1]) or ZERO
+    context.validate = lambda mixture, *_, **how: seen.append(mixture) or -3.0  # as r2 may be
+    strategy.finish_epoch(0, context, [batch()])
+    excess = [strategy.space.limits.excess(genotype) for genotype in drawn]
+    assert rewards == [-3.0 - each for each in excess]
+    assert len(seen) == 1 + excess.count(0.0) < 4  # one is the small child's
+    assert float(strategy.baseline) == -3.0
+
+
+def test_a_policy_that_exceeds_the_limits_learns_to_keep_them():
+    strategy, context = within(0.05, steps=20, aggregate=10)
+    context.optimizers["alpha"] = torch.optim.Adam(strategy.parameters(), 0.02, (0.0, 0.999))
+    assert num_kept(strategy) < 15
+    strategy.finish_epoch(0, context, [batch()])
+    assert num_kept(strategy) > 25  # then rewards alone count
+    assert all(strategy.space.limits.keeps(strategy._draw()) for _ in range(10))
 
 
 def test_the_best_of_the_last_samples_is_found():

@@ -26,6 +26,7 @@ SETTINGS = {  # small, and with whatever a strategy may have to keep
     "pc_darts": {"partial": 2},
     "proxyless": {"interval": 2},
     "random_sharing": {"samples": 4, "generations": 1, "statistics": "recalibrated"},
+    "robust_darts": {"on_rise": "regularise", "start": 0.0, "window": 1, "back": 1, "ratio": 1e-9},
 }
 
 

@@ -16,8 +16,9 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.data.augmentation import Augmentation
 from nas_lightning.data.images import from_numpy
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.networks.batch_norm import synchronised_norm
+from nas_lightning.networks.batch_norm import batch_norms, synchronise, synchronised_norm
 from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.strategies.curvature import alpha_eigenvalue
 from nas_lightning.strategies.darts import Darts
 from nas_lightning.training.child import ChildModule, ChildRecipe, build_child
 from nas_lightning.training.hardware import Hardware
@@ -137,6 +138,27 @@ def normalised_part(x, target, part):
     loss = ((out - target.chunk(2)[rank]) ** 2).sum()
     (grad,) = torch.autograd.grad(loss, own)
     return {"out": out.detach(), "grad": grad, "mean": mean, "var": var}[part]
+
+
+def eigenvalue(batch_norm, synchronised=False):
+    """Returns the dominant eigenvalue of a batch, of which each of two processes has its part."""
+    space = DartsSpace(nodes=1, scale=Scale(2, 3, batch_norm=batch_norm))
+    updates = SearchUpdates(space, Darts(space, 0), (1, 8, 8), CLASSES)
+    updates.supernet.double(), updates.strategy.double()
+    rng = torch.Generator().manual_seed(1)
+    parts = [torch.randn(8, *SHAPE, generator=rng).double(), torch.arange(8) % CLASSES]
+    if torch.distributed.is_initialized():
+        rank = int(os.environ["LOCAL_RANK"])
+        parts = [part.chunk(2)[rank] for part in parts]
+        synchronise(batch_norms(updates.supernet), synchronised)
+        updates.mean = mean_of_two
+    return alpha_eigenvalue(updates.strategy, tuple(parts), updates, rng)
+
+
+def mean_of_two(tensor):
+    total = tensor.clone()
+    torch.distributed.all_reduce(total)
+    return total / 2
 
 
 def metrics_of_parts(task, outputs, targets):

@@ -185,6 +185,13 @@ def test_a_synchronised_norm_is_that_of_the_whole_batch(pair, part):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("options", [("fixed",), ("batch", True)])
+def test_two_processes_measure_the_curvature_of_one(pair, options):
+    first, second = pair("eigenvalue", *options)
+    assert first == second
+    assert first == pytest.approx(rank_jobs.eigenvalue(options[0]), rel=2e-3)  # twice the tolerance
+
+
 def test_a_synchronised_norm_moves_the_statistics_as_torch_does(pair):
     rng = torch.Generator().manual_seed(0)
     x, target = torch.randn(2, 6, 3, 4, 4, generator=rng, dtype=torch.float64)

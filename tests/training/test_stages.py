@@ -12,8 +12,8 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.strategy import Stage
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.darts import Darts
+from nas_lightning.training.search_state import keep_params
 from nas_lightning.training.supernet import SupernetModule
-from nas_lightning.training.updates import keep_params
 
 SPACE = DartsSpace(nodes=1, ops=("skip_connect", "sep_conv_3x3"), scale=Scale(2, 3))
 
