@@ -54,8 +54,8 @@ def trained(
 ) -> tuple[Trained, Callable[[Genotype], float]]:
     """Returns a restored supernet as rules see it, and the validation figure of a genotype's path.
 
-    `settings` are the keys of nas-derive; its `recalibration` is the number of training batches from which BatchNorm's statistics are taken
-    anew for each path.
+    `settings` are the keys of nas-derive; its `recalibration` is the number of training batches
+    from which BatchNorm's statistics are taken anew for each path.
     """
     scores, val = module.strategy.scores().detach(), list(view.val_dataloader())
     pairs = (pair["train"] for pair in view.train_dataloader() if isinstance(pair, dict))

@@ -1,7 +1,8 @@
 """Rules that derive genotypes again from a trained supernet, whatever strategy trained it.
 
 Sources: Liu et al., DARTS, 2019 (arXiv:1806.09055), section 2.4, for the space's own rule; Chu et
-al., Fair DARTS, 2020 (arXiv:1911.12126), section 4.3, for the threshold; Wang et al., DARTS-PT, 2021 (arXiv:2108.04392), for perturbation (see `projection`); Guo et al., SPOS, 2020
+al., Fair DARTS, 2020 (arXiv:1911.12126), section 4.3, for the threshold; Wang et al., DARTS-PT,
+2021 (arXiv:2108.04392), for perturbation (see `projection`); Guo et al., SPOS, 2020
 (arXiv:1904.00420), for evolution in the supernet (see `random_sharing`).
 """
 

@@ -123,7 +123,7 @@ def test_the_test_set_is_never_read(finished, derive, monkeypatch):
 def test_another_rule_is_refused_before_any_work(finished, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = refused(capsys, f"run={finished}", "rule=perturb")
-    assert message.startswith("error: unknown rule 'perturb'; choose from: space, argmax, pert")
+    assert message.startswith("error: unknown rule 'perturb'; choose from: space, argmax, thre")
     assert message.endswith("; did you mean 'perturbation'?\n")
     assert not list(tmp_path.iterdir())
 
