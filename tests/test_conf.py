@@ -212,7 +212,7 @@ def test_the_parts_of_a_recipe_fit_each_other(hydra_of_the_package: None, path: 
 
 @pytest.mark.parametrize("primary", [path.stem for path in PRIMARIES])
 def test_a_command_can_be_composed(hydra_of_the_package: None, primary: str) -> None:
-    assert OmegaConf.missing_keys(compose(primary)) <= {"genotype", "what"}
+    assert OmegaConf.missing_keys(compose(primary)) <= {"genotype", "run", "what"}
 
 
 def test_a_lacking_and_an_unknown_argument_are_found() -> None:

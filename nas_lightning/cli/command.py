@@ -57,7 +57,7 @@ USAGE = 2  # as of argparse
 PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR, SAFE_PATH = "HYDRA_FULL_ERROR", "PYTHONSAFEPATH"
 OUTPUTS = "outputs"  # where runs land
-ANEW = ("benchmark",)  # commands that keep nothing before their end
+ANEW = ("benchmark", "derive")  # commands that keep nothing before their end
 
 
 def run(name: str, job: launch.Job | None = None) -> None:
@@ -82,7 +82,7 @@ def run(name: str, job: launch.Job | None = None) -> None:
 
 
 def _run(name: str, job: launch.Job | None, arguments: list[str]) -> None:
-    if not arguments and name in ("benchmark", "measure"):
+    if not arguments and name in ("benchmark", "derive", "measure"):
         arguments = ["--help"]
     if "--version" in arguments:
         print(f"nas_lightning {__version__}")

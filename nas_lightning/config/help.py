@@ -40,6 +40,11 @@ EXAMPLES: dict[str, Pairs] = {
         ("nas-benchmark strategy=random seeds=100 data=cifar100", ""),
         ("nas-benchmark strategy=random compare=[RUN_DIR]", "beside an earlier one"),
     ),
+    "derive": (
+        ("nas-derive run=RUN_DIR", "what the space's own rule finds, and what is nearest"),
+        ("nas-derive run=RUN_DIR rule=perturbation", "by what each option's removal costs"),
+        ("nas-derive run=RUN_DIR rule=evolution samples=50", "by a search in the supernet"),
+    ),
     "measure": (("nas-measure what=proxies data.path=FILE", "zero-cost proxies against a table"),),
     "show": (
         ("nas-show darts_v2", "a published genotype"),

@@ -121,6 +121,30 @@ class MeasureConfig(_NetworkConfig):
 
 
 @dataclass
+class DeriveConfig:
+    """Configuration of `nas-derive`; conf/derive.yaml says what its keys mean.
+
+    The groups of the run that it derives from are written into the configuration of its own.
+    """
+
+    run: str = MISSING
+    rule: str = "space"
+    candidates: int = 3
+    samples: int = 30
+    generations: int = 5
+    threshold: float = 0.85
+    recalibration: int = 16
+    seed: int = 0
+    hardware: dict[str, Any] = MISSING
+    search_space: Any = None
+    strategy: Any = None
+    data: Any = None
+    task: Any = None
+    child: Any = None
+    limits: Any = None
+
+
+@dataclass
 class BenchmarkConfig:
     """Configuration of `nas-benchmark`; conf/benchmark.yaml says what its keys mean."""
 
@@ -138,6 +162,7 @@ class BenchmarkConfig:
 
 SHELLS = {
     "benchmark": BenchmarkConfig,
+    "derive": DeriveConfig,
     "measure": MeasureConfig,
     "search": SearchConfig,
     "show": ShowConfig,
