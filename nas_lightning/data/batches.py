@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -18,6 +19,7 @@ __all__ = [
     "Batch",
     "EpochBatches",
     "LabelledImages",
+    "LaterBatches",
     "OrderedBatches",
     "PairedBatches",
     "Place",
@@ -134,6 +136,21 @@ class ShuffledBatches(EpochBatches):
         return self.augmentation.cut(floats, draws)
 
 
+class LaterBatches(EpochBatches):
+    """The batches of another loader, from an epoch (0-based) of it that counts as the first."""
+
+    def __init__(self, batches: "EpochBatches | PairedBatches", first: int) -> None:
+        self.batches, self.first = batches, first
+        self.sampler = self  # Lightning calls set_epoch of a loader's sampler
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        self.batches.set_epoch(self.first + self.epoch)
+        return iter(self.batches)
+
+
 class PairedBatches:
     """Steps of a search, {"train": batch, "val": batch}, from equally many batches of each."""
 
@@ -189,6 +206,10 @@ class View(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self._train, self._val, self._test = train, val, test
+
+    def later(self, epoch: int) -> "View":
+        """Returns the same view, whose training begins with the batches of an epoch (0-based)."""
+        return View(lambda place: LaterBatches(self._train(place), epoch), self._val, self._test)
 
     def train_dataloader(self) -> EpochBatches | PairedBatches:
         """Returns the training batches, on the training device."""

@@ -13,9 +13,12 @@ class Evaluation(ABC):
 
     Attributes:
         takes_budgets: whether it understands a trial's budget and parent.
+        is_ordered: whether a trial's figures depend on the trials before it, so that trials must be
+            evaluated one by one, in the order of their numbers.
     """
 
     takes_budgets = False
+    is_ordered = False
 
     @abstractmethod
     def measures(self) -> frozenset[str]:

@@ -156,7 +156,7 @@ def _is_affordable(
     each = evaluation.samples(trial.budget)
     if trial.start > 0:
         each -= evaluation.samples(trial.start)
-    elif each == 0:
+    elif each == 0 and trial.number == 0:
         raise ValueError(
             f"max_samples ({max_samples}) has no effect beside evaluation "
             f"{type(evaluation).__name__}, which trains nothing; leave it out: strategy.trials "

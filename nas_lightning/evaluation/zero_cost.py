@@ -58,6 +58,12 @@ class ZeroCost(Evaluation):
         self.run, self.proxy, self.keep, self.reference = run, proxy, keep, reference
         self.batch = first_batch(run, batch_size)
         self.then = None if then is None else then(run=run)
+        if self.then is not None and self.then.is_ordered:
+            raise ValueError(
+                f"evaluation.then ({type(self.then).__name__}) must judge every child, since each "
+                "changes the params of the next, and a filter leaves children out; use "
+                "evaluation=inherited alone, or LowFidelity or FullTraining after the filter"
+            )
         self.takes_budgets = self.then is not None and self.then.takes_budgets
 
     def measures(self) -> frozenset[str]:
