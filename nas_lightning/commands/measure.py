@@ -14,6 +14,7 @@ from nas_lightning.deployment.export import check_export
 from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.proxy_study import correlations, study
 from nas_lightning.evaluation.tabular import TabularEvaluation
+from nas_lightning.run.fidelity_study import fidelity_result, fidelity_text
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.initial_params import check_no_init
 from nas_lightning.run.latency_study import study_latency
@@ -30,8 +31,10 @@ def job(cfg: DictConfig, folder: Path) -> None:
 
     Raises: ValueError: there is nothing of that name, or a value is impossible.
     """
-    kinds = {"proxies": _proxies, "latency": _latency}
+    kinds = {"proxies": _proxies, "latency": _latency, "fidelity": _fidelity}
     one_of("what", cfg.what, kinds)
+    if cfg.tau is not None and cfg.what != "fidelity":
+        raise ValueError(f"tau ({cfg.tau:g}) has no effect on what={cfg.what}; leave it out")
     if cfg.hardware.latency is not None:
         raise ValueError(
             f"hardware.latency ({cfg.hardware.latency}) has no effect: nas-measure predicts "
@@ -72,10 +75,23 @@ def _searching(run: Run, result: Mapping[str, Any]) -> str:
     return shlex.join(["nas-search", *typed, f"hardware.latency={result['profile']}"])
 
 
-def _proxies(cfg: DictConfig, folder: Path) -> None:
+def _fidelity(cfg: DictConfig, folder: Path) -> None:
+    _check_no_export(cfg)
+    run = Run.of(cfg, folder)
+    check_no_init(run)
+    result = fidelity_result(run)
+    run.folder.write_result(result)
+    print(fidelity_text(result))
+
+
+def _check_no_export(cfg: DictConfig) -> None:
     if cfg.export:
         listed = ",".join(cfg.export)
-        raise ValueError(f"export=[{listed}] has no effect: what=proxies writes no models")
+        raise ValueError(f"export=[{listed}] has no effect: what={cfg.what} writes no models")
+
+
+def _proxies(cfg: DictConfig, folder: Path) -> None:
+    _check_no_export(cfg)
     run = Run.of(cfg, folder)
     check_no_init(run)
     children = cfg.children or 200

@@ -45,7 +45,10 @@ EXAMPLES: dict[str, Pairs] = {
         ("nas-derive run=RUN_DIR rule=perturbation", "by what each option's removal costs"),
         ("nas-derive run=RUN_DIR rule=evolution samples=50", "by a search in the supernet"),
     ),
-    "measure": (("nas-measure what=proxies data.path=FILE", "zero-cost proxies against a table"),),
+    "measure": (
+        ("nas-measure what=proxies data.path=FILE", "zero-cost proxies against a table"),
+        ("nas-measure what=fidelity data=digits tau=0.6", "which evaluation ranks well enough"),
+    ),
     "show": (
         ("nas-show darts_v2", "a published genotype"),
         ("nas-show RUN_DIR", "what a search found"),

@@ -117,6 +117,8 @@ class MeasureConfig(_NetworkConfig):
     children: int | None = None
     export: list[str] = field(default_factory=list)
     batch_size: int = 64
+    tau: float | None = None
+    rungs: Any = None  # evaluations by name, no group
     evaluation: dict[str, Any] = MISSING
 
 

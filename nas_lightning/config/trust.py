@@ -15,6 +15,7 @@ from nas_lightning.config.sources import is_listed, module_file, sha256_of
 __all__ = ["Trust", "check_version", "outside_targets"]
 
 TARGET = "_target_"
+GROUP_OF = {"rungs": "evaluation"}  # keys whose parts are options of a group of another name
 NAMED = re.compile(rf"{TARGET} *[=:] *['\"]?([\w.]+)")
 # ${key}, ${oc.env:NAME} and ${hydra:runtime.cwd} give text or a node that is looked at where it is
 PLAIN_INTERPOLATION = re.compile(r"\$\{(oc\.env:|hydra:)?[\w.]*\}")
@@ -106,8 +107,8 @@ def outside_targets(groups: Any) -> dict[str, str]:
     """
     plain: Any = OmegaConf.to_container(groups) if OmegaConf.is_config(groups) else groups
     found: dict[str, str] = {}
-    for group, value in plain.items():
-        found |= _outside(value, str(group), _own_targets(str(group)))
+    for group, value in ((str(key), part) for key, part in plain.items()):
+        found |= _outside(value, group, _own_targets(GROUP_OF.get(group, group)))
     return found
 
 

@@ -17,7 +17,7 @@ from nas_lightning.evaluation.proxies import PROXIES
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.evaluation.zero_cost import SIZES, first_batch, proxy_value
 
-__all__ = ["correlations", "study"]
+__all__ = ["NAMES", "check_rows", "correlations", "drawn", "study"]
 
 NAMES = (*PROXIES, *SIZES)
 
@@ -42,12 +42,12 @@ def study(
     in_range("children", children, f"[2, {run.space.count()}]", use=min(200, run.space.count()))
     at_least("batch_size", batch_size, 2, use=64)
     file = RowFile(path, ("genotype_id", "accuracy", *NAMES))
-    drawn = _drawn(run.space, children, seed)
-    _check_rows(file, drawn)
+    genotypes = drawn(run.space, children, seed)
+    check_rows(file, genotypes)
     batch = first_batch(run, batch_size)
     if file.rows:
         progress(len(file.rows))
-    for genotype in drawn[len(file.rows) :]:
+    for genotype in genotypes[len(file.rows) :]:
         figures, _ = table.evaluate(Trial(0, genotype), seed)
         child_seed = keyed_seed(seed, genotype.id)
         row: Row = {"genotype_id": genotype.id, "accuracy": figures["validation_accuracy"]}
@@ -65,16 +65,18 @@ def correlations(rows: Sequence[Row]) -> dict[str, float]:
     return dict(sorted(ranks.items(), key=lambda pair: -pair[1]))
 
 
-def _drawn(space: SearchSpace, children: int, seed: int) -> list[Genotype]:
-    rng, drawn = Random(keyed_seed(seed, "children")), dict[str, Genotype]()
-    while len(drawn) < children:
+def drawn(space: SearchSpace, children: int, seed: int) -> list[Genotype]:
+    """Returns so many different random children, the same ones for a seed."""
+    rng, different = Random(keyed_seed(seed, "children")), dict[str, Genotype]()
+    while len(different) < children:
         genotype = space.sample(rng)
-        drawn.setdefault(genotype.id, genotype)
-    return list(drawn.values())
+        different.setdefault(genotype.id, genotype)
+    return list(different.values())
 
 
-def _check_rows(file: RowFile, drawn: Sequence[Genotype]) -> None:
-    ids = [*(genotype.id for genotype in drawn), "no more"]
+def check_rows(file: RowFile, genotypes: Sequence[Genotype]) -> None:
+    """Raises ValueError where a file has rows of other children than these."""
+    ids = [*(genotype.id for genotype in genotypes), "no more"]
     for number, (row, expected) in enumerate(zip(file.rows, ids, strict=False), 1):
         if row["genotype_id"] != expected:
             raise ValueError(

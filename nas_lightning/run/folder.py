@@ -38,7 +38,7 @@ LATENCY = "latency.json"  # from which the run predicts
 FORK = "fork.json"  # from which run's state it started
 OBJECTS = "objects.json"  # what a call in Python passed in place of a configuration
 RESULT = "result.json"
-PROGRESS = (RESULT, "trials.jsonl", "proxies.csv", "*/last.ckpt")
+PROGRESS = (RESULT, "trials.jsonl", "proxies.csv", "fidelity.csv", "*/last.ckpt")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ KEYS = {
     ],
     "train": ["seed", "genotype", "baselines", "export"],
     "derive": ["run", "rule", "candidates", "samples", "generations", "threshold", "seed"],
-    "measure": ["what", "seed", "children", "batch_size"],
+    "measure": ["what", "seed", "children", "batch_size", "tau"],
     "show": ["genotype", "json", "output", "channels", "cells", "stem", "input_shape"],
 }
 

@@ -105,6 +105,14 @@ def test_every_option_of_ours_is_ours(group):
         assert trust.outside_targets({group: OmegaConf.load(path)}) == {}
 
 
+def test_rungs_are_evaluations_of_ours_and_nothing_else():
+    own = OmegaConf.load(config_dir() / "evaluation" / "inherited.yaml")
+    other = OmegaConf.load(config_dir() / "strategy" / "darts.yaml")
+    found = trust.outside_targets({"rungs": {"one": own, "two": other}})
+    assert "rungs.two._target_" in found
+    assert not any(key.startswith("rungs.one") for key in found)
+
+
 def test_what_is_trusted_or_named_passes():
     node = {"data": {"_target_": "my_data.Mine"}}
     trust.Trust(is_full=True).check(node, "the file")
