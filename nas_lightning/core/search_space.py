@@ -39,6 +39,7 @@ class SearchSpace(ABC):
     has_partial_channels = False  # whether its networks use `Scale.partial`
     has_edges = False  # whether the choices of one group are edges, summed in one node
     needs_data = False  # whether nothing of it can be built before the data's shape is known
+    has_elastic_sizes = False  # whether options of its sizes are parts of one tensor, and so mixed
     has_cells = False  # whether its networks have `Scale.cells` cells
     limits: Limits | None = None  # what all drawn genotypes keep; see `within`
     small: Genotype  # which keeps the limits
@@ -234,10 +235,7 @@ def _random(rng: Random | int) -> Random:
     return rng if isinstance(rng, Random) else Random(rng)
 
 
-_Build = Callable[[SearchSpace, Scale], nn.Module]
-
-
-def _with_mixture_check(build: _Build) -> _Build:
+def _with_mixture_check(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
     @wraps(build)
     def supernet(space: SearchSpace, scale: Scale) -> nn.Module:
         network = build(space, scale)
