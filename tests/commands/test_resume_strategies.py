@@ -178,7 +178,7 @@ def test_a_process_killed_all_over_its_search_ends_with_the_same_bits(name, tmp_
         time.sleep(draw.uniform(0, seconds / 3))
         killed.kill()
         ends.append(killed.wait())
-        typed = [f"resume={folder}"]
+        typed = [f"resume={folder}", "trust=true"]  # its data are of the tests
     assert ends[0] == -signal.SIGKILL
-    run("search", f"resume={folder}")
+    run("search", f"resume={folder}", "trust=true")
     assert bits(folder) == bits(tmp_path / "whole")
