@@ -25,10 +25,11 @@ from nas_lightning.training.task import Task
 from nas_lightning.training.time_plan import TimePlan
 from nas_lightning.training.updates import SearchUpdates
 
-__all__ = ["FORKED", "SupernetModule"]
+__all__ = ["EXTRA", "FORKED", "SupernetModule"]
 
 FORKED = "is_fork"  # its key in a checkpoint that another run begins with
 LIMITS = "limits."
+EXTRA = "strategy._extra_state"  # what a strategy keeps beside its tensors
 
 
 class SupernetModule(L.LightningModule):
@@ -238,8 +239,10 @@ class SupernetModule(L.LightningModule):
         self.strategy.start_epoch(epoch)
 
     def _fit_state(self, checkpoint: dict[str, Any]) -> None:
-        """Lets multipliers of new limits begin anew; refuses the state of another network."""
+        """Lets begin anew what a new strategy or new limits add; refuses another network's state."""
         own, state = self.state_dict(), checkpoint["state_dict"]
+        if EXTRA in state:  # another strategy keeps other things
+            state[EXTRA] = own[EXTRA] | {k: v for k, v in state[EXTRA].items() if k in own[EXTRA]}
         state |= {k: own[k] for k in own if k.startswith(LIMITS) and k not in state}
         for key in [k for k in state if k.startswith(LIMITS) and k not in own]:
             del state[key]
