@@ -8,7 +8,7 @@ WORKERS := -n 2 --dist loadfile
 .PHONY: search test test-all bench lint docs format
 
 search: $(READY)
-	$(BIN)/nas-search
+	$(BIN)/nas-search experiment=mnist1d_evolution
 
 test: $(READY)
 	$(BIN)/python -m pytest $(WORKERS)

@@ -138,6 +138,7 @@ def test_the_wheel_declares_the_commands(installed: Path) -> None:
     assert entries.read_text().splitlines() == [
         "[console_scripts]",
         "nas-benchmark = nas_lightning.cli.entry:main",
+        "nas-derive = nas_lightning.cli.entry:main",
         "nas-measure = nas_lightning.cli.entry:main",
         "nas-report = nas_lightning.cli.entry:main",
         "nas-search = nas_lightning.cli.entry:main",

@@ -20,7 +20,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.cell import Cell, DropPath, branch_weights
+from nas_lightning.networks.cell import Cell, DropPath, cell_weights
 from nas_lightning.networks.operations import Operation, Skip, State
 from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, drawn
 
@@ -66,6 +66,11 @@ class Look(Operation):
         return out
 
 
+def in_turn(kinds: Sequence[str], cells: int) -> list[str]:
+    """Returns the kind of each cell."""
+    return [kinds[index % len(kinds)] for index in range(cells)]
+
+
 class PlantedNetwork(nn.Module):
     """Cells that look at planes, their sum, global pooling, classifier.
 
@@ -87,7 +92,7 @@ class PlantedNetwork(nn.Module):
         self.tables, self.planes = dict(tables), dict(planes)
         colours, height, width = scale.image()
         self.colours, norm = colours, Norm.of(scale)
-        self.kinds = [tuple(tables)[index % len(tables)] for index in range(cells)]
+        self.kinds = in_turn(tuple(tables), cells)
 
         def build(branch: Branch) -> Operation:
             return Look(branch.op, scale.channels, height * width, norm)
@@ -104,14 +109,12 @@ class PlantedNetwork(nn.Module):
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
         """Returns logits (N, num_outputs) of images (N, planes, H, W)."""
-        weights: dict[str, dict[str, Tensor]] = {}
-        if mixture is not None:
-            weights = {k: branch_weights(table, mixture) for k, table in self.tables.items()}
+        weights = cell_weights(self.tables, self.kinds, mixture)
         planes = [State(x[:, index : index + 1]) for index in range(self.colours)]
         seen = []
-        for kind, cell in zip(self.kinds, self.cells, strict=True):
+        for kind, cell, own in zip(self.kinds, self.cells, weights, strict=True):
             reads = [planes[index % self.colours] for index in self.planes[kind]]
-            seen.append(cell(reads, weights.get(kind), drop_path).x.mean(dim=(2, 3)))
+            seen.append(cell(reads, own, drop_path).x.mean(dim=(2, 3)))
         out: Tensor = self.classifier(sum(seen[1:], start=seen[0]))
         return out
 
@@ -145,6 +148,10 @@ class PlantedCells(Planted):
         """Builds cells of all operations, or of a genotype's."""
         tables = {kind: self.running(self._branches(kind), chosen) for kind in KINDS}
         return PlantedNetwork(tables, self._planes(), scale.cells, scale)
+
+    def cell_rows(self, scale: Scale) -> tuple[tuple[int, ...], ...]:
+        """Returns by cell the rows of its kind's choices."""
+        return tuple(self.rows_of(kind) for kind in in_turn(KINDS, scale.cells))
 
     def graphs(self, genotype: Genotype) -> tuple[Graph, ...]:
         """Returns each kind of cell: planes, and what looks at them."""

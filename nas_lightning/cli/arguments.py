@@ -16,7 +16,7 @@ from torch import nn
 
 from nas_lightning.cli.resume import quoted
 from nas_lightning.config.help import option_of, options_of, own_folders
-from nas_lightning.config.making import not_in_a_file
+from nas_lightning.config.making import OF_RUN, not_in_a_file
 from nas_lightning.core.checks import one_of
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
@@ -75,15 +75,18 @@ class GroupArguments:
         target = f"{not_in_a_file.__module__}.{not_in_a_file.__qualname__}"
         for group, name in self.names.items():
             with open_dict(cfg), open_dict(settings):
-                cfg[group] = {"_target_": target, "group": group, "name": name}
+                of_run = {
+                    key: cfg[group][key] for key in OF_RUN.get(group, ()) if key in cfg[group]
+                }
+                cfg[group] = {"_target_": target, "group": group, "name": name, **of_run}
                 OmegaConf.update(settings, f"hydra.runtime.choices.{group}", name)
 
     def _check(self, passed: Mapping[str, Any], overrides: Sequence[str]) -> None:
         """Refuses overrides that contradict an argument, or that its object would ignore."""
         for override in overrides:
             key = override.lstrip("+~").partition("=")[0]
-            group = key.partition(".")[0]
-            if group in self.names:
+            group, _, name = key.partition(".")
+            if group in self.names and name not in OF_RUN.get(group, ()):
                 raise ValueError(
                     f"overrides: {override} has no effect beside {group}={self.names[group]}, an "
                     "object; give the object this value, or the name of an option"

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nas_lightning.cli import launch
 from nas_lightning.cli.arguments import GroupArguments, typed_value
 from nas_lightning.cli.command_line import with_home, with_list
+from nas_lightning.cli.fork import fork_of
 from nas_lightning.cli.interruption import interruption_of
 from nas_lightning.cli.resume import check_unused, resumed_configuration
 from nas_lightning.config import schema
@@ -108,6 +109,32 @@ class Call:
             if not home.has_progress:  # it may have been stopped before it had its parts
                 cfg = begun(self.command, cfg, home, named, self.arguments.objects)
             self._run(cfg, home)
+        return FinishedRun(home.path, self.arguments.space, is_own=trust)
+
+    def fork(
+        self,
+        parent: str | Path | None,
+        at: int | None,
+        resume: bool,
+        folder: str | Path | None,
+        trust: bool = False,
+    ) -> FinishedRun:
+        """Starts a run from another one's state after an epoch, and returns what it leaves.
+
+        Raises: ValueError: it cannot be forked (see `cli.fork.Fork`).
+        """
+        words = {"fork": parent, "at": at, "resume": resume or None, "hydra.run.dir": folder}
+        given = [f"{key}={value}" for key, value in words.items() if value is not None]
+        trusted = Trust.of(trust, self.typed)
+        fork = fork_of([*given, *self.typed], self.command, trusted)
+        assert fork is not None, "at= alone is refused"
+        home = RunFolder(fork.new_folder())
+        with _At(home), fork.undone():
+            fork.begin(home.path, self.arguments.identities)
+            self._check_objects(home)
+            self._check_processes(fork.cfg)
+            with chdir(home.started_in):
+                self._run(home.config, home)
         return FinishedRun(home.path, self.arguments.space, is_own=trust)
 
     def _run(self, cfg: DictConfig, home: RunFolder) -> None:

@@ -23,11 +23,12 @@ from nas_lightning.cli.command_line import (
     MULTIRUN,
     check_groups,
     completed_line,
-    composed_folder,
+    new_sweep_folder,
     overrides_of,
     typed_folder,
     with_override,
 )
+from nas_lightning.cli.fork import Fork, fork_of
 from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, interruption_of
 from nas_lightning.cli.resume import (
     check_progress,
@@ -45,7 +46,7 @@ from nas_lightning.config.paths import config_dir
 from nas_lightning.config.sources import recorded_sources
 from nas_lightning.config.trust import Trust
 from nas_lightning.reports.terminal import columns_of, wrapped
-from nas_lightning.run.folder import SWEEP_FILE, Before, RunFolder, RunLock
+from nas_lightning.run.folder import Before, RunFolder, RunLock
 from nas_lightning.run.state import note_failure
 from nas_lightning.run.sweep import ERROR_FILE, SweepJob, failed_jobs, overrides_of_jobs
 from nas_lightning.run.sweep_table import summarise_sweep
@@ -56,7 +57,7 @@ USAGE = 2  # as of argparse
 PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR, SAFE_PATH = "HYDRA_FULL_ERROR", "PYTHONSAFEPATH"
 OUTPUTS = "outputs"  # where runs land
-ANEW = ("benchmark",)  # commands that keep nothing before their end
+ANEW = ("benchmark", "derive")  # commands that keep nothing before their end
 
 
 def run(name: str, job: launch.Job | None = None) -> None:
@@ -81,7 +82,7 @@ def run(name: str, job: launch.Job | None = None) -> None:
 
 
 def _run(name: str, job: launch.Job | None, arguments: list[str]) -> None:
-    if not arguments and name in ("benchmark", "measure"):
+    if not arguments and name in ("benchmark", "derive", "measure"):
         arguments = ["--help"]
     if "--version" in arguments:
         print(f"nas_lightning {__version__}")
@@ -135,6 +136,7 @@ class _Command:
         resumed = resumed_folder(arguments)
         self.is_resumed = resumed is not None
         arguments, self.trust = without_trust(arguments, self.name)
+        fork = fork_of(arguments, self.name, self.trust)
         if resumed is not None and resumed.is_sweep:
             self.jobs = SweepJob.by_folder(resumed.path)
             again = sweep_arguments(resumed, arguments, self.name, self.trust)
@@ -142,10 +144,12 @@ class _Command:
                 self._run_sweep(again, resumed.path)
             return
         if resumed is None and MULTIRUN & set(arguments):
-            folder = self._new_sweep_folder(arguments)
+            folder = new_sweep_folder(self.name, arguments)
             self._run_sweep(with_override(arguments, f"hydra.sweep.dir={quoted(folder)}"), folder)
             return
-        if resumed is None:
+        if fork is not None:
+            self._run_fork(fork)
+        elif resumed is None:
             self._run_new(arguments)
         else:
             again = resume_arguments(resumed, arguments, self.name, self.trust)
@@ -164,6 +168,20 @@ class _Command:
         is_unknown = folder is None and any("hydra.run.dir=" in each for each in arguments)
         if self.folder and isinstance(self.failure, REFUSALS) and not is_unknown:
             self.lock.forget(self.folder, before)
+
+    def _run_fork(self, fork: Fork) -> None:
+        """Prepares the folder of a fork and resumes it; one that is refused leaves no folder."""
+        folder, self.is_resumed = fork.new_folder(), True
+        before = Before.of(folder)
+        self.lock.take(folder)
+        try:
+            again = resume_arguments(fork.begin(folder), [], self.name, self.trust)
+            with chdir(fork.parent.started_in):
+                self._start(again, self._run_one, folder)
+        finally:
+            if isinstance(self.failure or sys.exception(), REFUSALS):
+                fork.forget()
+                self.lock.forget(folder, before)
 
     def stop(self, error: BaseException) -> None:
         """Tells the user about an error and ends the command."""
@@ -237,17 +255,6 @@ class _Command:
             raise ValueError(
                 f"{len(failed)} of the sweep's jobs failed: {names}; {self._resume_hint()}"
             )
-
-    def _new_sweep_folder(self, arguments: list[str]) -> Path:
-        """Returns the sweep's folder, fixed before Hydra reads the clock for its name again."""
-        own = [a for a in arguments if a.lstrip("+").startswith(("hydra.sweep.", "hydra.job."))]
-        folder = composed_folder(self.name, own, "hydra.sweep.dir")
-        if (folder / SWEEP_FILE).exists():
-            raise ValueError(
-                f"the folder {folder} must not hold a sweep already; choose another one, or "
-                f"resume it: resume={shlex.quote(str(folder))}"
-            )
-        return folder
 
     def _run_job(self, cfg: DictConfig) -> float | None:
         """Runs one job of a sweep; a failure is noted in its folder and is NaN to a sweeper."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from nas_lightning.config import schema
 from nas_lightning.config.help import EXAMPLES
 from nas_lightning.config.messages import likely_keys
 from nas_lightning.config.paths import config_dir
+from nas_lightning.run.folder import SWEEP_FILE
 
 __all__ = [
     "COMPLETION",
@@ -23,6 +25,7 @@ __all__ = [
     "check_groups",
     "completed_line",
     "composed_folder",
+    "new_sweep_folder",
     "overrides_of",
     "typed_folder",
     "with_home",
@@ -77,7 +80,7 @@ def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
             read.append(_genotype(word, is_sweep=bool(MULTIRUN & set(arguments))))
         else:
             typed = _quoted_notation(with_home(with_list(command, word)))
-            read.append(word if word.startswith("resume=") else typed)
+            read.append(word if word.startswith(("resume=", "fork=")) else typed)
     if len(named := [word for word in read if word.startswith("genotype=")]) > 1:
         names = " and ".join(word.removeprefix("genotype=") for word in named)
         raise UsageError(f"genotype must be one, got {names}; for a sweep -m genotype=ONE,OTHER")
@@ -207,3 +210,18 @@ def composed_folder(name: str, overrides: list[str], key: str) -> Path:
     if not (folder := OmegaConf.select(schema.composed(name, overrides), key)):
         raise ValueError(f"{key} ({folder!r}) must be a folder; leave it out, or give {key}=FOLDER")
     return Path(str(folder))
+
+
+def new_sweep_folder(name: str, arguments: list[str]) -> Path:
+    """Returns a sweep's folder, fixed before Hydra reads the clock for its name again.
+
+    Raises: ValueError: there is a sweep already.
+    """
+    own = [a for a in arguments if a.lstrip("+").startswith(("hydra.sweep.", "hydra.job."))]
+    folder = composed_folder(name, own, "hydra.sweep.dir")
+    if (folder / SWEEP_FILE).exists():
+        raise ValueError(
+            f"the folder {folder} must not hold a sweep already; choose another one, or "
+            f"resume it: resume={shlex.quote(str(folder))}"
+        )
+    return folder

@@ -31,6 +31,8 @@ def search(
     overrides: Sequence[str] = (),
     folder: str | Path | None = None,
     resume: bool = False,
+    fork: str | Path | None = None,
+    at: int | None = None,
     trust: bool = False,
     **settings: Any,
 ) -> FinishedRun:
@@ -50,7 +52,11 @@ def search(
         folder: where the run's files go; None takes a new folder under outputs/.
         resume: whether an interrupted run in `folder` is resumed, with its own configuration:
             objects are passed again, and what else is given must be as it was.
-        trust: whether code of others that the folder of a resumed run names may be called.
+        fork: the folder of a run from whose state a new one starts, with that run's configuration
+            and what else is given; objects are passed again (see docs/fork.md).
+        at: after which of its epochs (0-based).
+        trust: whether code of others that the folder of a resumed or forked run names may be
+            called.
         settings: groups by the name of an option (evaluation, objective, task, child, hardware,
             callbacks, logger, experiment), scalars (seed, retrain, max_samples, max_seconds,
             max_seconds_in_all, export), and limits of the child, e.g. {"parameters": 50_000}; see
@@ -59,9 +65,13 @@ def search(
     Raises: ValueError: a value is impossible, or the run cannot be resumed.
     """
     groups = {"data": data, "search_space": search_space, "strategy": strategy}
-    if trust and not resume:
-        raise ValueError("trust=True has no effect: it goes with resume=True; leave it out")
+    if trust and not (resume or fork):
+        raise ValueError(
+            "trust=True has no effect: it goes with resume=True or fork=RUN_DIR; leave it out"
+        )
     call = Call("search", groups, settings, overrides)
+    if fork is not None or at is not None:
+        return call.fork(fork, at, resume, folder, trust)
     return call.resume(folder, trust) if resume else call.start(folder)
 
 

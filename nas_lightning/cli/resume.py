@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,12 @@ from nas_lightning.core.checks import one_of
 from nas_lightning.run.folder import HYDRA, SWEEP_FILE, RunFolder
 
 __all__ = [
+    "check_configuration",
     "check_progress",
     "check_resumable",
     "check_unused",
+    "check_whole",
+    "named_folder",
     "quoted",
     "resume_arguments",
     "resumed_configuration",
@@ -30,6 +33,7 @@ __all__ = [
     "without_trust",
 ]
 
+OF_RUN = ("resume=", "fork=")
 TRUSTING = ("show", "train")  # commands that read the folder of another run
 
 LAUNCH = ("hydra/launcher", "hydra.launcher.")  # how jobs are run, not what they compute
@@ -46,7 +50,12 @@ HARMLESS = re.compile(
 
 def resumed_folder(arguments: list[str]) -> RunFolder | None:
     """Returns the folder that resume= names, None without one; quotes and ~ may be in its name."""
-    named = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
+    return named_folder("resume", arguments)
+
+
+def named_folder(key: str, arguments: Sequence[str]) -> RunFolder | None:
+    """Returns the folder that e.g. resume= names; quotes and ~ may be in its name."""
+    named = [a.removeprefix(f"{key}=") for a in arguments if a.startswith(f"{key}=")]
     if not named:
         return None
     text = named[-1]
@@ -62,10 +71,10 @@ def without_trust(arguments: list[str], command: str) -> tuple[list[str], Trust]
     """
     said = [a.removeprefix("trust=") for a in arguments if a.startswith("trust=")]
     one_of("trust", said[-1] if said else "false", ("true", "false"))
-    if said and command not in TRUSTING and not any(a.startswith("resume=") for a in arguments):
+    if said and command not in TRUSTING and not any(a.startswith(OF_RUN) for a in arguments):
         raise ValueError(
-            f"trust={said[-1]} has no effect: it goes with resume=RUN_DIR or genotype=RUN_DIR; "
-            "leave it out"
+            f"trust={said[-1]} has no effect: it goes with resume=RUN_DIR, fork=RUN_DIR or "
+            "genotype=RUN_DIR; leave it out"
         )
     left = [argument for argument in arguments if not argument.startswith("trust=")]
     return left, Trust.of("true" in said[-1:], left)
@@ -100,7 +109,7 @@ def resumed_configuration(
         differs.
     """
     check_resumable(folder, command)
-    _check_configuration(folder, command, trust)
+    check_configuration(folder, command, trust)
     hydra = folder.setting("overrides.hydra") or []  # e.g. hydra.run.dir=...
     typed = [override for override in typed if override not in hydra]
     if flags := [override for override in typed if override.startswith("-")]:
@@ -145,8 +154,11 @@ def sweep_arguments(
     return ["-m", *task, *unchanged, *launch, f"hydra.sweep.dir={quoted(folder.path)}", *added]
 
 
-def _check_configuration(folder: RunFolder, command: str, trust: Trust) -> None:
-    """Refuses a configuration that says more than a command's keys, or calls what it may not."""
+def check_configuration(folder: RunFolder, command: str, trust: Trust) -> None:
+    """Refuses a configuration that says more than a command's keys, or calls what it may not.
+
+    Raises: ValueError: it does.
+    """
     config, path = folder.config, folder.config_file
     keys = keys_of(command)
     if unknown := [str(key) for key in config if key not in keys]:
@@ -180,22 +192,31 @@ def check_resumable(folder: RunFolder, command: str) -> None:
     Raises: ValueError: it does not.
     """
     path = folder.path
+    check_whole(folder, command, "resume")
+    if not os.access(path, os.W_OK) and not (path / "result.json").is_file():
+        raise ValueError(f"resume: the run in {path} must be writable; copy it to where you may")
+    check_progress(folder)
+
+
+def check_whole(folder: RunFolder, command: str, key: str) -> None:
+    """Checks that a folder, named by e.g. resume=, holds a run of this command.
+
+    Raises: ValueError: it does not.
+    """
+    path = folder.path
     if "${" in str(path):
-        raise ValueError(f"resume: the name of {path} must not hold '${{'; rename it")
+        raise ValueError(f"{key}: the name of {path} must not hold '${{'; rename it")
     if not folder.is_run:
         raise ValueError(
-            f"resume: {path} is no run: it has no {HYDRA}/config.yaml; name the "
+            f"{key}: {path} is no run: it has no {HYDRA}/config.yaml; name the "
             "folder that the run printed"
         )
     if not folder.is_whole:
         raise ValueError(
-            f"resume: {path} was stopped before its configuration was written; there is "
-            "nothing to resume: start it again"
+            f"{key}: {path} was stopped before its configuration was written; there is "
+            f"nothing to {key}: start it again"
         )
-    if not os.access(path, os.W_OK) and not (path / "result.json").is_file():
-        raise ValueError(f"resume: the run in {path} must be writable; copy it to where you may")
-    _check_command(folder, command)
-    check_progress(folder)
+    _check_command(folder, command, key)
 
 
 def check_unused(folder: RunFolder, resuming: str) -> None:
@@ -221,11 +242,12 @@ def check_progress(folder: RunFolder) -> None:
         folder.begin(folder.objects)
 
 
-def _check_command(folder: RunFolder, command: str) -> None:
+def _check_command(folder: RunFolder, command: str, key: str = "resume") -> None:
     if folder.command != command:
         name, path = f"nas-{folder.command}", folder.path
-        typed = f"{name} resume={shlex.quote(str(path))}"
-        raise ValueError(f"resume: {path} is a run of {name}; use {typed}")
+        cure = f"use {name} resume={shlex.quote(str(path))}"
+        cure = cure if key == "resume" else f"name one of nas-{command}"
+        raise ValueError(f"{key}: {path} is a run of {name}; {cure}")
 
 
 def _check_same(typed: list[str], folder: RunFolder) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from nas_lightning.callbacks.collapse import sentinel_of
 from nas_lightning.config.making import make
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
@@ -24,6 +25,7 @@ from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.black_box import BlackBoxSearch
 from nas_lightning.run.children import train_shown
 from nas_lightning.run.dashboards import open_dashboards, show_search
+from nas_lightning.run.ending import check_ending, check_no_ending, ending_notes
 from nas_lightning.run.fitting import observers
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.initial_params import check_init_of_search
@@ -67,7 +69,8 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
         baselines = baselines_of(run, child if cfg.verdict.resnet else None)
         verdict = verdict_of(run, child, baselines, cfg.verdict.children)
     trained = "trials" in figures  # children of their own, which cannot collapse
-    notes = [*run.parts.data.notes, *([] if trained else collapse_notes(run, genotype))]
+    notes = [*run.parts.data.notes, *ending_notes(figures)]
+    notes += [] if trained or figures["collapse"] else collapse_notes(run, genotype)
     notes += time_notes(run, figures)
     notes += unbeaten(run, child, baselines, verdict)
     parts = {"search": figures, "child": child, "baselines": baselines, "verdict": verdict}
@@ -116,10 +119,13 @@ class _Strategies:
         else:
             runtime = {"space": space, "seed": cfg.seed, "objective": objective}
             strategy = make(cfg.strategy, "strategy", **runtime)
-        observers(cfg, "search")  # a mistake in them must not wait for the child
+        watching = observers(cfg, "search")  # a mistake in them must not wait for the child
         if isinstance(strategy, OneShotStrategy):
             check_one_shot(strategy, objective, self.folder)
-        elif not isinstance(strategy, BlackBoxStrategy):
+            check_ending(cfg, strategy, sentinel_of(watching))
+        elif isinstance(strategy, BlackBoxStrategy):
+            check_no_ending(cfg, strategy, self.folder)
+        else:
             raise ValueError(
                 f"strategy._target_ ({type(strategy).__name__}) must be a "
                 "OneShotStrategy or a BlackBoxStrategy"

@@ -40,6 +40,11 @@ EXAMPLES: dict[str, Pairs] = {
         ("nas-benchmark strategy=random seeds=100 data=cifar100", ""),
         ("nas-benchmark strategy=random compare=[RUN_DIR]", "beside an earlier one"),
     ),
+    "derive": (
+        ("nas-derive run=RUN_DIR", "what the space's own rule finds, and what is nearest"),
+        ("nas-derive run=RUN_DIR rule=perturbation", "by what each option's removal costs"),
+        ("nas-derive run=RUN_DIR rule=evolution samples=50", "by a search in the supernet"),
+    ),
     "measure": (("nas-measure what=proxies data.path=FILE", "zero-cost proxies against a table"),),
     "show": (
         ("nas-show darts_v2", "a published genotype"),
@@ -68,6 +73,7 @@ MORE_KEYS: dict[str, Pairs] = {
     ),
 }
 RESUME = ("resume=RUN_DIR", "resume an interrupted run or sweep with its own configuration")
+FORK = ("fork=RUN_DIR at=EPOCH", "start a new search from a run's state after an epoch (0-based)")
 TRUST = ("trust=true", "call code of others that a run's folder names")
 OPTIONS: Pairs = (
     ("-m, --multirun", "run a sweep: every combination of comma-separated values"),
@@ -147,7 +153,8 @@ def _everything(
         lines += _options(group, chosen, folders)
     lines += ["", "Keys (KEY=VALUE; those of the options above: --cfg job shows them):"]
     lines += _table(_keys(primary))
-    flags = (TRUST, *OPTIONS) if name == "show" else (RESUME, TRUST, *OPTIONS)
+    more = {"show": (TRUST,), "search": (RESUME, FORK, TRUST)}.get(name, (RESUME, TRUST))
+    flags = (*more, *OPTIONS)
     return [*lines, "", "Options:", *_table(flags), "", "Examples:", *_table(EXAMPLES[name])]
 
 

@@ -20,8 +20,17 @@ from nas_lightning.config.messages import cure_of_type
 from nas_lightning.config.sources import current_folder
 from nas_lightning.core.checks import unknown_name
 
-__all__ = ["make", "make_all", "not_in_a_file", "parameters_of", "plain_node", "target_of"]
+__all__ = [
+    "OF_RUN",
+    "make",
+    "make_all",
+    "not_in_a_file",
+    "parameters_of",
+    "plain_node",
+    "target_of",
+]
 
+OF_RUN = {"strategy": ("final", "on_collapse")}  # keys of a group that the run reads, no object
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -48,6 +57,8 @@ def make(node: Any, where: str, kind: type | None = None, **runtime: Any) -> Any
         raise ValueError(f"{where}._target_ must be a {kind.__name__}, got {target!r}")
     is_partial = values.pop("_partial_", False)
     parameters = parameters_of(target, where)
+    for name in set(OF_RUN.get(where, ())) - set(parameters):
+        values.pop(name, None)
     accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     known = [name for name in parameters if name not in runtime]
     if unknown := [] if accepts_any else sorted(set(values) - set(known)):

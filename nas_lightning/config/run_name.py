@@ -33,6 +33,7 @@ def run_name(command: str, *, _root_: DictConfig) -> str:
         "search": [_choice(_root_, "strategy"), data],
         "train": ["train", _value(_root_, "genotype"), data],
         "benchmark": ["benchmark", _choice(_root_, "strategy"), _choice(_root_, "data")],
+        "derive": ["derive", _value(_root_, "rule"), _value(_root_, "run")],
         "measure": [_value(_root_, "what"), data],
     }[command]
     return "_".join(filter(None, map(_part, parts))) or command

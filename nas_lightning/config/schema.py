@@ -71,6 +71,13 @@ class LimitsConfig:
 
 
 @dataclass
+class CheckpointsConfig:
+    """Which states of a one-shot search are kept beside the last one."""
+
+    every: int | None = None
+
+
+@dataclass
 class TrainConfig(_NetworkConfig):
     """Configuration of `nas-train`; conf/train.yaml says what its keys mean."""
 
@@ -94,6 +101,7 @@ class SearchConfig(_NetworkConfig):
     max_seconds_in_all: Any = None
     limits: LimitsConfig | None = field(default_factory=LimitsConfig)
     export: list[str] = field(default_factory=list)
+    checkpoints: CheckpointsConfig = field(default_factory=CheckpointsConfig)
     strategy: dict[str, Any] = MISSING
     evaluation: dict[str, Any] = MISSING
     objective: dict[str, Any] = MISSING
@@ -110,6 +118,30 @@ class MeasureConfig(_NetworkConfig):
     export: list[str] = field(default_factory=list)
     batch_size: int = 64
     evaluation: dict[str, Any] = MISSING
+
+
+@dataclass
+class DeriveConfig:
+    """Configuration of `nas-derive`; conf/derive.yaml says what its keys mean.
+
+    The groups of the run that it derives from are written into the configuration of its own.
+    """
+
+    run: str = MISSING
+    rule: str = "space"
+    candidates: int = 3
+    samples: int = 30
+    generations: int = 5
+    threshold: float = 0.85
+    recalibration: int = 16
+    seed: int = 0
+    hardware: dict[str, Any] = MISSING
+    search_space: Any = None
+    strategy: Any = None
+    data: Any = None
+    task: Any = None
+    child: Any = None
+    limits: Any = None
 
 
 @dataclass
@@ -130,6 +162,7 @@ class BenchmarkConfig:
 
 SHELLS = {
     "benchmark": BenchmarkConfig,
+    "derive": DeriveConfig,
     "measure": MeasureConfig,
     "search": SearchConfig,
     "show": ShowConfig,

@@ -59,11 +59,12 @@ class Branch:
 class Mixture:
     """The mixing weights of one forward pass, and which options may run.
 
-    Weights are padded with zeros where a choice has fewer options. `added` is added to the states
-    which a choice's branches enter.
+    Weights are padded with zeros where a choice has fewer options. Where a space has `cell_rows`
+    they may differ from cell to cell. `added` is added to the states which a choice's branches
+    enter.
     """
 
-    weights: Tensor  # (choices, options), float
+    weights: Tensor  # (choices, options), or (cells, choices, options), float
     support: tuple[tuple[int, ...], ...]  # per choice the options that may run; () removes the edge
     added: Tensor | None = None  # (choices,)
     partial: int | None = None  # the supernets' `Scale.partial`; None is for all of them
@@ -72,6 +73,12 @@ class Mixture:
         """Returns the same mixture without a gradient to its weights."""
         added = None if self.added is None else self.added.detach()
         return Mixture(self.weights.detach(), self.support, added, self.partial)
+
+    def of_cell(self, cell: int) -> "Mixture":
+        """Returns the mixture of one cell, by its number."""
+        if self.weights.dim() == 2:
+            return self
+        return Mixture(self.weights[cell], self.support, self.added, self.partial)
 
     def to(self, other: Tensor) -> "Mixture":
         """Returns the same mixture on the device and of the type of another tensor."""

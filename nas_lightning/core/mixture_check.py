@@ -1,21 +1,25 @@
 """What a supernet refuses as its mixture: none, or one of another space, scale or precision."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
 
 from nas_lightning.core.choices import Choice, Mixture
+from nas_lightning.core.scale import Scale
 
-__all__ = ["MixtureCheck"]
+__all__ = ["MixtureCheck", "checked"]
 
 
 class MixtureCheck:
     """A forward pre-hook of a supernet, forward(x, mixture); it looks at shapes and types alone."""
 
-    def __init__(self, space: str, choices: Sequence[Choice], partial: int = 1) -> None:
-        self.space, self.partial = space, partial
+    def __init__(
+        self, space: str, choices: Sequence[Choice], partial: int = 1, cells: int = 0
+    ) -> None:
+        self.space, self.partial, self.cells = space, partial, cells
         self.numbers = tuple(len(choice.options) for choice in choices)
         self.shape = len(choices), max(self.numbers, default=0)
 
@@ -44,9 +48,10 @@ class MixtureCheck:
 
     def _check_choices(self, mixture: Mixture) -> None:
         shape, support = tuple(mixture.weights.shape), mixture.support
-        if shape != self.shape or len(support) != self.shape[0]:
+        wanted = (self.cells, *self.shape) if self.cells and len(shape) == 3 else self.shape
+        if shape != wanted or len(support) != self.shape[0]:
             raise ValueError(
-                f"a mixture of search space '{self.space}' must have weights {self.shape} and a "
+                f"a mixture of search space '{self.space}' must have weights {wanted} and a "
                 f"support of {self.shape[0]} choices, got {shape} and {len(support)}; use a "
                 "mixture of this space, e.g. space.mixture(genotype)"
             )
@@ -67,3 +72,28 @@ class MixtureCheck:
                 f"the mixture's weights ({own}) must be as precise as the supernet's params "
                 f"({param.dtype}); use mixture.to(x) with images x of that type"
             )
+
+
+class _Space(Protocol):
+    name: str
+    choices: tuple[Choice, ...]
+
+    def cell_rows(self, scale: Scale) -> tuple[tuple[int, ...], ...]: ...
+
+
+_OfSpace = TypeVar("_OfSpace", bound=_Space)
+
+
+def checked(
+    build: Callable[[_OfSpace, Scale], nn.Module],
+) -> Callable[[_OfSpace, Scale], nn.Module]:
+    """Returns a space's method that builds supernets, whose supernets check their mixtures."""
+
+    @wraps(build)
+    def supernet(space: _OfSpace, scale: Scale) -> nn.Module:
+        network, cells = build(space, scale), len(space.cell_rows(scale))
+        check = MixtureCheck(space.name, space.choices, scale.partial, cells)
+        network.register_forward_pre_hook(check, with_kwargs=True)
+        return network
+
+    return supernet

@@ -22,6 +22,10 @@ class SearchContext(Protocol):
     def params(self) -> Mapping[str, Tensor]:
         """The supernet's params by name, in the order of its optimiser."""
 
+    @property
+    def op_params(self) -> Mapping[str, Sequence[str]]:
+        """The names of each operation's params, by the operation's name (see `core.op_params`)."""
+
     def loss(
         self,
         batch: Batch,

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from functools import wraps
 from random import Random
 from typing import Any, Self
 
@@ -17,7 +16,7 @@ from nas_lightning.core.decisions import Decision
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Graph
 from nas_lightning.core.limits import Limits
-from nas_lightning.core.mixture_check import MixtureCheck
+from nas_lightning.core.mixture_check import checked
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.shrinking import walked
 
@@ -62,7 +61,7 @@ class SearchSpace(ABC):
         """Makes the supernets of a subclass check the mixtures that they are called with."""
         super().__init_subclass__(**kwargs)
         if "supernet" in vars(cls):
-            cls.supernet = _with_mixture_check(cls.supernet)  # type: ignore[method-assign, assignment]
+            cls.supernet = checked(cls.supernet)  # type: ignore[method-assign, assignment]
 
     @property
     def option_names(self) -> tuple[str, ...]:
@@ -86,6 +85,13 @@ class SearchSpace(ABC):
             f"search space '{self.name}' has no supernet, which a one-shot strategy needs; choose "
             "a black-box strategy such as strategy=random"
         )
+
+    def cell_rows(self, scale: Scale) -> tuple[tuple[int, ...], ...]:
+        """Returns the rows of the choices that each cell of a supernet mixes; a hook.
+
+        It is () where mixtures cannot differ from cell to cell, as by default.
+        """
+        return ()
 
     @abstractmethod
     def child(self, genotype: Genotype, scale: Scale) -> nn.Module:
@@ -232,20 +238,6 @@ class SearchSpace(ABC):
 
 def _random(rng: Random | int) -> Random:
     return rng if isinstance(rng, Random) else Random(rng)
-
-
-_Build = Callable[[SearchSpace, Scale], nn.Module]
-
-
-def _with_mixture_check(build: _Build) -> _Build:
-    @wraps(build)
-    def supernet(space: SearchSpace, scale: Scale) -> nn.Module:
-        network = build(space, scale)
-        check = MixtureCheck(space.name, space.choices, scale.partial)
-        network.register_forward_pre_hook(check, with_kwargs=True)
-        return network
-
-    return supernet
 
 
 def uniform_mixture(choices: Sequence[Choice]) -> Mixture:

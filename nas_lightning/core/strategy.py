@@ -106,7 +106,7 @@ class OneShotStrategy(nn.Module, ABC):
         return epoch
 
     def lr_at(self, epoch: int) -> float:
-        """Returns the params' learning rate of an epoch: one cosine over their life.
+        """Returns the params' learning rate of an epoch: one cosine over their life; a hook.
 
         Their life begins with the search, or a stage that keeps none, and ends with the next such
         stage or the search.

@@ -86,6 +86,7 @@ class ImageDataModule(View):
         at_least("data.memory_limit_gib", memory_limit_gib, 0)
         self.source, self.path = source, path
         self.seed, self.targets = seed, targets
+        self.split_seed = seed  # of the split for a search; a fork keeps that of its state
         self.name = name or (path and Path(path).expanduser().resolve().name)
         self.image_size = image_size if image_size is None else as_size(image_size)
         self.channels, self.num_classes = channels, num_classes
@@ -255,7 +256,7 @@ class ImageDataModule(View):
         return self._split(self._store.arrays.train_labels)
 
     def _split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return stratified_split(strata(labels), self.validation_share, (self.seed, "split"))
+        return stratified_split(strata(labels), self.validation_share, (self.split_seed, "split"))
 
     def _of_child(
         self, images: Images, part: Tensor, purpose: str, batch_size: int | None, cutout: int

@@ -15,7 +15,8 @@ from nas_lightning.core.choices import Branch, Factor, Mixture, factors_value
 from nas_lightning.networks.kernels import weighted_sum
 from nas_lightning.networks.operations import Operation, State
 
-__all__ = ["BYPASS", "Bypass", "Cell", "DropPath", "branch_weights", "partial_channels", "shuffled"]
+__all__ = ["BYPASS", "Bypass", "Cell", "DropPath", "Weights", "branch_weights", "cell_weights"]
+__all__ += ["partial_channels", "shuffled"]
 
 BYPASS = "bypass"
 Weights = Mapping[str, Tensor] | None
@@ -184,6 +185,22 @@ def branch_weights(branches: Sequence[Branch], mixture: Mixture) -> dict[str, Te
             key = _added_key(state)
             weights[key] = weights.get(key, 0.0) + mixture.added[choice]
     return weights
+
+
+def cell_weights(
+    tables: Mapping[str, Sequence[Branch]], kinds: Sequence[str], mixture: Mixture | None
+) -> list[Weights]:
+    """Returns by cell, given its kind, what `branch_weights` gives for its kind's branches.
+
+    Cells of a kind share it, unless the mixture's weights differ from cell to cell.
+    """
+    if mixture is None:
+        return [None] * len(kinds)
+    if mixture.weights.dim() == 2:
+        shared = {kind: branch_weights(table, mixture) for kind, table in tables.items()}
+        return [shared[kind] for kind in kinds]
+    cells = enumerate(kinds)
+    return [branch_weights(tables[kind], mixture.of_cell(cell)) for cell, kind in cells]
 
 
 def _added_key(state: int) -> str:

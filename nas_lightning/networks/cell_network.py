@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from nas_lightning.core.choices import Branch, Mixture
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.cell import Cell, DropPath, branch_weights
+from nas_lightning.networks.cell import Cell, DropPath, cell_weights
 from nas_lightning.networks.kernels import as_maps, kernel_sides, padded_conv
 from nas_lightning.networks.operations import FactorizedReduction, Operation, State, relu_conv_norm
 
-__all__ = ["CellNetwork", "GlobalMean", "MakeCell", "Stem", "auxiliary_head", "check_auxiliary"]
+__all__ = ["CellNetwork", "GlobalMean", "MakeCell", "Stem", "auxiliary_head", "cell_kinds"]
+__all__ += ["check_auxiliary", "two_thirds"]
 
 STEM_MULTIPLIER = 3
 MIN_SIDE = {"cifar": 8, "imagenet": 32}
@@ -27,6 +28,21 @@ MIN_AUXILIARY_SIDE = {"cifar": 8, "imagenet": 7}
 # Builds a cell of a kind ("normal" or "reduction") and a number of channels, with operations that
 # give its two inputs as many, and a flavour of BatchNorm.
 MakeCell = Callable[[str, int, Sequence[Operation], Norm], Cell]
+
+
+def cell_kinds(cells: int) -> list[str]:
+    """Returns the kind of each cell: reductions stand at the thirds.
+
+    >>> cell_kinds(4)
+    ['normal', 'reduction', 'reduction', 'normal']
+    """
+    thirds = cells // 3, two_thirds(cells)
+    return ["reduction" if index in thirds else "normal" for index in range(cells)]
+
+
+def two_thirds(cells: int) -> int:
+    """Returns the number of the second reduction."""
+    return 2 * cells // 3
 
 
 class CellNetwork(nn.Module):
@@ -43,22 +59,20 @@ class CellNetwork(nn.Module):
         super().__init__()
         norm = Norm.of(scale)
         self.branches = {kind: tuple(table) for kind, table in branches.items()}
-        self.reductions = (scale.cells // 3, 2 * scale.cells // 3)
+        self.kinds = cell_kinds(scale.cells)
         self.stem = Stem(scale, norm)
         before, last, channels = self.stem.width, self.stem.width, scale.channels
         after_reduction = scale.stem == "imagenet"
         self.cells = nn.ModuleList()
-        self.kinds: list[str] = []
-        for index in range(scale.cells):
-            is_reduction = index in self.reductions
+        for index, kind in enumerate(self.kinds):
+            is_reduction = kind == "reduction"
             channels *= 2 if is_reduction else 1
             first = FactorizedReduction if after_reduction else relu_conv_norm
             preprocess = [first(before, channels, norm), relu_conv_norm(last, channels, norm)]
-            self.kinds.append("reduction" if is_reduction else "normal")
-            cell = make_cell(self.kinds[-1], channels, preprocess, norm)
+            cell = make_cell(kind, channels, preprocess, norm)
             self.cells.append(cell)
             before, last, after_reduction = last, len(cell.output) * channels, is_reduction
-            if index == self.reductions[1]:
+            if index == two_thirds(scale.cells):
                 auxiliary_channels = last
         self.classifier = nn.Linear(last, scale.outputs())
         if scale.auxiliary:
@@ -87,14 +101,12 @@ class CellNetwork(nn.Module):
     def _run(
         self, x: Tensor, mixture: Mixture | None, drop_path: DropPath | None
     ) -> tuple[Tensor, Tensor]:
-        weights: dict[str, dict[str, Tensor]] = {}
-        if mixture is not None:
-            weights = {k: branch_weights(table, mixture) for k, table in self.branches.items()}
+        weights = cell_weights(self.branches, self.kinds, mixture)
         before, last = self.stem(x)
         at_two_thirds = last.x
-        for index, (kind, cell) in enumerate(zip(self.kinds, self.cells, strict=True)):
-            before, last = last, cell((before, last), weights.get(kind), drop_path)
-            if index == self.reductions[1]:
+        for index, (cell, own) in enumerate(zip(self.cells, weights, strict=True)):
+            before, last = last, cell((before, last), own, drop_path)
+            if index == two_thirds(len(self.cells)):
                 at_two_thirds = last.x
         return self.classifier(last.x.mean(dim=(2, 3))), at_two_thirds
 

@@ -12,6 +12,7 @@ from nas_lightning.reports.answer_charts import calibration_of
 from nas_lightning.reports.charts import figures
 from nas_lightning.reports.colours import dark_scheme
 from nas_lightning.reports.conclusion import conclude, verdict_words
+from nas_lightning.reports.lineage import fork_words
 from nas_lightning.reports.metric import (
     PATH_REMARK,
     MainMetric,
@@ -74,6 +75,7 @@ def _content(run_dir: Path, result: Mapping[str, Any]) -> dict[str, Any]:
         "path_remark": PATH_REMARK,
         "has_reward": rewards_differ(result),
         "verdict": verdict_words(result["verdict"]) if result.get("verdict") else "",
+        "lineage": fork_words(result["fork"]) if result.get("fork") else "",
         "conclusion": conclusion,
         "uses": uses(run_dir, result),
         "next_steps": next_steps(run_dir, result, conclusion),

@@ -7,6 +7,7 @@ from typing import Any
 
 from nas_lightning.core.quantities import quantity_name, value_words
 from nas_lightning.reports.conclusion import verdict_words
+from nas_lightning.reports.lineage import fork_words
 from nas_lightning.reports.metric import (
     PATH_REMARK,
     input_word,
@@ -64,6 +65,7 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
         cost = search["cost"]
         work = f"{cost['training_samples']:,} training samples, {cost['gradient_steps']:,}"
         lines.append(_row("cost of the search", f"{cost['wall_s']:.0f} s, {work} gradient steps"))
+    lines += [f"note: {fork_words(result['fork'])}"] if result.get("fork") else []
     lines += [f"note: {note}" for note in result.get("notes") or ()]
     lines += ["", _row("files", str(folder)), _row("report", str(folder / "report.html"))]
     lines += [_row(path.suffix[1:], str(path)) for path in _exported(folder)]

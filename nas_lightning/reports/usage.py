@@ -130,6 +130,8 @@ def _command(result: Mapping[str, Any]) -> str:
     command = str(result.get("command", ""))
     if not command.startswith("nas-search") or command.count("'") % 2 or command.count('"') % 2:
         return ""  # as runs of before had it, not quoted for a shell
+    if result.get("fork"):
+        return ""  # forks are started one by one
     return _without(command, "seed", "hydra.run.dir")
 
 

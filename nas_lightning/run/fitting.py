@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO, RunCheckpoint, resumable
+from nas_lightning.callbacks.collapse import CollapseSentinel
 from nas_lightning.callbacks.cost_timer import CostTimer
 from nas_lightning.callbacks.epoch_logs import MetricsLog
 from nas_lightning.callbacks.progress import Progress
@@ -63,9 +64,14 @@ def fit(
 
 
 def observers(cfg: DictConfig, name: str) -> list[L.Callback]:
-    """Returns new callbacks of the configuration; a progress bar is named for its training."""
+    """Returns new callbacks of the configuration.
+
+    A progress bar is named for its training; a sentinel ends a search where that is wanted.
+    """
     callbacks: list[L.Callback] = make_all(cfg.callbacks, "callbacks")
     for callback in callbacks:
         if isinstance(callback, Progress):
             callback.name = name
+        if isinstance(callback, CollapseSentinel):
+            callback.stops = OmegaConf.select(cfg, "strategy.on_collapse") == "stop"
     return callbacks

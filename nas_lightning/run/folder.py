@@ -18,6 +18,7 @@ from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import LockedError, ProcessLock, write_json, write_text
 
 __all__ = [
+    "FORK",
     "HYDRA",
     "LATENCY",
     "OVERRIDES",
@@ -34,6 +35,7 @@ SWEEP_FILE = "multirun.yaml"  # a sweep's settings, written before its first job
 VERSION = "nas_lightning.txt"  # the version that started the run
 DATA = "data.json"  # what tells the run's data from others
 LATENCY = "latency.json"  # from which the run predicts
+FORK = "fork.json"  # from which run's state it started
 OBJECTS = "objects.json"  # what a call in Python passed in place of a configuration
 RESULT = "result.json"
 PROGRESS = (RESULT, "trials.jsonl", "proxies.csv", "*/last.ckpt")
@@ -128,6 +130,13 @@ class RunFolder:
         """By group what tells apart an object that a call in Python passed; else empty."""
         path = self.hydra / OBJECTS
         content: dict[str, str] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        return content
+
+    @property
+    def lineage(self) -> dict[str, Any]:
+        """From which run it was forked: "run", "epoch", "changed" and more; empty if from none."""
+        path = self.hydra / FORK
+        content: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
         return content
 
     @property

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from nas_lightning.callbacks.checkpoint import RunCheckpoint
 from nas_lightning.callbacks.collapse import parameter_free_share
 from nas_lightning.callbacks.epoch_logs import AlphaLog, GenotypeLog
 from nas_lightning.core.cut_path import CUT, cuts_every_path
@@ -12,6 +11,7 @@ from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.data.batches import View
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.loggers.search_boards import EpochBoard
+from nas_lightning.run.ending import end_of, keeper_of
 from nas_lightning.run.fitting import fit
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.run import Run
@@ -57,17 +57,19 @@ def search_one_shot(run: Run, strategy: OneShotStrategy) -> tuple[Genotype, dict
     start_entropy = _entropy(strategy)
     logs = [AlphaLog(folder / "alphas.csv"), GenotypeLog(folder / "genotypes")]
     boards = [EpochBoard(run.loggers)] if run.loggers.loggers else []
-    callbacks = [*logs, RunCheckpoint(folder / "checkpoints"), *boards]
+    callbacks = [*logs, keeper_of(run), *boards]
     trainer = fit(run, module, view, strategy.epochs, folder.path, "search", callbacks)
     steps, all_steps = trainer.fit_loop.epoch_loop.total_batch_idx + 1, trainer.num_training_batches
     if cap is not None and steps < all_steps and parts.hardware.is_first:
         print(f"note: {_within_an_epoch(cap, steps, all_steps)}", flush=True)
     module.to(trainer.strategy.root_device)
+    ending = end_of(run, module, trainer)
     genotype = module.derive(list(view.val_dataloader()))
     return genotype, {
         **_accuracies(module, view, genotype),
         "alpha_entropy_start": start_entropy,
         "alpha_entropy_end": _entropy(strategy),
+        **ending,
         "cost": module.meter.as_dict(),
     }
 

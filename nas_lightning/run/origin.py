@@ -17,14 +17,19 @@ from nas_lightning.config.sources import (
     record_sources,
     recorded_sources,
 )
-from nas_lightning.config.trust import Trust, outside_targets
+from nas_lightning.config.trust import Trust, check_version, outside_targets
 from nas_lightning.core.scale import Scale
 from nas_lightning.run.folder import LATENCY, RunFolder
+from nas_lightning.run.state import RunState
 from nas_lightning.zoo.reader import needed_overrides
 
-__all__ = ["SPACE", "begun", "run_of", "scale_of", "with_own_parts"]
+__all__ = ["CHECKPOINT", "SPACE", "as_searched", "begun", "run_of", "scale_of", "searched_run"]
+__all__ += ["with_own_parts"]
 
 SPACE = ("search_space",)
+SEARCHED = ("search_space", "strategy", "data", "task", "child", "limits")
+DERIVED = "derived.json"  # beside the candidates of nas-derive
+CHECKPOINT = "checkpoints/last.ckpt"
 TRAINED = ("search_space", "data", "task", "child")
 ARRAYS = "nas_lightning.data.from_arrays.data_of_arrays"
 
@@ -43,6 +48,10 @@ def begun(
     for target in _strange_space(cfg):
         if file := module_file(target):
             list_target(target, file)  # typed, or of an option file of the user
+    if command == "derive":
+        cfg = _with_search(cfg, trust)
+        OmegaConf.save(cfg, home.config_file)
+        home.write_choices({group: RunFolder(Path(cfg.run)).choice(group) for group in SEARCHED})
     if command == "train" and "genotype" not in objects:
         groups = [group for group in TRAINED if group not in objects]
         cfg = with_own_parts(cfg, home.overrides, groups, trust)
@@ -66,9 +75,66 @@ def _bring_limits(cfg: DictConfig, typed: Sequence[str], origin: RunFolder) -> N
 
 
 def run_of(genotype: str) -> RunFolder | None:
-    """Returns the run whose folder genotype= names; None if it names something else."""
-    home = RunFolder(Path(os.path.expanduser(genotype)))
-    return home if os.path.isfile(home.config_file) else None  # a notation may be no path at all
+    """Returns the run whose folder genotype= names, or of which it names a candidate; else None."""
+    path = Path(os.path.expanduser(genotype))
+    for home in (RunFolder(path), RunFolder(path.parent)):
+        is_run = os.path.isfile(home.config_file)  # a notation may be no path at all
+        if is_run and (home.path == path or os.path.isfile(home / DERIVED)):
+            return home
+    return None
+
+
+def searched_run(run: str) -> RunFolder:
+    """Returns the folder of a finished search that has trained a supernet.
+
+    Raises: ValueError: it is not, or another minor version has written it.
+    """
+    home = RunFolder(Path(run).expanduser().resolve())
+    cure = "name the folder of a finished nas-search with a one-shot strategy, e.g. strategy=darts"
+    if not home.is_run:
+        raise ValueError(f"run ({run}) holds no run; {cure}")
+    if home.command != "search":
+        raise ValueError(f"run ({run}) is of nas-{home.command}, which has no supernet; {cure}")
+    check_version(home.version(), f"the run in {run}")
+    if "epochs" not in home.config.strategy and not home.objects:
+        name = home.choice("strategy")
+        raise ValueError(f"run ({run}) is of strategy {name}, which has no supernet; {cure}")
+    if (state := RunState.of(home)).word != "finished":
+        does = f"; {state.command} finishes it" if state.command else ""
+        raise ValueError(f"run ({run}) must be finished, and is {state.word}{does}")
+    if not (home / CHECKPOINT).is_file():
+        raise ValueError(
+            f"run ({run}) must have its {CHECKPOINT}, which holds the supernet; {cure}"
+        )
+    return home
+
+
+def as_searched(cfg: DictConfig) -> DictConfig:
+    """Returns the configuration with the seed of its search, by which the data are split."""
+    searched = cfg.copy()
+    searched.seed = RunFolder(Path(cfg.run)).config.seed
+    return searched
+
+
+def _with_search(cfg: DictConfig, trust: Trust) -> DictConfig:
+    """Returns the configuration of nas-derive with the groups of the search that run= names."""
+    if cfg.hardware.get("devices", 1) != 1:
+        raise ValueError(
+            f"hardware.devices ({cfg.hardware.devices}) must be 1: nas-derive works in one process"
+        )
+    home = searched_run(cfg.run)
+    if home.objects:
+        raise ValueError(
+            f"run ({cfg.run}) was given {', '.join(home.objects)} from Python as objects, which "
+            "no file holds; search with the name of an option"
+        )
+    with open_dict(merged := cfg.copy()):
+        for group, part in _parts(str(home.path), SEARCHED, trust).items():
+            merged[group] = part
+        merged.run = str(home.path)
+        if (home.hydra / LATENCY).is_file():
+            merged.hardware.latency = str(home.hydra / LATENCY)
+    return merged
 
 
 def with_own_parts(

@@ -14,6 +14,7 @@ from nas_lightning.reports.drawing import COLUMNS, choice_name, describe, draw
 from nas_lightning.reports.page import write_report
 from nas_lightning.reports.summary import summary
 from nas_lightning.reports.terminal import columns_of, wrapped
+from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.run import Run, own_space
 from nas_lightning.run.versions import versions
 from nas_lightning.training.child import ChildModule
@@ -89,6 +90,7 @@ def _facts(run: Run, genotype: Genotype) -> dict[str, Any]:
         },
         "genotype_id": genotype.id,
         **_limits(parts.space, genotype),
+        **_lineage(folder),
         "split": parts.data.split_hash,
         "versions": versions(),
         "threads": torch.get_num_threads(),
@@ -103,6 +105,12 @@ def _limits(space: SearchSpace, genotype: Genotype) -> dict[str, dict[str, float
     if space.limits is None:
         return {}
     return {"limits": space.limits.bounds, "within_limits": space.limits.values(genotype)}
+
+
+def _lineage(folder: RunFolder) -> dict[str, Any]:
+    """Returns from which run and epoch a fork started, and what was changed; nothing of others."""
+    shown = ("run", "epoch", "changed")
+    return {"fork": {key: folder.lineage[key] for key in shown}} if folder.lineage else {}
 
 
 def _choices(space: SearchSpace, genotype: Genotype) -> dict[str, dict[str, str]]:

@@ -82,7 +82,8 @@ class Run:
         Raises ValueError too if the run has begun with other data.
         """
         home = RunFolder(folder)
-        parts = assemble(cfg, objects, check, home.hydra / LATENCY)
+        split_seed = home.lineage.get("split_seed")
+        parts = assemble(cfg, objects, check, home.hydra / LATENCY, split_seed)
         home.keep_data(parts.data.identity)
         return cls(cfg, home, parts, objects=objects or {})
 
@@ -125,13 +126,15 @@ def assemble(
     objects: Mapping[str, Any] | None = None,
     check: Check | None = None,
     latencies: Path | None = None,
+    split_seed: int | None = None,
 ) -> Parts:
     """Returns the parts that a configuration describes, checked against each other.
 
     `objects` may hold a search space or a data module in place of a group's configuration, or
     arrays of the data set. `check` refuses what does not fit the space, the task and some scale;
     it is called before any image is read, unless the space's choices depend on the data.
-    `latencies` is the run's own file of them.
+    `latencies` is the run's own file of them; `split_seed` is of the split that a search's state
+    was trained on, None for the run's own.
 
     Raises: ValueError: a value is impossible, or parts do not fit each other or the data.
     """
@@ -146,6 +149,8 @@ def assemble(
     task = make(cfg.task, "task", kind=Task)
     recipe = make(cfg.child, "child")
     data = as_run_data(_data(cfg, objects.get("data"), task.targets), cfg.seed, task.targets)
+    if split_seed is not None and isinstance(data, ImageDataModule):
+        data.split_seed = split_seed
     if not space.needs_data:
         _check_before_data(bounds, space, task, recipe, data, check)
     hardware.check_batch("child.batch_size", recipe.batch_size or hardware.num_processes)

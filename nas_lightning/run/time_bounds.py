@@ -82,5 +82,6 @@ def _of_search(cfg: DictConfig) -> _Bound | None:
 def _is_typed(run: Run, key: str) -> bool:
     """Whether a number was given for this run, and is no default."""
     passed = getattr(run.objects.get("strategy"), "keywords", {})  # of a partial
-    named = (override.lstrip("+").partition("=")[0] for override in run.folder.overrides)
+    typed = [*run.folder.lineage.get("typed", []), *run.folder.overrides]  # a fork's parent's too
+    named = (override.lstrip("+").partition("=")[0] for override in typed)
     return key in named or key in (f"strategy.{name}" for name in passed)

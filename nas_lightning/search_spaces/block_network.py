@@ -19,8 +19,15 @@ from torch import Tensor, nn
 from nas_lightning.core.choices import Branch, Factor, Mixture
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.cell import Cell, DropPath, branch_weights
-from nas_lightning.networks.cell_network import GlobalMean, Stem, auxiliary_head, check_auxiliary
+from nas_lightning.networks.cell import Cell, DropPath, cell_weights
+from nas_lightning.networks.cell_network import (
+    GlobalMean,
+    Stem,
+    auxiliary_head,
+    cell_kinds,
+    check_auxiliary,
+    two_thirds,
+)
 from nas_lightning.networks.operations import FactorizedReduction, Operation, State, relu_conv_norm
 
 __all__ = ["BlockNetwork", "LooseEnds", "unread"]
@@ -101,8 +108,7 @@ class BlockNetwork(nn.Module):
         super().__init__()
         norm, channels = Norm.of(scale), scale.channels
         self.branches, self.ends = branches, ends
-        self.thirds = (scale.cells // 3, 2 * scale.cells // 3)
-        self.kinds = ["reduction" if i in self.thirds else "normal" for i in range(scale.cells)]
+        self.kinds = cell_kinds(scale.cells)
         self.stem, self.first_reads = Stem(scale, norm), nn.ModuleList()
         self.second_reads, self.cells = nn.ModuleList(), nn.ModuleList()
         before = last = _Output({0: ()}, self.stem.width, scale.stem == "imagenet")
@@ -113,7 +119,7 @@ class BlockNetwork(nn.Module):
             self.cells.append(make_cell(kind, channels, norm))
             loose = {branch.target: branch.factors for branch in self.ends[kind]}
             before, last = last, _Output(loose, channels, kind == "reduction")
-            if scale.auxiliary and index == self.thirds[1]:
+            if scale.auxiliary and index == two_thirds(scale.cells):
                 self.auxiliary = _auxiliary(last, scale, norm)
         self.classifier = _classifier(last, scale)
 
@@ -133,21 +139,20 @@ class BlockNetwork(nn.Module):
         """
         check_auxiliary(self)
         outputs = self._outputs(x, None, drop_path)
-        return self.classifier(outputs[-1]), self.auxiliary(outputs[self.thirds[1]])
+        return self.classifier(outputs[-1]), self.auxiliary(outputs[two_thirds(len(outputs))])
 
     def _outputs(
         self, x: Tensor, mixture: Mixture | None, drop_path: DropPath | None
     ) -> list[dict[int, State]]:
         """Returns by cell the loose states that are there, by their number."""
-        weights: dict[str, dict[str, Tensor]] = {}
-        if mixture is not None:
-            weights = {k: branch_weights(table, mixture) for k, table in self.branches.items()}
+        weights = cell_weights(self.branches, self.kinds, mixture)
         before, last = ({0: state} for state in self.stem(x))
         outputs = []
-        parts = zip(self.kinds, self.first_reads, self.second_reads, self.cells, strict=True)
-        for kind, first_read, second_read, cell in parts:
+        reads = self.first_reads, self.second_reads
+        parts = zip(self.kinds, *reads, self.cells, weights, strict=True)
+        for kind, first_read, second_read, cell, known in parts:
             assert isinstance(cell, Cell)
-            known, inputs = weights.get(kind), (State(first_read(before)), State(second_read(last)))
+            inputs = (State(first_read(before)), State(second_read(last)))
             states = cell.states(inputs, known, drop_path)
             ends = [b.target for b in self.ends[kind] if known is None or b.key in known]
             before, last = last, {number: states[number] for number in ends}

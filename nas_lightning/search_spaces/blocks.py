@@ -27,6 +27,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import one_hot
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell
+from nas_lightning.networks.cell_network import cell_kinds
 from nas_lightning.networks.operations import OPERATIONS, Operation, Skip
 from nas_lightning.search_spaces.block_network import BlockNetwork, unread
 from nas_lightning.search_spaces.wired_space import (
@@ -106,6 +107,10 @@ class BlockSpace(WiredSpace, ABC):
             return build_cell(branches[kind], inputs, [last], channels, stride, 1, norm)
 
         return BlockNetwork(make, branches, ends, scale)
+
+    def cell_rows(self, scale: Scale) -> tuple[tuple[int, ...], ...]:
+        """Returns by cell the rows of its kind's choices."""
+        return tuple(self.rows_of(kind) for kind in cell_kinds(scale.cells))
 
     def mixture(self, genotype: Genotype) -> Mixture:
         """Returns the one-hot weights with which the supernet is the genotype's child."""

@@ -18,7 +18,7 @@ from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, branch_weights
-from nas_lightning.networks.cell_network import CellNetwork
+from nas_lightning.networks.cell_network import CellNetwork, cell_kinds
 from nas_lightning.networks.operations import OPERATIONS, Operation
 from nas_lightning.search_spaces.notation import CellText, read_darts_text, write_darts_text
 from nas_lightning.search_spaces.wired_space import (
@@ -94,6 +94,10 @@ class DartsSpace(WiredSpace):
             return build_cell(table, preprocess, self._nodes, channels, stride, partial, norm)
 
         return CellNetwork(make, branches, scale)
+
+    def cell_rows(self, scale: Scale) -> tuple[tuple[int, ...], ...]:
+        """Returns by cell the rows of its kind's choices."""
+        return tuple(self.rows_of(kind) for kind in cell_kinds(scale.cells))
 
     def discretize(self, scores: Mixture) -> Genotype:
         """Keeps for each node the two edges whose best operation scores highest.

@@ -19,7 +19,7 @@ from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.cell import Cell, DropPath, branch_weights
+from nas_lightning.networks.cell import Cell, DropPath, cell_weights
 from nas_lightning.networks.kernels import as_maps, padded_conv
 from nas_lightning.networks.operations import Skip, State
 from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, build_cell, drawn
@@ -30,6 +30,7 @@ NASBENCH201_OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # in the order of the text notation
 NODES = ("input", "1", "2", "output")
 OUTPUT = len(NODES) - 1
+CELL = "cell"  # the one kind of cell
 ZERO = "#"  # sorts before every other summand, on which the benchmark's classes depend
 TEXT = r"(?<!\+)\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|(?![|+])"
 PAIR = r"\(\s*'(\w+)'\s*,\s*(\d)\s*(?:,[^()]*)?\)"  # of GDAS and the like, with a score or not
@@ -61,6 +62,11 @@ class NasBench201Space(WiredSpace):
         Raises: ValueError: the scale asks for a stem or an auxiliary head that the space lacks.
         """
         return _Network(self.running(self._cell(scale), chosen), scale)
+
+    def cell_rows(self, scale: Scale) -> tuple[tuple[int, ...], ...]:
+        """Returns the rows of all choices for each cell, reductions apart."""
+        reductions = len(_reductions(scale.cells))
+        return (tuple(self.rows.values()),) * (scale.cells - reductions)
 
     def discretize(self, scores: Mixture) -> Genotype:
         """Keeps every edge's best operation, or the earlier; "none" where it has no support."""
@@ -141,7 +147,7 @@ class _Network(nn.Module):
         super().__init__()
         replace(scale, partial=1).check_extras("nasbench201")  # partial channels it does have
         self.branches, norm, channels = tuple(branches), Norm.of(scale), scale.channels
-        reductions = (scale.cells // 3, 2 * scale.cells // 3)
+        reductions = _reductions(scale.cells)
         conv = padded_conv(scale.maps()[0], channels, 3, 1, norm.axes)
         self.stem = nn.Sequential(conv, norm.always_affine(channels))
         self.cells, inner = nn.ModuleList(), replace(norm, after_pools=False)
@@ -160,11 +166,14 @@ class _Network(nn.Module):
         self, x: Tensor, mixture: Mixture | None = None, drop_path: DropPath | None = None
     ) -> Tensor:
         """Returns logits (N, num_outputs) of images (N, C, H, W) or signals (N, C, L)."""
-        weights = None if mixture is None else branch_weights(self.branches, mixture)
+        kinds = [CELL for cell in self.cells if isinstance(cell, Cell)]
+        weights = iter(cell_weights({CELL: self.branches}, kinds, mixture))
         state = State(self.stem(as_maps(x)))
         for cell in self.cells:
-            is_cell = isinstance(cell, Cell)
-            state = cell((state,), weights, drop_path) if is_cell else State(cell(state.x))
+            if isinstance(cell, Cell):
+                state = cell((state,), next(weights), drop_path)
+            else:
+                state = State(cell(state.x))
         out: Tensor = self.classifier(self.last(state.x).mean(dim=(2, 3)))
         return out
 
@@ -192,6 +201,10 @@ class _Reduction(nn.Module):
         """Returns images (N, 2 C, ceil(H / 2), ceil(W / 2)) of images (N, C, H, W)."""
         out: Tensor = self.path(x) + self.shortcut(x)
         return out
+
+
+def _reductions(cells: int) -> set[int]:
+    return {cells // 3, 2 * cells // 3}
 
 
 def _name(source: int, target: int) -> str:

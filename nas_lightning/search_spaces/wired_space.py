@@ -52,6 +52,10 @@ class WiredSpace(SearchSpace, ABC):
         support = self.mixture(Genotype.of(self.name, chosen)).support
         return [replace(b, factors=()) for b in branches if may_run(b.factors, support)]
 
+    def rows_of(self, kind: str) -> tuple[int, ...]:
+        """Returns the rows of the choices of a kind of cell."""
+        return tuple(row for name, row in self.rows.items() if name.startswith(f"{kind}/"))
+
     def factor(self, choice: str, *options: str) -> Factor:
         """Returns the factor that is 1 where a choice, by name, takes one of some options."""
         row = self.rows[choice]

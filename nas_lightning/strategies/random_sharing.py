@@ -10,7 +10,7 @@ are of the validation part; a mutation is the search space's (by default one dec
 one in ten); no candidate is refused for its cost.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from random import Random
 
 from nas_lightning.core.checks import at_least, one_of
@@ -21,7 +21,7 @@ from nas_lightning.core.search_context import Batch, SearchContext, listed
 from nas_lightning.core.search_space import SearchSpace, uniform_mixture
 from nas_lightning.core.strategy import OneShotStrategy
 
-__all__ = ["RandomSharing", "ranking_data"]
+__all__ = ["RandomSharing", "evolved", "ranking_data"]
 
 TRIES = 10  # draws per child that is to be new
 
@@ -78,32 +78,11 @@ class RandomSharing(OneShotStrategy):
     def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the genotype that the supernet measures best, the first of equal ones."""
         context, batches = ranking_data("random_sharing", context, val)
-        rng = self.random()
-        measured: dict[Genotype, float] = {}
-        population = [self.space.sample(rng) for _ in range(self.samples)]
-        for generation in range(self.generations + 1):
-            fresh = dict.fromkeys(population)
-            measured |= {genotype: self._measure(context, genotype, batches) for genotype in fresh}
-            best = sorted(measured, key=lambda g: -measured[g])[: max(2, self.samples // 5)]
-            if generation < self.generations:
-                population = self._offspring(best, measured.keys(), rng)
-        return best[0]
 
-    def _offspring(
-        self, best: Sequence[Genotype], measured: Set[Genotype], rng: Random
-    ) -> list[Genotype]:
-        """Returns as many new children as there are samples; fewer where few are new."""
-        children: list[Genotype] = []
-        for attempt in range(TRIES * self.samples):
-            if len(children) == self.samples:
-                break
-            if attempt % 2:
-                child = self.space.mutate(rng.choice(best), rng)
-            else:
-                child = self.space.crossover(rng.choice(best), rng.choice(best), rng)
-            if child not in measured and child not in children:
-                children.append(child)
-        return children
+        def measure(genotype: Genotype) -> float:
+            return self._measure(context, genotype, batches)
+
+        return evolved(self.space, measure, self.samples, self.generations, self.random())[0]
 
     def _measure(self, context: SearchContext, genotype: Genotype, batches: list[Batch]) -> float:
         mixture, is_recalibrated = self.space.mixture(genotype), self.statistics == "recalibrated"
@@ -111,6 +90,51 @@ class RandomSharing(OneShotStrategy):
         is_of_batch = self.statistics == "batch"
         value = context.validate(mixture, batches, first, batch_statistics=is_of_batch)
         return context.reward(value)
+
+
+def evolved(
+    space: SearchSpace,
+    measure: Callable[[Genotype], float],
+    samples: int,
+    generations: int,
+    rng: Random,
+) -> list[Genotype]:
+    """Returns all genotypes that an evolution in a supernet measures, the best first (SPOS).
+
+    They are `samples` that are drawn, and in each generation as many new children of the best fifth
+    so far, two at least. `measure` returns what is higher where a genotype is better.
+    """
+    measured: dict[Genotype, float] = {}
+    population = [space.sample(rng) for _ in range(samples)]
+    for generation in range(generations + 1):
+        fresh = dict.fromkeys(population)
+        measured |= {genotype: measure(genotype) for genotype in fresh}
+        ranked = sorted(measured, key=lambda g: -measured[g])
+        if generation < generations:
+            best = ranked[: max(2, samples // 5)]
+            population = _offspring(space, best, measured.keys(), samples, rng)
+    return ranked
+
+
+def _offspring(
+    space: SearchSpace,
+    best: Sequence[Genotype],
+    measured: Set[Genotype],
+    number: int,
+    rng: Random,
+) -> list[Genotype]:
+    """Returns as many new children as are asked for; fewer where few are new."""
+    children: list[Genotype] = []
+    for attempt in range(TRIES * number):
+        if len(children) == number:
+            break
+        if attempt % 2:
+            child = space.mutate(rng.choice(best), rng)
+        else:
+            child = space.crossover(rng.choice(best), rng.choice(best), rng)
+        if child not in measured and child not in children:
+            children.append(child)
+    return children
 
 
 def ranking_data(

@@ -1,6 +1,6 @@
 """The LightningModule of a one-shot search: it runs a strategy's updates under a Trainer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -25,7 +25,10 @@ from nas_lightning.training.task import Task
 from nas_lightning.training.time_plan import TimePlan
 from nas_lightning.training.updates import SearchUpdates
 
-__all__ = ["SupernetModule"]
+__all__ = ["FORKED", "SupernetModule"]
+
+FORKED = "is_fork"  # its key in a checkpoint that another run begins with
+LIMITS = "limits."
 
 
 class SupernetModule(L.LightningModule):
@@ -56,7 +59,7 @@ class SupernetModule(L.LightningModule):
         self.automatic_optimization = False
         self.updates = SearchUpdates(space, strategy, input_shape, num_outputs, task, seed)
         self.space, self.seed, self.max_samples = space, seed, max_samples
-        self.plan = plan
+        self.plan, self._is_forked = plan, False
         self.task, self.meter = self.updates.task, self.updates.meter
         self.supernet, self.strategy = self.updates.supernet, strategy
         self.limits = self.updates.limits  # whose multipliers are part of the checkpoint
@@ -103,6 +106,9 @@ class SupernetModule(L.LightningModule):
         optimizers: Any = self.optimizers()
         listed = optimizers if isinstance(optimizers, list) else [optimizers]
         self.updates.optimizers = dict(zip(("params", "alpha"), listed, strict=False))
+        if self._is_forked:
+            _set_optimizers(self.updates, lambda: self.trainer.estimated_stepping_batches)
+            self._is_forked = False
         torch.manual_seed(keyed_seed(self.seed, "search", epoch, self.global_rank))
         self.updates.start_epoch(epoch)
         stage_epoch = epoch - self.strategy.first_epoch(epoch)
@@ -113,9 +119,15 @@ class SupernetModule(L.LightningModule):
         if self.plan is not None:
             self.plan.load(checkpoint, self.trainer)
             self.strategy.epochs = self.plan.epochs or self.strategy.epochs
-        self._rebuild(checkpoint["epoch"])
-        self.trainer.precision_plugin.convert_module(self)  # Lightning does so after the loading
-        self.strategy.start_epoch(checkpoint["epoch"])
+        self._build_as_in(checkpoint["epoch"])
+        self._is_forked = bool(checkpoint.get(FORKED))
+        if self._is_forked:
+            self._fit_state(checkpoint)
+
+    def go_back(self, checkpoint: Mapping[str, Any]) -> None:
+        """Takes the params and preferences after an earlier epoch, to derive from; not to train."""
+        self._build_as_in(checkpoint["epoch"])
+        self.load_state_dict(checkpoint["state_dict"])
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Lets the strategy finish the epoch after its last step, or one that the cap makes so."""
@@ -220,6 +232,25 @@ class SupernetModule(L.LightningModule):
             return genotype
         return best_genotype(self.space, self.strategy.scores())  # of a strategy with its own rule
 
+    def _build_as_in(self, epoch: int) -> None:
+        self._rebuild(epoch)
+        self.trainer.precision_plugin.convert_module(self)  # Lightning does so after the loading
+        self.strategy.start_epoch(epoch)
+
+    def _fit_state(self, checkpoint: dict[str, Any]) -> None:
+        """Lets multipliers of new limits begin anew; refuses the state of another network."""
+        own, state = self.state_dict(), checkpoint["state_dict"]
+        state |= {k: own[k] for k in own if k.startswith(LIMITS) and k not in state}
+        for key in [k for k in state if k.startswith(LIMITS) and k not in own]:
+            del state[key]
+        misfits = [key for key in [*own, *state] if not _is_alike(own.get(key), state.get(key))]
+        if misfits:
+            raise ValueError(
+                f"fork: the state of epoch {checkpoint['epoch']} does not fit the strategy "
+                f"{type(self.strategy).__name__} with its settings ({misfits[0]} differs); leave "
+                "those as they were that decide which options, stages and sizes there are"
+            )
+
     def _rebuild(self, epoch: int) -> bool:
         with self.trainer.precision_plugin.module_init_context():
             is_new = self.updates.rebuild(epoch)
@@ -240,3 +271,19 @@ class SupernetModule(L.LightningModule):
         cap, number = self.max_samples, self.meter.training_samples
         if self.strategy.is_over or (cap is not None and number >= cap):
             self.trainer.should_stop = True
+
+
+def _set_optimizers(updates: SearchUpdates, steps: Callable[[], float]) -> None:
+    """Gives optimisers whose state was loaded the strategy's present settings."""
+    for name, fresh in updates.build_optimizers(steps).items():
+        for group, new in zip(
+            updates.optimizers[name].param_groups, fresh.param_groups, strict=True
+        ):
+            group.update({key: value for key, value in new.items() if key != "params"})
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    """Whether a value of a state can take the place of another."""
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return one.shape == other.shape
+    return type(one) is type(other)

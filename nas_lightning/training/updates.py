@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.limit_penalty import limit_penalty
+from nas_lightning.core.op_params import op_params
 from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
@@ -82,8 +83,7 @@ class SearchUpdates:
         self.mean: Mean | None = None
         self.num_processes = 1
         self.forward_context: Callable[[], AbstractContextManager[object]] = nullcontext
-        shape = tuple(input_shape)
-        self._whole = replace(space.scale, input_shape=shape, num_outputs=num_outputs)
+        self._whole = replace(space.scale, input_shape=tuple(input_shape), num_outputs=num_outputs)
         scales = [strategy.stage(epoch).of(self._whole) for epoch in range(strategy.epochs)]
         self._stage, self.scale = strategy.stage(0), scales[0]
         self._norms: list[nn.modules.batchnorm._BatchNorm] = []
@@ -283,18 +283,18 @@ class SearchUpdates:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             supernet = self.space.supernet(self.scale)
-        supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        supernet.to(device, dtype)
+        supernet.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         norms = batch_norm.batch_norms(supernet)
         batch_norm.synchronise(norms, batch_norm.is_synchronised(self._norms))
         self.supernet, self._norms, self.stage_steps = supernet, norms, 0
         self.params = dict(supernet.named_parameters())
+        self.op_params = op_params(supernet, self.space.choices)
 
     def _num_steps(self) -> int:
         if self.steps is None:
             raise ValueError(
-                "steps (None) must be the number of steps of the whole search, by which a "
-                "strategy whose alpha_optimizer.lr is None sets it; give SearchUpdates steps="
-                "epochs * batches, or the strategy e.g. alpha_optimizer=Adam(lr=3e-4)"
+                "steps (None) must be those of the whole search, by which a strategy sets an "
+                "alpha_optimizer.lr of None; give SearchUpdates steps=epochs * batches, or the "
+                "strategy e.g. alpha_optimizer=Adam(lr=3e-4)"
             )
         return self.steps

@@ -118,7 +118,7 @@ def test_tab_says_nothing_of_a_mistake_in_the_middle_of_typing(monkeypatch, caps
 def test_bash_completes_what_the_document_installs(tmp_path):
     (loop,) = re.findall(r"^```bash\n(.*?)^```", DOCUMENT.read_text(), re.M | re.S)
     python = shlex.quote(sys.executable)
-    for name in ("search", "train", "show", "benchmark", "measure"):
+    for name in ("search", "train", "show", "benchmark", "derive", "measure"):
         script = tmp_path / f"nas-{name}"
         script.write_text(f'#!/bin/sh\nexec {python} -m nas_lightning {name} "$@"\n')
         script.chmod(0o755)

@@ -17,6 +17,7 @@ GROUPS = {  # conf/sweep holds definitions for Weights & Biases
     "search": {path.name for path in config_dir().iterdir() if path.is_dir()} - {"sweep"},
     "train": {"search_space", "task", "data", "hardware", "child", "callbacks", "logger"},
     "show": {"search_space"},
+    "derive": {"hardware"},
     "measure": {"search_space", "task", "data", "hardware", "child", "evaluation"},
 }
 KEYS = {
@@ -30,6 +31,7 @@ KEYS = {
         "export",
     ],
     "train": ["seed", "genotype", "baselines", "export"],
+    "derive": ["run", "rule", "candidates", "samples", "generations", "threshold", "seed"],
     "measure": ["what", "seed", "children", "batch_size"],
     "show": ["genotype", "json", "output", "channels", "cells", "stem", "input_shape"],
 }

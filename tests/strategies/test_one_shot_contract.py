@@ -1,5 +1,7 @@
 """The contract of every one-shot strategy, parametrised over its configuration files."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from plain_context import ONE_SHOT, SCALE, SPACE, PlainContext, batch, one_shot, search
@@ -36,7 +38,7 @@ def test_what_is_found_within_limits_keeps_them(name):
     space = limited(free, SCALE, {"parameters": sizes[2]})
     more = {"partial": 1} if name == "pc_darts" else {}  # of two channels
     strategy = one_shot(name, space, epochs=2, **more)
-    context = PlainContext(strategy, space)
+    context = PlainContext(strategy, space, replace(SCALE, cells=space.scale.cells))
     assert (context.limits is None) == (name in RANKING)
     search(strategy, context, range(2))
     assert space.limits.keeps(strategy.derive(context, [batch()]))
@@ -171,7 +173,7 @@ def test_starting_an_epoch_twice_changes_nothing(name):
 def test_a_strategy_meets_a_space_of_edges_with_partial_channels_too(name):
     space = NasBench201Space()
     strategy = one_shot(name, space, epochs=1)
-    scale = Scale(4, 3, input_shape=(6, 8, 8), num_outputs=4)
+    scale = Scale(4, space.scale.cells, input_shape=(6, 8, 8), num_outputs=4)
     context = PlainContext(strategy, space, scale)
     search(strategy, context, range(1), steps=1)
     assert context.taken[0][0] in ("params", "alpha", "both")

@@ -23,6 +23,7 @@ SETTINGS = {  # small, and with whatever a strategy may have to keep
     "darts": {"order": "second"},
     "drnas": {"partial": [2, 1]},
     "enas": {"steps": 3, "aggregate": 2, "samples": 4, "hidden": 8},
+    "oles": {"every": 3},
     "pc_darts": {"partial": 2},
     "proxyless": {"interval": 2},
     "random_sharing": {"samples": 4, "generations": 1, "statistics": "recalibrated"},

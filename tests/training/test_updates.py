@@ -215,7 +215,7 @@ def test_the_steps_of_the_search_set_the_alphas_learning_rate_where_it_is_none()
     told = SearchUpdates(space, Darts(space, 0), (3, SIDE, SIDE), CLASSES, steps=300)
     assert told.optimizers["alpha"].param_groups[0]["lr"] == TRAVEL / 300
     untold = SearchUpdates(space, Darts(space, 0), (3, SIDE, SIDE), CLASSES)
-    with pytest.raises(ValueError, match=r"steps \(None\) must be the number.*epochs \* b"):
+    with pytest.raises(ValueError, match=r"steps \(None\) must be those of the whole.*epochs \* b"):
         untold.strategy.search_step(*batches(), untold)
 
 
