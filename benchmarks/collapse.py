@@ -10,11 +10,14 @@ skips the cells that are there; seeds are done one after the other. --table prin
 """
 
 import argparse
+import contextlib
+import io
 import json
 import statistics
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -49,7 +52,7 @@ class EndCurvature(L.Callback):
 
 def searched(data: str, space: str, strategy: str, seed: int) -> dict[str, Any]:
     """Returns what one search found, and how its child does."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()):
         folder, where = Path(name), f"data.path={data}"
         watch = "+callbacks.curvature={_target_: collapse.EndCurvature}"
         search = nl.search(
@@ -62,9 +65,7 @@ def searched(data: str, space: str, strategy: str, seed: int) -> dict[str, Any]:
         )
         more = [*DATA, where, *CHILD, *BOTH]
         child = nl.train(folder / "search", overrides=more, seed=seed, folder=folder / "child")
-        ops = [
-            op for at, op in search.genotype.mapping.items() if at.startswith("normal/edge")
-        ]
+        ops = [op for at, op in search.genotype.mapping.items() if at.startswith("normal/edge")]
         figures, counts = search.result["search"], Counter(ops)
         return {
             "genotype_id": search.genotype.id,
@@ -98,9 +99,7 @@ def lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     for space, strategy in pairs:
         few = [row for row in rows if (row["space"], row["strategy"]) == (space, strategy)]
         if few:
-            shares = [
-                ", ".join(f"{8 * row[f'{op}_share']:.0f}" for row in few) for op in OPS
-            ]
+            shares = [", ".join(f"{8 * row[f'{op}_share']:.0f}" for row in few) for op in OPS]
             values = ", ".join(f"{row['eigenvalue']:.2g}" for row in few)
             accuracy = interval([row["test_accuracy"] for row in few])
             cells = [space, f"`{strategy}`", f"{len(few)}", *shares, values, accuracy]
@@ -125,7 +124,7 @@ def main() -> None:
         )
     ]
     if not options.table:
-        journaled(options.results, plan, lambda **cell: searched(options.data, **cell))
+        journaled(options.results, plan, partial(searched, options.data))
     print("\n".join(lines(read(options.results))))
 
 

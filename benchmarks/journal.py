@@ -1,6 +1,7 @@
 """A journal of cells that are measured one by one: a second start skips what is there."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ def journaled(
     the cell is finished, so that an interruption loses the unfinished cell alone.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    for cell in plan:
+    for number, cell in enumerate(plan, start=1):
         if not _row_of(cell, read(file)):
             row = {**cell, **measure(**cell)}
             with file.open("a") as journal:
                 journal.write(json.dumps(row) + "\n")
+            print(f"{number} of {len(plan)}: {json.dumps(row)}", file=sys.stderr, flush=True)
     rows = read(file)
     return [_row_of(cell, rows)[0] for cell in plan]
 

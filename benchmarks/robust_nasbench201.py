@@ -83,7 +83,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES))
-    for name, number in {"seeds": 3, "epochs": 88, "images": 4000, "channels": 8, "cells": 5}.items():
+    for name, number in {
+        "seeds": 3,
+        "epochs": 88,
+        "images": 4000,
+        "channels": 8,
+        "cells": 5,
+    }.items():
         parser.add_argument(f"--{name}", type=int, default=number)
     results = Path(__file__).parent / "results" / "robust_nasbench201.jsonl"
     parser.add_argument("--results", type=Path, default=results)
