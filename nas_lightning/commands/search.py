@@ -33,7 +33,7 @@ from nas_lightning.run.one_shot import check_one_shot, collapse_notes, search_on
 from nas_lightning.run.outcome import finish, write_genotype
 from nas_lightning.run.random_children import check_verdict, unbeaten, verdict_of
 from nas_lightning.run.run import Run
-from nas_lightning.run.time_bounds import child_plan, time_notes
+from nas_lightning.run.time_bounds import begin_of, child_plan, time_notes
 from nas_lightning.training.task import Task
 
 __all__ = ["job"]
@@ -47,7 +47,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
 
     `objects` are what a call in Python gave in place of a group's configuration.
     """
-    started = time.monotonic()
+    began = begin_of(RunFolder(folder))
     if done := RunFolder(folder).result():
         value = done["search"][f"validation_{metric_of(done).name}"]
         return math.nan if value is None else float(value)
@@ -63,7 +63,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
         show_search(run, genotype, figures, drawing)
     child = baselines = verdict = None
     if cfg.retrain:
-        plan = child_plan(run, figures, time.monotonic() - started)
+        plan = child_plan(run, figures, time.monotonic() - began)
         child = train_shown(run, genotype, figures, plan)
         run = replace(run, planned={} if plan is None else plan.past)
         baselines = baselines_of(run, child if cfg.verdict.resnet else None)

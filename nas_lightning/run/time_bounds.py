@@ -1,5 +1,6 @@
 """How a run keeps to max_seconds and max_seconds_in_all: what each of its trainings may take."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,13 +9,15 @@ from omegaconf import DictConfig
 
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
 from nas_lightning.evaluation.trial_time import TrialTime
+from nas_lightning.run.folder import OVERRIDES, RunFolder
 from nas_lightning.run.run import Run
 from nas_lightning.training.time_plan import TimePlan
 
-__all__ = ["child_plan", "search_plan", "time_notes", "trial_time"]
+__all__ = ["begin_of", "child_plan", "search_plan", "time_notes", "trial_time"]
 
 IN_ALL = "max_seconds_in_all"
 SHARE = 0.5  # of the seconds in all that the search takes
+REST = 0.05  # of them is left for tests, the linear model and the report
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,17 @@ class _Bound:
     key: str
     seconds: float
     share: float = 1.0  # of the seconds under the key
+
+
+def begin_of(folder: RunFolder) -> float:
+    """Returns when a run began, on the clock of time.monotonic.
+
+    That is when its folder was made, before torch was imported; now, if it is resumed.
+    """
+    now = time.monotonic()
+    if folder.has_progress:
+        return now
+    return now - max(0.0, time.time() - (folder.hydra / OVERRIDES).stat().st_mtime)
 
 
 def search_plan(run: Run, strategy: OneShotStrategy) -> TimePlan | None:
@@ -48,7 +62,7 @@ def child_plan(run: Run, search: Mapping[str, Any], spent_s: float) -> TimePlan 
     """
     if (seconds := run.cfg[IN_ALL]) is None:
         return None
-    left = seconds - max(spent_s, search["cost"]["wall_s"])
+    left = (1 - REST) * seconds - max(spent_s, search["cost"]["wall_s"])
     trainings = 2 + run.cfg.verdict.resnet + max(0, run.cfg.verdict.children - 1)
     most = run.parts.recipe.epochs if _is_typed(run, "child.epochs") else None
     each = max(0.0, left) / trainings

@@ -147,6 +147,7 @@ SMALL = (
 FEW_STEPS = {
     "enas": ["strategy.steps=5", "strategy.aggregate=3"],
     "pc_darts": ["strategy.partial=1"],  # the planted cells have no partial channels
+    "tangle": ["search_space=chain", "search_space.depths=[2]"],  # nor elastic sizes
 }
 
 
@@ -177,7 +178,7 @@ def test_a_process_killed_all_over_its_search_ends_with_the_same_bits(name, tmp_
         time.sleep(draw.uniform(0, seconds / 3))
         killed.kill()
         ends.append(killed.wait())
-        typed = [f"resume={folder}"]
+        typed = [f"resume={folder}", "trust=true"]  # its data are of the tests
     assert ends[0] == -signal.SIGKILL
-    run("search", f"resume={folder}")
+    run("search", f"resume={folder}", "trust=true")
     assert bits(folder) == bits(tmp_path / "whole")
