@@ -256,7 +256,8 @@ def where_it_rises(
     """Returns the measurement from which eigenvalues have risen to now, None where they have not.
 
     Source: the authors' code. The last local mean is compared with that `back` measurements
-    earlier, or with 0 where that is negative; what is returned is the measurement (0-based) for which the earlier one stands.
+    earlier, or with 0 where that is negative; what is returned is the measurement (0-based) for
+    which the earlier one stands.
 
     >>> where_it_rises([1.0, 1.0, 1.0, 1.0, 3.0], window=3, back=2, ratio=1.3)
     1
