@@ -61,7 +61,8 @@ def measured(rounds, loads, settings):
             wall, cpu = seconds_of(*setting)
         runs[(*setting, load)].append((wall, cpu, average))
         print(f"{setting} load {load}: {wall:.1f} s", file=sys.stderr, flush=True)
-    return {key: [statistics.median(column) for column in zip(*each)] for key, each in runs.items()}
+    columns = {key: zip(*each, strict=True) for key, each in runs.items()}
+    return {key: [statistics.median(column) for column in each] for key, each in columns.items()}
 
 
 def main():

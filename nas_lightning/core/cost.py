@@ -221,7 +221,7 @@ class _Tally(Places):
             self.amounts[factors] = [s + a for s, a in zip(sums, amount, strict=True)]
 
 
-class _Products(OperatorMode):
+class _Products(OperatorMode):  # type: ignore[no-untyped-call]
     """Tells a tally of each product of matrices and each convolution that runs."""
 
     def __init__(self, tally: _Tally) -> None:

@@ -60,7 +60,7 @@ def least_memory_mb(params: int, scale: Scale) -> float:
     return 4 * (params + prod(scale.sample_shape())) / MB
 
 
-class LiveTensors(OperatorMode):
+class LiveTensors(OperatorMode):  # type: ignore[no-untyped-call]
     """Follows the memory of tensors from their birth to their death while the mode is on."""
 
     def __init__(self) -> None:

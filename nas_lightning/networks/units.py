@@ -196,7 +196,7 @@ def _follows(module: nn.Module) -> bool:
     return isinstance(module, (Weighted, Resizable))
 
 
-class _Steps(OperatorMode):
+class _Steps(OperatorMode):  # type: ignore[no-untyped-call]
     """Writes down each operation that runs."""
 
     def __init__(self, steps: list[str]) -> None:

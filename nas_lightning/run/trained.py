@@ -7,7 +7,7 @@ from random import Random
 
 from omegaconf import DictConfig
 
-from nas_lightning.callbacks.checkpoint import read_checkpoint
+from nas_lightning.callbacks.checkpoint_file import read_checkpoint
 from nas_lightning.config.making import make
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.seeding import keyed_seed
