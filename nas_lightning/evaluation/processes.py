@@ -25,6 +25,7 @@ __all__ = ["ProcessExecutor"]
 
 TRIES = 3  # of a job, and of starting a worker
 SILENCE_S = 120.0  # without a message after which a worker counts as dead; one comes every 5 s
+START_S = 900.0  # the same before it is ready: until it has imported everything it says nothing
 POLL_S = 0.5
 LINES = 5  # of what a worker printed last, shown where it ends badly
 
@@ -116,7 +117,7 @@ class ProcessExecutor(Executor):
         if not worker.is_ready:
             self._false_starts += 1
             if self._false_starts == TRIES:
-                raise ChildProcessError("\n".join([f"a worker {worker.how}", *worker.printed()]))
+                raise ChildProcessError("\n".join([f"a worker {worker.how}", *worker.printed]))
         if (job := worker.job) is None:
             return
         number = job.trial.number
@@ -130,8 +131,9 @@ class ProcessExecutor(Executor):
     def _end_the_silent(self) -> None:
         now = time.monotonic()
         for worker in filter(None, list(self.workers)):
-            if now - worker.heard > SILENCE_S:
-                worker.reason = f"was silent for {SILENCE_S:.0f} s"
+            silence = SILENCE_S if worker.is_ready else START_S
+            if now - worker.heard > silence:
+                worker.reason = f"was silent for {silence:.0f} s"
             elif worker.is_late(self.child_seconds, now):
                 worker.reason = f"took longer than hardware.child_seconds ({self.child_seconds:g})"
             else:
@@ -150,6 +152,7 @@ class _Worker:
     ) -> None:
         self.job: Job | None = None
         self.is_ready, self.reason = False, ""
+        self.printed: list[str] = []
         self.began = self.heard = time.monotonic()
         self._errors = TemporaryFile()  # noqa: SIM115 - it is the process's as well
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
@@ -187,18 +190,16 @@ class _Worker:
         return is_busy and now - self.began > (child_seconds or 0.0)
 
     def end(self) -> None:
-        """Ends it, with what it has started."""
+        """Ends it, with what it has started, and reads the last lines that it `printed`."""
         with suppress(ProcessLookupError):  # it has ended by itself
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # of a job that it has not read
             self.process.stdin.close()
-
-    def printed(self) -> list[str]:
-        """Returns the last lines that it printed."""
-        self._errors.seek(0)
-        return self._errors.read().decode(errors="replace").splitlines()[-LINES:]
+        with self._errors as errors:
+            errors.seek(0)
+            self.printed = errors.read().decode(errors="replace").splitlines()[-LINES:]
 
     def _read(self, messages: "SimpleQueue[tuple[_Worker, Mapping[str, Any]]]") -> None:
         assert self.process.stdout is not None
