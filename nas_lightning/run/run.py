@@ -82,6 +82,8 @@ class Run:
         Raises ValueError too if the run has begun with other data.
         """
         home = RunFolder(folder)
+        if home.hydra.is_dir() and (command := home.command) != "search":
+            make(cfg.hardware, "hardware").check_serial(f"nas-{command} searches nothing")
         split_seed = home.lineage.get("split_seed")
         parts = assemble(cfg, objects, check, home.hydra / LATENCY, split_seed)
         home.keep_data(parts.data.identity)

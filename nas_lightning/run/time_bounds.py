@@ -51,7 +51,8 @@ def trial_time(run: Run, strategy: BlackBoxStrategy) -> TrialTime | None:
     if (bound := _of_search(run.cfg)) is None:
         return None
     most = strategy.trials if _is_typed(run, "strategy.trials") else None
-    return TrialTime(bound.seconds, bound.key, most, bound.share)
+    at_once = min(run.parts.hardware.workers, run.parts.hardware.num_in_flight)
+    return TrialTime(bound.seconds, bound.key, most, bound.share, at_once)
 
 
 def child_plan(run: Run, search: Mapping[str, Any], spent_s: float) -> TimePlan | None:
