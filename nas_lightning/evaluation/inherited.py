@@ -94,10 +94,12 @@ class Inherited(Evaluation):
         return frozenset({*metrics, "parameters", "multiply_adds"})
 
     def samples(self, budget: float = 1.0) -> int:
-        """Returns the training samples of the next child, and of the random ones before it."""
-        path = self._path
-        is_begun = self._bank is not None or (path is not None and path.is_file())
-        first = 0 if is_begun else self.warmup * self.warmup_steps
+        """Returns the training samples of one child."""
+        return self.steps * self.batch_size
+
+    def samples_of(self, trial: Trial) -> int:
+        """Returns the training samples of a trial; the first pays for the random children too."""
+        first = self.warmup * self.warmup_steps if trial.number == 0 else 0
         return (first + self.steps) * self.batch_size
 
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:

@@ -108,9 +108,9 @@ def test_a_child_that_shares_an_operation_sees_that_it_was_trained(run):
 
 def test_the_cost_counts_every_step_and_the_random_children_once(run):
     evaluation = Inherited(run, **QUICK)
-    assert evaluation.samples() == (3 + 2) * BATCH
+    assert evaluation.samples_of(Trial(0, CONVOLUTIONS)) == (3 + 2) * BATCH
     _, first = evaluation.evaluate(Trial(0, CONVOLUTIONS), seed=0)
-    assert evaluation.samples() == 2 * BATCH
+    assert evaluation.samples_of(Trial(1, POOLS)) == evaluation.samples() == 2 * BATCH
     _, second = evaluation.evaluate(Trial(1, POOLS), seed=1)
     assert (first.training_samples, second.training_samples) == (5 * BATCH, 2 * BATCH)
     assert (first.gradient_steps, second.gradient_steps) == (5, 2)
@@ -288,6 +288,13 @@ def test_strategies_that_train_step_by_step_are_refused(run, tmp_path):
     strategy = SuccessiveHalving(SPACE, seed=0, proposer=RandomSearch)
     with pytest.raises(ValueError, match=r"which evaluation Inherited cannot; choose evaluation"):
         run_trials(strategy, Inherited(run), Accuracy(run.task), Journal(tmp_path / "t.jsonl"))
+
+
+def test_children_in_parallel_are_refused(run, tmp_path):
+    parts = RandomSearch(SPACE, 0), Inherited(run), Accuracy(run.task)
+    message = r"hardware\.in_flight \(2\) must be 1 for evaluation Inherited"
+    with pytest.raises(ValueError, match=message):
+        run_trials(*parts, Journal(tmp_path / "t.jsonl"), in_flight=2)
 
 
 def test_a_filter_before_a_bank_is_refused(run):
