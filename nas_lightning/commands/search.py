@@ -22,7 +22,7 @@ from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy
 from nas_lightning.deployment.export import check_export
 from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
-from nas_lightning.run.black_box import BlackBoxSearch
+from nas_lightning.run.black_box import BlackBoxSearch, check_black_box
 from nas_lightning.run.children import train_shown
 from nas_lightning.run.dashboards import open_dashboards, show_search
 from nas_lightning.run.ending import check_ending, check_no_ending, ending_notes
@@ -34,6 +34,7 @@ from nas_lightning.run.outcome import finish, write_genotype
 from nas_lightning.run.random_children import check_verdict, unbeaten, verdict_of
 from nas_lightning.run.run import Run
 from nas_lightning.run.time_bounds import begin_of, child_plan, time_notes
+from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.task import Task
 
 __all__ = ["job"]
@@ -119,12 +120,18 @@ class _Strategies:
         else:
             runtime = {"space": space, "seed": cfg.seed, "objective": objective}
             strategy = make(cfg.strategy, "strategy", **runtime)
+        hardware = make(cfg.hardware, "hardware", kind=Hardware)
         watching = observers(cfg, "search")  # a mistake in them must not wait for the child
         if isinstance(strategy, OneShotStrategy):
+            hardware.check_serial(
+                f"strategy {type(strategy).__name__} is one-shot and trains one supernet, for "
+                "which hardware.devices has several processes"
+            )
             check_one_shot(strategy, objective, self.folder)
             check_ending(cfg, strategy, sentinel_of(watching))
         elif isinstance(strategy, BlackBoxStrategy):
             check_no_ending(cfg, strategy, self.folder)
+            check_black_box(strategy, hardware, self.objects)
         else:
             raise ValueError(
                 f"strategy._target_ ({type(strategy).__name__}) must be a "

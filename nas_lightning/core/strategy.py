@@ -211,6 +211,7 @@ class Trial:
     measurements: Mapping[str, float] = field(default_factory=dict)  # by quantity
     cost: Mapping[str, float] = field(default_factory=dict)  # by the cost meter's six names
     asking_s: float = field(default=0.0, compare=False)  # which the strategy took to propose it
+    failure: str = ""  # why the child could not be evaluated; "" where it was
 
     @property
     def told_reward(self) -> float:
@@ -229,19 +230,28 @@ class BlackBoxStrategy(ABC):
     """
 
     needs_budgets = False  # whether the evaluation must support budgets below 1 and parents
+    needs_last_reward = False  # whether a trial can be asked only when all before it are told
     budgets: tuple[float, ...] = (1.0,)  # shares of a whole evaluation, in (0, 1]
 
     def __init__(self, space: SearchSpace, seed: int, trials: int) -> None:
         at_least("strategy.trials", trials, 1, use=8)
         self.space, self.seed, self.trials = space, seed, trials
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has nothing to ask before one of the asked trials is told; a hook."""
+        return False
+
     @abstractmethod
     def ask(self, number: int) -> Trial:
-        """Returns trial `number`; called in order, maybe twice before the trial is told."""
+        """Returns trial `number`; called in order, maybe twice before the trial is told.
+
+        Unless it `needs_last_reward`, trials before this one may not be told yet.
+        """
 
     @abstractmethod
     def tell(self, trial: Trial) -> None:
-        """Learns from a finished trial."""
+        """Learns from a finished trial; in any order, unless it `needs_last_reward`."""
 
     def random(self, purpose: str, number: int) -> Random:
         """Returns a Python generator keyed on the seed, a purpose and a trial's number."""

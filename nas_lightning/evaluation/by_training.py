@@ -84,6 +84,16 @@ class EvaluationByTraining(Evaluation):
         epochs = trained_epochs(budget, self.recipe.epochs)
         return len(self.stage.train_dataloader()) * self.batch_size * epochs
 
+    def work(self, trial: Trial) -> float:
+        """Returns the multiply-adds of a child as it is trained, times its training samples."""
+        cost = child_cost(self.run.space, trial.genotype, self.recipe.scale)
+        return super().work(trial) * max(1, cost["multiply_adds"])
+
+    def worst(self, trial: Trial) -> dict[str, float]:
+        """Returns what is told of a child that diverges or cannot be trained at all."""
+        metrics = {f"validation_{self.run.task.metric}": self.run.task.worst}
+        return metrics | child_cost(self.run.space, trial.genotype, self.run.recipe.scale)
+
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
         """Returns a child's validation metrics and full size, and what its training cost."""
         started = time.perf_counter()

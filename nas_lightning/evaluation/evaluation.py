@@ -34,6 +34,25 @@ class Evaluation(ABC):
     def samples(self, budget: float = 1.0) -> int:
         """Returns the training samples that one evaluation of this budget processes in all."""
 
+    def samples_of(self, trial: Trial) -> int:
+        """Returns the training samples of a trial, without those of its parent's child."""
+        begun = self.samples(trial.start) if trial.start > 0 else 0
+        return self.samples(trial.budget) - begun
+
+    def work(self, trial: Trial) -> float:
+        """Returns the predicted work of a trial in any unit, above 0, always the same; a hook.
+
+        By default it is the number of training samples.
+        """
+        return float(max(1, self.samples_of(trial)))
+
+    def worst(self, trial: Trial) -> dict[str, float] | None:
+        """Returns what is told of a child that cannot be evaluated; None ends the search; a hook.
+
+        That is where its process dies again and again, for want of memory for example.
+        """
+        return None
+
     def check_budget(self, budget: float) -> None:
         """Raises a ValueError for a budget that it cannot spend, before any work; a hook."""
         assert budget == 1 or self.takes_budgets, "check_fit refuses the others"

@@ -15,8 +15,8 @@ ASKED = b'{"event": "asked"'  # as json writes it
 class Journal:
     """trials.jsonl: what was asked and told, handed to the operating system line by line.
 
-    Only the numbers of the asked trials stay in memory, so that an event costs the same at any
-    length. A last line that was cut short is dropped.
+    Only the numbers of the trials stay in memory, so that an event costs the same at any length.
+    A last line that was cut short is dropped.
 
     Raises: ValueError: a line is no event.
     """
@@ -24,18 +24,28 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         _prepare_lines(path)
-        self._asked = {e["trial"] for e in self.events() if e["event"] == "asked"}
+        self._asked, self._told = set[int](), set[int]()
+        for event in self.events():
+            self._note(event)
 
     def append(self, event: dict[str, Any]) -> None:
         """Adds an event."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
-        if event["event"] == "asked":
-            self._asked.add(event["trial"])
+        self._note(event)
 
     def asked(self, number: int) -> bool:
         """Returns whether a trial was asked."""
         return number in self._asked
+
+    def has_told(self, number: int) -> bool:
+        """Returns whether the result of a trial was told."""
+        return number in self._told
+
+    @property
+    def num_told(self) -> int:
+        """The number of trials whose result was told."""
+        return len(self._told)
 
     def told(self) -> Iterator[dict[str, Any]]:
         """Yields the events that tell a result, in order; the others are not parsed again."""
@@ -47,6 +57,9 @@ class Journal:
             for number, line in enumerate(file, 1):
                 if skipped is None or not line.startswith(skipped):
                     yield self._parsed(line, number)
+
+    def _note(self, event: dict[str, Any]) -> None:
+        (self._asked if event["event"] == "asked" else self._told).add(event["trial"])
 
     def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
         try:

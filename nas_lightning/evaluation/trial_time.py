@@ -18,12 +18,14 @@ class TrialTime:
         key: their name as the user writes it.
         most: most trials; None for any number.
         share: of the seconds under `key` that `seconds` are.
+        at_once: trials that are evaluated at once, by which their seconds are divided.
     """
 
     seconds: float
     key: str = "max_seconds"
     most: int | None = None
     share: float = 1.0
+    at_once: int = 1
 
     def plan(self, strategy: BlackBoxStrategy, trials: Sequence[Trial]) -> None:
         """Sets a strategy's trials to what fits at the mean speed so far, at least one more.
@@ -35,7 +37,7 @@ class TrialTime:
         """
         if not sum(trial.cost["wall_s"] for trial in trials):
             return
-        spent = _spent(trials)
+        spent = self._spent(trials)
         if len(trials) == 1 and spent > LATE * self.seconds:
             cure = "make trials shorter, e.g. by child.epochs"
             raise too_short(self.key, self.seconds, self.share, spent, "trial", cure)
@@ -44,15 +46,23 @@ class TrialTime:
         if self.most is not None:
             strategy.trials = min(self.most, strategy.trials)
 
-    def allows(self, trial: Trial, trials: Sequence[Trial]) -> bool:
-        """Returns whether a trial fits, at the mean speed per whole evaluation; the first does."""
+    def allows(
+        self, trial: Trial, trials: Sequence[Trial], in_flight: Sequence[Trial] = ()
+    ) -> bool:
+        """Returns whether a trial fits, at the mean speed per whole evaluation; the first does.
+
+        Those `in_flight` are not told yet, and take time as well.
+        """
         if not trials:
             return True
         trained = sum(other.budget - other.start for other in trials)
         costs = sum(other.cost["wall_s"] for other in trials)
-        expected = costs * (trial.budget - trial.start) / trained if trained else 0.0
-        return _spent(trials) + trial.asking_s + expected <= self.seconds
+        each = costs / trained if trained else 0.0
+        own = each * (trial.budget - trial.start)
+        others = each * sum(other.budget - other.start for other in in_flight)
+        expected = max(own, (own + others) / self.at_once)
+        return self._spent(trials) + trial.asking_s + expected <= self.seconds
 
-
-def _spent(trials: Sequence[Trial]) -> float:
-    return sum(trial.cost["wall_s"] + trial.asking_s for trial in trials)
+    def _spent(self, trials: Sequence[Trial]) -> float:
+        at_once = min(self.at_once, len(trials))
+        return sum(trial.cost["wall_s"] / at_once + trial.asking_s for trial in trials)

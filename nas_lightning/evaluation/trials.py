@@ -1,22 +1,25 @@
 """The loop of a black-box search: ask, evaluate, tell; it resumes where it was interrupted."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from nas_lightning.core.objective import Objective
-from nas_lightning.core.quantities import at_least_words, quantity_name
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+from nas_lightning.evaluation.admission import check_limits, is_affordable
 from nas_lightning.evaluation.evaluation import Evaluation
+from nas_lightning.evaluation.executors import Executor, Job, Outcome, Outcomes, SerialExecutor
+from nas_lightning.evaluation.flight import Flight, check_in_flight
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.trial_time import TrialTime
 from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["best_trial", "check_fit", "chosen_trial", "run_trials", "with_reward"]
 
-EVENT_KEYS = ("event", "trial", "genotype_id", "reward", "cost", "asking_s")
+EVENT_KEYS = ("event", "trial", "genotype_id", "reward", "cost", "asking_s", "failure")
 
 
 def run_trials(
@@ -28,60 +31,126 @@ def run_trials(
     watch: Callable[[list[Trial]], None] = lambda trials: None,
     begin: Callable[[], None] = lambda: None,
     time: TrialTime | None = None,
+    executor: Executor | None = None,
+    in_flight: int = 1,
+    arrived: Path | None = None,
 ) -> tuple[list[Trial], CostMeter]:
-    """Returns the finished trials in order, and their cost, once trials or samples are used up.
+    """Returns the trials in the order in which they were told, and their cost.
 
-    A journal that already holds events is replayed first: the strategy is asked and told again,
-    and nothing is evaluated twice. A trial that was asked but not told starts anew. The journal
+    It ends once trials or samples are used up. A journal that already holds events is replayed
+    first: the strategy is asked and told again, and nothing is evaluated twice. A trial that was
+    asked but not told starts anew, unless its outcome is in the file `arrived`. The journal
     takes every event before the search continues. No trial begins that would exceed `max_samples`
     training samples; `watch` is called with the trials so far after each one, `begin` before the
     first that is not replayed, or at the end. `time` sets the strategy's trials by their speed;
     what it takes to ask for them is journaled then, so that a replay counts the same.
+    `executor` evaluates, by default in this process; up to `in_flight` trials are asked before
+    the first of them is told, in an order that depends on no clock (see `flight`).
     Apart from the strategy, a trial costs the same whatever its number.
 
     Raises:
         ValueError: the parts do not fit, `max_samples` or `time` is less than the first trial
             needs, or the strategy asks for a child beyond the limits of its space.
+        ChildProcessError: a trial cannot be evaluated, and its evaluation has nothing to tell then.
     """
     check_fit(strategy, evaluation, objective)
-    trials, cost = list[Trial](), CostMeter()
-    for trial in _replayed(strategy, objective, journal):
-        trials.append(trial)
-        cost.add(trial.cost)
-        if time is not None:
-            time.plan(strategy, trials)
-    if trials:
-        watch(trials)
-    replayed = len(trials)
-    while len(trials) < strategy.trials:
-        started = monotonic()
-        trial = strategy.ask(len(trials))
-        trial = trial if time is None else replace(trial, asking_s=monotonic() - started)
-        _check_limits(strategy, trial)
-        if not _is_affordable(trial, evaluation, cost, max_samples):
+    check_in_flight(strategy, in_flight)
+    outcomes = Outcomes(executor or SerialExecutor(evaluation), arrived)
+    loop = _Loop(strategy, evaluation, objective, journal, outcomes, Flight(in_flight), time)
+    told, replayed, has_begun = journal.told(), journal.num_told, False
+    while True:
+        while (trial := loop.ask(max_samples)) is not None:
+            if journal.has_told(trial.number):
+                continue
+            if not has_begun:
+                begin()
+                has_begun = True
+            outcomes.submit(loop.job(trial))
+        if not loop.flight.trials:
             break
-        if time is not None and not time.allows(trial, trials):
-            break
-        if trial.number == replayed:
-            begin()
-        if not journal.asked(trial.number):
-            journal.append(_asked(trial))
-        origin = trial  # in which the child was first trained
-        while origin.parent is not None:
-            origin = trials[origin.parent]
-        seed = keyed_seed(strategy.seed, "trial", origin.number)
-        measurements, spent = evaluation.evaluate(trial, seed)
-        trial = with_reward(trial, objective, measurements, spent.as_dict())
-        journal.append(_told(trial))
-        strategy.tell(trial)
-        trials.append(trial)
-        cost.add(spent)
-        if time is not None:
-            time.plan(strategy, trials)
-        watch(trials)
-    if len(trials) == replayed:
+        loop.tell(next(told, None) if len(loop.trials) < replayed else None)
+        if len(loop.trials) >= replayed:
+            watch(loop.trials)
+    if not has_begun:
         begin()
-    return trials, cost
+    return loop.trials, loop.cost
+
+
+@dataclass
+class _Loop:
+    """A search on its way: what was told so far, and what is in flight."""
+
+    strategy: BlackBoxStrategy
+    evaluation: Evaluation
+    objective: Objective
+    journal: Journal
+    outcomes: Outcomes
+    flight: Flight
+    time: TrialTime | None
+    trials: list[Trial] = field(default_factory=list)
+    cost: CostMeter = field(default_factory=CostMeter)
+    asked: int = 0
+    is_over: bool = False  # whether a trial was refused, so that none is asked any more
+    _origins: dict[int, int] = field(default_factory=dict)  # where each child was first trained
+
+    def ask(self, max_samples: int | None) -> Trial | None:
+        """Returns another trial, journaled and in flight; None if none may be asked now."""
+        strategy, flight, number = self.strategy, self.flight, self.asked
+        is_replayed = self.journal.has_told(number)
+        if self.is_over or flight.is_full or strategy.is_waiting:
+            return None
+        if number >= strategy.trials and not is_replayed:
+            return None
+        started = monotonic()
+        trial = strategy.ask(number)
+        if self.time is not None:
+            trial = replace(trial, asking_s=monotonic() - started)
+        if not is_replayed and not self._is_admitted(trial, max_samples):
+            self.is_over = True
+            return None
+        if not self.journal.asked(number):
+            self.journal.append(_asked(trial))
+        flight.add(trial, flight.work(trial, self.evaluation))
+        parent = trial.parent
+        self._origins[number] = number if parent is None else self._origins[parent]
+        self.asked += 1
+        return trial
+
+    def job(self, trial: Trial) -> Job:
+        """Returns the job of a trial: a child that is trained further keeps its seed."""
+        origin = self._origins[trial.number]
+        return Job(trial, keyed_seed(self.strategy.seed, "trial", origin))
+
+    def tell(self, event: Mapping[str, Any] | None) -> None:
+        """Tells what finishes first its result: that of the journal's event, or a new one."""
+        trial = self.flight.pop()
+        if event is None:
+            trial = self._finished(trial, self.outcomes.take(trial.number))
+            self.journal.append(_told(trial))
+        else:
+            trial = _replayed(trial, event, self.objective, self.journal.path)
+        self.strategy.tell(trial)
+        self.trials.append(trial)
+        self.cost.add(trial.cost)
+        if self.time is not None:
+            self.time.plan(self.strategy, self.trials)
+
+    def _is_admitted(self, trial: Trial, max_samples: int | None) -> bool:
+        check_limits(self.strategy, trial)
+        before, time = self.flight.trials, self.time
+        if not is_affordable(trial, before, self.evaluation, self.cost, max_samples):
+            return False
+        return time is None or time.allows(trial, self.trials, before)
+
+    def _finished(self, trial: Trial, outcome: Outcome) -> Trial:
+        measurements: Mapping[str, float] | None = outcome.measurements
+        cost = outcome.cost
+        if outcome.failure:
+            measurements, cost = self.evaluation.worst(trial), CostMeter().as_dict()
+        if measurements is None:
+            raise ChildProcessError(outcome.failure)
+        trial = replace(trial, failure=outcome.failure)
+        return with_reward(trial, self.objective, measurements, cost)
 
 
 def check_fit(strategy: BlackBoxStrategy, evaluation: Evaluation, objective: Objective) -> None:
@@ -137,57 +206,18 @@ def chosen_trial(trials: list[Trial], objective: Objective) -> Trial:
     return best_trial(met)
 
 
-def _check_limits(strategy: BlackBoxStrategy, trial: Trial) -> None:
-    limits = strategy.space.limits
-    if limits is not None and not limits.keeps(trial.genotype):
-        found = limits.values(trial.genotype).items()
-        values = ", ".join(f"{quantity_name(n)} {at_least_words(n, value)}" for n, value in found)
+def _replayed(trial: Trial, event: Mapping[str, Any], objective: Objective, path: Path) -> Trial:
+    """Returns a trial with what the journal at a path tells of it."""
+    if (trial.number, trial.genotype.id) != (event["trial"], event["genotype_id"]):
         raise ValueError(
-            f"strategy {type(strategy).__name__} asks for a child with {values}, beyond the limits "
-            f"({limits}); draw with the sample, mutate, crossover or kept of its space"
+            f"{path} tells of genotype {event['genotype_id']} in trial {event['trial']}, "
+            f"this search asks for {trial.genotype.id}: it belongs to another search; use a "
+            "new folder"
         )
-
-
-def _is_affordable(
-    trial: Trial, evaluation: Evaluation, cost: CostMeter, max_samples: int | None
-) -> bool:
-    if max_samples is None:
-        return True
-    each = evaluation.samples(trial.budget)
-    if trial.start > 0:
-        each -= evaluation.samples(trial.start)
-    elif each == 0:
-        raise ValueError(
-            f"max_samples ({max_samples}) has no effect beside evaluation "
-            f"{type(evaluation).__name__}, which trains nothing; leave it out: strategy.trials "
-            "end the search"
-        )
-    if max_samples < each and trial.number == 0:
-        raise ValueError(
-            f"max_samples ({max_samples}) must allow at least one trial, which processes {each} "
-            "training samples; raise it, or lower the evaluation"
-        )
-    return cost.training_samples + each <= max_samples
-
-
-def _replayed(
-    strategy: BlackBoxStrategy, objective: Objective, journal: Journal
-) -> Iterator[Trial]:
-    """Asks and tells the strategy what the journal holds; yields the finished trials."""
-    for event in journal.told():
-        trial = strategy.ask(event["trial"])
-        if trial.genotype.id != event["genotype_id"]:
-            raise ValueError(
-                f"{journal.path} tells of genotype {event['genotype_id']} in trial {trial.number}, "
-                f"this search asks for {trial.genotype.id}: it belongs to another search; use a "
-                "new folder"
-            )
-        measurements = {n: v for n, v in event.items() if n not in EVENT_KEYS}
-        trial = replace(trial, values=objective.values(measurements), measurements=measurements)
-        trial = replace(trial, reward=event["reward"], cost=event["cost"])
-        trial = replace(trial, asking_s=event.get("asking_s", 0.0))
-        strategy.tell(trial)
-        yield trial
+    measurements = {n: v for n, v in event.items() if n not in EVENT_KEYS}
+    trial = replace(trial, values=objective.values(measurements), measurements=measurements)
+    trial = replace(trial, reward=event["reward"], cost=event["cost"])
+    return replace(trial, asking_s=event.get("asking_s", 0.0), failure=event.get("failure", ""))
 
 
 def _asked(trial: Trial) -> dict[str, Any]:
@@ -199,7 +229,8 @@ def _asked(trial: Trial) -> dict[str, Any]:
 def _told(trial: Trial) -> dict[str, Any]:
     result = {"reward": trial.reward, **trial.measurements, "cost": dict(trial.cost)}
     asking = {"asking_s": trial.asking_s} if trial.asking_s else {}
-    return _event("told", trial) | result | asking
+    failure = {"failure": trial.failure} if trial.failure else {}
+    return _event("told", trial) | result | asking | failure
 
 
 def _event(kind: str, trial: Trial) -> dict[str, Any]:

@@ -70,11 +70,11 @@ class TrialBoard:
 
     def show(self, trials: Sequence[Trial]) -> None:
         """Shows the trials that are new."""
-        new, self._seen = trials[self._seen :], len(trials)
+        first, self._seen = self._seen, len(trials)
         if not self.dashboards.are_watched:
             return
-        for trial in new:
-            self._show(trial)
+        for place, trial in enumerate(trials[first:], first):  # which is not in order of numbers
+            self._show(trial, is_new=place >= self.shown)
         scores = self.strategy.scores()
         if self._seen > self.shown and scores is not None:
             self._show_scores(scores, {"trial": trials[-1].number})
@@ -91,10 +91,10 @@ class TrialBoard:
         self.dashboards.log(values, moment)
         self.history.show(self.dashboards, space, scores, moment)
 
-    def _show(self, trial: Trial) -> None:
+    def _show(self, trial: Trial, is_new: bool) -> None:
         is_better, moment = trial.told_reward > self._best, {"trial": trial.number}
         self._best = max(self._best, trial.told_reward)
-        if trial.number < self.shown:
+        if not is_new:
             return
         values = {"search/reward": trial.told_reward}
         values |= {f"search/{name}": value for name, value in trial.measurements.items()}

@@ -1,9 +1,13 @@
 """The black-box half of nas-search: ask, evaluate, tell, and what that leaves."""
 
 import shutil
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+
+from omegaconf import DictConfig
 
 from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO
 from nas_lightning.callbacks.epoch_logs import TrialLog
@@ -13,20 +17,26 @@ from nas_lightning.core.objective import Objective
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.by_training import Candidates, FullTraining
 from nas_lightning.evaluation.evaluation import Evaluation
+from nas_lightning.evaluation.executors import Executor, SerialExecutor
+from nas_lightning.evaluation.flight import check_in_flight
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.objectives import WeightedProduct
 from nas_lightning.evaluation.pareto import pareto_front
+from nas_lightning.evaluation.processes import ProcessExecutor
 from nas_lightning.evaluation.trials import check_fit, chosen_trial, run_trials
 from nas_lightning.files import write_json
 from nas_lightning.loggers.search_boards import TrialBoard
 from nas_lightning.reports.metric import MainMetric
-from nas_lightning.run.run import Run
+from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.run import Parts, Run
 from nas_lightning.run.time_bounds import trial_time
 from nas_lightning.run.trial_progress import TrialProgress
+from nas_lightning.training.hardware import Hardware
 
-__all__ = ["BlackBoxSearch"]
+__all__ = ["BlackBoxSearch", "check_black_box", "evaluation_of"]
 
 CHILDREN = "children"  # checkpoints of children that may be trained further, while it runs
+ARRIVED = "arrived.jsonl"  # outcomes that wait to be told, while several children are in flight
 
 
 @dataclass(frozen=True)
@@ -52,14 +62,7 @@ class BlackBoxSearch:
                 "which trains small children one after another: use hardware=cpu or hardware=gpu "
                 "with retrain=false, then nas-train genotype=RUN_DIR with this hardware"
             )
-
-        plugins = [AtomicCheckpointIO()]
-        make_trainer = partial(parts.hardware.trainer, folder=folder.path, plugins=plugins)
-        candidates = Candidates(
-            parts.space, parts.data, parts.recipe, parts.task, make_trainer, folder / CHILDREN
-        )
-        runtime = {"run": candidates, "space": parts.space, "data_name": folder.choice("data")}
-        evaluation = make(run.cfg.evaluation, "evaluation", kind=Evaluation, **runtime)
+        evaluation, candidates = evaluation_of(run.cfg, folder, parts)
         check_fit(strategy, evaluation, objective)
         return cls(run, strategy, objective, evaluation, candidates)
 
@@ -89,11 +92,15 @@ class BlackBoxSearch:
             progress.show(trials)
             board.show(trials)
 
-        objective = self.objective
+        objective, hardware = self.objective, self.run.parts.hardware
         parts = strategy, self.evaluation, objective, journal, max_samples
         bound = trial_time(self.run, strategy)
-        with progress:
-            trials, cost = run_trials(*parts, watch, self._announce, bound)
+        in_flight = hardware.num_in_flight
+        arrived = folder / ARRIVED if in_flight > 1 else None
+        with progress, self._executor() as executor:
+            flying = executor, in_flight, arrived
+            trials, cost = run_trials(*parts, watch, self._announce, bound, *flying)
+        cost.wall_s /= min(hardware.workers, in_flight)  # they work at the same time
         if len(objective.names) > 1:
             front = pareto_front(trials, objective)
             write_json(folder / "pareto.json", front)
@@ -105,9 +112,55 @@ class BlackBoxSearch:
             measured, spent = FullTraining(self.candidates).evaluate(whole, seed=seed)
             cost.add(spent)
         shutil.rmtree(folder / CHILDREN, ignore_errors=True)
+        (folder / ARRIVED).unlink(missing_ok=True)
         return best.genotype, {
             metric: measured[metric],
             "reward": best.reward,
             "trials": len(trials),
             "cost": cost.as_dict(),
         }
+
+    def _executor(self) -> Executor:
+        hardware = self.run.parts.hardware
+        makers = {"serial": self._serial, "processes": self._processes}
+        return makers[hardware.executor](hardware)
+
+    def _serial(self, hardware: Hardware) -> Executor:
+        return SerialExecutor(self.evaluation)
+
+    def _processes(self, hardware: Hardware) -> Executor:
+        # -P: the current folder stands where it does here, not before the standard library
+        start = [sys.executable, "-P", "-m", "nas_lightning.run.worker", str(self.run.folder.path)]
+        seconds, devices = hardware.child_seconds, hardware.visible_devices()
+        return ProcessExecutor(start, hardware.workers, seconds, devices)
+
+
+def evaluation_of(
+    cfg: DictConfig, folder: RunFolder, parts: Parts
+) -> tuple[Evaluation, Candidates]:
+    """Returns the evaluation of a search, here as in its workers, and what it trains.
+
+    Raises: ValueError: a value is impossible.
+    """
+    plugins = [AtomicCheckpointIO()]
+    make_trainer = partial(parts.hardware.trainer, folder=folder.path, plugins=plugins)
+    candidates = Candidates(
+        parts.space, parts.data, parts.recipe, parts.task, make_trainer, folder / CHILDREN
+    )
+    runtime = {"run": candidates, "space": parts.space, "data_name": folder.choice("data")}
+    return make(cfg.evaluation, "evaluation", kind=Evaluation, **runtime), candidates
+
+
+def check_black_box(
+    strategy: BlackBoxStrategy, hardware: Hardware, objects: Mapping[str, Any]
+) -> None:
+    """Refuses before any image is read what cannot be evaluated by workers or ahead of rewards.
+
+    Raises: ValueError: the strategy cannot be asked ahead, or an object cannot be sent.
+    """
+    check_in_flight(strategy, hardware.num_in_flight)
+    if hardware.executor != "serial" and objects:
+        raise ValueError(
+            f"hardware.executor ({hardware.executor}) must be serial where {', '.join(objects)} "
+            "are objects, which other processes cannot be given; name an option instead"
+        )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from nas_lightning.callbacks.checkpoint import BEFORE, BEST, LAST, read_checkpoint
+from nas_lightning.callbacks.checkpoint_file import BEFORE, BEST, LAST, read_checkpoint
 from nas_lightning.callbacks.epoch_logs import csv_text
 from nas_lightning.config.making import make
 from nas_lightning.core.seeding import keyed_seed

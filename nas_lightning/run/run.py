@@ -82,6 +82,8 @@ class Run:
         Raises ValueError too if the run has begun with other data.
         """
         home = RunFolder(folder)
+        if home.hydra.is_dir() and (command := home.command) != "search":
+            make(cfg.hardware, "hardware").check_serial(f"nas-{command} searches nothing")
         split_seed = home.lineage.get("split_seed")
         parts = assemble(cfg, objects, check, home.hydra / LATENCY, split_seed)
         home.keep_data(parts.data.identity)
@@ -92,7 +94,8 @@ class Run:
         if self.parts.hardware.is_first:
             is_search, data = self.folder.command == "search", self.parts.data
             split = data.search_split if is_search else None
-            say("\n".join([self.subject, *described(data.facts, split)]), sys.stdout)
+            lines = [self.subject, *described(data.facts, split), self.parts.hardware.threads_line]
+            say("\n".join(lines), sys.stdout)
 
     @property
     def subject(self) -> str:

@@ -41,6 +41,8 @@ class Annealing(BlackBoxStrategy):
     [0.05, 0.0094, 0.001]
     """
 
+    needs_last_reward = True  # the next child is a change of the one that was accepted last
+
     def __init__(
         self,
         space: SearchSpace,

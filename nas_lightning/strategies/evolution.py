@@ -54,6 +54,7 @@ class Evolution(BlackBoxStrategy):
             )
         self.population, self.sample, self.aging = population, sample, aging
         self.members: list[Trial] = []
+        self._told = 0
 
     def ask(self, number: int) -> Trial:
         """Returns a random genotype while the population fills, then a mutated winner."""
@@ -66,8 +67,9 @@ class Evolution(BlackBoxStrategy):
     def tell(self, trial: Trial) -> None:
         """Lets the child in; once the population is full, the oldest or the worst goes."""
         if len(self.members) == self.population and self.aging:
-            self.members[trial.number % self.population] = trial  # in constant time
-            return
-        self.members.append(trial)
+            self.members[self._told % self.population] = trial  # in constant time
+        else:
+            self.members.append(trial)
+        self._told += 1
         if len(self.members) > self.population:
             self.members.remove(min(self.members, key=lambda trial: trial.told_reward))

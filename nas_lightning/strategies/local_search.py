@@ -30,6 +30,8 @@ class LocalSearch(BlackBoxStrategy):
     24
     """
 
+    needs_last_reward = True  # where it looks next depends on whether the last child was better
+
     def __init__(
         self, space: SearchSpace, seed: int, trials: int = 8, start: int = 1, greedy: bool = True
     ) -> None:

@@ -2,8 +2,9 @@
 
 Sources: Schulman et al., PPO, 2017 (arXiv:1707.06347), equation 7; Zoph et al., NASNet, 2018
 (arXiv:1707.07012), appendix A.1, for the controller's settings. Deliberate differences: one
-controller instead of NASNet's pool of workers; the defaults are a small recipe with a higher
-learning rate and few children per update.
+controller instead of NASNet's pool of workers; with several trials in flight the ratio is to the
+policy before the update, though an earlier one drew some of the children; the defaults are a small
+recipe with a higher learning rate and few children per update.
 """
 
 import torch

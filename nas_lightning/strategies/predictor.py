@@ -68,27 +68,32 @@ class Predictor(BlackBoxStrategy):
         self.ensemble, self.hidden, self.fit_steps = ensemble, hidden, fit_steps
         self.told: list[Trial] = []
         self.queue: list[Genotype] = []
+        self._asked: dict[int, Genotype] = {}  # and not told yet
         self._features = cache(lambda genotype: features(space.graphs(genotype)))
 
     def ask(self, number: int) -> Trial:
         """Returns a random genotype at the start, then the next of the chosen ones."""
-        if len(self.told) < self.start:
-            return Trial(number, self.space.sample(Random(self._key("start", number))))
-        if not self.queue:
-            self.queue = self._chosen(number)
-        return Trial(number, self.queue[-1])
+        if number not in self._asked:
+            self._asked[number] = self._next(number)
+        return Trial(number, self._asked[number])
 
     def tell(self, trial: Trial) -> None:
         """Notes a child's reward."""
-        if self.queue:
-            self.queue.pop()
+        del self._asked[trial.number]
         self.told.append(trial)
+
+    def _next(self, number: int) -> Genotype:
+        if len(self.told) < self.start:
+            return self.space.sample(Random(self._key("start", number)))
+        if not self.queue:
+            self.queue = self._chosen(number)
+        return self.queue.pop()
 
     def _chosen(self, number: int) -> list[Genotype]:
         """Returns the candidates with the highest drawn predictions, the best one last."""
         rng = Random(self._key("candidates", number))
         best = sorted(self.told, key=lambda trial: trial.told_reward)[-BEST:]
-        seen = {trial.genotype for trial in self.told}
+        seen = {*(trial.genotype for trial in self.told), *self._asked.values()}
         mutated = [self._moved(rng.choice(best).genotype, rng) for _ in range(self.candidates)]
         fresh = list(dict.fromkeys(g for g in mutated if g not in seen)) or mutated[:1]
         mean, std = self.predict(fresh, number)

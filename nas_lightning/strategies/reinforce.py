@@ -6,7 +6,8 @@ as baseline, a power of the accuracy as reward, a depth that grows on schedule; 
 With policy "independent" it is the REINFORCE of Dong & Yang, NAS-Bench-201, 2020
 (arXiv:2001.00326); as in its code the baseline is free of its first value's bias, and takes in a
 batch before the batch is judged. Deliberate differences: one controller instead of Zoph & Le's
-asynchronous replicas; the defaults are a small recipe with a higher learning rate.
+asynchronous replicas (with several trials in flight it learns from children that an
+earlier policy drew, as theirs does); the defaults are a small recipe with a higher learning rate.
 """
 
 from abc import abstractmethod

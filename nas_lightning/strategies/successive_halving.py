@@ -1,7 +1,9 @@
 """Successive halving: many children are trained a little, the better ones continue.
 
 Source: Jamieson & Talwalkar, 2016 (arXiv:1502.07943). Deliberate difference: brackets follow one
-another until the trials are used up.
+another until the trials are used up. With several trials in flight a rung is still told as a whole
+before any of its children is promoted; the asynchronous variant of Li et al., 2020
+(arXiv:1810.05934), which promotes early and sometimes wrongly, is not here.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,34 +61,54 @@ class Brackets(BlackBoxStrategy):
                 "without budgets of its own; use e.g. "
                 "strategy.proposer._target_=nas_lightning.strategies.evolution.Evolution"
             )
-        self._bracket = self._rung = self._proposed = 0
-        self._waiting: list[Trial] = []  # promoted, to be continued
+        self.needs_last_reward = self.proposer.needs_last_reward
+        self._bracket = self._rung = self._num_proposed = 0
+        self._promoted: list[Trial] = []  # to be continued in this rung
+        self._asked: dict[int, Trial] = {}  # of this rung, and not told yet
+        self._proposals: dict[int, int] = {}  # their numbers for the proposer
         self._told: list[Trial] = []  # of this rung
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether all children of the rung were asked and some are not told."""
+        return len(self._asked) + len(self._told) == self._size
 
     def ask(self, number: int) -> Trial:
         """Returns a new child at the least budget, or a promoted one at a larger budget."""
-        if self._rung == 0:
-            return Trial(number, self.proposer.ask(self._proposed).genotype, self.budget())
-        before = self._waiting[0]
-        return Trial(number, before.genotype, self.budget(), before.number, before.budget)
+        if number not in self._asked:
+            self._asked[number] = self._next(number)
+        return self._asked[number]
 
     def tell(self, trial: Trial) -> None:
         """Notes a child; a full rung promotes its best ones or ends the bracket."""
+        del self._asked[trial.number]
         if self._rung == 0:
-            self.proposer.tell(replace(trial, number=self._proposed, budget=1.0))
-            self._proposed += 1
-        else:
-            self._waiting.pop(0)
+            proposal = self._proposals.pop(trial.number)
+            self.proposer.tell(replace(trial, number=proposal, budget=1.0))
         self._told.append(trial)
-        children, rungs = self.brackets[self._bracket]
-        if self._waiting or len(self._told) < (children if self._rung == 0 else 1):
+        if len(self._told) < self._size:
             return
+        _, rungs = self.brackets[self._bracket]
         best = sorted(self._told, key=lambda t: (-t.told_reward, t.number))
-        self._waiting = best[: len(best) // self.eta]
+        self._promoted = best[: len(best) // self.eta]
         self._told, self._rung = [], self._rung + 1
-        if self._rung == rungs or not self._waiting:
-            self._waiting, self._rung = [], 0
+        if self._rung == rungs or not self._promoted:
+            self._promoted, self._rung = [], 0
             self._bracket = (self._bracket + 1) % len(self.brackets)
+
+    @property
+    def _size(self) -> int:
+        """The number of children in the rung."""
+        return self.brackets[self._bracket][0] if self._rung == 0 else len(self._promoted)
+
+    def _next(self, number: int) -> Trial:
+        if self._rung == 0:
+            self._proposals[number] = self._num_proposed
+            self._num_proposed += 1
+            genotype = self.proposer.ask(self._proposals[number]).genotype
+            return Trial(number, genotype, self.budget())
+        before = self._promoted[len(self._asked) + len(self._told)]
+        return Trial(number, before.genotype, self.budget(), before.number, before.budget)
 
     def budget(self) -> float:
         """Returns the budget of the rung, a share of a whole evaluation in (0, 1]."""

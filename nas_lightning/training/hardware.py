@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas_lightning.core.checks import in_range, one_of
+from nas_lightning.core.checks import at_least, in_range, one_of, positive
+from nas_lightning.training.cores import usable_cores
 
 if TYPE_CHECKING:  # not in the parent
     import lightning as L
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # not in the parent
 __all__ = ["Hardware"]
 
 ALL = "auto"
+SERIAL, EXECUTORS = "serial", ("serial", "processes")
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "auto")
 
 
@@ -32,8 +34,15 @@ class Hardware:
         devices: their number, or "auto" for all GPUs; on the CPU a device is a process.
         precision: "32-true", "64-true", "bf16-mixed", or "auto": bf16-mixed on a GPU that computes
             with it, else 32-true. A search takes its gradients itself: no loss can be scaled.
-        threads: CPU threads of a process, 1 to 1024; None shares all cores among the processes.
+        threads: CPU threads of a process, 1 to 1024; None shares the cores that may be used among
+            the processes (`usable_cores`), and takes no more than torch would.
         sync_batchnorm: whether BatchNorm's statistics come from the batches of all processes.
+        executor: where the children of a black-box search are evaluated: "serial" is this process,
+            "processes" are workers of its own on this machine.
+        workers: their number.
+        in_flight: children that are asked before the first of them is told; None takes `workers`.
+        child_seconds: most seconds of one child in a worker, after which it counts as dead; None
+            sets no limit.
         latency: from what the latency of children is predicted: "here" measures what is missing on
             this CPU and keeps it, else the file of a profile; None predicts none.
 
@@ -45,11 +54,16 @@ class Hardware:
     precision: str = "32-true"
     threads: int | None = None
     sync_batchnorm: bool = False
+    executor: str = "serial"
+    workers: int = 1
+    in_flight: int | None = None
+    child_seconds: float | None = None
     latency: str | None = None
 
     def __post_init__(self) -> None:
         in_range("hardware.threads", self.threads, "[1, 1024]", use=2)  # more may end the process
         one_of("hardware.precision", self.precision, PRECISIONS)
+        self._check_workers()
         if self.accelerator != "cpu" and not _accelerator(self.accelerator).is_available():
             raise ValueError(
                 f"hardware.accelerator ({self.accelerator}) needs a device that is not found here; "
@@ -69,9 +83,26 @@ class Hardware:
             )
 
     @property
+    def num_in_flight(self) -> int:
+        """The number of children that are asked before the first of them is told."""
+        return self.workers if self.in_flight is None else self.in_flight
+
+    @property
+    def worker_threads(self) -> int:
+        """The CPU threads of a worker: its share of all, at least 1."""
+        return max(1, (self.threads or os.cpu_count() or 1) // self.workers)
+
+    @property
     def num_processes(self) -> int:
         """The number of processes, one per device."""
         return _num_devices(self.accelerator) if self.devices == ALL else int(self.devices)
+
+    def visible_devices(self) -> list[str]:
+        """Returns the GPUs that workers take in turn, as CUDA_VISIBLE_DEVICES names them."""
+        if self.accelerator not in ("gpu", "cuda"):
+            return []
+        typed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        return typed.split(",") if typed else [*map(str, range(_num_devices("cuda")))]
 
     @property
     def actual_precision(self) -> str:
@@ -89,6 +120,34 @@ class Hardware:
         """Whether this process is the one that writes files and prints."""
         return self.num_processes == 1 or os.environ.get("LOCAL_RANK", "0") == "0"
 
+    def _check_workers(self) -> None:
+        one_of("hardware.executor", self.executor, EXECUTORS)
+        at_least("hardware.workers", self.workers, 1, use=2)
+        at_least("hardware.in_flight", self.in_flight, 1, use=2)
+        positive("hardware.child_seconds", self.child_seconds, use=3600)
+        if self.executor == SERIAL and (self.workers > 1 or self.child_seconds is not None):
+            key = "workers" if self.workers > 1 else "child_seconds"
+            raise ValueError(
+                f"hardware.{key} ({getattr(self, key)}) has no effect with hardware.executor="
+                "serial; use hardware.executor=processes, or leave it out"
+            )
+        cores = os.cpu_count() or 1
+        if self.accelerator == "cpu" and self.workers > cores and self.threads is None:
+            raise ValueError(
+                f"hardware.workers ({self.workers}) must not exceed the {cores} cores found here, "
+                "unless hardware.threads says what they share; use e.g. "
+                f"hardware.workers={cores}, or hardware.threads=1"
+            )
+
+    def check_serial(self, who: str) -> None:
+        """Raises ValueError where workers or children in flight are set for what has none."""
+        key = "executor" if self.executor != SERIAL else "in_flight"
+        if self.executor != SERIAL or self.num_in_flight > 1:
+            raise ValueError(
+                f"hardware.{key} ({getattr(self, key)}) has no effect: {who}; leave it out, or "
+                "search with a black-box strategy such as strategy=evolution"
+            )
+
     def prepare(self) -> None:
         """Sets the number of CPU threads of this process, and quietens Lightning."""
         import lightning  # not in the parent
@@ -100,8 +159,17 @@ class Hardware:
         warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)  # channels last
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        elif self.num_processes > 1:
-            torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.num_processes))
+        else:  # torch's own number heeds OMP_NUM_THREADS, and what was set in Python
+            share = max(1, usable_cores() // self.num_processes)
+            torch.set_num_threads(min(torch.get_num_threads(), share))
+
+    @property
+    def threads_line(self) -> str:
+        """The CPU threads that this process computes with, for the first lines of a run."""
+        import torch  # not in the parent
+
+        each = f" in each of {self.num_processes} processes" if self.num_processes > 1 else ""
+        return f"CPU threads: {torch.get_num_threads()}{each}; usable cores: {usable_cores()}"
 
     def check_batch(self, key: str, size: int) -> None:
         """Raises ValueError where the images of all processes' batch do not divide among them."""

@@ -19,6 +19,19 @@ SEARCHES = {
         "search space 'chain' with strides [1, 2] has no supernet",
     ),
     "evaluation": (["evaluation=low_fidelity"], "has no effect: strategy Darts is one-shot"),
+    "workers of a supernet": (
+        ["hardware.executor=processes"],
+        "hardware.executor (processes) has no effect: strategy Darts is one-shot and trains one",
+    ),
+    "several children of one supernet": (
+        ["hardware.in_flight=2"],
+        "hardware.in_flight (2) has no effect: strategy Darts is one-shot",
+    ),
+    "executor": (["hardware.executor=ray"], "unknown hardware.executor 'ray'; choose from: serial"),
+    "children ahead of their rewards": (
+        ["strategy=annealing", "hardware.in_flight=2"],
+        "hardware.in_flight (2) must be 1 for strategy Annealing, in which every trial follows",
+    ),
     "objective": (["strategy=random", "objective.x=1"], "unknown key 'objective.x'"),
     "callback": (["callbacks.collapse.share=7"], "callbacks.collapse.share (7.0) must be in (0,"),
     "scale": (["search_space.scale.partial=3"], "partial"),

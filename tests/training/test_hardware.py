@@ -27,6 +27,19 @@ def no_gpu(monkeypatch):
         ({"devices": "two"}, r"hardware\.devices \(two\) must be at least 1, or auto"),
         ({"threads": 0}, r"hardware\.threads \(0\) must be in \[1, 1024\]; use e.g. 2"),
         ({"threads": 10**6}, r"hardware\.threads \(1000000\) must be in \[1, 1024\]"),
+        ({"executor": "ray"}, r"unknown hardware\.executor 'ray'; choose from: serial, processes"),
+        ({"workers": 0}, r"hardware\.workers \(0\) must be at least 1; use e\.g\. 2"),
+        ({"in_flight": 0}, r"hardware\.in_flight \(0\) must be at least 1; use e\.g\. 2"),
+        ({"workers": 2}, r"hardware\.workers \(2\) has no effect .*use hardware\.executor=proc"),
+        ({"child_seconds": 5}, r"hardware\.child_seconds \(5\) has no effect with hardware\.exec"),
+        (
+            {"executor": "processes", "child_seconds": 0},
+            r"hardware\.child_seconds \(0\) must be above 0; use e\.g\. 3600",
+        ),
+        (
+            {"executor": "processes", "workers": 5000},
+            r"hardware\.workers \(5000\) must not exceed the \d+ cores found here, unless hardware",
+        ),
         ({"precision": "16-mixed"}, r"'16-mixed'; choose from: 32-true, 64-true, bf16-mixed, auto"),
     ],
 )
@@ -87,3 +100,9 @@ def test_the_first_of_several_processes_alone_writes(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert Hardware().is_first
     assert not Hardware(devices=2).is_first
+
+
+@pytest.mark.parametrize(("threads", "workers", "each"), [(8, 3, 2), (1, 4, 1), (4, 4, 1)])
+def test_workers_share_the_threads(threads, workers, each):
+    hardware = Hardware(executor="processes", threads=threads, workers=workers)
+    assert (hardware.worker_threads, hardware.num_in_flight) == (each, workers)

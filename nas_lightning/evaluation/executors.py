@@ -1,0 +1,145 @@
+"""Where the trials of a black-box search are evaluated: the protocol, and one after another here.
+
+An executor takes jobs and gives their outcomes, in any order. It never asks, tells or journals:
+the loop does, in an order of its own (see `evaluation.flight`), so that executors are exchangeable.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.strategy import Trial
+from nas_lightning.evaluation.evaluation import Evaluation
+
+__all__ = ["Executor", "Job", "Outcome", "Outcomes", "SerialExecutor", "evaluated"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial to be evaluated with a seed, which may be sent to another process as JSON."""
+
+    trial: Trial
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the job as plain data; a result of the trial is left out."""
+        trial = self.trial
+        return {
+            "trial": trial.number,
+            "choices": trial.genotype.mapping,
+            "budget": trial.budget,
+            "parent": trial.parent,
+            "start": trial.start,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], space: SearchSpace) -> "Job":
+        """Returns the job that `as_dict` wrote, of a child of the space."""
+        genotype = space.genotype(dict(content["choices"]))
+        parts = content["budget"], content["parent"], content["start"]
+        return cls(Trial(content["trial"], genotype, *parts), content["seed"])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: measurements and cost, or the reason why there are none."""
+
+    trial: int
+    measurements: Mapping[str, float] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)  # by the cost meter's six names
+    failure: str = ""
+
+
+class Executor(ABC):
+    """Evaluates jobs; used in a `with` statement, at whose end it is closed."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> None:
+        """Takes a job, and returns at once where other processes evaluate it."""
+
+    @abstractmethod
+    def next_finished(self) -> Outcome:
+        """Returns the outcome of some job that was submitted, once there is one.
+
+        Raises: ChildProcessError: the evaluation raised an error, or no job can be evaluated.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends what was started; jobs that are not finished are given up."""
+
+    def __enter__(self) -> "Executor":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class SerialExecutor(Executor):
+    """Evaluates one job after another in this process, in the order of their submission."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self.evaluation = evaluation
+        self._jobs: deque[Job] = deque()
+
+    def submit(self, job: Job) -> None:
+        """Takes a job."""
+        self._jobs.append(job)
+
+    def next_finished(self) -> Outcome:
+        """Evaluates the first job that was submitted; an error is the evaluation's own."""
+        return evaluated(self._jobs.popleft(), self.evaluation)
+
+    def close(self) -> None:
+        """Gives up the jobs that are left."""
+        self._jobs.clear()
+
+
+class Outcomes:
+    """The outcomes of an executor by trial, which wait here until it is their turn.
+
+    Args:
+        path: the file that keeps them meanwhile, so that a search that was killed evaluates no
+            trial twice; None where they never wait.
+    """
+
+    def __init__(self, executor: Executor, path: Path | None = None) -> None:
+        self.executor, self.path = executor, path
+        self._waiting = {} if path is None else _read(path)
+
+    def submit(self, job: Job) -> None:
+        """Has a job evaluated, unless its outcome was kept."""
+        if job.trial.number not in self._waiting:
+            self.executor.submit(job)
+
+    def take(self, number: int) -> Outcome:
+        """Returns the outcome of a trial that was submitted, once there is one."""
+        while number not in self._waiting:
+            outcome = self.executor.next_finished()
+            self._waiting[outcome.trial] = outcome
+            if self.path is not None and not outcome.failure:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(outcome)) + "\n")
+        return self._waiting.pop(number)
+
+
+def evaluated(job: Job, evaluation: Evaluation) -> Outcome:
+    """Returns the outcome of a job that is evaluated here and now."""
+    measurements, cost = evaluation.evaluate(job.trial, job.seed)
+    return Outcome(job.trial.number, measurements, cost.as_dict())
+
+
+def _read(path: Path) -> dict[int, Outcome]:
+    """Returns the outcomes in a file; a last line that was cut short is dropped from it."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    whole = text[: text.rfind("\n") + 1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(whole, encoding="utf-8")
+    outcomes = [Outcome(**json.loads(line)) for line in whole.splitlines()]
+    return {outcome.trial: outcome for outcome in outcomes}

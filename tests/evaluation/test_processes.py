@@ -1,0 +1,148 @@
+"""Workers: whatever their number and whoever dies, a search leaves the same journal."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from statistics import median
+
+import pytest
+from sleeping_worker import SPACE, TRIALS, Sleeping, command, search
+
+from nas_lightning.core.strategy import Trial
+from nas_lightning.evaluation.executors import Job, SerialExecutor
+from nas_lightning.evaluation.processes import ProcessExecutor
+from nas_lightning.strategies.random_search import RandomSearch
+
+CHILDREN = 60
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where what befalls the workers is written."""
+    return tmp_path_factory.mktemp("workers")
+
+
+@pytest.fixture(scope="module")
+def one(folder):
+    with ProcessExecutor(command(folder), 1) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def two(folder):
+    with ProcessExecutor(command(folder), 2) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The journal of a search in this process."""
+    path = tmp_path_factory.mktemp("serial") / "trials.jsonl"
+    search(path, SerialExecutor(Sleeping()))
+    return path.read_text()
+
+
+def is_alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def job(number):
+    return Job(Trial(number, RandomSearch(SPACE, 0).ask(number).genotype), seed=number)
+
+
+@pytest.mark.parametrize("executor", ["one", "two"])
+def test_workers_of_any_number_leave_the_journal_of_the_serial_search(
+    executor, whole, tmp_path, request
+):
+    search(tmp_path / "trials.jsonl", request.getfixturevalue(executor))
+    assert (tmp_path / "trials.jsonl").read_text() == whole
+
+
+def test_a_job_whose_worker_is_killed_twice_is_repeated(one, whole, folder, tmp_path):
+    (folder / "kill-3").write_text("2")
+    search(tmp_path / "trials.jsonl", one)
+    assert (folder / "kill-3").read_text() == "0"
+    assert (tmp_path / "trials.jsonl").read_text() == whole
+
+
+def test_a_job_that_kills_every_worker_fails_with_the_reason(folder, tmp_path):
+    (folder / "kill-31").write_text("9")
+    with ProcessExecutor(command(folder), 1) as executor:
+        executor.submit(job(31))
+        outcome = executor.next_finished()
+        assert outcome.failure == "its worker was killed (SIGKILL), 3 times in all"
+        executor.submit(job(32))
+        assert executor.next_finished().measurements
+
+
+@pytest.mark.slow
+def test_a_job_that_takes_too_long_fails_with_the_reason(folder):
+    (folder / "hang-41").touch()
+    with ProcessExecutor(command(folder), 1, child_seconds=0.2) as executor:
+        executor.submit(job(41))
+        assert executor.next_finished().failure == (
+            "its worker took longer than hardware.child_seconds (0.2), 3 times in all"
+        )
+
+
+def test_an_error_of_the_evaluation_ends_the_search_with_its_message(folder):
+    (folder / "error-51").touch()
+    with ProcessExecutor(command(folder), 1) as executor:
+        executor.submit(job(51))
+        with pytest.raises(ChildProcessError, match="trial 51 must not be evaluated") as error:
+            executor.next_finished()
+        assert "in suffer" in error.value.__notes__[0]
+
+
+def test_workers_that_cannot_start_end_the_search_with_what_they_print():
+    start = [sys.executable, "-c", "raise SystemExit('no such library')"]
+    with ProcessExecutor(start, 2) as executor:
+        executor.submit(job(0))
+        with pytest.raises(ChildProcessError, match=r"ended with status 1\nno such library"):
+            executor.next_finished()
+
+
+def test_a_killed_driver_leaves_no_workers_and_a_replay_ends_with_the_same_journal(
+    two, whole, tmp_path
+):
+    driver = subprocess.Popen(command(tmp_path, "driver"), stdout=subprocess.PIPE, text=True)
+    for _ in range(TRIALS // 3):
+        workers = [int(word) for word in driver.stdout.readline().split()]
+    driver.kill()
+    driver.wait()
+    driver.stdout.close()
+    limit = time.monotonic() + 20
+    while any(map(is_alive, workers)) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert len(workers) == 2
+    assert not any(map(is_alive, workers))
+    begun = (tmp_path / "trials.jsonl").read_text()
+    search(tmp_path / "trials.jsonl", two)
+    assert whole.startswith(begun[: begun.rfind("\n") + 1])
+    assert (tmp_path / "trials.jsonl").read_text() == whole
+
+
+def test_a_child_costs_less_than_20_ms_beside_its_evaluation(one, record_property):
+    seconds = []
+    for number in range(100, 100 + 4 * CHILDREN, 4):  # whose sleep is none
+        began = time.perf_counter()
+        one.submit(job(number))
+        one.next_finished()
+        seconds.append(time.perf_counter() - began)
+    record_property("seconds_per_child", median(seconds))
+    print(f"median {1000 * median(seconds):.2f} ms per child")
+    assert median(seconds) < 0.02
+
+
+def test_close_ends_the_workers(folder):
+    executor = ProcessExecutor(command(folder), 1)
+    executor.submit(job(61))
+    process = executor.workers[0].process
+    executor.close()
+    assert process.returncode == -signal.SIGKILL
