@@ -7,14 +7,15 @@ A run that stands in FOLDER/DATA.jsonl already is not made again. The picture is
 """
 
 import argparse
-import json
 import statistics
 from collections.abc import Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import altair as alt
+from journal import journaled
 
 import nas_lightning as nl
 
@@ -46,9 +47,6 @@ def searched(data: str, strategy: str, limit: int, seed: int, folder: Path) -> d
     )
     child, baseline = run.result["child"], run.result["baselines"]["random_genotype"]
     return {
-        "strategy": strategy,
-        "limit": limit,
-        "seed": seed,
         "parameters": child["parameters"],
         "test_accuracy": child["test_accuracy"],
         "random_parameters": baseline["parameters"],
@@ -59,16 +57,10 @@ def searched(data: str, strategy: str, limit: int, seed: int, folder: Path) -> d
 
 def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Makes what is missing of the searches; returns all of them."""
-    file = options.folder / f"{options.data}.jsonl"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    present = {(row["strategy"], row["limit"], row["seed"]) for row in rows}
-    for seed, limit, strategy in product(range(options.seeds), options.limits, options.strategies):
-        if (strategy, limit, seed) not in present:
-            rows.append(searched(options.data, strategy, limit, seed, options.folder))
-            with file.open("a") as journal:
-                journal.write(json.dumps(rows[-1]) + "\n")
-    return rows
+    cells = product(range(options.seeds), options.limits, options.strategies)
+    plan = [{"strategy": strategy, "limit": limit, "seed": seed} for seed, limit, strategy in cells]
+    make = partial(searched, options.data, folder=options.folder)
+    return journaled(options.folder / f"{options.data}.jsonl", plan, make)
 
 
 def lines(rows: list[dict[str, Any]]) -> Iterator[str]:

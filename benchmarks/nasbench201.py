@@ -30,11 +30,18 @@ STRATEGIES = ("darts", "gdas", "snas", "pc_darts", "drnas", "enas", "random_shar
 LEAST = {"drnas": 4, "pc_darts": 2}  # epochs of a trial run that has every stage
 
 
+def recipe(strategy: str) -> list[str]:
+    """Returns the overrides of a strategy's recipe: DARTS's where none is published."""
+    if (config_dir() / "experiment" / "nasbench201" / f"{strategy}.yaml").exists():
+        return [f"experiment=nasbench201/{strategy}"]
+    return ["experiment=nasbench201/darts", f"strategy={strategy}", "~strategy.order"]
+
+
 def run(strategy: str, epochs: int, arguments: argparse.Namespace, folder: Path) -> dict:
     """Runs a shortened recipe; returns its result."""
     sys.argv = [
         "nas-search",
-        f"experiment=nasbench201/{strategy}",
+        *recipe(strategy),
         f"data.path={arguments.data}",
         f"data.max_images={arguments.images}",
         f"search_space.scale.channels={arguments.channels}",

@@ -1,11 +1,12 @@
 """Runs strategies on the planted problem and prints how often each finds the best genotype.
 
     python benchmarks/planted.py [--seeds 10] [--samples 81920] [--spaces SPACE ...]
-        [--folder FOLDER] [STRATEGY ...]
+        [--more KEY=VALUE ...] [--results benchmarks/results/planted.jsonl] [STRATEGY ...]
 
 Every search may process the same number of training samples; a black-box strategy trains
-children with it. A run that is there already (under --folder) is not repeated. The validation
-after each epoch of a one-shot search moves nothing, and takes one batch here.
+children with it. --more are further settings, e.g. to try others. Each search is one line of the
+results: a second start skips what is there, and --table prints what is there. The validation after
+each epoch of a one-shot search moves nothing, and takes one batch here.
 """
 
 import argparse
@@ -14,15 +15,21 @@ import io
 import json
 import statistics
 import sys
+import tempfile
+from collections.abc import Iterator, Sequence
 from functools import partialmethod
+from itertools import product
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
+from journal import journaled, read
 from omegaconf import OmegaConf
 from planted_problem.spaces import PlantedCells, PlantedLayers
 
 from nas_lightning.cli.entry import main as command
 from nas_lightning.config.paths import config_dir
+from nas_lightning.core.genotype import Genotype
 from nas_lightning.training.hardware import Hardware
 
 SPACES = {"planted_cells": PlantedCells, "planted_layers": PlantedLayers}
@@ -58,10 +65,9 @@ def settings(space: str, strategy: str, samples: int) -> list[str]:
     return [f"strategy={strategy}", f"strategy.epochs={epochs}", LR, *more]
 
 
-def run(space: str, strategy: str, seed: int, samples: int, root: Path) -> dict:
-    """Runs one search unless its result is there; returns the result."""
-    folder = root / space / strategy / str(seed)
-    if not (folder / "result.json").exists():
+def run(space: str, strategy: str, seed: int, samples: int, more: str) -> dict[str, Any]:
+    """Runs one search; returns whether it found the best genotype, and its cost."""
+    with tempfile.TemporaryDirectory() as folder:
         sys.argv = [
             "nas-search",
             "experiment=planted",
@@ -74,41 +80,59 @@ def run(space: str, strategy: str, seed: int, samples: int, root: Path) -> dict:
             "hardware.threads=1",
             f"hydra.run.dir={folder}",
             *settings(space, strategy, samples),
+            *more.split(),
         ]
         whole = Hardware.trainer
         short = whole if is_black_box(strategy) else partialmethod(whole, limit_val_batches=1)
         with contextlib.redirect_stdout(io.StringIO()), patch.object(Hardware, "trainer", short):
             command()
-    return dict(json.loads((folder / "result.json").read_text()))
+        result = json.loads((Path(folder) / "result.json").read_text())
+        genotype = Genotype.from_json((Path(folder) / "genotype.json").read_text())
+    best, cost = SPACES[space]().best(), result["search"]["cost"]
+    return {
+        "is_best": genotype.id == best.id,
+        "right": sum(genotype.mapping.get(name) == op for name, op in best.choices),
+        "training_samples": cost["training_samples"],
+        "seconds": cost["wall_s"],
+    }
+
+
+def lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yields a Markdown table: a row per space, strategy and settings."""
+    yield "| space | strategy | best found | median samples | median seconds |"
+    yield "| --- | --- | --- | --- | --- |"
+    for names in dict.fromkeys((r["space"], r["strategy"], r["more"]) for r in rows):
+        few = [row for row in rows if (row["space"], row["strategy"], row["more"]) == names]
+        samples = statistics.median(row["training_samples"] for row in few)
+        seconds = statistics.median(row["seconds"] for row in few)
+        space, strategy, more = names
+        found = f"{sum(row['is_best'] for row in few)} of {len(few)}"
+        name = f"`{strategy}` `{more}`" if more else f"`{strategy}`"
+        yield f"| `{space}` | {name} | {found} | {samples:,.0f} | {seconds:.0f} |"
 
 
 def main() -> None:
-    """Runs everything and prints a table in Markdown."""
+    """Makes the searches that are missing, and prints the table."""
     known = sorted(path.stem for path in (config_dir() / "strategy").glob("*.yaml"))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("strategies", nargs="*", default=known)
     parser.add_argument("--spaces", nargs="+", default=list(SPACES), choices=SPACES)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--samples", type=int, default=81920)
-    parser.add_argument("--folder", type=Path, default=Path("outputs/planted"))
-    arguments = parser.parse_args()
-    print("| space | strategy | best found | median samples | median seconds |")
-    print("| --- | --- | --- | --- | --- |")
-    for space in arguments.spaces:
-        best = SPACES[space]().best().id
-        for strategy in arguments.strategies:
-            results = [
-                run(space, strategy, seed, arguments.samples, arguments.folder)
-                for seed in range(arguments.seeds)
-            ]
-            found = sum(result["genotype_id"] == best for result in results)
-            costs = [result["search"]["cost"] for result in results]
-            samples = statistics.median(cost["training_samples"] for cost in costs)
-            seconds = statistics.median(cost["wall_s"] for cost in costs)
-            share = f"{found} of {len(results)}"
-            print(
-                f"| {space} | {strategy} | {share} | {samples:,.0f} | {seconds:.0f} |", flush=True
-            )
+    parser.add_argument("--more", nargs="*", default=[])
+    results = Path(__file__).parent / "results" / "planted.jsonl"
+    parser.add_argument("--results", type=Path, default=results)
+    parser.add_argument("--table", action="store_true")
+    options = parser.parse_args()
+    plan = [
+        {"space": space, "strategy": strategy, "seed": seed}
+        | {"samples": options.samples, "more": " ".join(options.more)}
+        for space, strategy, seed in product(
+            options.spaces, options.strategies, range(options.seeds)
+        )
+    ]
+    rows = read(options.results) if options.table else journaled(options.results, plan, run)
+    print("\n".join(lines(rows)))
 
 
 if __name__ == "__main__":

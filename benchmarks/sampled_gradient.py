@@ -1,6 +1,6 @@
 """Measures what a single sampled path tells of its options, on the planted problem.
 
-    python benchmarks/sampled_gradient.py [--steps 1280] [--seed 0]
+    python benchmarks/sampled_gradient.py [--steps 1280] [--seed 0] [--lr 0.05] [--decay 0]
 
 Uniform paths train a supernet. On validation batches, each sampled option gets the gradient of
 its weight, which is all that GDAS learns of it, and the loss of the paths that it was part of.
@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.scale import Scale
 
-LR, MOMENTUM, BATCH = 0.05, 0.9, 32
+MOMENTUM, BATCH = 0.9, 32
 KINDS = ("right view", "other view", "brightness")
 
 
@@ -32,14 +32,16 @@ def kinds_of(space: Planted) -> dict[tuple[int, int], str]:
     return kinds
 
 
-def measure(space: Planted, steps: int, seed: int) -> dict[str, tuple[float, float]]:
+def measure(
+    space: Planted, steps: int, seed: int, lr: float, decay: float
+) -> dict[str, tuple[float, float]]:
     """Returns mean gradient and loss of each kind of option over the second half of the steps."""
     images = planted()
     x = (images.train.read(torch.arange(len(images.train))).float() - 128.0) / 64.0
     y, half = images.train_labels, len(images.train) // 2
     torch.manual_seed(seed)
     supernet = space.supernet(Scale(8, 3, input_shape=tuple(x.shape[1:]), num_outputs=4))
-    optimizer = torch.optim.SGD(supernet.parameters(), lr=LR, momentum=MOMENTUM)
+    optimizer = torch.optim.SGD(supernet.parameters(), lr, MOMENTUM, weight_decay=decay)
     rng, kinds = Random(seed), kinds_of(space)
     skips = {c.group: row for row, c in enumerate(space.choices) if c.kind == "skip"}
     told: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
@@ -67,11 +69,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1280)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lr", type=float, default=0.05)
+    parser.add_argument("--decay", type=float, default=0.0)
     arguments = parser.parse_args()
     print("| space | option | mean gradient of its weight | mean loss of its paths |")
     print("| --- | --- | --- | --- |")
     for space in (PlantedCells(), PlantedLayers()):
-        for kind, (grad, loss) in measure(space, arguments.steps, arguments.seed).items():
+        for kind, (grad, loss) in measure(space, **vars(arguments)).items():
             print(f"| {space.name} | {kind} | {grad:+.4f} | {loss:.3f} |")
 
 

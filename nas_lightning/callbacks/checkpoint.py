@@ -1,4 +1,4 @@
-"""Saves the state of training after every epoch, for an exact resume, and reads it again."""
+"""Saves the state of training after every epoch, for an exact resume."""
 
 import logging
 from collections.abc import Callable
@@ -10,22 +10,12 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
 
+from nas_lightning.callbacks.checkpoint_file import BEFORE, BEST, LAST
 from nas_lightning.core.checks import at_least
 from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import replacing
 
-__all__ = [
-    "BEFORE",
-    "BEST",
-    "LAST",
-    "AtomicCheckpointIO",
-    "RunCheckpoint",
-    "best_or_last",
-    "read_checkpoint",
-    "resumable",
-]
-
-BEST, BEFORE, LAST = "best.ckpt", "before_collapse.ckpt", "last.ckpt"
+__all__ = ["AtomicCheckpointIO", "RunCheckpoint"]
 
 log = logging.getLogger(__name__)
 
@@ -121,39 +111,3 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Writes a checkpoint; an older one stays whole until the new one is."""
         with replacing(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
-
-
-def resumable(folder: Path) -> Path | None:
-    """Returns the last checkpoint of a folder, checked to be whole, or None if there is none.
-
-    Raises: ValueError: the checkpoint cannot be read.
-    """
-    path = folder / LAST
-    if not path.exists():
-        return None
-    read_checkpoint(path)
-    return path
-
-
-def best_or_last(folder: Path) -> dict[str, Any]:
-    """Returns the content of a folder's best.ckpt, or of its last.ckpt if there is none.
-
-    Raises: ValueError: the checkpoint cannot be read.
-    """
-    path = folder / BEST
-    return read_checkpoint(path if path.exists() else folder / LAST)
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Returns the content of a checkpoint, on the CPU.
-
-    Raises: ValueError: it cannot be read.
-    """
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(
-            f"checkpoint {path} cannot be read (truncated?): {error}; remove it to "
-            "begin this part anew"
-        ) from error
-    return content

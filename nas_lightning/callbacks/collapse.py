@@ -16,8 +16,6 @@ from torch import Tensor
 from nas_lightning.core.checks import at_least, in_range
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.search_context import Batch
-from nas_lightning.networks import batch_norm
-from nas_lightning.strategies.curvature import alpha_eigenvalue
 from nas_lightning.strategies.relaxations import is_even, mean_entropy
 from nas_lightning.training.supernet import SupernetModule
 
@@ -212,15 +210,10 @@ def _of_path(module: SupernetModule, val: Iterable[Any]) -> float:
 
 
 def _eigenvalue(module: SupernetModule, batch: Batch) -> float:
-    """Returns the dominant eigenvalue of a batch's loss in the alphas, normalised by the batch."""
-    updates, rng = module.updates, torch.Generator().manual_seed(0)
-    spent = updates.meter.as_dict()
-    with _untouched(module), torch.enable_grad(), batch_norm.kept_state(updates.supernet):
-        batch_norm.set_mode(updates.supernet, True)
+    """Returns the dominant eigenvalue of a batch's loss in the alphas."""
+    with _untouched(module):
         x, targets = (part.clone() for part in batch)
-        value = alpha_eigenvalue(module.strategy, (x, targets), updates, rng)
-    vars(updates.meter).update(spent)  # watching is no part of what a search costs
-    return value
+        return module.dominant_eigenvalue((x, targets))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a user types, as Hydra understands it: a genotype without its key, ~, and wrong habits."""
+"""What a user types, as Hydra understands it: a word without its key, ~, and wrong habits."""
 
 import os
 import re
@@ -36,6 +36,7 @@ __all__ = [
 COMPLETION = {"-sc", "--shell-completion"}
 MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
 TAKE_GENOTYPE = ("show", "train")
+ALONE = {"derive": "run", **dict.fromkeys(TAKE_GENOTYPE, "genotype")}  # key of a word without one
 VALUED = [
     *("--config-dir", "--config-name", "--config-path", "--experimental-rerun", "--package"),
     *("-cd", "-cn", "-cp", "-p", "--cfg", "-c"),
@@ -56,7 +57,7 @@ class UsageError(ValueError):
 
 
 def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
-    """Returns the arguments with genotype= before a genotype, that quoted, and ~ expanded.
+    """Returns the arguments with genotype= or run= before a word alone, quoted, and ~ expanded.
 
     Raises: UsageError: there is an unknown flag, no genotype or a second one, or the word help.
     """
@@ -76,26 +77,27 @@ def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
             _check_flag(command, word, words)
             read.append(word)
             read += [words.pop(0)] if word in VALUED and words else []
-        elif command in TAKE_GENOTYPE and not OVERRIDE.match(word):
-            read.append(_genotype(word, is_sweep=bool(MULTIRUN & set(arguments))))
+        elif command in ALONE and not OVERRIDE.match(word):
+            read.append(_with_key(ALONE[command], word, is_sweep=bool(MULTIRUN & set(arguments))))
         else:
             typed = _quoted_notation(with_home(with_list(command, word)))
             read.append(word if word.startswith(("resume=", "fork=")) else typed)
-    if len(named := [word for word in read if word.startswith("genotype=")]) > 1:
-        names = " and ".join(word.removeprefix("genotype=") for word in named)
-        raise UsageError(f"genotype must be one, got {names}; for a sweep -m genotype=ONE,OTHER")
+    key = ALONE.get(command, "genotype")
+    if len(named := [word for word in read if word.startswith(f"{key}=")]) > 1:
+        names = " and ".join(word.removeprefix(f"{key}=") for word in named)
+        raise UsageError(f"{key} must be one, got {names}; for a sweep -m {key}=ONE,OTHER")
     return read
 
 
 def completed_line(command: str, line: str) -> str:
-    """Returns a line whose last word is being typed, with genotype= before a genotype.
+    """Returns a line whose last word is being typed, with its key before a word alone.
 
     >>> completed_line("train", "nas-train darts_v2 strategy=da")
     'nas-train genotype=darts_v2 strategy=da'
     """
     name, *words, last = line.split(" ") if " " in line else (line, "")
-    if command in TAKE_GENOTYPE:
-        words = [w if not w or OVERRIDE.match(w) or w[0] == "-" else _genotype(w) for w in words]
+    if key := ALONE.get(command):
+        words = [_with_key(key, word) if _is_alone(word) else word for word in words]
     return " ".join([name, *words, last])
 
 
@@ -159,12 +161,17 @@ def _home() -> str:
     return os.path.expanduser("~")
 
 
-def _genotype(word: str, is_sweep: bool = False) -> str:
-    """Returns the override for a genotype that was typed alone; a sweep may list several."""
+def _is_alone(word: str) -> bool:
+    """Returns whether a word of a line is neither a flag nor an override."""
+    return bool(word) and word[0] != "-" and not OVERRIDE.match(word)
+
+
+def _with_key(key: str, word: str, is_sweep: bool = False) -> str:
+    """Returns the override for a word that was typed alone; a sweep may list several."""
     path = Path(word).expanduser()
     word = str(path) if word.startswith("~") else word
     is_plain = PLAIN.fullmatch(word.replace(",", "") if is_sweep else word)
-    return f"genotype={word if is_plain else quoted(word)}"
+    return f"{key}={word if is_plain else quoted(word)}"
 
 
 def _quoted_notation(override: str) -> str:

@@ -1,11 +1,13 @@
 """Where every command starts: picks it by name and imports it only when its work begins."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from nas_lightning import __version__
 from nas_lightning.cli import command
+from nas_lightning.cli.idle_threads import sleeping
 from nas_lightning.config.paths import config_dir
 from nas_lightning.core.checks import unknown_name
 
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         message = unknown_name("command", arguments[0], names()) if arguments else listed
         print(message, file=sys.stderr)
         raise SystemExit(2)
+    os.environ.update(sleeping(os.environ))  # before torch is imported
     name, *typed = arguments
     sys.argv = [f"nas-{name}", *typed]
     if name == REPORT:

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig
 
+from nas_lightning.cli.idle_threads import sleeping
 from nas_lightning.cli.interruption import RESUME, Interruption
 from nas_lightning.config.making import make
 
@@ -125,7 +126,8 @@ class Ranks:
     def _start(
         self, start: Sequence[str], rank: int, number: int, port: int
     ) -> subprocess.Popen[bytes]:
-        env = os.environ | {
+        env = os.environ | sleeping(os.environ)
+        env |= {
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
             "WORLD_SIZE": str(number),

@@ -16,10 +16,10 @@ from nas_lightning.reports.metric import MainMetric
 from nas_lightning.reports.terminal import columns_of, say
 from nas_lightning.reports.text_table import text_table
 from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.origin import CHECKPOINT, as_searched
+from nas_lightning.run.origin import as_searched
 from nas_lightning.run.outcome import write_genotype
 from nas_lightning.run.run import Run
-from nas_lightning.run.trained import restored, trained
+from nas_lightning.run.trained import final_checkpoint, restored, trained
 from nas_lightning.run.versions import versions
 from nas_lightning.strategies.derivation import RULES
 from nas_lightning.strategies.relaxations import is_even
@@ -48,7 +48,7 @@ def job(cfg: DictConfig, folder: Path) -> None:
         return
     run = Run.of(as_searched(cfg), folder)
     RunFolder(Path(cfg.run)).keep_data(run.parts.data.identity)  # which must be the search's
-    module, view = restored(run, Path(cfg.run) / CHECKPOINT)
+    module, view = restored(run, final_checkpoint(RunFolder(Path(cfg.run))))
     _check_scores(cfg.rule, module)
     run.announce()
     source, figure = trained(module, view, cfg)

@@ -41,9 +41,9 @@ EXAMPLES: dict[str, Pairs] = {
         ("nas-benchmark strategy=random compare=[RUN_DIR]", "beside an earlier one"),
     ),
     "derive": (
-        ("nas-derive run=RUN_DIR", "what the space's own rule finds, and what is nearest"),
-        ("nas-derive run=RUN_DIR rule=perturbation", "by what each option's removal costs"),
-        ("nas-derive run=RUN_DIR rule=evolution samples=50", "by a search in the supernet"),
+        ("nas-derive RUN_DIR", "what the space's own rule finds, and what is nearest"),
+        ("nas-derive RUN_DIR rule=perturbation", "by what each option's removal costs"),
+        ("nas-derive RUN_DIR rule=evolution samples=50", "by a search in the supernet"),
     ),
     "measure": (("nas-measure what=proxies data.path=FILE", "zero-cost proxies against a table"),),
     "show": (
@@ -63,7 +63,7 @@ NETWORK: Pairs = (
 MORE_KEYS: dict[str, Pairs] = {
     "search": (
         ("strategy.epochs=6", "of a one-shot search; strategy.trials else"),
-        ("limits.parameters=null", "most parameters of the child, e.g. 50k"),
+        ("limits.parameters=null", "most parameters of the child, e.g. 90k"),
         *NETWORK,
     ),
     "train": (

@@ -23,9 +23,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas_lightning.core.choices import Factor, Mixture, factors_value
+from nas_lightning.core.dispatch import OperatorMode
 from nas_lightning.core.factors import Factors, union
 
 __all__ = [
@@ -221,17 +221,17 @@ class _Tally(Places):
             self.amounts[factors] = [s + a for s, a in zip(sums, amount, strict=True)]
 
 
-class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Products(OperatorMode):  # type: ignore[no-untyped-call]
     """Tells a tally of each product of matrices and each convolution that runs."""
 
     def __init__(self, tally: _Tally) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.tally = tally
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        out = func(*args, **(kwargs or {}))
+        out = self.run(func, args, kwargs)
         match func._overloadpacket:
             case torch.ops.aten.mm | torch.ops.aten.bmm:
                 self.tally.multiply(out.numel() * args[0].shape[-1])

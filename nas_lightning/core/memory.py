@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from nas_lightning.core.dispatch import OperatorMode
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
@@ -60,11 +60,11 @@ def least_memory_mb(params: int, scale: Scale) -> float:
     return 4 * (params + prod(scale.sample_shape())) / MB
 
 
-class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class LiveTensors(OperatorMode):  # type: ignore[no-untyped-call]
     """Follows the memory of tensors from their birth to their death while the mode is on."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.now, self.most = 0, 0  # bytes
         self._alive: dict[int, weakref.ref[Any]] = {}
 
@@ -85,7 +85,7 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        out = func(*args, **(kwargs or {}))
+        out = self.run(func, args, kwargs)
         self.add(tree_leaves(out))
         return out
 

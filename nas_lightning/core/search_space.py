@@ -38,6 +38,7 @@ class SearchSpace(ABC):
     has_partial_channels = False  # whether its networks use `Scale.partial`
     has_edges = False  # whether the choices of one group are edges, summed in one node
     needs_data = False  # whether nothing of it can be built before the data's shape is known
+    has_elastic_sizes = False  # whether options of its sizes are parts of one tensor, and so mixed
     has_cells = False  # whether its networks have `Scale.cells` cells
     limits: Limits | None = None  # what all drawn genotypes keep; see `within`
     small: Genotype  # which keeps the limits

@@ -16,7 +16,7 @@ UNITS: dict[str, dict[str, float]] = {  # by quantity
     "latency_ms": {"us": 1e-3, "ms": 1.0, "s": 1e3},
     "memory_mb": {"kB": 1e-3, "MB": 1.0, "GB": 1e3},
 }
-EXAMPLES = {"parameters": "50k", "multiply_adds": "5M", "latency_ms": 5, "memory_mb": 1}
+EXAMPLES = {"parameters": "90k", "multiply_adds": "2M", "latency_ms": 5, "memory_mb": 1}
 SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 LATE = 1.1  # times the seconds that the first epoch, or trial, may take
 ENOUGH = 1.5  # times the seconds that one has taken, which are advised

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from nas_lightning.callbacks.checkpoint import best_or_last
+from nas_lightning.callbacks.checkpoint_file import best_or_last
 from nas_lightning.config.trust import check_version
 from nas_lightning.files import replacing, write_text
 

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.cost import Elastic, Factors, Places, Weighted
+from nas_lightning.core.dispatch import OperatorMode
 from nas_lightning.networks.operations import State
 
 __all__ = ["Resizable", "Resized", "Unit", "Use", "trace_units", "whole"]
@@ -196,11 +196,11 @@ def _follows(module: nn.Module) -> bool:
     return isinstance(module, (Weighted, Resizable))
 
 
-class _Steps(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Steps(OperatorMode):  # type: ignore[no-untyped-call]
     """Writes down each operation that runs."""
 
     def __init__(self, steps: list[str]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.steps = steps
 
     def __torch_dispatch__(
@@ -208,7 +208,7 @@ class _Steps(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         words = [_word(leaf) for leaf in tree_leaves((args, kwargs or {}))]
         self.steps.append(f"{func._overloadpacket.__name__}({', '.join(words)})")
-        return func(*args, **(kwargs or {}))
+        return self.run(func, args, kwargs)
 
 
 def _word(value: Any) -> str:

@@ -19,7 +19,6 @@ from nas_lightning.reports.metric import (
 
 __all__ = ["summary"]
 
-LATENCY_ERROR = 0.2  # share of the predicted latency by which the measured one may differ
 _THREADS = re.compile(r"one thread|\d+ threads")
 
 
@@ -38,7 +37,9 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     lines = ["", *verdict, f"genotype {result['genotype_id']} of space {space}", cells, ""]
     for name, value in result.get("within_limits", {}).items():
         most = f"of at most {value_words(name, result['limits'][name])}"
-        lines.append(_row(f"limit of {quantity_name(name)}", f"{value_words(name, value)} {most}"))
+        how = "predicted " if name == "latency_ms" else ""
+        row = f"{how}{value_words(name, value)} {most}"
+        lines.append(_row(f"limit of {quantity_name(name)}", row))
     if search:
         lines.append(_row(f"search validation {metric.words}", metric.text(search[validation])))
         if (path := f"discretized_{validation}") in search:
@@ -81,12 +82,6 @@ def _latency(child: Mapping[str, Any], word: str) -> Iterator[str]:
     if "predicted_latency_ms" in child:
         predicted = f"{child['predicted_latency_ms']:.2f} ms ({child['predicted_latency_of']})"
         yield _row("  as predicted", predicted)
-    if abs(error := child.get("latency_error", 0.0)) > LATENCY_ERROR:
-        side = "above" if error > 0 else "below"
-        yield (
-            f"note: the measured latency is {abs(error):.0%} {side} the predicted one, not within "
-            f"{LATENCY_ERROR:.0%} of it: was the machine busy when one of them was measured?"
-        )
 
 
 def _exported(folder: Path) -> list[Path]:

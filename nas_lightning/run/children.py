@@ -9,7 +9,8 @@ import lightning as L
 from torch import nn
 
 from nas_lightning import __version__
-from nas_lightning.callbacks.checkpoint import RunCheckpoint, best_or_last, resumable
+from nas_lightning.callbacks.checkpoint import RunCheckpoint
+from nas_lightning.callbacks.checkpoint_file import best_or_last, resumable
 from nas_lightning.config.making import plain_node
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.memory import child_memory_mb

@@ -6,7 +6,8 @@ from typing import Any
 import lightning as L
 from omegaconf import DictConfig, OmegaConf
 
-from nas_lightning.callbacks.checkpoint import BEFORE, BEST, LAST, RunCheckpoint, read_checkpoint
+from nas_lightning.callbacks.checkpoint import RunCheckpoint
+from nas_lightning.callbacks.checkpoint_file import BEFORE, BEST, LAST, read_checkpoint
 from nas_lightning.callbacks.collapse import CollapseSentinel, is_before_collapse, sentinel_of
 from nas_lightning.core.checks import at_least, one_of
 from nas_lightning.core.strategy import BlackBoxStrategy, OneShotStrategy

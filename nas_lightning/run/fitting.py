@@ -7,7 +7,8 @@ from typing import Any
 import lightning as L
 from omegaconf import DictConfig, OmegaConf
 
-from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO, RunCheckpoint, resumable
+from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO, RunCheckpoint
+from nas_lightning.callbacks.checkpoint_file import resumable
 from nas_lightning.callbacks.collapse import CollapseSentinel
 from nas_lightning.callbacks.cost_timer import CostTimer
 from nas_lightning.callbacks.epoch_logs import MetricsLog

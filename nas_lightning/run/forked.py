@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from nas_lightning.callbacks.checkpoint import BEFORE, BEST, LAST, read_checkpoint
+from nas_lightning.callbacks.checkpoint_file import BEFORE, BEST, LAST, read_checkpoint
 from nas_lightning.callbacks.epoch_logs import csv_text
 from nas_lightning.config.making import make
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.files import replacing, write_text
 from nas_lightning.run.folder import RunFolder
-from nas_lightning.training.supernet import FORKED
+from nas_lightning.training.supernet import EXTRA, FORKED
 from nas_lightning.training.task import Task
 from nas_lightning.training.time_plan import STATE as PLAN
 
@@ -23,7 +23,6 @@ __all__ = ["forget_state", "kept_epochs", "place_state"]
 
 CHECKPOINTS = "checkpoints"
 OWN = ("AlphaLog", "CostTimer", "MetricsLog", "RunCheckpoint")  # callbacks of every search
-GENERATOR = "strategy._extra_state"
 PLACED = ("alphas.csv", "metrics.csv", "genotypes", CHECKPOINTS)
 
 
@@ -54,10 +53,10 @@ def place_state(checkpoint: Path, parent: RunFolder, home: RunFolder, cfg: DictC
     content[FORKED] = True
     if cfg.get("max_seconds") is not None or cfg.get("max_seconds_in_all") is not None:
         content[PLAN] = _plan(content.get(PLAN), cfg, epoch)
-    if cfg.seed != parent.config.seed and GENERATOR in content["state_dict"]:
+    if cfg.seed != parent.config.seed and EXTRA in content["state_dict"]:
         generator = torch.Generator().manual_seed(keyed_seed(cfg.seed, "fork", epoch))
-        extra = content["state_dict"][GENERATOR]
-        content["state_dict"][GENERATOR] = {**extra, "rng": generator.get_state()}
+        extra = content["state_dict"][EXTRA]
+        content["state_dict"][EXTRA] = {**extra, "rng": generator.get_state()}
     if _limit_names(cfg) != _limit_names(parent.config):  # whose multipliers begin anew
         params = content["state_dict"]
         content["state_dict"] = {k: v for k, v in params.items() if not k.startswith("limits.")}

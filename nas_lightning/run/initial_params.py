@@ -9,7 +9,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from nas_lightning.callbacks.checkpoint import resumable
+from nas_lightning.callbacks.checkpoint_file import resumable
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.head import head_tensors, load_params
 from nas_lightning.core.search_space import inherit

@@ -22,7 +22,9 @@ from nas_lightning.evaluation.latency_profile import (
 from nas_lightning.evaluation.timing import cpu_name, interleaved, threads_in_words
 from nas_lightning.training.hardware import Hardware
 
-__all__ = ["latency", "onnx_latency", "profile_of", "promised"]
+__all__ = ["latency", "latency_notes", "onnx_latency", "profile_of", "promised"]
+
+ERROR = 0.2  # share of the predicted latency by which the measured one may differ
 
 
 def profile_of(hardware: Hardware, home: Path | None = None) -> LatencyProfile | None:
@@ -96,3 +98,21 @@ def promised(
     if key in child and profile.device == cpu_name():
         figures["latency_error"] = child[key] / predicted - 1
     return figures
+
+
+def latency_notes(child: Mapping[str, Any], limit_ms: float | None) -> list[str]:
+    """Returns a note where the measured latency is far from what was predicted, or above a limit.
+
+    What is found keeps its limit as predicted.
+    """
+    error = child.get("latency_error", 0.0)
+    measured = child.get("predicted_latency_ms", 0.0) * (1 + error)
+    is_over = limit_ms is not None and error > 0 and measured > limit_ms
+    if abs(error) <= ERROR and not is_over:
+        return []
+    side = "above" if error > 0 else "below"
+    over = f" and above the limit of {limit_ms:g} ms" if is_over else ""
+    return [
+        f"the measured latency ({measured:.2f} ms) is {abs(error):.0%} {side} the predicted one"
+        f"{over}: was the machine busy when one of them was measured?"
+    ]

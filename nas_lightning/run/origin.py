@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from nas_lightning.callbacks.checkpoint import best_or_last
+from nas_lightning.callbacks.checkpoint_file import best_or_last
 from nas_lightning.config.making import make, plain_node
 from nas_lightning.config.paths import config_dir
 from nas_lightning.config.sources import (

@@ -15,6 +15,7 @@ from nas_lightning.reports.page import write_report
 from nas_lightning.reports.summary import summary
 from nas_lightning.reports.terminal import columns_of, wrapped
 from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.latency import latency_notes
 from nas_lightning.run.run import Run, own_space
 from nas_lightning.run.versions import versions
 from nas_lightning.training.child import ChildModule
@@ -59,6 +60,8 @@ def finish(run: Run, genotype: Genotype, **figures: Any) -> None:
     if not run.parts.hardware.is_first:
         return
     result = _facts(run, genotype) | figures
+    limit_ms = result.get("limits", {}).get("latency_ms")
+    result["notes"] = [*figures["notes"], *latency_notes(figures["child"] or {}, limit_ms)]
     if (run.folder / "alphas.csv").is_file():
         result["options"] = list(run.parts.space.option_names)
         result["choices"] = _choices(run.parts.space, genotype)

@@ -94,7 +94,8 @@ class Run:
         if self.parts.hardware.is_first:
             is_search, data = self.folder.command == "search", self.parts.data
             split = data.search_split if is_search else None
-            say("\n".join([self.subject, *described(data.facts, split)]), sys.stdout)
+            lines = [self.subject, *described(data.facts, split), self.parts.hardware.threads_line]
+            say("\n".join(lines), sys.stdout)
 
     @property
     def subject(self) -> str:

@@ -32,10 +32,10 @@ def begin_of(folder: RunFolder) -> float:
 
     That is when its folder was made, before torch was imported; now, if it is resumed.
     """
-    now = time.monotonic()
-    if folder.has_progress:
+    now, made = time.monotonic(), folder.hydra / OVERRIDES
+    if folder.has_progress or not made.is_file():
         return now
-    return now - max(0.0, time.time() - (folder.hydra / OVERRIDES).stat().st_mtime)
+    return now - max(0.0, time.time() - made.stat().st_mtime)
 
 
 def search_plan(run: Run, strategy: OneShotStrategy) -> TimePlan | None:

@@ -4,33 +4,48 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import torch
 from omegaconf import DictConfig
 
+from nas_lightning.callbacks.checkpoint_file import read_checkpoint
 from nas_lightning.config.making import make
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.data.batches import View
+from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.forked import kept_epochs
 from nas_lightning.run.run import Run
 from nas_lightning.strategies.derivation import Trained
 from nas_lightning.strategies.projection import validation_measure
 from nas_lightning.training.supernet import SupernetModule
+from nas_lightning.training.time_plan import STATE as PLAN
 
-__all__ = ["restored", "trained"]
+__all__ = ["final_checkpoint", "restored", "trained"]
 
-PLAN = "time_plan"  # in a checkpoint, of a search within a time
+
+def final_checkpoint(home: RunFolder) -> Path:
+    """Returns the checkpoint of the epoch that a finished search ended with (strategy.final).
+
+    Raises: ValueError: it is not there any more, or cannot be read.
+    """
+    epoch, kept = (home.result() or {})["search"]["final_epoch"], kept_epochs(home)
+    if epoch not in kept:
+        raise ValueError(
+            f"run ({home.path}) must have the checkpoint of epoch {epoch}, which its search ended "
+            f"with, and has those of {', '.join(map(str, sorted(kept)))}; put it back, or search "
+            "again"
+        )
+    return kept[epoch]
 
 
 def restored(run: Run, checkpoint: Path) -> tuple[SupernetModule, View]:
-    """Returns the module of a search as its last checkpoint left it, and its data without test."""
+    """Returns the module of a search as a checkpoint left it, and its data without test."""
     parts = run.parts
     strategy = make(
         run.cfg.strategy, "strategy", kind=OneShotStrategy, space=parts.space, seed=parts.seed
     )
-    content: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    content = read_checkpoint(checkpoint)
     strategy.epochs = content.get(PLAN, {}).get("epochs") or strategy.epochs
     module = SupernetModule(
         parts.space,

@@ -52,6 +52,7 @@ class ChainSpace(WiredSpace):
 
     published = Scale(24, flavour="child", input_shape=(3, 32, 32), num_outputs=10)
     ignored_scale = ("cells",)
+    has_elastic_sizes = True
 
     def __init__(
         self,

@@ -76,6 +76,7 @@ class MobileSpace(WiredSpace):
         32, stem="imagenet", flavour="child", input_shape=(3, 224, 224), num_outputs=1000
     )
     ignored_scale = ("cells",)
+    has_elastic_sizes = True
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import OneShotStrategy
-from nas_lightning.strategies.relaxations import masked_softmax
+from nas_lightning.strategies.relaxations import hard_weights, masked_softmax
 
 __all__ = ["AlphaStrategy", "StagedStrategy", "gumbel_noise", "share_of", "stage_of"]
 
@@ -94,6 +94,16 @@ class AlphaStrategy(OneShotStrategy):
         logits = alpha.cpu().masked_fill(~self.allowed.cpu(), float("-inf"))
         noise = gumbel_noise(logits, self.rng) if noise is None else noise.to(logits)
         return ((logits.log_softmax(dim=-1) + noise) / tau).softmax(dim=-1)
+
+    def draw_one_hot(self, phase: str, tau: float, noise: Tensor | None = None) -> Mixture:
+        """Returns the one-hot mixture of the largest weights of `draw_concrete`.
+
+        In phase "alpha" its gradient goes straight to those weights, and so reaches all logits.
+        """
+        soft = self.draw_concrete(phase, tau, noise)
+        option = soft.argmax(dim=-1)
+        weights = hard_weights(soft, option).to(self.alpha.device)
+        return Mixture(weights, tuple((index,) for index in option.tolist()))
 
 
 class StagedStrategy(AlphaStrategy):

@@ -17,6 +17,7 @@ from nas_lightning.core.checks import one_of, positive
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.surrogate import surrogate
 from nas_lightning.strategies.alphas import AlphaStrategy
 
 __all__ = ["Darts"]
@@ -90,7 +91,7 @@ class Darts(AlphaStrategy):
 
     def _surrogate(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
         gradient, loss = self.hypergradient(train, val, context)
-        return loss + ((self.alpha - self.alpha.detach()) * gradient).sum()
+        return surrogate(loss, [self.alpha], [gradient])
 
 
 def _moved(params: Params, direction: Sequence[Tensor | None], step: Tensor) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Stage
 from nas_lightning.strategies.alphas import StagedStrategy, stage_of
 
-__all__ = ["DrNas", "dirichlet", "divergence_from_flat"]
+__all__ = ["DrNas", "concentration_of", "dirichlet", "divergence_from_flat"]
 
 
 class DrNas(StagedStrategy):
@@ -92,9 +92,8 @@ class DrNas(StagedStrategy):
         return self._mixture(concentration / concentration.sum(dim=-1, keepdim=True))
 
     def concentration(self) -> Tensor:
-        """Returns the concentration elu(alpha) + 1 (choices, options)."""
-        # as a sum it would be exactly 0, without gradient, from alpha = -17 downwards
-        return torch.where(self.alpha > 0, self.alpha + 1.0, self.alpha.clamp(max=0).exp())
+        """Returns the concentration of every option (choices, options)."""
+        return concentration_of(self.alpha)
 
     def alpha_loss(self, batch: Batch, mixture: Mixture, context: SearchContext) -> Tensor:
         """Returns the loss of a mixture plus the weighted divergence (equation 3)."""
@@ -106,6 +105,12 @@ class DrNas(StagedStrategy):
     def _mixture(self, weights: Tensor) -> Mixture:
         partial = self.partial[self.number] if self.space.has_partial_channels else None
         return Mixture(weights, self.support(), partial=partial)
+
+
+def concentration_of(alpha: Tensor) -> Tensor:
+    """Returns the concentration elu(alpha) + 1 of logits (choices, options)."""
+    # as a sum it would be exactly 0, without gradient, from alpha = -17 downwards
+    return torch.where(alpha > 0, alpha + 1.0, alpha.clamp(max=0).exp())
 
 
 def dirichlet(concentration: Tensor, allowed: Tensor, rng: torch.Generator) -> Tensor:

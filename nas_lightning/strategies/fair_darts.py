@@ -1,7 +1,7 @@
 """Fair DARTS: a sigmoid per option in place of the softmax, and edges that may be left out.
 
-Source: Chu et al., Fair DARTS, 2020 (arXiv:1911.12126), equations 3 (the mixture) and 4 (the
-zero-one loss), section 4.3 (the threshold), and the official code. Options do not compete: the
+Source: Chu et al., Fair DARTS, 2020 (arXiv:1911.12126), the sigmoid mixture, the zero-one
+loss in its squared form and the threshold, as in the official code. Options do not compete: the
 weights of an edge need not sum to 1. Deliberate differences:
 
 - The authors' space is without "none", which a sigmoid makes useless: it has no gradient and stays
@@ -85,7 +85,7 @@ class FairDarts(AlphaStrategy):
             self.alpha.zero_()
 
     def scores(self) -> Mixture:
-        """Returns the sigmoid of alpha of the allowed options (equation 3)."""
+        """Returns the sigmoid of alpha of the allowed options."""
         return Mixture(self.alpha.sigmoid() * self.allowed, self.support())
 
     def alpha_loss(self, batch: Batch, mixture: Mixture, context: SearchContext) -> Tensor:
@@ -114,7 +114,7 @@ class FairDarts(AlphaStrategy):
 
 
 def zero_one_loss(sigmoids: Tensor, counted: Tensor) -> Tensor:
-    """Returns minus the mean squared distance of the counted sigmoids from 0.5 (equation 4).
+    """Returns minus the mean squared distance of the counted sigmoids from 0.5.
 
     >>> zero_one_loss(torch.tensor([[0.0, 0.5, 1.0]]), torch.tensor([[True, True, False]]))
     tensor(-0.1250)

@@ -14,6 +14,7 @@ g_c times the gradient of "sampled": a sample is compared with ones everywhere i
 This also moves the logits of an edge that drew "none".
 """
 
+import torch
 from torch import Tensor
 
 from nas_lightning.core.checks import one_of, positive
@@ -21,7 +22,6 @@ from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.strategies.alphas import AlphaStrategy
-from nas_lightning.strategies.relaxations import hard_weights
 
 __all__ = ["Gdas"]
 
@@ -85,14 +85,13 @@ class Gdas(AlphaStrategy):
         In phase "alpha" its gradient reaches all logits (equation 6). `noise` is Gumbel noise
         (choices, options); None draws it.
         """
-        soft = self.draw_concrete(phase, self.tau, noise)
-        option = soft.argmax(dim=-1)
-        weights = hard_weights(soft, option).to(self.alpha.device)
-        support = tuple((index,) for index in option.tolist())
+        mixture = self.draw_one_hot(phase, self.tau, noise)
         if self.gradient == "sampled" or phase == "params":
-            return Mixture(weights, support)
-        sampled = weights.gather(1, option[:, None].to(weights.device))
-        return Mixture(weights, support, added=(weights.sum(dim=1, keepdim=True) - sampled)[:, 0])
+            return mixture
+        weights, option = mixture.weights, torch.tensor(mixture.support)
+        sampled = weights.gather(1, option.to(weights.device))
+        added = (weights.sum(dim=1, keepdim=True) - sampled)[:, 0]
+        return Mixture(weights, mixture.support, added=added)
 
     def _fix_reduction(self, op: str) -> None:
         """Leaves the named operation alone to each choice of reduction cells."""

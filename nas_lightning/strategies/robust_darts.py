@@ -256,13 +256,14 @@ def where_it_rises(
     """Returns the measurement from which eigenvalues have risen to now, None where they have not.
 
     Source: the authors' code. The last local mean is compared with that `back` measurements
-    earlier; what is returned is the measurement (0-based) for which the earlier one stands.
+    earlier, or with 0 where that is negative; what is returned is the measurement (0-based) for
+    which the earlier one stands.
 
     >>> where_it_rises([1.0, 1.0, 1.0, 1.0, 3.0], window=3, back=2, ratio=1.3)
     1
     """
     means = local_means(eigenvalues, window)
-    if len(means) <= back or not means[-1] > ratio * means[-1 - back]:
+    if len(means) <= back or not means[-1] > ratio * max(0.0, means[-1 - back]):
         return None
     return len(eigenvalues) - 1 - window // 2 - back
 

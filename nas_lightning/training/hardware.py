@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_lightning.core.checks import at_least, in_range, one_of, positive
+from nas_lightning.training.cores import usable_cores
 
 if TYPE_CHECKING:  # not in the parent
     import lightning as L
@@ -33,7 +34,8 @@ class Hardware:
         devices: their number, or "auto" for all GPUs; on the CPU a device is a process.
         precision: "32-true", "64-true", "bf16-mixed", or "auto": bf16-mixed on a GPU that computes
             with it, else 32-true. A search takes its gradients itself: no loss can be scaled.
-        threads: CPU threads of a process, 1 to 1024; None shares all cores among the processes.
+        threads: CPU threads of a process, 1 to 1024; None shares the cores that may be used among
+            the processes (`usable_cores`), and takes no more than torch would.
         sync_batchnorm: whether BatchNorm's statistics come from the batches of all processes.
         executor: where the children of a black-box search are evaluated: "serial" is this process,
             "processes" are workers of its own on this machine.
@@ -157,8 +159,17 @@ class Hardware:
         warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)  # channels last
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        elif self.num_processes > 1:
-            torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.num_processes))
+        else:  # torch's own number heeds OMP_NUM_THREADS, and what was set in Python
+            share = max(1, usable_cores() // self.num_processes)
+            torch.set_num_threads(min(torch.get_num_threads(), share))
+
+    @property
+    def threads_line(self) -> str:
+        """The CPU threads that this process computes with, for the first lines of a run."""
+        import torch  # not in the parent
+
+        each = f" in each of {self.num_processes} processes" if self.num_processes > 1 else ""
+        return f"CPU threads: {torch.get_num_threads()}{each}; usable cores: {usable_cores()}"
 
     def check_batch(self, key: str, size: int) -> None:
         """Raises ValueError where the images of all processes' batch do not divide among them."""

@@ -25,10 +25,11 @@ from nas_lightning.training.task import Task
 from nas_lightning.training.time_plan import TimePlan
 from nas_lightning.training.updates import SearchUpdates
 
-__all__ = ["FORKED", "SupernetModule"]
+__all__ = ["EXTRA", "FORKED", "SupernetModule"]
 
 FORKED = "is_fork"  # its key in a checkpoint that another run begins with
 LIMITS = "limits."
+EXTRA = "strategy._extra_state"  # what a strategy keeps beside its tensors
 
 
 class SupernetModule(L.LightningModule):
@@ -210,14 +211,13 @@ class SupernetModule(L.LightningModule):
         Raises: ValueError: the scores do not depend on parameters of the strategy.
         """
         rng = torch.Generator().manual_seed(keyed_seed(self.seed, "curvature"))
-        counted, was_training = self.meter.training_samples, self.supernet.training
-        batch_norm.set_mode(self.supernet, True)
-        try:
-            with torch.enable_grad():  # a callback's validation hooks run without
-                return alpha_eigenvalue(self.strategy, batch, self.updates, rng)
-        finally:
-            batch_norm.set_mode(self.supernet, was_training)
-            self.meter.training_samples = counted
+        counted = self.meter.training_samples
+        # a callback's hooks run without gradients, and a forward of noise counts its draws
+        with torch.enable_grad(), batch_norm.kept_state(self.supernet):
+            batch_norm.set_mode(self.supernet, True)
+            value = alpha_eigenvalue(self.strategy, batch, self.updates, rng)
+        self.meter.training_samples = counted  # watching is no part of what a search costs
+        return value
 
     def derive(self, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the genotype that the strategy found, the same in a resumed search.
@@ -238,8 +238,10 @@ class SupernetModule(L.LightningModule):
         self.strategy.start_epoch(epoch)
 
     def _fit_state(self, checkpoint: dict[str, Any]) -> None:
-        """Lets multipliers of new limits begin anew; refuses the state of another network."""
+        """Lets begin anew what a new strategy or new limits add; refuses others' state."""
         own, state = self.state_dict(), checkpoint["state_dict"]
+        if EXTRA in state:  # another strategy keeps other things
+            state[EXTRA] = own[EXTRA] | {k: v for k, v in state[EXTRA].items() if k in own[EXTRA]}
         state |= {k: own[k] for k in own if k.startswith(LIMITS) and k not in state}
         for key in [k for k in state if k.startswith(LIMITS) and k not in own]:
             del state[key]

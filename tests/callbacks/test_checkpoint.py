@@ -7,12 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nas_lightning.callbacks.checkpoint import (
-    AtomicCheckpointIO,
-    RunCheckpoint,
-    best_or_last,
-    resumable,
-)
+from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO, RunCheckpoint
+from nas_lightning.callbacks.checkpoint_file import best_or_last, resumable
 from nas_lightning.files import NoRoomError
 
 

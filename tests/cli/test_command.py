@@ -77,7 +77,7 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("+new=1", "unknown key 'new'; choose from: callbacks, child, data"),
+        ("+new=1", "unknown key 'new'; choose from: callbacks, checkpoints, child, data"),
         (
             "logger=[nowhere]",
             "unknown option 'nowhere' of logger; choose from: none, tensorboard, wandb\n",
@@ -89,7 +89,7 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
         ("experiment=darts_cifa", "nasbench201/drnas, nasbench201/enas, nasbench201/evolution, "),
         ("hydra/launchr=x", "hydra/launcher, hydra/sweeper; did you mean 'hydra/launcher'?"),
         ("stratgy=darts", "verdict; did you mean 'strategy'?\n"),
-        ("strategy=radnom", "successive_halving; did you mean 'random'?\n"),
+        ("strategy=radnom", "tangle; did you mean 'random'?\n"),
         ("epochs=3", "verdict; did you mean strategy.epochs=3 or child.epochs=3?\n"),
         (
             "strategy.lr=1",

@@ -44,6 +44,16 @@ def test_a_genotype_needs_no_key(command, typed, read):
     assert overrides_of(command, typed) == read
 
 
+def test_a_run_to_derive_from_needs_no_key():
+    typed = ["~/my run", "rule=argmax"]
+    assert overrides_of("derive", typed) == ['run="/home/me/my run"', "rule=argmax"]
+
+
+def test_two_runs_to_derive_from_are_refused():
+    with pytest.raises(UsageError, match="run must be one, got first and second; for a sweep -m"):
+        overrides_of("derive", ["first", "run=second"])
+
+
 JSON = '{"normal": [["skip_connect", 0]], "normal_concat": [2]}'
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 SEARCHES = {
     "unknown option": (["strategy=dart"], "unknown option 'dart' of strategy; choose from: "),
-    "unknown key": (["sede=1"], "unknown key 'sede'; choose from: callbacks, child"),
+    "unknown key": (["sede=1"], "unknown key 'sede'; choose from: callbacks, checkpoints, child"),
     "unknown key of a leaf": (["strategy.oder=1"], "unknown key 'strategy.oder'; choose from: al"),
     "added key of a leaf": (["+strategy.new=1"], "'strategy.new'; choose from: epochs, order"),
     "wrong type": (["seed=abc"], "seed=abc: Value 'abc' of type 'str' could not be converted to I"),

@@ -261,7 +261,7 @@ def test_what_is_named_for_a_sweep_is_imported_from_here(call, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("trust=true",), "trust=true has no effect: it goes with resume=RUN_DIR or genotype="),
+        (("trust=true",), "trust=true has no effect: it goes with resume=RUN_DIR, fork=RUN_DIR"),
         (("resume=run", "trust=yes"), "unknown trust 'yes'; choose from: true, false"),
     ],
 )

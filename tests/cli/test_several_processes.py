@@ -31,7 +31,11 @@ EXACT = (
     "callbacks=silent",
     "retrain=false",
 )
-FEW = {"enas": ["strategy.steps=5"], "pc_darts": ["strategy.partial=1"]}
+FEW = {
+    "enas": ["strategy.steps=5"],
+    "pc_darts": ["strategy.partial=1"],
+    "tangle": ["search_space=chain", "search_space.depths=[2]"],  # it needs elastic sizes
+}
 FOLDERS = ("cpu", "ddp_cpu")
 
 

@@ -67,6 +67,21 @@ def test_the_spaces_rule_gives_what_the_search_found_with_its_accuracy(finished,
     assert first["parameters"] == content["child"]["parameters"]
 
 
+def test_the_supernet_is_that_of_the_epoch_that_the_search_ended_with(derive, tmp_path):
+    early = ("strategy.final=before_collapse", "callbacks.collapse.share=0.1")
+    few = ("data.max_images=200", "data.batch_size=50", "retrain=false")
+    search_into(tmp_path / "run", *early, *few)
+    content = result(tmp_path / "run")
+    assert (content["search"]["final_epoch"], content["search"]["last_epoch"]) == (0, 1)
+    first = candidates(derive("run=run"))[0]
+    found = content["search"]["discretized_validation_accuracy"]
+    assert first["genotype_id"] == content["genotype_id"]
+    assert first["supernet_validation_accuracy"] == pytest.approx(found, abs=1e-6)
+    (tmp_path / "run" / "checkpoints" / "before_collapse.ckpt").unlink()
+    with pytest.raises(SystemExit):
+        derive("run=run")
+
+
 def test_the_fittest_come_first_and_a_seed_gives_the_same_again(finished, derive):
     folders = [derive(f"run={finished}", "rule=rank") for _ in range(2)]
     values = [row["supernet_validation_accuracy"] for row in candidates(folders[0])]

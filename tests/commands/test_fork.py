@@ -124,6 +124,14 @@ def test_limits_and_a_strategy_with_the_same_state_may_be_others(parent, tmp_pat
     assert (content["strategy"], content["search"]["last_epoch"]) == ("gdas", 2)
 
 
+@pytest.mark.parametrize(("strategy", "key"), [("robust_darts", "record"), ("oles", "steps")])
+def test_what_another_strategy_keeps_begins_anew(parent, tmp_path, strategy, key):
+    there = fork(parent, tmp_path / "a", f"strategy={strategy}")
+    assert key in state(there)["state_dict"]["strategy._extra_state"]
+    back = fork(there, tmp_path / "b", "strategy=darts", "strategy.epochs=4", at=2)
+    assert list(state(back)["state_dict"]["strategy._extra_state"]) == ["rng"]
+
+
 def test_the_time_of_a_fork_begins_anew():
     cfg = OmegaConf.create({"strategy": {"epochs": 3}})
     past = {"epochs": 9, "last_steps": 2, "used_s": 50.0, "past": {0: 9}}

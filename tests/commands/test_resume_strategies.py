@@ -147,6 +147,7 @@ SMALL = (
 FEW_STEPS = {
     "enas": ["strategy.steps=5", "strategy.aggregate=3"],
     "pc_darts": ["strategy.partial=1"],  # the planted cells have no partial channels
+    "tangle": ["search_space=chain", "search_space.depths=[2]"],  # nor elastic sizes
 }
 
 

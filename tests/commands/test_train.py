@@ -41,7 +41,7 @@ def test_a_published_genotype_is_trained_and_tested(trained):
 
 
 def test_the_child_is_as_large_as_its_own_space_says(trained):
-    from nas_lightning.callbacks.checkpoint import best_or_last
+    from nas_lightning.callbacks.checkpoint_file import best_or_last
 
     state = best_or_last(trained / "child")["state_dict"]
     numbers = [value.numel() for name, value in state.items() if name.endswith(("weight", "bias"))]

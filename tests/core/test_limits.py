@@ -40,12 +40,12 @@ def test_units_are_those_of_the_quantity():
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"parameters": -5}, r"limits.parameters \(-5\) must be in \(0, inf\); use e.g. 50k"),
+        ({"parameters": -5}, r"limits.parameters \(-5\) must be in \(0, inf\); use e.g. 90k"),
         ({"parameters": 0}, r"limits.parameters \(0\) must be in"),
         ({"parameters": "nan"}, r"limits.parameters \(nan\) must be in"),
         ({"parameters": float("inf")}, r"limits.parameters \(inf\) must be in"),
         ({"parameters": "-5k"}, r"limits.parameters \(-5000\) must be in"),
-        ({"parameters": True}, r"limits.parameters \(True\) must be a number; use e.g. 50k"),
+        ({"parameters": True}, r"limits.parameters \(True\) must be a number; use e.g. 90k"),
         ({"memory_mb": "much"}, r"limits.memory_mb \(much\) must be a number; use e.g. 1"),
         (
             {"parameters": "5 m"},

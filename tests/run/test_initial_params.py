@@ -8,7 +8,7 @@ import torch
 from command import PUBLISHED, TINY, TINY_RANDOM, bits, run
 from PIL import Image
 
-from nas_lightning.callbacks.checkpoint import best_or_last
+from nas_lightning.callbacks.checkpoint_file import best_or_last
 from nas_lightning.core.search_space import crop
 from nas_lightning.training.child import ChildModule
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from nas_lightning.core.scale import Scale
 from nas_lightning.deployment.load import LoadedChild
-from nas_lightning.run.latency import latency
+from nas_lightning.run.latency import latency, latency_notes
 from nas_lightning.search_spaces.darts import DartsSpace
 
 
@@ -54,3 +54,20 @@ def test_a_slow_child_is_measured_for_a_second_only(monkeypatch):
     figures = latency(child_of(network))
     assert figures["latency_measured"].startswith("median of 3 runs")
     assert figures["latency_ms"] == pytest.approx(150)
+
+
+@pytest.mark.parametrize(
+    ("error", "limit_ms", "notes"),
+    [
+        (0.25, None, ["the measured latency (2.50 ms) is 25% above the predicted one: was the "]),
+        (0.25, 2.25, ["(2.50 ms) is 25% above the predicted one and above the limit of 2.25 ms: "]),
+        (0.1, 2.1, ["(2.20 ms) is 10% above the predicted one and above the limit of 2.1 ms: "]),
+        (0.1, 3.0, []),
+        (-0.3, 1.0, ["(1.40 ms) is 30% below the predicted one: was the machine busy"]),
+        (-0.19, 3.0, []),
+    ],
+)
+def test_a_latency_that_is_not_the_predicted_one_is_noted(error, limit_ms, notes) -> None:
+    child = {"predicted_latency_ms": 2.0, "latency_error": error}
+    said = latency_notes(child, limit_ms)
+    assert [part in note for part, note in zip(notes, said, strict=True)] == [True] * len(notes)

@@ -16,7 +16,9 @@ from nas_lightning.training.updates import SearchUpdates
 
 FILES = sorted((config_dir() / "strategy").glob("*.yaml"))
 TARGETS = {path.stem: target_of(OmegaConf.load(path)._target_, "strategy") for path in FILES}
-STRATEGIES = [name for name, target in TARGETS.items() if issubclass(target, OneShotStrategy)]
+ONE_SHOT = [name for name, target in TARGETS.items() if issubclass(target, OneShotStrategy)]
+# marks have no elastic sizes, and no cells that share their alphas
+STRATEGIES = [name for name in ONE_SHOT if name not in ("tangle", "lambda_darts")]
 SIZES = {"pc_darts": {"partial": 1}, "p_darts": {"growth": (0, 0, 0)}}
 
 

@@ -28,6 +28,8 @@ PAPER = {"window": 5, "back": 4, "ratio": 1.3}
         ([1.0] * 7, None),
         ([1.0] * 6 + [2.45], None),  # (4 + 2.45) / 5 = 1.29 times the mean of the first three
         ([1.0] * 6 + [2.55], 0),  # 1.31 times
+        ([-1.0] * 6 + [-1.5], None),  # it falls below zero
+        ([-1.0] * 6 + [9.0], 0),  # it rises above zero
         ([1.0] * 6 + [2.55] + [1.0] * 5, None),
         ([9.0] * 5 + [2.0] * 6 + [3.0] * 3, None),  # 13 / 5 is less than 16 / 5 four earlier
         ([2.0] * 9 + [3.0] * 4, 6),  # 14 / 5 is 1.4 times 2, which stands for measurement 6

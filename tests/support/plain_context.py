@@ -1,6 +1,7 @@
 """A search without a Trainer: what tests of one-shot strategies share."""
 
 from copy import copy
+from functools import cache
 from types import SimpleNamespace
 
 import torch
@@ -26,9 +27,19 @@ def one_shot(name, space=SPACE, seed=0, **more):
     node = OmegaConf.load(config_dir() / "strategy" / f"{name}.yaml")
     if name == "pc_darts" and not space.has_partial_channels:
         more = {"partial": 1} | more
+    if name == "tangle" and not space.has_elastic_sizes:
+        space = elastic(space)
     if name == "enas":
         more = {"steps": 3, "aggregate": 3, "samples": 10} | more  # tests need no more
     return make(OmegaConf.merge(node, more), "strategy", space=space, seed=seed)
+
+
+@cache
+def elastic(space):
+    """Returns a space that claims elastic sizes, which is all that strategies ask of it."""
+    space = copy(space)
+    space.has_elastic_sizes = True
+    return space
 
 
 class PlainContext(SearchUpdates):

@@ -13,12 +13,17 @@ from nas_lightning.callbacks.cost_timer import CostTimer
 from nas_lightning.callbacks.epoch_logs import AlphaLog, GenotypeLog
 from nas_lightning.core.scale import Scale
 from nas_lightning.data.module import ImageDataModule
+from nas_lightning.search_spaces.chain import ChainSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.supernet import SupernetModule
 
 EPOCHS = 4
-SPACES = {"drnas": NasBench201Space, "pc_darts": NasBench201Space}  # they have partial channels
+SPACES = {
+    "drnas": NasBench201Space,  # with partial channels
+    "pc_darts": NasBench201Space,
+    "tangle": partial(ChainSpace, depths=(2,)),  # with elastic sizes
+}
 SETTINGS = {  # small, and with whatever a strategy may have to keep
     "darts": {"order": "second"},
     "drnas": {"partial": [2, 1]},
