@@ -90,7 +90,7 @@ class Hardware:
     @property
     def worker_threads(self) -> int:
         """The CPU threads of a worker: its share of all, at least 1."""
-        return max(1, (self.threads or os.cpu_count() or 1) // self.workers)
+        return max(1, (self.threads or usable_cores()) // self.workers)
 
     @property
     def num_processes(self) -> int:
@@ -131,7 +131,7 @@ class Hardware:
                 f"hardware.{key} ({getattr(self, key)}) has no effect with hardware.executor="
                 "serial; use hardware.executor=processes, or leave it out"
             )
-        cores = os.cpu_count() or 1
+        cores = usable_cores()
         if self.accelerator == "cpu" and self.workers > cores and self.threads is None:
             raise ValueError(
                 f"hardware.workers ({self.workers}) must not exceed the {cores} cores found here, "
