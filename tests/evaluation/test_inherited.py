@@ -229,8 +229,7 @@ def test_a_lost_bank_and_one_of_other_trials_are_refused(run, tmp_path):
     with pytest.raises(ValueError, match=r"bank\.pt is lost, and trial 2 needs those after trial"):
         evaluation.evaluate(Trial(2, POOLS), seed=0)
     evaluation.evaluate(Trial(0, POOLS), seed=0)
-    message = r"holds the params after trial 0, and trial 2 needs those after trial 1"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"after trial 0, and trial 2 needs those after trial 1"):
         evaluation.evaluate(Trial(2, POOLS), seed=0)
 
 
@@ -292,8 +291,7 @@ def test_strategies_that_train_step_by_step_are_refused(run, tmp_path):
 
 def test_children_in_parallel_are_refused(run, tmp_path):
     parts = RandomSearch(SPACE, 0), Inherited(run), Accuracy(run.task)
-    message = r"hardware\.in_flight \(2\) must be 1 for evaluation Inherited"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"in_flight \(2\) must be 1 for evaluation Inherited"):
         run_trials(*parts, Journal(tmp_path / "t.jsonl"), in_flight=2)
 
 
