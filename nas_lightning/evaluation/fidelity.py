@@ -51,8 +51,9 @@ def study_fidelity(
     child is judged; the children of the rows that it already has are not judged again.
     `progress` is called with the number of rows so far.
 
-    Raises: ValueError: a number is out of range, a rung does not measure the task's metric or has
-        another's name, or the file's rows are of other children.
+    Raises:
+        ValueError: a number is out of range, a rung does not measure the task's metric or has
+            another's name, or the file's rows are of other children.
     """
     in_range("children", children, f"[3, {run.space.count()}]", use=min(20, run.space.count()))
     at_least("batch_size", batch_size, 2, use=64)

@@ -91,12 +91,13 @@ def end_of(run: Run, module: SupernetModule, trainer: L.Trainer) -> dict[str, An
     name = LAST if final == "before_collapse" and collapse is None else FILES[final]
     if keeper.epochs[name] != keeper.epochs[LAST]:
         module.go_back(read_checkpoint(keeper.folder / name))
+    is_early = keeper.epochs[LAST] + 1 < (trainer.max_epochs or 0)
     return {
         "final": final,
         "final_epoch": keeper.epochs[name],
         "last_epoch": keeper.epochs[LAST],
         "collapse": collapse,
-        "stopped_by_collapse": collapse is not None and _answer(run.cfg) == "stop",
+        "stopped_by_collapse": bool(collapse) and is_early and _answer(run.cfg) == "stop",
     }
 
 
