@@ -82,6 +82,7 @@ def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_termi
 def test_a_process_prints_its_summary_alone(on_a_terminal):
     printed, _ = on_a_terminal
     first = r"data digits .* channels\ndata: 1,438 training and 359 test images .*\nsplit of .*\n"
+    first += r"CPU threads: .*\n"
     unwrapped = printed.replace("\n  ", " ")
     assert re.match(first + r"\ngenotype \w{12} of space darts\nnormal cell ", unwrapped)
     assert re.search(r"\nreport +/\S+/report\.html\n$", printed)

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.time_bounds import begin_of, child_plan, search_plan, time_notes, trial_time
 from nas_lightning.training.child import ChildRecipe
+from nas_lightning.training.hardware import Hardware
 
 ONE_SHOT, BLACK_BOX = SimpleNamespace(epochs=6), SimpleNamespace(trials=8)
 
@@ -20,7 +21,7 @@ def run(*typed, objects=None, **settings):
     bounds = {"max_seconds": None, "max_seconds_in_all": None, "retrain": True}
     cfg = OmegaConf.create({**bounds, "verdict": verdict, **settings})
     parts, folder = (
-        SimpleNamespace(recipe=ChildRecipe()),
+        SimpleNamespace(recipe=ChildRecipe(), hardware=Hardware()),
         SimpleNamespace(overrides=typed, lineage={}),
     )
     return SimpleNamespace(cfg=cfg, parts=parts, folder=folder, objects=objects or {})
