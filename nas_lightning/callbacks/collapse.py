@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nas_lightning.core.checks import at_least, in_range
+from nas_lightning.core.choices import NONE, SKIP
 from nas_lightning.core.decisions import Decision
 from nas_lightning.core.search_context import Batch
 from nas_lightning.strategies.relaxations import is_even, mean_entropy
@@ -23,8 +24,7 @@ __all__ = ["CollapseSentinel", "is_before_collapse", "parameter_free_share", "se
 
 log = logging.getLogger(__name__)
 
-SKIP = "skip_connect"
-PARAMETER_FREE = ("none", SKIP, "max_pool_", "avg_pool_", "noise")  # beginnings of names
+PARAMETER_FREE = (NONE, SKIP, "max_pool_", "avg_pool_", "noise")  # beginnings of names
 EIGENVALUE = "search/dominant_eigenvalue"
 MOVED = 0.02  # mean weight per choice that has moved since the start; before, nothing is decided
 CURE = (

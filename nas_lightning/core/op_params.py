@@ -4,12 +4,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from nas_lightning.core.choices import Choice, Factor
+from nas_lightning.core.choices import SKIP, Choice, Factor
 from nas_lightning.core.cost import Weighted
 
 __all__ = ["op_params"]
-
-SKIP = "skip_connect"
 
 
 def op_params(network: nn.Module, choices: Sequence[Choice]) -> dict[str, tuple[str, ...]]:

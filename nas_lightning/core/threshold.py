@@ -7,14 +7,12 @@ Source: Chu et al., Fair DARTS, 2020 (arXiv:1911.12126), section 4.3, and the of
 from collections.abc import Sequence
 
 from nas_lightning.core.best_within import best_genotype
-from nas_lightning.core.choices import Mixture
+from nas_lightning.core.choices import NONE, Mixture
 from nas_lightning.core.decisions import is_active
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 
 __all__ = ["above_threshold", "can_leave_edges_out", "threshold_genotype"]
-
-NONE = "none"  # the operation of an edge that carries nothing
 
 
 def threshold_genotype(space: SearchSpace, scores: Mixture, threshold: float) -> Genotype:

@@ -19,11 +19,11 @@ from collections.abc import Iterator, Sequence
 from torch import nn
 
 from nas_lightning.core.checks import at_least
-from nas_lightning.core.choices import NO, YES, Branch, Choice, Mixture
+from nas_lightning.core.choices import NO, SKIP, YES, Branch, Choice, Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.core.scale import Scale
-from nas_lightning.search_spaces.enas_macro_network import SKIP, MacroNetwork, thirds
+from nas_lightning.search_spaces.enas_macro_network import MacroNetwork, thirds
 from nas_lightning.search_spaces.notation import shortened
 from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, check_names
 

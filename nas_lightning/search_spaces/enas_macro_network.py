@@ -9,7 +9,7 @@ from itertools import product
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_lightning.core.choices import Branch, Factor, Mixture
+from nas_lightning.core.choices import SKIP, Branch, Factor, Mixture
 from nas_lightning.core.cost import Term
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
@@ -18,9 +18,7 @@ from nas_lightning.networks.kernels import DepthwiseConv, as_maps, padded_conv, 
 from nas_lightning.networks.operations import FactorizedReduction, Pool, ReluConvNorm, State
 from nas_lightning.networks.units import Resized
 
-__all__ = ["SKIP", "MacroNetwork", "thirds"]
-
-SKIP = "skip_connect"
+__all__ = ["MacroNetwork", "thirds"]
 
 
 class MacroNetwork(nn.Module):

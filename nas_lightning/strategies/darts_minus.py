@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from nas_lightning.core.checks import at_least, one_of
-from nas_lightning.core.choices import Mixture
+from nas_lightning.core.choices import SKIP, Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.strategies.alphas import AlphaStrategy
@@ -31,7 +31,6 @@ __all__ = ["DartsMinus", "decayed"]
 
 log = logging.getLogger(__name__)
 
-SKIP = "skip_connect"
 DECAYS = ("linear", "cosine")
 
 

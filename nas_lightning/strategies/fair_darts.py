@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from nas_lightning.core.checks import at_least, in_range
-from nas_lightning.core.choices import Mixture
+from nas_lightning.core.choices import NONE, Mixture
 from nas_lightning.core.cut_path import CUT, cuts_every_path
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
 from nas_lightning.core.search_space import SearchSpace
-from nas_lightning.core.threshold import NONE, can_leave_edges_out, threshold_genotype
+from nas_lightning.core.threshold import can_leave_edges_out, threshold_genotype
 from nas_lightning.strategies.alphas import AlphaStrategy
 
 __all__ = ["FairDarts", "zero_one_loss"]

@@ -16,7 +16,7 @@ import torch
 
 from nas_lightning.core.best_within import best_genotype
 from nas_lightning.core.checks import at_least, equal_length, in_range
-from nas_lightning.core.choices import Mixture
+from nas_lightning.core.choices import SKIP, Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.search_context import Batch, SearchContext
@@ -28,7 +28,6 @@ __all__ = ["PDarts", "dropout_at"]
 
 log = logging.getLogger(__name__)
 
-SKIP = "skip_connect"
 DECAY = 5.0  # of the dropout per stage: 0.2 in each of the code's 25 epochs
 
 

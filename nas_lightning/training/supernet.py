@@ -10,7 +10,7 @@ from torch import nn
 from torchmetrics import Metric
 
 from nas_lightning.core.best_within import best_genotype
-from nas_lightning.core.choices import Mixture
+from nas_lightning.core.choices import SKIP, Mixture
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
@@ -174,7 +174,7 @@ class SupernetModule(L.LightningModule):
         self._validated = self.strategy.scores()
         weights = self._validated.weights.detach()
         entropy = mean_entropy(weights, self.strategy.allowed)
-        share = mean_share(weights, self.space.choices, "skip_connect")
+        share = mean_share(weights, self.space.choices, SKIP)
         self.log("search/alpha_entropy", entropy, sync_dist=True)
         self.log("search/skip_share", share, sync_dist=True)
         for name, value in self.strategy.measurements().items():
