@@ -1,7 +1,6 @@
 """nas-measure: measures something about a search space on these data, or on this machine."""
 
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from nas_lightning.deployment.export import check_export
 from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.proxy_study import correlations, study
 from nas_lightning.evaluation.tabular import TabularEvaluation
+from nas_lightning.reports.terminal import tenths
 from nas_lightning.run.fidelity_study import fidelity_result, fidelity_text
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.initial_params import check_no_init
@@ -101,14 +101,9 @@ def _proxies(cfg: DictConfig, folder: Path) -> None:
     candidates = Candidates(
         parts.space, parts.data, parts.recipe, parts.task, parts.hardware.trainer
     )
-
-    def progress(number: int) -> None:
-        if number % max(1, children // 10) == 0:
-            print(f"{number}/{children} children", file=sys.stderr, flush=True)
-
     run.announce()
     path = folder / "proxies.csv"
-    rows = study(candidates, table, path, children, cfg.batch_size, cfg.seed, progress)
+    rows = study(candidates, table, path, children, cfg.batch_size, cfg.seed, tenths(children))
     spearman = correlations(rows)
     result = {
         "space": parts.space.name,

@@ -48,14 +48,15 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
 
     `objects` are what a call in Python gave in place of a group's configuration.
     """
-    began = begin_of(RunFolder(folder))
-    if done := RunFolder(folder).result():
+    home = RunFolder(folder)
+    began = begin_of(home)
+    if done := home.result():
         value = done["search"][f"validation_{metric_of(done).name}"]
         return math.nan if value is None else float(value)
     check_export(cfg.export, cfg.retrain)
     check_verdict(cfg.verdict, cfg.retrain, "retrain=true", cfg.child.get("init"))
-    dashboards = open_dashboards(cfg, RunFolder(folder), "search")
-    strategies = _Strategies(cfg, RunFolder(folder), objects or {})
+    dashboards = open_dashboards(cfg, home, "search")
+    strategies = _Strategies(cfg, home, objects or {})
     run = Run.of(cfg, folder, objects, strategies.check_early).seen_by(dashboards)
     search = _prepare(run, strategies)
     with dashboards:

@@ -3,10 +3,12 @@
 import os
 import re
 import shutil
+import sys
 import textwrap
+from collections.abc import Callable
 from typing import TextIO
 
-__all__ = ["columns_of", "say", "wrapped"]
+__all__ = ["columns_of", "say", "tenths", "wrapped"]
 
 WIDEST = 100
 ROW = re.compile(r"\s*\S+(?: \S+)*  +(?=\S)")  # the name in a row of a table
@@ -22,6 +24,16 @@ def columns_of(stream: TextIO) -> int | None:
     if not (os.environ.get("COLUMNS", "").isdigit() or stream.isatty()):
         return None
     return min(max(20, shutil.get_terminal_size().columns), WIDEST)
+
+
+def tenths(children: int) -> Callable[[int], None]:
+    """Returns what prints, called with the number of children so far, where a tenth is done."""
+
+    def progress(number: int) -> None:
+        if number % max(1, children // 10) == 0:
+            print(f"{number}/{children} children", file=sys.stderr, flush=True)
+
+    return progress
 
 
 def say(text: str, stream: TextIO) -> None:

@@ -11,7 +11,7 @@ from nas_lightning.core.checks import in_range
 from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.fidelity import agreements, cheapest, study_fidelity
-from nas_lightning.reports.terminal import columns_of
+from nas_lightning.reports.terminal import columns_of, tenths
 from nas_lightning.reports.text_table import text_table
 from nas_lightning.run.run import Run
 from nas_lightning.run.versions import versions
@@ -37,14 +37,11 @@ def fidelity_result(run: Run) -> dict[str, Any]:
         parts.space, parts.data, parts.recipe, parts.task, parts.hardware.trainer
     )
     rungs = {str(name): _rung(run, str(name), candidates) for name in cfg.rungs or ()}
-
-    def progress(number: int) -> None:
-        if number % max(1, children // 10) == 0:
-            print(f"{number}/{children} children", file=sys.stderr, flush=True)
-
     run.announce()
     path = folder / "fidelity.csv"
-    rows = study_fidelity(candidates, rungs, path, children, cfg.batch_size, cfg.seed, progress)
+    rows = study_fidelity(
+        candidates, rungs, path, children, cfg.batch_size, cfg.seed, tenths(children)
+    )
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     found = agreements(rows, cfg.seed)
     return {
