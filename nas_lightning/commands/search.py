@@ -114,14 +114,14 @@ class _Strategies:
     def _make(self, space: SearchSpace, task: Task) -> tuple[Strategy, Objective]:
         cfg = self.cfg
         objective = make(cfg.objective, "objective", kind=Objective, space=space, task=task)
+        hardware = make(cfg.hardware, "hardware", kind=Hardware)
+        more = {"objective": objective, "num_in_flight": hardware.num_in_flight}
         if (make_strategy := self.objects.get("strategy")) is not None:
-            takes_objective = "objective" in signature(make_strategy).parameters
-            more = {"objective": objective} if takes_objective else {}
+            taken = signature(make_strategy).parameters
+            more = {name: value for name, value in more.items() if name in taken}
             strategy = make_strategy(space, cfg.seed, **more)
         else:
-            runtime = {"space": space, "seed": cfg.seed, "objective": objective}
-            strategy = make(cfg.strategy, "strategy", **runtime)
-        hardware = make(cfg.hardware, "hardware", kind=Hardware)
+            strategy = make(cfg.strategy, "strategy", space=space, seed=cfg.seed, **more)
         watching = observers(cfg, "search")  # a mistake in them must not wait for the child
         if isinstance(strategy, OneShotStrategy):
             hardware.check_serial(
