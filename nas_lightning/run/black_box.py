@@ -83,9 +83,10 @@ class BlackBoxSearch:
         task, is_plain = self.run.parts.task, folder.choice("objective") == "accuracy"
         share = MainMetric(task.metric) if is_plain and task.targets != "values" else None
         log = TrialLog(folder / "metrics.csv")
-        progress = TrialProgress(strategy.trials, max_samples, share)
+        executor = self._executor()
+        progress = TrialProgress(strategy.trials, max_samples, share, executor.running)
         told = sum(1 for _ in journal.told())
-        board = TrialBoard(self.run.loggers, strategy, shown=told)
+        board = TrialBoard(self.run.loggers, strategy, told, lambda: len(executor.running()))
 
         def watch(trials: list[Trial]) -> None:
             log.write(trials)
@@ -98,7 +99,7 @@ class BlackBoxSearch:
         bound = trial_time(self.run, strategy)
         in_flight = hardware.num_in_flight
         arrived = folder / ARRIVED if in_flight > 1 else None
-        with progress, self._executor() as executor:
+        with progress, executor:
             flying = executor, in_flight, arrived
             trials, cost = run_trials(*parts, watch, self._announce, bound, *flying)
         cost.wall_s /= min(hardware.workers, in_flight)  # they work at the same time

@@ -203,6 +203,14 @@ def test_a_child_costs_less_than_20_ms_beside_its_evaluation(one, record_propert
     assert median(seconds) < 0.02
 
 
+def test_an_executor_tells_what_its_workers_do(one):
+    one.submit(job(2))
+    ((worker, trial),) = [(running.worker, running.trial) for running in one.running()]
+    assert (worker, trial) == (1, job(2).trial)
+    one.next_finished()
+    assert one.running() == []
+
+
 def test_close_ends_the_workers(folder):
     executor = ProcessExecutor(command(folder), 1)
     executor.submit(job(61))

@@ -1,5 +1,6 @@
 """Dashboards see what a search prefers, whatever strategy it is."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -113,7 +114,8 @@ def told_trial(strategy, number, reward):
 def test_trials_are_shown_once_with_reward_measurements_and_cost(module, dashboards, listener):
     strategy = RandomSearch(module.space, 0, 3)
     trials = [told_trial(strategy, number, reward) for number, reward in enumerate((0.5, 0.4))]
-    board = TrialBoard(dashboards, strategy)
+    trials[1] = replace(trials[1], failure="it was killed")
+    board = TrialBoard(dashboards, strategy, running=lambda: 3)
     board.show(trials[:1])
     board.show(trials)
     told = lines(listener)
@@ -122,6 +124,9 @@ def test_trials_are_shown_once_with_reward_measurements_and_cost(module, dashboa
         "search/best_reward": 0.5,
         "search/loss": 1.5,
         "search/trial_wall_s": 2.0,
+        "search/trials_running": 3.0,
+        "search/trials_done": 2.0,
+        "search/trials_failed": 1.0,
         "trial": 1,
     }
     assert pictures(listener) == [("search/genotype", 0)]
