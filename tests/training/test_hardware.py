@@ -57,7 +57,7 @@ def no_gpu(monkeypatch):
         ),
         (
             {"executor": "processes", "address": "auto"},
-            r"hardware\.address \(auto\) has no effect with hardware\.executor=processes; use .*=ray",
+            r"hardware\.address \(auto\) has no effect with hardware\.executor=p.*=ray",
         ),
         (
             {"executor": "ray", "address": "ray://head:10001"},
