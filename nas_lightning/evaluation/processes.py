@@ -1,4 +1,4 @@
-"""An executor of worker processes on this machine, over pipes; `evaluation.serving` is their side."""
+"""An executor of processes on this machine, over pipes; their side is `evaluation.serving`."""
 
 import json
 import os

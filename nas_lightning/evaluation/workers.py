@@ -57,10 +57,10 @@ class Worker(ABC):
     def end(self) -> None:
         """Ends it, with what it has started."""
 
-    def poll(self) -> None:
+    def poll(self) -> None:  # noqa: B027 - most need none
         """Has it tell that it lives, where it does not do so by itself; a hook."""
 
-    def keep(self, message: Mapping[str, Any]) -> None:
+    def keep(self, message: Mapping[str, Any]) -> None:  # noqa: B027 - nor this
         """Keeps what came with an outcome before that is told; a hook."""
 
     def is_late(self, child_seconds: float | None, now: float) -> bool:

@@ -104,7 +104,7 @@ def test_a_job_that_runs_out_of_memory_fails_with_the_reason(folder):
     with ProcessExecutor(command(folder), 1) as executor:
         executor.submit(job(71))
         assert executor.next_finished().failure == (
-            "its worker ran out of memory (with batches of 96), 3 times in all"
+            "its worker ran out of memory (71 is too much), 3 times in all"
         )
 
 

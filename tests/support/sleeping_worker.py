@@ -1,7 +1,7 @@
 """A worker and a driver of searches whose children sleep; files in a folder say what befalls them.
 
 `kill-N` holds how often the worker of trial N is killed, `error-N` has it raise, `hang-N` wait,
-`stop-N` stop once (the whole process, as SIGSTOP does), `memory-N` run out of memory.
+`stop-N` stop once (the whole process, as SIGSTOP does), `memory-N` want more memory than there is.
 """
 
 import os
@@ -55,13 +55,13 @@ class Sleeping(Evaluation):
             os.kill(os.getpid(), signal.SIGKILL)
         if (self.folder / f"error-{number}").exists():
             raise ValueError(f"trial {number} must not be evaluated")
+        if (self.folder / f"memory-{number}").exists():
+            raise MemoryError(f"{number} is too much. It says more.")
         if hangs.exists():
             time.sleep(600)
         if (stops := self.folder / f"stop-{number}").exists():
             stops.unlink()
             os.kill(os.getpid(), signal.SIGSTOP)
-        if (self.folder / f"memory-{number}").exists():
-            raise MemoryError("with batches of 96")
 
 
 def command(folder, role="worker", *more):
