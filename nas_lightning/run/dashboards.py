@@ -35,7 +35,7 @@ def open_dashboards(
 
 def show_search(run: Run, genotype: Genotype, figures: Mapping[str, Any], drawing: str) -> None:
     """Shows what a search found: its drawing, its figures, the genotype as an artifact."""
-    summary = dict(_flat({"search": figures}, "/")) | {"genotype_id": genotype.id}
+    summary = _summary({"search": figures}) | {"genotype_id": genotype.id}
     trials = figures.get("trials")
     moment = {"trial": trials - 1} if trials else _last_epoch(figures)
     run.loggers.log_picture("search/genotype", drawing, moment)
@@ -49,7 +49,7 @@ def show_child(
     run: Run, genotype: Genotype, figures: Mapping[str, Any], search: Mapping[str, Any] | None
 ) -> None:
     """Shows a tested child: its figures and its search's, the trained child as an artifact."""
-    summary = dict(_flat({"child": figures, "search": search}, "/")) | {"genotype_id": genotype.id}
+    summary = _summary({"child": figures, "search": search}) | {"genotype_id": genotype.id}
     if run.loggers.are_watched:
         drawing = draw(run.parts.space.graphs(genotype), run.parts.space.option_names)
         run.loggers.log_picture("child/genotype", drawing, _last_epoch(figures))
@@ -82,6 +82,11 @@ def _facts(cfg: DictConfig, folder: RunFolder, job: str, genotype: Genotype | No
     return RunFacts(
         folder=home, job=job, name=name, group=group, tags=tags, config=config, source=source
     )
+
+
+def _summary(figures: Mapping[str, Any]) -> dict[str, float | str]:
+    """Returns figures by joined names, without lists: a summary has no place for sentences."""
+    return {n: v for n, v in _flat(figures, "/") if not isinstance(v, list)}
 
 
 def _flat(value: Any, join: str, name: str = "") -> Iterator[tuple[str, Any]]:
