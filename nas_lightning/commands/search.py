@@ -24,7 +24,7 @@ from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.black_box import BlackBoxSearch, check_black_box
 from nas_lightning.run.children import train_shown
-from nas_lightning.run.dashboards import open_dashboards, show_search
+from nas_lightning.run.dashboards import check_trials, open_dashboards, show_search
 from nas_lightning.run.ending import check_ending, check_no_ending, ending_notes
 from nas_lightning.run.fitting import observers
 from nas_lightning.run.folder import RunFolder
@@ -84,6 +84,7 @@ def _prepare(run: Run, strategies: "_Strategies") -> Search:
     strategy, objective = strategies.of(run.parts.space, run.parts.task)
     check_init_of_search(run, strategy)
     if isinstance(strategy, OneShotStrategy):
+        check_trials(run.loggers, strategy)
         return partial(search_one_shot, run, strategy)
     return BlackBoxSearch.of(run, strategy, objective).search
 

@@ -8,6 +8,7 @@ import lightning as L
 import torch
 
 from nas_lightning.core.choices import Mixture
+from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.loggers.dashboard import Dashboards
@@ -73,10 +74,12 @@ class TrialBoard:
         self,
         dashboards: Dashboards,
         strategy: BlackBoxStrategy,
+        objective: Objective,
         shown: int = 0,
         running: Callable[[], int] = int,
     ) -> None:
         self.dashboards, self.strategy, self.shown = dashboards, strategy, shown
+        self.objective = objective
         self.running = running
         self.history, self._seen, self._best = _History(), 0, float("-inf")
         self._failed = 0
@@ -108,6 +111,7 @@ class TrialBoard:
     def _show(self, trial: Trial, done: int) -> None:
         is_better, moment = trial.told_reward > self._best, {"trial": trial.number}
         self._best = max(self._best, trial.told_reward)
+        self.dashboards.log_trial(trial, self.strategy.space, self.objective)
         if done <= self.shown:
             return
         values = {"search/reward": trial.told_reward}

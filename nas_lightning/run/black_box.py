@@ -123,7 +123,8 @@ class BlackBoxSearch:
         log = TrialLog(folder / "metrics.csv")
         progress = TrialProgress(strategy.trials, max_samples, share, executor.running)
         told = sum(1 for _ in journal.told())
-        board = TrialBoard(self.run.loggers, strategy, told, lambda: len(executor.running()))
+        shown = self.run.loggers, strategy, self.objective, told
+        board = TrialBoard(*shown, running=lambda: len(executor.running()))
 
         def watch(trials: list[Trial]) -> None:
             log.write(trials)

@@ -7,12 +7,13 @@ from omegaconf import DictConfig
 
 from nas_lightning.config.making import make_all, plain_node
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.loggers.dashboard import Artifact, Dashboards, Guarded, RunFacts
+from nas_lightning.core.strategy import OneShotStrategy
+from nas_lightning.loggers.dashboard import Artifact, Dashboard, Dashboards, Guarded, RunFacts
 from nas_lightning.reports.drawing import draw
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.run import Run
 
-__all__ = ["open_dashboards", "show_child", "show_search"]
+__all__ = ["check_trials", "open_dashboards", "show_child", "show_search"]
 
 GROUPS = ("strategy", "search_space", "data")
 
@@ -31,6 +32,19 @@ def open_dashboards(
     labels = [name for name, node in cfg.logger.items() if node is not None]
     made = make_all(cfg.logger, "logger", facts=facts)
     return Dashboards([Guarded(m, str(n)) for m, n in zip(made, labels, strict=True)], facts.config)
+
+
+def check_trials(dashboards: Dashboards, strategy: OneShotStrategy) -> None:
+    """Refuses loggers that show trials alone beside a strategy that has none.
+
+    Raises: ValueError: there is one.
+    """
+    for guarded in dashboards.loggers:
+        if isinstance(guarded.logger, Dashboard) and guarded.logger.needs_trials:
+            raise ValueError(
+                f"logger.{guarded.label} shows trials, which strategy {type(strategy).__name__} "
+                "does not have: leave it out, or search with e.g. strategy=evolution"
+            )
 
 
 def show_search(run: Run, genotype: Genotype, figures: Mapping[str, Any], drawing: str) -> None:
