@@ -26,14 +26,15 @@ class RayCluster:
     """The cluster on which workers live; one that is started here ends with the connection.
 
     Attributes:
-        worker_threads: CPU threads of a worker, once connected; as many CPUs are reserved for it,
-            or none where the workers have more threads than there are CPUs.
+        worker_threads: CPU threads of a worker, once connected.
+        worker_cpus: the CPUs that are reserved for it, as many, or none where the workers have more
+            threads than there are CPUs.
         worker_gpus: the share of a GPU that is reserved for a worker, once connected.
     """
 
     def __init__(self, hardware: Hardware) -> None:
         self.hardware, self.workers = hardware, hardware.workers
-        self.worker_threads, self.worker_gpus, self._worker_cpus = 1, 0.0, 0
+        self.worker_threads, self.worker_gpus, self.worker_cpus = 1, 0.0, 0
 
     def check(self) -> None:
         """Refuses before any work what cannot be had.
@@ -77,7 +78,7 @@ class RayCluster:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # which Ray replaces
         try:
-            self._share_out(ray.cluster_resources())
+            self.share_out(ray.cluster_resources())
         except ValueError:
             self.leave()
             raise
@@ -94,7 +95,7 @@ class RayCluster:
 
         variables = {name: os.environ[name] for name in PASSED if name in os.environ}
         options: dict[str, Any] = {
-            "num_cpus": self._worker_cpus,
+            "num_cpus": self.worker_cpus,
             "num_gpus": self.worker_gpus,
             "max_restarts": 0,
             "scheduling_strategy": "SPREAD",
@@ -103,9 +104,13 @@ class RayCluster:
         remote: Any = ray.remote(concurrency_groups={"beat": 1})(kind)
         return remote.options(**options).remote(*arguments)
 
-    def _share_out(self, resources: Mapping[str, float]) -> None:
+    def share_out(self, resources: Mapping[str, float]) -> None:
+        """Shares out what the cluster has, by Ray's names, among the workers.
+
+        Raises: ValueError: it is too small for them.
+        """
         hardware, cpus = self.hardware, int(resources.get("CPU", 0))
-        if self.workers > cpus and hardware.threads is None:
+        if hardware.accelerator == "cpu" and self.workers > cpus and hardware.threads is None:
             raise ValueError(
                 f"hardware.workers ({self.workers}) must not exceed the {cpus} CPUs of the Ray "
                 f"cluster, unless hardware.threads says what they share; use e.g. "
@@ -113,7 +118,7 @@ class RayCluster:
             )
         self.worker_threads = max(1, (hardware.threads or cpus) // self.workers)
         is_room = self.workers * self.worker_threads <= cpus
-        self._worker_cpus = self.worker_threads if is_room else 0
+        self.worker_cpus = self.worker_threads if is_room else 0
         if hardware.accelerator in ("gpu", "cuda"):
             self.worker_gpus = self._gpu_share(int(resources.get("GPU", 0)))
 

@@ -5,6 +5,7 @@ of children that may be trained further come with a job and go back with its out
 """
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -55,13 +56,12 @@ class RayServer:
         if folder is None:
             return {"outcome": asdict(evaluated(job, self.evaluation)), "checkpoint": None}
         before, after = (folder / f"{n}.ckpt" for n in (job.trial.parent, job.trial.number))
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
         if parent is not None:
             before.write_bytes(parent)
         try:
             outcome = asdict(evaluated(job, self.evaluation))
             checkpoint = after.read_bytes() if after.is_file() else None
         finally:
-            for path in (before, after):
-                path.unlink(missing_ok=True)
+            shutil.rmtree(folder)
         return {"outcome": outcome, "checkpoint": checkpoint}

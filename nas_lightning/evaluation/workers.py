@@ -131,12 +131,13 @@ class WorkerExecutor(Executor):
         return jobs
 
     def _hand_out(self) -> None:
-        for worker in filter(None, self.workers):
+        present = [*filter(None, self.workers)]
+        for worker in present:
             if self._jobs and worker.is_ready and worker.job is None:
                 worker.take(self._jobs.popleft())
-        starting = sum(not worker.is_ready for worker in filter(None, self.workers))
-        for place, worker in enumerate(self.workers):
-            if worker is None and starting < len(self._jobs):
+        starting = sum(not worker.is_ready for worker in present)
+        for place, resident in enumerate(self.workers):
+            if resident is None and starting < len(self._jobs):
                 self.workers[place] = self.start_worker(place, self._messages)
                 starting += 1
 

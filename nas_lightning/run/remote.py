@@ -4,6 +4,7 @@ The other machine has nas_lightning installed, and the data set where the config
 run's folder it does not have.
 """
 
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,7 +63,9 @@ class Sent:
             path.write_text(text, encoding="utf-8")
         sys.path.append(str(home / "code"))
         space, evaluation, candidates = built(home, threads)
-        return space, evaluation, candidates.folder or home.path
+        shutil.rmtree(home.hydra)
+        assert candidates.folder is not None
+        return space, evaluation, candidates.folder
 
 
 def own_code(folder: Path) -> dict[str, str]:
