@@ -30,8 +30,9 @@ TITLES = {
     "darts": "DARTS (2019)",
     "gdas": "GDAS (2019)",
 }
-CHART, CELLS, GAP = (560, 380), 3, 24  # pixels, drawings in a row, pixels
+CHART, CELLS, GAP = (560, 620), 3, 24  # pixels, drawings in a row, pixels
 SVG = "http://www.w3.org/2000/svg"
+BESIDE = 1.07
 Row = dict[str, Any]
 
 
@@ -71,10 +72,10 @@ def chance(runs: Sequence[Row], seed: int) -> float:
 
 
 def interval(values: Sequence[float]) -> dict[str, float]:
-    """Returns mean, and the ends of its 95 % interval by Student's t, at most 1."""
+    """Returns mean, and the ends of its 95 % interval by Student's t, within [0, 1]."""
     half = student.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
     centre = mean(values)
-    return {"mean": centre, "low": centre - half, "high": min(1.0, centre + half)}
+    return {"mean": centre, "low": max(0.0, centre - half), "high": min(1.0, centre + half)}
 
 
 def lines(rows: Sequence[Row]) -> Iterator[str]:
@@ -92,15 +93,22 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
 
 def drawn(rows: Sequence[Row]) -> alt.Chart:
     """Returns test accuracy by cost; random children are the line."""
-    values = [value for row in rows for value in (row["low"], row["high"])]
+    values = [value for row in rows for value in (*row["tests"], *row["chances"])]
+    least = max(0.0, min(values) - 0.1)  # an interval may end below
     names = [row["title"] for row in rows]
     colour = alt.Color("title:N", sort=None, scale=alt.Scale(domain=names, range=list(CYCLE)))
     colour = colour.legend(orient="bottom", title=None, columns=2, labelLimit=300)
-    x = alt.X("samples:Q", title="training samples of the search, the final training not counted")
+    x = alt.X("place:Q", title="training samples of the search, the final training not counted")
     x = x.scale(type="log", padding=30).axis(format="~s")
     y = quantity("mean", "test accuracy of the found child", values, is_share=True)
+    y = y.scale(zero=False, domain=[least, 1.0])
+    costs = [row["samples"] for row in rows]
+    rows = [  # equal costs stand beside each other
+        row | {"place": row["samples"] * BESIDE ** costs[:number].count(row["samples"])}
+        for number, row in enumerate(rows)
+    ]
     base = plot(rows).encode(x=x, color=colour)
-    bars = base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title=""), y2="high:Q")
+    bars = base.mark_rule(strokeWidth=2, clip=True).encode(y=alt.Y("low:Q", title=""), y2="high:Q")
     dots = base.mark_circle(size=150, opacity=1).encode(y=y)
     runs = [row | {"mean": test} for row in rows for test in row["tests"]]
     small = plot(runs).mark_circle(size=28, opacity=0.6).encode(x=x, y=y, color=colour)
@@ -140,7 +148,7 @@ def placed(svg: str, x: float, y: float, title: str) -> str:
     picture.attrib.update({"x": f"{x:g}", "y": f"{y + below:g}"})
     words = f'<text x="{x + 18:g}" y="{y + GAP:g}" font-family="Helvetica, Arial, sans-serif" '
     words += f'font-size="15" font-weight="bold" fill="{INK}">{title}</text>'
-    return (words if title else "") + ElementTree.tostring(picture, encoding="unicode")
+    return ElementTree.tostring(picture, encoding="unicode") + (words if title else "")
 
 
 def main() -> None:
