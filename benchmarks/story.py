@@ -1,6 +1,6 @@
 """Draws the story of the field from its sweep: cost against test accuracy, and the found cells.
 
-    nas-search -m "experiment=glob(story/*)" seed=0,1,2 hydra.sweep.dir=outputs/sweep/story
+    make story    # or the sweep of docs/story.md, and then
     python benchmarks/story.py outputs/sweep/story [--picture docs/images/story.svg]
 
 It prints a Markdown table, and puts the picture together: on the left mean and 95 % interval
@@ -57,7 +57,6 @@ def read(sweep: Path) -> list[Row]:
                 **interval(tests),
                 "tests": tests,
                 "samples": mean(run["search"]["cost"]["training_samples"] for _, run in own),
-                "seconds": mean(run["search"]["cost"]["wall_s"] for _, run in own),
                 "chances": [chances[run["seed"]] for _, run in own],
                 "drawing": str(own[tests.index(max(tests))][0] / "genotype.svg"),
             }
@@ -80,15 +79,16 @@ def interval(values: Sequence[float]) -> dict[str, float]:
 
 def lines(rows: Sequence[Row]) -> Iterator[str]:
     """Yields a Markdown table."""
-    yield "| strategy | test accuracy, by seed | mean, 95 % interval | above random | samples | s |"
-    yield f"|{' --- |' * 6}"
+    yield "| strategy | test accuracy, by seed | mean, 95 % interval | above random | samples |"
+    yield f"|{' --- |' * 5}"
     for row in rows:
         tests = ", ".join(f"{100 * test:.1f}" for test in row["tests"])
         ends = f"{100 * row['mean']:.1f} %, {100 * row['low']:.1f} to {100 * row['high']:.1f}"
         above = row["mean"] - mean(row["chances"])
-        cost = f"{row['samples']:,.0f} | {row['seconds']:.0f}"
-        yield f"| {row['title']} | {tests} | {ends} | {100 * above:+.1f} | {cost} |"
-    yield f"random genotypes: {', '.join(f'{100 * each:.1f}' for each in rows[0]['chances'])}"
+        yield f"| {row['title']} | {tests} | {ends} | {100 * above:+.1f} | {row['samples']:,.0f} |"
+    chances = rows[0]["chances"]
+    means = ", ".join(f"{100 * each:.1f}" for each in chances)
+    yield f"| random genotypes | {means} | {100 * mean(chances):.1f} % | | 0 |"
 
 
 def drawn(rows: Sequence[Row]) -> alt.Chart:

@@ -22,7 +22,7 @@ def sweep(tmp_path):
             "strategy": strategy,
             "seed": seed,
             "child": {"test_accuracy": 0.7 + 0.1 * seed},
-            "search": {"cost": {"training_samples": 1000 * (1 + number), "wall_s": 2.0}},
+            "search": {"cost": {"training_samples": 1000 * (1 + number)}},
             "verdict": {"others": [{"test_accuracy": 0.5 + 0.1 * seed}]},
         }
         (folder / "result.json").write_text(json.dumps(result))
