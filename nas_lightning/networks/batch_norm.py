@@ -19,6 +19,8 @@ __all__ = [
     "batch_norms",
     "is_synchronised",
     "kept_state",
+    "normalised_once",
+    "normalised_together",
     "recalibrated",
     "set_mode",
     "settle",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 MOMENTUM = 0.1
+STATISTICS, PARAMS = ("running_mean", "running_var"), ("weight", "bias")
 SETTLED = 10  # steps after which the momentum stays
 
 
@@ -56,6 +59,58 @@ class BatchNorm(nn.BatchNorm2d):
         if from_batch and self.synchronised:
             return synchronised_norm(x, mean, var, weight, bias, self.momentum or 0.0, self.eps)
         return F.batch_norm(x, mean, var, weight, bias, from_batch, self.momentum or 0.0, self.eps)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether another of the same channels gives the same output, now."""
+        return self.training and not self.fixed and not self.affine
+
+
+def normalised_together(
+    norms: Sequence[nn.Module], x: Tensor, scale: Tensor | None = None
+) -> Tensor:
+    """Returns x (N, E * C, H, W) of which each of E BatchNorms of one kind normalises C channels.
+
+    `scale` (E * C,) multiplies the outputs. They all are in one mode, and of one momentum.
+    """
+    members = [norm for norm in norms if isinstance(norm, BatchNorm)]
+    first, num = members[0], len(members)
+    if num == 1 and scale is None:
+        out: Tensor = first(x)
+        return out
+    weight, bias = scale, None
+    if first.affine:
+        weight, bias = (torch.cat([getattr(n, name) for n in members]) for name in PARAMS)
+        weight, bias = (weight, bias) if scale is None else (weight * scale, bias * scale)
+    from_batch = first.training and not first.fixed
+    mean = var = None
+    if not from_batch or first.track_running_stats:
+        mean, var = (torch.cat([getattr(n, name) for n in members]) for name in STATISTICS)
+    if from_batch and first.synchronised:
+        out = synchronised_norm(x, mean, var, weight, bias, first.momentum or 0.0, first.eps)
+    else:
+        momentum = first.momentum or 0.0
+        out = F.batch_norm(x, mean, var, weight, bias, from_batch, momentum, first.eps)
+    if from_batch and mean is not None and var is not None:
+        own = [getattr(n, name) for name in STATISTICS for n in members]
+        torch._foreach_copy_(own, [*mean.chunk(num), *var.chunk(num)])
+    return out
+
+
+def normalised_once(norms: Sequence[BatchNorm], x: Tensor) -> Tensor:
+    """Returns what each of several BatchNorms that are shared makes of x (N, C, H, W)."""
+    first, mean, var = norms[0], None, None
+    if first.track_running_stats:
+        mean, var = (torch.zeros_like(getattr(first, name)) for name in STATISTICS)
+    if first.synchronised:
+        out = synchronised_norm(x, mean, var, None, None, 1.0, first.eps)
+    else:
+        out = F.batch_norm(x, mean, var, None, None, True, 1.0, first.eps)
+    for name, value in zip(STATISTICS, (mean, var), strict=True):
+        if value is not None:
+            own = [getattr(n, name) for n in norms]
+            torch._foreach_lerp_(own, [value] * len(own), first.momentum or 0.0)
+    return out
 
 
 def _leading(tensor: Tensor | None, channels: int) -> Tensor | None:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Branch, Factor, Mixture, factors_value
+from nas_lightning.networks.grouped import BranchWeights, bundles, contributions, mixes
 from nas_lightning.networks.kernels import weighted_sum
 from nas_lightning.networks.operations import Operation, State
 
@@ -66,6 +67,15 @@ def shuffled(x: Tensor, groups: int) -> Tensor:
     return x.view(num, groups, channels // groups, *size).transpose(1, 2).reshape(x.shape)
 
 
+def _total(terms: Sequence[Tensor]) -> Tensor | None:
+    if len(terms) < 2:
+        return terms[0] if terms else None
+    total = terms[0] + terms[1]
+    for term in terms[2:]:
+        total.add_(term)
+    return total
+
+
 class Cell(nn.Module):
     """A weighted directed acyclic graph of operations.
 
@@ -95,7 +105,7 @@ class Cell(nn.Module):
         partial: int = 1,
     ) -> None:
         super().__init__()
-        self.partial = partial
+        self.partial, self.grouped = partial, True
         self.preprocess = nn.ModuleList(preprocess)
         self.ops = nn.ModuleDict({branch.key: build(branch) for branch in branches})
         self.output, self.channels, self.stride = tuple(output), channels, stride
@@ -120,11 +130,48 @@ class Cell(nn.Module):
     ) -> list[State]:
         """Returns all states of the cell, the preprocessed inputs first."""
         states = [State(op(x)) for op, x in zip(self.preprocess, inputs, strict=True)]
+        if weights is not None and drop_path is None and self.grouped:
+            run = [b for bs in self.incoming for b in bs if b.key in weights]
+            if mixes(run) and not states[0].x.is_meta:
+                return self._bundled_states(states, run, weights)
         for branches in self.incoming:
             run = [b for b in branches if weights is None or b.key in weights]
             x = self._node(run, states, weights, drop_path)
             added = None if weights is None else weights.get(_added_key(len(states)))
             states.append(State(x if added is None else x + added))
+        return states
+
+    def _bundled_states(
+        self, states: list[State], run: Sequence[Branch], weights: Mapping[str, Tensor]
+    ) -> list[State]:
+        """Returns what `states` does; branches that are alike run as one."""
+        if not isinstance(weights, BranchWeights):
+            weights = BranchWeights(weights)
+        sides = [
+            [b for b in run if self.partial == 1 or b.op != BYPASS],
+            [b for b in run if self.partial > 1 and b.op == BYPASS],
+        ]
+        parts = bundles(sides[0], self.ops)
+        channels = partial_channels(self.channels, self.partial)
+        rows = weights.rows([part.keys for part in parts], channels[0])
+        terms: dict[int, list[Tensor]] = {}
+        for index in range(len(states) + len(self.incoming)):
+            if index == len(states):
+                x = _total(terms.get(index, ())) 
+                if x is None:
+                    x = self._sum([], [], weights, states[0].x, channels[0])
+                if self.partial > 1:
+                    taken = [b for b in sides[1] if b.target == index]
+                    around = [states[b.source].parts(self.partial)[1].x for b in taken]
+                    around = [self._run(b, states[b.source].parts(self.partial)[1], None) for b in taken]
+                    x = shuffled(torch.cat([x, self._sum(taken, around, weights, states[0].x, channels[1])], dim=1), self.partial)
+                added = weights.get(_added_key(index))
+                states.append(State(x if added is None else x + added))
+            state = states[index] if self.partial == 1 else states[index].parts(self.partial)[0]
+            mine = [k for k, part in enumerate(parts) if part.source == index]
+            found = contributions(state, [parts[k] for k in mine], [rows[k] for k in mine])
+            for target, x in found:
+                terms.setdefault(target, []).append(x)
         return states
 
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
@@ -184,7 +231,7 @@ def branch_weights(branches: Sequence[Branch], mixture: Mixture) -> dict[str, Te
         for choice, state in entered:
             key = _added_key(state)
             weights[key] = weights.get(key, 0.0) + mixture.added[choice]
-    return weights
+    return BranchWeights(weights)
 
 
 def cell_weights(

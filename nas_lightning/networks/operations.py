@@ -7,7 +7,7 @@ Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326) for convolutions with a bias
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from math import pi, prod
 
 import torch
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.checks import unknown_name
-from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.batch_norm import BatchNorm, Norm
 from nas_lightning.networks.kernels import (
     DepthwiseConv,
     PointwiseConv,
@@ -34,6 +34,7 @@ __all__ = [
     "Skip",
     "State",
     "build_operation",
+    "described",
     "relu_conv_norm",
 ]
 
@@ -88,6 +89,10 @@ class Operation(nn.Module, ABC):
     def forward(self, state: State) -> Tensor:
         """Returns the operation's output (N, C', H', W')."""
 
+    def signature(self) -> Hashable:
+        """Returns what operations share that can run as one on one state; None runs alone."""
+        return None
+
 
 class Skip(Operation):
     """The identity."""
@@ -97,6 +102,10 @@ class Skip(Operation):
     def forward(self, state: State) -> Tensor:
         """Returns the state unchanged."""
         return state.x
+
+    def signature(self) -> Hashable:
+        """All are alike."""
+        return "skip"
 
 
 class NormalDraws(nn.Module):
@@ -169,10 +178,18 @@ class Pool(Operation):
 
     def forward(self, state: State) -> Tensor:
         """Returns the pooled images (N, C, ceil(H / stride), ceil(W / stride))."""
-        is_max, stride = self.kind == "max", self.stride
-        pooled = state.max_pool(stride, self.kernel) if is_max else state.average_pool(stride)
-        out: Tensor = self.norm(pooled)
+        out: Tensor = self.norm(self.pooled(state))
         return out
+
+    def pooled(self, state: State) -> Tensor:
+        """Returns the pooled images before BatchNorm."""
+        if self.kind == "max":
+            return state.max_pool(self.stride, self.kernel)
+        return state.average_pool(self.stride)
+
+    def signature(self) -> Hashable:
+        """Pools of one kind, window, stride and BatchNorm are alike."""
+        return self.kind, self.kernel, self.stride, described(self.norm)
 
 
 class ReluConvNorm(Operation):
@@ -189,6 +206,11 @@ class ReluConvNorm(Operation):
         """Returns the convolved images (N, C', H', W')."""
         out: Tensor = self.layers(state.relu())
         return out
+
+    def signature(self) -> Hashable:
+        """Operations of the same layers are alike, if BatchNorm is the last one."""
+        layers = tuple(map(described, self.layers))
+        return layers if isinstance(self.layers[-1], BatchNorm) else None
 
 
 class FactorizedReduction(Operation):
@@ -212,13 +234,27 @@ class FactorizedReduction(Operation):
     def forward(self, state: State) -> Tensor:
         """Returns images (N, channels_out, ceil(H / 2), ceil(W / 2))."""
         x = state.relu()
+        out: Tensor = self.norm(torch.cat([self.even(x), self.odd(self.shifted(x))], dim=1))
+        return out
+
+    def shifted(self, x: Tensor) -> Tensor:
+        """Returns x without its first row and column."""
         height, width = x.shape[2:]
         if self.axes == 1:
-            shifted = F.pad(x, (0, width % 2))[..., 1:]
-        else:
-            shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-        out: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
-        return out
+            return F.pad(x, (0, width % 2))[..., 1:]
+        return F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
+
+    def signature(self) -> Hashable:
+        """Those of the same convolutions and BatchNorm are alike."""
+        layers = self.even, self.odd, self.norm
+        is_normed = isinstance(self.norm, BatchNorm)
+        return (self.axes, *map(described, layers)) if is_normed else None
+
+
+def described(layer: nn.Module) -> Hashable:
+    """Returns what a layer computes but for its params: its type and its settings in words."""
+    own = (layer.affine, layer.fixed) if isinstance(layer, BatchNorm) else ()
+    return type(layer), layer.extra_repr(), *own
 
 
 def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm | None) -> ReluConvNorm:

@@ -1,0 +1,191 @@
+"""Branches that leave one state and run alike run as one: fewer and larger operators.
+
+The E branches of a bundle read one state and have operations of one `signature`; their outputs lie
+side by side in one tensor (N, E * C, H, W), of which each has its C channels. Convolutions become
+grouped ones, on the first layer plain ones where they mix channels. The last BatchNorm carries the
+branches' weights as its scale, whose gradient comes with its own. Pools and skips of a state are
+one matrix (branches, kinds) times the kinds' outputs, which are computed and normalised once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas_lightning.core.choices import Branch
+from nas_lightning.networks.batch_norm import BatchNorm, normalised_once, normalised_together
+from nas_lightning.networks.kernels import DepthwiseConv, depthwise_conv, pointwise_conv
+from nas_lightning.networks.operations import (
+    FactorizedReduction,
+    Operation,
+    Pool,
+    ReluConvNorm,
+    Skip,
+    State,
+)
+
+__all__ = ["BranchWeights", "Bundle", "bundles", "contributions", "mixes"]
+
+
+class BranchWeights(dict[str, Tensor]):
+    """The scalar weights of branches by key; what several cells make of them is made once."""
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        super().__init__(weights)
+        self._known: dict[tuple[tuple[str, ...], int], tuple[Tensor, ...]] = {}
+
+    def rows(self, keys: Sequence[tuple[str, ...]], channels: int) -> tuple[Tensor, ...]:
+        """Returns for each tuple of keys their weights (len(keys), channels), all alike in a row."""
+        flat = tuple(chain.from_iterable(keys))
+        if (flat, channels) not in self._known:
+            table = torch.stack([self[key] for key in flat])[:, None].repeat(1, channels)
+            self._known[flat, channels] = table.split([len(part) for part in keys])
+        return self._known[flat, channels]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Branches from one state that run as one, in the order of their targets."""
+
+    branches: tuple[Branch, ...]
+    ops: tuple[Operation, ...]
+
+    @property
+    def source(self) -> int:
+        """The state that they read."""
+        return self.branches[0].source
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The states that they enter."""
+        return tuple(branch.target for branch in self.branches)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The branches' keys."""
+        return tuple(branch.key for branch in self.branches)
+
+
+def mixes(branches: Sequence[Branch]) -> bool:
+    """Returns whether some two states are connected by several branches."""
+    edges = [(branch.source, branch.target) for branch in branches]
+    return len(set(edges)) < len(edges)
+
+
+def bundles(branches: Sequence[Branch], ops: Mapping[str, Operation]) -> list[Bundle]:
+    """Returns the branches in bundles; one whose operation has no signature is alone."""
+    found: dict[object, list[Branch]] = {}
+    for branch in sorted(branches, key=lambda b: (b.source, b.target)):
+        signature = ops[branch.key].signature()
+        found.setdefault((branch.source, signature or branch.key), []).append(branch)
+    parts = sorted(found.values(), key=lambda part: part[0].source)
+    return [Bundle(tuple(part), tuple(ops[branch.key] for branch in part)) for part in parts]
+
+
+def contributions(
+    state: State, parts: Sequence[Bundle], rows: Sequence[Tensor]
+) -> Iterator[tuple[int, Tensor]]:
+    """Yields what a state adds to others: the number of a state and images (N, C, H, W).
+
+    `rows` are each bundle's weights (branches, C), alike in a row.
+    """
+    pairs = sorted(zip(parts, rows, strict=True), key=lambda pair: pair[0].targets)
+    for targets, group in groupby(pairs, key=lambda pair: pair[0].targets):
+        members = list(group)
+        shared = [(part, row) for part, row in members if _is_shared(part.ops[0])]
+        apart = [(part, row) for part, row in members if not _is_shared(part.ops[0])]
+        if shared:
+            yield from zip(targets, _product(state, shared), strict=True)
+        if apart:
+            outs = [_run(part.ops, state, row.flatten()) for part, row in apart]
+            total = outs[0]
+            for out in outs[1:]:
+                total = total.add_(out)
+            size = total.shape[1] // len(targets)
+            slices = total.split(size, dim=1) if len(targets) > 1 else [total]
+            yield from zip(targets, slices, strict=True)
+
+
+def _is_shared(op: Operation) -> bool:
+    """Whether the branches of a bundle differ in nothing but their weights."""
+    if isinstance(op, Pool):
+        return not isinstance(op.norm, BatchNorm) or op.norm.is_shared
+    return isinstance(op, Skip)
+
+
+def _product(state: State, shared: Sequence[tuple[Bundle, Tensor]]) -> tuple[Tensor, ...]:
+    """Returns for each target the sum of what kinds of pools and the skip make of a state."""
+    outs = [_once(part.ops, state).permute(0, 2, 3, 1) for part, _ in shared]
+    table = torch.stack([row[:, 0] for _, row in shared], dim=1)
+    flat = torch.stack(outs).flatten(1) if len(outs) > 1 else outs[0].reshape(1, -1)
+    mixed = table.to(flat.dtype) @ flat
+    return mixed.view(-1, *outs[0].shape).permute(0, 1, 4, 2, 3).unbind()
+
+
+def _once(ops: Sequence[Operation], state: State) -> Tensor:
+    first = ops[0]
+    if not isinstance(first, Pool):
+        return state.x
+    x = first.pooled(state)
+    norms = [op.norm for op in ops if isinstance(op, Pool) and isinstance(op.norm, BatchNorm)]
+    return normalised_once(norms, x) if norms else x
+
+
+def _run(ops: Sequence[Operation], state: State, scale: Tensor) -> Tensor:
+    """Returns the weighted outputs (N, E * C, H, W) of operations that are alike."""
+    first = ops[0]
+    if isinstance(first, ReluConvNorm):
+        return _layers([op.layers for op in ops if isinstance(op, ReluConvNorm)], state, scale)
+    if isinstance(first, FactorizedReduction):
+        return _halves([op for op in ops if isinstance(op, FactorizedReduction)], state, scale)
+    if isinstance(first, Pool):
+        norms = [op.norm for op in ops if isinstance(op, Pool)]
+        return normalised_together(norms, _repeated(first.pooled(state), len(ops)), scale)
+    out: Tensor = first(state)
+    return out * scale[0]
+
+
+def _layers(stacks: Sequence[nn.Sequential], state: State, scale: Tensor) -> Tensor:
+    x, last = state.relu(), len(stacks[0]) - 1
+    for place, layers in enumerate(zip(*stacks, strict=True)):
+        if isinstance(layers[0], BatchNorm):
+            x = normalised_together(layers, x, scale if place == last else None)
+        elif isinstance(layers[0], nn.ReLU):
+            x = torch.relu_(x)  # of what a BatchNorm gave, which nothing else reads
+        else:
+            x = _convolved(layers, x, place == 0)
+    return x
+
+
+def _convolved(convs: Sequence[nn.Conv2d], x: Tensor, is_first: bool) -> Tensor:
+    """Returns the convolutions of images of their own, or on the first layer of the same ones."""
+    first, num = convs[0], len(convs)
+    weight = _joined([conv.weight for conv in convs])
+    bias = None if first.bias is None else _joined([conv.bias for conv in convs])
+    if isinstance(first, DepthwiseConv):
+        x = _repeated(x, num) if is_first else x
+        return depthwise_conv(x, weight, first.stride[0], first.dilation[0])
+    if is_first and first.kernel_size == (1, 1):
+        return pointwise_conv(x, weight, bias, first.stride)
+    groups = 1 if is_first else num
+    return F.conv2d(x, weight, bias, first.stride, first.padding, first.dilation, groups)
+
+
+def _halves(ops: Sequence[FactorizedReduction], state: State, scale: Tensor) -> Tensor:
+    num, x = len(ops), state.relu()
+    even = _convolved([op.even for op in ops], x, True)
+    odd = _convolved([op.odd for op in ops], ops[0].shifted(x), True)
+    sides = [side.permute(0, 2, 3, 1).unflatten(3, (num, -1)) for side in (even, odd)]
+    joined = torch.cat(sides, dim=4).flatten(3).permute(0, 3, 1, 2)
+    return normalised_together([op.norm for op in ops], joined, scale)
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+
+
+def _repeated(x: Tensor, times: int) -> Tensor:
+    return x if times == 1 else torch.cat([x] * times, dim=1)
