@@ -157,14 +157,21 @@ class Cell(nn.Module):
         terms: dict[int, list[Tensor]] = {}
         for index in range(len(states) + len(self.incoming)):
             if index == len(states):
-                x = _total(terms.get(index, ())) 
+                x = _total(terms.get(index, ()))
                 if x is None:
                     x = self._sum([], [], weights, states[0].x, channels[0])
                 if self.partial > 1:
                     taken = [b for b in sides[1] if b.target == index]
                     around = [states[b.source].parts(self.partial)[1].x for b in taken]
-                    around = [self._run(b, states[b.source].parts(self.partial)[1], None) for b in taken]
-                    x = shuffled(torch.cat([x, self._sum(taken, around, weights, states[0].x, channels[1])], dim=1), self.partial)
+                    around = [
+                        self._run(b, states[b.source].parts(self.partial)[1], None) for b in taken
+                    ]
+                    x = shuffled(
+                        torch.cat(
+                            [x, self._sum(taken, around, weights, states[0].x, channels[1])], dim=1
+                        ),
+                        self.partial,
+                    )
                 added = weights.get(_added_key(index))
                 states.append(State(x if added is None else x + added))
             state = states[index] if self.partial == 1 else states[index].parts(self.partial)[0]

@@ -241,8 +241,8 @@ class FactorizedReduction(Operation):
         """Returns x without its first row and column."""
         height, width = x.shape[2:]
         if self.axes == 1:
-            return F.pad(x, (0, width % 2))[..., 1:]
-        return F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
+            return F.pad(x, (-1, width % 2))
+        return F.pad(x, (-1, width % 2, -1, height % 2))
 
     def signature(self) -> Hashable:
         """Those of the same convolutions and BatchNorm are alike."""
