@@ -6,6 +6,7 @@ and the official code.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -63,8 +64,26 @@ def partial_channels(channels: int, partial: int) -> tuple[int, int]:
 
 def shuffled(x: Tensor, groups: int) -> Tensor:
     """Returns x (N, C, H, W) with channel g * C / groups + k at place k * groups + g."""
-    num, channels, *size = x.shape
-    return x.view(num, groups, channels // groups, *size).transpose(1, 2).reshape(x.shape)
+    order = torch.arange(x.shape[1], device=x.device).view(groups, -1).t().flatten()
+    out: Tensor = _Reordered.apply(x, order)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Reordered(torch.autograd.Function):
+    """Images (N, C, H, W) with channels in another order, a permutation, and channels last."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
+        ctx.save_for_backward(order)
+        rows = x.permute(0, 2, 3, 1)
+        moved = rows.reshape(-1, len(order)).index_select(1, order)
+        return moved.view(rows.shape).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (order,) = ctx.saved_tensors
+        back: Tensor = _Reordered.apply(grad, order.argsort())  # type: ignore[no-untyped-call]
+        return back, None
 
 
 def _total(terms: Sequence[Tensor]) -> Tensor | None:

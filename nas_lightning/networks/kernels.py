@@ -19,6 +19,7 @@ __all__ = [
     "PointwiseConv",
     "as_maps",
     "depthwise_conv",
+    "has_own_gradients",
     "kernel_sides",
     "padded_conv",
     "pointwise_conv",
@@ -91,13 +92,17 @@ def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Ten
         unused = _unused(taps, x.shape[axis], dilation)
         weight = weight.narrow(axis, unused, taps - 2 * unused)
     padding = [dilation * (side - 1) // 2 for side in weight.shape[2:]]
-    is_plain = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
-    if x.requires_grad and not is_plain:
+    if x.requires_grad and has_own_gradients(x):
         out: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
             x, weight, stride, padding, dilation
         )
         return out
     return F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
+
+
+def has_own_gradients(x: Tensor) -> bool:
+    """Returns whether gradients of depthwise convolutions are ours: on a CPU, not in bf16."""
+    return x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
 
 
 def pointwise_conv(

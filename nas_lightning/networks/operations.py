@@ -70,8 +70,9 @@ class State:
     def parts(self, partial: int) -> tuple["State", "State"]:
         """Returns the first of `partial` parts of the channels, and all others as one state."""
         if self._parts is None:
-            head = self.x.shape[1] // partial
-            self._parts = State(self.x[:, :head]), State(self.x[:, head:])
+            channels = self.x.shape[1]
+            head, rest = self.x.split([channels // partial, channels - channels // partial], dim=1)
+            self._parts = State(head), State(rest)
         return self._parts
 
     def _once(self, key: tuple[str, int], compute: Callable[[], Tensor]) -> Tensor:
