@@ -82,34 +82,37 @@ def normalised_together(
     if first.affine:
         weight, bias = (torch.cat([getattr(n, name) for n in members]) for name in PARAMS)
         weight, bias = (weight, bias) if scale is None else (weight * scale, bias * scale)
-    from_batch = first.training and not first.fixed
-    mean = var = None
-    if not from_batch or first.track_running_stats:
-        mean, var = (torch.cat([getattr(n, name) for n in members]) for name in STATISTICS)
-    if from_batch and first.synchronised:
-        out = synchronised_norm(x, mean, var, weight, bias, first.momentum or 0.0, first.eps)
-    else:
-        momentum = first.momentum or 0.0
-        out = F.batch_norm(x, mean, var, weight, bias, from_batch, momentum, first.eps)
-    if from_batch and mean is not None and var is not None:
-        own = [getattr(n, name) for name in STATISTICS for n in members]
-        torch._foreach_copy_(own, [*mean.chunk(num), *var.chunk(num)])
-    return out
+    if first.training and not first.fixed:
+        return _by_batch(members, x, weight, bias)
+    mean, var = (torch.cat([getattr(n, name) for n in members]) for name in STATISTICS)
+    return F.batch_norm(x, mean, var, weight, bias, False, 0.0, first.eps)
 
 
 def normalised_once(norms: Sequence[BatchNorm], x: Tensor) -> Tensor:
     """Returns what each of several BatchNorms that are shared makes of x (N, C, H, W)."""
+    return _by_batch(norms, x, None, None)
+
+
+def _by_batch(
+    norms: Sequence[BatchNorm], x: Tensor, weight: Tensor | None, bias: Tensor | None
+) -> Tensor:
+    """Normalises by the batch and moves the statistics of norms: of a part of the channels each.
+
+    Where all have as many channels as x, each has them all.
+    """
     first, mean, var = norms[0], None, None
-    if first.track_running_stats:
-        mean, var = (torch.zeros_like(getattr(first, name)) for name in STATISTICS)
+    if first.track_running_stats:  # of this batch alone, with momentum 1
+        mean, var = first.running_mean.new_zeros(2, x.shape[1]).unbind()
     if first.synchronised:
-        out = synchronised_norm(x, mean, var, None, None, 1.0, first.eps)
+        out = synchronised_norm(x, mean, var, weight, bias, 1.0, first.eps)
     else:
-        out = F.batch_norm(x, mean, var, None, None, True, 1.0, first.eps)
-    for name, value in zip(STATISTICS, (mean, var), strict=True):
-        if value is not None:
-            own = [getattr(n, name) for n in norms]
-            torch._foreach_lerp_(own, [value] * len(own), first.momentum or 0.0)
+        out = F.batch_norm(x, mean, var, weight, bias, True, 1.0, first.eps)
+    if mean is not None and var is not None:
+        own = [getattr(n, name) for name in STATISTICS for n in norms]
+        parts = [part for values in (mean, var) for part in values.split(first.num_features)]
+        times = len(own) // len(parts)
+        moved = [part for part in parts for _ in range(times)]
+        torch._foreach_lerp_(own, moved, first.momentum or 0.0)
     return out
 
 

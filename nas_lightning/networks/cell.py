@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Branch, Factor, Mixture, factors_value
-from nas_lightning.networks.grouped import BranchWeights, bundles, contributions, mixes
+from nas_lightning.networks.grouped import BranchWeights, bundles, contributions, mixes, weigh
 from nas_lightning.networks.kernels import weighted_sum
 from nas_lightning.networks.operations import Operation, State
 
@@ -172,7 +172,7 @@ class Cell(nn.Module):
         ]
         parts = bundles(sides[0], self.ops)
         channels = partial_channels(self.channels, self.partial)
-        rows = weights.rows([part.keys for part in parts], channels[0])
+        weighted = weigh(parts, weights, channels[0])
         terms: dict[int, list[Tensor]] = {}
         for index in range(len(states) + len(self.incoming)):
             if index == len(states):
@@ -194,8 +194,8 @@ class Cell(nn.Module):
                 added = weights.get(_added_key(index))
                 states.append(State(x if added is None else x + added))
             state = states[index] if self.partial == 1 else states[index].parts(self.partial)[0]
-            mine = [k for k, part in enumerate(parts) if part.source == index]
-            found = contributions(state, [parts[k] for k in mine], [rows[k] for k in mine])
+            mine = [part for part in weighted if part.bundle.source == index]
+            found = contributions(state, mine)
             for target, x in found:
                 terms.setdefault(target, []).append(x)
         return states

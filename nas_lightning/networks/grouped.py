@@ -27,7 +27,7 @@ from nas_lightning.networks.operations import (
     State,
 )
 
-__all__ = ["BranchWeights", "Bundle", "bundles", "contributions", "mixes"]
+__all__ = ["BranchWeights", "Bundle", "bundles", "Weighted", "contributions", "mixes", "weigh"]
 
 
 class BranchWeights(dict[str, Tensor]):
@@ -37,12 +37,16 @@ class BranchWeights(dict[str, Tensor]):
         super().__init__(weights)
         self._known: dict[tuple[tuple[str, ...], int], tuple[Tensor, ...]] = {}
 
-    def rows(self, keys: Sequence[tuple[str, ...]], channels: int) -> tuple[Tensor, ...]:
-        """Returns for each tuple of keys their weights (len(keys), channels), all alike in a row."""
+    def split(self, keys: Sequence[tuple[str, ...]], channels: int) -> tuple[Tensor, ...]:
+        """Returns for each tuple of keys their weights (len(keys) * channels,), each repeated."""
         flat = tuple(chain.from_iterable(keys))
+        if (flat, 0) not in self._known:
+            self._known[flat, 0] = (torch.stack([self[key] for key in flat]),)
         if (flat, channels) not in self._known:
-            table = torch.stack([self[key] for key in flat])[:, None].repeat(1, channels)
-            self._known[flat, channels] = table.split([len(part) for part in keys])
+            (values,) = self._known[flat, 0]
+            # repeated, not expanded: batch norm's gradient is wrong for weights of stride 0
+            repeated = values[:, None].repeat(1, channels).flatten() if channels > 1 else values
+            self._known[flat, channels] = repeated.split([len(part) * channels for part in keys])
         return self._known[flat, channels]
 
 
@@ -69,6 +73,20 @@ class Bundle:
         return tuple(branch.key for branch in self.branches)
 
 
+@dataclass(frozen=True)
+class Weighted:
+    """A bundle with its weights.
+
+    Attributes:
+        is_shared: whether the branches differ in nothing but their weights, now.
+        weights: weights (branches,) where it is shared, else (branches * C,), each C times.
+    """
+
+    bundle: Bundle
+    is_shared: bool
+    weights: Tensor
+
+
 def mixes(branches: Sequence[Branch]) -> bool:
     """Returns whether some two states are connected by several branches."""
     edges = [(branch.source, branch.target) for branch in branches]
@@ -85,22 +103,30 @@ def bundles(branches: Sequence[Branch], ops: Mapping[str, Operation]) -> list[Bu
     return [Bundle(tuple(part), tuple(ops[branch.key] for branch in part)) for part in parts]
 
 
-def contributions(
-    state: State, parts: Sequence[Bundle], rows: Sequence[Tensor]
-) -> Iterator[tuple[int, Tensor]]:
-    """Yields what a state adds to others: the number of a state and images (N, C, H, W).
+def weigh(parts: Sequence[Bundle], weights: BranchWeights, channels: int) -> list[Weighted]:
+    """Returns bundles with their weights."""
+    weighted = []
+    for is_shared in (True, False):
+        members = [part for part in parts if _is_shared(part.ops[0]) == is_shared]
+        keys = [part.keys for part in members]
+        values = weights.split(keys, 1 if is_shared else channels) if members else ()
+        weighted += [Weighted(p, is_shared, v) for p, v in zip(members, values, strict=True)]
+    return weighted
 
-    `rows` are each bundle's weights (branches, C), alike in a row.
-    """
-    pairs = sorted(zip(parts, rows, strict=True), key=lambda pair: pair[0].targets)
-    for targets, group in groupby(pairs, key=lambda pair: pair[0].targets):
+
+def contributions(
+    state: State, parts: Sequence[Weighted]
+) -> Iterator[tuple[int, Tensor]]:
+    """Yields what a state adds to others: the number of a state and images (N, C, H, W)."""
+    ordered = sorted(parts, key=lambda part: part.bundle.targets)
+    for targets, group in groupby(ordered, key=lambda part: part.bundle.targets):
         members = list(group)
-        shared = [(part, row) for part, row in members if _is_shared(part.ops[0])]
-        apart = [(part, row) for part, row in members if not _is_shared(part.ops[0])]
+        shared = [part for part in members if part.is_shared]
+        apart = [part for part in members if not part.is_shared]
         if shared:
             yield from zip(targets, _product(state, shared), strict=True)
         if apart:
-            outs = [_run(part.ops, state, row.flatten()) for part, row in apart]
+            outs = [_run(part.bundle.ops, state, part.weights) for part in apart]
             total = outs[0]
             for out in outs[1:]:
                 total = total.add_(out)
@@ -116,10 +142,10 @@ def _is_shared(op: Operation) -> bool:
     return isinstance(op, Skip)
 
 
-def _product(state: State, shared: Sequence[tuple[Bundle, Tensor]]) -> tuple[Tensor, ...]:
+def _product(state: State, shared: Sequence[Weighted]) -> tuple[Tensor, ...]:
     """Returns for each target the sum of what kinds of pools and the skip make of a state."""
-    outs = [_once(part.ops, state).permute(0, 2, 3, 1) for part, _ in shared]
-    table = torch.stack([row[:, 0] for _, row in shared], dim=1)
+    outs = [_once(part.bundle.ops, state).permute(0, 2, 3, 1) for part in shared]
+    table = torch.stack([part.weights for part in shared], dim=1)
     flat = torch.stack(outs).flatten(1) if len(outs) > 1 else outs[0].reshape(1, -1)
     mixed = table.to(flat.dtype) @ flat
     return mixed.view(-1, *outs[0].shape).permute(0, 1, 4, 2, 3).unbind()
@@ -143,13 +169,15 @@ def _run(ops: Sequence[Operation], state: State, scale: Tensor) -> Tensor:
         return _halves([op for op in ops if isinstance(op, FactorizedReduction)], state, scale)
     if isinstance(first, Pool):
         norms = [op.norm for op in ops if isinstance(op, Pool)]
-        return normalised_together(norms, _repeated(first.pooled(state), len(ops)), scale)
+        return normalised_together(norms, torch.cat([first.pooled(state)] * len(ops), dim=1), scale)
     out: Tensor = first(state)
     return out * scale[0]
 
 
 def _layers(stacks: Sequence[nn.Sequential], state: State, scale: Tensor) -> Tensor:
     x, last = state.relu(), len(stacks[0]) - 1
+    if isinstance(stacks[0][0], DepthwiseConv):
+        x = state.relu_beside(len(stacks))
     for place, layers in enumerate(zip(*stacks, strict=True)):
         if isinstance(layers[0], BatchNorm):
             x = normalised_together(layers, x, scale if place == last else None)
@@ -166,7 +194,6 @@ def _convolved(convs: Sequence[nn.Conv2d], x: Tensor, is_first: bool) -> Tensor:
     weight = _joined([conv.weight for conv in convs])
     bias = None if first.bias is None else _joined([conv.bias for conv in convs])
     if isinstance(first, DepthwiseConv):
-        x = _repeated(x, num) if is_first else x
         return depthwise_conv(x, weight, first.stride[0], first.dilation[0])
     if is_first and first.kernel_size == (1, 1):
         return pointwise_conv(x, weight, bias, first.stride)
@@ -186,6 +213,3 @@ def _halves(ops: Sequence[FactorizedReduction], state: State, scale: Tensor) -> 
 def _joined(tensors: Sequence[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
 
-
-def _repeated(x: Tensor, times: int) -> Tensor:
-    return x if times == 1 else torch.cat([x] * times, dim=1)

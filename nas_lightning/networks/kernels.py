@@ -90,7 +90,8 @@ def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Ten
     for axis in (2, 3):
         taps = weight.shape[axis]
         unused = _unused(taps, x.shape[axis], dilation)
-        weight = weight.narrow(axis, unused, taps - 2 * unused)
+        if unused:
+            weight = weight.narrow(axis, unused, taps - 2 * unused)
     padding = [dilation * (side - 1) // 2 for side in weight.shape[2:]]
     if x.requires_grad and has_own_gradients(x):
         out: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]

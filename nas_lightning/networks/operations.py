@@ -57,6 +57,10 @@ class State:
         """Returns x under ReLU."""
         return self._once(("relu", 1), lambda: F.relu(self.x))
 
+    def relu_beside(self, times: int) -> Tensor:
+        """Returns x under ReLU so many times side by side (N, times * C, H, W)."""
+        return self._once(("relu", times), lambda: torch.cat([self.relu()] * times, dim=1))
+
     def max_pool(self, stride: int, kernel: int = 3) -> Tensor:
         """Returns x under max pooling, padded to keep the size at stride 1."""
         key = f"max_{kernel}", stride
