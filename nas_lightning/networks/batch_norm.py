@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas_lightning.core.scale import Scale
+from nas_lightning.networks.synchronised_norm import synchronised_norm
 
 __all__ = [
     "SETTLED",
@@ -26,7 +26,6 @@ __all__ = [
     "settle",
     "still_statistics",
     "synchronise",
-    "synchronised_norm",
 ]
 
 MOMENTUM = 0.1
@@ -78,7 +77,7 @@ def normalised_together(
     if num == 1 and scale is None:
         out: Tensor = first(x)
         return out
-    weight, bias = scale, None
+    weight, bias = (None if scale is None else scale.to(first.running_var)), None
     if first.affine:
         weight, bias = (torch.cat([getattr(n, name) for n in members]) for name in PARAMS)
         weight, bias = (weight, bias) if scale is None else (weight * scale, bias * scale)
@@ -236,66 +235,3 @@ def kept_state(network: nn.Module, still: Sequence[_BatchNorm] = ()) -> Iterator
         with torch.no_grad():
             for buffer, old in buffers:
                 buffer.copy_(old)
-
-
-def synchronised_norm(
-    x: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    momentum: float,
-    eps: float,
-) -> Tensor:
-    """Returns x normalised per channel by the statistics of all processes' batches together.
-
-    It runs on any device, torch's own SyncBatchNorm on accelerators only. All processes must have
-    equally large batches, as those of one run have. The arguments are those of F.batch_norm.
-    """
-    wide = x if x.dtype == torch.float64 else x.float()
-    own = torch.stack(torch.var_mean(wide, dim=(0, 2, 3), correction=0))
-    variances, means = _Gathered.apply(own).unbind(1)  # type: ignore[no-untyped-call]
-    mean = means.mean(0)
-    var = (variances + (means - mean) ** 2).mean(0)
-    count = len(means) * x.numel() // x.shape[1]
-    with torch.no_grad():
-        if running_mean is not None and running_var is not None:
-            unbiased = var * (count / max(1, count - 1))
-            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
-            running_var.lerp_(unbiased.to(running_var.dtype), momentum)
-    scale = torch.rsqrt(var + eps)
-    shift = -mean * scale
-    if weight is not None and bias is not None:
-        scale, shift = scale * weight, shift * weight + bias
-    scale, shift = (values[None, :, None, None] for values in (scale, shift))
-    return (wide * scale + shift).to(x.dtype)
-
-
-class _Gathered(torch.autograd.Function):
-    """The tensors of all processes, stacked; each gradient returns to its process."""
-
-    @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        parts = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(parts, own.contiguous())
-        return torch.stack(parts)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        returned: Tensor = _Returned.apply(grad)  # type: ignore[no-untyped-call]
-        return returned
-
-
-class _Returned(torch.autograd.Function):
-    """A process's row of the sum of all processes' rows: the transpose of `_Gathered`."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
-        total = rows.contiguous().clone()
-        distributed.all_reduce(total)
-        return total[distributed.get_rank()]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        gathered: Tensor = _Gathered.apply(grad)  # type: ignore[no-untyped-call]
-        return gathered

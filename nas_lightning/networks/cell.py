@@ -13,7 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Branch, Factor, Mixture, factors_value
-from nas_lightning.networks.grouped import BranchWeights, bundles, contributions, mixes, weigh
+from nas_lightning.networks.grouped import (
+    BranchWeights,
+    Bundle,
+    bundles,
+    contributions,
+    mixes,
+    total,
+    weigh,
+)
 from nas_lightning.networks.kernels import weighted_sum
 from nas_lightning.networks.operations import Operation, State
 
@@ -86,15 +94,6 @@ class _Reordered(torch.autograd.Function):
         return back, None
 
 
-def _total(terms: Sequence[Tensor]) -> Tensor | None:
-    if len(terms) < 2:
-        return terms[0] if terms else None
-    total = terms[0] + terms[1]
-    for term in terms[2:]:
-        total.add_(term)
-    return total
-
-
 class Cell(nn.Module):
     """A weighted directed acyclic graph of operations.
 
@@ -110,6 +109,10 @@ class Cell(nn.Module):
         stride: by how much nodes are smaller than the inputs, 1 or 2.
         partial: operations run on the first of so many parts of a state's channels; branches with
             operation "bypass" carry the others, and a shuffle mixes both.
+
+    Attributes:
+        bundled: whether branches that are alike run as one (see `grouped`) where a mixture has
+            several operations for an edge; the numbers are the same up to rounding.
     """
 
     def __init__(
@@ -124,7 +127,8 @@ class Cell(nn.Module):
         partial: int = 1,
     ) -> None:
         super().__init__()
-        self.partial, self.grouped = partial, True
+        self.partial, self.bundled = partial, True
+        self._known: tuple[tuple[str, ...], tuple[Bundle, ...]] = ((), ())
         self.preprocess = nn.ModuleList(preprocess)
         self.ops = nn.ModuleDict({branch.key: build(branch) for branch in branches})
         self.output, self.channels, self.stride = tuple(output), channels, stride
@@ -149,10 +153,8 @@ class Cell(nn.Module):
     ) -> list[State]:
         """Returns all states of the cell, the preprocessed inputs first."""
         states = [State(op(x)) for op, x in zip(self.preprocess, inputs, strict=True)]
-        if weights is not None and drop_path is None and self.grouped:
-            run = [b for bs in self.incoming for b in bs if b.key in weights]
-            if mixes(run) and not states[0].x.is_meta:
-                return self._bundled_states(states, run, weights)
+        if weights is not None and drop_path is None and self._is_bundled(states[0], weights):
+            return self._bundled_states(states, BranchWeights.of(weights))
         for branches in self.incoming:
             run = [b for b in branches if weights is None or b.key in weights]
             x = self._node(run, states, weights, drop_path)
@@ -160,50 +162,61 @@ class Cell(nn.Module):
             states.append(State(x if added is None else x + added))
         return states
 
-    def _bundled_states(
-        self, states: list[State], run: Sequence[Branch], weights: Mapping[str, Tensor]
-    ) -> list[State]:
-        """Returns what `states` does; branches that are alike run as one."""
-        if not isinstance(weights, BranchWeights):
-            weights = BranchWeights(weights)
-        sides = [
-            [b for b in run if self.partial == 1 or b.op != BYPASS],
-            [b for b in run if self.partial > 1 and b.op == BYPASS],
-        ]
-        parts = bundles(sides[0], self.ops)
-        channels = partial_channels(self.channels, self.partial)
-        weighted = weigh(parts, weights, channels[0])
-        terms: dict[int, list[Tensor]] = {}
-        for index in range(len(states) + len(self.incoming)):
-            if index == len(states):
-                x = _total(terms.get(index, ()))
-                if x is None:
-                    x = self._sum([], [], weights, states[0].x, channels[0])
-                if self.partial > 1:
-                    taken = [b for b in sides[1] if b.target == index]
-                    around = [states[b.source].parts(self.partial)[1].x for b in taken]
-                    around = [
-                        self._run(b, states[b.source].parts(self.partial)[1], None) for b in taken
-                    ]
-                    x = shuffled(
-                        torch.cat(
-                            [x, self._sum(taken, around, weights, states[0].x, channels[1])], dim=1
-                        ),
-                        self.partial,
-                    )
-                added = weights.get(_added_key(index))
-                states.append(State(x if added is None else x + added))
-            state = states[index] if self.partial == 1 else states[index].parts(self.partial)[0]
-            mine = [part for part in weighted if part.bundle.source == index]
-            found = contributions(state, mine)
-            for target, x in found:
-                terms.setdefault(target, []).append(x)
-        return states
-
     def weighted_modules(self) -> Iterator[tuple[nn.Module, tuple[Factor, ...]]]:
         """Yields each branch's operation with its factors (see `core.cost`)."""
         for branch in (b for branches in self.incoming for b in branches):
             yield self.ops[branch.key], branch.factors
+
+    def _is_bundled(self, state: State, weights: Mapping[str, Tensor]) -> bool:
+        """Whether branches that are alike run as one: where some edge mixes operations.
+
+        Single paths have little in common, and costs are traced (meta) operation by operation.
+        """
+        run = (b for bs in self.incoming for b in bs if b.key in weights and not self._is_around(b))
+        return self.bundled and not state.x.is_meta and mixes(list(run))
+
+    def _is_around(self, branch: Branch) -> bool:
+        return self.partial > 1 and branch.op == BYPASS
+
+    def _bundles(self, weights: Mapping[str, Tensor]) -> tuple[Bundle, ...]:
+        """Returns the bundles of the branches that run, those of the last call where it can."""
+        run = [b for bs in self.incoming for b in bs if b.key in weights and not self._is_around(b)]
+        keys = tuple(branch.key for branch in run)
+        if keys != self._known[0]:
+            signatures = {key: self.ops[key].signature() for key in keys}
+            self._known = keys, bundles(run, self.ops, signatures)
+        return self._known[1]
+
+    def _bundled_states(self, states: list[State], weights: BranchWeights) -> list[State]:
+        """Returns what `states` does; branches that are alike run as one."""
+        channels, _ = partial_channels(self.channels, self.partial)
+        parts = weigh(self._bundles(weights), weights, channels)
+        terms: dict[int, list[Tensor]] = {}
+        for index in range(len(states) + len(self.incoming)):
+            if index == len(states):
+                x = self._entered(index, terms.get(index, ()), states, weights)
+                added = weights.get(_added_key(index))
+                states.append(State(x if added is None else x + added))
+            state = states[index]
+            read = state if self.partial == 1 else state.parts(self.partial)[0]
+            for target, x in contributions(read, parts.get(index, ())):
+                terms.setdefault(target, []).append(x)
+        return states
+
+    def _entered(
+        self, index: int, terms: Sequence[Tensor], states: Sequence[State], weights: BranchWeights
+    ) -> Tensor:
+        """Returns a state, given what operations add to it."""
+        channels, rest = partial_channels(self.channels, self.partial)
+        like = states[0].x
+        x = total(terms) if terms else self._sum([], [], weights, like, channels)
+        if self.partial == 1:
+            return x
+        branches = self.incoming[index - len(self.preprocess)]
+        around = [b for b in branches if self._is_around(b) and b.key in weights]
+        carried = [self._run(b, states[b.source].parts(self.partial)[1], None) for b in around]
+        sides = [x, self._sum(around, carried, weights, like, rest)]
+        return shuffled(torch.cat(sides, dim=1), self.partial)
 
     def _node(
         self,

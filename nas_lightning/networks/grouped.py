@@ -7,7 +7,7 @@ branches' weights as its scale, whose gradient comes with its own. Pools and ski
 one matrix (branches, kinds) times the kinds' outputs, which are computed and normalised once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 
@@ -27,7 +27,16 @@ from nas_lightning.networks.operations import (
     State,
 )
 
-__all__ = ["BranchWeights", "Bundle", "bundles", "Weighted", "contributions", "mixes", "weigh"]
+__all__ = [
+    "BranchWeights",
+    "Bundle",
+    "Weighted",
+    "bundles",
+    "contributions",
+    "mixes",
+    "total",
+    "weigh",
+]
 
 
 class BranchWeights(dict[str, Tensor]):
@@ -36,6 +45,11 @@ class BranchWeights(dict[str, Tensor]):
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__(weights)
         self._known: dict[tuple[tuple[str, ...], int], tuple[Tensor, ...]] = {}
+
+    @classmethod
+    def of(cls, weights: Mapping[str, Tensor]) -> "BranchWeights":
+        """Returns the weights themselves if they are such already."""
+        return weights if isinstance(weights, cls) else cls(weights)
 
     def split(self, keys: Sequence[tuple[str, ...]], channels: int) -> tuple[Tensor, ...]:
         """Returns for each tuple of keys their weights (len(keys) * channels,), each repeated."""
@@ -93,30 +107,43 @@ def mixes(branches: Sequence[Branch]) -> bool:
     return len(set(edges)) < len(edges)
 
 
-def bundles(branches: Sequence[Branch], ops: Mapping[str, Operation]) -> list[Bundle]:
+def bundles(
+    branches: Sequence[Branch], ops: Mapping[str, Operation], signatures: Mapping[str, Hashable]
+) -> tuple[Bundle, ...]:
     """Returns the branches in bundles; one whose operation has no signature is alone."""
-    found: dict[object, list[Branch]] = {}
-    for branch in sorted(branches, key=lambda b: (b.source, b.target)):
-        signature = ops[branch.key].signature()
-        found.setdefault((branch.source, signature or branch.key), []).append(branch)
-    parts = sorted(found.values(), key=lambda part: part[0].source)
-    return [Bundle(tuple(part), tuple(ops[branch.key] for branch in part)) for part in parts]
+    found: dict[Hashable, list[Branch]] = {}
+    for branch in sorted(branches, key=lambda b: b.target):
+        alike = signatures[branch.key] or branch.key
+        found.setdefault((branch.source, branch.stride, alike), []).append(branch)
+    parts = found.values()
+    return tuple(Bundle(tuple(part), tuple(ops[b.key] for b in part)) for part in parts)
 
 
-def weigh(parts: Sequence[Bundle], weights: BranchWeights, channels: int) -> list[Weighted]:
-    """Returns bundles with their weights."""
-    weighted = []
+def weigh(
+    parts: Sequence[Bundle], weights: BranchWeights, channels: int
+) -> dict[int, list[Weighted]]:
+    """Returns by the state that they read bundles with their weights."""
+    weighted: dict[int, list[Weighted]] = {}
     for is_shared in (True, False):
         members = [part for part in parts if _is_shared(part.ops[0]) == is_shared]
         keys = [part.keys for part in members]
         values = weights.split(keys, 1 if is_shared else channels) if members else ()
-        weighted += [Weighted(p, is_shared, v) for p, v in zip(members, values, strict=True)]
+        for part, value in zip(members, values, strict=True):
+            weighted.setdefault(part.source, []).append(Weighted(part, is_shared, value))
     return weighted
 
 
-def contributions(
-    state: State, parts: Sequence[Weighted]
-) -> Iterator[tuple[int, Tensor]]:
+def total(terms: Sequence[Tensor]) -> Tensor:
+    """Returns the sum of at least one image; each of them gets the sum's gradient uncopied."""
+    if len(terms) == 1:
+        return terms[0]
+    out = terms[0] + terms[1]
+    for term in terms[2:]:
+        out.add_(term)
+    return out
+
+
+def contributions(state: State, parts: Sequence[Weighted]) -> Iterator[tuple[int, Tensor]]:
     """Yields what a state adds to others: the number of a state and images (N, C, H, W)."""
     ordered = sorted(parts, key=lambda part: part.bundle.targets)
     for targets, group in groupby(ordered, key=lambda part: part.bundle.targets):
@@ -127,11 +154,9 @@ def contributions(
             yield from zip(targets, _product(state, shared), strict=True)
         if apart:
             outs = [_run(part.bundle.ops, state, part.weights) for part in apart]
-            total = outs[0]
-            for out in outs[1:]:
-                total = total.add_(out)
-            size = total.shape[1] // len(targets)
-            slices = total.split(size, dim=1) if len(targets) > 1 else [total]
+            whole = total(outs)
+            size = whole.shape[1] // len(targets)
+            slices = whole.split(size, dim=1) if len(targets) > 1 else [whole]
             yield from zip(targets, slices, strict=True)
 
 
@@ -212,4 +237,3 @@ def _halves(ops: Sequence[FactorizedReduction], state: State, scale: Tensor) -> 
 
 def _joined(tensors: Sequence[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
-
