@@ -185,7 +185,9 @@ class SearchUpdates:
         if params is None:
             out: Tensor = self.supernet(*inputs)
         else:
-            out = functional_call(self.supernet, dict(params), inputs)
+            out = functional_call(
+                self.supernet, dict(params), inputs, tie_weights=self._has_shared_params
+            )
         return out
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
@@ -288,6 +290,8 @@ class SearchUpdates:
         batch_norm.synchronise(norms, batch_norm.is_synchronised(self._norms))
         self.supernet, self._norms, self.stage_steps = supernet, norms, 0
         self.params = dict(supernet.named_parameters())
+        every = supernet.named_parameters(remove_duplicate=False)
+        self._has_shared_params = len(list(every)) > len(self.params)  # to find them takes time
         self.op_params = op_params(supernet, self.space.choices)
 
     def _num_steps(self) -> int:
