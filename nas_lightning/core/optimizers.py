@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas_lightning.core.checks import in_range, positive
 
-__all__ = ["TRAVEL", "Adam", "Sgd"]
+__all__ = ["TRAVEL", "Adam", "Sgd", "known_steps"]
 
 TRAVEL = 12.0  # twice the paper's 3e-4 times its 19,500 steps on CIFAR-10
 
@@ -110,3 +110,17 @@ class Adam:
     def lr_of(self, steps: Callable[[], int | float]) -> float:
         """Returns the learning rate; `steps` of the whole search are asked for only without it."""
         return TRAVEL / steps() if self.lr is None else self.lr
+
+
+def known_steps(steps: int | None) -> int:
+    """Returns the steps of the whole search, by which an `Adam` sets a learning rate of None.
+
+    Raises: ValueError: they are not known.
+    """
+    if steps is None:
+        raise ValueError(
+            "steps (None) must be those of the whole search, by which a strategy sets an "
+            "alpha_optimizer.lr of None; give SearchUpdates steps=epochs * batches, or the "
+            "strategy e.g. alpha_optimizer=Adam(lr=3e-4)"
+        )
+    return steps

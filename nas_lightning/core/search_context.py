@@ -1,6 +1,7 @@
 """What a one-shot strategy may ask of the supernet that it searches and of the data."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
@@ -43,6 +44,12 @@ class SearchContext(Protocol):
         """Returns the gradient of a loss, averaged over processes; None where there is none.
 
         A single path may depend on nothing in `wrt`, e.g. where zero operations cut it.
+        """
+
+    def draws_again(self) -> AbstractContextManager[None]:
+        """Lets what follows the block draw the same random numbers as it: noise and dropout.
+
+        So two losses differ by what was changed between them alone.
         """
 
     def lookahead(self, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:

@@ -126,6 +126,10 @@ class OneShotStrategy(nn.Module, ABC):
         """Whether the search ends after this epoch, though it is not the last one; a hook."""
         return False
 
+    def notes(self) -> list[str]:
+        """Returns what the search did that its result should say, in sentences; a hook."""
+        return []
+
     def measurements(self) -> dict[str, float]:
         """Returns what the strategy measures, by name, logged per epoch as search/NAME; a hook.
 

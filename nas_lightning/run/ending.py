@@ -83,7 +83,7 @@ def end_of(run: Run, module: SupernetModule, trainer: L.Trainer) -> dict[str, An
     """Takes a trained module back to the epoch that the search ends with; returns its figures.
 
     They are strategy.final, that epoch and the last one (0-based), what was seen of a collapse,
-    and whether that ended the search.
+    whether that or the strategy ended the search, and what the strategy has to say.
     """
     keeper = next(each for each in trainer.callbacks if isinstance(each, RunCheckpoint))  # type: ignore[attr-defined]
     sentinel, final = sentinel_of(trainer.callbacks), _final(run.cfg)  # type: ignore[attr-defined]
@@ -98,17 +98,19 @@ def end_of(run: Run, module: SupernetModule, trainer: L.Trainer) -> dict[str, An
         "last_epoch": keeper.epochs[LAST],
         "collapse": collapse,
         "stopped_by_collapse": bool(collapse) and is_early and _answer(run.cfg) == "stop",
+        "stopped_by_strategy": is_early and module.strategy.is_over,
+        "notes": module.strategy.notes(),
     }
 
 
 def ending_notes(search: Mapping[str, Any]) -> list[str]:
-    """Returns notes of a collapse that was seen, and of an epoch that is not the last one."""
-    notes = []
+    """Returns the strategy's notes, those of a collapse, and of an epoch that is not the last."""
+    notes = [*search.get("notes", [])]
     if collapse := search.get("collapse"):
         stopped = search["stopped_by_collapse"]
         does = "which ended it (strategy.on_collapse=stop)" if stopped else "and went on"
         notes.append(
-            f"the search collapsed in epoch {collapse['epoch']}: "
+            f"the search collapsed in epoch {collapse['epoch']} (0-based): "
             f"{collapse['parameter_free_share']:.0%} of the preferred operations had no parameters "
             f"in epoch {collapse['seen']}, {does}"
         )

@@ -78,7 +78,8 @@ class Darts(AlphaStrategy):
             outer = torch.zeros_like(self.alpha)
         norms = torch._foreach_norm([d for d in direction if d is not None])
         step = self.radius / torch.linalg.vector_norm(torch.stack(norms))
-        plus = self._gradient_at(train, _moved(params, direction, step), context)
+        with context.draws_again():  # operations' noise is no part of the difference
+            plus = self._gradient_at(train, _moved(params, direction, step), context)
         minus = self._gradient_at(train, _moved(params, direction, -step), context)
         return outer - context.lr * (plus - minus) / (2 * step), loss.detach()
 

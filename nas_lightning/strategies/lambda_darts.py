@@ -98,7 +98,8 @@ class LambdaDarts(AlphaStrategy):
         direction = aligning_direction(of_table, self.groups)
         tiny = torch.finfo(direction.dtype).tiny
         step = self.radius / torch.linalg.vector_norm(direction).clamp_min(tiny)
-        plus = self._gradient_at(table + step * direction, batch, context)
+        with context.draws_again():  # operations' noise is no part of the difference
+            plus = self._gradient_at(table + step * direction, batch, context)
         minus = self._gradient_at(table - step * direction, batch, context)
         pairs = zip(plus, minus, strict=True)
         return [None if a is None or b is None else (a - b) / (2 * step) for a, b in pairs]

@@ -29,6 +29,11 @@ __all__ = ["Record", "RobustDarts", "local_means", "where_it_rises"]
 
 log = logging.getLogger(__name__)
 
+FEW = (
+    "a search of {} epochs ends before eigenvalues can be compared: it is that of strategy=darts; "
+    "use more epochs, or a smaller strategy.window, back or start"
+)
+
 
 @dataclass
 class Record:
@@ -43,6 +48,7 @@ class Record:
         raises: how often the weight decay was raised.
         begin: the epoch from which on the schedule is drawn out, and `place` where it begins there.
         has_ended: whether the search was stopped.
+        answers: to the rises so far, in words.
     """
 
     eigenvalues: list[float] = field(default_factory=list)
@@ -54,11 +60,13 @@ class Record:
     begin: int = 0
     place: float = 0.0
     has_ended: bool = False
+    answers: list[str] = field(default_factory=list)
 
     def copy(self) -> "Record":
         """Returns a record with lists of its own; the snapshots, which never change, are shared."""
         same = replace(self, eigenvalues=[*self.eigenvalues], epochs=[*self.epochs])
         same.snapshots, same.places = dict(self.snapshots), dict(self.places)
+        same.answers = [*self.answers]
         return same
 
     def cut(self, number: int) -> None:
@@ -125,7 +133,6 @@ class RobustDarts(AlphaStrategy):
         self.window, self.back, self.ratio = window, back, ratio
         self.factor, self.max_weight_decay = factor, max_weight_decay
         self.record = Record()
-        self._warn_of_few_epochs()
 
     @property
     def measured_every(self) -> int:
@@ -150,6 +157,11 @@ class RobustDarts(AlphaStrategy):
         """
         return self.params_optimizer.lr_at(self._place(epoch), self.epochs)
 
+    def notes(self) -> list[str]:
+        """Returns how rises were answered, or that none could be seen."""
+        few = [] if self._can_compare else [FEW.format(self.epochs)]
+        return self.record.answers or few
+
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
         """Moves alphas by the validation loss, unless the search has ended."""
         if not self.is_over:
@@ -158,8 +170,11 @@ class RobustDarts(AlphaStrategy):
     def finish_epoch(self, epoch: int, context: SearchContext, val: Iterable[Batch]) -> None:
         """Measures the curvature where it is time, and answers a rise.
 
-        The last epoch is measured too, for the record alone.
+        The last epoch is measured too, for the record alone. Too few epochs are told in the second
+        one, from which on their number is known where time bounds it.
         """
+        if epoch == min(1, self.epochs - 1) and not self._can_compare:
+            log.warning(FEW.format(self.epochs))
         is_last, is_due = epoch == self.epochs - 1, epoch % self.measured_every == 0
         if self.is_over or not (is_last or is_due):
             return
@@ -211,30 +226,28 @@ class RobustDarts(AlphaStrategy):
         if self.on_rise == "stop":
             record.has_ended = True
             record.snapshots, record.places = {}, {}
-            answer = "ends as it was then"
+            answer = "ended with what it was then"
         else:
             record.begin, record.place = epoch + 1, record.places[number] + 1
             record.cut(number)
             record.raises += 1
-            answer = f"goes back there, with a weight decay of {self.weight_decay:g}"
-        told = (
-            "epoch %d: the dominant eigenvalue, now %.3g, has risen since epoch %d; the search %s"
+            answer = f"went back there, with a weight decay of {self.weight_decay:g}"
+        record.answers.append(
+            f"in epoch {epoch} the dominant eigenvalue, {record.latest:.3g}, had risen since epoch "
+            f"{target}; the search {answer}"
         )
-        log.warning(told, epoch, record.latest, target, answer)
+        log.warning(record.answers[-1])
 
     @property
     def _reach(self) -> int:
         """How many measurements back a search returns."""
         return self.window // 2 + self.back
 
-    def _warn_of_few_epochs(self) -> None:
+    @property
+    def _can_compare(self) -> bool:
+        """Whether a rise can be seen before the last epoch."""
         first = math.ceil(share_of(self.start, self.epochs) / self.measured_every) + self._reach
-        if first * self.measured_every >= self.epochs - 1:
-            log.warning(
-                "a search of %d epochs ends before eigenvalues can be compared: it is that of "
-                "strategy=darts; use more epochs, or a smaller strategy.window, back or start",
-                self.epochs,
-            )
+        return first * self.measured_every < self.epochs - 1
 
 
 def local_means(eigenvalues: Sequence[float], window: int) -> list[float]:

@@ -1,6 +1,7 @@
 """What of a search's state is handed on: to another stage, and back to an earlier epoch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -8,7 +9,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_map
 
-__all__ = ["keep_params", "moving", "restore", "snapshot"]
+from nas_lightning.networks.operations import NormalDraws
+
+__all__ = ["draws_again", "keep_params", "moving", "restore", "snapshot"]
 
 Tensors = Mapping[str, Tensor]
 
@@ -61,6 +64,17 @@ def _placed(value: Any, param: Tensor) -> Any:
     if not isinstance(value, Tensor) or value.dim() == 0:
         return _copied(value)
     return value.to(param.device, copy=True)
+
+
+@contextmanager
+def draws_again(supernet: nn.Module, device: torch.device) -> Iterator[None]:
+    """Lets what follows the block draw the same random numbers as it: noise and dropout."""
+    streams = [module for module in supernet.modules() if isinstance(module, NormalDraws)]
+    positions = [stream.position.clone() for stream in streams]
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
+    for stream, position in zip(streams, positions, strict=True):
+        stream.position.copy_(position)
 
 
 @torch.no_grad()

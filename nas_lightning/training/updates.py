@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.limit_penalty import limit_penalty
 from nas_lightning.core.op_params import op_params
+from nas_lightning.core.optimizers import known_steps
 from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
@@ -99,9 +100,14 @@ class SearchUpdates:
         return next(iter(self.params.values())).device
 
     @cached_property
+    def op_params(self) -> dict[str, tuple[str, ...]]:
+        """The names of each operation's params (see `SearchContext`)."""
+        return op_params(self.supernet, self.space.choices)
+
+    @cached_property
     def optimizers(self) -> dict[str, Optimizer]:
         """The optimisers of "params" and, if the strategy has parameters, of "alpha"."""
-        return self.build_optimizers(self._num_steps)
+        return self.build_optimizers(partial(known_steps, self.steps))
 
     def build_optimizers(self, steps: Callable[[], float]) -> dict[str, Optimizer]:
         """Returns new `optimizers`; asks for the steps of the whole search only if needed."""
@@ -132,14 +138,14 @@ class SearchUpdates:
         stage = self.strategy.stage(epoch)
         if stage == self._stage:
             return False
-        old, device = self.supernet, self.device
-        dtype = next(iter(self.params.values())).dtype
+        old, device, dtype = self.supernet, self.device, next(iter(self.params.values())).dtype
         self._stage, self.scale = stage, stage.of(self._whole)
         seed = keyed_seed(self.seed, "supernet", self.strategy.first_epoch(epoch))
         self._build(seed, device, dtype)
         if stage.keep_params:
             search_state.keep_params(self.supernet, old)
-        self.__dict__.pop("optimizers", None)  # built anew when they are next asked for
+        for name in ("optimizers", "op_params"):  # built anew when they are next asked for
+            self.__dict__.pop(name, None)
         return True
 
     def end_epoch(self, epoch: int) -> None:
@@ -182,12 +188,8 @@ class SearchUpdates:
         if x.dim() == 4:  # images (N, C, H, W), in the memory order that is fastest
             x = x.contiguous(memory_format=torch.channels_last)
         inputs = x, mixture.to(like)
-        if params is None:
-            out: Tensor = self.supernet(*inputs)
-        else:
-            out = functional_call(
-                self.supernet, dict(params), inputs, tie_weights=self._has_shared_params
-            )
+        named = {} if params is None else dict(params)
+        out: Tensor = functional_call(self.supernet, named, inputs, tie_weights=self._are_tied)
         return out
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
@@ -200,6 +202,10 @@ class SearchUpdates:
             return grads
         averages = iter(means(present, self.mean))
         return tuple(None if g is None else next(averages) for g in grads)
+
+    def draws_again(self) -> AbstractContextManager[None]:
+        """Lets what follows the block draw the same random numbers (see `SearchContext`)."""
+        return search_state.draws_again(self.supernet, self.device)
 
     def lookahead(self, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
         """Returns the params after the next weight step, not taken (see `SearchContext`)."""
@@ -290,15 +296,5 @@ class SearchUpdates:
         batch_norm.synchronise(norms, batch_norm.is_synchronised(self._norms))
         self.supernet, self._norms, self.stage_steps = supernet, norms, 0
         self.params = dict(supernet.named_parameters())
-        every = supernet.named_parameters(remove_duplicate=False)
-        self._has_shared_params = len(list(every)) > len(self.params)  # to find them takes time
-        self.op_params = op_params(supernet, self.space.choices)
-
-    def _num_steps(self) -> int:
-        if self.steps is None:
-            raise ValueError(
-                "steps (None) must be those of the whole search, by which a strategy sets an "
-                "alpha_optimizer.lr of None; give SearchUpdates steps=epochs * batches, or the "
-                "strategy e.g. alpha_optimizer=Adam(lr=3e-4)"
-            )
-        return self.steps
+        every = list(supernet.named_parameters(remove_duplicate=False))
+        self._are_tied = len(every) > len(self.params)  # to find tied params takes time

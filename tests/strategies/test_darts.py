@@ -1,4 +1,5 @@
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -111,6 +112,9 @@ class SmoothContext:
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]):
         return torch.autograd.grad(loss, list(wrt), allow_unused=True)
+
+    def draws_again(self):
+        return nullcontext()
 
     def lookahead(self, grads):
         pairs = zip(self.params.items(), grads, strict=True)

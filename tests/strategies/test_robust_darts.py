@@ -115,6 +115,9 @@ def test_a_rise_stops_the_search_with_what_it_was_before(monkeypatch):
     assert torch.equal(states[7]["alpha alpha"], states[2]["alpha alpha"])  # whoever goes on
     assert strategy.derive() == strategy.space.discretize(strategy.scores())
     assert strategy.measurements() == {"dominant_eigenvalue": 2.0, "weight_decay": 3e-4}
+    (note,) = strategy.notes()
+    told = "in epoch 3 the dominant eigenvalue, 2, had risen since epoch 2; the search ended with"
+    assert note.startswith(told)
 
 
 def test_without_a_rise_it_is_darts(monkeypatch):
@@ -218,13 +221,17 @@ def test_a_search_without_validation_batches_is_refused():
         strategy.finish_epoch(0, PlainContext(strategy), [])
 
 
-def test_too_few_epochs_are_told(caplog):
-    one_shot("robust_darts", epochs=5)
-    assert "a search of 5 epochs ends before eigenvalues can be compared" in caplog.text
-    caplog.clear()
-    one_shot("robust_darts", epochs=6)
-    one_shot("robust_darts", epochs=50, window=5, back=4)
-    assert caplog.text == ""
+def test_too_few_epochs_are_told_once_and_stand_in_the_result(monkeypatch, caplog):
+    strategy, *_ = searched(monkeypatch, [1.0] * 5, epochs=5, window=3, back=2, start=0.2)
+    told = "a search of 5 epochs ends before eigenvalues can be compared"
+    assert caplog.text.count(told) == 1
+    (note,) = strategy.notes()
+    assert note.startswith(told)
+
+
+def test_epochs_that_are_enough_need_no_word(monkeypatch, caplog):
+    strategy, *_ = searched(monkeypatch, [1.0] * 6, epochs=6, window=3, back=2, start=0.2)
+    assert (strategy.notes(), caplog.text) == ([], "")
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,18 @@ def test_a_loss_at_other_params_is_that_of_a_network_with_them():
     assert torch.equal(found, other.loss(train, mixture))
 
 
+def test_what_follows_draws_the_same_noise_again():
+    torch.manual_seed(0)
+    space = DartsSpace(ops=("noise", "sep_conv_3x3"), scale=Scale(CHANNELS, CELLS))
+    updates = SearchUpdates(space, Darts(space, 0, 2), (3, SIDE, SIDE), CLASSES, steps=4)
+    train, mixture = batches()[0], updates.strategy.mixture("params")
+    with updates.draws_again():
+        first = updates.loss(train, mixture)
+    again = updates.loss(train, mixture)
+    assert torch.equal(first, again)
+    assert not torch.equal(updates.loss(train, mixture), again)
+
+
 def test_losses_are_counted_by_samples_and_steps():
     updates = updates_of("first")
     updates.strategy.search_step(*batches(6), updates)
