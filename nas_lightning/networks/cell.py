@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Branch, Factor, Mixture, factors_value
+from nas_lightning.networks import native
+from nas_lightning.networks.fused_node import fused_sum
 from nas_lightning.networks.kernels import weighted_sum
 from nas_lightning.networks.operations import Operation, State
 
@@ -140,6 +142,9 @@ class Cell(nn.Module):
         drop_path: DropPath | None,
     ) -> Tensor:
         if self.partial == 1:
+            if run and weights is not None and drop_path is None and native.takes(states[0].x):
+                pairs = [(self.ops[b.key], states[b.source], weights[b.key]) for b in run]
+                return fused_sum([op.term(state, weight) for op, state, weight in pairs])
             terms = [self._run(b, states[b.source], drop_path) for b in run]
             return self._sum(run, terms, weights, states[0].x, self.channels)
         sides = []

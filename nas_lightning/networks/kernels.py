@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
+from nas_lightning.networks import native, native_calls
+
 __all__ = [
     "DepthwiseConv",
     "PointwiseConv",
@@ -140,6 +142,7 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         padding, dilation, channels = ctx.padding, ctx.dilation, x.shape[1]
+        own = grad
         if ctx.stride == 2:
             spread = torch.zeros_like(x)
             spread[:, :, ::2, ::2] = grad
@@ -148,6 +151,10 @@ class _Depthwise(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             to_x = F.conv2d(grad, weight.flip(2, 3), None, 1, padding, dilation, channels)
         if ctx.needs_input_grad[1]:
+            if native.takes(x):
+                shape = native_calls.shape_of(x, weight, channels, ctx.stride, dilation)
+                to_weight = native_calls.kernel_gradient(shape, x, own, weight)
+                return to_x, to_weight, None, None, None
             if dilation == 2 and all(side % 2 == 0 for side in x.shape[2:]):
                 x, grad, dilation = _four_images(x), _four_images(grad), 1
                 padding = [side // 2 for side in padding]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nas_lightning.core.checks import unknown_name
 from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.fused_node import Term, chain_of, is_fusible
 from nas_lightning.networks.kernels import (
     DepthwiseConv,
     PointwiseConv,
@@ -66,6 +67,10 @@ class State:
         key = "average", stride
         return self._once(key, lambda: F.avg_pool2d(self.x, 3, stride, 1, count_include_pad=False))
 
+    def pool(self, kind: str, stride: int, kernel: int) -> Tensor:
+        """Returns x under a pooling, "max" or "average"."""
+        return self.max_pool(stride, kernel) if kind == "max" else self.average_pool(stride)
+
     def parts(self, partial: int) -> tuple["State", "State"]:
         """Returns the first of `partial` parts of the channels, and all others as one state."""
         if self._parts is None:
@@ -83,6 +88,10 @@ class Operation(nn.Module, ABC):
     """An operation of a branch: a module that maps a `State` to images."""
 
     is_identity = False
+
+    def term(self, state: State, weight: Tensor) -> Term:
+        """Returns the operation's output times a weight, as part of a fused sum."""
+        return Term(self(state), weight)
 
     @abstractmethod
     def forward(self, state: State) -> Tensor:
@@ -167,11 +176,15 @@ class Pool(Operation):
         self.kind, self.stride, self.kernel = kind, stride, kernel
         self.norm = norm(channels) if norm.after_pools else nn.Identity()
 
+    def term(self, state: State, weight: Tensor) -> Term:
+        """Returns the operation's output times a weight, as part of a fused sum."""
+        if not is_fusible(self.norm):
+            return super().term(state, weight)
+        return Term(state.pool(self.kind, self.stride, self.kernel), weight, norm=self.norm)
+
     def forward(self, state: State) -> Tensor:
         """Returns the pooled images (N, C, ceil(H / stride), ceil(W / stride))."""
-        is_max, stride = self.kind == "max", self.stride
-        pooled = state.max_pool(stride, self.kernel) if is_max else state.average_pool(stride)
-        out: Tensor = self.norm(pooled)
+        out: Tensor = self.norm(state.pool(self.kind, self.stride, self.kernel))
         return out
 
 
@@ -184,6 +197,13 @@ class ReluConvNorm(Operation):
         for stage in stages:
             layers += [nn.ReLU(), *stage, *([norm(stage[-1].out_channels)] if norm else [])]
         self.layers = nn.Sequential(*layers[1:])
+        self.chain = chain_of(layers[1:])
+
+    def term(self, state: State, weight: Tensor) -> Term:
+        """Returns the operation's output times a weight, as part of a fused sum."""
+        if not self.chain or not all(is_fusible(stage.norm) for stage in self.chain):
+            return super().term(state, weight)
+        return Term(state.x, weight, self.chain)
 
     def forward(self, state: State) -> Tensor:
         """Returns the convolved images (N, C', H', W')."""

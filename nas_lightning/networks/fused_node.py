@@ -1,0 +1,238 @@
+"""The weighted sum of a state's branches in one autograd function, with the kernels in C++.
+
+Forward, a stage (ReLU, depthwise and 1x1 convolution) is one pass that also takes the statistics of
+its BatchNorm; the next stage normalises as it reads; and the sum over branches takes the last
+BatchNorm of each with its weight as one scale and shift. Only what convolutions give is kept.
+Backward, the gradient of a BatchNorm is a line in what it gave and the gradient, three numbers per
+channel, which the stage before applies as it reads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas_lightning.networks import native_calls
+from nas_lightning.networks.batch_norm import BatchNorm
+from nas_lightning.networks.kernels import DepthwiseConv, depthwise_conv, weighted_sum
+from nas_lightning.networks.native_calls import channels_last
+
+__all__ = ["Chain", "Stage", "Term", "chain_of", "fused_sum", "is_fusible"]
+
+Pass = list[tuple[Tensor, Tensor]]  # what each stage of a term gives, with its numbers (5, C)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """ReLU, a depthwise convolution, a 1x1 convolution and a BatchNorm without scale and shift."""
+
+    wide: DepthwiseConv
+    point: nn.Conv2d
+    norm: BatchNorm
+
+
+Chain = tuple[Stage, ...]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A branch: images, then stages, or a BatchNorm alone, or nothing, and its weight ()."""
+
+    x: Tensor
+    weight: Tensor
+    chain: Chain = ()
+    norm: BatchNorm | None = None  # of a term without stages
+
+
+@dataclass
+class _Plan:
+    """The terms of a sum, whose tensors are places in a list: images, weights, kernels."""
+
+    terms: Sequence[Term]
+    num_images: int
+    images: list[int] = field(default_factory=list)  # of each term
+    kernels: list[list[int]] = field(default_factory=list)  # the first of the two of each stage
+
+    def weights(self, tensors: Sequence[Any]) -> Sequence[Any]:
+        return tensors[self.num_images : self.num_images + len(self.images)]
+
+
+def chain_of(layers: Sequence[nn.Module]) -> Chain:
+    """Returns layers, without the first ReLU, as stages; () where they are other layers."""
+    stages = []
+    for first in range(0, len(layers), 4):  # a ReLU stands between two stages
+        stage = _stage_of(layers[first : first + 3])
+        if stage is None or not isinstance([*layers, nn.ReLU()][first + 3], nn.ReLU):
+            return ()
+        stages.append(stage)
+    return tuple(stages)
+
+
+def _stage_of(layers: Sequence[nn.Module]) -> Stage | None:
+    if len(layers) < 3:
+        return None
+    wide, point, norm = layers
+    if not (isinstance(wide, DepthwiseConv) and isinstance(norm, BatchNorm) and not norm.affine):
+        return None
+    is_point = type(point) is nn.Conv2d and point.kernel_size == (1, 1) and point.bias is None
+    return Stage(wide, point, norm) if is_point else None
+
+
+def is_fusible(norm: nn.Module) -> bool:
+    """Returns whether a BatchNorm now normalises by this process's batch, and does no more."""
+    is_own = isinstance(norm, BatchNorm) and not (norm.fixed or norm.synchronised or norm.affine)
+    return is_own and norm.training
+
+
+def fused_sum(terms: Sequence[Term]) -> Tensor:
+    """Returns the sum of weight * branch over terms (N, C, H', W'), differentiable to any order.
+
+    Running statistics move as in a pass through each BatchNorm.
+    """
+    images = list({id(term.x): term.x for term in terms}.values())
+    places = {id(x): place for place, x in enumerate(images)}
+    plan, kernels = _Plan(terms, len(images)), list[Tensor]()
+    for term in terms:
+        plan.images.append(places[id(term.x)])
+        first = len(images) + len(terms) + len(kernels)
+        plan.kernels.append([first + 2 * place for place in range(len(term.chain))])
+        for stage in term.chain:
+            kernels += [stage.wide.weight, stage.point.weight]
+    inputs = *images, *(term.weight for term in terms), *kernels
+    out: Tensor = _FusedSum.apply(plan, *inputs)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _FusedSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, plan: _Plan, *inputs: Tensor) -> Tensor:
+        images = [channels_last(x) for x in inputs[: plan.num_images]]
+        passes = [_forward(plan, k, images, inputs) for k in range(len(plan.terms))]
+        numbers = torch.stack([each[-1][1] for each in passes])  # (K, 5, C)
+        _move_statistics(plan, passes)
+        weights = torch.stack(plan.weights(inputs)).to(numbers)
+        scaled = (numbers[:, 2:4] * weights[:, None, None]).transpose(0, 1).contiguous()
+        ctx.save_for_backward(*inputs)
+        ctx.plan, ctx.images, ctx.passes, ctx.numbers = plan, images, passes, numbers
+        ctx.weights = weights
+        return native_calls.weighted_terms([each[-1][0] for each in passes], *scaled)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        plan, inputs, needed = ctx.plan, ctx.saved_tensors, ctx.needs_input_grad[1:]
+        if torch.is_grad_enabled():  # the gradient will be differentiated: in torch's operators
+            return None, *_differentiable(plan, inputs, needed, grad)
+        grad = channels_last(grad)
+        mean = ctx.numbers[:, 0].contiguous()
+        sums = native_calls.term_sums(grad, [each[-1][0] for each in ctx.passes], mean)
+        to: list[Tensor | None] = [None] * len(inputs)
+        first, num = plan.num_images, len(plan.terms)
+        inverse = ctx.numbers[:, 1].double()
+        to[first : first + num] = (sums[:, 1] * inverse).sum(1).to(grad.dtype).unbind()
+        lines = _lines(plan, sums, ctx.numbers.double(), ctx.weights.double(), grad)
+        for k in range(num):
+            _backward(ctx, k, grad, lines[k], to)
+        return None, *(g if n else None for g, n in zip(to, needed, strict=True))
+
+
+def _forward(plan: _Plan, k: int, images: Sequence[Tensor], inputs: Sequence[Tensor]) -> Pass:
+    """Runs the stages of a term, or takes the statistics of its BatchNorm."""
+    term, x = plan.terms[k], images[plan.images[k]]
+    if not term.chain:
+        return [(x, _unchanged(x) if term.norm is None else native_calls.moments(x, term.norm.eps))]
+    found, numbers = Pass(), None
+    for stage, place in zip(term.chain, plan.kernels[k], strict=True):
+        wide, point = inputs[place : place + 2]
+        shape = _shape(stage, x)
+        x, numbers = native_calls.stage(shape, x, numbers, wide, point, stage.norm.eps)
+        found.append((x, numbers))
+    return found
+
+
+def _backward(ctx: Any, k: int, grad: Tensor, line: Tensor, to: list[Tensor | None]) -> None:
+    """Adds the gradients of a term's images and kernels to those of all inputs."""
+    plan, run, needed = ctx.plan, ctx.passes[k], ctx.needs_input_grad[1:]
+    place, chain = plan.images[k], plan.terms[k].chain
+    if not chain:
+        if needed[place]:
+            y = None if plan.terms[k].norm is None else run[0][0]
+            to[place] = native_calls.line(grad, y, line, to[place])
+        return
+    for number in reversed(range(len(chain))):
+        x, numbers = run[number - 1] if number else (ctx.images[place], None)
+        first = plan.kernels[k][number]
+        wide, point = ctx.saved_tensors[first : first + 2]
+        found = native_calls.stage_gradient(
+            _shape(chain[number], x), grad, run[number][0], line, x, numbers, wide, point,
+            needed[first : first + 2], None if number else to[place],
+        )  # fmt: skip
+        grad, line, to[first], to[first + 1] = found
+    to[place] = grad
+
+
+def _lines(
+    plan: _Plan, sums: Tensor, numbers: Tensor, weights: Tensor, grad: Tensor
+) -> Sequence[Tensor]:
+    """Returns for each term a, b, c (3, C): its gradient before BatchNorm is a * grad + b * y + c.
+
+    With statistics of the batch, y - m the distance from the mean, s the deviation and w the
+    weight, it is w / s * (grad - mean(grad) - (y - m) / s^2 * mean(grad * (y - m))).
+    """
+    count = grad.numel() // grad.shape[1]
+    mean, inverse = numbers[:, 0], numbers[:, 1]
+    a = weights[:, None] * inverse
+    is_normed = [term.norm is not None or bool(term.chain) for term in plan.terms]
+    of_batch = a / count * torch.tensor(is_normed).to(a)[:, None]
+    b = -of_batch * inverse**2 * sums[:, 1]
+    c = -of_batch * sums[:, 0] - b * mean
+    return torch.stack((a, b, c), 1).to(grad.dtype).unbind()
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    numbers = x.new_zeros((5, x.shape[1]))
+    numbers[1:3] = 1.0
+    return numbers
+
+
+def _shape(stage: Stage, x: Tensor) -> Any:
+    wide, point = stage.wide, stage.point
+    return native_calls.shape_of(
+        x, wide.weight, point.out_channels, wide.stride[0], wide.dilation[0]
+    )
+
+
+@torch.no_grad()
+def _move_statistics(plan: _Plan, passes: Sequence[Pass]) -> None:
+    for term, run in zip(plan.terms, passes, strict=True):
+        norms = [stage.norm for stage in term.chain] or [term.norm]
+        for norm, (_, numbers) in zip(norms, run, strict=True):
+            if norm is None or not norm.track_running_stats:
+                continue
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            momentum = norm.momentum or 0.0
+            norm.running_mean.lerp_(numbers[0], momentum)
+            norm.running_var.lerp_(numbers[4], momentum)
+
+
+def _differentiable(
+    plan: _Plan, inputs: Sequence[Tensor], needed: Sequence[bool], grad: Tensor
+) -> list[Tensor | None]:
+    """Returns the gradients of inputs by torch's operators, from the inputs anew."""
+    terms = []
+    for k, term in enumerate(plan.terms):
+        x = inputs[plan.images[k]]
+        for stage, place in zip(term.chain, plan.kernels[k], strict=True):
+            wide, point = inputs[place : place + 2]
+            x = depthwise_conv(F.relu(x), wide, stage.wide.stride[0], stage.wide.dilation[0])
+            x = F.batch_norm(F.conv2d(x, point), None, None, training=True, eps=stage.norm.eps)
+        if term.norm is not None:
+            x = F.batch_norm(x, None, None, training=True, eps=term.norm.eps)
+        terms.append(x)
+    out = weighted_sum(plan.weights(inputs), terms)
+    wrt = [x for x, is_needed in zip(inputs, needed, strict=True) if is_needed]
+    found = iter(torch.autograd.grad(out, wrt, grad, create_graph=True, allow_unused=True))
+    return [next(found) if is_needed else None for is_needed in needed]

@@ -1,0 +1,530 @@
+// Fused kernels for search networks on a CPU; nas_lightning/networks/native.py builds and calls it.
+//
+// Images lie channels last: (N, H, W, C) in memory. Every sum over images is taken image by image
+// and then over the images in order, so that no bit depends on the number of threads.
+// A stage is: an entry (a scale and shift per channel, then ReLU), a depthwise convolution, a 1x1
+// convolution. Its gradient enters as a * grad + b * y + c with three numbers per channel, which
+// is what the gradient of BatchNorm is.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+using Int = std::int64_t;
+
+struct Shape {  // of a stage: images (n, h, w, c) to (n, oh, ow, co), kernels (c, 1, kh, kw)
+    Int n, h, w, c, oh, ow, co, kh, kw, stride, dilation, threads;
+    Int ph() const { return dilation * (kh - 1) / 2; }
+    Int pw() const { return dilation * (kw - 1) / 2; }
+    Int taps() const { return kh * kw; }
+    Int padded() const { return (h + 2 * ph()) * (w + 2 * pw()); }
+};
+
+template <typename T, int L>
+struct Lanes {
+    typedef T type __attribute__((vector_size(L * sizeof(T)), aligned(alignof(T)), may_alias));
+};
+template <typename T, int L>
+using Vec = typename Lanes<T, L>::type;
+
+template <int L, typename T>
+static inline Vec<T, L> load(const T* p) { return *reinterpret_cast<const Vec<T, L>*>(p); }
+template <int L, typename T>
+static inline void store(T* p, Vec<T, L> v) { *reinterpret_cast<Vec<T, L>*>(p) = v; }
+
+// Calls f with the first channel and the width of each block of channels: 16, 8, 4 or 1 lanes.
+template <int L>
+struct Width { static constexpr int value = L; };
+template <typename F>
+static inline void blocks(Int channels, F&& f) {
+    Int c = 0;
+    for (; c + 16 <= channels; c += 16) f(c, Width<16>());
+    for (; c + 8 <= channels; c += 8) f(c, Width<8>());
+    for (; c + 4 <= channels; c += 4) f(c, Width<4>());
+    for (; c < channels; ++c) f(c, Width<1>());
+}
+
+// Memory of a thread, kept between calls: allocating it anew would cost page faults.
+template <typename T>
+static T* scratch(int which, Int size) {
+    thread_local std::vector<T> kept[8];
+    if (static_cast<Int>(kept[which].size()) < size) kept[which].resize(size);
+    return kept[which].data();
+}
+
+// How a stage reads its images: x * scale + shift (where there is a scale), then ReLU.
+template <typename T>
+struct Entry {
+    const T* scale;
+    const T* shift;
+    template <int L>
+    Vec<T, L> operator()(const T* x, Int c) const {
+        Vec<T, L> v = load<L>(x);
+        if (scale) v = v * load<L>(scale + c) + load<L>(shift + c);
+        return v > T(0) ? v : Vec<T, L>{};
+    }
+};
+
+// Copies the channels of a block into the middle of zeros, spread by `stride`.
+template <int L, typename T, typename Read>
+static void pad(T* to, const Shape& s, Int h, Int w, Int stride, Int pixel, const T* from,
+                const Read& read) {
+    const Int row = (s.w + 2 * s.pw()) * L;
+    std::fill(to, to + s.padded() * L, T(0));
+    for (Int y = 0; y < h; ++y) {
+        T* out = to + (y * stride + s.ph()) * row + s.pw() * L;
+        const T* in = from + y * w * pixel;
+        for (Int x = 0; x < w; ++x) store<L>(out + x * stride * L, read(in + x * pixel));
+    }
+}
+
+// R neighbouring outputs of a depthwise convolution of padded images.
+template <int L, int R, typename T>
+static inline void depthwise_run(const T* in, Int row, Int step, const T* kernel, const Shape& s,
+                                 Vec<T, L>* sums) {
+    Vec<T, L> acc[R] = {};
+    for (Int i = 0; i < s.kh; ++i) {
+        const T* line = in + i * s.dilation * row;
+        for (Int j = 0; j < s.kw; ++j) {
+            const Vec<T, L> tap = load<L>(kernel + (i * s.kw + j) * L);
+            const T* first = line + j * s.dilation * L;
+            for (int r = 0; r < R; ++r) acc[r] += tap * load<L>(first + r * step);
+        }
+    }
+    for (int r = 0; r < R; ++r) sums[r] = acc[r];
+}
+
+// A depthwise convolution of padded images; write(pixel, values) takes each output.
+template <int L, typename T, typename Write>
+static void depthwise(const T* padded, const T* kernel, const Shape& s, Int oh, Int ow, Int stride,
+                      const Write& write) {
+    constexpr int R = 6;
+    const Int row = (s.w + 2 * s.pw()) * L;
+    Vec<T, L> sums[R];
+    for (Int y = 0; y < oh; ++y) {
+        const T* in = padded + y * stride * row;
+        Int x = 0;
+        for (; x + R <= ow; x += R) {
+            depthwise_run<L, R>(in + x * stride * L, row, stride * L, kernel, s, sums);
+            for (int r = 0; r < R; ++r) write(y * ow + x + r, sums[r]);
+        }
+        for (; x < ow; ++x) {
+            depthwise_run<L, 1>(in + x * stride * L, row, stride * L, kernel, s, sums);
+            write(y * ow + x, sums[0]);
+        }
+    }
+}
+
+// Adds to sums (taps, L) the gradient of the kernel: J taps of a row at a time.
+template <int L, int J, typename T>
+static inline void kernel_gradient_row(const T* padded, const T* grad, Int pixel, const Shape& s,
+                                       Int i, Int j, T* sums) {
+    const Int row = (s.w + 2 * s.pw()) * L;
+    Vec<T, L> acc[J] = {};
+    for (Int y = 0; y < s.oh; ++y) {
+        const T* in = padded + (y * s.stride + i * s.dilation) * row + j * s.dilation * L;
+        const T* g = grad + y * s.ow * pixel;
+        for (Int x = 0; x < s.ow; ++x) {
+            const Vec<T, L> each = load<L>(g + x * pixel);
+            const T* first = in + x * s.stride * L;
+            for (int r = 0; r < J; ++r) acc[r] += each * load<L>(first + r * s.dilation * L);
+        }
+    }
+    for (int r = 0; r < J; ++r) store<L>(sums + (i * s.kw + j + r) * L, acc[r]);
+}
+
+template <int L, typename T>
+static void kernel_gradient(const T* padded, const T* grad, Int pixel, const Shape& s, T* sums) {
+    for (Int i = 0; i < s.kh; ++i) {
+        Int j = 0;
+        for (; j + 5 <= s.kw; j += 5) kernel_gradient_row<L, 5>(padded, grad, pixel, s, i, j, sums);
+        for (; j + 3 <= s.kw; j += 3) kernel_gradient_row<L, 3>(padded, grad, pixel, s, i, j, sums);
+        for (; j < s.kw; ++j) kernel_gradient_row<L, 1>(padded, grad, pixel, s, i, j, sums);
+    }
+}
+
+// out (P, M) = in (P, K) b (K, M).
+template <int L, int R, typename T>
+static inline void multiply_run(const T* in, const T* b, T* out, Int k, Int m) {
+    Vec<T, L> acc[R] = {};
+    for (Int i = 0; i < k; ++i) {
+        const Vec<T, L> line = load<L>(b + i * m);
+        for (int r = 0; r < R; ++r) acc[r] += line * in[r * k + i];
+    }
+    for (int r = 0; r < R; ++r) store<L>(out + r * m, acc[r]);
+}
+
+template <typename T>
+static void multiply(const T* in, const T* b, T* out, Int p, Int k, Int m) {
+    constexpr int R = 8;
+    blocks(m, [&](Int c, auto width) {
+        constexpr int L = decltype(width)::value;
+        Int q = 0;
+        for (; q + R <= p; q += R) multiply_run<L, R>(in + q * k, b + c, out + q * m + c, k, m);
+        for (; q < p; ++q) multiply_run<L, 1>(in + q * k, b + c, out + q * m + c, k, m);
+    });
+}
+
+// out (M, K) = transposed g (P, M) times a (P, K).
+template <int L, int R, typename T>
+static inline void outer_run(const T* g, const T* a, T* out, Int p, Int m, Int k) {
+    Vec<T, L> acc[R] = {};
+    for (Int q = 0; q < p; ++q) {
+        const Vec<T, L> line = load<L>(a + q * k);
+        for (int r = 0; r < R; ++r) acc[r] += line * g[q * m + r];
+    }
+    for (int r = 0; r < R; ++r) store<L>(out + r * k, acc[r]);
+}
+
+template <typename T>
+static void outer(const T* g, const T* a, T* out, Int p, Int m, Int k) {
+    constexpr int R = 8;
+    blocks(k, [&](Int c, auto width) {
+        constexpr int L = decltype(width)::value;
+        Int q = 0;
+        for (; q + R <= m; q += R) outer_run<L, R>(g + q, a + c, out + q * k + c, p, m, k);
+        for (; q < m; ++q) outer_run<L, 1>(g + q, a + c, out + q * k + c, p, m, k);
+    });
+}
+
+// The kernels (c, 1, kh, kw) of a block as (taps, L), flipped or not.
+template <int L, typename T>
+static void kernel_lanes(const T* weight, Int c, const Shape& s, bool flipped, T* out) {
+    const Int taps = s.taps();
+    for (Int t = 0; t < taps; ++t)
+        for (int l = 0; l < L; ++l)
+            out[t * L + l] = weight[(c + l) * taps + (flipped ? taps - 1 - t : t)];
+}
+
+// Sums (n, size) over images, in order.
+template <typename T>
+static void sum_images(const T* parts, Int n, Int size, T* out) {
+    std::copy(parts, parts + size, out);
+    for (Int i = 1; i < n; ++i)
+        for (Int j = 0; j < size; ++j) out[j] += parts[i * size + j];
+}
+
+// The gradient (c, 1, kh, kw) of parts (n, taps * c), blocks of channels apart.
+template <typename T>
+static void kernel_sums(const T* parts, const Shape& s, T* to_wide) {
+    const Int taps = s.taps();
+    std::vector<T> sums(taps * s.c);
+    sum_images(parts, s.n, taps * s.c, sums.data());
+    blocks(s.c, [&](Int c, auto width) {
+        constexpr int L = decltype(width)::value;
+        for (Int t = 0; t < taps; ++t)
+            for (int l = 0; l < L; ++l) to_wide[(c + l) * taps + t] = sums[c * taps + t * L + l];
+    });
+}
+
+// Mean and sum of squared deviations per channel of one image (P, C), the latter around the mean.
+template <typename T>
+static void image_moments(const T* y, Int p, Int channels, double* mean, double* squares) {
+    blocks(channels, [&](Int c, auto width) {
+        constexpr int L = decltype(width)::value;
+        Vec<T, L> sums[4] = {}, middle;
+        for (Int q = 0; q < p; ++q) sums[q & 3] += load<L>(y + q * channels + c);
+        middle = ((sums[0] + sums[1]) + (sums[2] + sums[3])) / T(p);
+        Vec<T, L> around[4] = {}, off[4] = {};
+        for (Int q = 0; q < p; ++q) {
+            const Vec<T, L> d = load<L>(y + q * channels + c) - middle;
+            around[q & 3] += d * d;
+            off[q & 3] += d;
+        }
+        for (int l = 0; l < L; ++l) {
+            const double rest = (double(off[0][l]) + off[1][l] + off[2][l] + off[3][l]) / p;
+            mean[c + l] = middle[l] + rest;
+            squares[c + l] = double(around[0][l]) + around[1][l] + around[2][l] + around[3][l]
+                             - p * rest * rest;
+        }
+    });
+}
+
+// BatchNorm's numbers (5, C) of images' moments: mean, 1 / std, scale and shift, and the variance
+// that running statistics take.
+template <typename T>
+static void finish_moments(const double* mean, const double* squares, Int n, Int p, Int channels,
+                           double eps, T* out) {
+    for (Int c = 0; c < channels; ++c) {
+        double middle = 0, total = 0;
+        for (Int i = 0; i < n; ++i) middle += mean[i * channels + c] / n;
+        for (Int i = 0; i < n; ++i) {
+            const double d = mean[i * channels + c] - middle;
+            total += squares[i * channels + c] + p * d * d;
+        }
+        const double inverse = 1.0 / std::sqrt(std::max(total, 0.0) / (n * p) + eps);
+        out[c] = T(middle);
+        out[channels + c] = T(inverse);
+        out[2 * channels + c] = T(inverse);
+        out[3 * channels + c] = T(-middle * inverse);
+        out[4 * channels + c] = T(std::max(total, 0.0) / std::max<Int>(1, n * p - 1));
+    }
+}
+
+template <typename T>
+static void moments(const T* y, Int n, Int p, Int channels, double eps, Int threads, T* out) {
+    std::vector<double> mean(n * channels), squares(n * channels);
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (Int i = 0; i < n; ++i)
+        image_moments(y + i * p * channels, p, channels, &mean[i * channels], &squares[i * channels]);
+    finish_moments(mean.data(), squares.data(), n, p, channels, eps, out);
+}
+
+// y = 1x1(depthwise(entry(x))), and BatchNorm's numbers of y where `numbers` is not null.
+template <typename T>
+static void stage(const Shape& s, const T* x, const T* scale, const T* shift, const T* wide,
+                  const T* point, double eps, T* y, T* numbers) {
+    const Int p = s.oh * s.ow;
+    const Entry<T> entry{scale, shift};
+    std::vector<T> turned(s.c * s.co);
+    std::vector<double> mean(s.n * s.co), squares(s.n * s.co);
+    for (Int i = 0; i < s.co; ++i)
+        for (Int j = 0; j < s.c; ++j) turned[j * s.co + i] = point[i * s.c + j];
+#pragma omp parallel for num_threads(s.threads) schedule(static) if (s.threads > 1)
+    for (Int i = 0; i < s.n; ++i) {
+        T* padded = scratch<T>(0, s.padded() * 16);
+        T* kernel = scratch<T>(1, s.taps() * 16);
+        T* middle = scratch<T>(2, p * s.c);
+        const T* image = x + i * s.h * s.w * s.c;
+        blocks(s.c, [&](Int c, auto width) {
+            constexpr int L = decltype(width)::value;
+            pad<L>(padded, s, s.h, s.w, 1, s.c, image + c,
+                   [&](const T* from) { return entry.template operator()<L>(from, c); });
+            kernel_lanes<L>(wide, c, s, false, kernel);
+            depthwise<L>(padded, kernel, s, s.oh, s.ow, s.stride,
+                         [&](Int q, Vec<T, L> v) { store<L>(middle + q * s.c + c, v); });
+        });
+        T* out = y + i * p * s.co;
+        multiply(middle, turned.data(), out, p, s.c, s.co);
+        image_moments(out, p, s.co, &mean[i * s.co], &squares[i * s.co]);
+    }
+    finish_moments(mean.data(), squares.data(), s.n, p, s.co, eps, numbers);
+}
+
+// Numbers a, b, c (3, C) such that a * g + b * y + c is the gradient of y before BatchNorm, of the
+// sums (2, C) of g and of g * (y - mean), for a gradient `weight` * g of what BatchNorm gives.
+template <typename T>
+static void norm_gradient(const double* sums, const T* numbers, Int channels, double count,
+                          double weight, T* out) {
+    for (Int c = 0; c < channels; ++c) {
+        const double mean = numbers[c], inverse = numbers[channels + c];
+        const double b = -weight * inverse * inverse * inverse * sums[channels + c] / count;
+        out[c] = T(weight * inverse);
+        out[channels + c] = T(b);
+        out[2 * channels + c] = T(-weight * inverse * sums[c] / count - b * mean);
+    }
+}
+
+// The gradients of a stage. `in` are a, b, c of its output. to_x takes the gradient of x, added to
+// what is there if `adds`; where x was normalised by `numbers` it is that of the normalised
+// images, and `out` takes its a, b, c. to_wide and to_point may be null.
+template <typename T>
+static void stage_gradient(const Shape& s, const T* grad, const T* y, const T* in, const T* x,
+                           const T* numbers, const T* wide, const T* point, bool adds, T* to_x,
+                           T* out, T* to_wide, T* to_point) {
+    const Int p = s.oh * s.ow, size = s.padded(), taps = s.taps();
+    const T* scale = numbers ? numbers + 2 * s.c : nullptr;
+    const Entry<T> entry{scale, numbers ? numbers + 3 * s.c : nullptr};
+    std::vector<T> wide_parts(to_wide ? s.n * taps * s.c : 0);
+    std::vector<T> point_parts(to_point ? s.n * s.co * s.c : 0);
+    std::vector<double> sum_parts(numbers ? s.n * 2 * s.c : 0);
+#pragma omp parallel for num_threads(s.threads) schedule(static) if (s.threads > 1)
+    for (Int i = 0; i < s.n; ++i) {
+        T* padded = scratch<T>(0, size * s.c);
+        T* kernel = scratch<T>(1, taps * 16);
+        T* middle = scratch<T>(2, p * s.c);
+        T* from_y = scratch<T>(3, p * s.co);
+        T* spread = scratch<T>(4, size * 16);
+        const T* image = x + i * s.h * s.w * s.c;
+        blocks(s.co, [&](Int c, auto width) {
+            constexpr int L = decltype(width)::value;
+            const Vec<T, L> a = load<L>(in + c), b = load<L>(in + s.co + c),
+                            d = load<L>(in + 2 * s.co + c);
+            for (Int q = 0; q < p; ++q) {
+                const Int at = (i * p + q) * s.co + c;
+                store<L>(from_y + q * s.co + c, a * load<L>(grad + at) + b * load<L>(y + at) + d);
+            }
+        });
+        if (to_wide || to_point) blocks(s.c, [&](Int c, auto width) {
+            constexpr int L = decltype(width)::value;
+            pad<L>(padded + size * c, s, s.h, s.w, 1, s.c, image + c,
+                   [&](const T* from) { return entry.template operator()<L>(from, c); });
+            kernel_lanes<L>(wide, c, s, false, kernel);
+            depthwise<L>(padded + size * c, kernel, s, s.oh, s.ow, s.stride,
+                         [&](Int q, Vec<T, L> v) { store<L>(middle + q * s.c + c, v); });
+        });
+        if (to_point) outer(from_y, middle, &point_parts[i * s.co * s.c], p, s.co, s.c);
+        multiply(from_y, point, middle, p, s.co, s.c);
+        blocks(s.c, [&](Int c, auto width) {
+            constexpr int L = decltype(width)::value;
+            if (to_wide)
+                kernel_gradient<L>(padded + size * c, middle + c, s.c, s,
+                                   &wide_parts[(i * s.c + c) * taps]);
+            pad<L>(spread, s, s.oh, s.ow, s.stride, s.c, middle + c,
+                   [](const T* from) { return load<L>(from); });
+            kernel_lanes<L>(wide, c, s, true, kernel);
+            T* result = to_x + i * s.h * s.w * s.c + c;
+            const T* source = image + c;
+            Vec<T, L> total{}, along{}, mean{}, factor{}, offset{};
+            if (numbers) {
+                mean = load<L>(numbers + c);
+                factor = load<L>(scale + c);
+                offset = load<L>(numbers + 3 * s.c + c);
+            }
+            depthwise<L>(spread, kernel, s, s.h, s.w, 1, [&](Int q, Vec<T, L> v) {
+                const Vec<T, L> before = load<L>(source + q * s.c);
+                v = (numbers ? before * factor + offset : before) > T(0) ? v : Vec<T, L>{};
+                if (numbers) {
+                    total += v;
+                    along += v * (before - mean);
+                }
+                store<L>(result + q * s.c, adds ? v + load<L>(result + q * s.c) : v);
+            });
+            if (numbers)
+                for (int l = 0; l < L; ++l) {
+                    sum_parts[i * 2 * s.c + c + l] = total[l];
+                    sum_parts[i * 2 * s.c + s.c + c + l] = along[l];
+                }
+        });
+    }
+    if (numbers) {
+        std::vector<double> sums(2 * s.c);
+        sum_images(sum_parts.data(), s.n, 2 * s.c, sums.data());
+        norm_gradient(sums.data(), numbers, s.c, double(s.n) * s.h * s.w, 1.0, out);
+    }
+    if (to_point) sum_images(point_parts.data(), s.n, s.co * s.c, to_point);
+    if (to_wide) kernel_sums(wide_parts.data(), s, to_wide);
+}
+
+// The gradient of the kernels alone, of a depthwise convolution without entry.
+template <typename T>
+static void wide_gradient(const Shape& s, const T* x, const T* grad, T* to_wide) {
+    const Int size = s.padded(), taps = s.taps(), p = s.oh * s.ow;
+    std::vector<T> parts(s.n * taps * s.c);
+#pragma omp parallel for num_threads(s.threads) schedule(static) if (s.threads > 1)
+    for (Int i = 0; i < s.n; ++i) blocks(s.c, [&](Int c, auto width) {
+        constexpr int L = decltype(width)::value;
+        T* padded = scratch<T>(0, size * 16);
+        pad<L>(padded, s, s.h, s.w, 1, s.c, x + i * s.h * s.w * s.c + c,
+               [](const T* from) { return load<L>(from); });
+        kernel_gradient<L>(padded, grad + i * p * s.c + c, s.c, s, &parts[(i * s.c + c) * taps]);
+    });
+    kernel_sums(parts.data(), s, to_wide);
+}
+
+// out (R, C) = the sum over k of scale[k] * terms[k] + shift[k]; scale and shift are (K, C).
+template <typename T>
+static void sum_terms(Int n, Int p, Int channels, Int num, const T* const* terms, const T* scale,
+                      const T* shift, Int threads, T* out) {
+    std::vector<T> offset(channels);
+    for (Int k = 0; k < num; ++k)
+        for (Int c = 0; c < channels; ++c) offset[c] += shift[k * channels + c];
+    const Int rows = std::max<Int>(1, 2048 / channels), all = n * p, parts = (all + rows - 1) / rows;
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (Int part = 0; part < parts; ++part) {
+        const Int first = part * rows, last = std::min(all, first + rows);
+        blocks(channels, [&](Int c, auto width) {
+            constexpr int L = decltype(width)::value;
+            for (Int q = first; q < last; ++q) store<L>(out + q * channels + c, load<L>(&offset[c]));
+            for (Int k = 0; k < num; ++k) {
+                const Vec<T, L> factor = load<L>(scale + k * channels + c);
+                const T* term = terms[k] + c;
+                for (Int q = first; q < last; ++q) {
+                    T* to = out + q * channels + c;
+                    store<L>(to, load<L>(to) + factor * load<L>(term + q * channels));
+                }
+            }
+        });
+    }
+}
+
+// sums[k] (2, C) = the sums of grad and of grad * (term - mean), for each of K terms.
+template <typename T>
+static void sum_terms_gradient(Int n, Int p, Int channels, Int num, const T* grad,
+                               const T* const* terms, const T* mean, Int threads, double* sums) {
+    std::vector<double> parts(n * (num + 1) * channels);
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (Int i = 0; i < n; ++i) {
+        const T* g = grad + i * p * channels;
+        double* part = &parts[i * (num + 1) * channels];
+        blocks(channels, [&](Int c, auto width) {
+            constexpr int L = decltype(width)::value;
+            for (Int k = -1; k < num; ++k) {
+                Vec<T, L> acc[4] = {};
+                const Vec<T, L> middle = k < 0 ? Vec<T, L>{} : load<L>(mean + k * channels + c);
+                const T* term = k < 0 ? nullptr : terms[k] + i * p * channels;
+                for (Int q = 0; q < p; ++q) {
+                    const Vec<T, L> each = load<L>(g + q * channels + c);
+                    acc[q & 3] += term ? each * (load<L>(term + q * channels + c) - middle) : each;
+                }
+                for (int l = 0; l < L; ++l)
+                    part[(k + 1) * channels + c + l] =
+                        double(acc[0][l]) + acc[1][l] + acc[2][l] + acc[3][l];
+            }
+        });
+    }
+    std::vector<double> all((num + 1) * channels);
+    sum_images(parts.data(), n, (num + 1) * channels, all.data());
+    for (Int k = 0; k < num; ++k) {
+        std::copy(&all[0], &all[channels], sums + 2 * k * channels);
+        std::copy(&all[(k + 1) * channels], &all[(k + 1) * channels] + channels,
+                  sums + (2 * k + 1) * channels);
+    }
+}
+
+// out = a * grad + b * y + c, added to what is there if `adds`; y may be null.
+template <typename T>
+static void affine(Int pixels, Int channels, const T* grad, const T* y, const T* in, bool adds,
+                   Int threads, T* out) {
+    const Int rows = 256, parts = (pixels + rows - 1) / rows;
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (Int part = 0; part < parts; ++part)
+        blocks(channels, [&](Int c, auto width) {
+            constexpr int L = decltype(width)::value;
+            const Vec<T, L> a = load<L>(in + c), b = load<L>(in + channels + c),
+                            d = load<L>(in + 2 * channels + c);
+            for (Int q = part * rows; q < std::min(pixels, (part + 1) * rows); ++q) {
+                const Int at = q * channels + c;
+                Vec<T, L> v = a * load<L>(grad + at) + d;
+                if (y) v += b * load<L>(y + at);
+                store<L>(out + at, adds ? v + load<L>(out + at) : v);
+            }
+        });
+}
+
+#define KERNELS(T, NAME)                                                                          \
+    extern "C" void stage_##NAME(const Shape* s, const T* x, const T* scale, const T* shift,      \
+                                 const T* wide, const T* point, double eps, T* y, T* numbers) {   \
+        stage<T>(*s, x, scale, shift, wide, point, eps, y, numbers);                              \
+    }                                                                                             \
+    extern "C" void stage_gradient_##NAME(const Shape* s, const T* grad, const T* y, const T* in, \
+                                          const T* x, const T* numbers, const T* wide,            \
+                                          const T* point, Int adds, T* to_x, T* out, T* to_wide,  \
+                                          T* to_point) {                                          \
+        stage_gradient<T>(*s, grad, y, in, x, numbers, wide, point, adds != 0, to_x, out,         \
+                          to_wide, to_point);                                                     \
+    }                                                                                             \
+    extern "C" void wide_gradient_##NAME(const Shape* s, const T* x, const T* grad, T* to_wide) { \
+        wide_gradient<T>(*s, x, grad, to_wide);                                                   \
+    }                                                                                             \
+    extern "C" void moments_##NAME(Int n, Int p, Int channels, const T* y, double eps,            \
+                                   Int threads, T* out) {                                         \
+        moments<T>(y, n, p, channels, eps, threads, out);                                         \
+    }                                                                                             \
+    extern "C" void sum_terms_##NAME(Int n, Int p, Int channels, Int num, const T* const* terms,  \
+                                     const T* scale, const T* shift, Int threads, T* out) {       \
+        sum_terms<T>(n, p, channels, num, terms, scale, shift, threads, out);                     \
+    }                                                                                             \
+    extern "C" void sum_terms_gradient_##NAME(Int n, Int p, Int channels, Int num, const T* grad, \
+                                              const T* const* terms, const T* mean, Int threads,  \
+                                              double* sums) {                                     \
+        sum_terms_gradient<T>(n, p, channels, num, grad, terms, mean, threads, sums);             \
+    }                                                                                             \
+    extern "C" void affine_##NAME(Int pixels, Int channels, const T* grad, const T* y,            \
+                                  const T* in, Int adds, Int threads, T* out) {                   \
+        affine<T>(pixels, channels, grad, y, in, adds != 0, threads, out);                        \
+    }
+
+KERNELS(float, float)
+KERNELS(double, double)

@@ -1,0 +1,215 @@
+"""C++ kernels for a CPU: built once by the compiler that is there, and which kernels are used.
+
+The kernels (native.cpp) take pointers, not torch's types, so that they build in ten seconds, need
+neither ninja nor Python's headers, and fit every version of torch. Their threads are those of
+torch's own OpenMP.
+"""
+
+import ctypes
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from nas_lightning.core.checks import one_of
+
+__all__ = ["KERNELS", "MissingKernelsError", "Shape", "build", "chosen", "choose", "compiler"]
+__all__ += ["is_built", "is_native", "is_plain", "kernel", "takes"]
+
+KERNELS = ("auto", "plain", "torch", "native")
+SOURCE = Path(__file__).with_name("native.cpp")
+FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC")
+MOST_S = 300.0  # of a build
+CACHE = "XDG_CACHE_HOME"  # where programs keep what they can make again
+CURE = "install g++ (Debian, Ubuntu: apt install g++; conda: conda install gxx) or clang++"
+INT, POINTER, NUMBER = ctypes.c_int64, ctypes.c_void_p, ctypes.c_double
+ARGUMENTS = {
+    "stage": [POINTER] * 6 + [NUMBER] + [POINTER] * 2,
+    "stage_gradient": [POINTER] * 8 + [INT] + [POINTER] * 4,
+    "wide_gradient": [POINTER] * 4,
+    "moments": [INT] * 3 + [POINTER, NUMBER, INT, POINTER],
+    "sum_terms": [INT] * 4 + [POINTER] * 3 + [INT, POINTER],
+    "sum_terms_gradient": [INT] * 4 + [POINTER] * 3 + [INT, POINTER],
+    "affine": [INT] * 2 + [POINTER] * 3 + [INT] * 2 + [POINTER],
+}
+
+
+class MissingKernelsError(Exception):
+    """The kernels are not built and cannot be; the message says why, and the cure."""
+
+
+class Shape(ctypes.Structure):
+    """The sizes of a convolution, as native.cpp reads them."""
+
+    _fields_ = [
+        (name, INT)
+        for name in "n h w c oh ow co kh kw stride dilation threads".split()
+    ]
+
+
+@dataclass
+class _Process:
+    """What this process computes with, as torch keeps its number of threads."""
+
+    kernels: str = "torch"
+    library: ctypes.CDLL | None = None
+
+
+_PROCESS = _Process()
+
+
+def choose(kernels: str, tell: Callable[[str], None] = print) -> None:
+    """Sets the kernels that networks of this process compute with on a CPU.
+
+    "plain" is torch's own operators one by one, "torch" the fast paths in torch, "native" the
+    kernels in C++ too, built where they are not yet. "auto" is "native" where there is a compiler,
+    else "torch". `tell` takes a line where a build begins or "auto" cannot be "native".
+
+    Raises: ValueError: there are no such kernels, or "native" cannot be built.
+    """
+    one_of("hardware.kernels", kernels, KERNELS)
+    if kernels in ("plain", "torch"):
+        _PROCESS.kernels = kernels
+        return
+    try:
+        _PROCESS.library = _PROCESS.library or _load(build(tell))
+        _PROCESS.kernels = "native"
+    except MissingKernelsError as error:
+        if kernels == "native":
+            raise ValueError(
+                f"hardware.kernels (native) cannot be built: {error}; or use hardware.kernels=torch"
+            ) from error
+        _PROCESS.kernels = "torch"
+        tell(f"computing without native kernels (2 times as slow): {error}")
+
+
+def chosen() -> str:
+    """Returns the kernels of this process: "plain", "torch" or "native"."""
+    return _PROCESS.kernels
+
+
+def is_native() -> bool:
+    """Returns whether this process computes with the kernels in C++."""
+    return _PROCESS.kernels == "native"
+
+
+def is_plain() -> bool:
+    """Returns whether this process computes with torch's own operators one by one."""
+    return _PROCESS.kernels == "plain"
+
+
+def compiler() -> str | None:
+    """Returns the path of the C++ compiler, that of the environment's CXX first."""
+    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++"]
+    return next((path for path in map(shutil.which, names) if path), None)
+
+
+def is_built() -> bool:
+    """Returns whether the kernels of this CPU lie in the user's cache."""
+    return library_file().is_file()
+
+
+def library_file() -> Path:
+    """Returns where the kernels built for this CPU, this torch and this source are kept."""
+    values = (SOURCE.read_text("utf-8"), FLAGS, torch.__version__, platform.machine(), _cpu())
+    base = Path(os.environ.get(CACHE) or "~/.cache").expanduser()
+    name = sha256(repr(values).encode()).hexdigest()[:16]
+    return base / "nas_lightning" / "kernels" / f"{name}.so"
+
+
+def build(tell: Callable[[str], None]) -> Path:
+    """Returns the file of the kernels, built where it is missing; one process builds at a time.
+
+    Raises: MissingKernelsError: there is no compiler, or it failed.
+    """
+    path = library_file()
+    if path.is_file():
+        return path
+    program = compiler()
+    if program is None:
+        raise MissingKernelsError(f"no C++ compiler is found; {CURE}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.is_file():
+                tell(f"building the native kernels of this CPU with {program}, once (10 s or so)")
+                _compile(program, path)
+    except OSError as error:
+        raise MissingKernelsError(f"they cannot be kept in {path.parent} ({error})") from error
+    return path
+
+
+def _compile(program: str, path: Path) -> None:
+    """Compiles and links; OpenMP's functions are left open, for torch's own to fill."""
+    threads = ["-fopenmp"] if sys.platform == "linux" else []
+    part, whole = path.with_suffix(f".{os.getpid()}.o"), path.with_suffix(f".{os.getpid()}.tmp")
+    loose = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+    commands = (
+        [program, *FLAGS, *threads, "-c", str(SOURCE), "-o", str(part)],
+        [program, "-shared", *loose, str(part), "-o", str(whole)],
+    )
+    try:
+        for command in commands:
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=MOST_S)
+        whole.replace(path)
+    except subprocess.TimeoutExpired as error:
+        raise MissingKernelsError(f"{program} took more than {MOST_S:.0f} s") from error
+    except subprocess.CalledProcessError as error:
+        lines = (error.stderr or "").strip().splitlines() or [f"exit status {error.returncode}"]
+        reason = next((line for line in lines if "error" in line), lines[0])
+        raise MissingKernelsError(f"{program} failed ({reason}); {CURE}") from error
+    finally:
+        for file in (part, whole):
+            file.unlink(missing_ok=True)
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
+    except OSError as error:
+        raise MissingKernelsError(f"{path} cannot be loaded ({error}); delete it") from error
+    for name, arguments in ARGUMENTS.items():
+        for number in ("float", "double"):
+            function = getattr(library, f"{name}_{number}")
+            function.argtypes, function.restype = arguments, None
+    return library
+
+
+def _cpu() -> str:
+    """Returns what tells one CPU from another: the line of its instructions, or its name."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return platform.processor()
+    heads = ("model name", "flags", "Features", "CPU part")
+    lines = info.read_text("utf-8", "replace").splitlines()
+    return "\n".join(sorted({line for line in lines if line.startswith(heads)}))
+
+
+def takes(x: Tensor) -> bool:
+    """Returns whether the kernels in C++ are used for images and can take them."""
+    return (
+        is_native()
+        and x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.float64)
+        and x.dim() == 4
+        and x.numel() > 0
+        and not torch.is_autocast_enabled("cpu")
+        and type(x) in (Tensor, torch.nn.Parameter)
+    )
+
+
+def kernel(name: str, dtype: torch.dtype) -> Callable[..., None]:
+    """Returns a kernel, which takes pointers (`Tensor.data_ptr`) and whole numbers."""
+    number = "float" if dtype == torch.float32 else "double"
+    function: Any = getattr(_PROCESS.library, f"{name}_{number}")
+    return function  # type: ignore[no-any-return]
