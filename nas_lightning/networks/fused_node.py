@@ -221,7 +221,11 @@ def _move_statistics(plan: _Plan, passes: Sequence[Pass]) -> None:
 def _differentiable(
     plan: _Plan, inputs: Sequence[Tensor], needed: Sequence[bool], grad: Tensor
 ) -> list[Tensor | None]:
-    """Returns the gradients of inputs by torch's operators, from the inputs anew."""
+    """Returns the gradients of inputs by torch's operators, from the inputs anew.
+
+    Inputs may depend on each other, as pooled images on images: gradients are taken in views.
+    """
+    inputs = [x.view_as(x) for x in inputs]
     terms = []
     for k, term in enumerate(plan.terms):
         x = inputs[plan.images[k]]

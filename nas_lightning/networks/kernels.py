@@ -83,6 +83,9 @@ def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Ten
     Taps that can only meet padding (large kernels on small maps) are not computed. At stride 2
     and dilation 2 only every other row and column is read: a plain convolution of those.
     """
+    if native.is_plain():
+        reach = [dilation * (side - 1) // 2 for side in weight.shape[2:]]
+        return F.conv2d(x, weight, None, stride, reach, dilation, x.shape[1])
     if stride == dilation == 2:
         x, stride, dilation = x[:, :, ::2, ::2], 1, 1
     for axis in (2, 3):
@@ -108,6 +111,8 @@ def pointwise_conv(
     without AVX-512, writes outside its memory (oneDNN in torch 2.13) and ends the process at some
     later time; at stride 1 it does not.
     """
+    if native.is_plain():
+        return F.conv2d(x[:, :, :: stride[0], :: stride[-1]], weight, bias)
     if max(stride) > 1:  # a pool of one pixel: what slices give, with a gradient in one pass
         x = F.avg_pool2d(x, 1, stride)
     return F.conv2d(x, weight, bias)
@@ -118,6 +123,9 @@ def weighted_sum(weights: Sequence[Tensor], terms: Sequence[Tensor]) -> Tensor:
 
     It keeps no products.
     """
+    if native.is_plain():
+        products = [weight * term for weight, term in zip(weights, terms, strict=True)]
+        return sum(products[1:], start=products[0])
     out: Tensor = _WeightedSum.apply(*weights, *terms)  # type: ignore[no-untyped-call]
     return out
 
@@ -151,7 +159,7 @@ class _Depthwise(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             to_x = F.conv2d(grad, weight.flip(2, 3), None, 1, padding, dilation, channels)
         if ctx.needs_input_grad[1]:
-            if native.takes(x):
+            if native.takes(x) and not torch.is_grad_enabled():  # else to be differentiated
                 shape = native_calls.shape_of(x, weight, channels, ctx.stride, dilation)
                 to_weight = native_calls.kernel_gradient(shape, x, own, weight)
                 return to_x, to_weight, None, None, None

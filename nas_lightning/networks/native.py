@@ -11,7 +11,8 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -21,10 +22,10 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from nas_lightning.core.checks import one_of
+from nas_lightning.core.checks import unknown_name
 
-__all__ = ["KERNELS", "MissingKernelsError", "Shape", "build", "chosen", "choose", "compiler"]
-__all__ += ["is_built", "is_native", "is_plain", "kernel", "takes"]
+__all__ = ["MissingKernelsError", "Shape", "build", "choose", "chosen", "compiler", "is_built"]
+__all__ += ["is_native", "is_plain", "kernel", "library_file", "memory_order", "restored", "takes"]
 
 KERNELS = ("auto", "plain", "torch", "native")
 SOURCE = Path(__file__).with_name("native.cpp")
@@ -33,6 +34,7 @@ MOST_S = 300.0  # of a build
 CACHE = "XDG_CACHE_HOME"  # where programs keep what they can make again
 CURE = "install g++ (Debian, Ubuntu: apt install g++; conda: conda install gxx) or clang++"
 INT, POINTER, NUMBER = ctypes.c_int64, ctypes.c_void_p, ctypes.c_double
+SIZES = ("n", "h", "w", "c", "oh", "ow", "co", "kh", "kw", "stride", "dilation", "threads")
 ARGUMENTS = {
     "stage": [POINTER] * 6 + [NUMBER] + [POINTER] * 2,
     "stage_gradient": [POINTER] * 8 + [INT] + [POINTER] * 4,
@@ -51,10 +53,7 @@ class MissingKernelsError(Exception):
 class Shape(ctypes.Structure):
     """The sizes of a convolution, as native.cpp reads them."""
 
-    _fields_ = [
-        (name, INT)
-        for name in "n h w c oh ow co kh kw stride dilation threads".split()
-    ]
+    _fields_ = [(name, INT) for name in SIZES]
 
 
 @dataclass
@@ -68,7 +67,11 @@ class _Process:
 _PROCESS = _Process()
 
 
-def choose(kernels: str, tell: Callable[[str], None] = print) -> None:
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def choose(kernels: str, tell: Callable[[str], None] = _tell) -> None:
     """Sets the kernels that networks of this process compute with on a CPU.
 
     "plain" is torch's own operators one by one, "torch" the fast paths in torch, "native" the
@@ -77,7 +80,8 @@ def choose(kernels: str, tell: Callable[[str], None] = print) -> None:
 
     Raises: ValueError: there are no such kernels, or "native" cannot be built.
     """
-    one_of("hardware.kernels", kernels, KERNELS)
+    if kernels not in KERNELS:
+        raise ValueError(unknown_name("kernels", kernels, KERNELS))
     if kernels in ("plain", "torch"):
         _PROCESS.kernels = kernels
         return
@@ -90,7 +94,22 @@ def choose(kernels: str, tell: Callable[[str], None] = print) -> None:
                 f"hardware.kernels (native) cannot be built: {error}; or use hardware.kernels=torch"
             ) from error
         _PROCESS.kernels = "torch"
-        tell(f"computing without native kernels (2 times as slow): {error}")
+        tell(f"note: search networks compute in torch, without native kernels: {error}")
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Keeps the kernels that are chosen inside the block from staying chosen after it."""
+    before = _PROCESS.kernels
+    try:
+        yield
+    finally:
+        _PROCESS.kernels = before
+
+
+def memory_order() -> torch.memory_format:
+    """Returns the order of images in memory in which this process computes fastest."""
+    return torch.contiguous_format if is_plain() else torch.channels_last
 
 
 def chosen() -> str:
@@ -142,7 +161,7 @@ def build(tell: Callable[[str], None]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.is_file():
-                tell(f"building the native kernels of this CPU with {program}, once (10 s or so)")
+                tell(f"building the native kernels for this CPU, once, with {program} (about 10 s)")
                 _compile(program, path)
     except OSError as error:
         raise MissingKernelsError(f"they cannot be kept in {path.parent} ({error})") from error

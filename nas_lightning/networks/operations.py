@@ -8,13 +8,13 @@ Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326) for convolutions with a bias
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from math import pi, prod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.checks import unknown_name
+from nas_lightning.networks import native
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.fused_node import Term, chain_of, is_fusible
 from nas_lightning.networks.kernels import (
@@ -23,12 +23,12 @@ from nas_lightning.networks.kernels import (
     kernel_sides,
     padded_conv,
 )
+from nas_lightning.networks.normal_draws import NormalDraws
 
 __all__ = [
     "OPERATIONS",
     "FactorizedReduction",
     "Noise",
-    "NormalDraws",
     "Operation",
     "Pool",
     "ReluConvNorm",
@@ -37,12 +37,6 @@ __all__ = [
     "build_operation",
     "relu_conv_norm",
 ]
-
-# Steele, Lea & Flood, Fast Splittable Pseudorandom Number Generators, 2014: SplitMix64, with its
-# constants as signed 64-bit numbers, which torch multiplies and lets overflow.
-STEP = 0x9E3779B97F4A7C15 - 2**64
-FIRST = 0xBF58476D1CE4E5B9 - 2**64
-SECOND = 0x94D049BB133111EB - 2**64
 
 
 class State:
@@ -79,6 +73,8 @@ class State:
         return self._parts
 
     def _once(self, key: tuple[str, int], compute: Callable[[], Tensor]) -> Tensor:
+        if native.is_plain():
+            return compute()
         if key not in self._known:
             self._known[key] = compute()
         return self._known[key]
@@ -106,49 +102,6 @@ class Skip(Operation):
     def forward(self, state: State) -> Tensor:
         """Returns the state unchanged."""
         return state.x
-
-
-class NormalDraws(nn.Module):
-    """A stream of standard normal draws whose position is a buffer.
-
-    The k-th draw is a function of k alone, the same on every device up to the rounding of
-    logarithm and cosine. So a checkpoint is all that resuming needs, a child that inherits the
-    buffer draws what its supernet draws, and an exported child needs no generator. The first
-    position is drawn like initial params: processes of one seed draw the same.
-
-    In training a call starts where the last one ended, in evaluation always at the same position.
-    """
-
-    position: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("position", torch.randint(2**62, ()))
-
-    def forward(self, like: Tensor, *size: int) -> Tensor:
-        """Returns draws of a size, of the type and on the device of another tensor."""
-        places = self.position + torch.arange(prod(size), device=like.device)
-        if self.training:
-            self.position.add_(prod(size))
-        bits = _mixed(places)
-        share = (_shifted(bits, 32) + 1).to(torch.float32) / 2**32  # in (0, 1]
-        turns = (bits & (2**32 - 1)).to(torch.float32) / 2**32
-        draws = torch.sqrt(-2.0 * torch.log(share)) * torch.cos(2.0 * pi * turns)  # Box-Muller
-        return draws.to(like.dtype).view(size)
-
-
-def _mixed(places: Tensor) -> Tensor:
-    """Returns 64 practically independent bits for each 64-bit number."""
-    z = places * STEP
-    z = (z ^ _shifted(z, 30)) * FIRST
-    z = (z ^ _shifted(z, 27)) * SECOND
-    return z ^ _shifted(z, 31)
-
-
-def _shifted(z: Tensor, bits: int) -> Tensor:
-    """Returns z shifted right with zeros coming in; torch's own shift keeps the sign."""
-    shifted: Tensor = (z >> bits) & (2 ** (64 - bits) - 1)
-    return shifted
 
 
 class Noise(Operation):

@@ -22,7 +22,9 @@ __all__ = ["Hardware"]
 
 ALL = "auto"
 SERIAL, EXECUTORS = "serial", ("serial", "processes")
-PRECISIONS = ("32-true", "64-true", "bf16-mixed", "auto")
+TRUE_PRECISIONS = ("32-true", "64-true")
+PRECISIONS = (*TRUE_PRECISIONS, "bf16-mixed", "auto")
+NATIVE, KERNELS = "native", ("auto", "plain", "torch", "native")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class Hardware:
         in_flight: children that are asked before the first of them is told; None takes `workers`.
         child_seconds: most seconds of one child in a worker, after which it counts as dead; None
             sets no limit.
+        kernels: what networks compute with on a CPU: "plain" is torch's operators one by one,
+            "torch" faster arrangements of them, "native" kernels in C++ too, built on first use;
+            "auto" is native where a compiler is found, else torch.
         latency: from what the latency of children is predicted: "here" measures what is missing on
             this CPU and keeps it, else the file of a profile; None predicts none.
 
@@ -58,11 +63,13 @@ class Hardware:
     workers: int = 1
     in_flight: int | None = None
     child_seconds: float | None = None
+    kernels: str = "auto"
     latency: str | None = None
 
     def __post_init__(self) -> None:
         in_range("hardware.threads", self.threads, "[1, 1024]", use=2)  # more may end the process
         one_of("hardware.precision", self.precision, PRECISIONS)
+        self._check_kernels()
         self._check_workers()
         if self.accelerator != "cpu" and not _accelerator(self.accelerator).is_available():
             raise ValueError(
@@ -120,6 +127,20 @@ class Hardware:
         """Whether this process is the one that writes files and prints."""
         return self.num_processes == 1 or os.environ.get("LOCAL_RANK", "0") == "0"
 
+    @property
+    def _takes_native(self) -> bool:
+        """Whether the kernels in C++ have a device and a precision that they know."""
+        return self.accelerator == "cpu" and self.precision in (*TRUE_PRECISIONS, ALL)
+
+    def _check_kernels(self) -> None:
+        one_of("hardware.kernels", self.kernels, KERNELS)
+        if self.kernels == NATIVE and not self._takes_native:
+            raise ValueError(
+                f"hardware.kernels (native) need hardware.accelerator=cpu and hardware.precision="
+                f"32-true or 64-true, got {self.accelerator} and {self.precision}; use "
+                "hardware.kernels=auto"
+            )
+
     def _check_workers(self) -> None:
         one_of("hardware.executor", self.executor, EXECUTORS)
         at_least("hardware.workers", self.workers, 1, use=2)
@@ -149,9 +170,14 @@ class Hardware:
             )
 
     def prepare(self) -> None:
-        """Sets the number of CPU threads of this process, and quietens Lightning."""
+        """Sets the CPU threads and kernels of this process, and quietens Lightning.
+
+        Raises: ValueError: `kernels` is native, and they cannot be built here.
+        """
         import lightning  # not in the parent
         import torch  # not in the parent
+
+        from nas_lightning.networks import native  # not in the parent
 
         for package in (lightning.pytorch, lightning.fabric):
             logging.getLogger(package.__name__).setLevel(logging.WARNING)
@@ -162,14 +188,18 @@ class Hardware:
         else:  # torch's own number heeds OMP_NUM_THREADS, and what was set in Python
             share = max(1, usable_cores() // self.num_processes)
             torch.set_num_threads(min(torch.get_num_threads(), share))
+        native.choose(self.kernels if self._takes_native or self.kernels != ALL else "torch")
 
     @property
     def threads_line(self) -> str:
-        """The CPU threads that this process computes with, for the first lines of a run."""
+        """The CPU threads and kernels of this process, for the first lines of a run."""
         import torch  # not in the parent
 
+        from nas_lightning.networks import native  # not in the parent
+
         each = f" in each of {self.num_processes} processes" if self.num_processes > 1 else ""
-        return f"CPU threads: {torch.get_num_threads()}{each}; usable cores: {usable_cores()}"
+        cores = f"usable cores: {usable_cores()}; kernels: {native.chosen()}"
+        return f"CPU threads: {torch.get_num_threads()}{each}; {cores}"
 
     def check_batch(self, key: str, size: int) -> None:
         """Raises ValueError where the images of all processes' batch do not divide among them."""
