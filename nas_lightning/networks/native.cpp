@@ -33,16 +33,25 @@ static inline Vec<T, L> load(const T* p) { return *reinterpret_cast<const Vec<T,
 template <int L, typename T>
 static inline void store(T* p, Vec<T, L> v) { *reinterpret_cast<Vec<T, L>*>(p) = v; }
 
-// Calls f with the first channel and the width of each block of channels: 16, 8, 4 or 1 lanes.
+// Calls f with the first channel and the width of each block of channels: what a register holds,
+// then halves down to 4, then 1.
+#if defined(__AVX512F__)
+constexpr int BYTES = 64;
+#elif defined(__AVX__)
+constexpr int BYTES = 32;
+#else
+constexpr int BYTES = 16;
+#endif
 template <int L>
 struct Width { static constexpr int value = L; };
-template <typename F>
+template <int L, typename F>
+static inline void blocks_of(Int c, Int channels, F&& f) {
+    for (; c + L <= channels; c += L) f(c, Width<L>());
+    if constexpr (L > 1) blocks_of<(L > 4 ? L / 2 : 1)>(c, channels, f);
+}
+template <typename T, typename F>
 static inline void blocks(Int channels, F&& f) {
-    Int c = 0;
-    for (; c + 16 <= channels; c += 16) f(c, Width<16>());
-    for (; c + 8 <= channels; c += 8) f(c, Width<8>());
-    for (; c + 4 <= channels; c += 4) f(c, Width<4>());
-    for (; c < channels; ++c) f(c, Width<1>());
+    blocks_of<BYTES / int(sizeof(T))>(0, channels, f);
 }
 
 // Memory of a thread, kept between calls: allocating it anew would cost page faults.
@@ -70,77 +79,102 @@ struct Entry {
 template <int L, typename T, typename Read>
 static void pad(T* to, const Shape& s, Int h, Int w, Int stride, Int pixel, const T* from,
                 const Read& read) {
-    const Int row = (s.w + 2 * s.pw()) * L;
-    std::fill(to, to + s.padded() * L, T(0));
+    const Int row = (s.w + 2 * s.pw()) * L, side = s.pw() * L, end = side + stride * w * L;
+    if (stride > 1) std::fill(to, to + s.padded() * L, T(0));
+    std::fill(to, to + s.ph() * row, T(0));
     for (Int y = 0; y < h; ++y) {
-        T* out = to + (y * stride + s.ph()) * row + s.pw() * L;
+        T* out = to + (y * stride + s.ph()) * row;
         const T* in = from + y * w * pixel;
-        for (Int x = 0; x < w; ++x) store<L>(out + x * stride * L, read(in + x * pixel));
+        if (stride == 1) std::fill(out, out + side, T(0));
+        for (Int x = 0; x < w; ++x) store<L>(out + side + x * stride * L, read(in + x * pixel));
+        if (stride == 1) std::fill(out + end, out + row, T(0));
     }
+    if (stride == 1) std::fill(to + (s.ph() + h) * row, to + s.padded() * L, T(0));
 }
 
-// R neighbouring outputs of a depthwise convolution of padded images.
-template <int L, int R, typename T>
-static inline void depthwise_run(const T* in, Int row, Int step, const T* kernel, const Shape& s,
-                                 Vec<T, L>* sums) {
+// R neighbouring outputs of a depthwise convolution of padded images. Kernels of side K, taps D
+// apart, at stride S are known to the compiler, which keeps in registers what taps share; 0 is any.
+template <int L, int R, int K, int D, int S, typename T>
+static inline void depthwise_run(const T* in, Int row, const T* kernel, const Shape& s, Int stride,
+                                 T* out, Int pixel) {
+    const Int kh = K ? K : s.kh, kw = K ? K : s.kw, d = D ? D : s.dilation, step = S ? S : stride;
     Vec<T, L> acc[R] = {};
-    for (Int i = 0; i < s.kh; ++i) {
-        const T* line = in + i * s.dilation * row;
-        for (Int j = 0; j < s.kw; ++j) {
-            const Vec<T, L> tap = load<L>(kernel + (i * s.kw + j) * L);
-            const T* first = line + j * s.dilation * L;
-            for (int r = 0; r < R; ++r) acc[r] += tap * load<L>(first + r * step);
+    for (Int i = 0; i < kh; ++i) {
+        const T* line = in + i * d * row;
+#pragma GCC unroll 8
+        for (Int j = 0; j < kw; ++j) {
+            const Vec<T, L> tap = load<L>(kernel + (i * kw + j) * L);
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) acc[r] += tap * load<L>(line + (r * step + j * d) * L);
         }
     }
-    for (int r = 0; r < R; ++r) sums[r] = acc[r];
+    for (int r = 0; r < R; ++r) store<L>(out + r * pixel, acc[r]);
 }
 
-// A depthwise convolution of padded images; write(pixel, values) takes each output.
-template <int L, typename T, typename Write>
+template <int L, int K, int D, int S, typename T>
+static void depthwise_row(const T* in, Int row, const T* kernel, const Shape& s, Int stride, Int ow,
+                          T* out, Int pixel) {
+    constexpr int R = 8;
+    Int x = 0;
+    for (; x + R <= ow; x += R)
+        depthwise_run<L, R, K, D, S>(in + x * stride * L, row, kernel, s, stride, out + x * pixel,
+                                     pixel);
+    for (; x < ow; ++x)
+        depthwise_run<L, 1, K, D, S>(in + x * stride * L, row, kernel, s, stride, out + x * pixel,
+                                     pixel);
+}
+
+// A depthwise convolution of padded images: row y of it lies `line` after row y - 1, its pixels
+// `pixel` apart; done(y, row) is told of each.
+template <int L, typename T, typename Done>
 static void depthwise(const T* padded, const T* kernel, const Shape& s, Int oh, Int ow, Int stride,
-                      const Write& write) {
-    constexpr int R = 6;
+                      T* out, Int line, Int pixel, const Done& done) {
     const Int row = (s.w + 2 * s.pw()) * L;
-    Vec<T, L> sums[R];
+    const Int k = s.kh == s.kw && stride == 1 ? s.kw * 10 + s.dilation : 0;
+    const auto run = k == 31 ? depthwise_row<L, 3, 1, 1, T>
+                   : k == 32 ? depthwise_row<L, 3, 2, 1, T>
+                   : k == 51 ? depthwise_row<L, 5, 1, 1, T>
+                   : k == 52 ? depthwise_row<L, 5, 2, 1, T> : depthwise_row<L, 0, 0, 0, T>;
     for (Int y = 0; y < oh; ++y) {
-        const T* in = padded + y * stride * row;
-        Int x = 0;
-        for (; x + R <= ow; x += R) {
-            depthwise_run<L, R>(in + x * stride * L, row, stride * L, kernel, s, sums);
-            for (int r = 0; r < R; ++r) write(y * ow + x + r, sums[r]);
-        }
-        for (; x < ow; ++x) {
-            depthwise_run<L, 1>(in + x * stride * L, row, stride * L, kernel, s, sums);
-            write(y * ow + x, sums[0]);
-        }
+        run(padded + y * stride * row, row, kernel, s, stride, ow, out + y * line, pixel);
+        done(y, out + y * line);
     }
 }
 
-// Adds to sums (taps, L) the gradient of the kernel: J taps of a row at a time.
-template <int L, int J, typename T>
-static inline void kernel_gradient_row(const T* padded, const T* grad, Int pixel, const Shape& s,
-                                       Int i, Int j, T* sums) {
-    const Int row = (s.w + 2 * s.pw()) * L;
-    Vec<T, L> acc[J] = {};
+// Sets in sums (taps, L) the gradient of I rows of J taps of the kernel.
+template <int L, int I, int J, typename T>
+static inline void kernel_gradient_part(const T* padded, const T* grad, Int pixel, const Shape& s,
+                                        Int i, Int j, T* sums) {
+    const Int row = (s.w + 2 * s.pw()) * L, d = s.dilation;
+    Vec<T, L> acc[I][J] = {};
     for (Int y = 0; y < s.oh; ++y) {
-        const T* in = padded + (y * s.stride + i * s.dilation) * row + j * s.dilation * L;
+        const T* in = padded + (y * s.stride + i * d) * row + j * d * L;
         const T* g = grad + y * s.ow * pixel;
         for (Int x = 0; x < s.ow; ++x) {
             const Vec<T, L> each = load<L>(g + x * pixel);
             const T* first = in + x * s.stride * L;
-            for (int r = 0; r < J; ++r) acc[r] += each * load<L>(first + r * s.dilation * L);
+            for (int q = 0; q < I; ++q)
+                for (int r = 0; r < J; ++r)
+                    acc[q][r] += each * load<L>(first + q * d * row + r * d * L);
         }
     }
-    for (int r = 0; r < J; ++r) store<L>(sums + (i * s.kw + j + r) * L, acc[r]);
+    for (int q = 0; q < I; ++q)
+        for (int r = 0; r < J; ++r) store<L>(sums + ((i + q) * s.kw + j + r) * L, acc[q][r]);
 }
 
 template <int L, typename T>
 static void kernel_gradient(const T* padded, const T* grad, Int pixel, const Shape& s, T* sums) {
-    for (Int i = 0; i < s.kh; ++i) {
+    Int i = 0;
+    if (s.kw == 3)
+        for (; i + 3 <= s.kh; i += 3)
+            kernel_gradient_part<L, 3, 3>(padded, grad, pixel, s, i, 0, sums);
+    if (s.kw == 5)
+        for (; i + 2 <= s.kh; i += 2)
+            kernel_gradient_part<L, 2, 5>(padded, grad, pixel, s, i, 0, sums);
+    for (; i < s.kh; ++i) {
         Int j = 0;
-        for (; j + 5 <= s.kw; j += 5) kernel_gradient_row<L, 5>(padded, grad, pixel, s, i, j, sums);
-        for (; j + 3 <= s.kw; j += 3) kernel_gradient_row<L, 3>(padded, grad, pixel, s, i, j, sums);
-        for (; j < s.kw; ++j) kernel_gradient_row<L, 1>(padded, grad, pixel, s, i, j, sums);
+        for (; j + 5 <= s.kw; j += 5) kernel_gradient_part<L, 1, 5>(padded, grad, pixel, s, i, j, sums);
+        for (; j < s.kw; ++j) kernel_gradient_part<L, 1, 1>(padded, grad, pixel, s, i, j, sums);
     }
 }
 
@@ -158,7 +192,7 @@ static inline void multiply_run(const T* in, const T* b, T* out, Int k, Int m) {
 template <typename T>
 static void multiply(const T* in, const T* b, T* out, Int p, Int k, Int m) {
     constexpr int R = 8;
-    blocks(m, [&](Int c, auto width) {
+    blocks<T>(m, [&](Int c, auto width) {
         constexpr int L = decltype(width)::value;
         Int q = 0;
         for (; q + R <= p; q += R) multiply_run<L, R>(in + q * k, b + c, out + q * m + c, k, m);
@@ -180,7 +214,7 @@ static inline void outer_run(const T* g, const T* a, T* out, Int p, Int m, Int k
 template <typename T>
 static void outer(const T* g, const T* a, T* out, Int p, Int m, Int k) {
     constexpr int R = 8;
-    blocks(k, [&](Int c, auto width) {
+    blocks<T>(k, [&](Int c, auto width) {
         constexpr int L = decltype(width)::value;
         Int q = 0;
         for (; q + R <= m; q += R) outer_run<L, R>(g + q, a + c, out + q * k + c, p, m, k);
@@ -211,7 +245,7 @@ static void kernel_sums(const T* parts, const Shape& s, T* to_wide) {
     const Int taps = s.taps();
     std::vector<T> sums(taps * s.c);
     sum_images(parts, s.n, taps * s.c, sums.data());
-    blocks(s.c, [&](Int c, auto width) {
+    blocks<T>(s.c, [&](Int c, auto width) {
         constexpr int L = decltype(width)::value;
         for (Int t = 0; t < taps; ++t)
             for (int l = 0; l < L; ++l) to_wide[(c + l) * taps + t] = sums[c * taps + t * L + l];
@@ -221,7 +255,7 @@ static void kernel_sums(const T* parts, const Shape& s, T* to_wide) {
 // Mean and sum of squared deviations per channel of one image (P, C), the latter around the mean.
 template <typename T>
 static void image_moments(const T* y, Int p, Int channels, double* mean, double* squares) {
-    blocks(channels, [&](Int c, auto width) {
+    blocks<T>(channels, [&](Int c, auto width) {
         constexpr int L = decltype(width)::value;
         Vec<T, L> sums[4] = {}, middle;
         for (Int q = 0; q < p; ++q) sums[q & 3] += load<L>(y + q * channels + c);
@@ -287,13 +321,13 @@ static void stage(const Shape& s, const T* x, const T* scale, const T* shift, co
         T* kernel = scratch<T>(1, s.taps() * 16);
         T* middle = scratch<T>(2, p * s.c);
         const T* image = x + i * s.h * s.w * s.c;
-        blocks(s.c, [&](Int c, auto width) {
+        blocks<T>(s.c, [&](Int c, auto width) {
             constexpr int L = decltype(width)::value;
             pad<L>(padded, s, s.h, s.w, 1, s.c, image + c,
                    [&](const T* from) { return entry.template operator()<L>(from, c); });
             kernel_lanes<L>(wide, c, s, false, kernel);
-            depthwise<L>(padded, kernel, s, s.oh, s.ow, s.stride,
-                         [&](Int q, Vec<T, L> v) { store<L>(middle + q * s.c + c, v); });
+            depthwise<L>(padded, kernel, s, s.oh, s.ow, s.stride, middle + c, s.ow * s.c, s.c,
+                         [](Int, const T*) {});
         });
         T* out = y + i * p * s.co;
         multiply(middle, turned.data(), out, p, s.c, s.co);
@@ -337,7 +371,7 @@ static void stage_gradient(const Shape& s, const T* grad, const T* y, const T* i
         T* from_y = scratch<T>(3, p * s.co);
         T* spread = scratch<T>(4, size * 16);
         const T* image = x + i * s.h * s.w * s.c;
-        blocks(s.co, [&](Int c, auto width) {
+        blocks<T>(s.co, [&](Int c, auto width) {
             constexpr int L = decltype(width)::value;
             const Vec<T, L> a = load<L>(in + c), b = load<L>(in + s.co + c),
                             d = load<L>(in + 2 * s.co + c);
@@ -346,17 +380,17 @@ static void stage_gradient(const Shape& s, const T* grad, const T* y, const T* i
                 store<L>(from_y + q * s.co + c, a * load<L>(grad + at) + b * load<L>(y + at) + d);
             }
         });
-        if (to_wide || to_point) blocks(s.c, [&](Int c, auto width) {
+        if (to_wide || to_point) blocks<T>(s.c, [&](Int c, auto width) {
             constexpr int L = decltype(width)::value;
             pad<L>(padded + size * c, s, s.h, s.w, 1, s.c, image + c,
                    [&](const T* from) { return entry.template operator()<L>(from, c); });
             kernel_lanes<L>(wide, c, s, false, kernel);
-            depthwise<L>(padded + size * c, kernel, s, s.oh, s.ow, s.stride,
-                         [&](Int q, Vec<T, L> v) { store<L>(middle + q * s.c + c, v); });
+            depthwise<L>(padded + size * c, kernel, s, s.oh, s.ow, s.stride, middle + c,
+                         s.ow * s.c, s.c, [](Int, const T*) {});
         });
         if (to_point) outer(from_y, middle, &point_parts[i * s.co * s.c], p, s.co, s.c);
         multiply(from_y, point, middle, p, s.co, s.c);
-        blocks(s.c, [&](Int c, auto width) {
+        blocks<T>(s.c, [&](Int c, auto width) {
             constexpr int L = decltype(width)::value;
             if (to_wide)
                 kernel_gradient<L>(padded + size * c, middle + c, s.c, s,
@@ -372,14 +406,18 @@ static void stage_gradient(const Shape& s, const T* grad, const T* y, const T* i
                 factor = load<L>(scale + c);
                 offset = load<L>(numbers + 3 * s.c + c);
             }
-            depthwise<L>(spread, kernel, s, s.h, s.w, 1, [&](Int q, Vec<T, L> v) {
-                const Vec<T, L> before = load<L>(source + q * s.c);
-                v = (numbers ? before * factor + offset : before) > T(0) ? v : Vec<T, L>{};
-                if (numbers) {
-                    total += v;
-                    along += v * (before - mean);
+            T* buffer = scratch<T>(5, s.w * L);
+            depthwise<L>(spread, kernel, s, s.h, s.w, 1, buffer, 0, L, [&](Int y, const T* line) {
+                for (Int w = 0, at = y * s.w * s.c; w < s.w; ++w, at += s.c) {
+                    const Vec<T, L> before = load<L>(source + at);
+                    Vec<T, L> v = load<L>(line + w * L);
+                    v = (numbers ? before * factor + offset : before) > T(0) ? v : Vec<T, L>{};
+                    if (numbers) {
+                        total += v;
+                        along += v * (before - mean);
+                    }
+                    store<L>(result + at, adds ? v + load<L>(result + at) : v);
                 }
-                store<L>(result + q * s.c, adds ? v + load<L>(result + q * s.c) : v);
             });
             if (numbers)
                 for (int l = 0; l < L; ++l) {
@@ -403,7 +441,7 @@ static void wide_gradient(const Shape& s, const T* x, const T* grad, T* to_wide)
     const Int size = s.padded(), taps = s.taps(), p = s.oh * s.ow;
     std::vector<T> parts(s.n * taps * s.c);
 #pragma omp parallel for num_threads(s.threads) schedule(static) if (s.threads > 1)
-    for (Int i = 0; i < s.n; ++i) blocks(s.c, [&](Int c, auto width) {
+    for (Int i = 0; i < s.n; ++i) blocks<T>(s.c, [&](Int c, auto width) {
         constexpr int L = decltype(width)::value;
         T* padded = scratch<T>(0, size * 16);
         pad<L>(padded, s, s.h, s.w, 1, s.c, x + i * s.h * s.w * s.c + c,
@@ -424,7 +462,7 @@ static void sum_terms(Int n, Int p, Int channels, Int num, const T* const* terms
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (Int part = 0; part < parts; ++part) {
         const Int first = part * rows, last = std::min(all, first + rows);
-        blocks(channels, [&](Int c, auto width) {
+        blocks<T>(channels, [&](Int c, auto width) {
             constexpr int L = decltype(width)::value;
             for (Int q = first; q < last; ++q) store<L>(out + q * channels + c, load<L>(&offset[c]));
             for (Int k = 0; k < num; ++k) {
@@ -448,7 +486,7 @@ static void sum_terms_gradient(Int n, Int p, Int channels, Int num, const T* gra
     for (Int i = 0; i < n; ++i) {
         const T* g = grad + i * p * channels;
         double* part = &parts[i * (num + 1) * channels];
-        blocks(channels, [&](Int c, auto width) {
+        blocks<T>(channels, [&](Int c, auto width) {
             constexpr int L = decltype(width)::value;
             for (Int k = -1; k < num; ++k) {
                 Vec<T, L> acc[4] = {};
@@ -480,7 +518,7 @@ static void affine(Int pixels, Int channels, const T* grad, const T* y, const T*
     const Int rows = 256, parts = (pixels + rows - 1) / rows;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (Int part = 0; part < parts; ++part)
-        blocks(channels, [&](Int c, auto width) {
+        blocks<T>(channels, [&](Int c, auto width) {
             constexpr int L = decltype(width)::value;
             const Vec<T, L> a = load<L>(in + c), b = load<L>(in + channels + c),
                             d = load<L>(in + 2 * channels + c);

@@ -191,7 +191,7 @@ class SearchUpdates:
         if params is None:
             out: Tensor = self.supernet(*inputs)
         else:
-            out = functional_call(self.supernet, dict(params), inputs)
+            out = functional_call(self.supernet, dict(params), inputs, tie_weights=False)
         return out
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
