@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from nas_lightning.networks import native_calls
 from nas_lightning.networks.batch_norm import BatchNorm
 from nas_lightning.networks.kernels import DepthwiseConv, depthwise_conv, weighted_sum
-from nas_lightning.networks.native_calls import channels_last
+from nas_lightning.networks.native_calls import StageGradient, StageInput, channels_last
 
 __all__ = ["Chain", "Stage", "Term", "chain_of", "fused_sum", "is_fusible"]
 
+EPS = 1e-5  # of every BatchNorm that is fused
 Pass = list[tuple[Tensor, Tensor]]  # what each stage of a term gives, with its numbers (5, C)
 
 
@@ -84,7 +85,7 @@ def _stage_of(layers: Sequence[nn.Module]) -> Stage | None:
 def is_fusible(norm: nn.Module) -> bool:
     """Returns whether a BatchNorm now normalises by this process's batch, and does no more."""
     is_own = isinstance(norm, BatchNorm) and not (norm.fixed or norm.synchronised or norm.affine)
-    return is_own and norm.training
+    return is_own and norm.training and norm.eps == EPS
 
 
 def fused_sum(terms: Sequence[Term]) -> Tensor:
@@ -110,7 +111,7 @@ class _FusedSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, plan: _Plan, *inputs: Tensor) -> Tensor:
         images = [channels_last(x) for x in inputs[: plan.num_images]]
-        passes = [_forward(plan, k, images, inputs) for k in range(len(plan.terms))]
+        passes = _forward(plan, images, inputs)
         numbers = torch.stack([each[-1][1] for each in passes])  # (K, 5, C)
         _move_statistics(plan, passes)
         weights = torch.stack(plan.weights(inputs)).to(numbers)
@@ -133,44 +134,78 @@ class _FusedSum(torch.autograd.Function):
         inverse = ctx.numbers[:, 1].double()
         to[first : first + num] = (sums[:, 1] * inverse).sum(1).to(grad.dtype).unbind()
         lines = _lines(plan, sums, ctx.numbers.double(), ctx.weights.double(), grad)
-        for k in range(num):
-            _backward(ctx, k, grad, lines[k], to)
+        _backward(ctx, grad, lines, to)
         return None, *(g if n else None for g, n in zip(to, needed, strict=True))
 
 
-def _forward(plan: _Plan, k: int, images: Sequence[Tensor], inputs: Sequence[Tensor]) -> Pass:
-    """Runs the stages of a term, or takes the statistics of its BatchNorm."""
-    term, x = plan.terms[k], images[plan.images[k]]
-    if not term.chain:
-        return [(x, _unchanged(x) if term.norm is None else native_calls.moments(x, term.norm.eps))]
-    found, numbers = Pass(), None
-    for stage, place in zip(term.chain, plan.kernels[k], strict=True):
-        wide, point = inputs[place : place + 2]
-        shape = _shape(stage, x)
-        x, numbers = native_calls.stage(shape, x, numbers, wide, point, stage.norm.eps)
-        found.append((x, numbers))
-    return found
+def _forward(plan: _Plan, images: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Pass]:
+    """Runs the stages of all terms, and takes the statistics of BatchNorms without stages."""
+    passes = [Pass() for _ in plan.terms]
+    for depth in range(max(len(term.chain) for term in plan.terms)):
+        terms = [k for k, term in enumerate(plan.terms) if len(term.chain) > depth]
+        reads = [_read(plan, k, depth, passes[k], images, inputs) for k in terms]
+        for k, found in zip(terms, native_calls.stages(reads, EPS), strict=True):
+            passes[k].append(found)
+    for k, term in enumerate(plan.terms):
+        x = images[plan.images[k]]
+        if not term.chain:
+            numbers = _unchanged(x) if term.norm is None else native_calls.moments(x, EPS)
+            passes[k].append((x, numbers))
+    return passes
 
 
-def _backward(ctx: Any, k: int, grad: Tensor, line: Tensor, to: list[Tensor | None]) -> None:
-    """Adds the gradients of a term's images and kernels to those of all inputs."""
-    plan, run, needed = ctx.plan, ctx.passes[k], ctx.needs_input_grad[1:]
-    place, chain = plan.images[k], plan.terms[k].chain
-    if not chain:
-        if needed[place]:
-            y = None if plan.terms[k].norm is None else run[0][0]
-            to[place] = native_calls.line(grad, y, line, to[place])
-        return
-    for number in reversed(range(len(chain))):
-        x, numbers = run[number - 1] if number else (ctx.images[place], None)
-        first = plan.kernels[k][number]
-        wide, point = ctx.saved_tensors[first : first + 2]
-        found = native_calls.stage_gradient(
-            _shape(chain[number], x), grad, run[number][0], line, x, numbers, wide, point,
-            needed[first : first + 2], None if number else to[place],
-        )  # fmt: skip
-        grad, line, to[first], to[first + 1] = found
-    to[place] = grad
+def _read(
+    plan: _Plan,
+    k: int,
+    depth: int,
+    run: Pass,
+    images: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+) -> StageInput:
+    """Returns what a stage of a term reads."""
+    x, before = run[depth - 1] if depth else (images[plan.images[k]], None)
+    first, wide = plan.kernels[k][depth], plan.terms[k].chain[depth].wide
+    kernels = [kernel.contiguous() for kernel in inputs[first : first + 2]]
+    steps = wide.stride[0], wide.dilation[0]
+    shape = native_calls.shape_of(x, kernels[0], len(kernels[1]), *steps)
+    return StageInput(shape, x, before, kernels[0], kernels[1])
+
+
+def _backward(ctx: Any, grad: Tensor, lines: Sequence[Tensor], to: list[Tensor | None]) -> None:
+    """Sets the gradients of images and kernels among those of all inputs."""
+    plan, needed = ctx.plan, ctx.needs_input_grad[1:]
+    for k, place in enumerate(plan.images):
+        if not plan.terms[k].chain and needed[place]:
+            y = None if plan.terms[k].norm is None else ctx.passes[k][0][0]
+            to[place] = native_calls.line(grad, y, lines[k], to[place])
+    after = {k: (grad, lines[k]) for k, term in enumerate(plan.terms) if term.chain}
+    depths = {k: len(plan.terms[k].chain) - 1 for k in after}  # of the stages that are next
+    while depths:
+        taken = {k: _gradient(ctx, k, depth, *after[k], to) for k, depth in depths.items()}
+        native_calls.stage_gradients([*taken.values()])
+        for k, found in taken.items():
+            if found.line_of_x is not None:
+                after[k] = found.to_x, found.line_of_x
+        depths = {k: depth - 1 for k, depth in depths.items() if depth}
+
+
+def _gradient(
+    ctx: Any, k: int, depth: int, grad: Tensor, line: Tensor, to: list[Tensor | None]
+) -> StageGradient:
+    """Returns the gradients of a stage of a term that are to be taken, and where they go."""
+    plan, needed, place = ctx.plan, ctx.needs_input_grad[1:], ctx.plan.images[k]
+    read = _read(plan, k, depth, ctx.passes[k], ctx.images, ctx.saved_tensors)
+    first = plan.kernels[k][depth]
+    for at, kernel in enumerate((read.wide, read.point), first):
+        to[at] = torch.empty_like(kernel) if needed[at] else None
+    shared = to[place] if depth == 0 else None
+    to_x = torch.empty_like(read.x) if shared is None else shared
+    if depth == 0:
+        to[place] = to_x
+    line_of_x = torch.empty((3, read.shape.c), dtype=grad.dtype) if depth else None
+    y = ctx.passes[k][depth][0]
+    sets = to_x, shared is not None, to[first], to[first + 1], line_of_x
+    return StageGradient(read, y, grad, line, *sets)
 
 
 def _lines(
@@ -195,13 +230,6 @@ def _unchanged(x: Tensor) -> Tensor:
     numbers = x.new_zeros((5, x.shape[1]))
     numbers[1:3] = 1.0
     return numbers
-
-
-def _shape(stage: Stage, x: Tensor) -> Any:
-    wide, point = stage.wide, stage.point
-    return native_calls.shape_of(
-        x, wide.weight, point.out_channels, wide.stride[0], wide.dilation[0]
-    )
 
 
 @torch.no_grad()
@@ -232,9 +260,9 @@ def _differentiable(
         for stage, place in zip(term.chain, plan.kernels[k], strict=True):
             wide, point = inputs[place : place + 2]
             x = depthwise_conv(F.relu(x), wide, stage.wide.stride[0], stage.wide.dilation[0])
-            x = F.batch_norm(F.conv2d(x, point), None, None, training=True, eps=stage.norm.eps)
+            x = F.batch_norm(F.conv2d(x, point), None, None, training=True, eps=EPS)
         if term.norm is not None:
-            x = F.batch_norm(x, None, None, training=True, eps=term.norm.eps)
+            x = F.batch_norm(x, None, None, training=True, eps=EPS)
         terms.append(x)
     out = weighted_sum(plan.weights(inputs), terms)
     wrt = [x for x, is_needed in zip(inputs, needed, strict=True) if is_needed]

@@ -305,134 +305,194 @@ static void moments(const T* y, Int n, Int p, Int channels, double eps, Int thre
     finish_moments(mean.data(), squares.data(), n, p, channels, eps, out);
 }
 
-// y = 1x1(depthwise(entry(x))), and BatchNorm's numbers of y where `numbers` is not null.
+// A stage to run: y = 1x1(depthwise(entry(x))), and BatchNorm's numbers of y. x is read as it is, or
+// normalised by `before`, the numbers of what gave it.
 template <typename T>
-static void stage(const Shape& s, const T* x, const T* scale, const T* shift, const T* wide,
-                  const T* point, double eps, T* y, T* numbers) {
+struct Stage {
+    Shape s;
+    const T *x, *before, *wide, *point;
+    T *y, *numbers;
+};
+
+template <typename T>
+static Entry<T> entry_of(const T* numbers, Int channels) {
+    return {numbers ? numbers + 2 * channels : nullptr, numbers ? numbers + 3 * channels : nullptr};
+}
+
+template <typename T>
+static void run_image(const Stage<T>& job, Int i, double* mean, double* squares) {
+    const Shape& s = job.s;
     const Int p = s.oh * s.ow;
-    const Entry<T> entry{scale, shift};
-    std::vector<T> turned(s.c * s.co);
-    std::vector<double> mean(s.n * s.co), squares(s.n * s.co);
-    for (Int i = 0; i < s.co; ++i)
-        for (Int j = 0; j < s.c; ++j) turned[j * s.co + i] = point[i * s.c + j];
-#pragma omp parallel for num_threads(s.threads) schedule(static) if (s.threads > 1)
-    for (Int i = 0; i < s.n; ++i) {
-        T* padded = scratch<T>(0, s.padded() * 16);
-        T* kernel = scratch<T>(1, s.taps() * 16);
-        T* middle = scratch<T>(2, p * s.c);
-        const T* image = x + i * s.h * s.w * s.c;
-        blocks<T>(s.c, [&](Int c, auto width) {
-            constexpr int L = decltype(width)::value;
-            pad<L>(padded, s, s.h, s.w, 1, s.c, image + c,
-                   [&](const T* from) { return entry.template operator()<L>(from, c); });
-            kernel_lanes<L>(wide, c, s, false, kernel);
-            depthwise<L>(padded, kernel, s, s.oh, s.ow, s.stride, middle + c, s.ow * s.c, s.c,
-                         [](Int, const T*) {});
-        });
-        T* out = y + i * p * s.co;
-        multiply(middle, turned.data(), out, p, s.c, s.co);
-        image_moments(out, p, s.co, &mean[i * s.co], &squares[i * s.co]);
+    const Entry<T> entry = entry_of(job.before, s.c);
+    T* padded = scratch<T>(0, s.padded() * (BYTES / Int(sizeof(T))));
+    T* kernel = scratch<T>(1, s.taps() * (BYTES / Int(sizeof(T))));
+    T* middle = scratch<T>(2, p * s.c);
+    T* turned = scratch<T>(3, s.c * s.co);
+    const T* image = job.x + i * s.h * s.w * s.c;
+    for (Int j = 0; j < s.co; ++j)
+        for (Int k = 0; k < s.c; ++k) turned[k * s.co + j] = job.point[j * s.c + k];
+    blocks<T>(s.c, [&](Int c, auto width) {
+        constexpr int L = decltype(width)::value;
+        pad<L>(padded, s, s.h, s.w, 1, s.c, image + c,
+               [&](const T* from) { return entry.template operator()<L>(from, c); });
+        kernel_lanes<L>(job.wide, c, s, false, kernel);
+        depthwise<L>(padded, kernel, s, s.oh, s.ow, s.stride, middle + c, s.ow * s.c, s.c,
+                     [](Int, const T*) {});
+    });
+    T* out = job.y + i * p * s.co;
+    multiply(middle, turned, out, p, s.c, s.co);
+    image_moments(out, p, s.co, mean + i * s.co, squares + i * s.co);
+}
+
+// Runs stages image by image: what stages share of an image stays near.
+template <typename T>
+static void stages(Int num, const Stage<T>* jobs, double eps) {
+    const Int n = jobs[0].s.n, threads = jobs[0].s.threads;
+    std::vector<std::vector<double>> parts;
+    for (Int k = 0; k < num; ++k) parts.emplace_back(2 * n * jobs[k].s.co);
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (Int i = 0; i < n; ++i)
+        for (Int k = 0; k < num; ++k)
+            run_image(jobs[k], i, parts[k].data(), &parts[k][n * jobs[k].s.co]);
+    for (Int k = 0; k < num; ++k) {
+        const Shape& s = jobs[k].s;
+        finish_moments(parts[k].data(), &parts[k][n * s.co], n, s.oh * s.ow, s.co, eps,
+                       jobs[k].numbers);
     }
-    finish_moments(mean.data(), squares.data(), s.n, p, s.co, eps, numbers);
 }
 
 // Numbers a, b, c (3, C) such that a * g + b * y + c is the gradient of y before BatchNorm, of the
-// sums (2, C) of g and of g * (y - mean), for a gradient `weight` * g of what BatchNorm gives.
+// sums (2, C) of g and of g * (y - mean), g being the gradient of what BatchNorm gives.
 template <typename T>
 static void norm_gradient(const double* sums, const T* numbers, Int channels, double count,
-                          double weight, T* out) {
+                          T* out) {
     for (Int c = 0; c < channels; ++c) {
         const double mean = numbers[c], inverse = numbers[channels + c];
-        const double b = -weight * inverse * inverse * inverse * sums[channels + c] / count;
-        out[c] = T(weight * inverse);
+        const double b = -inverse * inverse * inverse * sums[channels + c] / count;
+        out[c] = T(inverse);
         out[channels + c] = T(b);
-        out[2 * channels + c] = T(-weight * inverse * sums[c] / count - b * mean);
+        out[2 * channels + c] = T(-inverse * sums[c] / count - b * mean);
     }
 }
 
-// The gradients of a stage. `in` are a, b, c of its output. to_x takes the gradient of x, added to
-// what is there if `adds`; where x was normalised by `numbers` it is that of the normalised
-// images, and `out` takes its a, b, c. to_wide and to_point may be null.
+// out (P, C) = a * grad + b * y + c, added to what is there if `adds`; y may be null.
 template <typename T>
-static void stage_gradient(const Shape& s, const T* grad, const T* y, const T* in, const T* x,
-                           const T* numbers, const T* wide, const T* point, bool adds, T* to_x,
-                           T* out, T* to_wide, T* to_point) {
-    const Int p = s.oh * s.ow, size = s.padded(), taps = s.taps();
-    const T* scale = numbers ? numbers + 2 * s.c : nullptr;
-    const Entry<T> entry{scale, numbers ? numbers + 3 * s.c : nullptr};
-    std::vector<T> wide_parts(to_wide ? s.n * taps * s.c : 0);
-    std::vector<T> point_parts(to_point ? s.n * s.co * s.c : 0);
-    std::vector<double> sum_parts(numbers ? s.n * 2 * s.c : 0);
-#pragma omp parallel for num_threads(s.threads) schedule(static) if (s.threads > 1)
-    for (Int i = 0; i < s.n; ++i) {
-        T* padded = scratch<T>(0, size * s.c);
-        T* kernel = scratch<T>(1, taps * 16);
-        T* middle = scratch<T>(2, p * s.c);
-        T* from_y = scratch<T>(3, p * s.co);
-        T* spread = scratch<T>(4, size * 16);
-        const T* image = x + i * s.h * s.w * s.c;
-        blocks<T>(s.co, [&](Int c, auto width) {
-            constexpr int L = decltype(width)::value;
-            const Vec<T, L> a = load<L>(in + c), b = load<L>(in + s.co + c),
-                            d = load<L>(in + 2 * s.co + c);
-            for (Int q = 0; q < p; ++q) {
-                const Int at = (i * p + q) * s.co + c;
-                store<L>(from_y + q * s.co + c, a * load<L>(grad + at) + b * load<L>(y + at) + d);
+static void line_of(Int p, Int channels, const T* grad, const T* y, const T* in, bool adds, T* out) {
+    blocks<T>(channels, [&](Int c, auto width) {
+        constexpr int L = decltype(width)::value;
+        const Vec<T, L> a = load<L>(in + c), b = load<L>(in + channels + c),
+                        d = load<L>(in + 2 * channels + c);
+        for (Int q = 0; q < p; ++q) {
+            const Int at = q * channels + c;
+            Vec<T, L> v = a * load<L>(grad + at) + d;
+            if (y) v += b * load<L>(y + at);
+            store<L>(out + at, adds ? v + load<L>(out + at) : v);
+        }
+    });
+}
+
+template <typename T>
+static void lines(Int n, Int p, Int channels, const T* grad, const T* y, const T* in, bool adds,
+                  Int threads, T* out) {
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (Int i = 0; i < n; ++i) {
+        const Int at = i * p * channels;
+        line_of(p, channels, grad + at, y ? y + at : nullptr, in, adds, out + at);
+    }
+}
+
+// Gradients of a stage to take. That of y is a * grad + b * y + c, by `in` (3, C'). to_x takes that of
+// x, added to what is there if `adds`; where x was normalised it is that of the normalised images,
+// and `out` takes its a, b, c. to_wide and to_point may be null.
+template <typename T>
+struct Gradient {
+    Shape s;
+    const T *grad, *y, *in, *x, *before, *wide, *point;
+    Int adds;
+    T *to_x, *out, *to_wide, *to_point;
+};
+
+template <typename T>
+struct Parts {  // of the gradients, one for each image
+    std::vector<T> wide, point;
+    std::vector<double> sums;
+    Parts(const Gradient<T>& job)
+        : wide(job.to_wide ? job.s.n * job.s.taps() * job.s.c : 0),
+          point(job.to_point ? job.s.n * job.s.co * job.s.c : 0),
+          sums(job.before ? job.s.n * 2 * job.s.c : 0) {}
+};
+
+template <typename T>
+static void run_image(const Gradient<T>& job, Int i, Parts<T>& parts) {
+    const Shape& s = job.s;
+    const Int p = s.oh * s.ow, size = s.padded(), taps = s.taps(), most = BYTES / Int(sizeof(T));
+    const Entry<T> entry = entry_of(job.before, s.c);
+    T* padded = scratch<T>(0, size * s.c);
+    T* kernel = scratch<T>(1, taps * most);
+    T* middle = scratch<T>(2, p * s.c);
+    T* from_y = scratch<T>(3, p * s.co);
+    T* spread = scratch<T>(4, size * most);
+    T* buffer = scratch<T>(5, s.w * most);
+    const T* image = job.x + i * s.h * s.w * s.c;
+    line_of(p, s.co, job.grad + i * p * s.co, job.y + i * p * s.co, job.in, false, from_y);
+    if (job.to_wide || job.to_point) blocks<T>(s.c, [&](Int c, auto width) {
+        constexpr int L = decltype(width)::value;
+        pad<L>(padded + size * c, s, s.h, s.w, 1, s.c, image + c,
+               [&](const T* from) { return entry.template operator()<L>(from, c); });
+        if (!job.to_point) return;
+        kernel_lanes<L>(job.wide, c, s, false, kernel);
+        depthwise<L>(padded + size * c, kernel, s, s.oh, s.ow, s.stride, middle + c, s.ow * s.c,
+                     s.c, [](Int, const T*) {});
+    });
+    if (job.to_point) outer(from_y, middle, &parts.point[i * s.co * s.c], p, s.co, s.c);
+    multiply(from_y, job.point, middle, p, s.co, s.c);
+    blocks<T>(s.c, [&](Int c, auto width) {
+        constexpr int L = decltype(width)::value;
+        if (job.to_wide)
+            kernel_gradient<L>(padded + size * c, middle + c, s.c, s,
+                               &parts.wide[(i * s.c + c) * taps]);
+        pad<L>(spread, s, s.oh, s.ow, s.stride, s.c, middle + c,
+               [](const T* from) { return load<L>(from); });
+        kernel_lanes<L>(job.wide, c, s, true, kernel);
+        T* result = job.to_x + i * s.h * s.w * s.c + c;
+        Vec<T, L> total{}, along{}, mean{};
+        if (job.before) mean = load<L>(job.before + c);
+        depthwise<L>(spread, kernel, s, s.h, s.w, 1, buffer, 0, L, [&](Int y, const T* row) {
+            for (Int w = 0, at = y * s.w * s.c; w < s.w; ++w, at += s.c) {
+                const Vec<T, L> open = entry.template operator()<L>(image + c + at, c);
+                Vec<T, L> v = load<L>(row + w * L);
+                v = open > T(0) ? v : Vec<T, L>{};
+                total += v;
+                if (job.before) along += v * (load<L>(image + c + at) - mean);
+                store<L>(result + at, job.adds ? v + load<L>(result + at) : v);
             }
         });
-        if (to_wide || to_point) blocks<T>(s.c, [&](Int c, auto width) {
-            constexpr int L = decltype(width)::value;
-            pad<L>(padded + size * c, s, s.h, s.w, 1, s.c, image + c,
-                   [&](const T* from) { return entry.template operator()<L>(from, c); });
-            kernel_lanes<L>(wide, c, s, false, kernel);
-            depthwise<L>(padded + size * c, kernel, s, s.oh, s.ow, s.stride, middle + c,
-                         s.ow * s.c, s.c, [](Int, const T*) {});
-        });
-        if (to_point) outer(from_y, middle, &point_parts[i * s.co * s.c], p, s.co, s.c);
-        multiply(from_y, point, middle, p, s.co, s.c);
-        blocks<T>(s.c, [&](Int c, auto width) {
-            constexpr int L = decltype(width)::value;
-            if (to_wide)
-                kernel_gradient<L>(padded + size * c, middle + c, s.c, s,
-                                   &wide_parts[(i * s.c + c) * taps]);
-            pad<L>(spread, s, s.oh, s.ow, s.stride, s.c, middle + c,
-                   [](const T* from) { return load<L>(from); });
-            kernel_lanes<L>(wide, c, s, true, kernel);
-            T* result = to_x + i * s.h * s.w * s.c + c;
-            const T* source = image + c;
-            Vec<T, L> total{}, along{}, mean{}, factor{}, offset{};
-            if (numbers) {
-                mean = load<L>(numbers + c);
-                factor = load<L>(scale + c);
-                offset = load<L>(numbers + 3 * s.c + c);
+        if (job.before)
+            for (int l = 0; l < L; ++l) {
+                parts.sums[i * 2 * s.c + c + l] = total[l];
+                parts.sums[i * 2 * s.c + s.c + c + l] = along[l];
             }
-            T* buffer = scratch<T>(5, s.w * L);
-            depthwise<L>(spread, kernel, s, s.h, s.w, 1, buffer, 0, L, [&](Int y, const T* line) {
-                for (Int w = 0, at = y * s.w * s.c; w < s.w; ++w, at += s.c) {
-                    const Vec<T, L> before = load<L>(source + at);
-                    Vec<T, L> v = load<L>(line + w * L);
-                    v = (numbers ? before * factor + offset : before) > T(0) ? v : Vec<T, L>{};
-                    if (numbers) {
-                        total += v;
-                        along += v * (before - mean);
-                    }
-                    store<L>(result + at, adds ? v + load<L>(result + at) : v);
-                }
-            });
-            if (numbers)
-                for (int l = 0; l < L; ++l) {
-                    sum_parts[i * 2 * s.c + c + l] = total[l];
-                    sum_parts[i * 2 * s.c + s.c + c + l] = along[l];
-                }
-        });
+    });
+}
+
+template <typename T>
+static void stage_gradients(Int num, const Gradient<T>* jobs) {
+    const Int n = jobs[0].s.n, threads = jobs[0].s.threads;
+    std::vector<Parts<T>> parts(jobs, jobs + num);
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (Int i = 0; i < n; ++i)
+        for (Int k = 0; k < num; ++k) run_image(jobs[k], i, parts[k]);
+    for (Int k = 0; k < num; ++k) {
+        const Gradient<T>& job = jobs[k];
+        const Shape& s = job.s;
+        if (job.before) {
+            std::vector<double> sums(2 * s.c);
+            sum_images(parts[k].sums.data(), n, 2 * s.c, sums.data());
+            norm_gradient(sums.data(), job.before, s.c, double(n) * s.h * s.w, job.out);
+        }
+        if (job.to_point) sum_images(parts[k].point.data(), n, s.co * s.c, job.to_point);
+        if (job.to_wide) kernel_sums(parts[k].wide.data(), s, job.to_wide);
     }
-    if (numbers) {
-        std::vector<double> sums(2 * s.c);
-        sum_images(sum_parts.data(), s.n, 2 * s.c, sums.data());
-        norm_gradient(sums.data(), numbers, s.c, double(s.n) * s.h * s.w, 1.0, out);
-    }
-    if (to_point) sum_images(point_parts.data(), s.n, s.co * s.c, to_point);
-    if (to_wide) kernel_sums(wide_parts.data(), s, to_wide);
 }
 
 // The gradient of the kernels alone, of a depthwise convolution without entry.
@@ -443,7 +503,7 @@ static void wide_gradient(const Shape& s, const T* x, const T* grad, T* to_wide)
 #pragma omp parallel for num_threads(s.threads) schedule(static) if (s.threads > 1)
     for (Int i = 0; i < s.n; ++i) blocks<T>(s.c, [&](Int c, auto width) {
         constexpr int L = decltype(width)::value;
-        T* padded = scratch<T>(0, size * 16);
+        T* padded = scratch<T>(0, size * (BYTES / Int(sizeof(T))));
         pad<L>(padded, s, s.h, s.w, 1, s.c, x + i * s.h * s.w * s.c + c,
                [](const T* from) { return load<L>(from); });
         kernel_gradient<L>(padded, grad + i * p * s.c + c, s.c, s, &parts[(i * s.c + c) * taps]);
@@ -511,37 +571,12 @@ static void sum_terms_gradient(Int n, Int p, Int channels, Int num, const T* gra
     }
 }
 
-// out = a * grad + b * y + c, added to what is there if `adds`; y may be null.
-template <typename T>
-static void affine(Int pixels, Int channels, const T* grad, const T* y, const T* in, bool adds,
-                   Int threads, T* out) {
-    const Int rows = 256, parts = (pixels + rows - 1) / rows;
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (Int part = 0; part < parts; ++part)
-        blocks<T>(channels, [&](Int c, auto width) {
-            constexpr int L = decltype(width)::value;
-            const Vec<T, L> a = load<L>(in + c), b = load<L>(in + channels + c),
-                            d = load<L>(in + 2 * channels + c);
-            for (Int q = part * rows; q < std::min(pixels, (part + 1) * rows); ++q) {
-                const Int at = q * channels + c;
-                Vec<T, L> v = a * load<L>(grad + at) + d;
-                if (y) v += b * load<L>(y + at);
-                store<L>(out + at, adds ? v + load<L>(out + at) : v);
-            }
-        });
-}
-
 #define KERNELS(T, NAME)                                                                          \
-    extern "C" void stage_##NAME(const Shape* s, const T* x, const T* scale, const T* shift,      \
-                                 const T* wide, const T* point, double eps, T* y, T* numbers) {   \
-        stage<T>(*s, x, scale, shift, wide, point, eps, y, numbers);                              \
+    extern "C" void stages_##NAME(Int num, const Stage<T>* jobs, double eps) {                    \
+        stages<T>(num, jobs, eps);                                                                \
     }                                                                                             \
-    extern "C" void stage_gradient_##NAME(const Shape* s, const T* grad, const T* y, const T* in, \
-                                          const T* x, const T* numbers, const T* wide,            \
-                                          const T* point, Int adds, T* to_x, T* out, T* to_wide,  \
-                                          T* to_point) {                                          \
-        stage_gradient<T>(*s, grad, y, in, x, numbers, wide, point, adds != 0, to_x, out,         \
-                          to_wide, to_point);                                                     \
+    extern "C" void stage_gradients_##NAME(Int num, const Gradient<T>* jobs) {                    \
+        stage_gradients<T>(num, jobs);                                                            \
     }                                                                                             \
     extern "C" void wide_gradient_##NAME(const Shape* s, const T* x, const T* grad, T* to_wide) { \
         wide_gradient<T>(*s, x, grad, to_wide);                                                   \
@@ -559,9 +594,9 @@ static void affine(Int pixels, Int channels, const T* grad, const T* y, const T*
                                               double* sums) {                                     \
         sum_terms_gradient<T>(n, p, channels, num, grad, terms, mean, threads, sums);             \
     }                                                                                             \
-    extern "C" void affine_##NAME(Int pixels, Int channels, const T* grad, const T* y,            \
-                                  const T* in, Int adds, Int threads, T* out) {                   \
-        affine<T>(pixels, channels, grad, y, in, adds != 0, threads, out);                        \
+    extern "C" void lines_##NAME(Int n, Int p, Int channels, const T* grad, const T* y,           \
+                                 const T* in, Int adds, Int threads, T* out) {                    \
+        lines<T>(n, p, channels, grad, y, in, adds != 0, threads, out);                           \
     }
 
 KERNELS(float, float)

@@ -24,7 +24,17 @@ from torch import Tensor
 
 from nas_lightning.core.checks import unknown_name
 
-__all__ = ["MissingKernelsError", "Shape", "build", "choose", "chosen", "compiler", "is_built"]
+__all__ = [
+    "GradientCall",
+    "MissingKernelsError",
+    "Shape",
+    "StageCall",
+    "build",
+    "choose",
+    "chosen",
+    "compiler",
+    "is_built",
+]
 __all__ += ["is_native", "is_plain", "kernel", "library_file", "memory_order", "restored", "takes"]
 
 KERNELS = ("auto", "plain", "torch", "native")
@@ -36,13 +46,13 @@ CURE = "install g++ (Debian, Ubuntu: apt install g++; conda: conda install gxx) 
 INT, POINTER, NUMBER = ctypes.c_int64, ctypes.c_void_p, ctypes.c_double
 SIZES = ("n", "h", "w", "c", "oh", "ow", "co", "kh", "kw", "stride", "dilation", "threads")
 ARGUMENTS = {
-    "stage": [POINTER] * 6 + [NUMBER] + [POINTER] * 2,
-    "stage_gradient": [POINTER] * 8 + [INT] + [POINTER] * 4,
+    "stages": [INT, POINTER, NUMBER],
+    "stage_gradients": [INT, POINTER],
     "wide_gradient": [POINTER] * 4,
     "moments": [INT] * 3 + [POINTER, NUMBER, INT, POINTER],
     "sum_terms": [INT] * 4 + [POINTER] * 3 + [INT, POINTER],
     "sum_terms_gradient": [INT] * 4 + [POINTER] * 3 + [INT, POINTER],
-    "affine": [INT] * 2 + [POINTER] * 3 + [INT] * 2 + [POINTER],
+    "lines": [INT] * 3 + [POINTER] * 3 + [INT] * 2 + [POINTER],
 }
 
 
@@ -54,6 +64,26 @@ class Shape(ctypes.Structure):
     """The sizes of a convolution, as native.cpp reads them."""
 
     _fields_ = [(name, INT) for name in SIZES]
+
+
+class StageCall(ctypes.Structure):
+    """A stage to run, as native.cpp reads it."""
+
+    _fields_ = [
+        ("shape", Shape),
+        *((name, POINTER) for name in ("x", "before", "wide", "point", "y", "numbers")),
+    ]
+
+
+class GradientCall(ctypes.Structure):
+    """A stage's gradients to take, as native.cpp reads them."""
+
+    _fields_ = [
+        ("shape", Shape),
+        *((name, POINTER) for name in ("grad", "y", "line", "x", "before", "wide", "point")),
+        ("adds", INT),
+        *((name, POINTER) for name in ("to_x", "out", "to_wide", "to_point")),
+    ]
 
 
 @dataclass

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from ctypes import addressof
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from nas_lightning.networks.native import POINTER, Shape, kernel
+from nas_lightning.networks.native import POINTER, GradientCall, Shape, StageCall, kernel
 
-__all__ = ["channels_last", "kernel_gradient", "line", "moments", "shape_of", "stage"]
-__all__ += ["stage_gradient", "term_sums", "weighted_terms"]
+__all__ = ["StageGradient", "StageInput", "channels_last", "kernel_gradient", "line", "moments"]
+__all__ += ["shape_of", "stage_gradients", "stages", "term_sums", "weighted_terms"]
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -41,56 +41,61 @@ def kernel_gradient(shape: Shape, x: Tensor, grad: Tensor, wide: Tensor) -> Tens
     return out
 
 
-def stage(
-    shape: Shape, x: Tensor, numbers: Tensor | None, wide: Tensor, point: Tensor, eps: float
-) -> tuple[Tensor, Tensor]:
-    """Returns what a stage gives before its BatchNorm, and the BatchNorm's numbers (5, C').
+class StageInput(NamedTuple):
+    """What a stage reads: images, the numbers that normalise them or None, and its kernels."""
+
+    shape: Shape
+    x: Tensor
+    before: Tensor | None
+    wide: Tensor  # (C, 1, h, w)
+    point: Tensor  # (C', C, 1, 1)
+
+
+def stages(inputs: Sequence[StageInput], eps: float) -> list[tuple[Tensor, Tensor]]:
+    """Returns what stages give before their BatchNorms, and the BatchNorms' numbers (5, C').
 
     They are mean, 1 / standard deviation, scale, shift, and the variance that running statistics
-    take. `numbers` are those by which x is
-    normalised as it is read, None where it is read as it is.
+    take. The images of all stages are as many.
     """
-    y = _empty(x, shape.n, shape.co, shape.oh, shape.ow)
-    out = torch.empty((5, shape.co), dtype=x.dtype)
-    scale = None if numbers is None else numbers[2].data_ptr()
-    shift = None if numbers is None else numbers[3].data_ptr()
-    kernels = wide.contiguous(), point.contiguous()
-    pointers = (each.data_ptr() for each in kernels)
-    run = kernel("stage", x.dtype)
-    run(addressof(shape), x.data_ptr(), scale, shift, *pointers, eps, y.data_ptr(), out.data_ptr())
-    return y, out
+    if not inputs:
+        return []
+    found, calls = [], []
+    for shape, x, before, wide, point in inputs:
+        y = _empty(x, shape.n, shape.co, shape.oh, shape.ow)
+        numbers = torch.empty((5, shape.co), dtype=x.dtype)
+        at = x.data_ptr(), _at(before), wide.data_ptr(), point.data_ptr()
+        calls.append(StageCall(shape, *at, y.data_ptr(), numbers.data_ptr()))
+        found.append((y, numbers))
+    kernel("stages", y.dtype)(len(calls), (StageCall * len(calls))(*calls), eps)
+    return found
 
 
-def stage_gradient(
-    shape: Shape,
-    grad: Tensor,
-    y: Tensor,
-    coefficients: Tensor,
-    x: Tensor,
-    numbers: Tensor | None,
-    wide: Tensor,
-    point: Tensor,
-    needed: tuple[bool, bool],
-    to_x: Tensor | None = None,
-) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-    """Returns the gradients of a stage's images and of its kernels, the latter where needed.
+class StageGradient(NamedTuple):
+    """The gradients of a stage: what they are taken from, and where they go.
 
-    That of y, what the stage gives, is a * grad + b * y + c, by its coefficients (3, C'). The
-    gradient of x is added to `to_x`. Where x is normalised as it is read, it is that of the
-    normalised images, whose coefficients are returned second.
+    That of y, what the stage gives, is a * grad + b * y + c, by the line (3, C').
     """
-    adds = to_x is not None
-    to_x = torch.empty_like(x) if to_x is None else to_x
-    out = None if numbers is None else torch.empty((3, shape.c), dtype=x.dtype)
-    kernels = wide.contiguous(), point.contiguous()
-    grads = [torch.empty_like(k) if n else None for k, n in zip(kernels, needed, strict=True)]
-    run = kernel("stage_gradient", x.dtype)
-    run(
-        addressof(shape), grad.data_ptr(), y.data_ptr(), coefficients.data_ptr(), x.data_ptr(),
-        _at(numbers), kernels[0].data_ptr(), kernels[1].data_ptr(), adds, to_x.data_ptr(),
-        _at(out), _at(grads[0]), _at(grads[1]),
-    )  # fmt: skip
-    return to_x, out, grads[0], grads[1]
+
+    read: StageInput
+    y: Tensor
+    grad: Tensor
+    line: Tensor
+    to_x: Tensor  # where x is normalised it is the gradient of the normalised images
+    adds: bool  # to what is in to_x
+    to_wide: Tensor | None
+    to_point: Tensor | None
+    line_of_x: Tensor | None  # where x is normalised
+
+
+def stage_gradients(gradients: Sequence[StageGradient]) -> None:
+    """Takes gradients of stages in order."""
+    calls = []
+    for read, y, grad, line, to_x, adds, *sets in gradients:
+        shape, x, before, wide, point = read
+        reads = grad, y, line, x, before, wide, point
+        at = to_x, sets[2], sets[0], sets[1]
+        calls.append(GradientCall(shape, *map(_at, reads), adds, *map(_at, at)))
+    kernel("stage_gradients", x.dtype)(len(calls), (GradientCall * len(calls))(*calls))
 
 
 def moments(x: Tensor, eps: float) -> Tensor:
@@ -122,10 +127,9 @@ def term_sums(grad: Tensor, terms: Sequence[Tensor], mean: Tensor) -> Tensor:
 def line(grad: Tensor, y: Tensor | None, coefficients: Tensor, to: Tensor | None = None) -> Tensor:
     """Returns a * grad + b * y + c by coefficients (3, C), added to `to` where it is given."""
     out = torch.empty_like(grad) if to is None else to
-    num, pixels, channels = _sizes(grad)
-    run, threads = kernel("affine", grad.dtype), torch.get_num_threads()
+    run, threads = kernel("lines", grad.dtype), torch.get_num_threads()
     pointers = grad.data_ptr(), _at(y), coefficients.data_ptr()
-    run(num * pixels, channels, *pointers, to is not None, threads, out.data_ptr())
+    run(*_sizes(grad), *pointers, to is not None, threads, out.data_ptr())
     return out
 
 
