@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from nas_lightning.networks import native_calls
 from nas_lightning.networks.batch_norm import BatchNorm
 from nas_lightning.networks.kernels import DepthwiseConv, depthwise_conv, weighted_sum
-from nas_lightning.networks.native_calls import StageGradient, StageInput, channels_last
+from nas_lightning.networks.native_calls import Pooled, StageGradient, StageInput, channels_last
 
 __all__ = ["Chain", "Stage", "Term", "chain_of", "fused_sum", "is_fusible"]
 
@@ -46,6 +46,7 @@ class Term:
     weight: Tensor
     chain: Chain = ()
     norm: BatchNorm | None = None  # of a term without stages
+    pool: Pooled | None = None  # of the images, before the BatchNorm
 
 
 @dataclass
@@ -147,10 +148,9 @@ def _forward(plan: _Plan, images: Sequence[Tensor], inputs: Sequence[Tensor]) ->
         for k, found in zip(terms, native_calls.stages(reads, EPS), strict=True):
             passes[k].append(found)
     for k, term in enumerate(plan.terms):
-        x = images[plan.images[k]]
+        x = images[plan.images[k]] if term.pool is None else term.pool.images
         if not term.chain:
-            numbers = _unchanged(x) if term.norm is None else native_calls.moments(x, EPS)
-            passes[k].append((x, numbers))
+            passes[k].append((x, _numbers(term, x)))
     return passes
 
 
@@ -175,9 +175,15 @@ def _backward(ctx: Any, grad: Tensor, lines: Sequence[Tensor], to: list[Tensor |
     """Sets the gradients of images and kernels among those of all inputs."""
     plan, needed = ctx.plan, ctx.needs_input_grad[1:]
     for k, place in enumerate(plan.images):
-        if not plan.terms[k].chain and needed[place]:
-            y = None if plan.terms[k].norm is None else ctx.passes[k][0][0]
-            to[place] = native_calls.line(grad, y, lines[k], to[place])
+        term, old = plan.terms[k], to[place]
+        if term.chain or not needed[place]:
+            continue
+        if term.pool is None:
+            y = None if term.norm is None else ctx.passes[k][0][0]
+            to[place] = native_calls.line(grad, y, lines[k], old)
+        else:
+            to[place] = torch.zeros_like(ctx.images[place]) if old is None else old
+            native_calls.pool_gradient(term.pool, grad, lines[k], to[place])
     after = {k: (grad, lines[k]) for k, term in enumerate(plan.terms) if term.chain}
     depths = {k: len(plan.terms[k].chain) - 1 for k in after}  # of the stages that are next
     while depths:
@@ -226,6 +232,17 @@ def _lines(
     return torch.stack((a, b, c), 1).to(grad.dtype).unbind()
 
 
+def _numbers(term: Term, x: Tensor) -> Tensor:
+    """Returns the numbers of the BatchNorm of a term without stages; a pool keeps them."""
+    if term.norm is None:
+        return _unchanged(x)
+    if term.pool is None:
+        return native_calls.moments(x, EPS)
+    if term.pool.numbers is None:
+        term.pool.numbers = native_calls.moments(x, EPS)
+    return term.pool.numbers
+
+
 def _unchanged(x: Tensor) -> Tensor:
     numbers = x.new_zeros((5, x.shape[1]))
     numbers[1:3] = 1.0
@@ -261,6 +278,13 @@ def _differentiable(
             wide, point = inputs[place : place + 2]
             x = depthwise_conv(F.relu(x), wide, stage.wide.stride[0], stage.wide.dilation[0])
             x = F.batch_norm(F.conv2d(x, point), None, None, training=True, eps=EPS)
+        if term.pool is not None:
+            side, stride = term.pool.sizes.kernel, term.pool.sizes.stride
+            x = (
+                F.max_pool2d(x, side, stride, side // 2)
+                if term.pool.sizes.is_max
+                else F.avg_pool2d(x, side, stride, side // 2, count_include_pad=False)
+            )
         if term.norm is not None:
             x = F.batch_norm(x, None, None, training=True, eps=EPS)
         terms.append(x)

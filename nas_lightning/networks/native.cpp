@@ -9,9 +9,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 using Int = std::int64_t;
+
+namespace {
 
 struct Shape {  // of a stage: images (n, h, w, c) to (n, oh, ow, co), kernels (c, 1, kh, kw)
     Int n, h, w, c, oh, ow, co, kh, kw, stride, dilation, threads;
@@ -21,17 +24,15 @@ struct Shape {  // of a stage: images (n, h, w, c) to (n, oh, ow, co), kernels (
     Int padded() const { return (h + 2 * ph()) * (w + 2 * pw()); }
 };
 
-template <typename T, int L>
-struct Lanes {
+template <typename T, int L> struct Lanes {
     typedef T type __attribute__((vector_size(L * sizeof(T)), aligned(alignof(T)), may_alias));
 };
-template <typename T, int L>
-using Vec = typename Lanes<T, L>::type;
+template <typename T, int L> using Vec = typename Lanes<T, L>::type;
+template <typename T, int L> using Numbers = decltype(Vec<T, L>{} > Vec<T, L>{});  // whole ones
+template <typename T, int L> using Number = std::decay_t<decltype(Numbers<T, L>{}[0])>;
 
-template <int L, typename T>
-static inline Vec<T, L> load(const T* p) { return *reinterpret_cast<const Vec<T, L>*>(p); }
-template <int L, typename T>
-static inline void store(T* p, Vec<T, L> v) { *reinterpret_cast<Vec<T, L>*>(p) = v; }
+template <int L, typename T> inline Vec<T, L> load(const T* p) { return *reinterpret_cast<const Vec<T, L>*>(p); }
+template <int L, typename T> inline void store(T* p, Vec<T, L> v) { *reinterpret_cast<Vec<T, L>*>(p) = v; }
 
 // Calls f with the first channel and the width of each block of channels: what a register holds,
 // then halves down to 4, then 1.
@@ -42,31 +43,34 @@ constexpr int BYTES = 32;
 #else
 constexpr int BYTES = 16;
 #endif
-template <int L>
-struct Width { static constexpr int value = L; };
+template <int L> struct Width {};
 template <int L, typename F>
-static inline void blocks_of(Int c, Int channels, F&& f) {
+inline void blocks_of(Int c, Int channels, F&& f) {
     for (; c + L <= channels; c += L) f(c, Width<L>());
     if constexpr (L > 1) blocks_of<(L > 4 ? L / 2 : 1)>(c, channels, f);
 }
 template <typename T, typename F>
-static inline void blocks(Int channels, F&& f) {
+inline void blocks(Int channels, F&& f) {
     blocks_of<BYTES / int(sizeof(T))>(0, channels, f);
 }
 
+template <typename F> void in_parallel(Int n, Int threads, F&& f) {
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (Int i = 0; i < n; ++i) f(i);
+}
+
 // Memory of a thread, kept between calls: allocating it anew would cost page faults.
-template <typename T>
-static T* scratch(int which, Int size) {
+template <typename T> T* scratch(int which, Int size) {
     thread_local std::vector<T> kept[8];
     if (static_cast<Int>(kept[which].size()) < size) kept[which].resize(size);
     return kept[which].data();
 }
 
 // How a stage reads its images: x * scale + shift (where there is a scale), then ReLU.
-template <typename T>
-struct Entry {
-    const T* scale;
-    const T* shift;
+template <typename T> struct Entry {
+    const T *scale, *shift;
+    Entry(const T* numbers, Int c)  // of a BatchNorm, or null
+        : scale(numbers ? numbers + 2 * c : nullptr), shift(numbers ? scale + c : nullptr) {}
     template <int L>
     Vec<T, L> operator()(const T* x, Int c) const {
         Vec<T, L> v = load<L>(x);
@@ -77,7 +81,7 @@ struct Entry {
 
 // Copies the channels of a block into the middle of zeros, spread by `stride`.
 template <int L, typename T, typename Read>
-static void pad(T* to, const Shape& s, Int h, Int w, Int stride, Int pixel, const T* from,
+void pad(T* to, const Shape& s, Int h, Int w, Int stride, Int pixel, const T* from,
                 const Read& read) {
     const Int row = (s.w + 2 * s.pw()) * L, side = s.pw() * L, end = side + stride * w * L;
     if (stride > 1) std::fill(to, to + s.padded() * L, T(0));
@@ -95,7 +99,7 @@ static void pad(T* to, const Shape& s, Int h, Int w, Int stride, Int pixel, cons
 // R neighbouring outputs of a depthwise convolution of padded images. Kernels of side K, taps D
 // apart, at stride S are known to the compiler, which keeps in registers what taps share; 0 is any.
 template <int L, int R, int K, int D, int S, typename T>
-static inline void depthwise_run(const T* in, Int row, const T* kernel, const Shape& s, Int stride,
+inline void depthwise_run(const T* in, Int row, const T* kernel, const Shape& s, Int stride,
                                  T* out, Int pixel) {
     const Int kh = K ? K : s.kh, kw = K ? K : s.kw, d = D ? D : s.dilation, step = S ? S : stride;
     Vec<T, L> acc[R] = {};
@@ -112,7 +116,7 @@ static inline void depthwise_run(const T* in, Int row, const T* kernel, const Sh
 }
 
 template <int L, int K, int D, int S, typename T>
-static void depthwise_row(const T* in, Int row, const T* kernel, const Shape& s, Int stride, Int ow,
+void depthwise_row(const T* in, Int row, const T* kernel, const Shape& s, Int stride, Int ow,
                           T* out, Int pixel) {
     constexpr int R = 8;
     Int x = 0;
@@ -127,7 +131,7 @@ static void depthwise_row(const T* in, Int row, const T* kernel, const Shape& s,
 // A depthwise convolution of padded images: row y of it lies `line` after row y - 1, its pixels
 // `pixel` apart; done(y, row) is told of each.
 template <int L, typename T, typename Done>
-static void depthwise(const T* padded, const T* kernel, const Shape& s, Int oh, Int ow, Int stride,
+void depthwise(const T* padded, const T* kernel, const Shape& s, Int oh, Int ow, Int stride,
                       T* out, Int line, Int pixel, const Done& done) {
     const Int row = (s.w + 2 * s.pw()) * L;
     const Int k = s.kh == s.kw && stride == 1 ? s.kw * 10 + s.dilation : 0;
@@ -143,7 +147,7 @@ static void depthwise(const T* padded, const T* kernel, const Shape& s, Int oh, 
 
 // Sets in sums (taps, L) the gradient of I rows of J taps of the kernel.
 template <int L, int I, int J, typename T>
-static inline void kernel_gradient_part(const T* padded, const T* grad, Int pixel, const Shape& s,
+inline void kernel_gradient_part(const T* padded, const T* grad, Int pixel, const Shape& s,
                                         Int i, Int j, T* sums) {
     const Int row = (s.w + 2 * s.pw()) * L, d = s.dilation;
     Vec<T, L> acc[I][J] = {};
@@ -163,68 +167,46 @@ static inline void kernel_gradient_part(const T* padded, const T* grad, Int pixe
 }
 
 template <int L, typename T>
-static void kernel_gradient(const T* padded, const T* grad, Int pixel, const Shape& s, T* sums) {
-    Int i = 0;
-    if (s.kw == 3)
-        for (; i + 3 <= s.kh; i += 3)
-            kernel_gradient_part<L, 3, 3>(padded, grad, pixel, s, i, 0, sums);
-    if (s.kw == 5)
-        for (; i + 2 <= s.kh; i += 2)
-            kernel_gradient_part<L, 2, 5>(padded, grad, pixel, s, i, 0, sums);
-    for (; i < s.kh; ++i) {
-        Int j = 0;
-        for (; j + 5 <= s.kw; j += 5) kernel_gradient_part<L, 1, 5>(padded, grad, pixel, s, i, j, sums);
-        for (; j < s.kw; ++j) kernel_gradient_part<L, 1, 1>(padded, grad, pixel, s, i, j, sums);
+void kernel_gradient(const T* padded, const T* grad, Int pixel, const Shape& s, T* sums) {
+    for (Int i = 0, rows; i < s.kh; i += rows) {
+        rows = s.kw == 3 && i + 3 <= s.kh ? 3 : s.kw == 5 && i + 2 <= s.kh ? 2 : 1;
+        if (rows == 3) kernel_gradient_part<L, 3, 3>(padded, grad, pixel, s, i, 0, sums);
+        else if (rows == 2) kernel_gradient_part<L, 2, 5>(padded, grad, pixel, s, i, 0, sums);
+        else if (s.kw == 5) kernel_gradient_part<L, 1, 5>(padded, grad, pixel, s, i, 0, sums);
+        else for (Int j = 0; j < s.kw; ++j)
+            kernel_gradient_part<L, 1, 1>(padded, grad, pixel, s, i, j, sums);
     }
 }
 
-// out (P, M) = in (P, K) b (K, M).
+// R rows of a product: row r is the sum over i of factors[r * across + i * along] times line i.
 template <int L, int R, typename T>
-static inline void multiply_run(const T* in, const T* b, T* out, Int k, Int m) {
+inline void product_run(const T* factors, Int across, Int along, const T* lines, Int line,
+                               Int count, T* out, Int row) {
     Vec<T, L> acc[R] = {};
-    for (Int i = 0; i < k; ++i) {
-        const Vec<T, L> line = load<L>(b + i * m);
-        for (int r = 0; r < R; ++r) acc[r] += line * in[r * k + i];
+    for (Int i = 0; i < count; ++i) {
+        const Vec<T, L> each = load<L>(lines + i * line);
+        for (int r = 0; r < R; ++r) acc[r] += each * factors[r * across + i * along];
     }
-    for (int r = 0; r < R; ++r) store<L>(out + r * m, acc[r]);
+    for (int r = 0; r < R; ++r) store<L>(out + r * row, acc[r]);
 }
 
 template <typename T>
-static void multiply(const T* in, const T* b, T* out, Int p, Int k, Int m) {
+void product(const T* factors, Int across, Int along, const T* lines, Int count, T* out,
+                    Int rows, Int columns) {
     constexpr int R = 8;
-    blocks<T>(m, [&](Int c, auto width) {
-        constexpr int L = decltype(width)::value;
-        Int q = 0;
-        for (; q + R <= p; q += R) multiply_run<L, R>(in + q * k, b + c, out + q * m + c, k, m);
-        for (; q < p; ++q) multiply_run<L, 1>(in + q * k, b + c, out + q * m + c, k, m);
-    });
-}
-
-// out (M, K) = transposed g (P, M) times a (P, K).
-template <int L, int R, typename T>
-static inline void outer_run(const T* g, const T* a, T* out, Int p, Int m, Int k) {
-    Vec<T, L> acc[R] = {};
-    for (Int q = 0; q < p; ++q) {
-        const Vec<T, L> line = load<L>(a + q * k);
-        for (int r = 0; r < R; ++r) acc[r] += line * g[q * m + r];
-    }
-    for (int r = 0; r < R; ++r) store<L>(out + r * k, acc[r]);
-}
-
-template <typename T>
-static void outer(const T* g, const T* a, T* out, Int p, Int m, Int k) {
-    constexpr int R = 8;
-    blocks<T>(k, [&](Int c, auto width) {
-        constexpr int L = decltype(width)::value;
-        Int q = 0;
-        for (; q + R <= m; q += R) outer_run<L, R>(g + q, a + c, out + q * k + c, p, m, k);
-        for (; q < m; ++q) outer_run<L, 1>(g + q, a + c, out + q * k + c, p, m, k);
+    blocks<T>(columns, [&]<int L>(Int c, Width<L>) {
+        for (Int q = 0, taken; q < rows; q += taken) {
+            taken = q + R <= rows ? R : 1;
+            const auto run = taken == R ? product_run<L, R, T> : product_run<L, 1, T>;
+            run(factors + q * across, across, along, lines + c, columns, count,
+                out + q * columns + c, columns);
+        }
     });
 }
 
 // The kernels (c, 1, kh, kw) of a block as (taps, L), flipped or not.
 template <int L, typename T>
-static void kernel_lanes(const T* weight, Int c, const Shape& s, bool flipped, T* out) {
+void kernel_lanes(const T* weight, Int c, const Shape& s, bool flipped, T* out) {
     const Int taps = s.taps();
     for (Int t = 0; t < taps; ++t)
         for (int l = 0; l < L; ++l)
@@ -232,21 +214,18 @@ static void kernel_lanes(const T* weight, Int c, const Shape& s, bool flipped, T
 }
 
 // Sums (n, size) over images, in order.
-template <typename T>
-static void sum_images(const T* parts, Int n, Int size, T* out) {
+template <typename T> void sum_images(const T* parts, Int n, Int size, T* out) {
     std::copy(parts, parts + size, out);
     for (Int i = 1; i < n; ++i)
         for (Int j = 0; j < size; ++j) out[j] += parts[i * size + j];
 }
 
 // The gradient (c, 1, kh, kw) of parts (n, taps * c), blocks of channels apart.
-template <typename T>
-static void kernel_sums(const T* parts, const Shape& s, T* to_wide) {
+template <typename T> void kernel_sums(const T* parts, const Shape& s, T* to_wide) {
     const Int taps = s.taps();
     std::vector<T> sums(taps * s.c);
     sum_images(parts, s.n, taps * s.c, sums.data());
-    blocks<T>(s.c, [&](Int c, auto width) {
-        constexpr int L = decltype(width)::value;
+    blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
         for (Int t = 0; t < taps; ++t)
             for (int l = 0; l < L; ++l) to_wide[(c + l) * taps + t] = sums[c * taps + t * L + l];
     });
@@ -254,9 +233,8 @@ static void kernel_sums(const T* parts, const Shape& s, T* to_wide) {
 
 // Mean and sum of squared deviations per channel of one image (P, C), the latter around the mean.
 template <typename T>
-static void image_moments(const T* y, Int p, Int channels, double* mean, double* squares) {
-    blocks<T>(channels, [&](Int c, auto width) {
-        constexpr int L = decltype(width)::value;
+void image_moments(const T* y, Int p, Int channels, double* mean, double* squares) {
+    blocks<T>(channels, [&]<int L>(Int c, Width<L>) {
         Vec<T, L> sums[4] = {}, middle;
         for (Int q = 0; q < p; ++q) sums[q & 3] += load<L>(y + q * channels + c);
         middle = ((sums[0] + sums[1]) + (sums[2] + sums[3])) / T(p);
@@ -278,7 +256,7 @@ static void image_moments(const T* y, Int p, Int channels, double* mean, double*
 // BatchNorm's numbers (5, C) of images' moments: mean, 1 / std, scale and shift, and the variance
 // that running statistics take.
 template <typename T>
-static void finish_moments(const double* mean, const double* squares, Int n, Int p, Int channels,
+void finish_moments(const double* mean, const double* squares, Int n, Int p, Int channels,
                            double eps, T* out) {
     for (Int c = 0; c < channels; ++c) {
         double middle = 0, total = 0;
@@ -288,42 +266,34 @@ static void finish_moments(const double* mean, const double* squares, Int n, Int
             total += squares[i * channels + c] + p * d * d;
         }
         const double inverse = 1.0 / std::sqrt(std::max(total, 0.0) / (n * p) + eps);
-        out[c] = T(middle);
-        out[channels + c] = T(inverse);
-        out[2 * channels + c] = T(inverse);
-        out[3 * channels + c] = T(-middle * inverse);
-        out[4 * channels + c] = T(std::max(total, 0.0) / std::max<Int>(1, n * p - 1));
+        const double var = std::max(total, 0.0) / std::max<Int>(1, n * p - 1);
+        const double numbers[5] = {middle, inverse, inverse, -middle * inverse, var};
+        for (int k = 0; k < 5; ++k) out[k * channels + c] = T(numbers[k]);
     }
 }
 
 template <typename T>
-static void moments(const T* y, Int n, Int p, Int channels, double eps, Int threads, T* out) {
+void moments(Int n, Int p, Int channels, const T* y, double eps, Int threads, T* out) {
     std::vector<double> mean(n * channels), squares(n * channels);
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (Int i = 0; i < n; ++i)
-        image_moments(y + i * p * channels, p, channels, &mean[i * channels], &squares[i * channels]);
+    in_parallel(n, threads, [&](Int i) {
+        const Int at = i * channels;
+        image_moments(y + at * p, p, channels, &mean[at], &squares[at]);
+    });
     finish_moments(mean.data(), squares.data(), n, p, channels, eps, out);
 }
 
-// A stage to run: y = 1x1(depthwise(entry(x))), and BatchNorm's numbers of y. x is read as it is, or
-// normalised by `before`, the numbers of what gave it.
-template <typename T>
-struct Stage {
+// A stage to run: y = 1x1(depthwise(entry(x))), and BatchNorm's numbers of y. x is read as it is,
+// or normalised by `before`, the numbers of what gave it.
+template <typename T> struct Stage {
     Shape s;
     const T *x, *before, *wide, *point;
     T *y, *numbers;
 };
 
-template <typename T>
-static Entry<T> entry_of(const T* numbers, Int channels) {
-    return {numbers ? numbers + 2 * channels : nullptr, numbers ? numbers + 3 * channels : nullptr};
-}
-
-template <typename T>
-static void run_image(const Stage<T>& job, Int i, double* mean, double* squares) {
+template <typename T> void run_image(const Stage<T>& job, Int i, double* mean, double* squares) {
     const Shape& s = job.s;
     const Int p = s.oh * s.ow;
-    const Entry<T> entry = entry_of(job.before, s.c);
+    const Entry<T> entry(job.before, s.c);
     T* padded = scratch<T>(0, s.padded() * (BYTES / Int(sizeof(T))));
     T* kernel = scratch<T>(1, s.taps() * (BYTES / Int(sizeof(T))));
     T* middle = scratch<T>(2, p * s.c);
@@ -331,8 +301,7 @@ static void run_image(const Stage<T>& job, Int i, double* mean, double* squares)
     const T* image = job.x + i * s.h * s.w * s.c;
     for (Int j = 0; j < s.co; ++j)
         for (Int k = 0; k < s.c; ++k) turned[k * s.co + j] = job.point[j * s.c + k];
-    blocks<T>(s.c, [&](Int c, auto width) {
-        constexpr int L = decltype(width)::value;
+    blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
         pad<L>(padded, s, s.h, s.w, 1, s.c, image + c,
                [&](const T* from) { return entry.template operator()<L>(from, c); });
         kernel_lanes<L>(job.wide, c, s, false, kernel);
@@ -340,20 +309,19 @@ static void run_image(const Stage<T>& job, Int i, double* mean, double* squares)
                      [](Int, const T*) {});
     });
     T* out = job.y + i * p * s.co;
-    multiply(middle, turned, out, p, s.c, s.co);
+    product(middle, s.c, 1, turned, s.c, out, p, s.co);
     image_moments(out, p, s.co, mean + i * s.co, squares + i * s.co);
 }
 
 // Runs stages image by image: what stages share of an image stays near.
-template <typename T>
-static void stages(Int num, const Stage<T>* jobs, double eps) {
+template <typename T> void stages(Int num, const Stage<T>* jobs, double eps) {
     const Int n = jobs[0].s.n, threads = jobs[0].s.threads;
     std::vector<std::vector<double>> parts;
     for (Int k = 0; k < num; ++k) parts.emplace_back(2 * n * jobs[k].s.co);
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (Int i = 0; i < n; ++i)
+    in_parallel(n, threads, [&](Int i) {
         for (Int k = 0; k < num; ++k)
             run_image(jobs[k], i, parts[k].data(), &parts[k][n * jobs[k].s.co]);
+    });
     for (Int k = 0; k < num; ++k) {
         const Shape& s = jobs[k].s;
         finish_moments(parts[k].data(), &parts[k][n * s.co], n, s.oh * s.ow, s.co, eps,
@@ -364,7 +332,7 @@ static void stages(Int num, const Stage<T>* jobs, double eps) {
 // Numbers a, b, c (3, C) such that a * g + b * y + c is the gradient of y before BatchNorm, of the
 // sums (2, C) of g and of g * (y - mean), g being the gradient of what BatchNorm gives.
 template <typename T>
-static void norm_gradient(const double* sums, const T* numbers, Int channels, double count,
+void norm_gradient(const double* sums, const T* numbers, Int channels, double count,
                           T* out) {
     for (Int c = 0; c < channels; ++c) {
         const double mean = numbers[c], inverse = numbers[channels + c];
@@ -377,9 +345,8 @@ static void norm_gradient(const double* sums, const T* numbers, Int channels, do
 
 // out (P, C) = a * grad + b * y + c, added to what is there if `adds`; y may be null.
 template <typename T>
-static void line_of(Int p, Int channels, const T* grad, const T* y, const T* in, bool adds, T* out) {
-    blocks<T>(channels, [&](Int c, auto width) {
-        constexpr int L = decltype(width)::value;
+void line_of(Int p, Int channels, const T* grad, const T* y, const T* in, bool adds, T* out) {
+    blocks<T>(channels, [&]<int L>(Int c, Width<L>) {
         const Vec<T, L> a = load<L>(in + c), b = load<L>(in + channels + c),
                         d = load<L>(in + 2 * channels + c);
         for (Int q = 0; q < p; ++q) {
@@ -392,28 +359,25 @@ static void line_of(Int p, Int channels, const T* grad, const T* y, const T* in,
 }
 
 template <typename T>
-static void lines(Int n, Int p, Int channels, const T* grad, const T* y, const T* in, bool adds,
+void lines(Int n, Int p, Int channels, const T* grad, const T* y, const T* in, bool adds,
                   Int threads, T* out) {
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (Int i = 0; i < n; ++i) {
+    in_parallel(n, threads, [&](Int i) {
         const Int at = i * p * channels;
         line_of(p, channels, grad + at, y ? y + at : nullptr, in, adds, out + at);
-    }
+    });
 }
 
-// Gradients of a stage to take. That of y is a * grad + b * y + c, by `in` (3, C'). to_x takes that of
-// x, added to what is there if `adds`; where x was normalised it is that of the normalised images,
-// and `out` takes its a, b, c. to_wide and to_point may be null.
-template <typename T>
-struct Gradient {
+// Gradients of a stage to take. That of y is a * grad + b * y + c, by `in` (3, C'). to_x takes that
+// of x, added to what is there if `adds`; where x was normalised it is that of the normalised
+// images, and `out` takes its a, b, c. to_wide and to_point may be null.
+template <typename T> struct Gradient {
     Shape s;
     const T *grad, *y, *in, *x, *before, *wide, *point;
     Int adds;
     T *to_x, *out, *to_wide, *to_point;
 };
 
-template <typename T>
-struct Parts {  // of the gradients, one for each image
+template <typename T> struct Parts {  // of the gradients, one for each image
     std::vector<T> wide, point;
     std::vector<double> sums;
     Parts(const Gradient<T>& job)
@@ -422,11 +386,10 @@ struct Parts {  // of the gradients, one for each image
           sums(job.before ? job.s.n * 2 * job.s.c : 0) {}
 };
 
-template <typename T>
-static void run_image(const Gradient<T>& job, Int i, Parts<T>& parts) {
+template <typename T> void run_image(const Gradient<T>& job, Int i, Parts<T>& parts) {
     const Shape& s = job.s;
     const Int p = s.oh * s.ow, size = s.padded(), taps = s.taps(), most = BYTES / Int(sizeof(T));
-    const Entry<T> entry = entry_of(job.before, s.c);
+    const Entry<T> entry(job.before, s.c);
     T* padded = scratch<T>(0, size * s.c);
     T* kernel = scratch<T>(1, taps * most);
     T* middle = scratch<T>(2, p * s.c);
@@ -435,8 +398,7 @@ static void run_image(const Gradient<T>& job, Int i, Parts<T>& parts) {
     T* buffer = scratch<T>(5, s.w * most);
     const T* image = job.x + i * s.h * s.w * s.c;
     line_of(p, s.co, job.grad + i * p * s.co, job.y + i * p * s.co, job.in, false, from_y);
-    if (job.to_wide || job.to_point) blocks<T>(s.c, [&](Int c, auto width) {
-        constexpr int L = decltype(width)::value;
+    if (job.to_wide || job.to_point) blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
         pad<L>(padded + size * c, s, s.h, s.w, 1, s.c, image + c,
                [&](const T* from) { return entry.template operator()<L>(from, c); });
         if (!job.to_point) return;
@@ -444,10 +406,9 @@ static void run_image(const Gradient<T>& job, Int i, Parts<T>& parts) {
         depthwise<L>(padded + size * c, kernel, s, s.oh, s.ow, s.stride, middle + c, s.ow * s.c,
                      s.c, [](Int, const T*) {});
     });
-    if (job.to_point) outer(from_y, middle, &parts.point[i * s.co * s.c], p, s.co, s.c);
-    multiply(from_y, job.point, middle, p, s.co, s.c);
-    blocks<T>(s.c, [&](Int c, auto width) {
-        constexpr int L = decltype(width)::value;
+    if (job.to_point) product(from_y, 1, s.co, middle, p, &parts.point[i * s.co * s.c], s.co, s.c);
+    product(from_y, s.co, 1, job.point, s.co, middle, p, s.c);
+    blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
         if (job.to_wide)
             kernel_gradient<L>(padded + size * c, middle + c, s.c, s,
                                &parts.wide[(i * s.c + c) * taps]);
@@ -475,13 +436,12 @@ static void run_image(const Gradient<T>& job, Int i, Parts<T>& parts) {
     });
 }
 
-template <typename T>
-static void stage_gradients(Int num, const Gradient<T>* jobs) {
+template <typename T> void stage_gradients(Int num, const Gradient<T>* jobs) {
     const Int n = jobs[0].s.n, threads = jobs[0].s.threads;
     std::vector<Parts<T>> parts(jobs, jobs + num);
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (Int i = 0; i < n; ++i)
+    in_parallel(n, threads, [&](Int i) {
         for (Int k = 0; k < num; ++k) run_image(jobs[k], i, parts[k]);
+    });
     for (Int k = 0; k < num; ++k) {
         const Gradient<T>& job = jobs[k];
         const Shape& s = job.s;
@@ -497,34 +457,35 @@ static void stage_gradients(Int num, const Gradient<T>* jobs) {
 
 // The gradient of the kernels alone, of a depthwise convolution without entry.
 template <typename T>
-static void wide_gradient(const Shape& s, const T* x, const T* grad, T* to_wide) {
+void wide_gradient(const Shape* shape, const T* x, const T* grad, T* to_wide) {
+    const Shape& s = *shape;
     const Int size = s.padded(), taps = s.taps(), p = s.oh * s.ow;
     std::vector<T> parts(s.n * taps * s.c);
-#pragma omp parallel for num_threads(s.threads) schedule(static) if (s.threads > 1)
-    for (Int i = 0; i < s.n; ++i) blocks<T>(s.c, [&](Int c, auto width) {
-        constexpr int L = decltype(width)::value;
+    in_parallel(s.n, s.threads, [&](Int i) {
+        blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
         T* padded = scratch<T>(0, size * (BYTES / Int(sizeof(T))));
         pad<L>(padded, s, s.h, s.w, 1, s.c, x + i * s.h * s.w * s.c + c,
                [](const T* from) { return load<L>(from); });
         kernel_gradient<L>(padded, grad + i * p * s.c + c, s.c, s, &parts[(i * s.c + c) * taps]);
+    });
     });
     kernel_sums(parts.data(), s, to_wide);
 }
 
 // out (R, C) = the sum over k of scale[k] * terms[k] + shift[k]; scale and shift are (K, C).
 template <typename T>
-static void sum_terms(Int n, Int p, Int channels, Int num, const T* const* terms, const T* scale,
+void sum_terms(Int n, Int p, Int channels, Int num, const T* const* terms, const T* scale,
                       const T* shift, Int threads, T* out) {
     std::vector<T> offset(channels);
     for (Int k = 0; k < num; ++k)
         for (Int c = 0; c < channels; ++c) offset[c] += shift[k * channels + c];
-    const Int rows = std::max<Int>(1, 2048 / channels), all = n * p, parts = (all + rows - 1) / rows;
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (Int part = 0; part < parts; ++part) {
+    const Int rows = std::max<Int>(1, 2048 / channels), all = n * p;
+    const Int parts = (all + rows - 1) / rows;
+    in_parallel(parts, threads, [&](Int part) {
         const Int first = part * rows, last = std::min(all, first + rows);
-        blocks<T>(channels, [&](Int c, auto width) {
-            constexpr int L = decltype(width)::value;
-            for (Int q = first; q < last; ++q) store<L>(out + q * channels + c, load<L>(&offset[c]));
+        blocks<T>(channels, [&]<int L>(Int c, Width<L>) {
+            const Vec<T, L> start = load<L>(&offset[c]);
+            for (Int q = first; q < last; ++q) store<L>(out + q * channels + c, start);
             for (Int k = 0; k < num; ++k) {
                 const Vec<T, L> factor = load<L>(scale + k * channels + c);
                 const T* term = terms[k] + c;
@@ -534,20 +495,17 @@ static void sum_terms(Int n, Int p, Int channels, Int num, const T* const* terms
                 }
             }
         });
-    }
+    });
 }
 
 // sums[k] (2, C) = the sums of grad and of grad * (term - mean), for each of K terms.
-template <typename T>
-static void sum_terms_gradient(Int n, Int p, Int channels, Int num, const T* grad,
+template <typename T> void sum_terms_gradient(Int n, Int p, Int channels, Int num, const T* grad,
                                const T* const* terms, const T* mean, Int threads, double* sums) {
     std::vector<double> parts(n * (num + 1) * channels);
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (Int i = 0; i < n; ++i) {
+    in_parallel(n, threads, [&](Int i) {
         const T* g = grad + i * p * channels;
         double* part = &parts[i * (num + 1) * channels];
-        blocks<T>(channels, [&](Int c, auto width) {
-            constexpr int L = decltype(width)::value;
+        blocks<T>(channels, [&]<int L>(Int c, Width<L>) {
             for (Int k = -1; k < num; ++k) {
                 Vec<T, L> acc[4] = {};
                 const Vec<T, L> middle = k < 0 ? Vec<T, L>{} : load<L>(mean + k * channels + c);
@@ -561,7 +519,7 @@ static void sum_terms_gradient(Int n, Int p, Int channels, Int num, const T* gra
                         double(acc[0][l]) + acc[1][l] + acc[2][l] + acc[3][l];
             }
         });
-    }
+    });
     std::vector<double> all((num + 1) * channels);
     sum_images(parts.data(), n, (num + 1) * channels, all.data());
     for (Int k = 0; k < num; ++k) {
@@ -571,33 +529,103 @@ static void sum_terms_gradient(Int n, Int p, Int channels, Int num, const T* gra
     }
 }
 
-#define KERNELS(T, NAME)                                                                          \
-    extern "C" void stages_##NAME(Int num, const Stage<T>* jobs, double eps) {                    \
-        stages<T>(num, jobs, eps);                                                                \
-    }                                                                                             \
-    extern "C" void stage_gradients_##NAME(Int num, const Gradient<T>* jobs) {                    \
-        stage_gradients<T>(num, jobs);                                                            \
-    }                                                                                             \
-    extern "C" void wide_gradient_##NAME(const Shape* s, const T* x, const T* grad, T* to_wide) { \
-        wide_gradient<T>(*s, x, grad, to_wide);                                                   \
-    }                                                                                             \
-    extern "C" void moments_##NAME(Int n, Int p, Int channels, const T* y, double eps,            \
-                                   Int threads, T* out) {                                         \
-        moments<T>(y, n, p, channels, eps, threads, out);                                         \
-    }                                                                                             \
-    extern "C" void sum_terms_##NAME(Int n, Int p, Int channels, Int num, const T* const* terms,  \
-                                     const T* scale, const T* shift, Int threads, T* out) {       \
-        sum_terms<T>(n, p, channels, num, terms, scale, shift, threads, out);                     \
-    }                                                                                             \
-    extern "C" void sum_terms_gradient_##NAME(Int n, Int p, Int channels, Int num, const T* grad, \
-                                              const T* const* terms, const T* mean, Int threads,  \
-                                              double* sums) {                                     \
-        sum_terms_gradient<T>(n, p, channels, num, grad, terms, mean, threads, sums);             \
-    }                                                                                             \
-    extern "C" void lines_##NAME(Int n, Int p, Int channels, const T* grad, const T* y,           \
-                                 const T* in, Int adds, Int threads, T* out) {                    \
-        lines<T>(n, p, channels, grad, y, in, adds != 0, threads, out);                           \
-    }
+struct Pool {  // of images (n, h, w, c) to (n, oh, ow, c), by a window of odd side `kernel`
+    Int n, h, w, c, oh, ow, kernel, stride, is_max, threads;
+};
 
-KERNELS(float, float)
-KERNELS(double, double)
+// The part of a line of `size` pixels under the window around an output, and the outputs of `size`
+// whose windows hold a pixel.
+struct Range {
+    Int first, last;
+    static Range under(Int at, const Pool& s, Int size) {
+        const Int middle = at * s.stride, reach = s.kernel / 2;
+        return {std::max<Int>(0, middle - reach), std::min(size - 1, middle + reach)};
+    }
+    static Range over(Int at, const Pool& s, Int size) {
+        const Int reach = s.kernel / 2, low = std::max<Int>(0, at - reach + s.stride - 1);
+        return {low / s.stride, std::min(size - 1, (at + reach) / s.stride)};
+    }
+    Int size() const { return last - first + 1; }
+};
+
+// Pooled images y, and of maxima which pixel of the window they are: the first of equal ones.
+template <typename T> void pool(const Pool* pool, const T* x, T* y, std::uint8_t* index) {
+    const Pool& s = *pool;
+    const Int p = s.oh * s.ow * s.c;
+    in_parallel(s.n, s.threads, [&](Int n) { blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
+        const T* from = x + n * s.h * s.w * s.c + c;
+        for (Int q = 0; q < s.oh * s.ow; ++q) {
+            const Int a = q / s.ow, b = q % s.ow, at = n * p + q * s.c + c;
+            const Range rows = Range::under(a, s, s.h), columns = Range::under(b, s, s.w);
+            Vec<T, L> best = load<L>(from + (rows.first * s.w + columns.first) * s.c), sum{};
+            Numbers<T, L> place = Numbers<T, L>{} + Number<T, L>(
+                (rows.first - a * s.stride) * s.kernel + columns.first - b * s.stride + 128);
+            for (Int i = rows.first; i <= rows.last; ++i)
+                for (Int j = columns.first; j <= columns.last; ++j) {
+                    const Vec<T, L> v = load<L>(from + (i * s.w + j) * s.c);
+                    const Int number = (i - a * s.stride) * s.kernel + j - b * s.stride + 128;
+                    const Numbers<T, L> more = (v > best) | (v != v);
+                    sum += v;
+                    best = more ? v : best;
+                    place = more ? Numbers<T, L>{} + Number<T, L>(number) : place;
+                }
+            store<L>(y + at, s.is_max ? best : sum * (T(1) / T(rows.size() * columns.size())));
+            if (!s.is_max) continue;
+            store<L>(index + at, __builtin_convertvector(place, Vec<std::uint8_t, L>));
+        }
+    }); });
+}
+
+// Adds to to_x the gradient of a pool whose outputs have the gradient a * grad + b * y + c.
+template <typename T>
+void pool_gradient(const Pool* pool, const T* grad, const T* y, const T* in,
+                   const std::uint8_t* index, T* to_x) {
+    const Pool& s = *pool;
+    const Int p = s.oh * s.ow * s.c;
+    in_parallel(s.n, s.threads, [&](Int n) {
+        T* line = scratch<T>(3, p);
+        line_of(s.oh * s.ow, s.c, grad + n * p, y + n * p, in, false, line);
+        for (Int q = 0; q < s.oh * s.ow && !s.is_max; ++q) {
+            const Int rows = Range::under(q / s.ow, s, s.h).size();
+            const T part = T(1) / T(rows * Range::under(q % s.ow, s, s.w).size());
+            for (Int c = 0; c < s.c; ++c) line[q * s.c + c] *= part;
+        }
+        blocks<T>(s.c, [&]<int L>(Int c, Width<L>) { for (Int pixel = 0; pixel < s.h * s.w; ++pixel) {
+            const Int i = pixel / s.w, j = pixel % s.w;
+            const Range rows = Range::over(i, s, s.oh), columns = Range::over(j, s, s.ow);
+            T* to = to_x + (n * s.h * s.w + pixel) * s.c + c;
+            Vec<T, L> sum = load<L>(to);
+            for (Int a = rows.first; a <= rows.last; ++a)
+                for (Int b = columns.first; b <= columns.last; ++b) {
+                    const Int at = (a * s.ow + b) * s.c + c;
+                    Vec<T, L> g = load<L>(line + at);
+                    if (s.is_max) {
+                        const Int number = (i - a * s.stride) * s.kernel + j - b * s.stride + 128;
+                        const auto place = load<L>(index + n * p + at);
+                        using Bytes = decltype(place > place);
+                        const auto same = (place == std::uint8_t(number));
+                        g = __builtin_convertvector(Bytes(same), Numbers<T, L>) ? g : Vec<T, L>{};
+                    }
+                    sum += g;
+                }
+            store<L>(to, sum);
+        } });
+    });
+}
+
+}  // namespace
+
+#define KERNEL(NAME)                                \
+    extern "C" {                                    \
+    auto* NAME##_float = &NAME<float>;              \
+    auto* NAME##_double = &NAME<double>;            \
+    }
+KERNEL(stages)
+KERNEL(stage_gradients)
+KERNEL(wide_gradient)
+KERNEL(moments)
+KERNEL(sum_terms)
+KERNEL(sum_terms_gradient)
+KERNEL(lines)
+KERNEL(pool)
+KERNEL(pool_gradient)

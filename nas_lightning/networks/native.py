@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock
@@ -39,21 +38,27 @@ __all__ += ["is_native", "is_plain", "kernel", "library_file", "memory_order", "
 
 KERNELS = ("auto", "plain", "torch", "native")
 SOURCE = Path(__file__).with_name("native.cpp")
-FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC")
+FLAGS = ("-O3", "-march=native", "-std=c++20", "-fPIC")
 MOST_S = 300.0  # of a build
 CACHE = "XDG_CACHE_HOME"  # where programs keep what they can make again
 CURE = "install g++ (Debian, Ubuntu: apt install g++; conda: conda install gxx) or clang++"
 INT, POINTER, NUMBER = ctypes.c_int64, ctypes.c_void_p, ctypes.c_double
 SIZES = ("n", "h", "w", "c", "oh", "ow", "co", "kh", "kw", "stride", "dilation", "threads")
+POOL_SIZES = ("n", "h", "w", "c", "oh", "ow", "kernel", "stride", "is_max", "threads")
 ARGUMENTS = {
-    "stages": [INT, POINTER, NUMBER],
-    "stage_gradients": [INT, POINTER],
-    "wide_gradient": [POINTER] * 4,
-    "moments": [INT] * 3 + [POINTER, NUMBER, INT, POINTER],
-    "sum_terms": [INT] * 4 + [POINTER] * 3 + [INT, POINTER],
-    "sum_terms_gradient": [INT] * 4 + [POINTER] * 3 + [INT, POINTER],
-    "lines": [INT] * 3 + [POINTER] * 3 + [INT] * 2 + [POINTER],
+    "stages": (INT, POINTER, NUMBER),
+    "stage_gradients": (INT, POINTER),
+    "wide_gradient": (POINTER,) * 4,
+    "moments": (INT, INT, INT, POINTER, NUMBER, INT, POINTER),
+    "sum_terms": (INT, INT, INT, INT, POINTER, POINTER, POINTER, INT, POINTER),
+    "sum_terms_gradient": (INT, INT, INT, INT, POINTER, POINTER, POINTER, INT, POINTER),
+    "lines": (INT, INT, INT, POINTER, POINTER, POINTER, ctypes.c_bool, INT, POINTER),
+    "pool": (POINTER,) * 4,
+    "pool_gradient": (POINTER,) * 6,
 }
+
+
+Kernels = dict[tuple[str, torch.dtype], Callable[..., None]]
 
 
 class MissingKernelsError(Exception):
@@ -64,6 +69,12 @@ class Shape(ctypes.Structure):
     """The sizes of a convolution, as native.cpp reads them."""
 
     _fields_ = [(name, INT) for name in SIZES]
+
+
+class Pool(ctypes.Structure):
+    """The sizes of a pool, as native.cpp reads them."""
+
+    _fields_ = [(name, INT) for name in POOL_SIZES]
 
 
 class StageCall(ctypes.Structure):
@@ -91,7 +102,7 @@ class _Process:
     """What this process computes with, as torch keeps its number of threads."""
 
     kernels: str = "torch"
-    library: ctypes.CDLL | None = None
+    functions: Kernels | None = None
 
 
 _PROCESS = _Process()
@@ -116,7 +127,7 @@ def choose(kernels: str, tell: Callable[[str], None] = _tell) -> None:
         _PROCESS.kernels = kernels
         return
     try:
-        _PROCESS.library = _PROCESS.library or _load(build(tell))
+        _PROCESS.functions = _PROCESS.functions or _load(build(tell))
         _PROCESS.kernels = "native"
     except MissingKernelsError as error:
         if kernels == "native":
@@ -222,16 +233,17 @@ def _compile(program: str, path: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def _load(path: Path) -> ctypes.CDLL:
+def _load(path: Path) -> Kernels:
     try:
         library = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
     except OSError as error:
         raise MissingKernelsError(f"{path} cannot be loaded ({error}); delete it") from error
+    found = {}
     for name, arguments in ARGUMENTS.items():
-        for number in ("float", "double"):
-            function = getattr(library, f"{name}_{number}")
-            function.argtypes, function.restype = arguments, None
-    return library
+        for number, dtype in (("float", torch.float32), ("double", torch.float64)):
+            place = POINTER.in_dll(library, f"{name}_{number}").value
+            found[name, dtype] = ctypes.CFUNCTYPE(None, *arguments)(place)
+    return found
 
 
 def _cpu() -> str:
@@ -259,6 +271,5 @@ def takes(x: Tensor) -> bool:
 
 def kernel(name: str, dtype: torch.dtype) -> Callable[..., None]:
     """Returns a kernel, which takes pointers (`Tensor.data_ptr`) and whole numbers."""
-    number = "float" if dtype == torch.float32 else "double"
-    function: Any = getattr(_PROCESS.library, f"{name}_{number}")
-    return function  # type: ignore[no-any-return]
+    assert _PROCESS.functions is not None
+    return _PROCESS.functions[name, dtype]

@@ -2,16 +2,33 @@
 
 from collections.abc import Sequence
 from ctypes import addressof
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from nas_lightning.networks.native import POINTER, GradientCall, Shape, StageCall, kernel
+from nas_lightning.networks.native import POINTER, GradientCall, Pool, Shape, StageCall, kernel
 
-__all__ = ["StageGradient", "StageInput", "channels_last", "kernel_gradient", "line", "moments"]
-__all__ += ["shape_of", "stage_gradients", "stages", "term_sums", "weighted_terms"]
+__all__ = [
+    "Pooled",
+    "StageGradient",
+    "StageInput",
+    "channels_last",
+    "kernel_gradient",
+    "line",
+    "moments",
+]
+__all__ += [
+    "pool_gradient",
+    "pooled",
+    "shape_of",
+    "stage_gradients",
+    "stages",
+    "term_sums",
+    "weighted_terms",
+]
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -96,6 +113,34 @@ def stage_gradients(gradients: Sequence[StageGradient]) -> None:
         at = to_x, sets[2], sets[0], sets[1]
         calls.append(GradientCall(shape, *map(_at, reads), adds, *map(_at, at)))
     kernel("stage_gradients", x.dtype)(len(calls), (GradientCall * len(calls))(*calls))
+
+
+@dataclass
+class Pooled:
+    """Pooled images, of maxima which pixels of the windows they are, and BatchNorm's numbers."""
+
+    sizes: Pool
+    images: Tensor
+    index: Tensor | None
+    numbers: Tensor | None = None  # once they are taken
+
+
+def pooled(x: Tensor, is_max: bool, kernel_side: int, stride: int) -> Pooled:
+    """Returns images under pooling, padded to keep the size at stride 1; padding never counts."""
+    num, channels, height, width = x.shape
+    size = -(-height // stride), -(-width // stride)
+    threads = torch.get_num_threads()
+    sizes = Pool(num, height, width, channels, *size, kernel_side, stride, is_max, threads)
+    x, y = channels_last(x), _empty(x, num, channels, *size)
+    index = torch.empty(y.numel(), dtype=torch.uint8) if is_max else None
+    kernel("pool", x.dtype)(addressof(sizes), x.data_ptr(), y.data_ptr(), _at(index))
+    return Pooled(sizes, y, index)
+
+
+def pool_gradient(pool: Pooled, grad: Tensor, line: Tensor, to_x: Tensor) -> None:
+    """Adds to to_x the gradient of a pool, whose images have a * grad + b * y + c by a line."""
+    reads = grad, pool.images, line, pool.index, to_x
+    kernel("pool_gradient", grad.dtype)(addressof(pool.sizes), *map(_at, reads))
 
 
 def moments(x: Tensor, eps: float) -> Tensor:

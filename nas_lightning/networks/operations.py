@@ -23,6 +23,7 @@ from nas_lightning.networks.kernels import (
     kernel_sides,
     padded_conv,
 )
+from nas_lightning.networks.native_calls import Pooled, pooled
 from nas_lightning.networks.normal_draws import NormalDraws
 
 __all__ = [
@@ -45,6 +46,7 @@ class State:
     def __init__(self, x: Tensor) -> None:
         self.x = x
         self._known: dict[tuple[str, int], Tensor] = {}
+        self._pools: dict[tuple[str, int, int], Pooled] = {}
         self._parts: tuple[State, State] | None = None
 
     def relu(self) -> Tensor:
@@ -64,6 +66,13 @@ class State:
     def pool(self, kind: str, stride: int, kernel: int) -> Tensor:
         """Returns x under a pooling, "max" or "average"."""
         return self.max_pool(stride, kernel) if kind == "max" else self.average_pool(stride)
+
+    def pooled(self, kind: str, stride: int, kernel: int) -> Pooled:
+        """Returns what `pool` does, computed by the kernels in C++, for a fused sum."""
+        key = kind, stride, kernel
+        if key not in self._pools:
+            self._pools[key] = pooled(self.x.detach(), kind == "max", kernel, stride)
+        return self._pools[key]
 
     def parts(self, partial: int) -> tuple["State", "State"]:
         """Returns the first of `partial` parts of the channels, and all others as one state."""
@@ -133,7 +142,8 @@ class Pool(Operation):
         """Returns the operation's output times a weight, as part of a fused sum."""
         if not is_fusible(self.norm):
             return super().term(state, weight)
-        return Term(state.pool(self.kind, self.stride, self.kernel), weight, norm=self.norm)
+        pool = state.pooled(self.kind, self.stride, self.kernel)
+        return Term(state.x, weight, norm=self.norm, pool=pool)
 
     def forward(self, state: State) -> Tensor:
         """Returns the pooled images (N, C, ceil(H / stride), ceil(W / stride))."""
@@ -154,9 +164,15 @@ class ReluConvNorm(Operation):
 
     def term(self, state: State, weight: Tensor) -> Term:
         """Returns the operation's output times a weight, as part of a fused sum."""
-        if not self.chain or not all(is_fusible(stage.norm) for stage in self.chain):
+        if self.chain and all(is_fusible(stage.norm) for stage in self.chain):
+            return Term(state.x, weight, self.chain)
+        *first, last = self.layers
+        if not is_fusible(last):
             return super().term(state, weight)
-        return Term(state.x, weight, self.chain)
+        x = state.relu()
+        for layer in first:
+            x = layer(x)
+        return Term(x, weight, norm=last)
 
     def forward(self, state: State) -> Tensor:
         """Returns the convolved images (N, C', H', W')."""
@@ -184,14 +200,23 @@ class FactorizedReduction(Operation):
 
     def forward(self, state: State) -> Tensor:
         """Returns images (N, channels_out, ceil(H / 2), ceil(W / 2))."""
+        out: Tensor = self.norm(self._halves(state))
+        return out
+
+    def term(self, state: State, weight: Tensor) -> Term:
+        """Returns the operation's output times a weight, as part of a fused sum."""
+        if not is_fusible(self.norm):
+            return super().term(state, weight)
+        return Term(self._halves(state), weight, norm=self.norm)
+
+    def _halves(self, state: State) -> Tensor:
         x = state.relu()
         height, width = x.shape[2:]
         if self.axes == 1:
             shifted = F.pad(x, (0, width % 2))[..., 1:]
         else:
             shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-        out: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
-        return out
+        return torch.cat([self.even(x), self.odd(shifted)], dim=1)
 
 
 def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm | None) -> ReluConvNorm:
