@@ -18,12 +18,19 @@ from torch import Tensor, nn
 from nas_lightning.networks import native_calls
 from nas_lightning.networks.batch_norm import BatchNorm
 from nas_lightning.networks.kernels import DepthwiseConv, depthwise_conv, weighted_sum
-from nas_lightning.networks.native_calls import Pooled, StageGradient, StageInput, channels_last
+from nas_lightning.networks.native_calls import (
+    Pooled,
+    PoolGradient,
+    StageGradient,
+    StageInput,
+    channels_last,
+)
 
 __all__ = ["Chain", "Stage", "Term", "chain_of", "fused_sum", "is_fusible"]
 
 EPS = 1e-5  # of every BatchNorm that is fused
-Pass = list[tuple[Tensor, Tensor]]  # what each stage of a term gives, with its numbers (5, C)
+# What each stage of a term reads, what it gives, and the numbers (5, C) of its BatchNorm.
+Pass = list[tuple[StageInput | None, Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -113,14 +120,14 @@ class _FusedSum(torch.autograd.Function):
     def forward(ctx: Any, plan: _Plan, *inputs: Tensor) -> Tensor:
         images = [channels_last(x) for x in inputs[: plan.num_images]]
         passes = _forward(plan, images, inputs)
-        numbers = torch.stack([each[-1][1] for each in passes])  # (K, 5, C)
+        numbers = torch.stack([each[-1][2] for each in passes])  # (K, 5, C)
         _move_statistics(plan, passes)
         weights = torch.stack(plan.weights(inputs)).to(numbers)
-        scaled = (numbers[:, 2:4] * weights[:, None, None]).transpose(0, 1).contiguous()
+        scale, shift = (numbers[:, row] * weights[:, None] for row in (2, 3))
         ctx.save_for_backward(*inputs)
         ctx.plan, ctx.images, ctx.passes, ctx.numbers = plan, images, passes, numbers
         ctx.weights = weights
-        return native_calls.weighted_terms([each[-1][0] for each in passes], *scaled)
+        return native_calls.weighted_terms([each[-1][1] for each in passes], scale, shift.sum(0))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -129,11 +136,11 @@ class _FusedSum(torch.autograd.Function):
             return None, *_differentiable(plan, inputs, needed, grad)
         grad = channels_last(grad)
         mean = ctx.numbers[:, 0].contiguous()
-        sums = native_calls.term_sums(grad, [each[-1][0] for each in ctx.passes], mean)
+        sums = native_calls.term_sums(grad, [each[-1][1] for each in ctx.passes], mean)
         to: list[Tensor | None] = [None] * len(inputs)
         first, num = plan.num_images, len(plan.terms)
         inverse = ctx.numbers[:, 1].double()
-        to[first : first + num] = (sums[:, 1] * inverse).sum(1).to(grad.dtype).unbind()
+        to[first : first + num] = (sums[1:] * inverse).sum(1).to(grad.dtype).unbind()
         lines = _lines(plan, sums, ctx.numbers.double(), ctx.weights.double(), grad)
         _backward(ctx, grad, lines, to)
         return None, *(g if n else None for g, n in zip(to, needed, strict=True))
@@ -145,12 +152,12 @@ def _forward(plan: _Plan, images: Sequence[Tensor], inputs: Sequence[Tensor]) ->
     for depth in range(max(len(term.chain) for term in plan.terms)):
         terms = [k for k, term in enumerate(plan.terms) if len(term.chain) > depth]
         reads = [_read(plan, k, depth, passes[k], images, inputs) for k in terms]
-        for k, found in zip(terms, native_calls.stages(reads, EPS), strict=True):
-            passes[k].append(found)
+        for k, read, found in zip(terms, reads, native_calls.stages(reads, EPS), strict=True):
+            passes[k].append((read, *found))
     for k, term in enumerate(plan.terms):
         x = images[plan.images[k]] if term.pool is None else term.pool.images
         if not term.chain:
-            passes[k].append((x, _numbers(term, x)))
+            passes[k].append((None, x, _numbers(term, x)))
     return passes
 
 
@@ -163,44 +170,50 @@ def _read(
     inputs: Sequence[Tensor],
 ) -> StageInput:
     """Returns what a stage of a term reads."""
-    x, before = run[depth - 1] if depth else (images[plan.images[k]], None)
+    x, before = run[depth - 1][1:] if depth else (images[plan.images[k]], None)
     first, wide = plan.kernels[k][depth], plan.terms[k].chain[depth].wide
     kernels = [kernel.contiguous() for kernel in inputs[first : first + 2]]
     steps = wide.stride[0], wide.dilation[0]
-    shape = native_calls.shape_of(x, kernels[0], len(kernels[1]), *steps)
+    shape = native_calls.shape_of(x, kernels[0], kernels[1].shape[0], *steps)
     return StageInput(shape, x, before, kernels[0], kernels[1])
 
 
 def _backward(ctx: Any, grad: Tensor, lines: Sequence[Tensor], to: list[Tensor | None]) -> None:
     """Sets the gradients of images and kernels among those of all inputs."""
-    plan, needed = ctx.plan, ctx.needs_input_grad[1:]
-    for k, place in enumerate(plan.images):
-        term, old = plan.terms[k], to[place]
-        if term.chain or not needed[place]:
-            continue
-        if term.pool is None:
-            y = None if term.norm is None else ctx.passes[k][0][0]
-            to[place] = native_calls.line(grad, y, lines[k], old)
-        else:
-            to[place] = torch.zeros_like(ctx.images[place]) if old is None else old
-            native_calls.pool_gradient(term.pool, grad, lines[k], to[place])
+    plan = ctx.plan
     after = {k: (grad, lines[k]) for k, term in enumerate(plan.terms) if term.chain}
     depths = {k: len(plan.terms[k].chain) - 1 for k in after}  # of the stages that are next
-    while depths:
-        taken = {k: _gradient(ctx, k, depth, *after[k], to) for k, depth in depths.items()}
-        native_calls.stage_gradients([*taken.values()])
-        for k, found in taken.items():
-            if found.line_of_x is not None:
-                after[k] = found.to_x, found.line_of_x
+    taken = {k: _gradient(ctx, k, depth, *after[k], to) for k, depth in depths.items()}
+    pools = _pool_gradients(ctx, grad, lines, to)
+    while taken or pools:
+        native_calls.gradients([*taken.values()], pools)
+        after = {k: (found.to_x, found.line_of_x) for k, found in taken.items()}
         depths = {k: depth - 1 for k, depth in depths.items() if depth}
+        taken = {k: _gradient(ctx, k, depth, *after[k], to) for k, depth in depths.items()}
+        pools = []
+
+
+def _pool_gradients(
+    ctx: Any, grad: Tensor, lines: Sequence[Tensor], to: list[Tensor | None]
+) -> list[PoolGradient]:
+    """Returns the gradients of terms without stages that are to be taken."""
+    found = []
+    for k, (term, place) in enumerate(zip(ctx.plan.terms, ctx.plan.images, strict=True)):
+        if term.chain or not ctx.needs_input_grad[1:][place]:
+            continue
+        pool = term.pool or native_calls.unpooled(ctx.images[place])
+        to_x = torch.zeros_like(ctx.images[place]) if to[place] is None else to[place]
+        to[place] = to_x
+        found.append(PoolGradient(pool, grad, lines[k], to_x))
+    return found
 
 
 def _gradient(
-    ctx: Any, k: int, depth: int, grad: Tensor, line: Tensor, to: list[Tensor | None]
+    ctx: Any, k: int, depth: int, grad: Tensor, line: Tensor | None, to: list[Tensor | None]
 ) -> StageGradient:
     """Returns the gradients of a stage of a term that are to be taken, and where they go."""
     plan, needed, place = ctx.plan, ctx.needs_input_grad[1:], ctx.plan.images[k]
-    read = _read(plan, k, depth, ctx.passes[k], ctx.images, ctx.saved_tensors)
+    read, y, _ = ctx.passes[k][depth]
     first = plan.kernels[k][depth]
     for at, kernel in enumerate((read.wide, read.point), first):
         to[at] = torch.empty_like(kernel) if needed[at] else None
@@ -209,7 +222,6 @@ def _gradient(
     if depth == 0:
         to[place] = to_x
     line_of_x = torch.empty((3, read.shape.c), dtype=grad.dtype) if depth else None
-    y = ctx.passes[k][depth][0]
     sets = to_x, shared is not None, to[first], to[first + 1], line_of_x
     return StageGradient(read, y, grad, line, *sets)
 
@@ -227,8 +239,8 @@ def _lines(
     a = weights[:, None] * inverse
     is_normed = [term.norm is not None or bool(term.chain) for term in plan.terms]
     of_batch = a / count * torch.tensor(is_normed).to(a)[:, None]
-    b = -of_batch * inverse**2 * sums[:, 1]
-    c = -of_batch * sums[:, 0] - b * mean
+    b = -of_batch * inverse**2 * sums[1:]
+    c = -of_batch * sums[0] - b * mean
     return torch.stack((a, b, c), 1).to(grad.dtype).unbind()
 
 
@@ -253,7 +265,7 @@ def _unchanged(x: Tensor) -> Tensor:
 def _move_statistics(plan: _Plan, passes: Sequence[Pass]) -> None:
     for term, run in zip(plan.terms, passes, strict=True):
         norms = [stage.norm for stage in term.chain] or [term.norm]
-        for norm, (_, numbers) in zip(norms, run, strict=True):
+        for norm, (_, _, numbers) in zip(norms, run, strict=True):
             if norm is None or not norm.track_running_stats:
                 continue
             assert norm.running_mean is not None

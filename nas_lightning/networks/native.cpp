@@ -1,4 +1,4 @@
-// Fused kernels for search networks on a CPU; nas_lightning/networks/native.py builds and calls it.
+// Fused kernels for search networks on a CPU, built by nas_lightning/networks/native.py.
 //
 // Images lie channels last: (N, H, W, C) in memory. Every sum over images is taken image by image
 // and then over the images in order, so that no bit depends on the number of threads.
@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <type_traits>
 #include <vector>
 
 using Int = std::int64_t;
@@ -31,26 +30,26 @@ template <typename T, int L> using Vec = typename Lanes<T, L>::type;
 template <typename T, int L> using Numbers = decltype(Vec<T, L>{} > Vec<T, L>{});  // whole ones
 template <typename T, int L> using Number = std::decay_t<decltype(Numbers<T, L>{}[0])>;
 
-template <int L, typename T> inline Vec<T, L> load(const T* p) { return *reinterpret_cast<const Vec<T, L>*>(p); }
-template <int L, typename T> inline void store(T* p, Vec<T, L> v) { *reinterpret_cast<Vec<T, L>*>(p) = v; }
+template <int L, typename T> inline Vec<T, L> load(const T* p) {
+    return *reinterpret_cast<const Vec<T, L>*>(p);
+}
+template <int L, typename T> inline void store(T* p, Vec<T, L> v) {
+    *reinterpret_cast<Vec<T, L>*>(p) = v;
+}
 
 // Calls f with the first channel and the width of each block of channels: what a register holds,
 // then halves down to 4, then 1.
-#if defined(__AVX512F__)
+#ifdef __AVX512F__
 constexpr int BYTES = 64;
-#elif defined(__AVX__)
-constexpr int BYTES = 32;
 #else
-constexpr int BYTES = 16;
+constexpr int BYTES = 32;
 #endif
 template <int L> struct Width {};
-template <int L, typename F>
-inline void blocks_of(Int c, Int channels, F&& f) {
+template <int L, typename F> inline void blocks_of(Int c, Int channels, F&& f) {
     for (; c + L <= channels; c += L) f(c, Width<L>());
     if constexpr (L > 1) blocks_of<(L > 4 ? L / 2 : 1)>(c, channels, f);
 }
-template <typename T, typename F>
-inline void blocks(Int channels, F&& f) {
+template <typename T, typename F> inline void blocks(Int channels, F&& f) {
     blocks_of<BYTES / int(sizeof(T))>(0, channels, f);
 }
 
@@ -82,25 +81,21 @@ template <typename T> struct Entry {
 // Copies the channels of a block into the middle of zeros, spread by `stride`.
 template <int L, typename T, typename Read>
 void pad(T* to, const Shape& s, Int h, Int w, Int stride, Int pixel, const T* from,
-                const Read& read) {
-    const Int row = (s.w + 2 * s.pw()) * L, side = s.pw() * L, end = side + stride * w * L;
-    if (stride > 1) std::fill(to, to + s.padded() * L, T(0));
-    std::fill(to, to + s.ph() * row, T(0));
+         const Read& read) {
+    const Int row = (s.w + 2 * s.pw()) * L;
+    std::fill(to, to + s.padded() * L, T(0));
     for (Int y = 0; y < h; ++y) {
-        T* out = to + (y * stride + s.ph()) * row;
+        T* out = to + (y * stride + s.ph()) * row + s.pw() * L;
         const T* in = from + y * w * pixel;
-        if (stride == 1) std::fill(out, out + side, T(0));
-        for (Int x = 0; x < w; ++x) store<L>(out + side + x * stride * L, read(in + x * pixel));
-        if (stride == 1) std::fill(out + end, out + row, T(0));
+        for (Int x = 0; x < w; ++x) store<L>(out + x * stride * L, read(in + x * pixel));
     }
-    if (stride == 1) std::fill(to + (s.ph() + h) * row, to + s.padded() * L, T(0));
 }
 
 // R neighbouring outputs of a depthwise convolution of padded images. Kernels of side K, taps D
 // apart, at stride S are known to the compiler, which keeps in registers what taps share; 0 is any.
 template <int L, int R, int K, int D, int S, typename T>
-inline void depthwise_run(const T* in, Int row, const T* kernel, const Shape& s, Int stride,
-                                 T* out, Int pixel) {
+inline void depthwise_run(const T* in, Int row, const T* kernel, const Shape& s, Int stride, T* out,
+                          Int pixel) {
     const Int kh = K ? K : s.kh, kw = K ? K : s.kw, d = D ? D : s.dilation, step = S ? S : stride;
     Vec<T, L> acc[R] = {};
     for (Int i = 0; i < kh; ++i) {
@@ -117,22 +112,21 @@ inline void depthwise_run(const T* in, Int row, const T* kernel, const Shape& s,
 
 template <int L, int K, int D, int S, typename T>
 void depthwise_row(const T* in, Int row, const T* kernel, const Shape& s, Int stride, Int ow,
-                          T* out, Int pixel) {
+                   T* out, Int pixel) {
     constexpr int R = 8;
-    Int x = 0;
-    for (; x + R <= ow; x += R)
-        depthwise_run<L, R, K, D, S>(in + x * stride * L, row, kernel, s, stride, out + x * pixel,
-                                     pixel);
-    for (; x < ow; ++x)
-        depthwise_run<L, 1, K, D, S>(in + x * stride * L, row, kernel, s, stride, out + x * pixel,
-                                     pixel);
+    for (Int x = 0, taken; x < ow; x += taken) {
+        taken = x + R <= ow ? R : 1;
+        const auto run = taken > 1 ? depthwise_run<L, R, K, D, S, T>
+                                   : depthwise_run<L, 1, K, D, S, T>;
+        run(in + x * stride * L, row, kernel, s, stride, out + x * pixel, pixel);
+    }
 }
 
 // A depthwise convolution of padded images: row y of it lies `line` after row y - 1, its pixels
 // `pixel` apart; done(y, row) is told of each.
 template <int L, typename T, typename Done>
-void depthwise(const T* padded, const T* kernel, const Shape& s, Int oh, Int ow, Int stride,
-                      T* out, Int line, Int pixel, const Done& done) {
+void depthwise(const T* padded, const T* kernel, const Shape& s, Int oh, Int ow, Int stride, T* out,
+               Int line, Int pixel, const Done& done) {
     const Int row = (s.w + 2 * s.pw()) * L;
     const Int k = s.kh == s.kw && stride == 1 ? s.kw * 10 + s.dilation : 0;
     const auto run = k == 31 ? depthwise_row<L, 3, 1, 1, T>
@@ -147,8 +141,8 @@ void depthwise(const T* padded, const T* kernel, const Shape& s, Int oh, Int ow,
 
 // Sets in sums (taps, L) the gradient of I rows of J taps of the kernel.
 template <int L, int I, int J, typename T>
-inline void kernel_gradient_part(const T* padded, const T* grad, Int pixel, const Shape& s,
-                                        Int i, Int j, T* sums) {
+inline void kernel_gradient_part(const T* padded, const T* grad, Int pixel, const Shape& s, Int i,
+                                 Int j, T* sums) {
     const Int row = (s.w + 2 * s.pw()) * L, d = s.dilation;
     Vec<T, L> acc[I][J] = {};
     for (Int y = 0; y < s.oh; ++y) {
@@ -181,7 +175,7 @@ void kernel_gradient(const T* padded, const T* grad, Int pixel, const Shape& s, 
 // R rows of a product: row r is the sum over i of factors[r * across + i * along] times line i.
 template <int L, int R, typename T>
 inline void product_run(const T* factors, Int across, Int along, const T* lines, Int line,
-                               Int count, T* out, Int row) {
+                        Int count, T* out, Int row) {
     Vec<T, L> acc[R] = {};
     for (Int i = 0; i < count; ++i) {
         const Vec<T, L> each = load<L>(lines + i * line);
@@ -191,8 +185,8 @@ inline void product_run(const T* factors, Int across, Int along, const T* lines,
 }
 
 template <typename T>
-void product(const T* factors, Int across, Int along, const T* lines, Int count, T* out,
-                    Int rows, Int columns) {
+void product(const T* factors, Int across, Int along, const T* lines, Int count, T* out, Int rows,
+             Int columns) {
     constexpr int R = 8;
     blocks<T>(columns, [&]<int L>(Int c, Width<L>) {
         for (Int q = 0, taken; q < rows; q += taken) {
@@ -207,8 +201,7 @@ void product(const T* factors, Int across, Int along, const T* lines, Int count,
 // The kernels (c, 1, kh, kw) of a block as (taps, L), flipped or not.
 template <int L, typename T>
 void kernel_lanes(const T* weight, Int c, const Shape& s, bool flipped, T* out) {
-    const Int taps = s.taps();
-    for (Int t = 0; t < taps; ++t)
+    for (Int t = 0, taps = s.taps(); t < taps; ++t)
         for (int l = 0; l < L; ++l)
             out[t * L + l] = weight[(c + l) * taps + (flipped ? taps - 1 - t : t)];
 }
@@ -231,9 +224,14 @@ template <typename T> void kernel_sums(const T* parts, const Shape& s, T* to_wid
     });
 }
 
-// Mean and sum of squared deviations per channel of one image (P, C), the latter around the mean.
+template <typename V> double four(const V* v, int l) {
+    return double(v[0][l]) + v[1][l] + v[2][l] + v[3][l];
+}
+
+// Mean, and sum of squared deviations from it, per channel of image i of n, into (2, n, C).
 template <typename T>
-void image_moments(const T* y, Int p, Int channels, double* mean, double* squares) {
+void image_moments(const T* y, Int n, Int i, Int p, Int channels, double* parts) {
+    double *mean = parts + i * channels, *squares = mean + n * channels;
     blocks<T>(channels, [&]<int L>(Int c, Width<L>) {
         Vec<T, L> sums[4] = {}, middle;
         for (Int q = 0; q < p; ++q) sums[q & 3] += load<L>(y + q * channels + c);
@@ -245,10 +243,9 @@ void image_moments(const T* y, Int p, Int channels, double* mean, double* square
             off[q & 3] += d;
         }
         for (int l = 0; l < L; ++l) {
-            const double rest = (double(off[0][l]) + off[1][l] + off[2][l] + off[3][l]) / p;
+            const double rest = four(off, l) / p;
             mean[c + l] = middle[l] + rest;
-            squares[c + l] = double(around[0][l]) + around[1][l] + around[2][l] + around[3][l]
-                             - p * rest * rest;
+            squares[c + l] = four(around, l) - p * rest * rest;
         }
     });
 }
@@ -256,8 +253,8 @@ void image_moments(const T* y, Int p, Int channels, double* mean, double* square
 // BatchNorm's numbers (5, C) of images' moments: mean, 1 / std, scale and shift, and the variance
 // that running statistics take.
 template <typename T>
-void finish_moments(const double* mean, const double* squares, Int n, Int p, Int channels,
-                           double eps, T* out) {
+void finish_moments(const double* mean, Int n, Int p, Int channels, double eps, T* out) {
+    const double* squares = mean + n * channels;
     for (Int c = 0; c < channels; ++c) {
         double middle = 0, total = 0;
         for (Int i = 0; i < n; ++i) middle += mean[i * channels + c] / n;
@@ -274,12 +271,11 @@ void finish_moments(const double* mean, const double* squares, Int n, Int p, Int
 
 template <typename T>
 void moments(Int n, Int p, Int channels, const T* y, double eps, Int threads, T* out) {
-    std::vector<double> mean(n * channels), squares(n * channels);
+    std::vector<double> parts(2 * n * channels);
     in_parallel(n, threads, [&](Int i) {
-        const Int at = i * channels;
-        image_moments(y + at * p, p, channels, &mean[at], &squares[at]);
+        image_moments(y + i * p * channels, n, i, p, channels, parts.data());
     });
-    finish_moments(mean.data(), squares.data(), n, p, channels, eps, out);
+    finish_moments(parts.data(), n, p, channels, eps, out);
 }
 
 // A stage to run: y = 1x1(depthwise(entry(x))), and BatchNorm's numbers of y. x is read as it is,
@@ -290,14 +286,13 @@ template <typename T> struct Stage {
     T *y, *numbers;
 };
 
-template <typename T> void run_image(const Stage<T>& job, Int i, double* mean, double* squares) {
+template <typename T> void run_image(const Stage<T>& job, Int i, double* parts) {
     const Shape& s = job.s;
     const Int p = s.oh * s.ow;
     const Entry<T> entry(job.before, s.c);
     T* padded = scratch<T>(0, s.padded() * (BYTES / Int(sizeof(T))));
     T* kernel = scratch<T>(1, s.taps() * (BYTES / Int(sizeof(T))));
-    T* middle = scratch<T>(2, p * s.c);
-    T* turned = scratch<T>(3, s.c * s.co);
+    T *middle = scratch<T>(2, p * s.c), *turned = scratch<T>(3, s.c * s.co);
     const T* image = job.x + i * s.h * s.w * s.c;
     for (Int j = 0; j < s.co; ++j)
         for (Int k = 0; k < s.c; ++k) turned[k * s.co + j] = job.point[j * s.c + k];
@@ -310,7 +305,7 @@ template <typename T> void run_image(const Stage<T>& job, Int i, double* mean, d
     });
     T* out = job.y + i * p * s.co;
     product(middle, s.c, 1, turned, s.c, out, p, s.co);
-    image_moments(out, p, s.co, mean + i * s.co, squares + i * s.co);
+    image_moments(out, s.n, i, p, s.co, parts);
 }
 
 // Runs stages image by image: what stages share of an image stays near.
@@ -319,21 +314,18 @@ template <typename T> void stages(Int num, const Stage<T>* jobs, double eps) {
     std::vector<std::vector<double>> parts;
     for (Int k = 0; k < num; ++k) parts.emplace_back(2 * n * jobs[k].s.co);
     in_parallel(n, threads, [&](Int i) {
-        for (Int k = 0; k < num; ++k)
-            run_image(jobs[k], i, parts[k].data(), &parts[k][n * jobs[k].s.co]);
+        for (Int k = 0; k < num; ++k) run_image(jobs[k], i, parts[k].data());
     });
     for (Int k = 0; k < num; ++k) {
         const Shape& s = jobs[k].s;
-        finish_moments(parts[k].data(), &parts[k][n * s.co], n, s.oh * s.ow, s.co, eps,
-                       jobs[k].numbers);
+        finish_moments(parts[k].data(), n, s.oh * s.ow, s.co, eps, jobs[k].numbers);
     }
 }
 
 // Numbers a, b, c (3, C) such that a * g + b * y + c is the gradient of y before BatchNorm, of the
 // sums (2, C) of g and of g * (y - mean), g being the gradient of what BatchNorm gives.
 template <typename T>
-void norm_gradient(const double* sums, const T* numbers, Int channels, double count,
-                          T* out) {
+void norm_gradient(const double* sums, const T* numbers, Int channels, double count, T* out) {
     for (Int c = 0; c < channels; ++c) {
         const double mean = numbers[c], inverse = numbers[channels + c];
         const double b = -inverse * inverse * inverse * sums[channels + c] / count;
@@ -343,27 +335,111 @@ void norm_gradient(const double* sums, const T* numbers, Int channels, double co
     }
 }
 
-// out (P, C) = a * grad + b * y + c, added to what is there if `adds`; y may be null.
+// out (P, C) = a * grad + b * y + c.
 template <typename T>
-void line_of(Int p, Int channels, const T* grad, const T* y, const T* in, bool adds, T* out) {
+void line_of(Int p, Int channels, const T* grad, const T* y, const T* in, T* out) {
     blocks<T>(channels, [&]<int L>(Int c, Width<L>) {
-        const Vec<T, L> a = load<L>(in + c), b = load<L>(in + channels + c),
-                        d = load<L>(in + 2 * channels + c);
-        for (Int q = 0; q < p; ++q) {
-            const Int at = q * channels + c;
-            Vec<T, L> v = a * load<L>(grad + at) + d;
-            if (y) v += b * load<L>(y + at);
-            store<L>(out + at, adds ? v + load<L>(out + at) : v);
-        }
+        const Vec<T, L> a = load<L>(in + c), b = load<L>(in + channels + c);
+        const Vec<T, L> d = load<L>(in + 2 * channels + c);
+        for (Int at = c; at < p * channels; at += channels)
+            store<L>(out + at, a * load<L>(grad + at) + b * load<L>(y + at) + d);
     });
 }
 
-template <typename T>
-void lines(Int n, Int p, Int channels, const T* grad, const T* y, const T* in, bool adds,
-                  Int threads, T* out) {
-    in_parallel(n, threads, [&](Int i) {
-        const Int at = i * p * channels;
-        line_of(p, channels, grad + at, y ? y + at : nullptr, in, adds, out + at);
+struct Pool {  // of images (n, h, w, c) to (n, oh, ow, c), by a window of odd side `kernel`
+    Int n, h, w, c, oh, ow, kernel, stride, is_max, threads;
+};
+
+// The part of a line of `size` pixels under the window around an output, and the outputs of `size`
+// whose windows hold a pixel.
+struct Range {
+    Int first, last;
+    static Range under(Int at, const Pool& s, Int size) {
+        const Int middle = at * s.stride, reach = s.kernel / 2;
+        return {std::max<Int>(0, middle - reach), std::min(size - 1, middle + reach)};
+    }
+    static Range over(Int at, const Pool& s, Int size) {
+        const Int reach = s.kernel / 2, low = std::max<Int>(0, at - reach + s.stride - 1);
+        return {low / s.stride, std::min(size - 1, (at + reach) / s.stride)};
+    }
+    Int size() const { return last - first + 1; }
+};
+
+// Calls f for each row and column of two ranges; of 3 x 3 without loops.
+template <typename F> inline void each_of(const Range& rows, const Range& columns, F&& f) {
+    if (rows.size() == 3 && columns.size() == 3) {
+#pragma GCC unroll 3
+        for (Int i = 0; i < 3; ++i)
+#pragma GCC unroll 3
+            for (Int j = 0; j < 3; ++j) f(rows.first + i, columns.first + j);
+        return;
+    }
+    for (Int i = rows.first; i <= rows.last; ++i)
+        for (Int j = columns.first; j <= columns.last; ++j) f(i, j);
+}
+
+// Pooled images y, and of maxima which pixel of the window they are: the first of equal ones.
+template <typename T> void pool(const Pool* pool, const T* x, T* y, std::uint8_t* index) {
+    const Pool& s = *pool;
+    const Int p = s.oh * s.ow * s.c;
+    in_parallel(s.n, s.threads, [&](Int n) { blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
+        const T* from = x + n * s.h * s.w * s.c + c;
+        for (Int q = 0; q < s.oh * s.ow; ++q) {
+            const Int a = q / s.ow, b = q % s.ow, at = n * p + q * s.c + c;
+            const Range rows = Range::under(a, s, s.h), columns = Range::under(b, s, s.w);
+            Vec<T, L> best = load<L>(from + (rows.first * s.w + columns.first) * s.c), sum{};
+            Numbers<T, L> place = Numbers<T, L>{} + Number<T, L>(
+                (rows.first - a * s.stride) * s.kernel + columns.first - b * s.stride + 128);
+            each_of(rows, columns, [&](Int i, Int j) {
+                const Vec<T, L> v = load<L>(from + (i * s.w + j) * s.c);
+                const Int number = (i - a * s.stride) * s.kernel + j - b * s.stride + 128;
+                const Numbers<T, L> more = (v > best) | (v != v);
+                sum += v;
+                best = more ? v : best;
+                place = more ? Numbers<T, L>{} + Number<T, L>(number) : place;
+            });
+            store<L>(y + at, s.is_max ? best : sum * (T(1) / T(rows.size() * columns.size())));
+            using Bytes = Vec<std::uint8_t, L>;
+            if (s.is_max) store<L>(index + at, __builtin_convertvector(place, Bytes));
+        }
+    }); });
+}
+
+// The gradient of a pool, added to to_x, where its outputs have the gradient a * grad + b * y + c.
+template <typename T> struct PoolGradient {
+    Pool s;
+    const T *grad, *y, *in;
+    const std::uint8_t* index;
+    T* to_x;
+};
+
+template <typename T> void run_image(const PoolGradient<T>& job, Int n) {
+    const Pool& s = job.s;
+    const Int p = s.oh * s.ow * s.c;
+    T* line = scratch<T>(3, p);
+    line_of(s.oh * s.ow, s.c, job.grad + n * p, job.y + n * p, job.in, line);
+    for (Int q = 0; q < s.oh * s.ow && !s.is_max; ++q) {
+        const Int rows = Range::under(q / s.ow, s, s.h).size();
+        const T part = T(1) / T(rows * Range::under(q % s.ow, s, s.w).size());
+        for (Int c = 0; c < s.c; ++c) line[q * s.c + c] *= part;
+    }
+    blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
+        for (Int pixel = 0; pixel < s.h * s.w; ++pixel) {
+            const Int i = pixel / s.w, j = pixel % s.w;
+            T* to = job.to_x + (n * s.h * s.w + pixel) * s.c + c;
+            Vec<T, L> sum = load<L>(to);
+            each_of(Range::over(i, s, s.oh), Range::over(j, s, s.ow), [&](Int a, Int b) {
+                const Int at = (a * s.ow + b) * s.c + c;
+                Vec<T, L> g = load<L>(line + at);
+                if (s.is_max) {
+                    const Int number = (i - a * s.stride) * s.kernel + j - b * s.stride + 128;
+                    const auto same = load<L>(job.index + n * p + at) == std::uint8_t(number);
+                    g = __builtin_convertvector(same, Numbers<T, L>) ? g : Vec<T, L>{};
+                }
+                sum += g;
+            });
+            store<L>(to, sum);
+        }
     });
 }
 
@@ -391,13 +467,11 @@ template <typename T> void run_image(const Gradient<T>& job, Int i, Parts<T>& pa
     const Int p = s.oh * s.ow, size = s.padded(), taps = s.taps(), most = BYTES / Int(sizeof(T));
     const Entry<T> entry(job.before, s.c);
     T* padded = scratch<T>(0, size * s.c);
-    T* kernel = scratch<T>(1, taps * most);
-    T* middle = scratch<T>(2, p * s.c);
+    T *kernel = scratch<T>(1, taps * most), *middle = scratch<T>(2, p * s.c);
     T* from_y = scratch<T>(3, p * s.co);
-    T* spread = scratch<T>(4, size * most);
-    T* buffer = scratch<T>(5, s.w * most);
+    T *spread = scratch<T>(4, size * most), *buffer = scratch<T>(5, s.w * most);
     const T* image = job.x + i * s.h * s.w * s.c;
-    line_of(p, s.co, job.grad + i * p * s.co, job.y + i * p * s.co, job.in, false, from_y);
+    line_of(p, s.co, job.grad + i * p * s.co, job.y + i * p * s.co, job.in, from_y);
     if (job.to_wide || job.to_point) blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
         pad<L>(padded + size * c, s, s.h, s.w, 1, s.c, image + c,
                [&](const T* from) { return entry.template operator()<L>(from, c); });
@@ -409,11 +483,9 @@ template <typename T> void run_image(const Gradient<T>& job, Int i, Parts<T>& pa
     if (job.to_point) product(from_y, 1, s.co, middle, p, &parts.point[i * s.co * s.c], s.co, s.c);
     product(from_y, s.co, 1, job.point, s.co, middle, p, s.c);
     blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
-        if (job.to_wide)
-            kernel_gradient<L>(padded + size * c, middle + c, s.c, s,
-                               &parts.wide[(i * s.c + c) * taps]);
-        pad<L>(spread, s, s.oh, s.ow, s.stride, s.c, middle + c,
-               [](const T* from) { return load<L>(from); });
+        T* part = job.to_wide ? &parts.wide[(i * s.c + c) * taps] : nullptr;
+        if (part) kernel_gradient<L>(padded + size * c, middle + c, s.c, s, part);
+        pad<L>(spread, s, s.oh, s.ow, s.stride, s.c, middle + c, load<L, T>);
         kernel_lanes<L>(job.wide, c, s, true, kernel);
         T* result = job.to_x + i * s.h * s.w * s.c + c;
         Vec<T, L> total{}, along{}, mean{};
@@ -436,11 +508,14 @@ template <typename T> void run_image(const Gradient<T>& job, Int i, Parts<T>& pa
     });
 }
 
-template <typename T> void stage_gradients(Int num, const Gradient<T>* jobs) {
-    const Int n = jobs[0].s.n, threads = jobs[0].s.threads;
+template <typename T>
+void gradients(Int num, const Gradient<T>* jobs, Int num_pools, const PoolGradient<T>* pools) {
+    const Int n = num ? jobs[0].s.n : pools[0].s.n;
+    const Int threads = num ? jobs[0].s.threads : pools[0].s.threads;
     std::vector<Parts<T>> parts(jobs, jobs + num);
     in_parallel(n, threads, [&](Int i) {
         for (Int k = 0; k < num; ++k) run_image(jobs[k], i, parts[k]);
+        for (Int k = 0; k < num_pools; ++k) run_image(pools[k], i);
     });
     for (Int k = 0; k < num; ++k) {
         const Gradient<T>& job = jobs[k];
@@ -462,29 +537,26 @@ void wide_gradient(const Shape* shape, const T* x, const T* grad, T* to_wide) {
     const Int size = s.padded(), taps = s.taps(), p = s.oh * s.ow;
     std::vector<T> parts(s.n * taps * s.c);
     in_parallel(s.n, s.threads, [&](Int i) {
-        blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
         T* padded = scratch<T>(0, size * (BYTES / Int(sizeof(T))));
-        pad<L>(padded, s, s.h, s.w, 1, s.c, x + i * s.h * s.w * s.c + c,
-               [](const T* from) { return load<L>(from); });
-        kernel_gradient<L>(padded, grad + i * p * s.c + c, s.c, s, &parts[(i * s.c + c) * taps]);
-    });
+        blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
+            T* part = &parts[(i * s.c + c) * taps];
+            pad<L>(padded, s, s.h, s.w, 1, s.c, x + i * s.h * s.w * s.c + c, load<L, T>);
+            kernel_gradient<L>(padded, grad + i * p * s.c + c, s.c, s, part);
+        });
     });
     kernel_sums(parts.data(), s, to_wide);
 }
 
-// out (R, C) = the sum over k of scale[k] * terms[k] + shift[k]; scale and shift are (K, C).
+// out (N, P, C) = the sum over k of scale[k] * terms[k], and shift; scale is (K, C).
 template <typename T>
 void sum_terms(Int n, Int p, Int channels, Int num, const T* const* terms, const T* scale,
-                      const T* shift, Int threads, T* out) {
-    std::vector<T> offset(channels);
-    for (Int k = 0; k < num; ++k)
-        for (Int c = 0; c < channels; ++c) offset[c] += shift[k * channels + c];
+               const T* shift, Int threads, T* out) {
     const Int rows = std::max<Int>(1, 2048 / channels), all = n * p;
     const Int parts = (all + rows - 1) / rows;
     in_parallel(parts, threads, [&](Int part) {
         const Int first = part * rows, last = std::min(all, first + rows);
         blocks<T>(channels, [&]<int L>(Int c, Width<L>) {
-            const Vec<T, L> start = load<L>(&offset[c]);
+            const Vec<T, L> start = load<L>(shift + c);
             for (Int q = first; q < last; ++q) store<L>(out + q * channels + c, start);
             for (Int k = 0; k < num; ++k) {
                 const Vec<T, L> factor = load<L>(scale + k * channels + c);
@@ -498,9 +570,10 @@ void sum_terms(Int n, Int p, Int channels, Int num, const T* const* terms, const
     });
 }
 
-// sums[k] (2, C) = the sums of grad and of grad * (term - mean), for each of K terms.
-template <typename T> void sum_terms_gradient(Int n, Int p, Int channels, Int num, const T* grad,
-                               const T* const* terms, const T* mean, Int threads, double* sums) {
+// sums (1 + K, C) = the sums of grad, and of grad * (term - mean) for each of K terms.
+template <typename T>
+void sum_terms_gradient(Int n, Int p, Int channels, Int num, const T* grad, const T* const* terms,
+                        const T* mean, Int threads, double* sums) {
     std::vector<double> parts(n * (num + 1) * channels);
     in_parallel(n, threads, [&](Int i) {
         const T* g = grad + i * p * channels;
@@ -514,118 +587,16 @@ template <typename T> void sum_terms_gradient(Int n, Int p, Int channels, Int nu
                     const Vec<T, L> each = load<L>(g + q * channels + c);
                     acc[q & 3] += term ? each * (load<L>(term + q * channels + c) - middle) : each;
                 }
-                for (int l = 0; l < L; ++l)
-                    part[(k + 1) * channels + c + l] =
-                        double(acc[0][l]) + acc[1][l] + acc[2][l] + acc[3][l];
+                for (int l = 0; l < L; ++l) part[(k + 1) * channels + c + l] = four(acc, l);
             }
         });
     });
-    std::vector<double> all((num + 1) * channels);
-    sum_images(parts.data(), n, (num + 1) * channels, all.data());
-    for (Int k = 0; k < num; ++k) {
-        std::copy(&all[0], &all[channels], sums + 2 * k * channels);
-        std::copy(&all[(k + 1) * channels], &all[(k + 1) * channels] + channels,
-                  sums + (2 * k + 1) * channels);
-    }
-}
-
-struct Pool {  // of images (n, h, w, c) to (n, oh, ow, c), by a window of odd side `kernel`
-    Int n, h, w, c, oh, ow, kernel, stride, is_max, threads;
-};
-
-// The part of a line of `size` pixels under the window around an output, and the outputs of `size`
-// whose windows hold a pixel.
-struct Range {
-    Int first, last;
-    static Range under(Int at, const Pool& s, Int size) {
-        const Int middle = at * s.stride, reach = s.kernel / 2;
-        return {std::max<Int>(0, middle - reach), std::min(size - 1, middle + reach)};
-    }
-    static Range over(Int at, const Pool& s, Int size) {
-        const Int reach = s.kernel / 2, low = std::max<Int>(0, at - reach + s.stride - 1);
-        return {low / s.stride, std::min(size - 1, (at + reach) / s.stride)};
-    }
-    Int size() const { return last - first + 1; }
-};
-
-// Pooled images y, and of maxima which pixel of the window they are: the first of equal ones.
-template <typename T> void pool(const Pool* pool, const T* x, T* y, std::uint8_t* index) {
-    const Pool& s = *pool;
-    const Int p = s.oh * s.ow * s.c;
-    in_parallel(s.n, s.threads, [&](Int n) { blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
-        const T* from = x + n * s.h * s.w * s.c + c;
-        for (Int q = 0; q < s.oh * s.ow; ++q) {
-            const Int a = q / s.ow, b = q % s.ow, at = n * p + q * s.c + c;
-            const Range rows = Range::under(a, s, s.h), columns = Range::under(b, s, s.w);
-            Vec<T, L> best = load<L>(from + (rows.first * s.w + columns.first) * s.c), sum{};
-            Numbers<T, L> place = Numbers<T, L>{} + Number<T, L>(
-                (rows.first - a * s.stride) * s.kernel + columns.first - b * s.stride + 128);
-            for (Int i = rows.first; i <= rows.last; ++i)
-                for (Int j = columns.first; j <= columns.last; ++j) {
-                    const Vec<T, L> v = load<L>(from + (i * s.w + j) * s.c);
-                    const Int number = (i - a * s.stride) * s.kernel + j - b * s.stride + 128;
-                    const Numbers<T, L> more = (v > best) | (v != v);
-                    sum += v;
-                    best = more ? v : best;
-                    place = more ? Numbers<T, L>{} + Number<T, L>(number) : place;
-                }
-            store<L>(y + at, s.is_max ? best : sum * (T(1) / T(rows.size() * columns.size())));
-            if (!s.is_max) continue;
-            store<L>(index + at, __builtin_convertvector(place, Vec<std::uint8_t, L>));
-        }
-    }); });
-}
-
-// Adds to to_x the gradient of a pool whose outputs have the gradient a * grad + b * y + c.
-template <typename T>
-void pool_gradient(const Pool* pool, const T* grad, const T* y, const T* in,
-                   const std::uint8_t* index, T* to_x) {
-    const Pool& s = *pool;
-    const Int p = s.oh * s.ow * s.c;
-    in_parallel(s.n, s.threads, [&](Int n) {
-        T* line = scratch<T>(3, p);
-        line_of(s.oh * s.ow, s.c, grad + n * p, y + n * p, in, false, line);
-        for (Int q = 0; q < s.oh * s.ow && !s.is_max; ++q) {
-            const Int rows = Range::under(q / s.ow, s, s.h).size();
-            const T part = T(1) / T(rows * Range::under(q % s.ow, s, s.w).size());
-            for (Int c = 0; c < s.c; ++c) line[q * s.c + c] *= part;
-        }
-        blocks<T>(s.c, [&]<int L>(Int c, Width<L>) { for (Int pixel = 0; pixel < s.h * s.w; ++pixel) {
-            const Int i = pixel / s.w, j = pixel % s.w;
-            const Range rows = Range::over(i, s, s.oh), columns = Range::over(j, s, s.ow);
-            T* to = to_x + (n * s.h * s.w + pixel) * s.c + c;
-            Vec<T, L> sum = load<L>(to);
-            for (Int a = rows.first; a <= rows.last; ++a)
-                for (Int b = columns.first; b <= columns.last; ++b) {
-                    const Int at = (a * s.ow + b) * s.c + c;
-                    Vec<T, L> g = load<L>(line + at);
-                    if (s.is_max) {
-                        const Int number = (i - a * s.stride) * s.kernel + j - b * s.stride + 128;
-                        const auto place = load<L>(index + n * p + at);
-                        using Bytes = decltype(place > place);
-                        const auto same = (place == std::uint8_t(number));
-                        g = __builtin_convertvector(Bytes(same), Numbers<T, L>) ? g : Vec<T, L>{};
-                    }
-                    sum += g;
-                }
-            store<L>(to, sum);
-        } });
-    });
+    sum_images(parts.data(), n, (num + 1) * channels, sums);
 }
 
 }  // namespace
 
-#define KERNEL(NAME)                                \
-    extern "C" {                                    \
-    auto* NAME##_float = &NAME<float>;              \
-    auto* NAME##_double = &NAME<double>;            \
-    }
-KERNEL(stages)
-KERNEL(stage_gradients)
-KERNEL(wide_gradient)
-KERNEL(moments)
-KERNEL(sum_terms)
-KERNEL(sum_terms_gradient)
-KERNEL(lines)
-KERNEL(pool)
-KERNEL(pool_gradient)
+#define KERNEL(NAME) \
+    extern "C" { auto *NAME##_float = &NAME<float>; auto *NAME##_double = &NAME<double>; }
+KERNEL(stages) KERNEL(gradients) KERNEL(wide_gradient) KERNEL(moments)
+KERNEL(sum_terms) KERNEL(sum_terms_gradient) KERNEL(pool)

@@ -47,14 +47,12 @@ SIZES = ("n", "h", "w", "c", "oh", "ow", "co", "kh", "kw", "stride", "dilation",
 POOL_SIZES = ("n", "h", "w", "c", "oh", "ow", "kernel", "stride", "is_max", "threads")
 ARGUMENTS = {
     "stages": (INT, POINTER, NUMBER),
-    "stage_gradients": (INT, POINTER),
+    "gradients": (INT, POINTER, INT, POINTER),
     "wide_gradient": (POINTER,) * 4,
     "moments": (INT, INT, INT, POINTER, NUMBER, INT, POINTER),
     "sum_terms": (INT, INT, INT, INT, POINTER, POINTER, POINTER, INT, POINTER),
     "sum_terms_gradient": (INT, INT, INT, INT, POINTER, POINTER, POINTER, INT, POINTER),
-    "lines": (INT, INT, INT, POINTER, POINTER, POINTER, ctypes.c_bool, INT, POINTER),
     "pool": (POINTER,) * 4,
-    "pool_gradient": (POINTER,) * 6,
 }
 
 
@@ -110,6 +108,15 @@ _PROCESS = _Process()
 
 def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+class PoolGradientCall(ctypes.Structure):
+    """A pool's gradient to take, as native.cpp reads it."""
+
+    _fields_ = [
+        ("sizes", Pool),
+        *((name, POINTER) for name in ("grad", "y", "line", "index", "to_x")),
+    ]
 
 
 def choose(kernels: str, tell: Callable[[str], None] = _tell) -> None:

@@ -9,26 +9,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nas_lightning.networks.native import POINTER, GradientCall, Pool, Shape, StageCall, kernel
+from nas_lightning.networks.native import (
+    POINTER,
+    GradientCall,
+    Pool,
+    PoolGradientCall,
+    Shape,
+    StageCall,
+    kernel,
+)
 
-__all__ = [
-    "Pooled",
-    "StageGradient",
-    "StageInput",
-    "channels_last",
-    "kernel_gradient",
-    "line",
-    "moments",
-]
-__all__ += [
-    "pool_gradient",
-    "pooled",
-    "shape_of",
-    "stage_gradients",
-    "stages",
-    "term_sums",
-    "weighted_terms",
-]
+__all__ = ["PoolGradient", "Pooled", "StageGradient", "StageInput", "channels_last", "gradients"]
+__all__ += ["kernel_gradient", "moments", "pooled", "shape_of", "stages", "term_sums", "unpooled"]
+__all__ += ["weighted_terms"]
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -104,15 +97,28 @@ class StageGradient(NamedTuple):
     line_of_x: Tensor | None  # where x is normalised
 
 
-def stage_gradients(gradients: Sequence[StageGradient]) -> None:
-    """Takes gradients of stages in order."""
-    calls = []
-    for read, y, grad, line, to_x, adds, *sets in gradients:
+class PoolGradient(NamedTuple):
+    """The gradient of a pool, whose images have a * grad + b * y + c by a line (3, C)."""
+
+    pool: "Pooled"
+    grad: Tensor
+    line: Tensor
+    to_x: Tensor  # which it is added to
+
+
+def gradients(stages: Sequence[StageGradient], pools: Sequence[PoolGradient]) -> None:
+    """Takes gradients of stages, then of pools, in order."""
+    calls, pool_calls = [], []
+    for read, y, grad, line, to_x, adds, *sets in stages:
         shape, x, before, wide, point = read
         reads = grad, y, line, x, before, wide, point
         at = to_x, sets[2], sets[0], sets[1]
         calls.append(GradientCall(shape, *map(_at, reads), adds, *map(_at, at)))
-    kernel("stage_gradients", x.dtype)(len(calls), (GradientCall * len(calls))(*calls))
+    for pool, grad, line, to_x in pools:
+        at = grad, pool.images, line, pool.index, to_x
+        pool_calls.append(PoolGradientCall(pool.sizes, *map(_at, at)))
+    own = (GradientCall * len(calls))(*calls), (PoolGradientCall * len(pool_calls))(*pool_calls)
+    kernel("gradients", grad.dtype)(len(calls), own[0], len(pool_calls), own[1])
 
 
 @dataclass
@@ -137,10 +143,11 @@ def pooled(x: Tensor, is_max: bool, kernel_side: int, stride: int) -> Pooled:
     return Pooled(sizes, y, index)
 
 
-def pool_gradient(pool: Pooled, grad: Tensor, line: Tensor, to_x: Tensor) -> None:
-    """Adds to to_x the gradient of a pool, whose images have a * grad + b * y + c by a line."""
-    reads = grad, pool.images, line, pool.index, to_x
-    kernel("pool_gradient", grad.dtype)(addressof(pool.sizes), *map(_at, reads))
+def unpooled(x: Tensor) -> Pooled:
+    """Returns images as the pool of each pixel alone."""
+    num, channels, *size = x.shape
+    threads = torch.get_num_threads()
+    return Pooled(Pool(num, *size, channels, *size, 1, 1, False, threads), x, None)
 
 
 def moments(x: Tensor, eps: float) -> Tensor:
@@ -152,7 +159,7 @@ def moments(x: Tensor, eps: float) -> Tensor:
 
 
 def weighted_terms(terms: Sequence[Tensor], scale: Tensor, shift: Tensor) -> Tensor:
-    """Returns the sum over k of terms[k] * scale[k] + shift[k], both (K, C)."""
+    """Returns the sum over k of terms[k] * scale[k], (K, C), and of a shift (C,)."""
     out = _empty(terms[0], *terms[0].shape)
     run, threads = kernel("sum_terms", out.dtype), torch.get_num_threads()
     pointers = _pointers(terms), scale.data_ptr(), shift.data_ptr()
@@ -161,20 +168,11 @@ def weighted_terms(terms: Sequence[Tensor], scale: Tensor, shift: Tensor) -> Ten
 
 
 def term_sums(grad: Tensor, terms: Sequence[Tensor], mean: Tensor) -> Tensor:
-    """Returns (K, 2, C), float64: the sums of grad and of grad * (terms[k] - mean[k])."""
-    out = torch.empty((len(terms), 2, grad.shape[1]), dtype=torch.float64)
+    """Returns (1 + K, C), float64: the sums of grad, and of grad * (terms[k] - mean[k])."""
+    out = torch.empty((1 + len(terms), grad.shape[1]), dtype=torch.float64)
     run, threads = kernel("sum_terms_gradient", grad.dtype), torch.get_num_threads()
     pointers = grad.data_ptr(), _pointers(terms), mean.data_ptr()
     run(*_sizes(grad), len(terms), *pointers, threads, out.data_ptr())
-    return out
-
-
-def line(grad: Tensor, y: Tensor | None, coefficients: Tensor, to: Tensor | None = None) -> Tensor:
-    """Returns a * grad + b * y + c by coefficients (3, C), added to `to` where it is given."""
-    out = torch.empty_like(grad) if to is None else to
-    run, threads = kernel("lines", grad.dtype), torch.get_num_threads()
-    pointers = grad.data_ptr(), _at(y), coefficients.data_ptr()
-    run(*_sizes(grad), *pointers, to is not None, threads, out.data_ptr())
     return out
 
 
