@@ -167,9 +167,9 @@ class CollapseSentinel(L.Callback):
         assert self.collapse is not None
         free, skips = self.collapse["parameter_free_share"], self.collapse["genotype_skip_share"]
         words = [
-            f"the search has probably collapsed: since epoch {self.collapse['epoch']} more than "
-            f"{self.share:.0%} of the preferred operations have no parameters, now {free:.0%} "
-            f"({skips:.0%} are skips)",
+            f"the search has probably collapsed: since epoch {self.collapse['epoch']} (0-based) "
+            f"more than {self.share:.0%} of the preferred operations have no parameters, "
+            f"now {free:.0%} ({skips:.0%} are skips)",
             f"the entropy of the weights is {self.collapse['entropy']:.2f}",
         ]
         name, metrics = module.task.metric, trainer.callback_metrics

@@ -52,7 +52,7 @@ class Fork:
         self.checkpoint = _checkpoint(parent, epoch)
         self.choices: dict[str, Any] = {}  # groups of which another option was typed
         self.cfg = self._composed()
-        self.changed = _changes(parent.config, self.cfg)
+        self.changed = self._named(_changes(parent.config, self.cfg))
         self._check_changes()
 
     def begin(self, folder: Path, objects: Mapping[str, str] | None = None) -> RunFolder:
@@ -143,7 +143,21 @@ class Fork:
                 OmegaConf.update(hydra, "hydra.run.dir", str(folder))
         return hydra
 
+    def _named(self, changed: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Returns changes with the options of a group in the place of the classes they make."""
+        old, named = self.parent.setting("runtime.choices") or {}, dict(changed)
+        for group, option in self.choices.items():
+            if named.pop(f"{group}._target_", None):
+                named[group] = [old.get(group), option]
+        return dict(sorted(named.items()))
+
     def _check_changes(self) -> None:
+        if "trials" in self.cfg.strategy:
+            raise ValueError(
+                f"fork: strategy={self.choices.get('strategy')} trains children of their own and "
+                "has no use for a supernet's state; choose a one-shot strategy such as "
+                "strategy=darts, or start a new search"
+            )
         groups = {key: key.partition(".")[0] for key in self.changed}
         names = [group if group in self.choices else key for key, group in groups.items()]
         if fixed := [each for each in dict.fromkeys(names) if each.partition(".")[0] in FIXED]:

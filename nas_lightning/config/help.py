@@ -84,7 +84,7 @@ OPTIONS: Pairs = (
     ("--config-dir DIR", "a folder of your own groups and options"),
     ("--shell-completion", "install tab completion: install=bash, zsh or fish"),
     ("--version", "the version"),
-    ("--help GROUP", "the options of a group; --help all: everything"),
+    ("--help GROUP", "the options of a group, or the keys of a section; --help all: everything"),
 )
 
 
@@ -92,20 +92,26 @@ def help_text(config_name: str, arguments: Sequence[str] = ()) -> str:
     """Returns the help of a command that fits a screen, or of what follows --help.
 
     That is a group, whose options are listed with those in the user's own folders, which the
-    arguments name; or "all": every group, option and key.
+    arguments name; a section of keys, e.g. limits; or "all": every group, option and key.
 
-    Raises: ValueError: there is no such group.
+    Raises: ValueError: there is no such group or section.
     """
     primary = (config_dir() / f"{config_name}.yaml").read_text()
     defaults = dict(re.findall(r"^  - (?!schema)(\w+): (\S+)", primary, re.MULTILINE))
     folders = own_folders(arguments)
     topic = next((b for a, b in pairwise([*arguments, ""]) if a in HELP), "")
+    of_topic = [pair for pair in _keys(primary) if pair[0].startswith(f"{topic}.")]
     if topic in defaults:
         lines = [*_options(topic, defaults[topic], folders), "", _more(config_name, topic)]
+    elif of_topic:
+        lines = [f"  {topic}", *_table(of_topic, indent=3)]
     elif topic == ALL:
         lines = _everything(config_name, primary, defaults, folders)
     elif topic and not topic.startswith("-") and "=" not in topic:
-        raise ValueError(unknown_name("topic", topic, [*sorted(defaults), ALL]))
+        sections = {
+            key.partition(".")[0] for key, _ in _keys(primary) if "." in key.partition("=")[0]
+        }
+        raise ValueError(unknown_name("topic", topic, [*sorted({*defaults, *sections}), ALL]))
     else:
         lines = _overview(config_name, primary, defaults)
     return "\n".join(lines)

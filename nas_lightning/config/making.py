@@ -16,7 +16,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nas_lightning.config.messages import cure_of_type
+from nas_lightning.config.messages import OF_RUN, cure_of_type
 from nas_lightning.config.sources import current_folder
 from nas_lightning.core.checks import unknown_name
 
@@ -30,7 +30,6 @@ __all__ = [
     "target_of",
 ]
 
-OF_RUN = {"strategy": ("final", "on_collapse")}  # keys of a group that the run reads, no object
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 

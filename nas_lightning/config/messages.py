@@ -13,12 +13,13 @@ from omegaconf.errors import OmegaConfBaseException
 from nas_lightning.config.help import groups, option_of, options_of
 from nas_lightning.core.checks import choose_from, most_like
 
-__all__ = ["MISTAKES", "REFUSALS", "cure_of_type", "likely_keys", "message_of"]
+__all__ = ["MISTAKES", "OF_RUN", "REFUSALS", "cure_of_type", "likely_keys", "message_of"]
 
 REFUSALS = (TypeError, ValueError, HydraException, OmegaConfBaseException)
 MISTAKES = (ArithmeticError, OSError, *REFUSALS)
 FIRST = ("strategy", "child")  # groups whose keys are meant most often
 HYDRAS = ("hydra/launcher", "hydra/sweeper")
+OF_RUN = {"strategy": ("final", "on_collapse")}  # keys of a group that the run reads, no object
 BUDGETS = ("epochs", "trials")  # of a search by one kind of strategy
 TYPES = {  # what OmegaConf says of a value that it cannot convert
     "converted to Integer": "give a whole number, e.g. 1",
@@ -82,6 +83,8 @@ def _refused_override(error: errors.ConfigCompositionException) -> str:
     parent = cause.parent_node
     if isinstance(parent, DictConfig) and isinstance(cause, AttributeError | KeyError):
         known = [str(k) for k in parent if k != "hydra" and not str(k).startswith("_")]
+        if "trials" in parent:  # of a black-box strategy, which has no use for them
+            known = [each for each in known if each not in OF_RUN["strategy"]]
         known = list(HYDRAS) if str(cause.full_key).startswith("hydra/") else sorted(known)
         return _unknown_key(parent, str(cause.full_key), known, text)
     typed, reason = _lines(error)[0].removeprefix("Error merging override "), _lines(cause)[0]
@@ -108,7 +111,10 @@ def _unknown_key(parent: DictConfig, key: str, known: list[str], text: str) -> s
         return message + meant
     typed = re.search(r"use \+{1,2}[\w.@/]+(=.*)", text)
     value = typed[1] if typed else ""
-    likely = likely_keys(parent._get_root(), last, near=key.partition(".")[0])
+    section = key.partition(".")[0]
+    likely = likely_keys(parent._get_root(), last, near=section)
+    if section != key:  # another section's key of a similar name is no guess
+        likely = [each for each in likely if each.rpartition(".")[2] == last]
     likely = [f"{each}{value}" for each in likely[:3]]
     return f"{message}; did you mean {' or '.join(likely)}?" if likely else message
 

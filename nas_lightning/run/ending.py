@@ -110,7 +110,7 @@ def ending_notes(search: Mapping[str, Any]) -> list[str]:
         stopped = search["stopped_by_collapse"]
         does = "which ended it (strategy.on_collapse=stop)" if stopped else "and went on"
         notes.append(
-            f"the search collapsed in epoch {collapse['epoch']}: "
+            f"the search collapsed in epoch {collapse['epoch']} (0-based): "
             f"{collapse['parameter_free_share']:.0%} of the preferred operations had no parameters "
             f"in epoch {collapse['seen']}, {does}"
         )

@@ -34,6 +34,8 @@ class Gdas(AlphaStrategy):
         tau_start: temperature of the first epoch, above 0.
         tau_end: temperature of the last epoch, above 0; a line leads to it.
         gradient: "sampled" or "added" (see above); the latter only for cells of edges.
+        warmup: share of the epochs in which alphas stand still, in [0, 1); the paper has 0. With a
+            small learning rate of params it tells good options from those that are easy to train.
         fixed_reduction: operation that every edge of reduction cells keeps (the paper's FRC);
             None searches them too.
 
@@ -56,11 +58,12 @@ class Gdas(AlphaStrategy):
         tau_start: float = 10.0,
         tau_end: float = 0.1,
         gradient: str = "sampled",
+        warmup: float = 0.0,
         fixed_reduction: str | None = None,
         params_optimizer: Sgd = Sgd(),
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
-        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
+        super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer, warmup)
         positive("strategy.tau_start", tau_start, use=10.0)
         positive("strategy.tau_end", tau_end, use=0.1)
         one_of("strategy.gradient", gradient, ("sampled", "added"))
@@ -75,7 +78,8 @@ class Gdas(AlphaStrategy):
         self.gradient = gradient
 
     def start_epoch(self, epoch: int) -> None:
-        """Lowers the temperature on a line."""
+        """Lowers the temperature on a line, and ends the warm-up in time."""
+        super().start_epoch(epoch)
         change = self.tau_end - self.tau_start
         self.tau = self.tau_start + change * epoch / max(1, self.epochs - 1)
 

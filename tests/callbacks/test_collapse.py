@@ -74,7 +74,10 @@ def test_a_collapse_is_warned_of_once_with_its_reason_and_a_cure(epochs, caplog)
     with caplog.at_level(logging.WARNING):
         found = epochs(CollapseSentinel(), CONV, SKIP, SKIP, SKIP)
     (told,) = [record.message for record in caplog.records]
-    assert "since epoch 1 more than 60% of the preferred operations have no parameters" in told
+    assert (
+        "since epoch 1 (0-based) more than 60% of the preferred operations have no parameters"
+        in told
+    )
     assert "now 100% (100% are skips), the entropy of the weights is 0.0" in told
     assert "try a strategy that holds against it (e.g. strategy=robust_darts" in told
     assert (found.collapse["epoch"], found.collapse["seen"]) == (1, 2)

@@ -37,6 +37,14 @@ SEARCHES = {
         ["search_space.ops=[sep_conv3x3]"],
         "nor_conv_3x3, noise; did you mean 'sep_conv_3x3'?",
     ),
+    "a limit that there is not": (
+        ["limits.flops=3"],
+        "key 'limits.flops'; choose from: latency_ms, memory_mb, multiply_adds, parameters",
+    ),
+    "a key of a black-box strategy": (
+        ["strategy=random", "strategy.foo=1"],
+        "unknown key 'strategy.foo'; choose from: trials; strategy=random has no such key",
+    ),
     "misspelt key of a leaf": (
         ["+strategy.epcohs=1"],
         "alpha_optimizer; did you mean 'epochs'?",

@@ -122,6 +122,7 @@ def test_limits_and_a_strategy_with_the_same_state_may_be_others(parent, tmp_pat
     fork(parent, tmp_path / "b", "strategy=gdas")
     content = result(tmp_path / "b")
     assert (content["strategy"], content["search"]["last_epoch"]) == ("gdas", 2)
+    assert content["fork"]["changed"]["strategy"] == ["darts", "gdas"]
 
 
 @pytest.mark.parametrize(("strategy", "key"), [("robust_darts", "record"), ("oles", "steps")])
@@ -174,6 +175,10 @@ REFUSED = {
     "fewer epochs": (["at=2", "strategy.epochs=2"], "strategy.epochs (2) must be at least 3, the"),
     "no such key": (["at=1", "strategy.epoch=3"], "unknown key 'strategy.epoch'"),
     "a bad value": (["at=1", "strategy.order=third"], "unknown strategy.order 'third'"),
+    "a black-box strategy": (
+        ["at=1", "strategy=random"],
+        "fork: strategy=random trains children of their own and has no use for a supernet's state",
+    ),
     "another network": (
         ["at=1", "strategy=p_darts", "strategy.growth=[1,1,1]"],
         "fork: the state of epoch 1 does not fit the strategy PDarts with its settings",

@@ -130,14 +130,21 @@ def test_the_help_of_a_group_is_its_options_alone(capsys):
     assert text.endswith("The keys of an option: nas-search strategy=OPTION --cfg job\n")
 
 
+def test_the_help_of_a_section_is_its_keys(capsys):
+    run("search", "--help", "verdict")
+    title, *keys = capsys.readouterr().out.splitlines()
+    named = [line.split()[0] for line in keys if line.startswith("   verdict.")]
+    assert (title, named) == ("  verdict", ["verdict.children=1", "verdict.resnet=true"])
+
+
 def test_the_help_of_no_group_names_the_groups(capsys):
     with pytest.raises(SystemExit) as stop:
         run("train", "--help", "chidl")
     assert stop.value.code == 2
     error = capsys.readouterr().err
     assert error == (
-        "error: unknown topic 'chidl'; choose from: callbacks, child, data, hardware, logger, "
-        "search_space, task, all; did you mean 'child'?\n"
+        "error: unknown topic 'chidl'; choose from: callbacks, child, data, hardware, limits, "
+        "logger, search_space, task, verdict, all; did you mean 'child'?\n"
     )
 
 

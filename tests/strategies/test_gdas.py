@@ -112,3 +112,13 @@ def test_an_unknown_fixed_operation_is_refused_with_those_there_are():
         ValueError, match=r"unknown strategy.fixed_reduction 'pool'; choose from: none, max_pool"
     ):
         one_shot("gdas", DartsSpace(nodes=1), fixed_reduction="pool")
+
+
+def test_alphas_stand_still_in_a_warm_up():
+    strategy = one_shot("gdas", epochs=4, warmup=0.5)
+    context = PlainContext(strategy)
+    for epoch, steps in ((1, ["params"]), (2, ["alpha", "params"])):
+        context.taken.clear()
+        strategy.start_epoch(epoch)
+        strategy.search_step(batch(), batch(seed=2), context)
+        assert [which for which, _, _ in context.taken] == steps
