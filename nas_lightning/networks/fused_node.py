@@ -13,47 +13,22 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from nas_lightning.networks import native_calls
-from nas_lightning.networks.batch_norm import BatchNorm
-from nas_lightning.networks.kernels import DepthwiseConv, depthwise_conv, weighted_sum
+from nas_lightning.networks.kernels import depthwise_conv, weighted_sum
 from nas_lightning.networks.native_calls import (
-    Pooled,
     PoolGradient,
     StageGradient,
     StageInput,
     channels_last,
 )
+from nas_lightning.networks.terms import EPS, Term
 
-__all__ = ["Chain", "Stage", "Term", "chain_of", "fused_sum", "is_fusible"]
+__all__ = ["fused_sum"]
 
-EPS = 1e-5  # of every BatchNorm that is fused
 # What each stage of a term reads, what it gives, and the numbers (5, C) of its BatchNorm.
 Pass = list[tuple[StageInput | None, Tensor, Tensor]]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """ReLU, a depthwise convolution, a 1x1 convolution and a BatchNorm without scale and shift."""
-
-    wide: DepthwiseConv
-    point: nn.Conv2d
-    norm: BatchNorm
-
-
-Chain = tuple[Stage, ...]
-
-
-@dataclass(frozen=True)
-class Term:
-    """A branch: images, then stages, or a BatchNorm alone, or nothing, and its weight ()."""
-
-    x: Tensor
-    weight: Tensor
-    chain: Chain = ()
-    norm: BatchNorm | None = None  # of a term without stages
-    pool: Pooled | None = None  # of the images, before the BatchNorm
 
 
 @dataclass
@@ -67,33 +42,6 @@ class _Plan:
 
     def weights(self, tensors: Sequence[Any]) -> Sequence[Any]:
         return tensors[self.num_images : self.num_images + len(self.images)]
-
-
-def chain_of(layers: Sequence[nn.Module]) -> Chain:
-    """Returns layers, without the first ReLU, as stages; () where they are other layers."""
-    stages = []
-    for first in range(0, len(layers), 4):  # a ReLU stands between two stages
-        stage = _stage_of(layers[first : first + 3])
-        if stage is None or not isinstance([*layers, nn.ReLU()][first + 3], nn.ReLU):
-            return ()
-        stages.append(stage)
-    return tuple(stages)
-
-
-def _stage_of(layers: Sequence[nn.Module]) -> Stage | None:
-    if len(layers) < 3:
-        return None
-    wide, point, norm = layers
-    if not (isinstance(wide, DepthwiseConv) and isinstance(norm, BatchNorm) and not norm.affine):
-        return None
-    is_point = type(point) is nn.Conv2d and point.kernel_size == (1, 1) and point.bias is None
-    return Stage(wide, point, norm) if is_point else None
-
-
-def is_fusible(norm: nn.Module) -> bool:
-    """Returns whether a BatchNorm now normalises by this process's batch, and does no more."""
-    is_own = isinstance(norm, BatchNorm) and not (norm.fixed or norm.synchronised or norm.affine)
-    return is_own and norm.training and norm.eps == EPS
 
 
 def fused_sum(terms: Sequence[Term]) -> Tensor:

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from nas_lightning.core.checks import unknown_name
 from nas_lightning.networks import native
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.fused_node import Term, chain_of, is_fusible
 from nas_lightning.networks.kernels import (
     DepthwiseConv,
     PointwiseConv,
@@ -25,6 +24,7 @@ from nas_lightning.networks.kernels import (
 )
 from nas_lightning.networks.native_calls import Pooled, pooled
 from nas_lightning.networks.normal_draws import NormalDraws
+from nas_lightning.networks.terms import Term, chain_of, is_fusible
 
 __all__ = [
     "OPERATIONS",
