@@ -288,10 +288,9 @@ template <typename T> struct Stage {
 
 template <typename T> void run_image(const Stage<T>& job, Int i, double* parts) {
     const Shape& s = job.s;
-    const Int p = s.oh * s.ow;
+    const Int p = s.oh * s.ow, most = BYTES / Int(sizeof(T));
     const Entry<T> entry(job.before, s.c);
-    T* padded = scratch<T>(0, s.padded() * (BYTES / Int(sizeof(T))));
-    T* kernel = scratch<T>(1, s.taps() * (BYTES / Int(sizeof(T))));
+    T *padded = scratch<T>(0, s.padded() * most), *kernel = scratch<T>(1, s.taps() * most);
     T *middle = scratch<T>(2, p * s.c), *turned = scratch<T>(3, s.c * s.co);
     const T* image = job.x + i * s.h * s.w * s.c;
     for (Int j = 0; j < s.co; ++j)
@@ -510,8 +509,7 @@ template <typename T> void run_image(const Gradient<T>& job, Int i, Parts<T>& pa
 
 template <typename T>
 void gradients(Int num, const Gradient<T>* jobs, Int num_pools, const PoolGradient<T>* pools) {
-    const Int n = num ? jobs[0].s.n : pools[0].s.n;
-    const Int threads = num ? jobs[0].s.threads : pools[0].s.threads;
+    const Int n = num ? jobs->s.n : pools->s.n, threads = num ? jobs->s.threads : pools->s.threads;
     std::vector<Parts<T>> parts(jobs, jobs + num);
     in_parallel(n, threads, [&](Int i) {
         for (Int k = 0; k < num; ++k) run_image(jobs[k], i, parts[k]);
