@@ -6,6 +6,7 @@ and the official code.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -142,18 +143,31 @@ class Cell(nn.Module):
         drop_path: DropPath | None,
     ) -> Tensor:
         if self.partial == 1:
-            if run and weights is not None and drop_path is None and native.takes(states[0].x):
-                pairs = [(self.ops[b.key], states[b.source], weights[b.key]) for b in run]
-                return fused_sum([op.term(state, weight) for op, state, weight in pairs])
-            terms = [self._run(b, states[b.source], drop_path) for b in run]
-            return self._sum(run, terms, weights, states[0].x, self.channels)
+            own = [states[b.source] for b in run]
+            return self._mixed(run, own, weights, drop_path, states[0].x, self.channels)
         sides = []
         for side, channels in enumerate(partial_channels(self.channels, self.partial)):
             taken = [b for b in run if (b.op == BYPASS) == bool(side)]
             parts = [states[b.source].parts(self.partial)[side] for b in taken]
-            terms = [self._run(b, x, drop_path) for b, x in zip(taken, parts, strict=True)]
-            sides.append(self._sum(taken, terms, weights, states[0].x, channels))
+            sides.append(self._mixed(taken, parts, weights, drop_path, states[0].x, channels))
         return shuffled(torch.cat(sides, dim=1), self.partial)
+
+    def _mixed(
+        self,
+        run: Sequence[Branch],
+        read: Sequence[State],
+        weights: Weights,
+        drop_path: DropPath | None,
+        like: Tensor,
+        channels: int,
+    ) -> Tensor:
+        """Returns the sum of branches, each of the state that it reads."""
+        if run and weights is not None and drop_path is None and native.takes(read[0].x):
+            ops: list[Any] = [self.ops[b.key] for b in run]
+            own = [weights[b.key] for b in run]
+            return fused_sum([op.term(*pair) for op, *pair in zip(ops, read, own, strict=True)])
+        terms = [self._run(b, x, drop_path) for b, x in zip(run, read, strict=True)]
+        return self._sum(run, terms, weights, like, channels)
 
     def _run(self, branch: Branch, state: State, drop_path: DropPath | None) -> Tensor:
         op = self.ops[branch.key]

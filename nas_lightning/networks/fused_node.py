@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas_lightning.networks import native_calls
+from nas_lightning.networks.batch_norm import BatchNorm
 from nas_lightning.networks.kernels import depthwise_conv, weighted_sum
 from nas_lightning.networks.native_calls import (
     PoolGradient,
@@ -70,7 +71,7 @@ class _FusedSum(torch.autograd.Function):
         passes = _forward(plan, images, inputs)
         numbers = torch.stack([each[-1][2] for each in passes])  # (K, 5, C)
         _move_statistics(plan, passes)
-        weights = torch.stack(plan.weights(inputs)).to(numbers)
+        weights = torch.stack([*plan.weights(inputs)]).to(numbers)
         scale, shift = (numbers[:, row] * weights[:, None] for row in (2, 3))
         ctx.save_for_backward(*inputs)
         ctx.plan, ctx.images, ctx.passes, ctx.numbers = plan, images, passes, numbers
@@ -129,7 +130,8 @@ def _read(
 def _backward(ctx: Any, grad: Tensor, lines: Sequence[Tensor], to: list[Tensor | None]) -> None:
     """Sets the gradients of images and kernels among those of all inputs."""
     plan = ctx.plan
-    after = {k: (grad, lines[k]) for k, term in enumerate(plan.terms) if term.chain}
+    chains = [k for k, term in enumerate(plan.terms) if term.chain]
+    after: dict[int, tuple[Tensor, Tensor | None]] = {k: (grad, lines[k]) for k in chains}
     depths = {k: len(plan.terms[k].chain) - 1 for k in after}  # of the stages that are next
     taken = {k: _gradient(ctx, k, depth, *after[k], to) for k, depth in depths.items()}
     pools = _pool_gradients(ctx, grad, lines, to)
@@ -161,6 +163,7 @@ def _gradient(
 ) -> StageGradient:
     """Returns the gradients of a stage of a term that are to be taken, and where they go."""
     plan, needed, place = ctx.plan, ctx.needs_input_grad[1:], ctx.plan.images[k]
+    assert line is not None
     read, y, _ = ctx.passes[k][depth]
     first = plan.kernels[k][depth]
     for at, kernel in enumerate((read.wide, read.point), first):
@@ -212,7 +215,7 @@ def _unchanged(x: Tensor) -> Tensor:
 @torch.no_grad()
 def _move_statistics(plan: _Plan, passes: Sequence[Pass]) -> None:
     for term, run in zip(plan.terms, passes, strict=True):
-        norms = [stage.norm for stage in term.chain] or [term.norm]
+        norms: list[BatchNorm | None] = [stage.norm for stage in term.chain] or [term.norm]
         for norm, (_, _, numbers) in zip(norms, run, strict=True):
             if norm is None or not norm.track_running_stats:
                 continue

@@ -115,8 +115,8 @@ def gradients(stages: Sequence[StageGradient], pools: Sequence[PoolGradient]) ->
         at = to_x, sets[2], sets[0], sets[1]
         calls.append(GradientCall(shape, *map(_at, reads), adds, *map(_at, at)))
     for pool, grad, line, to_x in pools:
-        at = grad, pool.images, line, pool.index, to_x
-        pool_calls.append(PoolGradientCall(pool.sizes, *map(_at, at)))
+        uses = grad, pool.images, line, pool.index, to_x
+        pool_calls.append(PoolGradientCall(pool.sizes, *map(_at, uses)))
     own = (GradientCall * len(calls))(*calls), (PoolGradientCall * len(pool_calls))(*pool_calls)
     kernel("gradients", grad.dtype)(len(calls), own[0], len(pool_calls), own[1])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from torch import Tensor, nn
 
@@ -54,11 +55,13 @@ def _stage_of(layers: Sequence[nn.Module]) -> Stage | None:
     wide, point, norm = layers
     if not (isinstance(wide, DepthwiseConv) and isinstance(norm, BatchNorm) and not norm.affine):
         return None
-    is_point = type(point) is nn.Conv2d and point.kernel_size == (1, 1) and point.bias is None
-    return Stage(wide, point, norm) if is_point else None
+    if type(point) is not nn.Conv2d or point.kernel_size != (1, 1) or point.bias is not None:
+        return None
+    return Stage(wide, point, norm)
 
 
-def is_fusible(norm: nn.Module) -> bool:
+def is_fusible(norm: nn.Module) -> TypeGuard[BatchNorm]:
     """Returns whether a BatchNorm now normalises by this process's batch, and does no more."""
-    is_own = isinstance(norm, BatchNorm) and not (norm.fixed or norm.synchronised or norm.affine)
-    return is_own and norm.training and norm.eps == EPS
+    if not isinstance(norm, BatchNorm) or norm.fixed or norm.synchronised or norm.affine:
+        return False
+    return norm.training and norm.eps == EPS
