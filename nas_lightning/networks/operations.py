@@ -7,23 +7,22 @@ Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326) for convolutions with a bias
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Hashable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.checks import unknown_name
-from nas_lightning.networks import native
-from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.batch_norm import BatchNorm, Norm
+from nas_lightning.networks.draws import NormalDraws
 from nas_lightning.networks.kernels import (
     DepthwiseConv,
     PointwiseConv,
     kernel_sides,
     padded_conv,
 )
-from nas_lightning.networks.native_calls import Pooled, pooled
-from nas_lightning.networks.normal_draws import NormalDraws
+from nas_lightning.networks.state import State
 from nas_lightning.networks.terms import Term, chain_of, is_fusible
 
 __all__ = [
@@ -34,59 +33,10 @@ __all__ = [
     "Pool",
     "ReluConvNorm",
     "Skip",
-    "State",
     "build_operation",
+    "described",
     "relu_conv_norm",
 ]
-
-
-class State:
-    """One state of a cell, images x (N, C, H, W), with what several operations share of it."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.x = x
-        self._known: dict[tuple[str, int], Tensor] = {}
-        self._pools: dict[tuple[str, int, int], Pooled] = {}
-        self._parts: tuple[State, State] | None = None
-
-    def relu(self) -> Tensor:
-        """Returns x under ReLU."""
-        return self._once(("relu", 1), lambda: F.relu(self.x))
-
-    def max_pool(self, stride: int, kernel: int = 3) -> Tensor:
-        """Returns x under max pooling, padded to keep the size at stride 1."""
-        key = f"max_{kernel}", stride
-        return self._once(key, lambda: F.max_pool2d(self.x, kernel, stride, kernel // 2))
-
-    def average_pool(self, stride: int) -> Tensor:
-        """Returns x under 3x3 average pooling; padding is never counted."""
-        key = "average", stride
-        return self._once(key, lambda: F.avg_pool2d(self.x, 3, stride, 1, count_include_pad=False))
-
-    def pool(self, kind: str, stride: int, kernel: int) -> Tensor:
-        """Returns x under a pooling, "max" or "average"."""
-        return self.max_pool(stride, kernel) if kind == "max" else self.average_pool(stride)
-
-    def pooled(self, kind: str, stride: int, kernel: int) -> Pooled:
-        """Returns what `pool` does, computed by the kernels in C++, for a fused sum."""
-        key = kind, stride, kernel
-        if key not in self._pools:
-            self._pools[key] = pooled(self.x.detach(), kind == "max", kernel, stride)
-        return self._pools[key]
-
-    def parts(self, partial: int) -> tuple["State", "State"]:
-        """Returns the first of `partial` parts of the channels, and all others as one state."""
-        if self._parts is None:
-            head = self.x.shape[1] // partial
-            self._parts = State(self.x[:, :head]), State(self.x[:, head:])
-        return self._parts
-
-    def _once(self, key: tuple[str, int], compute: Callable[[], Tensor]) -> Tensor:
-        if native.is_plain():
-            return compute()
-        if key not in self._known:
-            self._known[key] = compute()
-        return self._known[key]
 
 
 class Operation(nn.Module, ABC):
@@ -102,6 +52,10 @@ class Operation(nn.Module, ABC):
     def forward(self, state: State) -> Tensor:
         """Returns the operation's output (N, C', H', W')."""
 
+    def signature(self) -> Hashable:
+        """Returns what operations share that can run as one on one state; None runs alone."""
+        return None
+
 
 class Skip(Operation):
     """The identity."""
@@ -111,6 +65,10 @@ class Skip(Operation):
     def forward(self, state: State) -> Tensor:
         """Returns the state unchanged."""
         return state.x
+
+    def signature(self) -> Hashable:
+        """All are alike."""
+        return "skip"
 
 
 class Noise(Operation):
@@ -147,8 +105,18 @@ class Pool(Operation):
 
     def forward(self, state: State) -> Tensor:
         """Returns the pooled images (N, C, ceil(H / stride), ceil(W / stride))."""
-        out: Tensor = self.norm(state.pool(self.kind, self.stride, self.kernel))
+        out: Tensor = self.norm(self.pooled(state))
         return out
+
+    def pooled(self, state: State) -> Tensor:
+        """Returns the pooled images before BatchNorm."""
+        if self.kind == "max":
+            return state.max_pool(self.stride, self.kernel)
+        return state.average_pool(self.stride)
+
+    def signature(self) -> Hashable:
+        """Pools of one kind, window, stride and BatchNorm are alike."""
+        return self.kind, self.kernel, self.stride, described(self.norm)
 
 
 class ReluConvNorm(Operation):
@@ -178,6 +146,11 @@ class ReluConvNorm(Operation):
         """Returns the convolved images (N, C', H', W')."""
         out: Tensor = self.layers(state.relu())
         return out
+
+    def signature(self) -> Hashable:
+        """Operations of the same layers are alike, if BatchNorm is the last one."""
+        layers = tuple(map(described, self.layers))
+        return layers if isinstance(self.layers[-1], BatchNorm) else None
 
 
 class FactorizedReduction(Operation):
@@ -211,12 +184,26 @@ class FactorizedReduction(Operation):
 
     def _halves(self, state: State) -> Tensor:
         x = state.relu()
+        return torch.cat([self.even(x), self.odd(self.shifted(x))], dim=1)
+
+    def shifted(self, x: Tensor) -> Tensor:
+        """Returns x without its first row and column."""
         height, width = x.shape[2:]
         if self.axes == 1:
-            shifted = F.pad(x, (0, width % 2))[..., 1:]
-        else:
-            shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-        return torch.cat([self.even(x), self.odd(shifted)], dim=1)
+            return F.pad(x, (-1, width % 2))
+        return F.pad(x, (-1, width % 2, -1, height % 2))
+
+    def signature(self) -> Hashable:
+        """Those of the same convolutions and BatchNorm are alike."""
+        layers = self.even, self.odd, self.norm
+        is_normed = isinstance(self.norm, BatchNorm)
+        return (self.axes, *map(described, layers)) if is_normed else None
+
+
+def described(layer: nn.Module) -> Hashable:
+    """Returns what a layer computes but for its params: its type and its settings in words."""
+    own = (layer.affine, layer.fixed) if isinstance(layer, BatchNorm) else ()
+    return type(layer), layer.extra_repr(), *own
 
 
 def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm | None) -> ReluConvNorm:

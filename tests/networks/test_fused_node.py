@@ -11,7 +11,8 @@ from nas_lightning.core.choices import Mixture
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm, batch_norms, still_statistics
 from nas_lightning.networks.fused_node import fused_sum
-from nas_lightning.networks.operations import State, build_operation
+from nas_lightning.networks.operations import build_operation
+from nas_lightning.networks.state import State
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 

@@ -1,4 +1,4 @@
-"""Standard normal draws whose position is part of a network's state."""
+"""Standard normal draws as a function of their position: what an operation of noise needs."""
 
 from math import pi, prod
 
