@@ -1,18 +1,15 @@
-"""The one generic cell: a weighted directed acyclic graph of operations, on part of the channels.
-
-Source of partial channels: Xu et al., PC-DARTS, 2020 (arXiv:1907.05737), section 3.2, equation 2,
-and the official code.
-"""
+"""The one generic cell: a weighted directed acyclic graph of operations."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Branch, Factor, Mixture, factors_value
+from nas_lightning.networks import native
+from nas_lightning.networks.fused_node import fused_sum
 from nas_lightning.networks.grouped import (
     BranchWeights,
     Bundle,
@@ -23,12 +20,12 @@ from nas_lightning.networks.grouped import (
     weigh,
 )
 from nas_lightning.networks.kernels import weighted_sum
-from nas_lightning.networks.operations import Operation, State
+from nas_lightning.networks.operations import Operation
+from nas_lightning.networks.partial import BYPASS, partial_channels, shuffled
+from nas_lightning.networks.state import State
 
-__all__ = ["BYPASS", "Bypass", "Cell", "DropPath", "Weights", "branch_weights", "cell_weights"]
-__all__ += ["partial_channels", "shuffled"]
+__all__ = ["Cell", "DropPath", "Weights", "branch_weights", "cell_weights"]
 
-BYPASS = "bypass"
 Weights = Mapping[str, Tensor] | None
 
 
@@ -49,49 +46,6 @@ class DropPath:
         keep = 1.0 - self.probability
         mask = torch.empty((x.shape[0], 1, 1, 1), dtype=x.dtype, device=x.device)
         return x * mask.bernoulli_(keep, generator=self.generator) / keep
-
-
-class Bypass(Operation):
-    """Carries the channels that no operation reads: the identity, or at stride 2 max pooling."""
-
-    is_identity = True
-
-    def __init__(self, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-
-    def forward(self, state: State) -> Tensor:
-        """Returns the images (N, C, ceil(H / stride), ceil(W / stride))."""
-        return state.x if self.stride == 1 else F.max_pool2d(state.x, 2, 2, ceil_mode=True)
-
-
-def partial_channels(channels: int, partial: int) -> tuple[int, int]:
-    """Returns how many channels operations read, and how many bypass them."""
-    return channels // partial, channels - channels // partial
-
-
-def shuffled(x: Tensor, groups: int) -> Tensor:
-    """Returns x (N, C, H, W) with channel g * C / groups + k at place k * groups + g."""
-    order = torch.arange(x.shape[1], device=x.device).view(groups, -1).t().flatten()
-    out: Tensor = _Reordered.apply(x, order)  # type: ignore[no-untyped-call]
-    return out
-
-
-class _Reordered(torch.autograd.Function):
-    """Images (N, C, H, W) with channels in another order, a permutation, and channels last."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
-        ctx.save_for_backward(order)
-        rows = x.permute(0, 2, 3, 1)
-        moved = rows.reshape(-1, len(order)).index_select(1, order)
-        return moved.view(rows.shape).permute(0, 3, 1, 2)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (order,) = ctx.saved_tensors
-        back: Tensor = _Reordered.apply(grad, order.argsort())  # type: ignore[no-untyped-call]
-        return back, None
 
 
 class Cell(nn.Module):
@@ -176,7 +130,9 @@ class Cell(nn.Module):
         costs are traced (on the meta device), operation by operation.
         """
         run = [b for bs in self.incoming for b in bs if b.key in weights and not self._is_around(b)]
-        if not self.bundled or x.is_meta or not mixes(run):
+        if native.is_plain() or self._is_fused(x, None) or not self.bundled or x.is_meta:
+            return ()
+        if not mixes(run):
             return ()
         keys = tuple(branch.key for branch in run)
         if keys != self._known[0]:  # what ran last runs again, as a rule
@@ -232,15 +188,35 @@ class Cell(nn.Module):
         drop_path: DropPath | None,
     ) -> Tensor:
         if self.partial == 1:
-            terms = [self._run(b, states[b.source], drop_path) for b in run]
-            return self._sum(run, terms, weights, states[0].x, self.channels)
+            own = [states[b.source] for b in run]
+            return self._mixed(run, own, weights, drop_path, states[0].x, self.channels)
         sides = []
         for side, channels in enumerate(partial_channels(self.channels, self.partial)):
             taken = [b for b in run if (b.op == BYPASS) == bool(side)]
             parts = [states[b.source].parts(self.partial)[side] for b in taken]
-            terms = [self._run(b, x, drop_path) for b, x in zip(taken, parts, strict=True)]
-            sides.append(self._sum(taken, terms, weights, states[0].x, channels))
+            sides.append(self._mixed(taken, parts, weights, drop_path, states[0].x, channels))
         return shuffled(torch.cat(sides, dim=1), self.partial)
+
+    def _is_fused(self, x: Tensor, drop_path: DropPath | None) -> bool:
+        """Whether the kernels in C++ mix branches: what they fuse are statistics of the batch."""
+        return self.training and drop_path is None and native.takes(x)
+
+    def _mixed(
+        self,
+        run: Sequence[Branch],
+        read: Sequence[State],
+        weights: Weights,
+        drop_path: DropPath | None,
+        like: Tensor,
+        channels: int,
+    ) -> Tensor:
+        """Returns the sum of branches, each of the state that it reads."""
+        if run and weights is not None and self._is_fused(read[0].x, drop_path):
+            ops: list[Any] = [self.ops[b.key] for b in run]
+            own = [weights[b.key] for b in run]
+            return fused_sum([op.term(*pair) for op, *pair in zip(ops, read, own, strict=True)])
+        terms = [self._run(b, x, drop_path) for b, x in zip(run, read, strict=True)]
+        return self._sum(run, terms, weights, like, channels)
 
     def _run(self, branch: Branch, state: State, drop_path: DropPath | None) -> Tensor:
         op = self.ops[branch.key]

@@ -16,7 +16,8 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, cell_weights
 from nas_lightning.networks.kernels import as_maps, kernel_sides, padded_conv, spatial_mean
-from nas_lightning.networks.operations import FactorizedReduction, Operation, State, relu_conv_norm
+from nas_lightning.networks.operations import FactorizedReduction, Operation, relu_conv_norm
+from nas_lightning.networks.state import State
 
 __all__ = ["CellNetwork", "GlobalMean", "MakeCell", "Stem", "auxiliary_head", "cell_kinds"]
 __all__ += ["check_auxiliary", "two_thirds"]

@@ -24,8 +24,8 @@ from nas_lightning.networks.operations import (
     Pool,
     ReluConvNorm,
     Skip,
-    State,
 )
+from nas_lightning.networks.state import State
 
 __all__ = [
     "BranchWeights",

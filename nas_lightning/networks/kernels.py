@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input, conv2d_weight
 
+from nas_lightning.networks import native, native_calls
+
 __all__ = [
     "DepthwiseConv",
     "PointwiseConv",
@@ -85,6 +87,9 @@ def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Ten
     Taps that can only meet padding (large kernels on small maps) are not computed. At stride 2
     and dilation 2 only every other row and column is read: a plain convolution of those.
     """
+    if native.is_plain():
+        reach = [dilation * (side - 1) // 2 for side in weight.shape[2:]]
+        return F.conv2d(x, weight, None, stride, reach, dilation, x.shape[1])
     if stride == dilation == 2:  # a pool of one pixel: see `pointwise_conv`
         x, stride, dilation = F.avg_pool2d(x, 1, 2), 1, 1
     for axis in (2, 3):
@@ -115,6 +120,8 @@ def pointwise_conv(
     without AVX-512, writes outside its memory (oneDNN in torch 2.13) and ends the process at some
     later time; at stride 1 it does not.
     """
+    if native.is_plain():
+        return F.conv2d(x[:, :, :: stride[0], :: stride[-1]], weight, bias)
     if max(stride) > 1:  # a pool of one pixel: what slices give, with a gradient in one pass
         x = F.avg_pool2d(x, 1, stride)
     return F.conv2d(x, weight, bias)
@@ -130,6 +137,9 @@ def weighted_sum(weights: Sequence[Tensor], terms: Sequence[Tensor]) -> Tensor:
 
     It keeps no products.
     """
+    if native.is_plain():
+        products = [weight * term for weight, term in zip(weights, terms, strict=True)]
+        return sum(products[1:], start=products[0])
     out: Tensor = _WeightedSum.apply(*weights, *terms)  # type: ignore[no-untyped-call]
     return out
 
@@ -161,6 +171,10 @@ class _Depthwise(torch.autograd.Function):
                 x.shape, weight, grad, stride, padding, dilation, channels
             )
         if ctx.needs_input_grad[1]:
+            if native.takes(x) and not torch.is_grad_enabled():  # else to be differentiated
+                shape = native_calls.shape_of(x, weight, channels, stride, dilation)
+                to_weight = native_calls.kernel_gradient(shape, x, grad, weight)
+                return to_x, to_weight, None, None, None
             if dilation == 2 and all(side % 2 == 0 for side in x.shape[2:]):
                 x, grad, dilation = _four_images(x), _four_images(grad), 1
                 padding = [side // 2 for side in padding]

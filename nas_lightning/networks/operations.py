@@ -7,7 +7,7 @@ Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326) for convolutions with a bias
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,8 @@ from nas_lightning.networks.kernels import (
     kernel_sides,
     padded_conv,
 )
+from nas_lightning.networks.state import State
+from nas_lightning.networks.terms import Term, chain_of, is_fusible
 
 __all__ = [
     "OPERATIONS",
@@ -31,58 +33,20 @@ __all__ = [
     "Pool",
     "ReluConvNorm",
     "Skip",
-    "State",
     "build_operation",
     "described",
     "relu_conv_norm",
 ]
 
 
-class State:
-    """One state of a cell, images x (N, C, H, W), with what several operations share of it."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.x = x
-        self._known: dict[tuple[str, int], Tensor] = {}
-        self._parts: tuple[State, State] | None = None
-
-    def relu(self) -> Tensor:
-        """Returns x under ReLU."""
-        return self._once(("relu", 1), lambda: F.relu(self.x))
-
-    def relu_beside(self, times: int) -> Tensor:
-        """Returns x under ReLU so many times side by side (N, times * C, H, W)."""
-        return self._once(("relu", times), lambda: torch.cat([self.relu()] * times, dim=1))
-
-    def max_pool(self, stride: int, kernel: int = 3) -> Tensor:
-        """Returns x under max pooling, padded to keep the size at stride 1."""
-        key = f"max_{kernel}", stride
-        return self._once(key, lambda: F.max_pool2d(self.x, kernel, stride, kernel // 2))
-
-    def average_pool(self, stride: int) -> Tensor:
-        """Returns x under 3x3 average pooling; padding is never counted."""
-        key = "average", stride
-        return self._once(key, lambda: F.avg_pool2d(self.x, 3, stride, 1, count_include_pad=False))
-
-    def parts(self, partial: int) -> tuple["State", "State"]:
-        """Returns the first of `partial` parts of the channels, and all others as one state."""
-        if self._parts is None:
-            channels = self.x.shape[1]
-            sizes = [channels // partial, channels - channels // partial]
-            head, rest = torch.split(self.x, sizes, dim=1)
-            self._parts = State(head), State(rest)
-        return self._parts
-
-    def _once(self, key: tuple[str, int], compute: Callable[[], Tensor]) -> Tensor:
-        if key not in self._known:
-            self._known[key] = compute()
-        return self._known[key]
-
-
 class Operation(nn.Module, ABC):
     """An operation of a branch: a module that maps a `State` to images."""
 
     is_identity = False
+
+    def term(self, state: State, weight: Tensor) -> Term:
+        """Returns the operation's output times a weight, as part of a fused sum."""
+        return Term(self(state), weight)
 
     @abstractmethod
     def forward(self, state: State) -> Tensor:
@@ -132,6 +96,13 @@ class Pool(Operation):
         self.kind, self.stride, self.kernel = kind, stride, kernel
         self.norm = norm(channels) if norm.after_pools else nn.Identity()
 
+    def term(self, state: State, weight: Tensor) -> Term:
+        """Returns the operation's output times a weight, as part of a fused sum."""
+        if not is_fusible(self.norm):
+            return super().term(state, weight)
+        pool = state.pooled(self.kind, self.stride, self.kernel)
+        return Term(state.x, weight, norm=self.norm, pool=pool)
+
     def forward(self, state: State) -> Tensor:
         """Returns the pooled images (N, C, ceil(H / stride), ceil(W / stride))."""
         out: Tensor = self.norm(self.pooled(state))
@@ -157,6 +128,19 @@ class ReluConvNorm(Operation):
         for stage in stages:
             layers += [nn.ReLU(), *stage, *([norm(stage[-1].out_channels)] if norm else [])]
         self.layers = nn.Sequential(*layers[1:])
+        self.chain = chain_of(layers[1:])
+
+    def term(self, state: State, weight: Tensor) -> Term:
+        """Returns the operation's output times a weight, as part of a fused sum."""
+        if self.chain and all(is_fusible(stage.norm) for stage in self.chain):
+            return Term(state.x, weight, self.chain)
+        *first, last = self.layers
+        if not is_fusible(last):
+            return super().term(state, weight)
+        x = state.relu()
+        for layer in first:
+            x = layer(x)
+        return Term(x, weight, norm=last)
 
     def forward(self, state: State) -> Tensor:
         """Returns the convolved images (N, C', H', W')."""
@@ -189,9 +173,18 @@ class FactorizedReduction(Operation):
 
     def forward(self, state: State) -> Tensor:
         """Returns images (N, channels_out, ceil(H / 2), ceil(W / 2))."""
-        x = state.relu()
-        out: Tensor = self.norm(torch.cat([self.even(x), self.odd(self.shifted(x))], dim=1))
+        out: Tensor = self.norm(self._halves(state))
         return out
+
+    def term(self, state: State, weight: Tensor) -> Term:
+        """Returns the operation's output times a weight, as part of a fused sum."""
+        if not is_fusible(self.norm):
+            return super().term(state, weight)
+        return Term(self._halves(state), weight, norm=self.norm)
+
+    def _halves(self, state: State) -> Tensor:
+        x = state.relu()
+        return torch.cat([self.even(x), self.odd(self.shifted(x))], dim=1)
 
     def shifted(self, x: Tensor) -> Tensor:
         """Returns x without its first row and column."""

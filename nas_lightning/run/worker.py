@@ -17,7 +17,7 @@ from nas_lightning.evaluation.serving import serve
 from nas_lightning.run.candidates import evaluation_of
 from nas_lightning.run.folder import LATENCY, RunFolder
 from nas_lightning.run.run import assemble
-from nas_lightning.training.hardware import OF_WORKERS
+from nas_lightning.training.worker_settings import OF_WORKERS
 
 __all__ = ["built", "main"]
 

@@ -21,7 +21,8 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, cell_weights
 from nas_lightning.networks.kernels import as_maps, padded_conv, spatial_mean
-from nas_lightning.networks.operations import Skip, State
+from nas_lightning.networks.operations import Skip
+from nas_lightning.networks.state import State
 from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, build_cell, drawn
 
 __all__ = ["NASBENCH201_OPS", "NasBench201Space"]
