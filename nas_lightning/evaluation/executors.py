@@ -7,7 +7,7 @@ the loop does, in an order of its own (see `evaluation.flight`), so that executo
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,12 +121,21 @@ class Outcomes:
     def take(self, number: int) -> Outcome:
         """Returns the outcome of a trial that was submitted, once there is one."""
         while number not in self._waiting:
-            outcome = self.executor.next_finished()
-            self._waiting[outcome.trial] = outcome
-            if self.path is not None and not outcome.failure:
-                with self.path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(outcome)) + "\n")
+            self._await()
         return self._waiting.pop(number)
+
+    def first(self, numbers: Collection[int]) -> int:
+        """Returns which of some submitted trials has an outcome first, once one has."""
+        while not (arrived := [number for number in self._waiting if number in numbers]):
+            self._await()
+        return arrived[0]
+
+    def _await(self) -> None:
+        outcome = self.executor.next_finished()
+        self._waiting[outcome.trial] = outcome
+        if self.path is not None and not outcome.failure:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(outcome)) + "\n")
 
 
 def evaluated(job: Job, evaluation: Evaluation) -> Outcome:

@@ -101,14 +101,15 @@ def _by_batch(
     """
     first, mean, var = norms[0], None, None
     if first.track_running_stats:  # of this batch alone, with momentum 1
-        mean, var = first.running_mean.new_zeros(2, x.shape[1]).unbind()
+        like: Tensor = getattr(first, STATISTICS[0])
+        mean, var = like.new_zeros(2, x.shape[1]).unbind()
     if first.synchronised:
         out = synchronised_norm(x, mean, var, weight, bias, 1.0, first.eps)
     else:
         out = F.batch_norm(x, mean, var, weight, bias, True, 1.0, first.eps)
     if mean is not None and var is not None:
         own = [getattr(n, name) for name in STATISTICS for n in norms]
-        parts = [part for values in (mean, var) for part in values.split(first.num_features)]
+        parts = [part for values in (mean, var) for part in torch.split(values, first.num_features)]
         times = len(own) // len(parts)
         moved = [part for part in parts for _ in range(times)]
         torch._foreach_lerp_(own, moved, first.momentum or 0.0)

@@ -107,8 +107,10 @@ class Cell(nn.Module):
     ) -> list[State]:
         """Returns all states of the cell, the preprocessed inputs first."""
         states = [State(op(x)) for op, x in zip(self.preprocess, inputs, strict=True)]
-        if weights is not None and drop_path is None and self._is_bundled(states[0], weights):
-            return self._bundled_states(states, BranchWeights.of(weights))
+        if weights is not None and drop_path is None:
+            parts = self._bundles(states[0].x, weights)
+            if parts:
+                return self._bundled_states(states, parts, BranchWeights.of(weights))
         for branches in self.incoming:
             run = [b for b in branches if weights is None or b.key in weights]
             x = self._node(run, states, weights, drop_path)
@@ -121,32 +123,35 @@ class Cell(nn.Module):
         for branch in (b for branches in self.incoming for b in branches):
             yield self.ops[branch.key], branch.factors
 
-    def _is_bundled(self, state: State, weights: Mapping[str, Tensor]) -> bool:
-        """Whether branches that are alike run as one: where some edge mixes operations.
+    def _bundles(self, x: Tensor, weights: Mapping[str, Tensor]) -> tuple[Bundle, ...]:
+        """Returns the branches that run, bundled; none where they run one by one.
 
-        Single paths have little in common, and costs are traced (meta) operation by operation.
+        That is where no edge mixes operations, since single paths have little in common, and where
+        costs are traced (on the meta device), operation by operation.
         """
-        if native.is_plain() or self._is_fused(state.x, None):
-            return False
-        run = (b for bs in self.incoming for b in bs if b.key in weights and not self._is_around(b))
-        return self.bundled and not state.x.is_meta and mixes(list(run))
+        run = [b for bs in self.incoming for b in bs if b.key in weights and not self._is_around(b)]
+        is_other = x.is_meta or native.is_plain() or self._is_fused(x, None)
+        if not self.bundled or is_other or not mixes(run):
+            return ()
+        keys = tuple(branch.key for branch in run)
+        if keys != self._known[0]:  # what ran last runs again, as a rule
+            self._known = keys, bundles(run, {key: self._op(key) for key in keys})
+        return self._known[1]
 
     def _is_around(self, branch: Branch) -> bool:
         return self.partial > 1 and branch.op == BYPASS
 
-    def _bundles(self, weights: Mapping[str, Tensor]) -> tuple[Bundle, ...]:
-        """Returns the bundles of the branches that run, those of the last call where it can."""
-        run = [b for bs in self.incoming for b in bs if b.key in weights and not self._is_around(b)]
-        keys = tuple(branch.key for branch in run)
-        if keys != self._known[0]:
-            signatures = {key: self.ops[key].signature() for key in keys}
-            self._known = keys, bundles(run, self.ops, signatures)
-        return self._known[1]
+    def _op(self, key: str) -> Operation:
+        op = self.ops[key]
+        assert isinstance(op, Operation)
+        return op
 
-    def _bundled_states(self, states: list[State], weights: BranchWeights) -> list[State]:
+    def _bundled_states(
+        self, states: list[State], run: Sequence[Bundle], weights: BranchWeights
+    ) -> list[State]:
         """Returns what `states` does; branches that are alike run as one."""
         channels, _ = partial_channels(self.channels, self.partial)
-        parts = weigh(self._bundles(weights), weights, channels)
+        parts = weigh(run, weights, channels)
         terms: dict[int, list[Tensor]] = {}
         for index in range(len(states) + len(self.incoming)):
             if index == len(states):

@@ -60,7 +60,8 @@ class BranchWeights(dict[str, Tensor]):
             (values,) = self._known[flat, 0]
             # repeated, not expanded: batch norm's gradient is wrong for weights of stride 0
             repeated = values[:, None].repeat(1, channels).flatten() if channels > 1 else values
-            self._known[flat, channels] = repeated.split([len(part) * channels for part in keys])
+            sizes = [len(part) * channels for part in keys]
+            self._known[flat, channels] = torch.split(repeated, sizes)
         return self._known[flat, channels]
 
 
@@ -107,13 +108,11 @@ def mixes(branches: Sequence[Branch]) -> bool:
     return len(set(edges)) < len(edges)
 
 
-def bundles(
-    branches: Sequence[Branch], ops: Mapping[str, Operation], signatures: Mapping[str, Hashable]
-) -> tuple[Bundle, ...]:
+def bundles(branches: Sequence[Branch], ops: Mapping[str, Operation]) -> tuple[Bundle, ...]:
     """Returns the branches in bundles; one whose operation has no signature is alone."""
     found: dict[Hashable, list[Branch]] = {}
     for branch in sorted(branches, key=lambda b: b.target):
-        alike = signatures[branch.key] or branch.key
+        alike = ops[branch.key].signature() or branch.key
         found.setdefault((branch.source, branch.stride, alike), []).append(branch)
     parts = found.values()
     return tuple(Bundle(tuple(part), tuple(ops[b.key] for b in part)) for part in parts)
@@ -156,7 +155,7 @@ def contributions(state: State, parts: Sequence[Weighted]) -> Iterator[tuple[int
             outs = [_run(part.bundle.ops, state, part.weights) for part in apart]
             whole = total(outs)
             size = whole.shape[1] // len(targets)
-            slices = whole.split(size, dim=1) if len(targets) > 1 else [whole]
+            slices = torch.split(whole, size, dim=1) if len(targets) > 1 else [whole]
             yield from zip(targets, slices, strict=True)
 
 
@@ -217,7 +216,7 @@ def _convolved(convs: Sequence[nn.Conv2d], x: Tensor, is_first: bool) -> Tensor:
     """Returns the convolutions of images of their own, or on the first layer of the same ones."""
     first, num = convs[0], len(convs)
     weight = _joined([conv.weight for conv in convs])
-    bias = None if first.bias is None else _joined([conv.bias for conv in convs])
+    bias = None if first.bias is None else _joined([c.bias for c in convs if c.bias is not None])
     if isinstance(first, DepthwiseConv):
         return depthwise_conv(x, weight, first.stride[0], first.dilation[0])
     if is_first and first.kernel_size == (1, 1):
@@ -230,7 +229,8 @@ def _halves(ops: Sequence[FactorizedReduction], state: State, scale: Tensor) -> 
     num, x = len(ops), state.relu()
     even = _convolved([op.even for op in ops], x, True)
     odd = _convolved([op.odd for op in ops], ops[0].shifted(x), True)
-    sides = [side.permute(0, 2, 3, 1).unflatten(3, (num, -1)) for side in (even, odd)]
+    rows = [side.permute(0, 2, 3, 1) for side in (even, odd)]
+    sides = [row.view(*row.shape[:3], num, -1) for row in rows]
     joined = torch.cat(sides, dim=4).flatten(3).permute(0, 3, 1, 2)
     return normalised_together([op.norm for op in ops], joined, scale)
 

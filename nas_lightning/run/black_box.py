@@ -12,17 +12,20 @@ from omegaconf import DictConfig
 from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO
 from nas_lightning.callbacks.epoch_logs import TrialLog
 from nas_lightning.config.making import make
+from nas_lightning.config.messages import message_of
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.by_training import Candidates, FullTraining
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.executors import Executor, SerialExecutor
-from nas_lightning.evaluation.flight import check_in_flight, check_order
+from nas_lightning.evaluation.flight import check_in_flight, check_order, check_shared
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.objectives import WeightedProduct
 from nas_lightning.evaluation.pareto import pareto_front
 from nas_lightning.evaluation.processes import ProcessExecutor
+from nas_lightning.evaluation.ray_cluster import RayCluster
+from nas_lightning.evaluation.ray_executor import RayExecutor
 from nas_lightning.evaluation.trials import check_fit, chosen_trial, run_trials
 from nas_lightning.files import write_json
 from nas_lightning.loggers.search_boards import TrialBoard
@@ -65,6 +68,7 @@ class BlackBoxSearch:
         evaluation, candidates = evaluation_of(run.cfg, folder, parts)
         check_fit(strategy, evaluation, objective)
         check_order(evaluation, parts.hardware.num_in_flight)
+        check_shared(evaluation, parts.hardware.executor)
         return cls(run, strategy, objective, evaluation, candidates)
 
     def _announce(self) -> None:
@@ -72,6 +76,13 @@ class BlackBoxSearch:
         if isinstance(self.objective, WeightedProduct) and self.run.parts.hardware.is_first:
             goal = self.objective.goal()
             print(f"objective {goal}; objective.target=NUMBER wants another", flush=True)
+
+        if not self.run.parts.hardware.is_virtual:
+            print(
+                "hardware.order=arrival: results are told as they arrive, so that no other search "
+                "repeats this one; its journal does",
+                flush=True,
+            )
 
     def search(self) -> tuple[Genotype, dict[str, Any]]:
         """Evaluates what the strategy asks for; returns the best genotype and the figures.
@@ -99,7 +110,7 @@ class BlackBoxSearch:
         in_flight = hardware.num_in_flight
         arrived = folder / ARRIVED if in_flight > 1 else None
         with progress, self._executor() as executor:
-            flying = executor, in_flight, arrived
+            flying = executor, in_flight, arrived, hardware.is_virtual
             trials, cost = run_trials(*parts, watch, self._announce, bound, *flying)
         cost.wall_s /= min(hardware.workers, in_flight)  # they work at the same time
         if len(objective.names) > 1:
@@ -118,12 +129,13 @@ class BlackBoxSearch:
             metric: measured[metric],
             "reward": best.reward,
             "trials": len(trials),
+            **({} if hardware.is_virtual else {"order": hardware.order}),
             "cost": cost.as_dict(),
         }
 
     def _executor(self) -> Executor:
         hardware = self.run.parts.hardware
-        makers = {"serial": self._serial, "processes": self._processes}
+        makers = {"serial": self._serial, "processes": self._processes, "ray": self._ray}
         return makers[hardware.executor](hardware)
 
     def _serial(self, hardware: Hardware) -> Executor:
@@ -134,6 +146,13 @@ class BlackBoxSearch:
         start = [sys.executable, "-P", "-m", "nas_lightning.run.worker", str(self.run.folder.path)]
         seconds, devices = hardware.child_seconds, hardware.visible_devices()
         return ProcessExecutor(start, hardware.workers, seconds, devices)
+
+    def _ray(self, hardware: Hardware) -> Executor:
+        from nas_lightning.run.remote import Sent  # whose other side builds by this file
+
+        home, seconds = self.run.folder, hardware.child_seconds
+        parts = RayCluster(hardware), Sent.of(home).build, message_of, seconds
+        return RayExecutor(*parts, folder=home / CHILDREN)
 
 
 def evaluation_of(
@@ -160,6 +179,8 @@ def check_black_box(
     Raises: ValueError: the strategy cannot be asked ahead, or an object cannot be sent.
     """
     check_in_flight(strategy, hardware.num_in_flight)
+    if hardware.executor == "ray":
+        RayCluster(hardware).check()
     if hardware.executor != "serial" and objects:
         raise ValueError(
             f"hardware.executor ({hardware.executor}) must be serial where {', '.join(objects)} "

@@ -1,6 +1,7 @@
 """A worker and a driver of searches whose children sleep; files in a folder say what befalls them.
 
-`kill-N` holds how often the worker of trial N is killed, `error-N` has it raise, `hang-N` wait.
+`kill-N` holds how often the worker of trial N is killed, `error-N` has it raise, `hang-N` wait,
+`memory-N` want more memory than there is.
 """
 
 import os
@@ -54,6 +55,8 @@ class Sleeping(Evaluation):
             os.kill(os.getpid(), signal.SIGKILL)
         if (self.folder / f"error-{number}").exists():
             raise ValueError(f"trial {number} must not be evaluated")
+        if (self.folder / f"memory-{number}").exists():
+            raise MemoryError(f"{number} is too much. It says more.")
         if hangs.exists():
             time.sleep(600)
 
