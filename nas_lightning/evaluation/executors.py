@@ -7,7 +7,7 @@ the loop does, in an order of its own (see `evaluation.flight`), so that executo
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.evaluation import Evaluation
 
-__all__ = ["Executor", "Job", "Outcome", "Outcomes", "SerialExecutor", "evaluated"]
+__all__ = ["Executor", "Job", "Outcome", "Outcomes", "Running", "SerialExecutor", "evaluated"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,15 @@ class Outcome:
     failure: str = ""
 
 
+@dataclass(frozen=True)
+class Running:
+    """A job that a worker evaluates now."""
+
+    worker: int  # from 1
+    trial: Trial
+    seconds: float  # since it began
+
+
 class Executor(ABC):
     """Evaluates jobs; used in a `with` statement, at whose end it is closed."""
 
@@ -73,6 +82,10 @@ class Executor(ABC):
     @abstractmethod
     def close(self) -> None:
         """Ends what was started; jobs that are not finished are given up."""
+
+    def running(self) -> list[Running]:
+        """Returns what its workers do now, also to other threads; without workers nothing."""
+        return []
 
     def __enter__(self) -> "Executor":
         return self
@@ -121,12 +134,21 @@ class Outcomes:
     def take(self, number: int) -> Outcome:
         """Returns the outcome of a trial that was submitted, once there is one."""
         while number not in self._waiting:
-            outcome = self.executor.next_finished()
-            self._waiting[outcome.trial] = outcome
-            if self.path is not None and not outcome.failure:
-                with self.path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(outcome)) + "\n")
+            self._await()
         return self._waiting.pop(number)
+
+    def first(self, numbers: Collection[int]) -> int:
+        """Returns which of some submitted trials has an outcome first, once one has."""
+        while not (arrived := [number for number in self._waiting if number in numbers]):
+            self._await()
+        return arrived[0]
+
+    def _await(self) -> None:
+        outcome = self.executor.next_finished()
+        self._waiting[outcome.trial] = outcome
+        if self.path is not None and not outcome.failure:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(outcome)) + "\n")
 
 
 def evaluated(job: Job, evaluation: Evaluation) -> Outcome:

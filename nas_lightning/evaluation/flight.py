@@ -5,16 +5,16 @@ repeated. Here every trial has a virtual finish time instead: the virtual time a
 asked, which is the finish of the trial told last, and its predicted work. The trial that
 finishes first on this clock is told next, whoever arrives first. So the same seed with the same
 number in flight asks and tells the same, whatever the number and speed of the workers; where the
-prediction is wrong, a worker may wait for another one.
+prediction is wrong, a worker may wait for another one (`benchmarks/virtual_order.py`).
 """
 
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.evaluation import Evaluation
 
-__all__ = ["Flight", "check_in_flight", "check_order"]
+__all__ = ["Flight", "check_in_flight", "check_order", "check_shared"]
 
 
 @dataclass
@@ -55,6 +55,14 @@ class Flight:
         self.now, _, trial = heappop(self._heap)
         return trial
 
+    def take(self, number: int) -> Trial:
+        """Removes and returns the trial of a number, whose result is told out of order."""
+        entry = next(entry for entry in self._heap if entry[1] == number)
+        self._heap.remove(entry)
+        heapify(self._heap)
+        self.now = max(self.now, entry[0])
+        return entry[2]
+
     def work(self, trial: Trial, evaluation: Evaluation) -> float:
         """Returns a trial's predicted work; 0 where the order does not depend on it."""
         return 0.0 if self.most == 1 else evaluation.work(trial)
@@ -83,4 +91,17 @@ def check_order(evaluation: Evaluation, in_flight: int) -> None:
             f"hardware.in_flight ({in_flight}) must be 1 for evaluation "
             f"{type(evaluation).__name__}, in which every child begins with what the one before "
             "has learnt; use hardware.executor=serial, or evaluation=low_fidelity"
+        )
+
+
+def check_shared(evaluation: Evaluation, executor: str) -> None:
+    """Checks that an evaluation does not need the run's folder where workers do not have it.
+
+    Raises: ValueError: what one child has learnt is kept there for the next.
+    """
+    if executor == "ray" and evaluation.is_ordered:
+        raise ValueError(
+            f"hardware.executor (ray) must be serial for evaluation {type(evaluation).__name__}, "
+            "in which every child begins with what the one before has left in the run's folder; "
+            "use hardware.executor=serial, or evaluation=low_fidelity"
         )

@@ -1,7 +1,6 @@
 """A worker's side of `evaluation.processes`: it reads jobs and writes what became of them.
 
-A message is a line of JSON: "ready" once everything is built, "alive" every few seconds,
-"outcome" of a job, "error" where the evaluation raised one, "reason" before it ends itself.
+A message is a line of JSON, one of those of `evaluation.workers`; "alive" comes every few seconds.
 """
 
 import json
@@ -10,7 +9,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from queue import SimpleQueue
 from typing import Any
@@ -21,7 +20,7 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.executors import Job, evaluated
 
-__all__ = ["serve"]
+__all__ = ["guarded", "serve"]
 
 BEAT_S = 5.0
 
@@ -37,17 +36,28 @@ def serve(
     jobs, pipe = SimpleQueue[bytes](), _Pipe()
     threading.Thread(target=_read, args=(jobs,), daemon=True).start()
     threading.Thread(target=_beat, args=(pipe,), daemon=True).start()
-    try:
+
+    def work() -> Mapping[str, Any]:
         space, evaluation = build()
         pipe.send(ready=True)
         while True:
             job = Job.of(json.loads(jobs.get()), space)
             pipe.send(outcome=asdict(evaluated(job, evaluation)))
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        pipe.send(reason=f"ran out of memory ({str(error).partition('.')[0]})")
-    except Exception as error:
-        pipe.send(error=message_of(error), traceback=traceback.format_exc())
+
+    pipe.send(**guarded(work, message_of))
     os._exit(1)  # with the threads
+
+
+def guarded(
+    step: Callable[[], Mapping[str, Any]], message_of: Callable[[BaseException], str] = str
+) -> Mapping[str, Any]:
+    """Returns the message that a step returns, or the one that tells how it failed."""
+    try:
+        return step()
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return {"reason": f"ran out of memory ({str(error).partition('.')[0]})"}
+    except Exception as error:
+        return {"error": message_of(error), "traceback": traceback.format_exc()}
 
 
 class _Pipe:

@@ -34,6 +34,7 @@ def run_trials(
     executor: Executor | None = None,
     in_flight: int = 1,
     arrived: Path | None = None,
+    is_virtual: bool = True,
 ) -> tuple[list[Trial], CostMeter]:
     """Returns the trials in the order in which they were told, and their cost.
 
@@ -45,7 +46,8 @@ def run_trials(
     first that is not replayed, or at the end. `time` sets the strategy's trials by their speed;
     what it takes to ask for them is journaled then, so that a replay counts the same.
     `executor` evaluates, by default in this process; up to `in_flight` trials are asked before
-    the first of them is told, in an order that depends on no clock (see `flight`).
+    the first of them is told, in an order that depends on no clock (see `flight`); unless
+    `is_virtual`, as they arrive, and only the journal can repeat the search.
     Apart from the strategy, a trial costs the same whatever its number.
 
     Raises:
@@ -57,7 +59,8 @@ def run_trials(
     check_in_flight(strategy, in_flight)
     check_order(evaluation, in_flight)
     outcomes = Outcomes(executor or SerialExecutor(evaluation), arrived)
-    loop = _Loop(strategy, evaluation, objective, journal, outcomes, Flight(in_flight), time)
+    flight = Flight(in_flight)
+    loop = _Loop(strategy, evaluation, objective, journal, outcomes, flight, time, is_virtual)
     told, replayed, has_begun = journal.told(), journal.num_told, False
     while True:
         while (trial := loop.ask(max_samples)) is not None:
@@ -88,6 +91,7 @@ class _Loop:
     outcomes: Outcomes
     flight: Flight
     time: TrialTime | None
+    is_virtual: bool
     trials: list[Trial] = field(default_factory=list)
     cost: CostMeter = field(default_factory=CostMeter)
     asked: int = 0
@@ -124,7 +128,7 @@ class _Loop:
 
     def tell(self, event: Mapping[str, Any] | None) -> None:
         """Tells what finishes first its result: that of the journal's event, or a new one."""
-        trial = self.flight.pop()
+        trial = self._next(event)
         if event is None:
             trial = self._finished(trial, self.outcomes.take(trial.number))
             self.journal.append(_told(trial))
@@ -135,6 +139,15 @@ class _Loop:
         self.cost.add(trial.cost)
         if self.time is not None:
             self.time.plan(self.strategy, self.trials)
+
+    def _next(self, event: Mapping[str, Any] | None) -> Trial:
+        """Removes and returns the trial in flight that is told next."""
+        numbers = {trial.number for trial in self.flight.trials}
+        if event is not None and event["trial"] in numbers:
+            return self.flight.take(event["trial"])  # in whichever order it was told
+        if event is not None or self.is_virtual:
+            return self.flight.pop()
+        return self.flight.take(self.outcomes.first(numbers))
 
     def _is_admitted(self, trial: Trial, max_samples: int | None) -> bool:
         check_limits(self.strategy, trial)

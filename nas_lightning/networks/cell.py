@@ -6,12 +6,22 @@ and the official code.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Branch, Factor, Mixture, factors_value
+from nas_lightning.networks.grouped import (
+    BranchWeights,
+    Bundle,
+    bundles,
+    contributions,
+    mixes,
+    total,
+    weigh,
+)
 from nas_lightning.networks.kernels import weighted_sum
 from nas_lightning.networks.operations import Operation, State
 
@@ -62,8 +72,26 @@ def partial_channels(channels: int, partial: int) -> tuple[int, int]:
 
 def shuffled(x: Tensor, groups: int) -> Tensor:
     """Returns x (N, C, H, W) with channel g * C / groups + k at place k * groups + g."""
-    num, channels, *size = x.shape
-    return x.view(num, groups, channels // groups, *size).transpose(1, 2).reshape(x.shape)
+    order = torch.arange(x.shape[1], device=x.device).view(groups, -1).t().flatten()
+    out: Tensor = _Reordered.apply(x, order)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Reordered(torch.autograd.Function):
+    """Images (N, C, H, W) with channels in another order, a permutation, and channels last."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
+        ctx.save_for_backward(order)
+        rows = x.permute(0, 2, 3, 1)
+        moved = rows.reshape(-1, len(order)).index_select(1, order)
+        return moved.view(rows.shape).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (order,) = ctx.saved_tensors
+        back: Tensor = _Reordered.apply(grad, order.argsort())  # type: ignore[no-untyped-call]
+        return back, None
 
 
 class Cell(nn.Module):
@@ -81,6 +109,10 @@ class Cell(nn.Module):
         stride: by how much nodes are smaller than the inputs, 1 or 2.
         partial: operations run on the first of so many parts of a state's channels; branches with
             operation "bypass" carry the others, and a shuffle mixes both.
+
+    Attributes:
+        bundled: whether branches that are alike run as one (see `grouped`) where a mixture has
+            several operations for an edge; the numbers are the same up to rounding.
     """
 
     def __init__(
@@ -95,7 +127,8 @@ class Cell(nn.Module):
         partial: int = 1,
     ) -> None:
         super().__init__()
-        self.partial = partial
+        self.partial, self.bundled = partial, True
+        self._known: tuple[tuple[str, ...], tuple[Bundle, ...]] = ((), ())
         self.preprocess = nn.ModuleList(preprocess)
         self.ops = nn.ModuleDict({branch.key: build(branch) for branch in branches})
         self.output, self.channels, self.stride = tuple(output), channels, stride
@@ -120,6 +153,10 @@ class Cell(nn.Module):
     ) -> list[State]:
         """Returns all states of the cell, the preprocessed inputs first."""
         states = [State(op(x)) for op, x in zip(self.preprocess, inputs, strict=True)]
+        if weights is not None and drop_path is None:
+            parts = self._bundles(states[0].x, weights)
+            if parts:
+                return self._bundled_states(states, parts, BranchWeights.of(weights))
         for branches in self.incoming:
             run = [b for b in branches if weights is None or b.key in weights]
             x = self._node(run, states, weights, drop_path)
@@ -131,6 +168,61 @@ class Cell(nn.Module):
         """Yields each branch's operation with its factors (see `core.cost`)."""
         for branch in (b for branches in self.incoming for b in branches):
             yield self.ops[branch.key], branch.factors
+
+    def _bundles(self, x: Tensor, weights: Mapping[str, Tensor]) -> tuple[Bundle, ...]:
+        """Returns the branches that run, bundled; none where they run one by one.
+
+        That is where no edge mixes operations, since single paths have little in common, and where
+        costs are traced (on the meta device), operation by operation.
+        """
+        run = [b for bs in self.incoming for b in bs if b.key in weights and not self._is_around(b)]
+        if not self.bundled or x.is_meta or not mixes(run):
+            return ()
+        keys = tuple(branch.key for branch in run)
+        if keys != self._known[0]:  # what ran last runs again, as a rule
+            self._known = keys, bundles(run, {key: self._op(key) for key in keys})
+        return self._known[1]
+
+    def _is_around(self, branch: Branch) -> bool:
+        return self.partial > 1 and branch.op == BYPASS
+
+    def _op(self, key: str) -> Operation:
+        op = self.ops[key]
+        assert isinstance(op, Operation)
+        return op
+
+    def _bundled_states(
+        self, states: list[State], run: Sequence[Bundle], weights: BranchWeights
+    ) -> list[State]:
+        """Returns what `states` does; branches that are alike run as one."""
+        channels, _ = partial_channels(self.channels, self.partial)
+        parts = weigh(run, weights, channels)
+        terms: dict[int, list[Tensor]] = {}
+        for index in range(len(states) + len(self.incoming)):
+            if index == len(states):
+                x = self._entered(index, terms.get(index, ()), states, weights)
+                added = weights.get(_added_key(index))
+                states.append(State(x if added is None else x + added))
+            state = states[index]
+            read = state if self.partial == 1 else state.parts(self.partial)[0]
+            for target, x in contributions(read, parts.get(index, ())):
+                terms.setdefault(target, []).append(x)
+        return states
+
+    def _entered(
+        self, index: int, terms: Sequence[Tensor], states: Sequence[State], weights: BranchWeights
+    ) -> Tensor:
+        """Returns a state, given what operations add to it."""
+        channels, rest = partial_channels(self.channels, self.partial)
+        like = states[0].x
+        x = total(terms) if terms else self._sum([], [], weights, like, channels)
+        if self.partial == 1:
+            return x
+        branches = self.incoming[index - len(self.preprocess)]
+        around = [b for b in branches if self._is_around(b) and b.key in weights]
+        carried = [self._run(b, states[b.source].parts(self.partial)[1], None) for b in around]
+        sides = [x, self._sum(around, carried, weights, like, rest)]
+        return shuffled(torch.cat(sides, dim=1), self.partial)
 
     def _node(
         self,
@@ -184,7 +276,7 @@ def branch_weights(branches: Sequence[Branch], mixture: Mixture) -> dict[str, Te
         for choice, state in entered:
             key = _added_key(state)
             weights[key] = weights.get(key, 0.0) + mixture.added[choice]
-    return weights
+    return BranchWeights(weights)
 
 
 def cell_weights(

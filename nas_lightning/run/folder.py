@@ -18,6 +18,7 @@ from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import LockedError, ProcessLock, write_json, write_text
 
 __all__ = [
+    "CONFIG",
     "FORK",
     "HYDRA",
     "LATENCY",

@@ -6,6 +6,7 @@ Torch and Lightning are imported where they are used: the parent of several proc
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +19,18 @@ from nas_lightning.training.cores import usable_cores
 if TYPE_CHECKING:  # not in the parent
     import lightning as L
 
-__all__ = ["Hardware"]
+__all__ = ["OF_WORKERS", "Hardware"]
 
 ALL = "auto"
-SERIAL, EXECUTORS = "serial", ("serial", "processes")
+SERIAL, PROCESSES, RAY = EXECUTORS = ("serial", "processes", "ray")
+ORDERS = ("virtual", "arrival")
+OF_WORKERS = {  # by key: its default, and the executors with which another value has an effect
+    "workers": (1, (PROCESSES, RAY)),
+    "child_seconds": (None, (PROCESSES, RAY)),
+    "order": ("virtual", (PROCESSES, RAY)),
+    "address": (None, (RAY,)),
+    "gpus_per_worker": (None, (RAY,)),
+}
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "auto")
 
 
@@ -38,11 +47,17 @@ class Hardware:
             the processes (`usable_cores`), and takes no more than torch would.
         sync_batchnorm: whether BatchNorm's statistics come from the batches of all processes.
         executor: where the children of a black-box search are evaluated: "serial" is this process,
-            "processes" are workers of its own on this machine.
+            "processes" are workers of its own on this machine, "ray" those of a Ray cluster.
         workers: their number.
         in_flight: children that are asked before the first of them is told; None takes `workers`.
         child_seconds: most seconds of one child in a worker, after which it counts as dead; None
             sets no limit.
+        order: in which results are told: "virtual" depends on no clock, and can be repeated;
+            "arrival" is theirs.
+        address: the Ray cluster, "auto" for that of this machine, or HOST:PORT; None starts one
+            on this machine that ends with the search.
+        gpus_per_worker: the share of a GPU, in (0, 1], that Ray reserves for a worker; None shares
+            the cluster's equally, and takes at most one each.
         latency: from what the latency of children is predicted: "here" measures what is missing on
             this CPU and keeps it, else the file of a profile; None predicts none.
 
@@ -58,6 +73,9 @@ class Hardware:
     workers: int = 1
     in_flight: int | None = None
     child_seconds: float | None = None
+    order: str = "virtual"
+    address: str | None = None
+    gpus_per_worker: float | None = None
     latency: str | None = None
 
     def __post_init__(self) -> None:
@@ -86,6 +104,11 @@ class Hardware:
     def num_in_flight(self) -> int:
         """The number of children that are asked before the first of them is told."""
         return self.workers if self.in_flight is None else self.in_flight
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether results are told in an order that depends on no clock."""
+        return self.order == "virtual"
 
     @property
     def worker_threads(self) -> int:
@@ -125,12 +148,34 @@ class Hardware:
         at_least("hardware.workers", self.workers, 1, use=2)
         at_least("hardware.in_flight", self.in_flight, 1, use=2)
         positive("hardware.child_seconds", self.child_seconds, use=3600)
-        if self.executor == SERIAL and (self.workers > 1 or self.child_seconds is not None):
-            key = "workers" if self.workers > 1 else "child_seconds"
+        in_range("hardware.gpus_per_worker", self.gpus_per_worker, "(0, 1]", use=0.5)
+        one_of("hardware.order", self.order, ORDERS)
+        for key, (default, executors) in OF_WORKERS.items():
+            if self.executor not in executors and (value := getattr(self, key)) != default:
+                raise ValueError(
+                    f"hardware.{key} ({value}) has no effect with hardware.executor="
+                    f"{self.executor}; use hardware.executor={executors[0]}, or leave it out"
+                )
+        if self.order == "arrival" and self.num_in_flight == 1:
             raise ValueError(
-                f"hardware.{key} ({getattr(self, key)}) has no effect with hardware.executor="
-                "serial; use hardware.executor=processes, or leave it out"
+                "hardware.order (arrival) has no effect with one child in flight; raise "
+                "hardware.workers, or leave it out"
             )
+        if self.gpus_per_worker is not None and self.accelerator == "cpu":
+            raise ValueError(
+                f"hardware.gpus_per_worker ({self.gpus_per_worker}) has no effect on the CPU; use "
+                "hardware=gpu, or leave it out"
+            )
+        self._check_cluster()
+
+    def _check_cluster(self) -> None:
+        if self.address is not None:  # whose CPUs count, not those here
+            if self.address != ALL and not re.fullmatch(r"[^\s:/]+:\d{1,5}", self.address):
+                raise ValueError(
+                    f"hardware.address ({self.address}) must be auto or HOST:PORT of a Ray "
+                    "cluster; null starts one on this machine"
+                )
+            return
         cores = usable_cores()
         if self.accelerator == "cpu" and self.workers > cores and self.threads is None:
             raise ValueError(

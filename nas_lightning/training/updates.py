@@ -188,10 +188,8 @@ class SearchUpdates:
         if x.dim() == 4:  # images (N, C, H, W), in the memory order that is fastest
             x = x.contiguous(memory_format=torch.channels_last)
         inputs = x, mixture.to(like)
-        if params is None:
-            out: Tensor = self.supernet(*inputs)
-        else:
-            out = functional_call(self.supernet, dict(params), inputs)
+        named = {} if params is None else dict(params)
+        out: Tensor = functional_call(self.supernet, named, inputs, tie_weights=self._are_tied)
         return out
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
@@ -298,3 +296,5 @@ class SearchUpdates:
         batch_norm.synchronise(norms, batch_norm.is_synchronised(self._norms))
         self.supernet, self._norms, self.stage_steps = supernet, norms, 0
         self.params = dict(supernet.named_parameters())
+        every = list(supernet.named_parameters(remove_duplicate=False))
+        self._are_tied = len(every) > len(self.params)  # to find tied params takes time

@@ -27,7 +27,15 @@ SEARCHES = {
         ["hardware.in_flight=2"],
         "hardware.in_flight (2) has no effect: strategy Darts is one-shot",
     ),
-    "executor": (["hardware.executor=ray"], "unknown hardware.executor 'ray'; choose from: serial"),
+    "executor": (["hardware.executor=rey"], "unknown hardware.executor 'rey'; choose from: serial"),
+    "actors of one supernet": (
+        ["hardware.executor=ray"],
+        "hardware.executor (ray) has no effect: strategy Darts is one-shot and trains one",
+    ),
+    "workers beyond the cores": (
+        ["strategy=random", "hardware.executor=ray", "hardware.workers=5000"],
+        "hardware.workers (5000) must not exceed the",
+    ),
     "children ahead of their rewards": (
         ["strategy=annealing", "hardware.in_flight=2"],
         "hardware.in_flight (2) must be 1 for strategy Annealing, in which every trial follows",

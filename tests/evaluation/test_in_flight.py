@@ -80,11 +80,11 @@ class Backwards(Executor):
         self.jobs.clear()
 
 
-def strategy_of(path):
+def strategy_of(path, in_flight=3):
     node = OmegaConf.load(path)
     node["trials"] = TRIALS
     node.update({k: v for k, v in QUICK.items() if k in node})
-    values = {"space": SPACE, "seed": 3, "objective": Accuracy()}
+    values = {"space": SPACE, "seed": 3, "objective": Accuracy(), "num_in_flight": in_flight}
     return make(node, "strategy", kind=BlackBoxStrategy, **values)
 
 
@@ -144,6 +144,16 @@ def test_a_search_killed_again_and_again_leaves_the_same_journal(path, tmp_path)
     assert len(evaluated) == len({*evaluated})  # what had arrived is kept
 
 
+@pytest.mark.parametrize("name", ["successive_halving", "hyperband"])
+def test_a_cap_of_samples_holds_for_children_that_are_promoted_early(name, tmp_path):
+    path = next(path for path in FILES if path.stem == name)
+    for cap in (SAMPLES, 2 * SAMPLES, 3 * SAMPLES + 5):
+        text = search(strategy_of(path), tmp_path / str(cap), max_samples=cap)
+        told = [e for e in map(json.loads, text.splitlines()) if e["event"] == "told"]
+        spent = sum(event["cost"]["training_samples"] for event in told)
+        assert cap - SAMPLES <= spent <= cap
+
+
 def test_local_search_annealing_and_they_alone_are_refused():
     refused = [path.stem for path in FILES if strategy_of(path).needs_last_reward]
     assert refused == ["annealing", "local_search"]
@@ -173,3 +183,34 @@ def test_a_failed_trial_is_told_as_the_worst_with_the_reason(tmp_path):
     assert (failed.reward, failed.failure) == (0.0, "it was killed")
     search(RandomSearch(SPACE, 0, trials=3), tmp_path, watch=seen.append)
     assert failed in seen[-1]  # of the journal
+
+
+@pytest.mark.parametrize("kind", [SerialExecutor, Backwards])
+def test_results_are_told_as_they_arrive_where_that_is_wanted(kind, tmp_path):
+    def run(folder, **more):
+        strategy = Evolution(SPACE, 0, trials=TRIALS, population=5)
+        return search(strategy, folder, kind=kind, is_virtual=False, **more)
+
+    whole = run(tmp_path / "whole")
+    told = [e["trial"] for e in map(json.loads, whole.splitlines()) if e["event"] == "told"]
+    expected = [*range(TRIALS)] if kind is SerialExecutor else [*range(2, TRIALS), 1, 0]
+    assert told == expected
+    with pytest.raises(Kill):
+        run(tmp_path / "run", watch=after(7))
+    begun = (tmp_path / "run" / "trials.jsonl").read_text()
+    evaluation = Digest()
+    assert run(tmp_path / "run", evaluation=evaluation).startswith(begun)
+    assert len(evaluation.evaluated) == TRIALS - 7
+    assert evaluation.evaluated[0] not in told[:7]
+
+
+def test_a_search_may_be_resumed_in_the_other_order(tmp_path):
+    def run(is_virtual, **more):
+        strategy = Evolution(SPACE, 0, trials=TRIALS, population=5)
+        return search(strategy, tmp_path, kind=Backwards, is_virtual=is_virtual, **more)
+
+    for number, is_virtual in ((5, False), (12, True), (18, False)):
+        with pytest.raises(Kill):
+            run(is_virtual, watch=after(number))
+    told = [e["trial"] for e in map(json.loads, run(True).splitlines()) if e["event"] == "told"]
+    assert sorted(told) == [*range(TRIALS)]

@@ -1,6 +1,7 @@
 import torch
 
-from nas_lightning.networks.operations import Noise, NormalDraws, State
+from nas_lightning.networks.draws import NormalDraws
+from nas_lightning.networks.operations import Noise, State
 
 LIKE = torch.zeros(1)
 

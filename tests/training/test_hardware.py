@@ -27,7 +27,10 @@ def no_gpu(monkeypatch):
         ({"devices": "two"}, r"hardware\.devices \(two\) must be at least 1, or auto"),
         ({"threads": 0}, r"hardware\.threads \(0\) must be in \[1, 1024\]; use e.g. 2"),
         ({"threads": 10**6}, r"hardware\.threads \(1000000\) must be in \[1, 1024\]"),
-        ({"executor": "ray"}, r"unknown hardware\.executor 'ray'; choose from: serial, processes"),
+        (
+            {"executor": "rey"},
+            r"unknown hardware\.executor 'rey'; choose from: serial, process",
+        ),
         ({"workers": 0}, r"hardware\.workers \(0\) must be at least 1; use e\.g\. 2"),
         ({"in_flight": 0}, r"hardware\.in_flight \(0\) must be at least 1; use e\.g\. 2"),
         ({"workers": 2}, r"hardware\.workers \(2\) has no effect .*use hardware\.executor=proc"),
@@ -39,6 +42,38 @@ def no_gpu(monkeypatch):
         (
             {"executor": "processes", "workers": 5000},
             r"hardware\.workers \(5000\) must not exceed the \d+ cores found here, unless hardware",
+        ),
+        (
+            {"order": "arrival"},
+            r"hardware\.order \(arrival\) has no effect with hardware\.executor=s",
+        ),
+        (
+            {"executor": "ray", "order": "random"},
+            r"unknown hardware\.order 'random'; choose from: ",
+        ),
+        (
+            {"executor": "ray", "order": "arrival"},
+            r"hardware\.order \(arrival\) has no effect with one child in flight; raise hardware",
+        ),
+        (
+            {"executor": "processes", "address": "auto"},
+            r"hardware\.address \(auto\) has no effect with hardware\.executor=p.*=ray",
+        ),
+        (
+            {"executor": "ray", "address": "ray://head:10001"},
+            r"hardware\.address \(ray://head:10001\) must be auto or HOST:PORT of a Ray cluster",
+        ),
+        (
+            {"executor": "ray", "workers": 5000},
+            r"hardware\.workers \(5000\) must not exceed the \d+",
+        ),
+        (
+            {"executor": "ray", "gpus_per_worker": 2},
+            r"hardware\.gpus_per_worker \(2\) must be in \(0, 1\]; use e\.g\. 0\.5",
+        ),
+        (
+            {"executor": "ray", "gpus_per_worker": 0.5},
+            r"hardware\.gpus_per_worker \(0\.5\) has no effect on the CPU; use hardware=gpu, or",
         ),
         ({"precision": "16-mixed"}, r"'16-mixed'; choose from: 32-true, 64-true, bf16-mixed, auto"),
     ],

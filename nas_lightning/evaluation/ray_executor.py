@@ -1,0 +1,121 @@
+"""An executor of Ray's actors on one or many machines; `evaluation.ray_serving` is their side.
+
+Ray starts, places and watches the actors; who gets which job, and what happens when one dies, is
+as for processes (see `evaluation.workers`). Of Ray only its core is used.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from nas_lightning.evaluation.executors import Job
+from nas_lightning.evaluation.ray_cluster import RayCluster
+from nas_lightning.evaluation.ray_serving import Build, RayServer
+from nas_lightning.evaluation.workers import Messages, Worker, WorkerExecutor
+from nas_lightning.files import replacing
+
+__all__ = ["RayExecutor"]
+
+BEAT_S = 5.0
+LINES = 5  # of what Ray says, shown where a worker cannot be started
+
+
+class RayExecutor(WorkerExecutor):
+    """Up to `workers` actors, started when there are jobs for them.
+
+    Args:
+        build: makes in a worker what evaluates there, and the folder of its checkpoints.
+        message_of: words the errors of a worker.
+        child_seconds: most seconds of one job; None sets no limit.
+        folder: keeps checkpoints of children that may be trained further; None keeps none.
+    """
+
+    def __init__(
+        self,
+        cluster: RayCluster,
+        build: Build,
+        message_of: Callable[[BaseException], str] = str,
+        child_seconds: float | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        super().__init__(cluster.workers, child_seconds)
+        self.cluster, self.folder = cluster, folder
+        cluster.connect()
+        self._arguments = build, cluster.worker_threads, message_of
+
+    def start_worker(self, place: int, messages: Messages) -> Worker:
+        """Returns a new actor, which Ray places on a node that has room for it."""
+        return _Actor(self.cluster.actor(RayServer, *self._arguments), messages, self.folder)
+
+    def close(self) -> None:
+        """Ends the actors and leaves the cluster."""
+        super().close()
+        self.cluster.leave()
+
+
+class _Actor(Worker):
+    """One actor; Ray's threads put its answers into the queue."""
+
+    def __init__(self, actor: Any, messages: Messages, folder: Path | None) -> None:
+        super().__init__()
+        self.actor, self.folder = actor, folder
+        self._messages, self._asked = messages, time.monotonic()
+        self._hear(actor.prepare.remote())
+
+    def send(self, job: Job) -> None:
+        """Calls the actor with a job and its parent's checkpoint."""
+        path = None if self.folder is None else self.folder / f"{job.trial.parent}.ckpt"
+        parent = path.read_bytes() if path is not None and path.is_file() else None
+        self._hear(self.actor.evaluate.remote(json.dumps(job.as_dict()), parent))
+
+    def keep(self, message: Mapping[str, Any]) -> None:
+        """Writes the checkpoint that came with an outcome."""
+        if (checkpoint := message["checkpoint"]) is None or self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with replacing(self.folder / f"{message['outcome']['trial']}.ckpt") as path:
+            path.write_bytes(checkpoint)
+
+    def poll(self) -> None:
+        """Asks it every few seconds whether it lives."""
+        if (now := time.monotonic()) - self._asked > BEAT_S:
+            self._asked = now
+            self._hear(self.actor.beat.options(concurrency_group="beat").remote())
+
+    def end(self) -> None:
+        """Kills it."""
+        import ray  # an extra that may not be installed
+
+        ray.kill(self.actor)
+
+    def _hear(self, answer: Any) -> None:
+        answer.future().add_done_callback(self._heard)
+
+    def _heard(self, answer: "Future[Mapping[str, Any]]") -> None:
+        if (error := answer.exception()) is None:
+            message = answer.result()
+        else:
+            message = {"reason": _words(error)}
+            self.printed = str(error).strip().splitlines()[-LINES:]
+        self._messages.put((self, message))
+        if "reason" in message:
+            self._messages.put((self, {"ended": True}))
+
+
+def _words(error: BaseException) -> str:
+    """Returns how an actor ended, by the error that Ray raises."""
+    import ray  # an extra that may not be installed
+
+    text = str(error)
+    if isinstance(error, ray.exceptions.OutOfMemoryError) or "NODE_OUT_OF_MEMORY" in text:
+        return "ran out of memory (Ray ended it, since its node had too little left)"
+    if "node has died" in text or "node was terminated" in text:
+        return "died with its node"
+    if isinstance(error, ray.exceptions.ActorUnavailableError):
+        return "could not be reached"
+    if isinstance(error, ray.exceptions.ActorDiedError):
+        return "ended unexpectedly, or was killed"
+    return f"failed: {text.strip().splitlines()[0]}"
