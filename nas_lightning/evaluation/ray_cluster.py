@@ -70,7 +70,7 @@ class RayCluster:
         try:
             ray.init(address="local" if address is None else address, **how)
         except Exception as error:
-            reason = str(error).strip().splitlines()[0].rstrip(".")
+            reason = str(error).strip().splitlines()[0].partition(". ")[0]
             raise ValueError(
                 f"hardware.address ({address}) must be a Ray cluster that this machine is a node "
                 f"of: {reason}; {START_HINT}"

@@ -4,14 +4,9 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from omegaconf import DictConfig
-
-from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO
 from nas_lightning.callbacks.epoch_logs import TrialLog
-from nas_lightning.config.making import make
 from nas_lightning.config.messages import message_of
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
@@ -30,15 +25,16 @@ from nas_lightning.evaluation.trials import check_fit, chosen_trial, run_trials
 from nas_lightning.files import write_json
 from nas_lightning.loggers.search_boards import TrialBoard
 from nas_lightning.reports.metric import MainMetric
-from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.run import Parts, Run
+from nas_lightning.run.candidates import CHILDREN, evaluation_of
+from nas_lightning.run.remote import Sent
+from nas_lightning.run.run import Run
 from nas_lightning.run.time_bounds import trial_time
 from nas_lightning.run.trial_progress import TrialProgress
+from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.hardware import Hardware
 
-__all__ = ["BlackBoxSearch", "check_black_box", "evaluation_of"]
+__all__ = ["BlackBoxSearch", "check_black_box"]
 
-CHILDREN = "children"  # checkpoints of children that may be trained further, while it runs
 ARRIVED = "arrived.jsonl"  # outcomes that wait to be told, while several children are in flight
 
 
@@ -89,30 +85,10 @@ class BlackBoxSearch:
 
         Where the search has not trained children, the best one is trained to measure it.
         """
-        folder, strategy, max_samples = self.run.folder, self.strategy, self.run.cfg.max_samples
-        journal = Journal(folder / "trials.jsonl")
-        task, is_plain = self.run.parts.task, folder.choice("objective") == "accuracy"
-        share = MainMetric(task.metric) if is_plain and task.targets != "values" else None
-        log = TrialLog(folder / "metrics.csv")
-        progress = TrialProgress(strategy.trials, max_samples, share)
-        told = sum(1 for _ in journal.told())
-        board = TrialBoard(self.run.loggers, strategy, shown=told)
-
-        def watch(trials: list[Trial]) -> None:
-            log.write(trials)
-            progress.total = strategy.trials  # which the time may have changed
-            progress.show(trials)
-            board.show(trials)
-
-        objective, hardware = self.objective, self.run.parts.hardware
-        parts = strategy, self.evaluation, objective, journal, max_samples
-        bound = trial_time(self.run, strategy)
-        in_flight = hardware.num_in_flight
-        arrived = folder / ARRIVED if in_flight > 1 else None
-        with progress, self._executor() as executor:
-            flying = executor, in_flight, arrived, hardware.is_virtual
-            trials, cost = run_trials(*parts, watch, self._announce, bound, *flying)
-        cost.wall_s /= min(hardware.workers, in_flight)  # they work at the same time
+        folder, objective, hardware = self.run.folder, self.objective, self.run.parts.hardware
+        with self._executor() as executor:
+            trials, cost = self._trials(executor)
+        cost.wall_s /= min(hardware.workers, hardware.num_in_flight)  # they work at the same time
         if len(objective.names) > 1:
             front = pareto_front(trials, objective)
             write_json(folder / "pareto.json", front)
@@ -133,6 +109,31 @@ class BlackBoxSearch:
             "cost": cost.as_dict(),
         }
 
+    def _trials(self, executor: Executor) -> tuple[list[Trial], CostMeter]:
+        """Returns the trials and their cost; shows them as they are told."""
+        folder, strategy, max_samples = self.run.folder, self.strategy, self.run.cfg.max_samples
+        journal, hardware = Journal(folder / "trials.jsonl"), self.run.parts.hardware
+        task, is_plain = self.run.parts.task, folder.choice("objective") == "accuracy"
+        share = MainMetric(task.metric) if is_plain and task.targets != "values" else None
+        log = TrialLog(folder / "metrics.csv")
+        progress = TrialProgress(strategy.trials, max_samples, share, executor.running)
+        told = sum(1 for _ in journal.told())
+        shown = self.run.loggers, strategy, self.objective, told
+        board = TrialBoard(*shown, running=lambda: len(executor.running()))
+
+        def watch(trials: list[Trial]) -> None:
+            log.write(trials)
+            progress.total = strategy.trials  # which the time may have changed
+            progress.show(trials)
+            board.show(trials)
+
+        parts = strategy, self.evaluation, self.objective, journal, max_samples
+        bound, in_flight = trial_time(self.run, strategy), hardware.num_in_flight
+        arrived = folder / ARRIVED if in_flight > 1 else None
+        flying = executor, in_flight, arrived, hardware.is_virtual
+        with progress:
+            return run_trials(*parts, watch, self._announce, bound, *flying)
+
     def _executor(self) -> Executor:
         hardware = self.run.parts.hardware
         makers = {"serial": self._serial, "processes": self._processes, "ray": self._ray}
@@ -148,27 +149,9 @@ class BlackBoxSearch:
         return ProcessExecutor(start, hardware.workers, seconds, devices)
 
     def _ray(self, hardware: Hardware) -> Executor:
-        from nas_lightning.run.remote import Sent  # whose other side builds by this file
-
         home, seconds = self.run.folder, hardware.child_seconds
         parts = RayCluster(hardware), Sent.of(home).build, message_of, seconds
         return RayExecutor(*parts, folder=home / CHILDREN)
-
-
-def evaluation_of(
-    cfg: DictConfig, folder: RunFolder, parts: Parts
-) -> tuple[Evaluation, Candidates]:
-    """Returns the evaluation of a search, here as in its workers, and what it trains.
-
-    Raises: ValueError: a value is impossible.
-    """
-    plugins = [AtomicCheckpointIO()]
-    make_trainer = partial(parts.hardware.trainer, folder=folder.path, plugins=plugins)
-    candidates = Candidates(
-        parts.space, parts.data, parts.recipe, parts.task, make_trainer, folder / CHILDREN
-    )
-    runtime = {"run": candidates, "space": parts.space, "data_name": folder.choice("data")}
-    return make(cfg.evaluation, "evaluation", kind=Evaluation, **runtime), candidates
 
 
 def check_black_box(

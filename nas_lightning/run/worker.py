@@ -14,10 +14,10 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.serving import serve
-from nas_lightning.run.black_box import evaluation_of
+from nas_lightning.run.candidates import evaluation_of
 from nas_lightning.run.folder import LATENCY, RunFolder
 from nas_lightning.run.run import assemble
-from nas_lightning.training.hardware import OF_WORKERS
+from nas_lightning.training.worker_settings import OF_WORKERS
 
 __all__ = ["built", "main"]
 
