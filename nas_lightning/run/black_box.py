@@ -4,14 +4,9 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from omegaconf import DictConfig
-
-from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO
 from nas_lightning.callbacks.epoch_logs import TrialLog
-from nas_lightning.config.making import make
 from nas_lightning.config.messages import message_of
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.objective import Objective
@@ -30,15 +25,15 @@ from nas_lightning.evaluation.trials import check_fit, chosen_trial, run_trials
 from nas_lightning.files import write_json
 from nas_lightning.loggers.search_boards import TrialBoard
 from nas_lightning.reports.metric import MainMetric
-from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.run import Parts, Run
+from nas_lightning.run.candidates import CHILDREN, evaluation_of
+from nas_lightning.run.remote import Sent
+from nas_lightning.run.run import Run
 from nas_lightning.run.time_bounds import trial_time
 from nas_lightning.run.trial_progress import TrialProgress
 from nas_lightning.training.hardware import Hardware
 
-__all__ = ["BlackBoxSearch", "check_black_box", "evaluation_of"]
+__all__ = ["BlackBoxSearch", "check_black_box"]
 
-CHILDREN = "children"  # checkpoints of children that may be trained further, while it runs
 ARRIVED = "arrived.jsonl"  # outcomes that wait to be told, while several children are in flight
 
 
@@ -148,27 +143,9 @@ class BlackBoxSearch:
         return ProcessExecutor(start, hardware.workers, seconds, devices)
 
     def _ray(self, hardware: Hardware) -> Executor:
-        from nas_lightning.run.remote import Sent  # whose other side builds by this file
-
         home, seconds = self.run.folder, hardware.child_seconds
         parts = RayCluster(hardware), Sent.of(home).build, message_of, seconds
         return RayExecutor(*parts, folder=home / CHILDREN)
-
-
-def evaluation_of(
-    cfg: DictConfig, folder: RunFolder, parts: Parts
-) -> tuple[Evaluation, Candidates]:
-    """Returns the evaluation of a search, here as in its workers, and what it trains.
-
-    Raises: ValueError: a value is impossible.
-    """
-    plugins = [AtomicCheckpointIO()]
-    make_trainer = partial(parts.hardware.trainer, folder=folder.path, plugins=plugins)
-    candidates = Candidates(
-        parts.space, parts.data, parts.recipe, parts.task, make_trainer, folder / CHILDREN
-    )
-    runtime = {"run": candidates, "space": parts.space, "data_name": folder.choice("data")}
-    return make(cfg.evaluation, "evaluation", kind=Evaluation, **runtime), candidates
 
 
 def check_black_box(
