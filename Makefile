@@ -5,10 +5,20 @@ READY := .venv/.ready
 # Tests of one file stay together, since they share what the file's fixtures made.
 WORKERS := -n 2 --dist loadfile
 
-.PHONY: search test test-all bench lint docs format
+STORY := outputs/sweep/story
+
+.PHONY: search story test test-all bench lint docs format
 
 search: $(READY)
 	$(BIN)/nas-search experiment=mnist1d_evolution
+
+# docs/story.md; it resumes where it was interrupted.
+story: $(READY)
+	if [ -d $(STORY) ]; then $(BIN)/nas-search resume=$(STORY); else $(BIN)/nas-search -m seed=0,1,2 \
+		experiment=story/annealing,story/reinforce,story/nasnet,story/enas,story/darts,story/gdas \
+		hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.sweep.dir=$(STORY); fi
+	$(BIN)/nas-report $(STORY) --out $(STORY)/comparison.html
+	$(BIN)/python benchmarks/story.py $(STORY) --picture $(STORY)/story.svg
 
 test: $(READY)
 	$(BIN)/python -m pytest $(WORKERS)

@@ -15,6 +15,7 @@ from command import PUBLISHED, RANDOM, TINY_RANDOM, run, search_into
 from hydra._internal.hydra import Hydra
 
 from nas_lightning.cli import command as cli
+from nas_lightning.networks import native
 
 ROOT = Path(__file__).parent.parent
 
@@ -49,6 +50,13 @@ def unwrapped():
 def one_thread():
     """Small networks are faster on one thread, and tests beside others keep their pace."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_kernels():
+    """Keeps the kernels that a test chooses to itself."""
+    with native.restored():
+        yield
 
 
 MODES = ("hydra.mode=", "hydra.searchpath=", "experiment=")  # what may name a mode

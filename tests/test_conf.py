@@ -24,10 +24,10 @@ BASES = [path for path in GROUPED if path.stem[0] == "_"]  # what several leaves
 LEAVES = [path for path in GROUPED if path not in BASES]
 
 # Given while a run is built, by no configuration: the search space, the run's seed, what children
-# are trained on and with, the task, the kind of its targets, what loggers are told of the run, and
-# arrays from Python.
+# are trained on and with, the task, the kind of its targets, what loggers are told of the run, the
+# children in flight, and arrays from Python.
 RUNTIME = {"space", "seed", "run", "objective", "data_name", "task", "targets", "facts"}
-RUNTIME |= {"x", "y", "test"}
+RUNTIME |= {"num_in_flight", "x", "y", "test"}
 
 Node = dict[str, Any]
 

@@ -62,6 +62,7 @@ def files_of(folder: Path, pattern: str) -> dict[str, str]:
         ("zoo", "nas_lightning/zoo", "*.json"),
         ("reports", "nas_lightning/reports", "*.css"),
         ("reports", "nas_lightning/reports", "*.jinja"),
+        ("networks", "nas_lightning/networks", "*.cpp"),
         ("tables", "nas_lightning/tables", "**/*.[jmt]*"),
         ("data", "nas_lightning/data", "**/*.txt"),
         (".", "nas_lightning", "**/*.py"),

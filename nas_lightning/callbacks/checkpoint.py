@@ -14,6 +14,7 @@ from nas_lightning.callbacks.checkpoint_file import BEFORE, BEST, LAST
 from nas_lightning.core.checks import at_least
 from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import replacing
+from nas_lightning.networks import native
 
 __all__ = ["AtomicCheckpointIO", "RunCheckpoint"]
 
@@ -78,9 +79,9 @@ class RunCheckpoint(Checkpoint):
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the best value, what tells the data, and the threads, on which bits depend."""
+        """Returns the best value, what tells the data, and on what bits depend."""
         state = {"best": self.best, "data": dict(self.data), "epochs": dict(self.epochs)}
-        return state | {"threads": torch.get_num_threads()}
+        return state | {"threads": torch.get_num_threads(), "kernels": native.chosen()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the best value so far; warns where bits cannot be the same.
@@ -95,6 +96,12 @@ class RunCheckpoint(Checkpoint):
             log.warning(
                 f"resumed on {now} CPU threads instead of {before}: the last bits of the result "
                 "will differ"
+            )
+        past_kernels = state_dict.get("kernels", native.chosen())
+        if past_kernels != native.chosen():
+            log.warning(
+                f"resumed with hardware.kernels={native.chosen()} instead of {past_kernels}: the "
+                "last bits of the result will differ"
             )
 
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from math import ceil, inf
 from typing import Any
@@ -46,10 +46,19 @@ class Bar(RichProgress):
         title: what stands before it.
         total: how many steps there are; None where that is not known.
         done: how many of them are done.
+        more_notes: makes further notes, each time that it is drawn.
     """
 
-    def __init__(self, console: Console, title: str, total: float | None, done: int = 0) -> None:
+    def __init__(
+        self,
+        console: Console,
+        title: str,
+        total: float | None,
+        done: int = 0,
+        more_notes: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self.notes: tuple[str, ...] = ()
+        self.more_notes = more_notes
         columns = (TextColumn("{task.description}"), BarColumn(24), _TimeLeft())
         super().__init__(*columns, console=console, transient=True, speed_estimate_period=MEMORY_S)
         self.only = self.add_task(title, total=total, completed=done)
@@ -63,7 +72,7 @@ class Bar(RichProgress):
     def get_renderables(self) -> Iterable[RenderableType]:
         """Yields the bar and the notes."""
         yield from super().get_renderables()
-        for note in self.notes:
+        for note in (*self.notes, *self.more_notes()):
             yield Text(f"  {note}", style="dim", no_wrap=True, overflow="ellipsis")
 
 

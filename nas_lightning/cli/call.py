@@ -22,6 +22,7 @@ from nas_lightning.config.help import own_folders
 from nas_lightning.config.messages import REFUSALS, message_of
 from nas_lightning.config.trust import Trust
 from nas_lightning.core.checks import unknown_name
+from nas_lightning.networks import native
 from nas_lightning.run.finished import FinishedRun
 from nas_lightning.run.folder import Before, RunFolder, RunLock
 from nas_lightning.run.origin import begun
@@ -174,9 +175,11 @@ class _At:
 
     def __init__(self, home: RunFolder) -> None:
         self.home, self.lock, self.threads = home, RunLock(), torch.get_num_threads()
+        self.kernels = native.restored()
         self.before = Before.of(home.path)
 
     def __enter__(self) -> None:
+        self.kernels.__enter__()
         self.lock.take(self.home.path)
         (self.home / ERROR_FILE).unlink(missing_ok=True)
 
@@ -193,6 +196,7 @@ class _At:
         finally:
             self.lock.release()
             torch.set_num_threads(self.threads)
+            self.kernels.__exit__(None, None, None)
 
 
 def composed(command: str, overrides: Sequence[str]) -> DictConfig:

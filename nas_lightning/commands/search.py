@@ -24,7 +24,7 @@ from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.baselines import baselines_of
 from nas_lightning.run.black_box import BlackBoxSearch, check_black_box
 from nas_lightning.run.children import train_shown
-from nas_lightning.run.dashboards import open_dashboards, show_search
+from nas_lightning.run.dashboards import check_trials, open_dashboards, show_search
 from nas_lightning.run.ending import check_ending, check_no_ending, ending_notes
 from nas_lightning.run.fitting import observers
 from nas_lightning.run.folder import RunFolder
@@ -84,6 +84,7 @@ def _prepare(run: Run, strategies: "_Strategies") -> Search:
     strategy, objective = strategies.of(run.parts.space, run.parts.task)
     check_init_of_search(run, strategy)
     if isinstance(strategy, OneShotStrategy):
+        check_trials(run.loggers, strategy)
         return partial(search_one_shot, run, strategy)
     return BlackBoxSearch.of(run, strategy, objective).search
 
@@ -114,14 +115,14 @@ class _Strategies:
     def _make(self, space: SearchSpace, task: Task) -> tuple[Strategy, Objective]:
         cfg = self.cfg
         objective = make(cfg.objective, "objective", kind=Objective, space=space, task=task)
+        hardware = make(cfg.hardware, "hardware", kind=Hardware)
+        more = {"objective": objective, "num_in_flight": hardware.num_in_flight}
         if (make_strategy := self.objects.get("strategy")) is not None:
-            takes_objective = "objective" in signature(make_strategy).parameters
-            more = {"objective": objective} if takes_objective else {}
+            taken = signature(make_strategy).parameters
+            more = {name: value for name, value in more.items() if name in taken}
             strategy = make_strategy(space, cfg.seed, **more)
         else:
-            runtime = {"space": space, "seed": cfg.seed, "objective": objective}
-            strategy = make(cfg.strategy, "strategy", **runtime)
-        hardware = make(cfg.hardware, "hardware", kind=Hardware)
+            strategy = make(cfg.strategy, "strategy", space=space, seed=cfg.seed, **more)
         watching = observers(cfg, "search")  # a mistake in them must not wait for the child
         if isinstance(strategy, OneShotStrategy):
             hardware.check_serial(

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.utilities.memory import is_oom_error
 
 from nas_lightning.core.checks import at_least
 from nas_lightning.core.search_space import SearchSpace, child_cost
@@ -95,7 +96,10 @@ class EvaluationByTraining(Evaluation):
         return metrics | child_cost(self.run.space, trial.genotype, self.run.recipe.scale)
 
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
-        """Returns a child's validation metrics and full size, and what its training cost."""
+        """Returns a child's validation metrics and full size, and what its training cost.
+
+        Raises: MemoryError: the child does not fit into memory.
+        """
         started = time.perf_counter()
         run, recipe = self.run, self.recipe
         network = build_child(run.space, trial.genotype, recipe.scale, seed)
@@ -109,6 +113,10 @@ class EvaluationByTraining(Evaluation):
             metrics = {n: float(v) for n, v in logged.items() if n.startswith("validation_")}
         except FloatingPointError:  # a child that diverges is a bad child; the search continues
             metrics = {f"validation_{run.task.metric}": run.task.worst, "diverged": 1.0}
+        except RuntimeError as error:
+            if not is_oom_error(error):  # on the CPU torch has no class for it
+                raise
+            raise MemoryError(f"with batches of {self.batch_size}") from error
         cost, is_new = module.meter, int(parent is None)
         seconds = time.perf_counter() - started
         passes = -(-cost.gradient_steps // len(self.stage.train_dataloader()))

@@ -16,7 +16,7 @@ from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.evaluation import Evaluation
 
-__all__ = ["Executor", "Job", "Outcome", "Outcomes", "SerialExecutor", "evaluated"]
+__all__ = ["Executor", "Job", "Outcome", "Outcomes", "Running", "SerialExecutor", "evaluated"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,15 @@ class Outcome:
     failure: str = ""
 
 
+@dataclass(frozen=True)
+class Running:
+    """A job that a worker evaluates now."""
+
+    worker: int  # from 1
+    trial: Trial
+    seconds: float  # since it began
+
+
 class Executor(ABC):
     """Evaluates jobs; used in a `with` statement, at whose end it is closed."""
 
@@ -73,6 +82,10 @@ class Executor(ABC):
     @abstractmethod
     def close(self) -> None:
         """Ends what was started; jobs that are not finished are given up."""
+
+    def running(self) -> list[Running]:
+        """Returns what its workers do now, also to other threads; without workers nothing."""
+        return []
 
     def __enter__(self) -> "Executor":
         return self

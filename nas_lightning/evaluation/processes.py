@@ -15,6 +15,7 @@ from nas_lightning.evaluation.workers import Messages, Worker, WorkerExecutor
 
 __all__ = ["ProcessExecutor"]
 
+OUT_OF_MEMORY = ", as the system does where memory runs out"
 LINES = 5  # of what a worker printed last, shown where it ends badly
 
 
@@ -69,7 +70,8 @@ class _Process(Worker):
         status = self.process.returncode
         if status >= 0:
             return f"ended with status {status}"
-        return f"was killed ({signal.Signals(-status).name})"
+        killed = f"was killed ({signal.Signals(-status).name})"
+        return killed + (OUT_OF_MEMORY if -status == signal.SIGKILL else "")
 
     def send(self, job: Job) -> None:
         """Writes a job to its standard input."""

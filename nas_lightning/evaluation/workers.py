@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from nas_lightning.evaluation.executors import Executor, Job, Outcome
+from nas_lightning.evaluation.executors import Executor, Job, Outcome, Running
 
 __all__ = ["Messages", "Worker", "WorkerExecutor"]
 
@@ -120,6 +120,15 @@ class WorkerExecutor(Executor):
             worker.end()
         self.workers = [None] * len(self.workers)
         self._jobs.clear()
+
+    def running(self) -> list[Running]:
+        """Returns the jobs of all workers."""
+        now, jobs = time.monotonic(), list[Running]()
+        for number, worker in enumerate([*self.workers], 1):
+            job = None if worker is None else worker.job
+            if worker is not None and job is not None:
+                jobs.append(Running(number, job.trial, max(0.0, now - worker.began)))
+        return jobs
 
     def _hand_out(self) -> None:
         present = [*filter(None, self.workers)]

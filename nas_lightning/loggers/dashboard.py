@@ -9,6 +9,10 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
+from nas_lightning.core.objective import Objective
+from nas_lightning.core.search_space import SearchSpace
+from nas_lightning.core.strategy import Trial
+
 __all__ = ["Artifact", "Dashboard", "Dashboards", "Guarded", "RunFacts"]
 
 log = logging.getLogger(__name__)
@@ -38,7 +42,13 @@ class Artifact:
 
 
 class Dashboard(Logger, ABC):
-    """A Lightning logger that also takes pictures, a summary and artifacts."""
+    """A Lightning logger that also takes pictures, a summary, artifacts and trials.
+
+    Attributes:
+        needs_trials: whether it shows trials alone, which a one-shot search does not have.
+    """
+
+    needs_trials = False
 
     @abstractmethod
     def log_picture(self, name: str, svg: str, moment: Mapping[str, int]) -> None:
@@ -50,6 +60,9 @@ class Dashboard(Logger, ABC):
 
     def log_artifact(self, artifact: Artifact) -> None:
         """Keeps files; a hook."""
+
+    def log_trial(self, trial: Trial, space: SearchSpace, objective: Objective) -> None:
+        """Shows a trial that was told, again those before a resume; a hook."""
 
     def close(self, is_failed: bool) -> None:
         """Ends the run; a hook, called once or more."""
@@ -97,6 +110,7 @@ class Guarded(Dashboard):
     save, finalize = _method("save"), _method("finalize")
     log_picture = _method("log_picture", Dashboard)
     log_artifact = _method("log_artifact", Dashboard)
+    log_trial = _method("log_trial", Dashboard)
 
     def log_summary(self, figures: Mapping[str, float | str]) -> None:
         """Shows what the run ended with; a logger that is no dashboard gets the numbers."""
@@ -163,6 +177,11 @@ class Dashboards:
         """Shows a picture (see `Dashboard`)."""
         for logger in self.loggers:
             logger.log_picture(name, svg, moment)
+
+    def log_trial(self, trial: Trial, space: SearchSpace, objective: Objective) -> None:
+        """Shows a trial (see `Dashboard`)."""
+        for logger in self.loggers:
+            logger.log_trial(trial, space, objective)
 
     def log_summary(self, figures: Mapping[str, float | str]) -> None:
         """Shows what the run ended with."""

@@ -1,6 +1,6 @@
 """What dashboards show of a search after each epoch or trial: lines, a heat map, the genotype."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -8,6 +8,7 @@ import lightning as L
 import torch
 
 from nas_lightning.core.choices import Mixture
+from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.loggers.dashboard import Dashboards
@@ -62,11 +63,26 @@ class EpochBoard(L.Callback):
 
 
 class TrialBoard:
-    """Shows a black-box search after every trial; the first `shown` were shown before a resume."""
+    """Shows a black-box search after every trial.
 
-    def __init__(self, dashboards: Dashboards, strategy: BlackBoxStrategy, shown: int = 0) -> None:
+    Args:
+        shown: trials that were shown before a resume.
+        running: tells how many children are trained now.
+    """
+
+    def __init__(
+        self,
+        dashboards: Dashboards,
+        strategy: BlackBoxStrategy,
+        objective: Objective,
+        shown: int = 0,
+        running: Callable[[], int] = int,
+    ) -> None:
         self.dashboards, self.strategy, self.shown = dashboards, strategy, shown
+        self.objective = objective
+        self.running = running
         self.history, self._seen, self._best = _History(), 0, float("-inf")
+        self._failed = 0
 
     def show(self, trials: Sequence[Trial]) -> None:
         """Shows the trials that are new."""
@@ -74,7 +90,8 @@ class TrialBoard:
         if not self.dashboards.are_watched:
             return
         for place, trial in enumerate(trials[first:], first):  # which is not in order of numbers
-            self._show(trial, is_new=place >= self.shown)
+            self._failed += bool(trial.failure)
+            self._show(trial, place + 1)
         scores = self.strategy.scores()
         if self._seen > self.shown and scores is not None:
             self._show_scores(scores, {"trial": trials[-1].number})
@@ -91,14 +108,17 @@ class TrialBoard:
         self.dashboards.log(values, moment)
         self.history.show(self.dashboards, space, scores, moment)
 
-    def _show(self, trial: Trial, is_new: bool) -> None:
+    def _show(self, trial: Trial, done: int) -> None:
         is_better, moment = trial.told_reward > self._best, {"trial": trial.number}
         self._best = max(self._best, trial.told_reward)
-        if not is_new:
+        self.dashboards.log_trial(trial, self.strategy.space, self.objective)
+        if done <= self.shown:
             return
         values = {"search/reward": trial.told_reward}
         values |= {f"search/{name}": value for name, value in trial.measurements.items()}
         values |= {f"search/trial_{name}": value for name, value in trial.cost.items()}
+        states = {"running": self.running(), "done": done, "failed": self._failed}
+        values |= {f"search/trials_{name}": float(number) for name, number in states.items()}
         if is_better:
             space = self.strategy.space
             drawing = draw(space.graphs(trial.genotype), space.option_names)

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas_lightning.core.scale import Scale
+from nas_lightning.networks.synchronised_norm import synchronised_norm
 
 __all__ = [
     "SETTLED",
@@ -19,15 +19,17 @@ __all__ = [
     "batch_norms",
     "is_synchronised",
     "kept_state",
+    "normalised_once",
+    "normalised_together",
     "recalibrated",
     "set_mode",
     "settle",
     "still_statistics",
     "synchronise",
-    "synchronised_norm",
 ]
 
 MOMENTUM = 0.1
+STATISTICS, PARAMS = ("running_mean", "running_var"), ("weight", "bias")
 SETTLED = 10  # steps after which the momentum stays
 
 
@@ -56,6 +58,62 @@ class BatchNorm(nn.BatchNorm2d):
         if from_batch and self.synchronised:
             return synchronised_norm(x, mean, var, weight, bias, self.momentum or 0.0, self.eps)
         return F.batch_norm(x, mean, var, weight, bias, from_batch, self.momentum or 0.0, self.eps)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether another of the same channels gives the same output, now."""
+        return self.training and not self.fixed and not self.affine
+
+
+def normalised_together(
+    norms: Sequence[nn.Module], x: Tensor, scale: Tensor | None = None
+) -> Tensor:
+    """Returns x (N, E * C, H, W) of which each of E BatchNorms of one kind normalises C channels.
+
+    `scale` (E * C,) multiplies the outputs. They all are in one mode, and of one momentum.
+    """
+    members = [norm for norm in norms if isinstance(norm, BatchNorm)]
+    first, num = members[0], len(members)
+    if num == 1 and scale is None:
+        out: Tensor = first(x)
+        return out
+    weight, bias = (None if scale is None else scale.to(first.running_var)), None
+    if first.affine:
+        weight, bias = (torch.cat([getattr(n, name) for n in members]) for name in PARAMS)
+        weight, bias = (weight, bias) if scale is None else (weight * scale, bias * scale)
+    if first.training and not first.fixed:
+        return _by_batch(members, x, weight, bias)
+    mean, var = (torch.cat([getattr(n, name) for n in members]) for name in STATISTICS)
+    return F.batch_norm(x, mean, var, weight, bias, False, 0.0, first.eps)
+
+
+def normalised_once(norms: Sequence[BatchNorm], x: Tensor) -> Tensor:
+    """Returns what each of several BatchNorms that are shared makes of x (N, C, H, W)."""
+    return _by_batch(norms, x, None, None)
+
+
+def _by_batch(
+    norms: Sequence[BatchNorm], x: Tensor, weight: Tensor | None, bias: Tensor | None
+) -> Tensor:
+    """Normalises by the batch and moves the statistics of norms: of a part of the channels each.
+
+    Where all have as many channels as x, each has them all.
+    """
+    first, mean, var = norms[0], None, None
+    if first.track_running_stats:  # of this batch alone, with momentum 1
+        like: Tensor = getattr(first, STATISTICS[0])
+        mean, var = like.new_zeros(2, x.shape[1]).unbind()
+    if first.synchronised:
+        out = synchronised_norm(x, mean, var, weight, bias, 1.0, first.eps)
+    else:
+        out = F.batch_norm(x, mean, var, weight, bias, True, 1.0, first.eps)
+    if mean is not None and var is not None:
+        own = [getattr(n, name) for name in STATISTICS for n in norms]
+        parts = [part for values in (mean, var) for part in torch.split(values, first.num_features)]
+        times = len(own) // len(parts)
+        moved = [part for part in parts for _ in range(times)]
+        torch._foreach_lerp_(own, moved, first.momentum or 0.0)
+    return out
 
 
 def _leading(tensor: Tensor | None, channels: int) -> Tensor | None:
@@ -178,66 +236,3 @@ def kept_state(network: nn.Module, still: Sequence[_BatchNorm] = ()) -> Iterator
         with torch.no_grad():
             for buffer, old in buffers:
                 buffer.copy_(old)
-
-
-def synchronised_norm(
-    x: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    momentum: float,
-    eps: float,
-) -> Tensor:
-    """Returns x normalised per channel by the statistics of all processes' batches together.
-
-    It runs on any device, torch's own SyncBatchNorm on accelerators only. All processes must have
-    equally large batches, as those of one run have. The arguments are those of F.batch_norm.
-    """
-    wide = x if x.dtype == torch.float64 else x.float()
-    own = torch.stack(torch.var_mean(wide, dim=(0, 2, 3), correction=0))
-    variances, means = _Gathered.apply(own).unbind(1)  # type: ignore[no-untyped-call]
-    mean = means.mean(0)
-    var = (variances + (means - mean) ** 2).mean(0)
-    count = len(means) * x.numel() // x.shape[1]
-    with torch.no_grad():
-        if running_mean is not None and running_var is not None:
-            unbiased = var * (count / max(1, count - 1))
-            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
-            running_var.lerp_(unbiased.to(running_var.dtype), momentum)
-    scale = torch.rsqrt(var + eps)
-    shift = -mean * scale
-    if weight is not None and bias is not None:
-        scale, shift = scale * weight, shift * weight + bias
-    scale, shift = (values[None, :, None, None] for values in (scale, shift))
-    return (wide * scale + shift).to(x.dtype)
-
-
-class _Gathered(torch.autograd.Function):
-    """The tensors of all processes, stacked; each gradient returns to its process."""
-
-    @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        parts = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(parts, own.contiguous())
-        return torch.stack(parts)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        returned: Tensor = _Returned.apply(grad)  # type: ignore[no-untyped-call]
-        return returned
-
-
-class _Returned(torch.autograd.Function):
-    """A process's row of the sum of all processes' rows: the transpose of `_Gathered`."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
-        total = rows.contiguous().clone()
-        distributed.all_reduce(total)
-        return total[distributed.get_rank()]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        gathered: Tensor = _Gathered.apply(grad)  # type: ignore[no-untyped-call]
-        return gathered

@@ -1,24 +1,31 @@
-"""The one generic cell: a weighted directed acyclic graph of operations, on part of the channels.
-
-Source of partial channels: Xu et al., PC-DARTS, 2020 (arXiv:1907.05737), section 3.2, equation 2,
-and the official code.
-"""
+"""The one generic cell: a weighted directed acyclic graph of operations."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.choices import Branch, Factor, Mixture, factors_value
+from nas_lightning.networks import native
+from nas_lightning.networks.fused_node import fused_sum
+from nas_lightning.networks.grouped import (
+    BranchWeights,
+    Bundle,
+    bundles,
+    contributions,
+    mixes,
+    total,
+    weigh,
+)
 from nas_lightning.networks.kernels import weighted_sum
-from nas_lightning.networks.operations import Operation, State
+from nas_lightning.networks.operations import Operation
+from nas_lightning.networks.partial import BYPASS, partial_channels, shuffled
+from nas_lightning.networks.state import State
 
-__all__ = ["BYPASS", "Bypass", "Cell", "DropPath", "Weights", "branch_weights", "cell_weights"]
-__all__ += ["partial_channels", "shuffled"]
+__all__ = ["Cell", "DropPath", "Weights", "branch_weights", "cell_weights"]
 
-BYPASS = "bypass"
 Weights = Mapping[str, Tensor] | None
 
 
@@ -41,31 +48,6 @@ class DropPath:
         return x * mask.bernoulli_(keep, generator=self.generator) / keep
 
 
-class Bypass(Operation):
-    """Carries the channels that no operation reads: the identity, or at stride 2 max pooling."""
-
-    is_identity = True
-
-    def __init__(self, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-
-    def forward(self, state: State) -> Tensor:
-        """Returns the images (N, C, ceil(H / stride), ceil(W / stride))."""
-        return state.x if self.stride == 1 else F.max_pool2d(state.x, 2, 2, ceil_mode=True)
-
-
-def partial_channels(channels: int, partial: int) -> tuple[int, int]:
-    """Returns how many channels operations read, and how many bypass them."""
-    return channels // partial, channels - channels // partial
-
-
-def shuffled(x: Tensor, groups: int) -> Tensor:
-    """Returns x (N, C, H, W) with channel g * C / groups + k at place k * groups + g."""
-    num, channels, *size = x.shape
-    return x.view(num, groups, channels // groups, *size).transpose(1, 2).reshape(x.shape)
-
-
 class Cell(nn.Module):
     """A weighted directed acyclic graph of operations.
 
@@ -81,6 +63,10 @@ class Cell(nn.Module):
         stride: by how much nodes are smaller than the inputs, 1 or 2.
         partial: operations run on the first of so many parts of a state's channels; branches with
             operation "bypass" carry the others, and a shuffle mixes both.
+
+    Attributes:
+        bundled: whether branches that are alike run as one (see `grouped`) where a mixture has
+            several operations for an edge; the numbers are the same up to rounding.
     """
 
     def __init__(
@@ -95,7 +81,8 @@ class Cell(nn.Module):
         partial: int = 1,
     ) -> None:
         super().__init__()
-        self.partial = partial
+        self.partial, self.bundled = partial, True
+        self._known: tuple[tuple[str, ...], tuple[Bundle, ...]] = ((), ())
         self.preprocess = nn.ModuleList(preprocess)
         self.ops = nn.ModuleDict({branch.key: build(branch) for branch in branches})
         self.output, self.channels, self.stride = tuple(output), channels, stride
@@ -120,6 +107,10 @@ class Cell(nn.Module):
     ) -> list[State]:
         """Returns all states of the cell, the preprocessed inputs first."""
         states = [State(op(x)) for op, x in zip(self.preprocess, inputs, strict=True)]
+        if weights is not None and drop_path is None:
+            parts = self._bundles(states[0].x, weights)
+            if parts:
+                return self._bundled_states(states, parts, BranchWeights.of(weights))
         for branches in self.incoming:
             run = [b for b in branches if weights is None or b.key in weights]
             x = self._node(run, states, weights, drop_path)
@@ -132,6 +123,63 @@ class Cell(nn.Module):
         for branch in (b for branches in self.incoming for b in branches):
             yield self.ops[branch.key], branch.factors
 
+    def _bundles(self, x: Tensor, weights: Mapping[str, Tensor]) -> tuple[Bundle, ...]:
+        """Returns the branches that run, bundled; none where they run one by one.
+
+        That is where no edge mixes operations, since single paths have little in common, and where
+        costs are traced (on the meta device), operation by operation.
+        """
+        run = [b for bs in self.incoming for b in bs if b.key in weights and not self._is_around(b)]
+        if native.is_plain() or self._is_fused(x, None) or not self.bundled or x.is_meta:
+            return ()
+        if not mixes(run):
+            return ()
+        keys = tuple(branch.key for branch in run)
+        if keys != self._known[0]:  # what ran last runs again, as a rule
+            self._known = keys, bundles(run, {key: self._op(key) for key in keys})
+        return self._known[1]
+
+    def _is_around(self, branch: Branch) -> bool:
+        return self.partial > 1 and branch.op == BYPASS
+
+    def _op(self, key: str) -> Operation:
+        op = self.ops[key]
+        assert isinstance(op, Operation)
+        return op
+
+    def _bundled_states(
+        self, states: list[State], run: Sequence[Bundle], weights: BranchWeights
+    ) -> list[State]:
+        """Returns what `states` does; branches that are alike run as one."""
+        channels, _ = partial_channels(self.channels, self.partial)
+        parts = weigh(run, weights, channels)
+        terms: dict[int, list[Tensor]] = {}
+        for index in range(len(states) + len(self.incoming)):
+            if index == len(states):
+                x = self._entered(index, terms.get(index, ()), states, weights)
+                added = weights.get(_added_key(index))
+                states.append(State(x if added is None else x + added))
+            state = states[index]
+            read = state if self.partial == 1 else state.parts(self.partial)[0]
+            for target, x in contributions(read, parts.get(index, ())):
+                terms.setdefault(target, []).append(x)
+        return states
+
+    def _entered(
+        self, index: int, terms: Sequence[Tensor], states: Sequence[State], weights: BranchWeights
+    ) -> Tensor:
+        """Returns a state, given what operations add to it."""
+        channels, rest = partial_channels(self.channels, self.partial)
+        like = states[0].x
+        x = total(terms) if terms else self._sum([], [], weights, like, channels)
+        if self.partial == 1:
+            return x
+        branches = self.incoming[index - len(self.preprocess)]
+        around = [b for b in branches if self._is_around(b) and b.key in weights]
+        carried = [self._run(b, states[b.source].parts(self.partial)[1], None) for b in around]
+        sides = [x, self._sum(around, carried, weights, like, rest)]
+        return shuffled(torch.cat(sides, dim=1), self.partial)
+
     def _node(
         self,
         run: Sequence[Branch],
@@ -140,15 +188,35 @@ class Cell(nn.Module):
         drop_path: DropPath | None,
     ) -> Tensor:
         if self.partial == 1:
-            terms = [self._run(b, states[b.source], drop_path) for b in run]
-            return self._sum(run, terms, weights, states[0].x, self.channels)
+            own = [states[b.source] for b in run]
+            return self._mixed(run, own, weights, drop_path, states[0].x, self.channels)
         sides = []
         for side, channels in enumerate(partial_channels(self.channels, self.partial)):
             taken = [b for b in run if (b.op == BYPASS) == bool(side)]
             parts = [states[b.source].parts(self.partial)[side] for b in taken]
-            terms = [self._run(b, x, drop_path) for b, x in zip(taken, parts, strict=True)]
-            sides.append(self._sum(taken, terms, weights, states[0].x, channels))
+            sides.append(self._mixed(taken, parts, weights, drop_path, states[0].x, channels))
         return shuffled(torch.cat(sides, dim=1), self.partial)
+
+    def _is_fused(self, x: Tensor, drop_path: DropPath | None) -> bool:
+        """Whether the kernels in C++ mix branches: what they fuse are statistics of the batch."""
+        return self.training and drop_path is None and native.takes(x)
+
+    def _mixed(
+        self,
+        run: Sequence[Branch],
+        read: Sequence[State],
+        weights: Weights,
+        drop_path: DropPath | None,
+        like: Tensor,
+        channels: int,
+    ) -> Tensor:
+        """Returns the sum of branches, each of the state that it reads."""
+        if run and weights is not None and self._is_fused(read[0].x, drop_path):
+            ops: list[Any] = [self.ops[b.key] for b in run]
+            own = [weights[b.key] for b in run]
+            return fused_sum([op.term(*pair) for op, *pair in zip(ops, read, own, strict=True)])
+        terms = [self._run(b, x, drop_path) for b, x in zip(run, read, strict=True)]
+        return self._sum(run, terms, weights, like, channels)
 
     def _run(self, branch: Branch, state: State, drop_path: DropPath | None) -> Tensor:
         op = self.ops[branch.key]
@@ -184,7 +252,7 @@ def branch_weights(branches: Sequence[Branch], mixture: Mixture) -> dict[str, Te
         for choice, state in entered:
             key = _added_key(state)
             weights[key] = weights.get(key, 0.0) + mixture.added[choice]
-    return weights
+    return BranchWeights(weights)
 
 
 def cell_weights(

@@ -15,8 +15,9 @@ from nas_lightning.core.choices import Branch, Mixture
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, cell_weights
-from nas_lightning.networks.kernels import as_maps, kernel_sides, padded_conv
-from nas_lightning.networks.operations import FactorizedReduction, Operation, State, relu_conv_norm
+from nas_lightning.networks.kernels import as_maps, kernel_sides, padded_conv, spatial_mean
+from nas_lightning.networks.operations import FactorizedReduction, Operation, relu_conv_norm
+from nas_lightning.networks.state import State
 
 __all__ = ["CellNetwork", "GlobalMean", "MakeCell", "Stem", "auxiliary_head", "cell_kinds"]
 __all__ += ["check_auxiliary", "two_thirds"]
@@ -108,7 +109,7 @@ class CellNetwork(nn.Module):
             before, last = last, cell((before, last), own, drop_path)
             if index == two_thirds(len(self.cells)):
                 at_two_thirds = last.x
-        return self.classifier(last.x.mean(dim=(2, 3))), at_two_thirds
+        return self.classifier(spatial_mean(last.x)), at_two_thirds
 
 
 def check_auxiliary(network: nn.Module) -> None:
@@ -178,7 +179,7 @@ class GlobalMean(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the means (N, C) of x (N, C, H, W)."""
-        return x.mean(dim=(2, 3))
+        return spatial_mean(x)
 
 
 def auxiliary_head(channels: int, scale: Scale, norm: Norm) -> nn.Sequential:

@@ -12,18 +12,24 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.grad import conv2d_weight
+from torch.nn.grad import conv2d_input, conv2d_weight
+
+from nas_lightning.networks import native, native_calls
 
 __all__ = [
     "DepthwiseConv",
     "PointwiseConv",
     "as_maps",
     "depthwise_conv",
+    "has_own_gradients",
     "kernel_sides",
     "padded_conv",
     "pointwise_conv",
+    "spatial_mean",
     "weighted_sum",
 ]
+
+WIDEST = 3  # columns of a kernel whose gradient is fast
 
 
 def as_maps(x: Tensor) -> Tensor:
@@ -81,20 +87,28 @@ def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Ten
     Taps that can only meet padding (large kernels on small maps) are not computed. At stride 2
     and dilation 2 only every other row and column is read: a plain convolution of those.
     """
-    if stride == dilation == 2:
-        x, stride, dilation = x[:, :, ::2, ::2], 1, 1
+    if native.is_plain():
+        reach = [dilation * (side - 1) // 2 for side in weight.shape[2:]]
+        return F.conv2d(x, weight, None, stride, reach, dilation, x.shape[1])
+    if stride == dilation == 2:  # a pool of one pixel: see `pointwise_conv`
+        x, stride, dilation = F.avg_pool2d(x, 1, 2), 1, 1
     for axis in (2, 3):
         taps = weight.shape[axis]
         unused = _unused(taps, x.shape[axis], dilation)
-        weight = weight.narrow(axis, unused, taps - 2 * unused)
+        if unused:
+            weight = weight.narrow(axis, unused, taps - 2 * unused)
     padding = [dilation * (side - 1) // 2 for side in weight.shape[2:]]
-    is_plain = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
-    if x.requires_grad and not is_plain:
+    if x.requires_grad and has_own_gradients(x):
         out: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
             x, weight, stride, padding, dilation
         )
         return out
     return F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
+
+
+def has_own_gradients(x: Tensor) -> bool:
+    """Returns whether gradients of depthwise convolutions are ours: on a CPU, not in bf16."""
+    return x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
 
 
 def pointwise_conv(
@@ -106,9 +120,16 @@ def pointwise_conv(
     without AVX-512, writes outside its memory (oneDNN in torch 2.13) and ends the process at some
     later time; at stride 1 it does not.
     """
+    if native.is_plain():
+        return F.conv2d(x[:, :, :: stride[0], :: stride[-1]], weight, bias)
     if max(stride) > 1:  # a pool of one pixel: what slices give, with a gradient in one pass
         x = F.avg_pool2d(x, 1, stride)
     return F.conv2d(x, weight, bias)
+
+
+def spatial_mean(x: Tensor) -> Tensor:
+    """Returns the means (N, C) of images (N, C, H, W); its gradient lies channels last."""
+    return x.permute(0, 2, 3, 1).mean(dim=(1, 2))
 
 
 def weighted_sum(weights: Sequence[Tensor], terms: Sequence[Tensor]) -> Tensor:
@@ -116,16 +137,18 @@ def weighted_sum(weights: Sequence[Tensor], terms: Sequence[Tensor]) -> Tensor:
 
     It keeps no products.
     """
+    if native.is_plain():
+        products = [weight * term for weight, term in zip(weights, terms, strict=True)]
+        return sum(products[1:], start=products[0])
     out: Tensor = _WeightedSum.apply(*weights, *terms)  # type: ignore[no-untyped-call]
     return out
 
 
 class _Depthwise(torch.autograd.Function):
-    """The convolution with gradients that are forward convolutions.
+    """The convolution with gradients that are faster than torch's own.
 
-    That of the images takes the flipped kernel, at stride 2 on a gradient with zeros between its
-    entries, and that of the kernel uses the same entries. A dilated kernel sees four interleaved
-    images apart from each other, and so does its gradient.
+    That of the images is at stride 1 a forward convolution by the flipped kernel. A dilated kernel
+    sees four interleaved images apart from each other, and so does its gradient.
     """
 
     @staticmethod
@@ -139,21 +162,23 @@ class _Depthwise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        padding, dilation, channels = ctx.padding, ctx.dilation, x.shape[1]
-        if ctx.stride == 2:
-            spread = torch.zeros_like(x)
-            spread[:, :, ::2, ::2] = grad
-            grad = spread
+        padding, dilation, stride, channels = ctx.padding, ctx.dilation, ctx.stride, x.shape[1]
         to_x = to_weight = None
-        if ctx.needs_input_grad[0]:
+        if ctx.needs_input_grad[0] and stride == 1:
             to_x = F.conv2d(grad, weight.flip(2, 3), None, 1, padding, dilation, channels)
+        elif ctx.needs_input_grad[0]:
+            to_x = conv2d_input(  # type: ignore[no-untyped-call]
+                x.shape, weight, grad, stride, padding, dilation, channels
+            )
         if ctx.needs_input_grad[1]:
+            if native.takes(x) and not torch.is_grad_enabled():  # else to be differentiated
+                shape = native_calls.shape_of(x, weight, channels, stride, dilation)
+                to_weight = native_calls.kernel_gradient(shape, x, grad, weight)
+                return to_x, to_weight, None, None, None
             if dilation == 2 and all(side % 2 == 0 for side in x.shape[2:]):
                 x, grad, dilation = _four_images(x), _four_images(grad), 1
                 padding = [side // 2 for side in padding]
-            to_weight = conv2d_weight(  # type: ignore[no-untyped-call]
-                x, weight.shape, grad, 1, padding, dilation, channels
-            )
+            to_weight = _to_weight(x, grad, weight.shape, stride, padding, dilation)
         return to_x, to_weight, None, None, None
 
 
@@ -176,6 +201,38 @@ class _WeightedSum(torch.autograd.Function):
         to_weights = [_inner(grad, terms[k]) if n else None for k, n in enumerate(needs_weight)]
         to_terms = [grad * weights[k] if n else None for k, n in enumerate(needs_term)]
         return (*to_weights, *to_terms)
+
+
+def _to_weight(
+    x: Tensor,
+    grad: Tensor,
+    shape: Sequence[int],
+    stride: int,
+    padding: Sequence[int],
+    dilation: int,
+) -> Tensor:
+    """Returns the gradient of a depthwise convolution's kernels (C, 1, h, w).
+
+    On a CPU torch is ten times as fast where a kernel has at most three columns (oneDNN in torch
+    2.13), so that those of wider ones are taken three at a time, each from images moved to meet it.
+    """
+    columns, channels = shape[3], x.shape[1]
+    if columns <= WIDEST or dilation > 1:
+        out: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]
+            x, shape, grad, stride, padding, dilation, channels
+        )
+        return out
+    parts = []
+    for first in range(0, columns, WIDEST):
+        last = min(first + WIDEST, columns)
+        moved = F.pad(x, (padding[1] - first, padding[1] - columns + last))
+        part = [*shape[:3], last - first]
+        parts.append(
+            conv2d_weight(  # type: ignore[no-untyped-call]
+                moved, part, grad, stride, (padding[0], 0), 1, channels
+            )
+        )
+    return torch.cat(parts, dim=3)
 
 
 def _unused(kernel: int, side: int, dilation: int) -> int:

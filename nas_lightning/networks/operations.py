@@ -7,76 +7,36 @@ Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326) for convolutions with a bias
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from math import pi, prod
+from collections.abc import Hashable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_lightning.core.checks import unknown_name
-from nas_lightning.networks.batch_norm import Norm
+from nas_lightning.networks.batch_norm import BatchNorm, Norm
+from nas_lightning.networks.draws import NormalDraws
 from nas_lightning.networks.kernels import (
     DepthwiseConv,
     PointwiseConv,
     kernel_sides,
     padded_conv,
 )
+from nas_lightning.networks.state import State
+from nas_lightning.networks.terms import Term, chain_of, is_fusible
 
 __all__ = [
     "OPERATIONS",
     "FactorizedReduction",
     "Noise",
-    "NormalDraws",
     "Operation",
     "Pool",
     "ReluConvNorm",
     "Skip",
-    "State",
     "build_operation",
+    "described",
     "relu_conv_norm",
 ]
-
-# Steele, Lea & Flood, Fast Splittable Pseudorandom Number Generators, 2014: SplitMix64, with its
-# constants as signed 64-bit numbers, which torch multiplies and lets overflow.
-STEP = 0x9E3779B97F4A7C15 - 2**64
-FIRST = 0xBF58476D1CE4E5B9 - 2**64
-SECOND = 0x94D049BB133111EB - 2**64
-
-
-class State:
-    """One state of a cell, images x (N, C, H, W), with what several operations share of it."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.x = x
-        self._known: dict[tuple[str, int], Tensor] = {}
-        self._parts: tuple[State, State] | None = None
-
-    def relu(self) -> Tensor:
-        """Returns x under ReLU."""
-        return self._once(("relu", 1), lambda: F.relu(self.x))
-
-    def max_pool(self, stride: int, kernel: int = 3) -> Tensor:
-        """Returns x under max pooling, padded to keep the size at stride 1."""
-        key = f"max_{kernel}", stride
-        return self._once(key, lambda: F.max_pool2d(self.x, kernel, stride, kernel // 2))
-
-    def average_pool(self, stride: int) -> Tensor:
-        """Returns x under 3x3 average pooling; padding is never counted."""
-        key = "average", stride
-        return self._once(key, lambda: F.avg_pool2d(self.x, 3, stride, 1, count_include_pad=False))
-
-    def parts(self, partial: int) -> tuple["State", "State"]:
-        """Returns the first of `partial` parts of the channels, and all others as one state."""
-        if self._parts is None:
-            head = self.x.shape[1] // partial
-            self._parts = State(self.x[:, :head]), State(self.x[:, head:])
-        return self._parts
-
-    def _once(self, key: tuple[str, int], compute: Callable[[], Tensor]) -> Tensor:
-        if key not in self._known:
-            self._known[key] = compute()
-        return self._known[key]
 
 
 class Operation(nn.Module, ABC):
@@ -84,9 +44,17 @@ class Operation(nn.Module, ABC):
 
     is_identity = False
 
+    def term(self, state: State, weight: Tensor) -> Term:
+        """Returns the operation's output times a weight, as part of a fused sum."""
+        return Term(self(state), weight)
+
     @abstractmethod
     def forward(self, state: State) -> Tensor:
         """Returns the operation's output (N, C', H', W')."""
+
+    def signature(self) -> Hashable:
+        """Returns what operations share that can run as one on one state; None runs alone."""
+        return None
 
 
 class Skip(Operation):
@@ -98,48 +66,9 @@ class Skip(Operation):
         """Returns the state unchanged."""
         return state.x
 
-
-class NormalDraws(nn.Module):
-    """A stream of standard normal draws whose position is a buffer.
-
-    The k-th draw is a function of k alone, the same on every device up to the rounding of
-    logarithm and cosine. So a checkpoint is all that resuming needs, a child that inherits the
-    buffer draws what its supernet draws, and an exported child needs no generator. The first
-    position is drawn like initial params: processes of one seed draw the same.
-
-    In training a call starts where the last one ended, in evaluation always at the same position.
-    """
-
-    position: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("position", torch.randint(2**62, ()))
-
-    def forward(self, like: Tensor, *size: int) -> Tensor:
-        """Returns draws of a size, of the type and on the device of another tensor."""
-        places = self.position + torch.arange(prod(size), device=like.device)
-        if self.training:
-            self.position.add_(prod(size))
-        bits = _mixed(places)
-        share = (_shifted(bits, 32) + 1).to(torch.float32) / 2**32  # in (0, 1]
-        turns = (bits & (2**32 - 1)).to(torch.float32) / 2**32
-        draws = torch.sqrt(-2.0 * torch.log(share)) * torch.cos(2.0 * pi * turns)  # Box-Muller
-        return draws.to(like.dtype).view(size)
-
-
-def _mixed(places: Tensor) -> Tensor:
-    """Returns 64 practically independent bits for each 64-bit number."""
-    z = places * STEP
-    z = (z ^ _shifted(z, 30)) * FIRST
-    z = (z ^ _shifted(z, 27)) * SECOND
-    return z ^ _shifted(z, 31)
-
-
-def _shifted(z: Tensor, bits: int) -> Tensor:
-    """Returns z shifted right with zeros coming in; torch's own shift keeps the sign."""
-    shifted: Tensor = (z >> bits) & (2 ** (64 - bits) - 1)
-    return shifted
+    def signature(self) -> Hashable:
+        """All are alike."""
+        return "skip"
 
 
 class Noise(Operation):
@@ -167,12 +96,27 @@ class Pool(Operation):
         self.kind, self.stride, self.kernel = kind, stride, kernel
         self.norm = norm(channels) if norm.after_pools else nn.Identity()
 
+    def term(self, state: State, weight: Tensor) -> Term:
+        """Returns the operation's output times a weight, as part of a fused sum."""
+        if not is_fusible(self.norm):
+            return super().term(state, weight)
+        pool = state.pooled(self.kind, self.stride, self.kernel)
+        return Term(state.x, weight, norm=self.norm, pool=pool)
+
     def forward(self, state: State) -> Tensor:
         """Returns the pooled images (N, C, ceil(H / stride), ceil(W / stride))."""
-        is_max, stride = self.kind == "max", self.stride
-        pooled = state.max_pool(stride, self.kernel) if is_max else state.average_pool(stride)
-        out: Tensor = self.norm(pooled)
+        out: Tensor = self.norm(self.pooled(state))
         return out
+
+    def pooled(self, state: State) -> Tensor:
+        """Returns the pooled images before BatchNorm."""
+        if self.kind == "max":
+            return state.max_pool(self.stride, self.kernel)
+        return state.average_pool(self.stride)
+
+    def signature(self) -> Hashable:
+        """Pools of one kind, window, stride and BatchNorm are alike."""
+        return self.kind, self.kernel, self.stride, described(self.norm)
 
 
 class ReluConvNorm(Operation):
@@ -184,11 +128,29 @@ class ReluConvNorm(Operation):
         for stage in stages:
             layers += [nn.ReLU(), *stage, *([norm(stage[-1].out_channels)] if norm else [])]
         self.layers = nn.Sequential(*layers[1:])
+        self.chain = chain_of(layers[1:])
+
+    def term(self, state: State, weight: Tensor) -> Term:
+        """Returns the operation's output times a weight, as part of a fused sum."""
+        if self.chain and all(is_fusible(stage.norm) for stage in self.chain):
+            return Term(state.x, weight, self.chain)
+        *first, last = self.layers
+        if not is_fusible(last):
+            return super().term(state, weight)
+        x = state.relu()
+        for layer in first:
+            x = layer(x)
+        return Term(x, weight, norm=last)
 
     def forward(self, state: State) -> Tensor:
         """Returns the convolved images (N, C', H', W')."""
         out: Tensor = self.layers(state.relu())
         return out
+
+    def signature(self) -> Hashable:
+        """Operations of the same layers are alike, if BatchNorm is the last one."""
+        layers = tuple(map(described, self.layers))
+        return layers if isinstance(self.layers[-1], BatchNorm) else None
 
 
 class FactorizedReduction(Operation):
@@ -211,14 +173,37 @@ class FactorizedReduction(Operation):
 
     def forward(self, state: State) -> Tensor:
         """Returns images (N, channels_out, ceil(H / 2), ceil(W / 2))."""
+        out: Tensor = self.norm(self._halves(state))
+        return out
+
+    def term(self, state: State, weight: Tensor) -> Term:
+        """Returns the operation's output times a weight, as part of a fused sum."""
+        if not is_fusible(self.norm):
+            return super().term(state, weight)
+        return Term(self._halves(state), weight, norm=self.norm)
+
+    def _halves(self, state: State) -> Tensor:
         x = state.relu()
+        return torch.cat([self.even(x), self.odd(self.shifted(x))], dim=1)
+
+    def shifted(self, x: Tensor) -> Tensor:
+        """Returns x without its first row and column."""
         height, width = x.shape[2:]
         if self.axes == 1:
-            shifted = F.pad(x, (0, width % 2))[..., 1:]
-        else:
-            shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-        out: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
-        return out
+            return F.pad(x, (-1, width % 2))
+        return F.pad(x, (-1, width % 2, -1, height % 2))
+
+    def signature(self) -> Hashable:
+        """Those of the same convolutions and BatchNorm are alike."""
+        layers = self.even, self.odd, self.norm
+        is_normed = isinstance(self.norm, BatchNorm)
+        return (self.axes, *map(described, layers)) if is_normed else None
+
+
+def described(layer: nn.Module) -> Hashable:
+    """Returns what a layer computes but for its params: its type and its settings in words."""
+    own = (layer.affine, layer.fixed) if isinstance(layer, BatchNorm) else ()
+    return type(layer), layer.extra_repr(), *own
 
 
 def relu_conv_norm(channels_in: int, channels_out: int, norm: Norm | None) -> ReluConvNorm:

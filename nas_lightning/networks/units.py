@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.cost import Elastic, Factors, Places, Weighted
 from nas_lightning.core.dispatch import OperatorMode
-from nas_lightning.networks.operations import State
+from nas_lightning.networks.state import State
 
 __all__ = ["Resizable", "Resized", "Unit", "Use", "trace_units", "whole"]
 

@@ -30,6 +30,7 @@ from nas_lightning.run.remote import Sent
 from nas_lightning.run.run import Run
 from nas_lightning.run.time_bounds import trial_time
 from nas_lightning.run.trial_progress import TrialProgress
+from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.hardware import Hardware
 
 __all__ = ["BlackBoxSearch", "check_black_box"]
@@ -84,30 +85,10 @@ class BlackBoxSearch:
 
         Where the search has not trained children, the best one is trained to measure it.
         """
-        folder, strategy, max_samples = self.run.folder, self.strategy, self.run.cfg.max_samples
-        journal = Journal(folder / "trials.jsonl")
-        task, is_plain = self.run.parts.task, folder.choice("objective") == "accuracy"
-        share = MainMetric(task.metric) if is_plain and task.targets != "values" else None
-        log = TrialLog(folder / "metrics.csv")
-        progress = TrialProgress(strategy.trials, max_samples, share)
-        told = sum(1 for _ in journal.told())
-        board = TrialBoard(self.run.loggers, strategy, shown=told)
-
-        def watch(trials: list[Trial]) -> None:
-            log.write(trials)
-            progress.total = strategy.trials  # which the time may have changed
-            progress.show(trials)
-            board.show(trials)
-
-        objective, hardware = self.objective, self.run.parts.hardware
-        parts = strategy, self.evaluation, objective, journal, max_samples
-        bound = trial_time(self.run, strategy)
-        in_flight = hardware.num_in_flight
-        arrived = folder / ARRIVED if in_flight > 1 else None
-        with progress, self._executor() as executor:
-            flying = executor, in_flight, arrived, hardware.is_virtual
-            trials, cost = run_trials(*parts, watch, self._announce, bound, *flying)
-        cost.wall_s /= min(hardware.workers, in_flight)  # they work at the same time
+        folder, objective, hardware = self.run.folder, self.objective, self.run.parts.hardware
+        with self._executor() as executor:
+            trials, cost = self._trials(executor)
+        cost.wall_s /= min(hardware.workers, hardware.num_in_flight)  # they work at the same time
         if len(objective.names) > 1:
             front = pareto_front(trials, objective)
             write_json(folder / "pareto.json", front)
@@ -127,6 +108,31 @@ class BlackBoxSearch:
             **({} if hardware.is_virtual else {"order": hardware.order}),
             "cost": cost.as_dict(),
         }
+
+    def _trials(self, executor: Executor) -> tuple[list[Trial], CostMeter]:
+        """Returns the trials and their cost; shows them as they are told."""
+        folder, strategy, max_samples = self.run.folder, self.strategy, self.run.cfg.max_samples
+        journal, hardware = Journal(folder / "trials.jsonl"), self.run.parts.hardware
+        task, is_plain = self.run.parts.task, folder.choice("objective") == "accuracy"
+        share = MainMetric(task.metric) if is_plain and task.targets != "values" else None
+        log = TrialLog(folder / "metrics.csv")
+        progress = TrialProgress(strategy.trials, max_samples, share, executor.running)
+        told = sum(1 for _ in journal.told())
+        shown = self.run.loggers, strategy, self.objective, told
+        board = TrialBoard(*shown, running=lambda: len(executor.running()))
+
+        def watch(trials: list[Trial]) -> None:
+            log.write(trials)
+            progress.total = strategy.trials  # which the time may have changed
+            progress.show(trials)
+            board.show(trials)
+
+        parts = strategy, self.evaluation, self.objective, journal, max_samples
+        bound, in_flight = trial_time(self.run, strategy), hardware.num_in_flight
+        arrived = folder / ARRIVED if in_flight > 1 else None
+        flying = executor, in_flight, arrived, hardware.is_virtual
+        with progress:
+            return run_trials(*parts, watch, self._announce, bound, *flying)
 
     def _executor(self) -> Executor:
         hardware = self.run.parts.hardware

@@ -14,7 +14,7 @@ from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.run.folder import LATENCY, RunFolder
 from nas_lightning.run.run import Parts, assemble
-from nas_lightning.training.hardware import OF_WORKERS
+from nas_lightning.training.worker_settings import OF_WORKERS
 
 __all__ = ["CHILDREN", "built", "evaluation_of"]
 

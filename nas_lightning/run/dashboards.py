@@ -7,12 +7,13 @@ from omegaconf import DictConfig
 
 from nas_lightning.config.making import make_all, plain_node
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.loggers.dashboard import Artifact, Dashboards, Guarded, RunFacts
+from nas_lightning.core.strategy import OneShotStrategy
+from nas_lightning.loggers.dashboard import Artifact, Dashboard, Dashboards, Guarded, RunFacts
 from nas_lightning.reports.drawing import draw
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.run import Run
 
-__all__ = ["open_dashboards", "show_child", "show_search"]
+__all__ = ["check_trials", "open_dashboards", "show_child", "show_search"]
 
 GROUPS = ("strategy", "search_space", "data")
 
@@ -33,9 +34,22 @@ def open_dashboards(
     return Dashboards([Guarded(m, str(n)) for m, n in zip(made, labels, strict=True)], facts.config)
 
 
+def check_trials(dashboards: Dashboards, strategy: OneShotStrategy) -> None:
+    """Refuses loggers that show trials alone beside a strategy that has none.
+
+    Raises: ValueError: there is one.
+    """
+    for guarded in dashboards.loggers:
+        if isinstance(guarded.logger, Dashboard) and guarded.logger.needs_trials:
+            raise ValueError(
+                f"logger.{guarded.label} shows trials, which strategy {type(strategy).__name__} "
+                "does not have: leave it out, or search with e.g. strategy=evolution"
+            )
+
+
 def show_search(run: Run, genotype: Genotype, figures: Mapping[str, Any], drawing: str) -> None:
     """Shows what a search found: its drawing, its figures, the genotype as an artifact."""
-    summary = dict(_flat({"search": figures}, "/")) | {"genotype_id": genotype.id}
+    summary = _summary({"search": figures}) | {"genotype_id": genotype.id}
     trials = figures.get("trials")
     moment = {"trial": trials - 1} if trials else _last_epoch(figures)
     run.loggers.log_picture("search/genotype", drawing, moment)
@@ -49,7 +63,7 @@ def show_child(
     run: Run, genotype: Genotype, figures: Mapping[str, Any], search: Mapping[str, Any] | None
 ) -> None:
     """Shows a tested child: its figures and its search's, the trained child as an artifact."""
-    summary = dict(_flat({"child": figures, "search": search}, "/")) | {"genotype_id": genotype.id}
+    summary = _summary({"child": figures, "search": search}) | {"genotype_id": genotype.id}
     if run.loggers.are_watched:
         drawing = draw(run.parts.space.graphs(genotype), run.parts.space.option_names)
         run.loggers.log_picture("child/genotype", drawing, _last_epoch(figures))
@@ -82,6 +96,11 @@ def _facts(cfg: DictConfig, folder: RunFolder, job: str, genotype: Genotype | No
     return RunFacts(
         folder=home, job=job, name=name, group=group, tags=tags, config=config, source=source
     )
+
+
+def _summary(figures: Mapping[str, Any]) -> dict[str, float | str]:
+    """Returns figures by joined names, without lists: a summary has no place for sentences."""
+    return {n: v for n, v in _flat(figures, "/") if not isinstance(v, list)}
 
 
 def _flat(value: Any, join: str, name: str = "") -> Iterator[tuple[str, Any]]:

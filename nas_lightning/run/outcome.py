@@ -10,6 +10,7 @@ from nas_lightning.callbacks.epoch_logs import csv_text
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.files import write_text
+from nas_lightning.networks import native
 from nas_lightning.reports.drawing import COLUMNS, choice_name, describe, draw
 from nas_lightning.reports.page import write_report
 from nas_lightning.reports.summary import summary
@@ -97,6 +98,7 @@ def _facts(run: Run, genotype: Genotype) -> dict[str, Any]:
         "split": parts.data.split_hash,
         "versions": versions(),
         "threads": torch.get_num_threads(),
+        "kernels": native.chosen(),
         "hardware": f"{parts.hardware.accelerator} {parts.hardware.actual_precision}",
         "processes": parts.hardware.num_processes,
         "command": folder.command_line,

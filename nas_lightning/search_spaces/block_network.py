@@ -28,7 +28,8 @@ from nas_lightning.networks.cell_network import (
     check_auxiliary,
     two_thirds,
 )
-from nas_lightning.networks.operations import FactorizedReduction, Operation, State, relu_conv_norm
+from nas_lightning.networks.operations import FactorizedReduction, Operation, relu_conv_norm
+from nas_lightning.networks.state import State
 
 __all__ = ["BlockNetwork", "LooseEnds", "unread"]
 

@@ -15,7 +15,8 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import DropPath, branch_weights
 from nas_lightning.networks.kernels import DepthwiseConv, as_maps, padded_conv, weighted_sum
-from nas_lightning.networks.operations import FactorizedReduction, Pool, ReluConvNorm, State
+from nas_lightning.networks.operations import FactorizedReduction, Pool, ReluConvNorm
+from nas_lightning.networks.state import State
 from nas_lightning.networks.units import Resized
 
 __all__ = ["MacroNetwork", "thirds"]

@@ -20,8 +20,9 @@ from nas_lightning.core.graph import Graph
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, cell_weights
-from nas_lightning.networks.kernels import as_maps, padded_conv
-from nas_lightning.networks.operations import Skip, State
+from nas_lightning.networks.kernels import as_maps, padded_conv, spatial_mean
+from nas_lightning.networks.operations import Skip
+from nas_lightning.networks.state import State
 from nas_lightning.search_spaces.wired_space import Chosen, WiredSpace, build_cell, drawn
 
 __all__ = ["NASBENCH201_OPS", "NasBench201Space"]
@@ -174,7 +175,7 @@ class _Network(nn.Module):
                 state = cell((state,), next(weights), drop_path)
             else:
                 state = State(cell(state.x))
-        out: Tensor = self.classifier(self.last(state.x).mean(dim=(2, 3)))
+        out: Tensor = self.classifier(spatial_mean(self.last(state.x)))
         return out
 
 

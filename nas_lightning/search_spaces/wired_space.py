@@ -13,9 +13,10 @@ from nas_lightning.core.graph import Edge
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.cell import BYPASS, Bypass, Cell, partial_channels
+from nas_lightning.networks.cell import Cell
 from nas_lightning.networks.elastic import Size
 from nas_lightning.networks.operations import Operation, build_operation
+from nas_lightning.networks.partial import BYPASS, Bypass, partial_channels
 
 __all__ = ["KINDS", "NUM_INPUTS", "Chosen", "WiredSpace", "build_cell", "drawn", "stride_of"]
 __all__ += ["check_names", "check_sizes", "listed"]

@@ -1,7 +1,10 @@
 """Hyperband: successive halving from many children trained a little to few trained in full.
 
 Source: Li et al., 2018 (arXiv:1603.06560), algorithm 1. Deliberate difference: brackets follow one
-another until the trials are used up.
+another until the trials are used up. With several trials in flight it is asynchronous (Li et al.,
+2020, arXiv:1810.05934): every bracket is ASHA with a least budget of its own. A choice of ours: new
+children take turns among the brackets, each as many as its first rung has; promotions of all
+brackets come first.
 """
 
 from math import ceil
@@ -34,6 +37,9 @@ class Hyperband(Brackets):
         eta: int = 3,
         rungs: int = 3,
         objective: Objective | None = None,
+        asynchronous: bool | None = None,
+        num_in_flight: int = 1,
     ) -> None:
         brackets = [(ceil(rungs / left * eta ** (left - 1)), left) for left in range(rungs, 0, -1)]
-        super().__init__(space, seed, proposer, trials, eta, rungs, brackets, objective)
+        sizes = trials, eta, rungs, brackets
+        super().__init__(space, seed, proposer, *sizes, objective, asynchronous, num_in_flight)

@@ -1,9 +1,10 @@
 """Successive halving: many children are trained a little, the better ones continue.
 
-Source: Jamieson & Talwalkar, 2016 (arXiv:1502.07943). Deliberate difference: brackets follow one
-another until the trials are used up. With several trials in flight a rung is still told as a whole
-before any of its children is promoted; the asynchronous variant of Li et al., 2020
-(arXiv:1810.05934), which promotes early and sometimes wrongly, is not here.
+Sources: Jamieson & Talwalkar, 2016 (arXiv:1502.07943); with several trials in flight ASHA, its
+asynchronous variant: Li et al., 2020 (arXiv:1810.05934), algorithm 2, which promotes a child as
+soon as it is among the best of its rung so far, sometimes wrongly, and never waits. Deliberate
+differences: synchronous brackets follow one another until the trials are used up; the asynchronous
+ones end with the trials too, so that some children may never be continued.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from nas_lightning.core.checks import at_least
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+from nas_lightning.strategies.rungs import Place, Rungs, RunningRungs, WaitingRungs
 
 __all__ = ["Brackets", "Proposer", "SuccessiveHalving"]
 
@@ -30,6 +32,9 @@ class Brackets(BlackBoxStrategy):
         rungs: rungs of the longest bracket, at least 1.
         brackets: children of the first rung and number of rungs of each bracket; they take turns.
         objective: makes the rewards, for a proposer that takes it.
+        asynchronous: whether a child is promoted before its rung is complete (ASHA); None says so
+            where several trials are in flight.
+        num_in_flight: trials that are asked before the first of them is told.
 
     Raises: ValueError: a value is out of range, or the proposer is not black-box or has budgets.
     """
@@ -46,6 +51,8 @@ class Brackets(BlackBoxStrategy):
         rungs: int,
         brackets: Sequence[tuple[int, int]],
         objective: Objective | None,
+        asynchronous: bool | None,
+        num_in_flight: int,
     ) -> None:
         super().__init__(space, seed, trials)
         at_least("strategy.eta", eta, 2, use=3)
@@ -62,58 +69,41 @@ class Brackets(BlackBoxStrategy):
                 "strategy.proposer._target_=nas_lightning.strategies.evolution.Evolution"
             )
         self.needs_last_reward = self.proposer.needs_last_reward
-        self._bracket = self._rung = self._num_proposed = 0
-        self._promoted: list[Trial] = []  # to be continued in this rung
-        self._asked: dict[int, Trial] = {}  # of this rung, and not told yet
-        self._proposals: dict[int, int] = {}  # their numbers for the proposer
-        self._told: list[Trial] = []  # of this rung
+        self.is_asynchronous = num_in_flight > 1 if asynchronous is None else asynchronous
+        kind = RunningRungs if self.is_asynchronous else WaitingRungs
+        self._rungs: Rungs = kind(self.brackets, eta)
+        self._asked: dict[int, tuple[Trial, Place]] = {}  # and not told yet
+        self._num_proposed = 0
+        self._proposals: dict[int, int] = {}  # numbers of new children for the proposer
 
     @property
     def is_waiting(self) -> bool:
         """Whether all children of the rung were asked and some are not told."""
-        return len(self._asked) + len(self._told) == self._size
+        return self._rungs.is_waiting
 
     def ask(self, number: int) -> Trial:
         """Returns a new child at the least budget, or a promoted one at a larger budget."""
         if number not in self._asked:
-            self._asked[number] = self._next(number)
-        return self._asked[number]
+            place = self._rungs.take()
+            self._asked[number] = self._trial(number, place), place
+        return self._asked[number][0]
 
     def tell(self, trial: Trial) -> None:
-        """Notes a child; a full rung promotes its best ones or ends the bracket."""
-        del self._asked[trial.number]
-        if self._rung == 0:
+        """Notes a child, for its rung and, where it is new, for the proposer."""
+        _, place = self._asked.pop(trial.number)
+        if place.before is None:
             proposal = self._proposals.pop(trial.number)
             self.proposer.tell(replace(trial, number=proposal, budget=1.0))
-        self._told.append(trial)
-        if len(self._told) < self._size:
-            return
-        _, rungs = self.brackets[self._bracket]
-        best = sorted(self._told, key=lambda t: (-t.told_reward, t.number))
-        self._promoted = best[: len(best) // self.eta]
-        self._told, self._rung = [], self._rung + 1
-        if self._rung == rungs or not self._promoted:
-            self._promoted, self._rung = [], 0
-            self._bracket = (self._bracket + 1) % len(self.brackets)
+        self._rungs.tell(trial, place)
 
-    @property
-    def _size(self) -> int:
-        """The number of children in the rung."""
-        return self.brackets[self._bracket][0] if self._rung == 0 else len(self._promoted)
-
-    def _next(self, number: int) -> Trial:
-        if self._rung == 0:
-            self._proposals[number] = self._num_proposed
-            self._num_proposed += 1
-            genotype = self.proposer.ask(self._proposals[number]).genotype
-            return Trial(number, genotype, self.budget())
-        before = self._promoted[len(self._asked) + len(self._told)]
-        return Trial(number, before.genotype, self.budget(), before.number, before.budget)
-
-    def budget(self) -> float:
-        """Returns the budget of the rung, a share of a whole evaluation in (0, 1]."""
-        _, rungs = self.brackets[self._bracket]
-        return float(self.eta ** (self._rung + 1 - rungs))
+    def _trial(self, number: int, place: Place) -> Trial:
+        _, rungs = self.brackets[place.bracket]
+        budget = float(self.eta ** (place.rung + 1 - rungs))
+        if (before := place.before) is not None:
+            return Trial(number, before.genotype, budget, before.number, before.budget)
+        self._proposals[number] = self._num_proposed
+        self._num_proposed += 1
+        return Trial(number, self.proposer.ask(self._proposals[number]).genotype, budget)
 
 
 class SuccessiveHalving(Brackets):
@@ -138,6 +128,9 @@ class SuccessiveHalving(Brackets):
         eta: int = 3,
         rungs: int = 3,
         objective: Objective | None = None,
+        asynchronous: bool | None = None,
+        num_in_flight: int = 1,
     ) -> None:
         brackets = [(eta ** (rungs - 1), rungs)]
-        super().__init__(space, seed, proposer, trials, eta, rungs, brackets, objective)
+        sizes = trials, eta, rungs, brackets
+        super().__init__(space, seed, proposer, *sizes, objective, asynchronous, num_in_flight)

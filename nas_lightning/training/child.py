@@ -18,6 +18,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
+from nas_lightning.networks import native
 from nas_lightning.networks.batch_norm import SETTLED, batch_norms, settle
 from nas_lightning.networks.cell import DropPath
 from nas_lightning.training.cost_meter import CostMeter
@@ -117,7 +118,7 @@ class ChildModule(L.LightningModule):
         plan: TimePlan | None = None,
     ) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=native.memory_order())  # type: ignore[call-overload]
         self.recipe, self.seed = recipe or ChildRecipe(), seed
         self.task: Task = task or Classification()
         self.card, self.plan = card or {}, plan

@@ -6,32 +6,25 @@ Torch and Lightning are imported where they are used: the parent of several proc
 
 import logging
 import os
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas_lightning.core.checks import at_least, in_range, one_of, positive
+from nas_lightning.core.checks import in_range, one_of
 from nas_lightning.training.cores import usable_cores
+from nas_lightning.training.worker_settings import SERIAL, check_workers
 
 if TYPE_CHECKING:  # not in the parent
     import lightning as L
 
-__all__ = ["OF_WORKERS", "Hardware"]
+__all__ = ["Hardware"]
 
 ALL = "auto"
-SERIAL, PROCESSES, RAY = EXECUTORS = ("serial", "processes", "ray")
-ORDERS = ("virtual", "arrival")
-OF_WORKERS = {  # by key: its default, and the executors with which another value has an effect
-    "workers": (1, (PROCESSES, RAY)),
-    "child_seconds": (None, (PROCESSES, RAY)),
-    "order": ("virtual", (PROCESSES, RAY)),
-    "address": (None, (RAY,)),
-    "gpus_per_worker": (None, (RAY,)),
-}
-PRECISIONS = ("32-true", "64-true", "bf16-mixed", "auto")
+TRUE_PRECISIONS = ("32-true", "64-true")
+PRECISIONS = (*TRUE_PRECISIONS, "bf16-mixed", "auto")
+NATIVE, KERNELS = "native", ("auto", "plain", "torch", "native")
 
 
 @dataclass(frozen=True)
@@ -58,6 +51,9 @@ class Hardware:
             on this machine that ends with the search.
         gpus_per_worker: the share of a GPU, in (0, 1], that Ray reserves for a worker; None shares
             the cluster's equally, and takes at most one each.
+        kernels: what networks compute with on a CPU: "plain" is torch's operators one by one,
+            "torch" faster arrangements of them, "native" kernels in C++ too, built on first use;
+            "auto" is native where a compiler is found, else torch.
         latency: from what the latency of children is predicted: "here" measures what is missing on
             this CPU and keeps it, else the file of a profile; None predicts none.
 
@@ -76,12 +72,14 @@ class Hardware:
     order: str = "virtual"
     address: str | None = None
     gpus_per_worker: float | None = None
+    kernels: str = "auto"
     latency: str | None = None
 
     def __post_init__(self) -> None:
         in_range("hardware.threads", self.threads, "[1, 1024]", use=2)  # more may end the process
         one_of("hardware.precision", self.precision, PRECISIONS)
-        self._check_workers()
+        self._check_kernels()
+        check_workers(self)
         if self.accelerator != "cpu" and not _accelerator(self.accelerator).is_available():
             raise ValueError(
                 f"hardware.accelerator ({self.accelerator}) needs a device that is not found here; "
@@ -143,45 +141,18 @@ class Hardware:
         """Whether this process is the one that writes files and prints."""
         return self.num_processes == 1 or os.environ.get("LOCAL_RANK", "0") == "0"
 
-    def _check_workers(self) -> None:
-        one_of("hardware.executor", self.executor, EXECUTORS)
-        at_least("hardware.workers", self.workers, 1, use=2)
-        at_least("hardware.in_flight", self.in_flight, 1, use=2)
-        positive("hardware.child_seconds", self.child_seconds, use=3600)
-        in_range("hardware.gpus_per_worker", self.gpus_per_worker, "(0, 1]", use=0.5)
-        one_of("hardware.order", self.order, ORDERS)
-        for key, (default, executors) in OF_WORKERS.items():
-            if self.executor not in executors and (value := getattr(self, key)) != default:
-                raise ValueError(
-                    f"hardware.{key} ({value}) has no effect with hardware.executor="
-                    f"{self.executor}; use hardware.executor={executors[0]}, or leave it out"
-                )
-        if self.order == "arrival" and self.num_in_flight == 1:
-            raise ValueError(
-                "hardware.order (arrival) has no effect with one child in flight; raise "
-                "hardware.workers, or leave it out"
-            )
-        if self.gpus_per_worker is not None and self.accelerator == "cpu":
-            raise ValueError(
-                f"hardware.gpus_per_worker ({self.gpus_per_worker}) has no effect on the CPU; use "
-                "hardware=gpu, or leave it out"
-            )
-        self._check_cluster()
+    @property
+    def _takes_native(self) -> bool:
+        """Whether the kernels in C++ have a device and a precision that they know."""
+        return self.accelerator == "cpu" and self.precision in (*TRUE_PRECISIONS, ALL)
 
-    def _check_cluster(self) -> None:
-        if self.address is not None:  # whose CPUs count, not those here
-            if self.address != ALL and not re.fullmatch(r"[^\s:/]+:\d{1,5}", self.address):
-                raise ValueError(
-                    f"hardware.address ({self.address}) must be auto or HOST:PORT of a Ray "
-                    "cluster; null starts one on this machine"
-                )
-            return
-        cores = usable_cores()
-        if self.accelerator == "cpu" and self.workers > cores and self.threads is None:
+    def _check_kernels(self) -> None:
+        one_of("hardware.kernels", self.kernels, KERNELS)
+        if self.kernels == NATIVE and not self._takes_native:
             raise ValueError(
-                f"hardware.workers ({self.workers}) must not exceed the {cores} cores found here, "
-                "unless hardware.threads says what they share; use e.g. "
-                f"hardware.workers={cores}, or hardware.threads=1"
+                f"hardware.kernels (native) need hardware.accelerator=cpu and hardware.precision="
+                f"32-true or 64-true, got {self.accelerator} and {self.precision}; use "
+                "hardware.kernels=auto"
             )
 
     def check_serial(self, who: str) -> None:
@@ -194,7 +165,10 @@ class Hardware:
             )
 
     def prepare(self) -> None:
-        """Sets the number of CPU threads of this process, and quietens Lightning."""
+        """Sets the CPU threads and kernels of this process, and quietens Lightning.
+
+        Raises: ValueError: `kernels` is native, and they cannot be built here.
+        """
         import lightning  # not in the parent
         import torch  # not in the parent
 
@@ -207,14 +181,16 @@ class Hardware:
         else:  # torch's own number heeds OMP_NUM_THREADS, and what was set in Python
             share = max(1, usable_cores() // self.num_processes)
             torch.set_num_threads(min(torch.get_num_threads(), share))
+        _native().choose(self.kernels if self._takes_native or self.kernels != ALL else "torch")
 
     @property
     def threads_line(self) -> str:
-        """The CPU threads that this process computes with, for the first lines of a run."""
+        """The CPU threads and kernels of this process, for the first lines of a run."""
         import torch  # not in the parent
 
         each = f" in each of {self.num_processes} processes" if self.num_processes > 1 else ""
-        return f"CPU threads: {torch.get_num_threads()}{each}; usable cores: {usable_cores()}"
+        cores = f"usable cores: {usable_cores()}; kernels: {_native().chosen()}"
+        return f"CPU threads: {torch.get_num_threads()}{each}; {cores}"
 
     def check_batch(self, key: str, size: int) -> None:
         """Raises ValueError where the images of all processes' batch do not divide among them."""
@@ -263,6 +239,12 @@ class Hardware:
             enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
             **more,
         )
+
+
+def _native() -> Any:
+    from nas_lightning.networks import native  # not in the parent
+
+    return native
 
 
 def _accelerator(name: str) -> Any:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_map
 
-from nas_lightning.networks.operations import NormalDraws
+from nas_lightning.networks.draws import NormalDraws
 
 __all__ = ["draws_again", "keep_params", "moving", "restore", "snapshot"]
 

@@ -19,7 +19,7 @@ from nas_lightning.core.search_context import Batch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import OneShotStrategy
-from nas_lightning.networks import batch_norm
+from nas_lightning.networks import batch_norm, native
 from nas_lightning.training import search_state
 from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.finite_watch import LOSSES, FiniteWatch, check_search
@@ -186,12 +186,10 @@ class SearchUpdates:
         like = next(iter(self.params.values()))
         x = x.to(like.device, like.dtype if x.is_floating_point() else x.dtype)
         if x.dim() == 4:  # images (N, C, H, W), in the memory order that is fastest
-            x = x.contiguous(memory_format=torch.channels_last)
+            x = x.contiguous(memory_format=native.memory_order())
         inputs = x, mixture.to(like)
-        if params is None:
-            out: Tensor = self.supernet(*inputs)
-        else:
-            out = functional_call(self.supernet, dict(params), inputs)
+        named = {} if params is None else dict(params)
+        out: Tensor = functional_call(self.supernet, named, inputs, tie_weights=self._are_tied)
         return out
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
@@ -293,8 +291,10 @@ class SearchUpdates:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             supernet = self.space.supernet(self.scale)
-        supernet.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        supernet.to(device, dtype).to(memory_format=native.memory_order())  # type: ignore[call-overload]
         norms = batch_norm.batch_norms(supernet)
         batch_norm.synchronise(norms, batch_norm.is_synchronised(self._norms))
         self.supernet, self._norms, self.stage_steps = supernet, norms, 0
         self.params = dict(supernet.named_parameters())
+        every = list(supernet.named_parameters(remove_duplicate=False))
+        self._are_tied = len(every) > len(self.params)  # to find tied params takes time

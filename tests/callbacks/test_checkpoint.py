@@ -10,6 +10,7 @@ import torch
 from nas_lightning.callbacks.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from nas_lightning.callbacks.checkpoint_file import best_or_last, resumable
 from nas_lightning.files import NoRoomError
+from nas_lightning.networks import native
 
 
 @pytest.fixture
@@ -49,6 +50,14 @@ def test_another_number_of_threads_is_told_because_bits_depend_on_it(caplog):
     with caplog.at_level(logging.WARNING):
         RunCheckpoint(Path("x")).load_state_dict({"best": 0.0, "threads": threads + 7})
     assert f"resumed on {threads} CPU threads instead of {threads + 7}" in caplog.text
+
+
+def test_other_kernels_are_told_because_bits_depend_on_them(caplog):
+    state = RunCheckpoint(Path("x")).state_dict()
+    native.choose("plain")
+    with caplog.at_level(logging.WARNING):
+        RunCheckpoint(Path("x")).load_state_dict(state | {"kernels": "torch"})
+    assert "resumed with hardware.kernels=plain instead of torch" in caplog.text
 
 
 class Kill(BaseException):

@@ -203,5 +203,33 @@ def test_children_killed_again_and_again_end_with_the_same_bits(name, tmp_path):
     assert bits(folder) == bits(tmp_path / "whole")
 
 
+@pytest.mark.slow
+def test_workers_end_with_a_search_at_sigterm_and_it_resumes_to_the_same_bits(tmp_path):
+    workers = ("hardware.executor=processes", "hardware.workers=2", "hardware.threads=2")
+    arguments = (*by_halving("hyperband"), *workers, "strategy.trials=9")
+    run("search", f"hydra.run.dir={tmp_path / 'whole'}", *arguments)
+    folder = tmp_path / "run"
+    journal, one = folder / "trials.jsonl", start(f"hydra.run.dir={folder}", *arguments)
+    while one.poll() is None and (not journal.exists() or count(journal) < 8):
+        time.sleep(0.01)
+    started = workers_of(folder)
+    one.terminate()
+    assert one.wait() == 75
+    limit = time.monotonic() + 20
+    while workers_of(folder) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert (len(started), workers_of(folder)) == (2, [])
+    run("search", f"resume={folder}", "trust=true")
+    assert bits(folder) == bits(tmp_path / "whole")
+
+
+def workers_of(folder):
+    """The numbers of the processes that work for the search in a folder."""
+    found = subprocess.run(
+        ["pgrep", "-f", f"nas_lightning.run.worker {folder}"], capture_output=True, check=False
+    )
+    return found.stdout.split()
+
+
 def count(journal):
     return journal.read_bytes().count(b"\n")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from nas_lightning.core.scale import Scale
 from nas_lightning.data.module import ImageDataModule
@@ -10,7 +11,7 @@ from nas_lightning.data.sources import digits
 from nas_lightning.evaluation.by_training import Candidates, FullTraining, LowFidelity
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.random_search import RandomSearch
-from nas_lightning.training.child import ChildRecipe
+from nas_lightning.training.child import ChildModule, ChildRecipe
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.task import Classification
 
@@ -95,6 +96,15 @@ def test_a_reduced_child_that_cannot_be_built_is_refused_before_any_trial(run):
     larger = replace(run, recipe=replace(run.recipe, scale=scale))
     with pytest.raises(ValueError, match=r"the auxiliary head needs 8: set scale\.auxiliary=false"):
         LowFidelity(larger, image_size=16)
+
+
+def test_a_child_that_does_not_fit_into_memory_tells_its_batch(run, monkeypatch):
+    def step(self, batch, batch_idx):
+        return torch.empty(2**60)  # what torch raises on a CPU
+
+    monkeypatch.setattr(ChildModule, "training_step", step)
+    with pytest.raises(MemoryError, match=rf"^with batches of {BATCH}$"):
+        FullTraining(run).evaluate(TRIAL, seed=3)
 
 
 def test_a_child_that_diverges_is_worth_nothing(run):

@@ -80,11 +80,11 @@ class Backwards(Executor):
         self.jobs.clear()
 
 
-def strategy_of(path):
+def strategy_of(path, in_flight=3):
     node = OmegaConf.load(path)
     node["trials"] = TRIALS
     node.update({k: v for k, v in QUICK.items() if k in node})
-    values = {"space": SPACE, "seed": 3, "objective": Accuracy()}
+    values = {"space": SPACE, "seed": 3, "objective": Accuracy(), "num_in_flight": in_flight}
     return make(node, "strategy", kind=BlackBoxStrategy, **values)
 
 
@@ -142,6 +142,16 @@ def test_a_search_killed_again_and_again_leaves_the_same_journal(path, tmp_path)
         evaluated += evaluation.evaluated
     assert search(strategy_of(path), tmp_path / "run") == whole
     assert len(evaluated) == len({*evaluated})  # what had arrived is kept
+
+
+@pytest.mark.parametrize("name", ["successive_halving", "hyperband"])
+def test_a_cap_of_samples_holds_for_children_that_are_promoted_early(name, tmp_path):
+    path = next(path for path in FILES if path.stem == name)
+    for cap in (SAMPLES, 2 * SAMPLES, 3 * SAMPLES + 5):
+        text = search(strategy_of(path), tmp_path / str(cap), max_samples=cap)
+        told = [e for e in map(json.loads, text.splitlines()) if e["event"] == "told"]
+        spent = sum(event["cost"]["training_samples"] for event in told)
+        assert cap - SAMPLES <= spent <= cap
 
 
 def test_local_search_annealing_and_they_alone_are_refused():

@@ -5,12 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import suppress
+from random import Random
 from statistics import median
 
 import pytest
 from sleeping_worker import SPACE, TRIALS, Sleeping, command, search
 
 from nas_lightning.core.strategy import Trial
+from nas_lightning.evaluation import workers
 from nas_lightning.evaluation.executors import Job, SerialExecutor
 from nas_lightning.evaluation.processes import ProcessExecutor
 from nas_lightning.strategies.random_search import RandomSearch
@@ -76,7 +80,10 @@ def test_a_job_that_kills_every_worker_fails_with_the_reason(folder, tmp_path):
     with ProcessExecutor(command(folder), 1) as executor:
         executor.submit(job(31))
         outcome = executor.next_finished()
-        assert outcome.failure == "its worker was killed (SIGKILL), 3 times in all"
+        assert outcome.failure == (
+            "its worker was killed (SIGKILL), as the system does where memory runs out, "
+            "3 times in all"
+        )
         executor.submit(job(32))
         assert executor.next_finished().measurements
 
@@ -89,6 +96,29 @@ def test_a_job_that_takes_too_long_fails_with_the_reason(folder):
         assert executor.next_finished().failure == (
             "its worker took longer than hardware.child_seconds (0.2), 3 times in all"
         )
+
+
+@pytest.mark.slow
+def test_a_job_that_runs_out_of_memory_fails_with_the_reason(folder):
+    (folder / "memory-71").touch()
+    with ProcessExecutor(command(folder), 1) as executor:
+        executor.submit(job(71))
+        assert executor.next_finished().failure == (
+            "its worker ran out of memory (71 is too much), 3 times in all"
+        )
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_stopped_is_replaced_and_its_job_repeated(folder, monkeypatch):
+    monkeypatch.setattr(workers, "SILENCE_S", 8.0)  # above what passes between two messages
+    with ProcessExecutor(command(folder), 1) as executor:
+        executor.submit(job(81))
+        executor.next_finished()
+        (folder / "stop-82").touch()
+        stopped = executor.workers[0].process
+        executor.submit(job(82))
+        assert executor.next_finished().measurements
+        assert stopped.returncode == -signal.SIGKILL
 
 
 def test_an_error_of_the_evaluation_ends_the_search_with_its_message(folder):
@@ -128,6 +158,39 @@ def test_a_killed_driver_leaves_no_workers_and_a_replay_ends_with_the_same_journ
     assert (tmp_path / "trials.jsonl").read_text() == whole
 
 
+@pytest.mark.slow
+def test_a_search_whose_processes_are_killed_20_times_at_random_leaves_the_same_journal(tmp_path):
+    trials, draw, killed, kinds = 120, Random(0), set(), Counter()
+    search(tmp_path / "whole" / "trials.jsonl", SerialExecutor(Sleeping()), trials=trials)
+    folder, alive = tmp_path / "run", {}
+    driver = None
+    while True:
+        if driver is None:
+            words = command(folder, "driver", trials)
+            driver = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        for _ in range(draw.randint(1, 4)):
+            alive = driver.stdout.readline().split()
+        if not alive:
+            break
+        time.sleep(draw.uniform(0, 0.03))  # somewhere in a child
+        victim = draw.choice([driver.pid, *map(int, alive)])
+        kinds["driver" if victim == driver.pid else "worker"] += victim not in killed
+        killed.add(victim)
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+        if victim == driver.pid:
+            driver.wait()
+            driver.stdout.close()
+            driver = None
+    assert driver.wait() == 0
+    driver.stdout.close()
+    assert kinds["driver"] + kinds["worker"] >= 20
+    assert min(kinds["driver"], kinds["worker"]) >= 5
+    whole = (tmp_path / "whole" / "trials.jsonl").read_text()
+    assert (folder / "trials.jsonl").read_text() == whole
+    assert not any(map(is_alive, killed))
+
+
 def test_a_child_costs_less_than_20_ms_beside_its_evaluation(one, record_property):
     seconds = []
     for number in range(100, 100 + 4 * CHILDREN, 4):  # whose sleep is none
@@ -138,6 +201,14 @@ def test_a_child_costs_less_than_20_ms_beside_its_evaluation(one, record_propert
     record_property("seconds_per_child", median(seconds))
     print(f"median {1000 * median(seconds):.2f} ms per child")
     assert median(seconds) < 0.02
+
+
+def test_an_executor_tells_what_its_workers_do(one):
+    one.submit(job(2))
+    ((worker, trial),) = [(running.worker, running.trial) for running in one.running()]
+    assert (worker, trial) == (1, job(2).trial)
+    one.next_finished()
+    assert one.running() == []
 
 
 def test_close_ends_the_workers(folder):

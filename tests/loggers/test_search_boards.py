@@ -1,5 +1,6 @@
 """Dashboards see what a search prefers, whatever strategy it is."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ from listener import Listener
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.strategy import Trial
+from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.loggers.dashboard import Dashboards, Guarded
 from nas_lightning.loggers.search_boards import EpochBoard, TrialBoard
 from nas_lightning.strategies.random_search import RandomSearch
@@ -113,7 +115,8 @@ def told_trial(strategy, number, reward):
 def test_trials_are_shown_once_with_reward_measurements_and_cost(module, dashboards, listener):
     strategy = RandomSearch(module.space, 0, 3)
     trials = [told_trial(strategy, number, reward) for number, reward in enumerate((0.5, 0.4))]
-    board = TrialBoard(dashboards, strategy)
+    trials[1] = replace(trials[1], failure="it was killed")
+    board = TrialBoard(dashboards, strategy, Accuracy(), running=lambda: 3)
     board.show(trials[:1])
     board.show(trials)
     told = lines(listener)
@@ -122,6 +125,9 @@ def test_trials_are_shown_once_with_reward_measurements_and_cost(module, dashboa
         "search/best_reward": 0.5,
         "search/loss": 1.5,
         "search/trial_wall_s": 2.0,
+        "search/trials_running": 3.0,
+        "search/trials_done": 2.0,
+        "search/trials_failed": 1.0,
         "trial": 1,
     }
     assert pictures(listener) == [("search/genotype", 0)]
@@ -130,7 +136,7 @@ def test_trials_are_shown_once_with_reward_measurements_and_cost(module, dashboa
 def test_trials_that_an_interrupted_search_showed_are_not_shown_again(module, dashboards, listener):
     strategy = RandomSearch(module.space, 0, 3)
     trials = [told_trial(strategy, number, reward) for number, reward in enumerate((0.5, 0.4))]
-    board = TrialBoard(dashboards, strategy, shown=1)
+    board = TrialBoard(dashboards, strategy, Accuracy(), shown=1)
     board.show(trials[:1])
     assert listener.told == []
     board.show(trials)
@@ -140,7 +146,7 @@ def test_trials_that_an_interrupted_search_showed_are_not_shown_again(module, da
 
 def test_a_black_box_strategy_that_prefers_something_shows_it_alike(module, dashboards, listener):
     strategy = Favouring(module.space, 0, 3)
-    TrialBoard(dashboards, strategy).show([told_trial(strategy, 0, 0.5)])
+    TrialBoard(dashboards, strategy, Accuracy()).show([told_trial(strategy, 0, 0.5)])
     told = lines(listener)
     assert (told[NONE, 0], told["search/alpha_entropy", 0]) == (0.0, 0.0)
     assert told["search/skip_share", 0] == 0.0

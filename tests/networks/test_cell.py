@@ -7,7 +7,8 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import one_hot, uniform_mixture
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, branch_weights
-from nas_lightning.networks.operations import Operation, Skip, State, build_operation
+from nas_lightning.networks.operations import Operation, Skip, build_operation
+from nas_lightning.networks.state import State
 
 CHANNELS = 2
 

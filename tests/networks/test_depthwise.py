@@ -81,3 +81,14 @@ def test_only_what_is_asked_is_differentiated():
     conv.weight.requires_grad_(False)
     (gradient,) = torch.autograd.grad(conv(x).sum(), [x])
     assert gradient.shape == x.shape
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_the_gradient_of_a_kernel_is_right_in_single_precision(kernel, dilation):
+    conv, _ = pair(kernel, 1, dilation)
+    x = images((10, 12)).contiguous(memory_format=torch.channels_last)
+    (wanted,) = torch.autograd.grad((conv(x) ** 2).sum(), conv.weight)
+    (found,) = torch.autograd.grad((conv.float()(x.float()) ** 2).sum(), conv.weight)
+    close = 1e-5 * float(wanted.abs().max())  # a hundred times float32's rounding
+    torch.testing.assert_close(found.double(), wanted, rtol=0, atol=close)

@@ -1,6 +1,8 @@
 import torch
 
-from nas_lightning.networks.operations import Noise, NormalDraws, State
+from nas_lightning.networks.draws import NormalDraws
+from nas_lightning.networks.operations import Noise
+from nas_lightning.networks.state import State
 
 LIKE = torch.zeros(1)
 

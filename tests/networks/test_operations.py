@@ -6,12 +6,8 @@ import torch.nn.functional as F
 
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.operations import (
-    OPERATIONS,
-    FactorizedReduction,
-    State,
-    build_operation,
-)
+from nas_lightning.networks.operations import OPERATIONS, FactorizedReduction, build_operation
+from nas_lightning.networks.state import State
 
 CHANNELS = 4
 SEARCH, CHILD = Norm.of(Scale(flavour="search")), Norm.of(Scale(flavour="child"))

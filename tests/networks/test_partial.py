@@ -8,8 +8,10 @@ import torch.nn.functional as F
 from nas_lightning.core.choices import Branch, Factor
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import child_cost, inherit
-from nas_lightning.networks.cell import BYPASS, Bypass, Cell, shuffled
-from nas_lightning.networks.operations import Skip, State
+from nas_lightning.networks.cell import Cell
+from nas_lightning.networks.operations import Skip
+from nas_lightning.networks.partial import BYPASS, Bypass, shuffled
+from nas_lightning.networks.state import State
 from nas_lightning.search_spaces.darts import DartsSpace
 
 SCALE = Scale(8, 3, partial=4, input_shape=(3, 9, 8), num_outputs=3)

@@ -4,7 +4,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from nas_lightning.core.choices import Factor, may_run
-from nas_lightning.networks.operations import FactorizedReduction, State, relu_conv_norm
+from nas_lightning.networks.operations import FactorizedReduction, relu_conv_norm
+from nas_lightning.networks.state import State
 from nas_lightning.search_spaces.block_network import LooseEnds, unread
 
 SIZES = {2: 3, 5: 4, 6: 2}  # channels by state

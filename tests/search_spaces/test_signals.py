@@ -16,12 +16,8 @@ from nas_lightning.core.search_space import child_cost, inherit, uniform_mixture
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import DropPath
 from nas_lightning.networks.kernels import as_maps
-from nas_lightning.networks.operations import (
-    OPERATIONS,
-    FactorizedReduction,
-    State,
-    build_operation,
-)
+from nas_lightning.networks.operations import OPERATIONS, FactorizedReduction, build_operation
+from nas_lightning.networks.state import State
 from nas_lightning.search_spaces.chain import ChainSpace
 from nas_lightning.search_spaces.darts import DartsSpace
 

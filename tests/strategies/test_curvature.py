@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from native_kernels import computing_with, needs_kernels
 from search_step import in_double
 
 from nas_lightning.core.scale import Scale
@@ -132,6 +133,16 @@ def test_it_is_found_as_exactly_as_is_asked():
         lambda each: gradient_at(updates, each, mixed), alpha.detach().clone()
     ).reshape(alpha.numel(), -1)
     assert found == pytest.approx(float(torch.linalg.eigvalsh(full)[-1]), rel=1e-8)
+
+
+@needs_kernels()
+@pytest.mark.parametrize("name", SPACES)
+def test_native_kernels_have_the_same_exact_curvature(name):
+    updates, mixed, found = updates_of(SPACES[name]), batch(), []
+    for kernels in ("native", "plain"):
+        with computing_with(kernels):
+            found.append(alpha_eigenvalue(updates.strategy, mixed, updates, rng(5)))
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
 
 
 def test_processes_average_what_the_context_averages():

@@ -6,7 +6,8 @@ from plain_context import PlainContext, one_shot, search
 
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.cell import branch_weights
-from nas_lightning.networks.operations import FactorizedReduction, Skip, State
+from nas_lightning.networks.operations import FactorizedReduction, Skip
+from nas_lightning.networks.state import State
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 

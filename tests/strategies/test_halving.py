@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from random import Random
 
 import pytest
 
@@ -96,6 +97,70 @@ def test_hyperbands_brackets_take_turns():
     trials = search(Hyperband(SPACE, 0, Spied, eta=3, rungs=3), 23)
     nines = [round(9 * t.budget) for t in trials]
     assert nines == [*[1] * 9, 3, 3, 3, 9, *[3] * 5, 9, 9, 9, 9, 1]
+
+
+def flown(strategy, count, in_flight, order):
+    """Asks up to `in_flight` ahead, tells in an order; yields each asked trial with those told."""
+    flight, told, asked = [], [], 0
+    while len(told) < count:
+        while asked < count and len(flight) < in_flight:
+            flight.append(strategy.ask(asked))
+            asked += 1
+            yield flight[-1], tuple(told)
+        trial = flight.pop(order.randrange(len(flight)))
+        reward = int(trial.genotype.id[:4], 16) / 65536 * (1 + trial.budget)
+        told.append(replace(trial, reward=reward, values=(reward,)))
+        strategy.tell(told[-1])
+
+
+def promotable(told, asked, budget, eta):
+    """The trials of one budget that algorithm 2 of ASHA promotes next, by the text."""
+    rung = [t for t in told if t.budget == budget]
+    top = sorted(rung, key=lambda t: -t.reward)[: len(rung) // eta]
+    return [t for t in top if t.number not in {a.parent for a in asked}]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("in_flight", [2, 5])
+def test_asha_promotes_the_best_so_far_of_the_highest_rung_and_never_waits(in_flight, seed):
+    strategy = SuccessiveHalving(SPACE, seed, Spied, trials=60, num_in_flight=in_flight)
+    budgets, asked = sorted(strategy.budgets), []
+    for trial, told in flown(strategy, 60, in_flight, Random(seed)):
+        found = [t for b in budgets[-2::-1] for t in promotable(told, asked, b, 3)]
+        if found:
+            expected = budgets[budgets.index(found[0].budget) + 1], found[0].number
+            assert (trial.budget, trial.parent) == pytest.approx(expected)
+            assert (trial.genotype, trial.start) == (found[0].genotype, found[0].budget)
+        else:
+            assert (trial.budget, trial.parent) == (pytest.approx(1 / 9), None)
+        assert not strategy.is_waiting
+        asked.append(trial)
+    assert {t.budget for t in asked} == set(budgets)
+
+
+def test_asynchronous_hyperband_shares_new_children_out_among_the_brackets():
+    strategy = Hyperband(SPACE, 0, Spied, trials=40, num_in_flight=4)
+    asked = [trial for trial, _ in flown(strategy, 40, 4, Random(0))]
+    new = [round(9 * t.budget) for t in asked if t.parent is None]
+    assert new[:18] == [*[1] * 9, *[3] * 5, *[9] * 3, 1]
+    ninths = {t.number: round(9 * t.budget) for t in asked}
+    steps = {(ninths[t.parent], ninths[t.number]) for t in asked if t.parent is not None}
+    assert steps == {(1, 3), (3, 9)}
+
+
+@pytest.mark.parametrize("kind", [SuccessiveHalving, Hyperband])
+@pytest.mark.parametrize(
+    ("asynchronous", "in_flight", "expected"),
+    [(None, 1, False), (None, 2, True), (False, 2, False), (True, 1, True)],
+)
+def test_promotion_is_asynchronous_where_several_are_in_flight(
+    kind, asynchronous, in_flight, expected
+):
+    strategy = kind(SPACE, 0, Spied, asynchronous=asynchronous, num_in_flight=in_flight)
+    assert strategy.is_asynchronous is expected
+    for number in range(9):
+        strategy.ask(number)
+    assert strategy.is_waiting is not expected
 
 
 @pytest.mark.parametrize("kind", [SuccessiveHalving, Hyperband])

@@ -6,6 +6,7 @@ the official network (Liu et al., 2019, arXiv:1806.09055), and is slow on purpos
 """
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
@@ -147,4 +148,44 @@ def plain_step(
     value.backward()
     nn.utils.clip_grad_norm_(network.parameters(), 5.0)
     params_optimizer.step()
+    return value.detach()
+
+
+def second_order_step(
+    network: PlainSupernet,
+    alpha: Tensor,
+    optimizers: tuple[torch.optim.Optimizer, torch.optim.Optimizer],
+    train: tuple[Tensor, Tensor],
+    val: tuple[Tensor, Tensor],
+    radius: float = 0.01,
+) -> Tensor:
+    """One second-order step (equations 7 and 8), with a network of its own for the look-ahead."""
+    (x, labels), (settings,) = train, optimizers[0].param_groups
+    lr, params = settings["lr"], list(network.parameters())
+    grads = torch.autograd.grad(F.cross_entropy(network(x, alpha), labels), params)
+    ahead = deepcopy(network)
+    with torch.no_grad():
+        for mine, param, grad in zip(ahead.parameters(), params, grads, strict=True):
+            buffer = optimizers[0].state[param].get("momentum_buffer", torch.zeros(()))
+            moved = settings["momentum"] * buffer + grad + settings["weight_decay"] * param
+            mine.copy_(param - lr * moved)
+    optimizers[1].zero_grad()
+    F.cross_entropy(ahead(val[0], alpha), val[1]).backward()
+    direction = [param.grad for param in ahead.parameters()]
+    step = radius / torch.cat([d.view(-1) for d in direction]).norm()
+    found = []
+    for sign in (1.0, -2.0, 1.0):  # the last one only moves the params back
+        with torch.no_grad():
+            for param, d in zip(params, direction, strict=True):
+                param.add_(d, alpha=float(sign * step))
+        if len(found) < 2:
+            loss = F.cross_entropy(network(x, alpha), labels)
+            found.append(torch.autograd.grad(loss, alpha)[0])
+    alpha.grad -= lr * (found[0] - found[1]) / (2 * step)
+    optimizers[1].step()
+    optimizers[0].zero_grad()
+    value = F.cross_entropy(network(x, alpha), labels)
+    value.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    optimizers[0].step()
     return value.detach()

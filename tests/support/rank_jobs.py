@@ -16,7 +16,8 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.data.augmentation import Augmentation
 from nas_lightning.data.images import from_numpy
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.networks.batch_norm import batch_norms, synchronise, synchronised_norm
+from nas_lightning.networks.batch_norm import batch_norms, synchronise
+from nas_lightning.networks.synchronised_norm import synchronised_norm
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.curvature import alpha_eigenvalue
 from nas_lightning.strategies.darts import Darts

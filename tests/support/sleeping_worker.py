@@ -1,7 +1,7 @@
 """A worker and a driver of searches whose children sleep; files in a folder say what befalls them.
 
 `kill-N` holds how often the worker of trial N is killed, `error-N` has it raise, `hang-N` wait,
-`memory-N` want more memory than there is.
+`stop-N` stop once (the whole process, as SIGSTOP does), `memory-N` want more memory than there is.
 """
 
 import os
@@ -59,10 +59,13 @@ class Sleeping(Evaluation):
             raise MemoryError(f"{number} is too much. It says more.")
         if hangs.exists():
             time.sleep(600)
+        if (stops := self.folder / f"stop-{number}").exists():
+            stops.unlink()
+            os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def command(folder, role="worker"):
-    return [sys.executable, __file__, role, str(folder)]
+def command(folder, role="worker", *more):
+    return [sys.executable, __file__, role, str(folder), *map(str, more)]
 
 
 def search(journal, executor, in_flight=2, trials=TRIALS, watch=lambda trials: None):
@@ -73,18 +76,18 @@ def search(journal, executor, in_flight=2, trials=TRIALS, watch=lambda trials: N
     return run_trials(*parts, watch=watch, **more)[0]
 
 
-def drive(folder):
+def drive(folder, trials=TRIALS):
     """Searches with two workers, and tells their numbers."""
 
     def show(trials):
         print(*(worker.process.pid for worker in executor.workers if worker), flush=True)
 
     with ProcessExecutor(command(folder), 2) as executor:
-        search(folder / "trials.jsonl", executor, watch=show)
+        search(folder / "trials.jsonl", executor, trials=trials, watch=show)
 
 
 if __name__ == "__main__":
     place = Path(sys.argv[2])
     if sys.argv[1] == "worker":
         serve(lambda: (SPACE, Sleeping(place)))
-    drive(place)
+    drive(place, *map(int, sys.argv[3:]))

@@ -59,11 +59,11 @@ def test_processes_share_the_cores_and_take_no_more_than_torch_would(monkeypatch
     monkeypatch.setattr(hardware, "usable_cores", lambda: 6)
     try:
         torch.set_num_threads(4)
-        Hardware(devices=2).prepare()
+        Hardware(devices=2, kernels="torch").prepare()
         assert torch.get_num_threads() == 3
-        Hardware().prepare()
+        Hardware(kernels="torch").prepare()
         assert torch.get_num_threads() == 3
-        line = "CPU threads: 3 in each of 2 processes; usable cores: 6"
+        line = "CPU threads: 3 in each of 2 processes; usable cores: 6; kernels: torch"
         assert Hardware(devices=2).threads_line == line
     finally:
         torch.set_num_threads(before)

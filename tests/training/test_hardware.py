@@ -8,6 +8,7 @@ from lightning.pytorch.accelerators import CUDAAccelerator
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from nas_lightning.callbacks.progress import Progress
+from nas_lightning.networks import native
 from nas_lightning.training.hardware import Hardware
 
 
@@ -75,12 +76,26 @@ def no_gpu(monkeypatch):
             {"executor": "ray", "gpus_per_worker": 0.5},
             r"hardware\.gpus_per_worker \(0\.5\) has no effect on the CPU; use hardware=gpu, or",
         ),
+        ({"kernels": "fast"}, "'fast'; choose from: auto, plain, torch, native"),
+        (
+            {"kernels": "native", "precision": "bf16-mixed"},
+            r"hardware\.kernels \(native\) need .*got cpu and bf16-mixed; use hardware\.ker",
+        ),
         ({"precision": "16-mixed"}, r"'16-mixed'; choose from: 32-true, 64-true, bf16-mixed, auto"),
     ],
 )
 def test_hardware_that_is_not_there_is_refused(values, message, no_gpu):
     with pytest.raises(ValueError, match=message):
         Hardware(**values)
+
+
+def test_preparing_chooses_the_kernels_and_a_run_tells_them():
+    for kernels in ("plain", "torch"):
+        hardware = Hardware(kernels=kernels)
+        hardware.prepare()
+        assert hardware.threads_line.endswith(f"; kernels: {kernels}")
+    Hardware(precision="bf16-mixed").prepare()
+    assert native.chosen() == "torch"
 
 
 def test_preparing_sets_the_threads_and_quietens_lightning():
