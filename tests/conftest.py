@@ -54,8 +54,9 @@ def one_thread():
 
 @pytest.fixture(autouse=True)
 def own_kernels():
-    """Keeps the kernels that a test chooses to itself."""
+    """Keeps the kernels that a test chooses to itself; without a choice they are torch's."""
     with native.restored():
+        native.choose("torch")
         yield
 
 

@@ -130,9 +130,8 @@ class Cell(nn.Module):
         costs are traced (on the meta device), operation by operation.
         """
         run = [b for bs in self.incoming for b in bs if b.key in weights and not self._is_around(b)]
-        if native.is_plain() or self._is_fused(x, None) or not self.bundled or x.is_meta:
-            return ()
-        if not mixes(run):
+        is_other = x.is_meta or native.is_plain() or self._is_fused(x, None)
+        if not self.bundled or is_other or not mixes(run):
             return ()
         keys = tuple(branch.key for branch in run)
         if keys != self._known[0]:  # what ran last runs again, as a rule

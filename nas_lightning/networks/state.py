@@ -50,7 +50,8 @@ class State:
         """Returns the first of `partial` parts of the channels, and all others as one state."""
         if self._parts is None:
             channels = self.x.shape[1]
-            head, rest = self.x.split([channels // partial, channels - channels // partial], dim=1)
+            sizes = [channels // partial, channels - channels // partial]
+            head, rest = torch.split(self.x, sizes, dim=1)
             self._parts = State(head), State(rest)
         return self._parts
 

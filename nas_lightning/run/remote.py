@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 from nas_lightning import __version__
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.evaluation.evaluation import Evaluation
+from nas_lightning.run.candidates import built
 from nas_lightning.run.folder import CONFIG, HYDRA, RunFolder
-from nas_lightning.run.worker import built
 
 __all__ = ["Sent", "own_code"]
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:  # not in the parent
 __all__ = ["Hardware"]
 
 ALL = "auto"
-TRUE_PRECISIONS = ("32-true", "64-true")
-PRECISIONS = (*TRUE_PRECISIONS, "bf16-mixed", "auto")
+MIXED = "bf16-mixed"
+PRECISIONS = ("32-true", "64-true", MIXED, "auto")
 NATIVE, KERNELS = "native", ("auto", "plain", "torch", "native")
 
 
@@ -51,9 +51,8 @@ class Hardware:
             on this machine that ends with the search.
         gpus_per_worker: the share of a GPU, in (0, 1], that Ray reserves for a worker; None shares
             the cluster's equally, and takes at most one each.
-        kernels: what networks compute with on a CPU: "plain" is torch's operators one by one,
-            "torch" faster arrangements of them, "native" kernels in C++ too, built on first use;
-            "auto" is native where a compiler is found, else torch.
+        kernels: of networks on a CPU: "plain", torch's operators one by one, "torch", arranged
+            faster, "native", in C++ too, built on first use; "auto" is native with a compiler.
         latency: from what the latency of children is predicted: "here" measures what is missing on
             this CPU and keeps it, else the file of a profile; None predicts none.
 
@@ -141,18 +140,12 @@ class Hardware:
         """Whether this process is the one that writes files and prints."""
         return self.num_processes == 1 or os.environ.get("LOCAL_RANK", "0") == "0"
 
-    @property
-    def _takes_native(self) -> bool:
-        """Whether the kernels in C++ have a device and a precision that they know."""
-        return self.accelerator == "cpu" and self.precision in (*TRUE_PRECISIONS, ALL)
-
     def _check_kernels(self) -> None:
         one_of("hardware.kernels", self.kernels, KERNELS)
-        if self.kernels == NATIVE and not self._takes_native:
+        if self.kernels == NATIVE and (self.accelerator != "cpu" or self.precision == MIXED):
             raise ValueError(
-                f"hardware.kernels (native) need hardware.accelerator=cpu and hardware.precision="
-                f"32-true or 64-true, got {self.accelerator} and {self.precision}; use "
-                "hardware.kernels=auto"
+                "hardware.kernels (native) need a CPU and hardware.precision=32-true or 64-true, "
+                f"got {self.accelerator} and {self.precision}; use hardware.kernels=auto"
             )
 
     def check_serial(self, who: str) -> None:
@@ -167,7 +160,7 @@ class Hardware:
     def prepare(self) -> None:
         """Sets the CPU threads and kernels of this process, and quietens Lightning.
 
-        Raises: ValueError: `kernels` is native, and they cannot be built here.
+        Raises: ValueError: native kernels are asked for and cannot be built here.
         """
         import lightning  # not in the parent
         import torch  # not in the parent
@@ -181,7 +174,8 @@ class Hardware:
         else:  # torch's own number heeds OMP_NUM_THREADS, and what was set in Python
             share = max(1, usable_cores() // self.num_processes)
             torch.set_num_threads(min(torch.get_num_threads(), share))
-        _native().choose(self.kernels if self._takes_native or self.kernels != ALL else "torch")
+        is_other = self.accelerator != "cpu" or self.precision == MIXED
+        _native().choose("torch" if is_other and self.kernels == ALL else self.kernels)
 
     @property
     def threads_line(self) -> str:
@@ -189,8 +183,8 @@ class Hardware:
         import torch  # not in the parent
 
         each = f" in each of {self.num_processes} processes" if self.num_processes > 1 else ""
-        cores = f"usable cores: {usable_cores()}; kernels: {_native().chosen()}"
-        return f"CPU threads: {torch.get_num_threads()}{each}; {cores}"
+        threads = f"CPU threads: {torch.get_num_threads()}{each}"
+        return f"{threads}; usable cores: {usable_cores()}; kernels: {_native().chosen()}"
 
     def check_batch(self, key: str, size: int) -> None:
         """Raises ValueError where the images of all processes' batch do not divide among them."""

@@ -165,6 +165,7 @@ def smooth(patch) -> None:
 
     softplus = F.softplus
     patch.setattr(F, "relu", lambda x, inplace=False: softplus(x))
+    patch.setattr(torch, "relu_", softplus)
     patch.setattr(F, "max_pool2d", pool)
 
 

@@ -44,6 +44,11 @@ def no_gpu(monkeypatch):
             {"executor": "processes", "workers": 5000},
             r"hardware\.workers \(5000\) must not exceed the \d+ cores found here, unless hardware",
         ),
+        ({"kernels": "fast"}, "'fast'; choose from: auto, plain, torch, native"),
+        (
+            {"kernels": "native", "precision": "bf16-mixed"},
+            r"hardware\.kernels \(native\) need .*got cpu and bf16-mixed; use hardware\.ker",
+        ),
         (
             {"order": "arrival"},
             r"hardware\.order \(arrival\) has no effect with hardware\.executor=s",
@@ -75,11 +80,6 @@ def no_gpu(monkeypatch):
         (
             {"executor": "ray", "gpus_per_worker": 0.5},
             r"hardware\.gpus_per_worker \(0\.5\) has no effect on the CPU; use hardware=gpu, or",
-        ),
-        ({"kernels": "fast"}, "'fast'; choose from: auto, plain, torch, native"),
-        (
-            {"kernels": "native", "precision": "bf16-mixed"},
-            r"hardware\.kernels \(native\) need .*got cpu and bf16-mixed; use hardware\.ker",
         ),
         ({"precision": "16-mixed"}, r"'16-mixed'; choose from: 32-true, 64-true, bf16-mixed, auto"),
     ],
