@@ -89,17 +89,18 @@ def end_of(run: Run, module: SupernetModule, trainer: L.Trainer) -> dict[str, An
     sentinel, final = sentinel_of(trainer.callbacks), _final(run.cfg)  # type: ignore[attr-defined]
     collapse = None if sentinel is None else sentinel.collapse
     name = LAST if final == "before_collapse" and collapse is None else FILES[final]
+    is_early = keeper.epochs[LAST] + 1 < (trainer.max_epochs or 0)
+    was_ended, notes = is_early and module.strategy.is_over, module.strategy.notes()
     if keeper.epochs[name] != keeper.epochs[LAST]:
         module.go_back(read_checkpoint(keeper.folder / name))
-    is_early = keeper.epochs[LAST] + 1 < (trainer.max_epochs or 0)
     return {
         "final": final,
         "final_epoch": keeper.epochs[name],
         "last_epoch": keeper.epochs[LAST],
         "collapse": collapse,
         "stopped_by_collapse": bool(collapse) and is_early and _answer(run.cfg) == "stop",
-        "stopped_by_strategy": is_early and module.strategy.is_over,
-        "notes": module.strategy.notes(),
+        "stopped_by_strategy": was_ended,
+        "notes": notes,
     }
 
 
@@ -108,11 +109,11 @@ def ending_notes(search: Mapping[str, Any]) -> list[str]:
     notes = [*search.get("notes", [])]
     if collapse := search.get("collapse"):
         stopped = search["stopped_by_collapse"]
-        does = "which ended it (strategy.on_collapse=stop)" if stopped else "and went on"
+        does = "which ended it (strategy.on_collapse=stop)" if stopped else "and it went on"
         notes.append(
-            f"the search collapsed in epoch {collapse['epoch']} (0-based): "
-            f"{collapse['parameter_free_share']:.0%} of the preferred operations had no parameters "
-            f"in epoch {collapse['seen']}, {does}"
+            f"the search collapsed from epoch {collapse['epoch']} (0-based) on: in epoch "
+            f"{collapse['seen']} {collapse['parameter_free_share']:.0%} of the preferred "
+            f"operations had no parameters, {does}"
         )
     if "final" in search and search["final_epoch"] != search["last_epoch"]:
         notes.append(

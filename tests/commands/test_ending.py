@@ -85,8 +85,8 @@ def test_stop_ends_a_search_in_the_epoch_that_shows_the_collapse(tmp_path, capsy
     assert said["stopped_by_collapse"]
     assert said["collapse"]["seen"] == said["last_epoch"] == said["final_epoch"] == 0
     assert len(rows(tmp_path / "metrics.csv")) == said["cost"]["epochs_trained"] == 1
-    assert "in epoch 0, which ended it (strategy.on_collapse=stop)" in whole["notes"][0]
-    assert "note: the search collapsed in epoch 0 (0-based): " in capsys.readouterr().out
+    assert "had no parameters, which ended it (strategy.on_collapse=stop)" in whole["notes"][0]
+    assert "note: the search collapsed from epoch 0 (0-based) on: " in capsys.readouterr().out
 
 
 def test_before_collapse_is_the_epoch_before_its_first_sign(tmp_path, monkeypatch):
