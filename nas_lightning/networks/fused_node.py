@@ -49,6 +49,8 @@ def fused_sum(terms: Sequence[Term]) -> Tensor:
     """Returns the sum of weight * branch over terms (N, C, H', W'), differentiable to any order.
 
     Running statistics move as in a pass through each BatchNorm.
+
+    Raises: ValueError: branches differ in size or type, or a BatchNorm has one value per channel.
     """
     images = list({id(term.x): term.x for term in terms}.values())
     places = {id(x): place for place, x in enumerate(images)}
@@ -69,6 +71,7 @@ class _FusedSum(torch.autograd.Function):
     def forward(ctx: Any, plan: _Plan, *inputs: Tensor) -> Tensor:
         images = [channels_last(x) for x in inputs[: plan.num_images]]
         passes = _forward(plan, images, inputs)
+        _check(plan, [each[-1][1] for each in passes])
         numbers = torch.stack([each[-1][2] for each in passes])  # (K, 5, C)
         _move_statistics(plan, passes)
         weights = torch.stack([*plan.weights(inputs)]).to(numbers)
@@ -108,6 +111,23 @@ def _forward(plan: _Plan, images: Sequence[Tensor], inputs: Sequence[Tensor]) ->
         if not term.chain:
             passes[k].append((None, x, _numbers(term, x)))
     return passes
+
+
+def _check(plan: _Plan, outs: Sequence[Tensor]) -> None:
+    """Refuses what torch's operators refuse, and kernels of pointers would not notice."""
+    first = outs[0]
+    for out in outs[1:]:
+        if (out.shape, out.dtype) != (first.shape, first.dtype):
+            raise ValueError(
+                "the operations that enter one state must return images of one size and type, got "
+                f"{tuple(first.shape)}, {first.dtype} and {tuple(out.shape)}, {out.dtype}"
+            )
+    is_normed = any(term.chain or term.norm is not None for term in plan.terms)
+    if is_normed and first.numel() == first.shape[1]:
+        raise ValueError(
+            "BatchNorm in training must have more than one value per channel, got images "
+            f"{tuple(first.shape)}; use larger images or batches"
+        )
 
 
 def _read(
