@@ -1,6 +1,7 @@
 """The fused sum of branches in C++, against the plain arrangement."""
 
 from copy import deepcopy
+from weakref import ref
 
 import pytest
 import torch
@@ -208,3 +209,16 @@ def test_one_value_per_channel_is_refused_as_by_torch():
         term = pool.term(State(torch.ones(1, 4, 1, 1)), torch.ones(()))
         with pytest.raises(ValueError, match="must have more than one value per channel"):
             fused_sum([term])
+
+
+def test_what_a_pass_keeps_is_freed_with_its_gradients_while_the_sum_lives():
+    ops, x, weights, _ = cell_terms(torch.float32)
+    with computing_with("native"):
+        state = State(x * 1.0)
+        out = node(ops, state.x, weights)
+        freed = ref(state.x)
+        del state
+        assert freed() is not None
+        torch.autograd.grad(out.sum(), [x, weights])
+    assert out.requires_grad
+    assert freed() is None
