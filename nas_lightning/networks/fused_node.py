@@ -18,13 +18,12 @@ from nas_lightning.networks import native_calls
 from nas_lightning.networks.batch_norm import BatchNorm
 from nas_lightning.networks.kernels import depthwise_conv, weighted_sum
 from nas_lightning.networks.native_calls import (
-    Pooled,
     PoolGradient,
     StageGradient,
     StageInput,
     channels_last,
 )
-from nas_lightning.networks.sum_saving import Pass, Plan, Saved, saved_parts, save
+from nas_lightning.networks.sum_saving import Pass, Plan, Saved, save, saved_parts
 from nas_lightning.networks.terms import EPS, Term
 
 __all__ = ["fused_sum"]
@@ -152,19 +151,14 @@ def _pool_gradients(
 ) -> list[PoolGradient]:
     """Returns the gradients of terms without stages that are to be taken."""
     gradients, plan = list[PoolGradient](), saved.plan
-    for k, (term, place, pooled) in enumerate(
-        zip(plan.terms, plan.images, saved.pools, strict=True)
-    ):
+    for k, (term, place, pool) in enumerate(zip(plan.terms, plan.images, saved.pools, strict=True)):
         if term.chain or not saved.needed[place]:
             continue
         images = saved.images[place]
-        if term.pool is None or pooled is None:
-            pool = native_calls.unpooled(images)
-        else:
-            pool = Pooled(term.pool.sizes, *pooled)
         to_x = torch.zeros_like(images) if to[place] is None else to[place]
         to[place] = to_x
-        gradients.append(PoolGradient(pool, grad, lines[k], to_x))
+        part = pool or native_calls.unpooled(images)
+        gradients.append(PoolGradient(part, grad, lines[k], to_x))
     return gradients
 
 

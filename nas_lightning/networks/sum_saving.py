@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from nas_lightning.networks.native_calls import Pooled, StageInput
 from nas_lightning.networks.terms import Term
 
-__all__ = ["Pass", "Plan", "Saved", "saved_parts", "save"]
+__all__ = ["Pass", "Plan", "Saved", "save", "saved_parts"]
 
+NOTHING = torch.empty(0)
 # What each stage of a term reads, what it gives, and the numbers (5, C) of its BatchNorm.
 Pass = list[tuple[StageInput | None, Tensor, Tensor]]
 
@@ -41,30 +41,50 @@ class Saved:
     passes: Sequence[Pass]
     numbers: Tensor  # (K, 5, C)
     weights: Tensor
-    pools: Sequence[tuple[Tensor, Tensor | None] | None]  # images and index, of each term
+    pools: Sequence[Pooled | None]  # of each term
 
 
-def save(ctx: Any, plan: Plan, inputs: Sequence[Tensor], *parts: Any) -> None:
+def save(
+    ctx: Any,
+    plan: Plan,
+    inputs: Sequence[Tensor],
+    images: Sequence[Tensor],
+    passes: Sequence[Pass],
+    numbers: Tensor,
+    weights: Tensor,
+) -> None:
     """Saves every tensor where the graph frees it once its gradients were taken."""
-    pools = [None if t.pool is None else (t.pool.images, t.pool.index) for t in plan.terms]
-    leaves, ctx.structure = tree_flatten([*parts, pools])
-    ctx.leaves = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-    ctx.places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
-    ctx.save_for_backward(*inputs, *(leaves[place] for place in ctx.places))
+    ctx.shapes = [[read and read.shape for read, _, _ in run] for run in passes]
+    stages = [tensor for run in passes for _, *pair in run for tensor in pair]
+    ctx.maxima = [k for k, t in enumerate(plan.terms) if t.pool and t.pool.index is not None]
+    index = [term.pool.index for term in plan.terms if term.pool and term.pool.index is not None]
+    ctx.save_for_backward(*inputs, *images, *stages, *index, numbers, weights)
     ctx.plan = replace(plan, terms=[_bare(term) for term in plan.terms])
 
 
 def saved_parts(ctx: Any) -> tuple[Saved, Sequence[Tensor]]:
     """Returns what `save` saved, and the inputs."""
-    needed, leaves = ctx.needs_input_grad[1:], list(ctx.leaves)
-    inputs, tensors = ctx.saved_tensors[: len(needed)], ctx.saved_tensors[len(needed) :]
-    for place, tensor in zip(ctx.places, tensors, strict=True):
-        leaves[place] = tensor
-    return Saved(ctx.plan, needed, *tree_unflatten(leaves, ctx.structure)), inputs
+    needed, plan, saved = ctx.needs_input_grad[1:], ctx.plan, ctx.saved_tensors
+    inputs, tensors = saved[: len(needed)], iter(saved[len(needed) :])
+    images = [next(tensors) for _ in range(plan.num_images)]
+    passes = []
+    for k, shapes in enumerate(ctx.shapes):
+        run, x, before = Pass(), images[plan.images[k]], None
+        for place, shape in zip(plan.kernels[k] or (0,), shapes, strict=True):
+            kernels = [kernel.contiguous() for kernel in inputs[place : place + 2]]
+            read = None if shape is None else StageInput(shape, x, before, kernels[0], kernels[1])
+            x, before = next(tensors), next(tensors)
+            run.append((read, x, before))
+        passes.append(run)
+    index = {k: next(tensors) for k in ctx.maxima}
+    pools = [
+        term.pool and Pooled(term.pool.sizes, run[0][1], index.get(k))
+        for k, (term, run) in enumerate(zip(plan.terms, passes, strict=True))
+    ]
+    return Saved(plan, needed, images, passes, *tensors, pools), inputs
 
 
 def _bare(term: Term) -> Term:
     """Returns a term without the tensors that it reads."""
-    none = torch.empty(0)
-    pool = None if term.pool is None else Pooled(term.pool.sizes, none, None)
-    return replace(term, x=none, weight=none, pool=pool)
+    pool = term.pool and Pooled(term.pool.sizes, NOTHING, None)
+    return replace(term, x=NOTHING, weight=NOTHING, pool=pool)
