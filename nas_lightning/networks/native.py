@@ -250,12 +250,12 @@ def _load(path: Path) -> Kernels:
         library = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
     except OSError as error:
         raise MissingKernelsError(f"{path} cannot be loaded ({error}); delete it") from error
-    found: Kernels = {}
+    functions: Kernels = {}
     for name, arguments in ARGUMENTS.items():
         for number, dtype in (("float", torch.float32), ("double", torch.float64)):
             place = INT.in_dll(library, f"{name}_{number}").value
-            found[name, dtype] = ctypes.CFUNCTYPE(None, *arguments)(place)
-    return found
+            functions[name, dtype] = ctypes.CFUNCTYPE(None, *arguments)(place)
+    return functions
 
 
 def _cpu() -> str:

@@ -71,7 +71,7 @@ def stages(inputs: Sequence[StageInput], eps: float) -> list[tuple[Tensor, Tenso
     """
     if not inputs:
         return []
-    found, calls = [], []
+    outs, calls = [], []
     for shape, x, before, wide, point in inputs:
         fits = x.shape[1] == wide.shape[0] == point.shape[1] and x.dtype == wide.dtype
         if not fits or x.shape[0] != inputs[0].shape.n:
@@ -83,9 +83,9 @@ def stages(inputs: Sequence[StageInput], eps: float) -> list[tuple[Tensor, Tenso
         numbers = torch.empty((5, shape.co), dtype=x.dtype)
         at = x.data_ptr(), _at(before), wide.data_ptr(), point.data_ptr()
         calls.append(StageCall(shape, *at, y.data_ptr(), numbers.data_ptr()))
-        found.append((y, numbers))
+        outs.append((y, numbers))
     kernel("stages", y.dtype)(len(calls), (StageCall * len(calls))(*calls), eps)
-    return found
+    return outs
 
 
 class StageGradient(NamedTuple):
