@@ -7,7 +7,7 @@ WORKERS := -n 2 --dist loadfile
 
 STORY := outputs/sweep/story
 
-.PHONY: search story test test-all bench lint docs format
+.PHONY: search story test test-all bench bench-quick lint docs format
 
 search: $(READY)
 	$(BIN)/nas-search experiment=mnist1d_evolution
@@ -28,6 +28,9 @@ test-all: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py
+
+bench-quick: $(READY)
+	$(BIN)/python benchmarks/bench.py --quick --json outputs/bench_quick.json
 
 lint: $(READY)
 	$(BIN)/ruff check .

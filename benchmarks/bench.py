@@ -1,11 +1,19 @@
-"""What `make bench` runs: speed, measured interleaved, medians and ratios, into docs/.
+"""What `make bench` runs: speed, measured interleaved, medians and ratios, into docs/ and a file.
 
-    python benchmarks/bench.py [--rounds 5] [--output docs/benchmarks.md]
+    python benchmarks/bench.py [--rounds 9] [--threads 1] [--steps darts_first ...]
+        [--output docs/benchmarks.md] [--json benchmarks/results.json]
+    python benchmarks/bench.py --quick --json FILE
 
-Only the part of the file between the two marks is replaced.
+Search steps in CPU seconds: the papers' plain arrangement, ours with hardware.kernels=torch and, if
+there is a compiler, native take turns in every round. Peak memory is a step's in a process of its
+own, above what importing takes, ours (torch) to plain; operators are those that a step of ours
+launches. --quick is a smoke test: one small step, two rounds, no documents. Only the part of the
+document between the two marks is replaced.
 """
 
 import argparse
+import json
+import multiprocessing
 import os
 import platform
 import statistics
@@ -14,13 +22,16 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+from operators import launched  # noqa: E402
 from plain_darts import PlainSupernet, copy_params, plain_step  # noqa: E402
+from plain_pairs import PAIRS, SMALL, WHOLE, Size  # noqa: E402
 
 from nas_lightning.core.optimizers import Adam  # noqa: E402
 from nas_lightning.core.scale import Scale  # noqa: E402
@@ -28,10 +39,12 @@ from nas_lightning.data.augmentation import Augmentation  # noqa: E402
 from nas_lightning.data.batches import Place  # noqa: E402
 from nas_lightning.data.images import MemoryImages  # noqa: E402
 from nas_lightning.data.module import ImageDataModule  # noqa: E402
+from nas_lightning.networks import native  # noqa: E402
 from nas_lightning.search_spaces.darts import DartsSpace  # noqa: E402
 from nas_lightning.strategies.darts import Darts  # noqa: E402
 from nas_lightning.training.updates import SearchUpdates  # noqa: E402
 
+ARRANGEMENTS, RATIOS = ("plain", "torch", "native"), ("ratio_torch", "ratio_native")
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
@@ -81,33 +94,67 @@ def slow_step(updates: SearchUpdates, batch_size: int, device: str = "cpu") -> C
     return lambda: plain_step(network, alpha, optimizers, train, val)
 
 
-def bench_steps(rounds: int, batch_size: int = 16) -> list[str]:
-    """Returns the table of the DARTS search step."""
-    first, updates = fast_step("first", batch_size)
-    second, _ = fast_step("second", batch_size)
-    contenders = {
-        "plain arrangement, first order": slow_step(updates, batch_size),
-        "nas_lightning, first order": first,
-        "nas_lightning, second order": second,
-    }
-    seconds = interleaved(contenders, rounds)
-    plain = seconds["plain arrangement, first order"]
+def measured(name: str, size: Size, rounds: int) -> dict[str, Any]:
+    """Returns the figures of a step, as results.json holds them; `seconds` by arrangement."""
+    torch.manual_seed(0)
+    native.choose("torch")
+    plain, mine = PAIRS[name](size)
+    kernels = ("torch", "native") if native.compiler() else ("torch",)
+    seconds: dict[str, list[float]] = {each: [] for each in ("plain", *kernels)}
+    for number in range(rounds + 1):
+        for each, times in seconds.items():
+            native.choose("torch" if each == "plain" else each)
+            start = time.process_time()
+            (plain if each == "plain" else mine)()
+            if number:  # the first round warms up
+                times.append(time.process_time() - start)
+    native.choose("torch")
+    figures: dict[str, Any] = {each: statistics.median(times) for each, times in seconds.items()}
+    for each in kernels:
+        pairs = zip(seconds["plain"], seconds[each], strict=True)
+        figures[f"ratio_{each}"] = statistics.median(a / b for a, b in pairs)
+    figures["memory"] = peak(name, size, 1) / peak(name, size, 0)
+    figures["operators"] = sum(launched(mine).values())
+    return figures
+
+
+def peak(name: str, size: Size, which: int) -> float:
+    """Returns the peak of two steps' memory, in kB, of a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_peak, (name, size, which))
+
+
+def _peak(name: str, size: Size, which: int) -> float:
+    torch.set_num_threads(1)
+    before = _high_water()
+    step = PAIRS[name](size)[which]
+    step()
+    step()
+    return max(1.0, _high_water() - before)
+
+
+def _high_water() -> float:
+    """Returns the peak memory so far, in kB; a process's usage would count its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+
+
+def table_of(steps: dict[str, dict[str, Any]]) -> list[str]:
+    """Returns the table of the search steps."""
     lines = [
-        "### One DARTS search step",
+        "### Search steps",
         "",
-        f"16 channels, 8 cells, images 3x32x32, batch {batch_size} + {batch_size}, float32.",
+        "16 channels, 8 cells (`gdas`: NAS-Bench-201, 17 cells), images 3x32x32, batch 16 + 16, "
+        "float32; CPU seconds.",
         "",
-        "| arrangement | median s | min to max s | images/s "
-        "| speed to plain first order (median of rounds) |",
-        "| --- | --- | --- | --- | --- |",
+        "| step | plain s | torch s | native s | times as fast, torch | native | memory to plain "
+        "| operators |",
+        f"|{' --- |' * 8}",
     ]
-    for name, times in seconds.items():
-        ratio = statistics.median(p / t for p, t in zip(plain, times, strict=True))
-        middle = statistics.median(times)
-        lines.append(
-            f"| {name} | {middle:.2f} | {min(times):.2f} to {max(times):.2f} | "
-            f"{2 * batch_size / middle:.1f} | {ratio:.2f} |"
-        )
+    for name, row in steps.items():
+        of = [f"{row[key]:.2f}" if key in row else "" for key in (*ARRANGEMENTS, *RATIOS, "memory")]
+        lines.append(f"| `{name}` | {' | '.join(of)} | {row['operators']:,} |")
     return lines
 
 
@@ -189,23 +236,42 @@ def machine() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steps", nargs="+", choices=PAIRS)
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks.md")
-    arguments = parser.parse_args()
+    parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "results.json")
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    size, rounds = (SMALL, 2) if given.quick else (WHOLE, given.rounds)
+    names = given.steps or (["darts_first"] if given.quick else list(PAIRS))
+    steps = {name: measured(name, size, rounds) for name in names}
+    facts = {
+        "machine": machine(),
+        "date": f"{date.today()}",
+        "rounds": rounds,
+        "quick": given.quick,
+    }
+    given.json.write_text(json.dumps({**steps, **facts}, indent=2) + "\n")
+    table = table_of(steps)
+    if given.quick:
+        print("\n".join(table[2:]))
+        return
     lines = [
-        f"Measured on {date.today()} with `python benchmarks/bench.py --rounds "
-        f"{arguments.rounds}` ({machine()}); contenders take turns in every round, seed 0.",
+        f"Measured on {date.today()} with `python benchmarks/bench.py --rounds {rounds}` "
+        f"({machine()}); contenders take turns in every round, seed 0.",
         "",
-        *bench_steps(arguments.rounds),
+        *table,
         "",
-        *bench_data(arguments.rounds),
+        *bench_data(min(rounds, 5)),
     ]
-    text = arguments.output.read_text() if arguments.output.exists() else f"{BEGIN}\n{END}\n"
+    text = given.output.read_text() if given.output.exists() else f"{BEGIN}\n{END}\n"
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    table = "\n".join(lines)
-    arguments.output.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
-    print(table)
+    whole = "\n".join(lines)
+    given.output.write_text(f"{before}{BEGIN}\n{whole}\n{END}{after}")
+    print(whole)
 
 
 if __name__ == "__main__":

@@ -91,6 +91,7 @@ def test_the_installed_command_explains_its_groups(python_there: Callable[..., s
     assert "strategy=darts" in python_there("-m", "nas_lightning", "search", "--help")
 
 
+@pytest.mark.slow
 def test_the_installed_search_runs_from_another_folder(python_there: Callable[..., str]) -> None:
     folder = "hydra.run.dir=run"
     python_there("-m", "nas_lightning", "search", folder, *TINY)

@@ -68,6 +68,7 @@ def test_every_key_of_a_sweep_composes_and_takes_its_values(composing, path):
         assert {key: OmegaConf.select(cfg, key) for key in plain} == plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_a_sweep_goes_after_a_figure_of_the_summary_that_is_no_test_figure(path, shown, trained):
     figures = {

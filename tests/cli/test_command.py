@@ -80,11 +80,11 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
         ("+new=1", "unknown key 'new'; choose from: callbacks, checkpoints, child, data"),
         (
             "logger=[nowhere]",
-            "unknown option 'nowhere' of logger; choose from: none, tensorboard, wandb\n",
+            "unknown option 'nowhere' of logger; choose from: none, optuna, tensorboard, wandb\n",
         ),
         (
             "experiment=nasbench201/evolutoin",
-            "snas_cifar; did you mean 'nasbench201/evolution'?",
+            "story/reinforce; did you mean 'nasbench201/evolution'?",
         ),
         ("experiment=darts_cifa", "nasbench201/drnas, nasbench201/enas, nasbench201/evolution, "),
         ("hydra/launchr=x", "hydra/launcher, hydra/sweeper; did you mean 'hydra/launcher'?"),

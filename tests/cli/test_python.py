@@ -85,6 +85,7 @@ def test_the_search_space_of_a_shown_genotype_may_be_an_object():
     assert nl.show(genotype, space).genotype == genotype
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(2, 12), (5,)], ids=["signals", "tables"])
 def test_signals_and_tables_are_searched_trained_and_loaded(shape, tmp_path):
     x, y = arrays(*shape)
@@ -139,6 +140,7 @@ def _space_of(folder):
     return make(RunFolder(folder).config.search_space, "search_space", kind=nl.SearchSpace)
 
 
+@pytest.mark.slow
 def test_a_published_genotype_is_trained_by_a_call_that_tests_it_once(tmp_path, monkeypatch):
     made, loader = [], View.test_dataloader
 

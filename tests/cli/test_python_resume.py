@@ -44,6 +44,7 @@ def test_an_interrupted_call_resumes_to_the_same_bits(finished, tmp_path, monkey
     assert bits(run.folder) == bits(finished)
 
 
+@pytest.mark.slow
 def test_the_training_of_a_runs_child_resumes_with_what_that_run_brought(
     finished, tmp_path, monkeypatch
 ):
@@ -129,6 +130,7 @@ def test_a_resumed_call_finds_relative_paths_where_it_was_started(tmp_path, plac
     assert Path.cwd() == tmp_path / "elsewhere"
 
 
+@pytest.mark.slow
 def test_other_arrays_or_other_arguments_are_not_resumed(tmp_path, monkeypatch):
     passed = {"data": (NUMBERS, CLASSES), "strategy": partial(Mine, epochs=1)}
     stopped(nl.search, monkeypatch, folder=tmp_path, **passed, **TABLE)
@@ -140,6 +142,7 @@ def test_other_arrays_or_other_arguments_are_not_resumed(tmp_path, monkeypatch):
     assert nl.search(**passed, **again).result["strategy"] == "Mine"
 
 
+@pytest.mark.slow
 def test_a_refused_call_does_not_block_its_folder(tmp_path):
     with pytest.raises(ValueError, match=r"child\.epochs"):
         nl.search(folder=tmp_path, overrides=[*TINY, "child.epochs=0"])

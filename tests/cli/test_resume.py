@@ -156,6 +156,7 @@ def test_an_interrupted_search_resumes_to_the_same_bits(searched, killed, point)
     assert bits(folder) == bits(searched)
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_among_noise_resumes_to_the_same_bits(tmp_path, killed):
     arguments = ("search_space=darts_s4", "retrain=false")
     search_into(tmp_path / "whole", *arguments)
@@ -164,6 +165,7 @@ def test_an_interrupted_search_among_noise_resumes_to_the_same_bits(tmp_path, ki
     assert bits(folder) == bits(tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "point",
     with_slow(
@@ -198,6 +200,7 @@ def test_a_torn_line_of_the_journal_is_dropped(finished_random, killed):
     assert bits(folder) == bits(finished_random)
 
 
+@pytest.mark.slow
 def test_a_search_that_reached_its_cap_does_not_go_on_when_resumed(tmp_path, killed):
     arguments = ("max_samples=600", "retrain=false")
     search_into(tmp_path / "whole", *arguments)
@@ -206,6 +209,7 @@ def test_a_search_that_reached_its_cap_does_not_go_on_when_resumed(tmp_path, kil
     assert bits(folder) == bits(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_what_a_kill_left_of_a_file_is_gone_after_the_resume(searched, killed):
     folder = killed(in_epoch(SupernetModule, 1), "search", *TINY, "retrain=false")
     for name in ("checkpoints/.last.ckpt.tmp", ".metrics.csv.tmp", ".result.json.tmp"):

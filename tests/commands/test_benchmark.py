@@ -180,6 +180,7 @@ def test_published_figures_are_those_of_accuracy_alone(tmp_path, capsys):
     assert f"front {tmp_path / 'front.png'}" in printed
 
 
+@pytest.mark.slow
 def test_a_benchmark_imports_nothing_that_it_does_not_need(tmp_path):
     code = (
         "import sys; from nas_lightning.cli.entry import main; "

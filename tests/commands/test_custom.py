@@ -73,6 +73,7 @@ def test_the_transformer_has_as_many_genotypes_as_its_document_says(transformer)
     assert space.count() == 9 + 81 + 729 == 819
 
 
+@pytest.mark.slow
 @with_all_strategies("gdas")
 def test_every_kind_of_strategy_searches_depth_and_what_is_in_each_layer(
     transformer, tmp_path, strategy, capsys
@@ -90,6 +91,7 @@ def test_every_kind_of_strategy_searches_depth_and_what_is_in_each_layer(
     assert f"multiply-adds            {result['child']['multiply_adds']:,}" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "choice"), [(1, "view"), (2, "activation"), (3, "view"), (4, "edge_0_1")]
 )

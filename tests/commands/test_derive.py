@@ -98,6 +98,7 @@ def test_a_candidate_is_trained_with_the_parts_of_the_search(finished, derive, t
     assert content["child"]["parameters"] == candidates(folder)[1]["parameters"]
 
 
+@pytest.mark.slow
 def test_limits_of_the_search_are_kept(derive, tmp_path):
     search_into(tmp_path / "run", "limits.parameters=1500", "retrain=false")
     for rule in ("argmax", "perturbation"):
@@ -114,6 +115,7 @@ def test_a_threshold_leaves_edges_out_where_the_space_can(finished, derive, tmp_
     assert set(chosen.values()) == {"nothing"}
 
 
+@pytest.mark.slow
 def test_a_projected_search_has_made_its_decisions(derive, tmp_path):
     search_into(tmp_path / "run", "strategy=perturbation", "retrain=false")
     found = result(tmp_path / "run")["genotype_id"]

@@ -60,6 +60,7 @@ def killed_in(epoch, folder, *arguments):
             ended(folder, *arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 9])
 def test_a_search_that_was_killed_ends_with_the_same_epoch_and_bits(searched, tmp_path, epoch):
     whole, typed = searched

@@ -48,6 +48,7 @@ def test_a_study_tells_how_every_rung_ranks_and_what_it_costs(study):
     assert not (study / "rungs").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_resumes_to_the_same_bits(study, tmp_path, monkeypatch, capsys):
     folder, original = tmp_path / "run", fidelity.proxy_value
     ids = []

@@ -92,6 +92,7 @@ def test_settings_of_optimisers_are_those_of_the_fork(parent, tmp_path):
     assert result(tmp_path)["genotype_id"] is not None
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_search_on_the_same_split(parent, tmp_path):
     forked = fork(parent, tmp_path, "seed=1")
     assert not is_same(state(forked)["state_dict"], state(parent)["state_dict"])
@@ -125,6 +126,7 @@ def test_limits_and_a_strategy_with_the_same_state_may_be_others(parent, tmp_pat
     assert content["fork"]["changed"]["strategy"] == ["darts", "gdas"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "key"), [("robust_darts", "record"), ("oles", "steps")])
 def test_what_another_strategy_keeps_begins_anew(parent, tmp_path, strategy, key):
     there = fork(parent, tmp_path / "a", f"strategy={strategy}")
@@ -141,6 +143,7 @@ def test_the_time_of_a_fork_begins_anew():
     assert _plan(None, cfg, 5)["epochs"] == 7
 
 
+@pytest.mark.slow
 def test_a_fork_of_an_unfinished_run_that_is_killed_ends_the_same(tmp_path, parent, monkeypatch):
     shutil.copytree(parent, tmp_path / "a")
     (tmp_path / "a" / "result.json").unlink()

@@ -42,6 +42,7 @@ def test_what_is_found_keeps_the_limits_and_says_so(arguments, tmp_path, capsys)
     assert "of the child; the limit is 420" in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_every_trial_the_baseline_and_a_resumed_run_keep_the_limits(tmp_path):
     folder = tmp_path / "run"
     overrides = [*TINY_RANDOM, "strategy.trials=4", "evaluation=low_fidelity"]
@@ -84,6 +85,7 @@ def test_a_sweep_takes_limits_one_by_one(tmp_path):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["command", "python"])
 def test_a_run_from_before_there_were_limits_resumes(way, tmp_path):
     folder, overrides = tmp_path / "run", [*TINY_RANDOM, "strategy.trials=2"]
@@ -101,6 +103,7 @@ def test_a_run_from_before_there_were_limits_resumes(way, tmp_path):
     assert "limits" not in result(folder)
 
 
+@pytest.mark.slow
 def test_a_training_compares_within_the_limits_of_the_search_and_survives_what_diverges(
     tmp_path, monkeypatch
 ):

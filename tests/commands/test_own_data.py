@@ -23,6 +23,7 @@ def test_a_module_of_ones_own_is_searched(searched_own):
     assert content["baselines"]["logistic_regression"]["test_accuracy"] > 0.5
 
 
+@pytest.mark.slow
 def test_a_stopped_search_goes_on_with_the_bits_of_the_whole_one(
     searched_own, tmp_path, monkeypatch
 ):

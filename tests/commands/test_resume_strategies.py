@@ -107,6 +107,7 @@ def named(space, scores):
     return {(c.group, c.name, c.options[o]): row[o] for c, row, options in table for o in options}
 
 
+@pytest.mark.slow
 def test_alphas_csv_tells_what_is_preferred_from_the_start_to_the_end(whole):
     found, space = preferences(whole.folder), whole.module.space
     assert list(found) == list(range(-1, EPOCHS))

@@ -21,6 +21,7 @@ def test_a_search_on_signals_ends_with_a_child_that_is_loaded(tmp_path, capsys):
     assert list(shares) == [str(digit) for digit in range(10)]
 
 
+@pytest.mark.slow
 def test_a_search_on_signals_resumes_to_the_same_genotype(tmp_path):
     run("search", f"hydra.run.dir={tmp_path}", *SIGNALS, "retrain=false")
     first = result(tmp_path)

@@ -40,6 +40,7 @@ def test_without_limits_or_within_them_it_is_the_spaces_own_rule() -> None:
     assert best_genotype(wide, scores) == space.discretize(scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_in_a_small_space_no_other_genotype_within_the_limits_scores_higher(seed: int) -> None:
     space = tight(NasBench201Space(), 0.2)
@@ -52,6 +53,7 @@ def test_in_a_small_space_no_other_genotype_within_the_limits_scores_higher(seed
     assert space.limits.keeps(best)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [DartsSpace, MobileSpace, ChainSpace])
 @pytest.mark.parametrize("seed", range(2))
 def test_in_a_large_space_it_keeps_the_limits_and_loses_little(

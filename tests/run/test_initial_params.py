@@ -79,6 +79,7 @@ def test_a_child_starts_from_that_of_a_run(finished, tmp_path, started, capsys):
     assert all(torch.equal(started[name], before[name]) for name in before)
 
 
+@pytest.mark.slow
 def test_a_child_of_other_data_keeps_all_but_the_head(
     finished, tmp_path, started, three_classes, capsys
 ):
@@ -94,6 +95,7 @@ def test_a_child_of_other_data_keeps_all_but_the_head(
     assert started["classifier.bias"].shape == (3,)
 
 
+@pytest.mark.slow
 def test_a_run_resumes_without_what_it_started_from(finished, tmp_path, monkeypatch):
     copytree(finished, tmp_path / "source")
     arguments = (f"genotype={finished}", "child.init=source", *BARE, "child.epochs=2")
@@ -137,6 +139,7 @@ def test_the_child_of_a_search_inherits_the_supernet(tmp_path, started):
         assert torch.equal(tensor, crop(content[f"supernet.{name}"], tensor.shape))
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own_inherits_what_it_takes_of_the_scale(
     tmp_path, monkeypatch, started, refused
 ):

@@ -72,7 +72,7 @@ def test_a_mistake_in_one_option_of_a_sweep_stops_it_before_any_job(sweep, tmp_p
         (["strategy=darts,rndom", "seed=0,1"], "unknown option 'rndom' of strategy; choose from: "),
         (
             ["strategy=darts,random", "strategy.epochs=1"],
-            "unknown key 'strategy.epochs'; choose from: final, on_collapse, trials; "
+            "unknown key 'strategy.epochs'; choose from: trials; "
             "strategy=random has no such key; max_samples=N bounds the search of every strategy; "
             "did you mean child.epochs=1?\n",
         ),

@@ -32,6 +32,7 @@ def network(num_outputs):
     return nn.Sequential(layers, nn.Flatten(), nn.Linear(48, num_outputs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_one_shot_strategy_finds_a_child_of_the_supernet(name):
     space = CustomSpace(network, scale=Scale(input_shape=(6, 8), num_outputs=2))

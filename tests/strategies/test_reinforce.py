@@ -66,6 +66,7 @@ def test_the_depth_grows_on_schedule():
     assert max(depths[20:]) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["controller", "independent"])
 def test_a_planted_option_becomes_likely(policy):
     best = SPACE.sample(Random(5)).mapping

@@ -104,6 +104,7 @@ def test_the_plan_stays_where_the_end_would_be_missed_by_little():
     assert plan.revise(1, Speed(20.8, 1.08, 0.0, 10))
 
 
+@pytest.mark.slow
 def test_stages_that_have_begun_stay():
     slow = Clock(lambda epoch: 1.0 if epoch < 4 else 3.0)
     module = search(64, slow, DrNas, epochs=6)
@@ -114,6 +115,7 @@ def test_stages_that_have_begun_stay():
     assert quick.now - 100 <= 72
 
 
+@pytest.mark.slow
 def test_a_resumed_search_ends_with_the_bits_of_the_plan_and_counts_what_was_used(tmp_path):
     whole = search(30, Clock(), folder=tmp_path / "whole")
     search(30, Clock(), folder=tmp_path / "cut", stop=3)
