@@ -155,8 +155,8 @@ def _pool_gradients(
         if term.chain or not saved.needed[place]:
             continue
         images = saved.images[place]
-        to_x = torch.zeros_like(images) if to[place] is None else to[place]
-        to[place] = to_x
+        shared = to[place]
+        to[place] = to_x = torch.zeros_like(images) if shared is None else shared
         part = pool or native_calls.unpooled(images)
         gradients.append(PoolGradient(part, grad, lines[k], to_x))
     return gradients
@@ -167,8 +167,9 @@ def _gradient(
 ) -> StageGradient:
     """Returns the gradients of a stage of a term that are to be taken, and where they go."""
     plan, needed, place = saved.plan, saved.needed, saved.plan.images[k]
-    assert line is not None
     read, y, _ = saved.passes[k][depth]
+    assert line is not None
+    assert read is not None
     first = plan.kernels[k][depth]
     for at, kernel in enumerate((read.wide, read.point), first):
         to[at] = torch.empty_like(kernel) if needed[at] else None

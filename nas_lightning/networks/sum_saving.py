@@ -81,7 +81,8 @@ def saved_parts(ctx: Any) -> tuple[Saved, Sequence[Tensor]]:
         term.pool and Pooled(term.pool.sizes, run[0][1], index.get(k))
         for k, (term, run) in enumerate(zip(plan.terms, passes, strict=True))
     ]
-    return Saved(plan, needed, images, passes, *tensors, pools), inputs
+    numbers, weights = tensors
+    return Saved(plan, needed, images, passes, numbers, weights, pools), inputs
 
 
 def _bare(term: Term) -> Term:
