@@ -17,9 +17,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 __all__ = [
+    "CACHE",
     "LockedError",
     "NoRoomError",
     "ProcessLock",
+    "cache_folder",
     "is_locked",
     "naming_full_disk",
     "replacing",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CACHE = "XDG_CACHE_HOME"  # where programs keep what they can make again
 TORCH_WRITER = re.compile("unexpected pos|PytorchStreamWriter|iostream error")  # no errno
 
 
@@ -37,6 +40,18 @@ class NoRoomError(OSError):
 
 class LockedError(Exception):
     """Another process has the lock; the message names that process."""
+
+
+def cache_folder(name: str) -> Path:
+    """Returns the folder of this user where things of a kind are kept that can be made again.
+
+    Raises: OSError: the user has no home folder, as in some containers.
+    """
+    try:
+        base = Path(os.environ.get(CACHE) or "~/.cache").expanduser()
+    except RuntimeError as error:
+        raise OSError(f"this user has no home folder; set {CACHE} to one for caches") from error
+    return base / "nas_lightning" / name
 
 
 @contextmanager

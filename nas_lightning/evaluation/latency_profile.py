@@ -5,7 +5,6 @@ Runtime on any device.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,7 @@ from typing import Any, cast
 import torch
 
 from nas_lightning.evaluation.timing import cpu_name, threads_in_words
-from nas_lightning.files import ProcessLock, write_text
+from nas_lightning.files import CACHE, ProcessLock, cache_folder, write_text
 
 __all__ = [
     "HERE",
@@ -33,7 +32,6 @@ __all__ = [
 FORMAT, VERSION = "nas-lightning/latency", 1
 HERE, DTYPE, TORCH = "here", "float32", "torch"
 MOST_CHARACTERS, MOST_THREADS, MOST_MS = 200, 1024, 1e9
-CACHE = "XDG_CACHE_HOME"  # where programs keep what they can make again
 MEASURE = "measure one with nas-measure what=latency"
 
 Row = dict[str, Any]
@@ -101,9 +99,8 @@ def profile_here(threads: int) -> LatencyProfile:
 def cache_file(profile: LatencyProfile) -> Path:
     """Returns where this user's measurements for a device, versions and threads are kept."""
     values = (profile.device, sorted(profile.versions.items()), profile.threads, profile.dtype)
-    base = Path(os.environ.get(CACHE) or "~/.cache").expanduser()
     name = sha256(repr(values).encode()).hexdigest()[:12]
-    return base / "nas_lightning" / "latency" / f"{name}.json"
+    return cache_folder("latency") / f"{name}.json"
 
 
 def waiting_lock(path: Path) -> ProcessLock:

@@ -19,6 +19,7 @@ TRIES = 3  # of a job, and of starting a worker
 SILENCE_S = 120.0  # without a message after which a worker counts as dead; one comes every 5 s
 START_S = 900.0  # the same before it is ready: until it has imported everything it says nothing
 POLL_S = 0.5
+AWAY_S = 10.0  # after which nobody has listened: silence is counted anew
 
 Messages = SimpleQueue[tuple["Worker", Mapping[str, Any]]]
 
@@ -87,6 +88,7 @@ class WorkerExecutor(Executor):
         self._messages: Messages = SimpleQueue()
         self._deaths: Counter[int] = Counter()  # by trial
         self._false_starts = 0  # in a row
+        self._looked = time.monotonic()  # for the silent, while somebody waits
 
     @abstractmethod
     def start_worker(self, place: int, messages: Messages) -> Worker:
@@ -106,10 +108,12 @@ class WorkerExecutor(Executor):
             self._hand_out()
             if self._failed:
                 return self._failed.popleft()
+            # once all that was said is heard; many workers leave no pause to wait for
+            if self._messages.empty() and time.monotonic() - self._looked >= POLL_S:
+                self._end_the_silent()
             try:
                 worker, message = self._messages.get(timeout=POLL_S)
             except Empty:
-                self._end_the_silent()
                 continue
             if worker in self.workers and (outcome := self._heard(worker, message)) is not None:
                 return outcome
@@ -180,6 +184,9 @@ class WorkerExecutor(Executor):
 
     def _end_the_silent(self) -> None:
         now, workers = time.monotonic(), [*filter(None, self.workers)]
+        is_back, self._looked = now - self._looked > AWAY_S, now
+        for worker in workers if is_back else ():  # nobody has asked it whether it lives
+            worker.heard = now
         can_wait = any(worker.is_ready for worker in workers)  # for those that start
         for worker in workers:
             silence = SILENCE_S if worker.is_ready else START_S

@@ -108,11 +108,11 @@ def _by_batch(
     else:
         out = F.batch_norm(x, mean, var, weight, bias, True, 1.0, first.eps)
     if mean is not None and var is not None:
-        own = [getattr(n, name) for name in STATISTICS for n in norms]
+        statistics = [getattr(n, name) for name in STATISTICS for n in norms]
         parts = [part for values in (mean, var) for part in torch.split(values, first.num_features)]
-        times = len(own) // len(parts)
+        times = len(statistics) // len(parts)
         moved = [part for part in parts for _ in range(times)]
-        torch._foreach_lerp_(own, moved, first.momentum or 0.0)
+        torch._foreach_lerp_(statistics, moved, first.momentum or 0.0)
     return out
 
 

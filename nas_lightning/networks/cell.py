@@ -187,8 +187,8 @@ class Cell(nn.Module):
         drop_path: DropPath | None,
     ) -> Tensor:
         if self.partial == 1:
-            own = [states[b.source] for b in run]
-            return self._mixed(run, own, weights, drop_path, states[0].x, self.channels)
+            read = [states[b.source] for b in run]
+            return self._mixed(run, read, weights, drop_path, states[0].x, self.channels)
         sides = []
         for side, channels in enumerate(partial_channels(self.channels, self.partial)):
             taken = [b for b in run if (b.op == BYPASS) == bool(side)]
@@ -212,8 +212,8 @@ class Cell(nn.Module):
         """Returns the sum of branches, each of the state that it reads."""
         if run and weights is not None and self._is_fused(read[0].x, drop_path):
             ops: list[Any] = [self.ops[b.key] for b in run]
-            own = [weights[b.key] for b in run]
-            return fused_sum([op.term(*pair) for op, *pair in zip(ops, read, own, strict=True)])
+            values = [weights[b.key] for b in run]
+            return fused_sum([op.term(*pair) for op, *pair in zip(ops, read, values, strict=True)])
         terms = [self._run(b, x, drop_path) for b, x in zip(run, read, strict=True)]
         return self._sum(run, terms, weights, like, channels)
 

@@ -8,7 +8,6 @@ channel, which the stage before applies as it reads.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -24,35 +23,22 @@ from nas_lightning.networks.native_calls import (
     StageInput,
     channels_last,
 )
+from nas_lightning.networks.sum_saving import Pass, Plan, Saved, save, saved_parts
 from nas_lightning.networks.terms import EPS, Term
 
 __all__ = ["fused_sum"]
-
-# What each stage of a term reads, what it gives, and the numbers (5, C) of its BatchNorm.
-Pass = list[tuple[StageInput | None, Tensor, Tensor]]
-
-
-@dataclass
-class _Plan:
-    """The terms of a sum, whose tensors are places in a list: images, weights, kernels."""
-
-    terms: Sequence[Term]
-    num_images: int
-    images: list[int] = field(default_factory=list)  # of each term
-    kernels: list[list[int]] = field(default_factory=list)  # the first of the two of each stage
-
-    def weights(self, tensors: Sequence[Any]) -> Sequence[Any]:
-        return tensors[self.num_images : self.num_images + len(self.images)]
 
 
 def fused_sum(terms: Sequence[Term]) -> Tensor:
     """Returns the sum of weight * branch over terms (N, C, H', W'), differentiable to any order.
 
     Running statistics move as in a pass through each BatchNorm.
+
+    Raises: ValueError: branches differ in size or type, or a BatchNorm has one value per channel.
     """
     images = list({id(term.x): term.x for term in terms}.values())
     places = {id(x): place for place, x in enumerate(images)}
-    plan, kernels = _Plan(terms, len(images)), list[Tensor]()
+    plan, kernels = Plan(terms, len(images)), list[Tensor]()
     for term in terms:
         plan.images.append(places[id(term.x)])
         first = len(images) + len(terms) + len(kernels)
@@ -66,36 +52,36 @@ def fused_sum(terms: Sequence[Term]) -> Tensor:
 
 class _FusedSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, plan: _Plan, *inputs: Tensor) -> Tensor:
+    def forward(ctx: Any, plan: Plan, *inputs: Tensor) -> Tensor:
         images = [channels_last(x) for x in inputs[: plan.num_images]]
         passes = _forward(plan, images, inputs)
+        _check(plan, [each[-1][1] for each in passes])
         numbers = torch.stack([each[-1][2] for each in passes])  # (K, 5, C)
         _move_statistics(plan, passes)
         weights = torch.stack([*plan.weights(inputs)]).to(numbers)
         scale, shift = (numbers[:, row] * weights[:, None] for row in (2, 3))
-        ctx.save_for_backward(*inputs)
-        ctx.plan, ctx.images, ctx.passes, ctx.numbers = plan, images, passes, numbers
-        ctx.weights = weights
+        save(ctx, plan, inputs, images, passes, numbers, weights)
         return native_calls.weighted_terms([each[-1][1] for each in passes], scale, shift.sum(0))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        plan, inputs, needed = ctx.plan, ctx.saved_tensors, ctx.needs_input_grad[1:]
+        saved, inputs = saved_parts(ctx)
+        plan, needed = saved.plan, saved.needed
         if torch.is_grad_enabled():  # the gradient will be differentiated: in torch's operators
             return None, *_differentiable(plan, inputs, needed, grad)
         grad = channels_last(grad)
-        mean = ctx.numbers[:, 0].contiguous()
-        sums = native_calls.term_sums(grad, [each[-1][1] for each in ctx.passes], mean)
+        mean = saved.numbers[:, 0].contiguous()
+        sums = native_calls.term_sums(grad, [each[-1][1] for each in saved.passes], mean)
         to: list[Tensor | None] = [None] * len(inputs)
         first, num = plan.num_images, len(plan.terms)
-        inverse = ctx.numbers[:, 1].double()
+        inverse = saved.numbers[:, 1].double()
         to[first : first + num] = (sums[1:] * inverse).sum(1).to(grad.dtype).unbind()
-        lines = _lines(plan, sums, ctx.numbers.double(), ctx.weights.double(), grad)
-        _backward(ctx, grad, lines, to)
+        lines = _lines(plan, sums, saved.numbers.double(), saved.weights.double(), grad)
+        _backward(saved, grad, lines, to)
         return None, *(g if n else None for g, n in zip(to, needed, strict=True))
 
 
-def _forward(plan: _Plan, images: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Pass]:
+def _forward(plan: Plan, images: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Pass]:
     """Runs the stages of all terms, and takes the statistics of BatchNorms without stages."""
     passes = [Pass() for _ in plan.terms]
     for depth in range(max(len(term.chain) for term in plan.terms)):
@@ -110,8 +96,25 @@ def _forward(plan: _Plan, images: Sequence[Tensor], inputs: Sequence[Tensor]) ->
     return passes
 
 
+def _check(plan: Plan, outs: Sequence[Tensor]) -> None:
+    """Refuses what torch's operators refuse, and kernels of pointers would not notice."""
+    first = outs[0]
+    for out in outs[1:]:
+        if (out.shape, out.dtype) != (first.shape, first.dtype):
+            raise ValueError(
+                "the operations that enter one state must return images of one size and type, got "
+                f"{tuple(first.shape)}, {first.dtype} and {tuple(out.shape)}, {out.dtype}"
+            )
+    is_normed = any(term.chain or term.norm is not None for term in plan.terms)
+    if is_normed and first.numel() == first.shape[1]:
+        raise ValueError(
+            "BatchNorm in training must have more than one value per channel, got images "
+            f"{tuple(first.shape)}; use larger images or batches"
+        )
+
+
 def _read(
-    plan: _Plan,
+    plan: Plan,
     k: int,
     depth: int,
     run: Pass,
@@ -127,44 +130,46 @@ def _read(
     return StageInput(shape, x, before, kernels[0], kernels[1])
 
 
-def _backward(ctx: Any, grad: Tensor, lines: Sequence[Tensor], to: list[Tensor | None]) -> None:
+def _backward(saved: Saved, grad: Tensor, lines: Sequence[Tensor], to: list[Tensor | None]) -> None:
     """Sets the gradients of images and kernels among those of all inputs."""
-    plan = ctx.plan
+    plan = saved.plan
     chains = [k for k, term in enumerate(plan.terms) if term.chain]
     after: dict[int, tuple[Tensor, Tensor | None]] = {k: (grad, lines[k]) for k in chains}
     depths = {k: len(plan.terms[k].chain) - 1 for k in after}  # of the stages that are next
-    taken = {k: _gradient(ctx, k, depth, *after[k], to) for k, depth in depths.items()}
-    pools = _pool_gradients(ctx, grad, lines, to)
+    taken = {k: _gradient(saved, k, depth, *after[k], to) for k, depth in depths.items()}
+    pools = _pool_gradients(saved, grad, lines, to)
     while taken or pools:
         native_calls.gradients([*taken.values()], pools)
         after = {k: (found.to_x, found.line_of_x) for k, found in taken.items()}
         depths = {k: depth - 1 for k, depth in depths.items() if depth}
-        taken = {k: _gradient(ctx, k, depth, *after[k], to) for k, depth in depths.items()}
+        taken = {k: _gradient(saved, k, depth, *after[k], to) for k, depth in depths.items()}
         pools = []
 
 
 def _pool_gradients(
-    ctx: Any, grad: Tensor, lines: Sequence[Tensor], to: list[Tensor | None]
+    saved: Saved, grad: Tensor, lines: Sequence[Tensor], to: list[Tensor | None]
 ) -> list[PoolGradient]:
     """Returns the gradients of terms without stages that are to be taken."""
-    found = []
-    for k, (term, place) in enumerate(zip(ctx.plan.terms, ctx.plan.images, strict=True)):
-        if term.chain or not ctx.needs_input_grad[1:][place]:
+    gradients, plan = list[PoolGradient](), saved.plan
+    for k, (term, place, pool) in enumerate(zip(plan.terms, plan.images, saved.pools, strict=True)):
+        if term.chain or not saved.needed[place]:
             continue
-        pool = term.pool or native_calls.unpooled(ctx.images[place])
-        to_x = torch.zeros_like(ctx.images[place]) if to[place] is None else to[place]
-        to[place] = to_x
-        found.append(PoolGradient(pool, grad, lines[k], to_x))
-    return found
+        images = saved.images[place]
+        shared = to[place]
+        to[place] = to_x = torch.zeros_like(images) if shared is None else shared
+        part = pool or native_calls.unpooled(images)
+        gradients.append(PoolGradient(part, grad, lines[k], to_x))
+    return gradients
 
 
 def _gradient(
-    ctx: Any, k: int, depth: int, grad: Tensor, line: Tensor | None, to: list[Tensor | None]
+    saved: Saved, k: int, depth: int, grad: Tensor, line: Tensor | None, to: list[Tensor | None]
 ) -> StageGradient:
     """Returns the gradients of a stage of a term that are to be taken, and where they go."""
-    plan, needed, place = ctx.plan, ctx.needs_input_grad[1:], ctx.plan.images[k]
+    plan, needed, place = saved.plan, saved.needed, saved.plan.images[k]
+    read, y, _ = saved.passes[k][depth]
     assert line is not None
-    read, y, _ = ctx.passes[k][depth]
+    assert read is not None
     first = plan.kernels[k][depth]
     for at, kernel in enumerate((read.wide, read.point), first):
         to[at] = torch.empty_like(kernel) if needed[at] else None
@@ -178,7 +183,7 @@ def _gradient(
 
 
 def _lines(
-    plan: _Plan, sums: Tensor, numbers: Tensor, weights: Tensor, grad: Tensor
+    plan: Plan, sums: Tensor, numbers: Tensor, weights: Tensor, grad: Tensor
 ) -> Sequence[Tensor]:
     """Returns for each term a, b, c (3, C): its gradient before BatchNorm is a * grad + b * y + c.
 
@@ -213,7 +218,7 @@ def _unchanged(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _move_statistics(plan: _Plan, passes: Sequence[Pass]) -> None:
+def _move_statistics(plan: Plan, passes: Sequence[Pass]) -> None:
     for term, run in zip(plan.terms, passes, strict=True):
         norms: list[BatchNorm | None] = [stage.norm for stage in term.chain] or [term.norm]
         for norm, (_, _, numbers) in zip(norms, run, strict=True):
@@ -227,7 +232,7 @@ def _move_statistics(plan: _Plan, passes: Sequence[Pass]) -> None:
 
 
 def _differentiable(
-    plan: _Plan, inputs: Sequence[Tensor], needed: Sequence[bool], grad: Tensor
+    plan: Plan, inputs: Sequence[Tensor], needed: Sequence[bool], grad: Tensor
 ) -> list[Tensor | None]:
     """Returns the gradients of inputs by torch's operators, from the inputs anew.
 

@@ -110,11 +110,11 @@ def mixes(branches: Sequence[Branch]) -> bool:
 
 def bundles(branches: Sequence[Branch], ops: Mapping[str, Operation]) -> tuple[Bundle, ...]:
     """Returns the branches in bundles; one whose operation has no signature is alone."""
-    found: dict[Hashable, list[Branch]] = {}
+    groups: dict[Hashable, list[Branch]] = {}
     for branch in sorted(branches, key=lambda b: b.target):
         alike = ops[branch.key].signature() or branch.key
-        found.setdefault((branch.source, branch.stride, alike), []).append(branch)
-    parts = found.values()
+        groups.setdefault((branch.source, branch.stride, alike), []).append(branch)
+    parts = groups.values()
     return tuple(Bundle(tuple(part), tuple(ops[b.key] for b in part)) for part in parts)
 
 

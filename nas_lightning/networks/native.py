@@ -22,6 +22,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from nas_lightning.core.checks import unknown_name
+from nas_lightning.files import cache_folder
 
 __all__ = [
     "GradientCall",
@@ -40,7 +41,6 @@ KERNELS = ("auto", "plain", "torch", "native")
 SOURCE = Path(__file__).with_name("native.cpp")
 FLAGS = ("-O3", "-march=native", "-std=c++20", "-fPIC")
 MOST_S = 300.0  # of a build
-CACHE = "XDG_CACHE_HOME"  # where programs keep what they can make again
 CURE = "install g++ (Debian, Ubuntu: apt install g++; conda: conda install gxx) or clang++"
 INT, POINTER, NUMBER = ctypes.c_int64, ctypes.c_void_p, ctypes.c_double
 SIZES = ("n", "h", "w", "c", "oh", "ow", "co", "kh", "kw", "stride", "dilation", "threads")
@@ -187,11 +187,13 @@ def is_built() -> bool:
 
 
 def library_file() -> Path:
-    """Returns where the kernels built for this CPU, this torch and this source are kept."""
+    """Returns where the kernels built for this CPU, this torch and this source are kept.
+
+    Raises: OSError: the user has no home folder.
+    """
     values = (SOURCE.read_text("utf-8"), FLAGS, torch.__version__, platform.machine(), _cpu())
-    base = Path(os.environ.get(CACHE) or "~/.cache").expanduser()
     name = sha256(repr(values).encode()).hexdigest()[:16]
-    return base / "nas_lightning" / "kernels" / f"{name}.so"
+    return cache_folder("kernels") / f"{name}.so"
 
 
 def build(tell: Callable[[str], None]) -> Path:
@@ -199,7 +201,10 @@ def build(tell: Callable[[str], None]) -> Path:
 
     Raises: MissingKernelsError: there is no compiler, or it failed.
     """
-    path = library_file()
+    try:
+        path = library_file()
+    except OSError as error:
+        raise MissingKernelsError(f"they cannot be kept: {error}") from error
     if path.is_file():
         return path
     program = compiler()
@@ -245,12 +250,12 @@ def _load(path: Path) -> Kernels:
         library = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
     except OSError as error:
         raise MissingKernelsError(f"{path} cannot be loaded ({error}); delete it") from error
-    found: Kernels = {}
+    functions: Kernels = {}
     for name, arguments in ARGUMENTS.items():
         for number, dtype in (("float", torch.float32), ("double", torch.float64)):
             place = INT.in_dll(library, f"{name}_{number}").value
-            found[name, dtype] = ctypes.CFUNCTYPE(None, *arguments)(place)
-    return found
+            functions[name, dtype] = ctypes.CFUNCTYPE(None, *arguments)(place)
+    return functions
 
 
 def _cpu() -> str:

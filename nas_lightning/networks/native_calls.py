@@ -66,18 +66,26 @@ def stages(inputs: Sequence[StageInput], eps: float) -> list[tuple[Tensor, Tenso
 
     They are mean, 1 / standard deviation, scale, shift, and the variance that running statistics
     take. The images of all stages are as many.
+
+    Raises: ValueError: images do not fit the kernels.
     """
     if not inputs:
         return []
-    found, calls = [], []
+    outs, calls = [], []
     for shape, x, before, wide, point in inputs:
+        fits = x.shape[1] == wide.shape[0] == point.shape[1] and x.dtype == wide.dtype
+        if not fits or x.shape[0] != inputs[0].shape.n:
+            raise ValueError(
+                f"images {tuple(x.shape)}, {x.dtype}, do not fit kernels {tuple(wide.shape)} and "
+                f"{tuple(point.shape)}, {wide.dtype}, or the {inputs[0].shape.n} images beside them"
+            )
         y = _empty(x, shape.n, shape.co, shape.oh, shape.ow)
         numbers = torch.empty((5, shape.co), dtype=x.dtype)
         at = x.data_ptr(), _at(before), wide.data_ptr(), point.data_ptr()
         calls.append(StageCall(shape, *at, y.data_ptr(), numbers.data_ptr()))
-        found.append((y, numbers))
+        outs.append((y, numbers))
     kernel("stages", y.dtype)(len(calls), (StageCall * len(calls))(*calls), eps)
-    return found
+    return outs
 
 
 class StageGradient(NamedTuple):

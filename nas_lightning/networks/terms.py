@@ -55,7 +55,9 @@ def _stage_of(layers: Sequence[nn.Module]) -> Stage | None:
     wide, point, norm = layers
     if not (isinstance(wide, DepthwiseConv) and isinstance(norm, BatchNorm) and not norm.affine):
         return None
-    if type(point) is not nn.Conv2d or point.kernel_size != (1, 1) or point.bias is not None:
+    if type(point) is not nn.Conv2d or point.bias is not None or point.groups != 1:
+        return None
+    if (point.kernel_size, point.stride, point.padding) != ((1, 1), (1, 1), (0, 0)):
         return None
     return Stage(wide, point, norm)
 

@@ -1,6 +1,7 @@
 """The fused sum of branches in C++, against the plain arrangement."""
 
 from copy import deepcopy
+from weakref import ref
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from nas_lightning.networks.batch_norm import Norm, batch_norms, still_statistic
 from nas_lightning.networks.fused_node import fused_sum
 from nas_lightning.networks.operations import build_operation
 from nas_lightning.networks.state import State
+from nas_lightning.networks.terms import Term
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 
@@ -178,3 +180,45 @@ def test_statistics_that_are_still_or_fixed_or_evaluated_stay():
         out = node(ops, x, weights)
     assert all(torch.equal(a, norm.running_var) for a, norm in zip(before, norms, strict=True))
     assert_equal([out], [plain_node(ops, x, weights)], 1e-9)
+
+
+def summed(*terms):
+    with computing_with("native"):
+        return fused_sum(terms)
+
+
+def test_branches_of_unlike_size_or_type_are_refused():
+    """Kernels of pointers would read beyond the smaller one."""
+    x, weight = torch.ones(2, 4, 8, 8), torch.ones(())
+    for other in (x[:, :, ::2, ::2], x[:1], x[:, :1], x.double()):
+        with pytest.raises(ValueError, match="must return images of one size and type, got"):
+            summed(Term(x, weight), Term(other, weight))
+
+
+def test_images_that_do_not_fit_the_kernels_are_refused():
+    conv = build_operation("sep_conv_3x3", 6, 1, Norm(False, True, False))
+    with computing_with("native"):
+        term = conv.term(State(torch.ones(2, 4, 8, 8)), torch.ones(()))
+        with pytest.raises(ValueError, match="do not fit kernels"):
+            fused_sum([term])
+
+
+def test_one_value_per_channel_is_refused_as_by_torch():
+    pool = build_operation("max_pool_3x3", 4, 1, Norm(False, True, False))
+    with computing_with("native"):
+        term = pool.term(State(torch.ones(1, 4, 1, 1)), torch.ones(()))
+        with pytest.raises(ValueError, match="must have more than one value per channel"):
+            fused_sum([term])
+
+
+def test_what_a_pass_keeps_is_freed_with_its_gradients_while_the_sum_lives():
+    ops, x, weights, _ = cell_terms(torch.float32)
+    with computing_with("native"):
+        state = State(x * 1.0)
+        out = node(ops, state.x, weights)
+        freed = ref(state.x)
+        del state
+        assert freed() is not None
+        torch.autograd.grad(out.sum(), [x, weights])
+    assert out.requires_grad
+    assert freed() is None

@@ -1,6 +1,8 @@
 """The native kernels' build and choice."""
 
 import subprocess
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -32,6 +34,15 @@ def test_without_a_compiler_auto_computes_in_torch_and_says_how_to_get_one(unbui
     assert native.chosen() == "torch"
     assert len(unbuilt) == 1
     assert "no C++ compiler is found; install g++" in unbuilt[0]
+
+
+def test_without_a_home_folder_auto_computes_in_torch(unbuilt, monkeypatch):
+    """As in containers, whose user has no entry among the system's users."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "expanduser", Mock(side_effect=RuntimeError("no home directory")))
+    native.choose("auto", unbuilt.append)
+    assert native.chosen() == "torch"
+    assert "this user has no home folder; set XDG_CACHE_HOME" in unbuilt[0]
 
 
 def test_a_compiler_that_fails_is_told_by_its_first_error(unbuilt, monkeypatch, tmp_path):
