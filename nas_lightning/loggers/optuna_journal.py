@@ -5,6 +5,7 @@ at all; a resumed search adds what is missing.
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
@@ -105,9 +106,10 @@ class OptunaJournal(Dashboard):
         state = self.optuna.trial.TrialState
         facts = {"genotype_id": trial.genotype.id, "budget": trial.budget, "parent": trial.parent}
         more = {"failure": trial.failure} if trial.failure else {}
+        has_failed = bool(trial.failure) or not all(map(isfinite, values))  # Optuna takes no NaN
         return self.optuna.trial.create_trial(
-            state=state.FAIL if trial.failure else state.COMPLETE,
-            values=None if trial.failure else values,
+            state=state.FAIL if has_failed else state.COMPLETE,
+            values=None if has_failed else values,
             params=choices,
             distributions={
                 decision.name: categories(decision.options)

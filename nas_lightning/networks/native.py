@@ -8,6 +8,7 @@ torch's own OpenMP.
 import ctypes
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -175,10 +176,14 @@ def is_plain() -> bool:
     return _PROCESS.kernels == "plain"
 
 
-def compiler() -> str | None:
-    """Returns the path of the C++ compiler, that of the environment's CXX first."""
-    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++"]
-    return next((path for path in map(shutil.which, names) if path), None)
+def compiler() -> list[str]:
+    """Returns the command of the C++ compiler, none where there is none.
+
+    It is the environment's CXX, which may have arguments ("ccache g++"), or one of the usual names.
+    """
+    typed = shlex.split(os.environ.get("CXX", ""))
+    commands = [typed] if typed else [["g++"], ["clang++"], ["c++"]]
+    return next(([path, *rest] for name, *rest in commands if (path := shutil.which(name))), [])
 
 
 def is_built() -> bool:
@@ -208,38 +213,40 @@ def build(tell: Callable[[str], None]) -> Path:
     if path.is_file():
         return path
     program = compiler()
-    if program is None:
-        raise MissingKernelsError(f"no C++ compiler is found; {CURE}")
+    if not program:
+        named = f" (CXX={os.environ['CXX']})" if os.environ.get("CXX") else ""
+        raise MissingKernelsError(f"no C++ compiler is found{named}; {CURE}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.is_file():
-                tell(f"building the native kernels for this CPU, once, with {program} (about 10 s)")
+                by = shlex.join(program)
+                tell(f"building the native kernels for this CPU, once, with {by} (about 10 s)")
                 _compile(program, path)
     except OSError as error:
         raise MissingKernelsError(f"they cannot be kept in {path.parent} ({error})") from error
     return path
 
 
-def _compile(program: str, path: Path) -> None:
+def _compile(program: list[str], path: Path) -> None:
     """Compiles and links; OpenMP's functions are left open, for torch's own to fill."""
     threads = ["-fopenmp"] if sys.platform == "linux" else []
     part, whole = path.with_suffix(f".{os.getpid()}.o"), path.with_suffix(f".{os.getpid()}.tmp")
     loose = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
     commands = (
-        [program, *FLAGS, *threads, "-c", str(SOURCE), "-o", str(part)],
-        [program, "-shared", *loose, str(part), "-o", str(whole)],
+        [*program, *FLAGS, *threads, "-c", str(SOURCE), "-o", str(part)],
+        [*program, "-shared", *loose, str(part), "-o", str(whole)],
     )
     try:
         for command in commands:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=MOST_S)
         whole.replace(path)
     except subprocess.TimeoutExpired as error:
-        raise MissingKernelsError(f"{program} took more than {MOST_S:.0f} s") from error
+        raise MissingKernelsError(f"{program[0]} took more than {MOST_S:.0f} s") from error
     except subprocess.CalledProcessError as error:
         lines = (error.stderr or "").strip().splitlines() or [f"exit status {error.returncode}"]
         reason = next((line for line in lines if "error" in line), lines[0])
-        raise MissingKernelsError(f"{program} failed ({reason}); {CURE}") from error
+        raise MissingKernelsError(f"{program[0]} failed ({reason}); {CURE}") from error
     finally:
         for file in (part, whole):
             file.unlink(missing_ok=True)

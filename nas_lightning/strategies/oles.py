@@ -167,15 +167,21 @@ class Oles(AlphaStrategy):
         self.total[is_due] = 0.0
         self.seen[is_due] = 0
 
+    def notes(self) -> list[str]:
+        """Returns that nothing could be frozen, where the search ended before its first check."""
+        if int(self.steps) >= self.every:
+            return []
+        return [
+            f"strategy oles froze nothing: the search ended after {int(self.steps)} weight steps, "
+            f"before its first check (strategy.every={self.every}); let it process more samples, "
+            f"or set strategy.every={max(1, int(self.steps) // 3)}"
+        ]
+
     def _report(self, names: Sequence[str]) -> None:
         """Logs how many operations were frozen, and the first of them by name."""
         steps, number = self.frozen_at.tolist(), len(self.frozen_at)
-        if int(self.steps) < self.every:
-            log.warning(
-                "strategy oles froze nothing: the search ended after %d steps, before its first "
-                "check (strategy.every=%d); let it process more samples, or set strategy.every=%d",
-                *(int(self.steps), self.every, max(1, int(self.steps) // 3)),
-            )
+        if notes := self.notes():
+            log.warning(notes[0])
             return
         order = sorted((step, row) for row, step in enumerate(steps) if step != NEVER)
         first = ", ".join(f"{names[row]} at step {step}" for step, row in order[:3] if names)

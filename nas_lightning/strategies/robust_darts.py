@@ -233,8 +233,8 @@ class RobustDarts(AlphaStrategy):
             record.raises += 1
             answer = f"went back there, with a weight decay of {self.weight_decay:g}"
         record.answers.append(
-            f"in epoch {epoch} (0-based) the dominant eigenvalue, {record.latest:.3g}, had risen since epoch "
-            f"{target}; the search {answer}"
+            f"in epoch {epoch} (0-based) the dominant eigenvalue, {record.latest:.3g}, had risen "
+            f"since epoch {target}; the search {answer}"
         )
         log.warning(record.answers[-1])
 

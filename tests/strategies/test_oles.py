@@ -155,7 +155,7 @@ def test_a_search_that_ends_before_the_first_check_says_so(caplog):
         updates.strategy.search_step(*batches(), updates)
     updates.strategy.derive(updates)
     (message,) = caplog.messages
-    assert "froze nothing: the search ended after 6 steps, before its first check" in message
+    assert "froze nothing: the search ended after 6 weight steps, before its first check" in message
     assert "set strategy.every=2" in message
 
 

@@ -116,7 +116,7 @@ def test_a_rise_stops_the_search_with_what_it_was_before(monkeypatch):
     assert strategy.derive() == strategy.space.discretize(strategy.scores())
     assert strategy.measurements() == {"dominant_eigenvalue": 2.0, "weight_decay": 3e-4}
     (note,) = strategy.notes()
-    told = "in epoch 3 (0-based) the dominant eigenvalue, 2, had risen since epoch 2; the search ended with"
+    told = "in epoch 3 (0-based) the dominant eigenvalue, 2, had risen since epoch 2; the search "
     assert note.startswith(told)
 
 

@@ -9,7 +9,7 @@ from nas_lightning.networks import native
 
 def needs_kernels():
     """Returns the mark of tests that need the kernels."""
-    is_there = native.is_built() or native.compiler() is not None
+    is_there = native.is_built() or bool(native.compiler())
     return pytest.mark.skipif(not is_there, reason="no C++ compiler builds the native kernels")
 
 
