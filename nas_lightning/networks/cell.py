@@ -19,7 +19,7 @@ from nas_lightning.networks.grouped import (
     total,
     weigh,
 )
-from nas_lightning.networks.kernels import weighted_sum
+from nas_lightning.networks.kernels import DepthwiseConv, weighted_sum
 from nas_lightning.networks.operations import Operation
 from nas_lightning.networks.partial import BYPASS, partial_channels, shuffled
 from nas_lightning.networks.state import State
@@ -85,6 +85,8 @@ class Cell(nn.Module):
         self._known: tuple[tuple[str, ...], tuple[Bundle, ...]] = ((), ())
         self.preprocess = nn.ModuleList(preprocess)
         self.ops = nn.ModuleDict({branch.key: build(branch) for branch in branches})
+        # what the kernels in C++ gain they gain by depthwise stages; without any they are slower
+        self._gains = any(isinstance(module, DepthwiseConv) for module in self.ops.modules())
         self.output, self.channels, self.stride = tuple(output), channels, stride
         self.incoming = [
             tuple(branch for branch in branches if branch.target == target)
@@ -198,7 +200,7 @@ class Cell(nn.Module):
 
     def _is_fused(self, x: Tensor, drop_path: DropPath | None) -> bool:
         """Whether the kernels in C++ mix branches: what they fuse are statistics of the batch."""
-        return self.training and drop_path is None and native.takes(x)
+        return self._gains and self.training and drop_path is None and native.takes(x)
 
     def _mixed(
         self,
