@@ -5,13 +5,14 @@ import signal
 import socket
 import threading
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from nas_lightning.training.cores import usable_cores
 from nas_lightning.training.hardware import Hardware
 
-__all__ = ["RayCluster"]
+__all__ = ["RayCluster", "the_ray"]
 
 AUTO = "auto"
 CONNECT_S = 5.0
@@ -55,8 +56,7 @@ class RayCluster:
 
         Raises: ValueError: it cannot be joined, or is too small.
         """
-        import ray  # an extra that may not be installed
-
+        ray = the_ray()
         if ray.is_initialized():
             raise ValueError(
                 "hardware.executor=ray must make the connection itself; call ray.shutdown() "
@@ -85,14 +85,11 @@ class RayCluster:
 
     def leave(self) -> None:
         """Ends the connection."""
-        import ray  # an extra that may not be installed
-
-        ray.shutdown()
+        the_ray().shutdown()
 
     def actor(self, kind: type, *arguments: Any) -> Any:
         """Returns a new actor of a class, which answers beats beside its work."""
-        import ray  # an extra that may not be installed
-
+        ray = the_ray()
         variables = {name: os.environ[name] for name in PASSED if name in os.environ}
         options: dict[str, Any] = {
             "num_cpus": self.worker_cpus,
@@ -101,7 +98,7 @@ class RayCluster:
             "scheduling_strategy": "SPREAD",
             "runtime_env": {"env_vars": variables},
         }
-        remote: Any = ray.remote(concurrency_groups={"beat": 1})(kind)
+        remote = ray.remote(concurrency_groups={"beat": 1})(kind)
         return remote.options(**options).remote(*arguments)
 
     def share_out(self, resources: Mapping[str, float]) -> None:
@@ -145,3 +142,8 @@ def _check_answers(address: str) -> None:
             f"hardware.address ({address}) must be that of a running Ray cluster, and nothing "
             f"answers there: {error}; {START_HINT}"
         ) from error
+
+
+def the_ray() -> Any:
+    """Returns Ray, an extra that may not be installed."""
+    return import_module("ray")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_lightning.evaluation.executors import Job
-from nas_lightning.evaluation.ray_cluster import RayCluster
+from nas_lightning.evaluation.ray_cluster import RayCluster, the_ray
 from nas_lightning.evaluation.ray_serving import Build, RayServer
 from nas_lightning.evaluation.workers import Messages, Worker, WorkerExecutor
 from nas_lightning.files import replacing
@@ -87,9 +87,7 @@ class _Actor(Worker):
 
     def end(self) -> None:
         """Kills it."""
-        import ray  # an extra that may not be installed
-
-        ray.kill(self.actor)
+        the_ray().kill(self.actor)
 
     def _hear(self, answer: Any) -> None:
         answer.future().add_done_callback(self._heard)
@@ -107,9 +105,7 @@ class _Actor(Worker):
 
 def _words(error: BaseException) -> str:
     """Returns how an actor ended, by the error that Ray raises."""
-    import ray  # an extra that may not be installed
-
-    text = str(error)
+    ray, text = the_ray(), str(error)
     if isinstance(error, ray.exceptions.OutOfMemoryError) or "NODE_OUT_OF_MEMORY" in text:
         return "ran out of memory (Ray ended it, since its node had too little left)"
     if "node has died" in text or "node was terminated" in text:

@@ -8,6 +8,7 @@ Dong & Yang, NAS-Bench-201, 2020 (arXiv:2001.00326) for convolutions with a bias
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -43,6 +44,13 @@ class Operation(nn.Module, ABC):
     """An operation of a branch: a module that maps a `State` to images."""
 
     is_identity = False
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Lets a class with a forward of its own inherit no shortcut for another one."""
+        super().__init_subclass__(**more)
+        for name in ("term", "signature"):
+            if "forward" in vars(cls) and name not in vars(cls):
+                setattr(cls, name, vars(Operation)[name])
 
     def term(self, state: State, weight: Tensor) -> Term:
         """Returns the operation's output times a weight, as part of a fused sum."""

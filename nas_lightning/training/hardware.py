@@ -49,8 +49,8 @@ class Hardware:
             "arrival" is theirs.
         address: the Ray cluster, "auto" for that of this machine, or HOST:PORT; None starts one
             on this machine that ends with the search.
-        gpus_per_worker: the share of a GPU, in (0, 1], that Ray reserves for a worker; None shares
-            the cluster's equally, and takes at most one each.
+        gpus_per_worker: the share of a GPU, in [0.01, 1], that Ray reserves for a worker; None
+            shares those of the cluster equally, and takes at most one each.
         kernels: of networks on a CPU: "plain", torch's operators one by one, "torch", arranged
             faster, "native", in C++ too, built on first use; "auto" is native with a compiler.
         latency: from what the latency of children is predicted: "here" measures what is missing on

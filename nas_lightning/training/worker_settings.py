@@ -29,7 +29,7 @@ def check_workers(hardware: Any) -> None:
     at_least("hardware.workers", hardware.workers, 1, use=2)
     at_least("hardware.in_flight", hardware.in_flight, 1, use=2)
     positive("hardware.child_seconds", hardware.child_seconds, use=3600)
-    in_range("hardware.gpus_per_worker", hardware.gpus_per_worker, "(0, 1]", use=0.5)
+    in_range("hardware.gpus_per_worker", hardware.gpus_per_worker, "[0.01, 1]", use=0.5)
     one_of("hardware.order", hardware.order, ORDERS)
     for key, (default, executors) in OF_WORKERS.items():
         if hardware.executor not in executors and (value := getattr(hardware, key)) != default:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.batch_norm import Norm
-from nas_lightning.networks.operations import OPERATIONS, FactorizedReduction, build_operation
+from nas_lightning.networks.operations import OPERATIONS, FactorizedReduction, Pool, build_operation
 from nas_lightning.networks.state import State
 
 CHANNELS = 4
@@ -205,3 +205,15 @@ def test_an_unknown_operation_is_refused_with_the_known_ones(name, likely):
     message += f"; did you mean '{likely}'?" if likely else ""
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         build_operation(name, CHANNELS, 1, SEARCH)
+
+
+def test_a_forward_of_ones_own_inherits_no_shortcut_for_another_one():
+    class Doubled(Pool):
+        def forward(self, state):
+            return 2 * super().forward(state)
+
+    pool, doubled = (kind("max", 4, 1, Norm(False, True, False)) for kind in (Pool, Doubled))
+    assert (pool.signature() is None, doubled.signature()) == (False, None)
+    state = State(torch.randn(2, 4, 6, 6))
+    term = doubled.term(state, torch.tensor(1.0))
+    assert torch.equal(term.x, doubled(state))

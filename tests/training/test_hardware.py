@@ -75,7 +75,7 @@ def no_gpu(monkeypatch):
         ),
         (
             {"executor": "ray", "gpus_per_worker": 2},
-            r"hardware\.gpus_per_worker \(2\) must be in \(0, 1\]; use e\.g\. 0\.5",
+            r"hardware\.gpus_per_worker \(2\) must be in \[0\.01, 1\]; use e\.g\. 0\.5",
         ),
         (
             {"executor": "ray", "gpus_per_worker": 0.5},
