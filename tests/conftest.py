@@ -52,12 +52,18 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def kernels_of_torch():
+    """Lets a file's fixtures begin with torch's kernels, whatever another file's have chosen."""
+    native.choose("torch")
+
+
 @pytest.fixture(autouse=True)
 def own_kernels():
     """Keeps the kernels that a test chooses to itself; without a choice they are torch's."""
-    with native.restored():
-        native.choose("torch")
-        yield
+    native.choose("torch")
+    yield
+    native.choose("torch")
 
 
 MODES = ("hydra.mode=", "hydra.searchpath=", "experiment=")  # what may name a mode
