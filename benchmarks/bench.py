@@ -30,19 +30,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from operators import launched  # noqa: E402
-from plain_darts import PlainSupernet, copy_params, plain_step  # noqa: E402
 from plain_pairs import PAIRS, SMALL, WHOLE, Size  # noqa: E402
 
-from nas_lightning.core.optimizers import Adam  # noqa: E402
-from nas_lightning.core.scale import Scale  # noqa: E402
 from nas_lightning.data.augmentation import Augmentation  # noqa: E402
 from nas_lightning.data.batches import Place  # noqa: E402
 from nas_lightning.data.images import MemoryImages  # noqa: E402
 from nas_lightning.data.module import ImageDataModule  # noqa: E402
 from nas_lightning.networks import native  # noqa: E402
-from nas_lightning.search_spaces.darts import DartsSpace  # noqa: E402
-from nas_lightning.strategies.darts import Darts  # noqa: E402
-from nas_lightning.training.updates import SearchUpdates  # noqa: E402
 
 ARRANGEMENTS, RATIOS = ("plain", "torch", "native"), ("ratio_torch", "ratio_native")
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
@@ -58,40 +52,6 @@ def interleaved(contenders: dict[str, Callable[[], object]], rounds: int) -> dic
             if number:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
-
-
-def batch(
-    size: int, generator: torch.Generator, device: str = "cpu"
-) -> tuple[torch.Tensor, torch.Tensor]:
-    images = torch.randn(size, 3, 32, 32, generator=generator)
-    return images.to(device), torch.randint(10, (size,), generator=generator).to(device)
-
-
-def fast_step(
-    order: str, batch_size: int, device: str = "cpu"
-) -> tuple[Callable[[], object], SearchUpdates]:
-    """Returns our search step at 16 channels, 8 cells, and its updates."""
-    space = DartsSpace(scale=Scale(channels=16, cells=8))
-    strategy = Darts(space, 0, epochs=50, order=order, alpha_optimizer=Adam()).to(device)
-    updates = SearchUpdates(space, strategy, (3, 32, 32), 10)
-    updates.supernet.to(device)
-    generator = torch.Generator().manual_seed(0)
-    train, val = batch(batch_size, generator, device), batch(batch_size, generator, device)
-    return lambda: strategy.search_step(train, val, updates), updates
-
-
-def slow_step(updates: SearchUpdates, batch_size: int, device: str = "cpu") -> Callable[[], object]:
-    """Returns the same first-order step in the papers' plain arrangement."""
-    network = PlainSupernet(16, 8, 3, 10).to(device)
-    copy_params(network, updates.supernet)
-    alpha = updates.strategy.alpha.detach().clone().requires_grad_()
-    optimizers = (
-        torch.optim.SGD(network.parameters(), 0.025, 0.9, weight_decay=3e-4),
-        torch.optim.Adam([alpha], 3e-4, (0.5, 0.999), weight_decay=1e-3),
-    )
-    generator = torch.Generator().manual_seed(0)
-    train, val = batch(batch_size, generator, device), batch(batch_size, generator, device)
-    return lambda: plain_step(network, alpha, optimizers, train, val)
 
 
 def measured(name: str, size: Size, rounds: int) -> dict[str, Any]:

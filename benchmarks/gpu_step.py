@@ -9,7 +9,48 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from bench import fast_step, interleaved, slow_step
+from bench import interleaved
+from plain_darts import PlainSupernet, copy_params, plain_step
+
+from nas_lightning.core.optimizers import Adam
+from nas_lightning.core.scale import Scale
+from nas_lightning.search_spaces.darts import DartsSpace
+from nas_lightning.strategies.darts import Darts
+from nas_lightning.training.updates import SearchUpdates
+
+
+def batch(
+    size: int, generator: torch.Generator, device: str = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor]:
+    images = torch.randn(size, 3, 32, 32, generator=generator)
+    return images.to(device), torch.randint(10, (size,), generator=generator).to(device)
+
+
+def fast_step(
+    order: str, batch_size: int, device: str = "cpu"
+) -> tuple[Callable[[], object], SearchUpdates]:
+    """Returns our search step at 16 channels, 8 cells, and its updates."""
+    space = DartsSpace(scale=Scale(channels=16, cells=8))
+    strategy = Darts(space, 0, epochs=50, order=order, alpha_optimizer=Adam()).to(device)
+    updates = SearchUpdates(space, strategy, (3, 32, 32), 10)
+    updates.supernet.to(device)
+    generator = torch.Generator().manual_seed(0)
+    train, val = batch(batch_size, generator, device), batch(batch_size, generator, device)
+    return lambda: strategy.search_step(train, val, updates), updates
+
+
+def slow_step(updates: SearchUpdates, batch_size: int, device: str = "cpu") -> Callable[[], object]:
+    """Returns the same first-order step in the papers' plain arrangement."""
+    network = PlainSupernet(16, 8, 3, 10).to(device)
+    copy_params(network, updates.supernet)
+    alpha = updates.strategy.alpha.detach().clone().requires_grad_()
+    optimizers = (
+        torch.optim.SGD(network.parameters(), 0.025, 0.9, weight_decay=3e-4),
+        torch.optim.Adam([alpha], 3e-4, (0.5, 0.999), weight_decay=1e-3),
+    )
+    generator = torch.Generator().manual_seed(0)
+    train, val = batch(batch_size, generator, device), batch(batch_size, generator, device)
+    return lambda: plain_step(network, alpha, optimizers, train, val)
 
 
 def timed(step: Callable[[], object], device: str, dtype: torch.dtype | None) -> None:

@@ -21,7 +21,7 @@ from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.by_training import Candidates, FullTraining
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.journal import Row, RowFile
-from nas_lightning.evaluation.proxy_study import NAMES, check_rows, drawn
+from nas_lightning.evaluation.proxy_study import NAMES, check_rows, drawn, judged
 from nas_lightning.evaluation.zero_cost import first_batch, proxy_value
 
 __all__ = ["agreements", "cheapest", "kendall", "study_fidelity"]
@@ -68,14 +68,11 @@ def study_fidelity(
     genotypes = drawn(run.space, children, seed)
     file = RowFile(path, ("genotype_id", *columns))
     check_rows(file, genotypes)
-    if file.rows:
-        progress(len(file.rows))
-    for number in range(len(file.rows), children):
-        genotype = genotypes[number]
-        figures = [figure for judge in judges.values() for figure in judge(number, genotype)]
-        file.append({"genotype_id": genotype.id, **dict(zip(columns, figures, strict=True))})
-        progress(len(file.rows))
-    return file.rows
+
+    def judge(number: int, genotype: Genotype) -> list[float]:
+        return [figure for each in judges.values() for figure in each(number, genotype)]
+
+    return judged(file, columns, genotypes, judge, progress)
 
 
 def agreements(rows: Sequence[Row], seed: int) -> dict[str, dict[str, float]]:

@@ -17,7 +17,7 @@ from nas_lightning.evaluation.proxies import PROXIES
 from nas_lightning.evaluation.tabular import TabularEvaluation
 from nas_lightning.evaluation.zero_cost import SIZES, first_batch, proxy_value
 
-__all__ = ["NAMES", "check_rows", "correlations", "drawn", "study"]
+__all__ = ["NAMES", "check_rows", "correlations", "drawn", "judged", "study"]
 
 NAMES = (*PROXIES, *SIZES)
 
@@ -45,14 +45,33 @@ def study(
     genotypes = drawn(run.space, children, seed)
     check_rows(file, genotypes)
     batch = first_batch(run, batch_size)
-    if file.rows:
-        progress(len(file.rows))
-    for genotype in genotypes[len(file.rows) :]:
+
+    def judge(number: int, genotype: Genotype) -> list[float]:
         figures, _ = table.evaluate(Trial(0, genotype), seed)
         child_seed = keyed_seed(seed, genotype.id)
-        row: Row = {"genotype_id": genotype.id, "accuracy": figures["validation_accuracy"]}
-        row |= {name: proxy_value(run, genotype, name, batch, child_seed) for name in NAMES}
-        file.append(row)
+        proxies = [proxy_value(run, genotype, name, batch, child_seed) for name in NAMES]
+        return [figures["validation_accuracy"], *proxies]
+
+    return judged(file, ("accuracy", *NAMES), genotypes, judge, progress)
+
+
+def judged(
+    file: RowFile,
+    columns: Sequence[str],
+    genotypes: Sequence[Genotype],
+    judge: Callable[[int, Genotype], Sequence[float]],
+    progress: Callable[[int], None],
+) -> list[Row]:
+    """Returns the rows of a file, which takes what a judge says of the children it lacks.
+
+    `judge` is called with a child's place and the child, `progress` with the number of rows so far.
+    """
+    if file.rows:
+        progress(len(file.rows))
+    for number in range(len(file.rows), len(genotypes)):
+        figures = judge(number, genotypes[number])
+        named = zip(columns, figures, strict=True)
+        file.append({"genotype_id": genotypes[number].id, **dict(named)})
         progress(len(file.rows))
     return file.rows
 

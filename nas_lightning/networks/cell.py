@@ -131,9 +131,10 @@ class Cell(nn.Module):
         That is where no edge mixes operations, since single paths have little in common, and where
         costs are traced (on the meta device), operation by operation.
         """
+        if not self.bundled or x.is_meta or native.is_plain() or self._is_fused(x, None):
+            return ()
         run = [b for bs in self.incoming for b in bs if b.key in weights and not self._is_around(b)]
-        is_other = x.is_meta or native.is_plain() or self._is_fused(x, None)
-        if not self.bundled or is_other or not mixes(run):
+        if not mixes(run):
             return ()
         keys = tuple(branch.key for branch in run)
         if keys != self._known[0]:  # what ran last runs again, as a rule

@@ -17,18 +17,8 @@ from nas_lightning import __version__
 from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import LockedError, ProcessLock, write_json, write_text
 
-__all__ = [
-    "CONFIG",
-    "FORK",
-    "HYDRA",
-    "LATENCY",
-    "OVERRIDES",
-    "RESULT",
-    "SWEEP_FILE",
-    "Before",
-    "RunFolder",
-    "RunLock",
-]
+__all__ = ["CONFIG", "FORK", "HYDRA", "LATENCY", "OVERRIDES", "RESULT", "SWEEP_FILE"]
+__all__ += ["Before", "RunFolder", "RunLock"]
 
 HYDRA = ".hydra"
 CONFIG, SETTINGS, OVERRIDES = "config.yaml", "hydra.yaml", "overrides.yaml"  # in this order
