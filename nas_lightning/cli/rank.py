@@ -66,6 +66,8 @@ def _leave_group() -> None:
 
 def _end_with_parent() -> None:
     """Ends this process, and the workers that it has started, once its parent is gone."""
+    # A signal that this thread took would not wake the main thread, which alone may handle it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     os.read(0, 1)  # not sys.stdin's, whose lock would be held at this process's own end
     os.killpg(os.getpgrp(), signal.SIGKILL)
 

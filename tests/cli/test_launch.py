@@ -18,6 +18,7 @@ RANK = """
 import json, os, signal, sys, threading, time
 rank = int(os.environ["LOCAL_RANK"])
 def follow_parent():
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     os.read(0, 1)
     os.kill(os.getpid(), signal.SIGKILL)
 threading.Thread(target=follow_parent, daemon=True).start()
