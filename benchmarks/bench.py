@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from operators import launched  # noqa: E402
 from plain_pairs import PAIRS, SMALL, WHOLE, Size  # noqa: E402
+from process_memory import high_water  # noqa: E402
 
 from nas_lightning.data.augmentation import Augmentation  # noqa: E402
 from nas_lightning.data.batches import Place  # noqa: E402
@@ -87,17 +88,11 @@ def peak(name: str, size: Size, which: int) -> float:
 
 def _peak(name: str, size: Size, which: int) -> float:
     torch.set_num_threads(1)
-    before = _high_water()
+    before = high_water()
     step = PAIRS[name](size)[which]
     step()
     step()
-    return max(1.0, _high_water() - before)
-
-
-def _high_water() -> float:
-    """Returns the peak memory so far, in kB; a process's usage would count its parent's."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return float(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+    return max(1.0, high_water() - before)
 
 
 def table_of(steps: dict[str, dict[str, Any]]) -> list[str]:

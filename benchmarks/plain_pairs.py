@@ -39,17 +39,18 @@ Step = Callable[[], object]
 Batch = tuple[Tensor, Tensor]
 STAGES = 3  # of NAS-Bench-201
 
-__all__ = ["PAIRS", "SMALL", "WHOLE", "Size"]
+__all__ = ["PAIRS", "SMALL", "WHOLE", "Size", "darts_step"]
 
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a step: channels, cells of DARTS's space, cells per stage, side of the images."""
+    """The size of a step: channels, cells of DARTS's space and per stage, images and batch."""
 
     channels: int
     cells: int
     per_stage: int
     side: int
+    batch: int = 16
 
 
 WHOLE, SMALL = Size(16, 8, 5, 32), Size(4, 3, 1, 8)
@@ -58,7 +59,8 @@ WHOLE, SMALL = Size(16, 8, 5, 32), Size(4, 3, 1, 8)
 def batches(size: Size) -> tuple[Batch, Batch]:
     """Returns a batch for params and one for alphas."""
     rng, side = torch.Generator().manual_seed(0), size.side
-    images, labels = torch.randn(2, 16, 3, side, side, generator=rng), torch.arange(16) % 10
+    images = torch.randn(2, size.batch, 3, side, side, generator=rng)
+    labels = torch.arange(size.batch) % 10
     return (images[0], labels), (images[1], labels)
 
 
@@ -83,10 +85,13 @@ def darts(size: Size) -> tuple[Step, Step]:
         torch.zeros(28, 8).requires_grad_(),
     )
     both = optimizers(network, alpha)
+    return lambda: plain_step(network, alpha, both, *batches(size)), darts_step(size)
+
+
+def darts_step(size: Size) -> Step:
+    """Returns our step of first order."""
     space = DartsSpace(scale=Scale(size.channels, size.cells))
-    return lambda: plain_step(network, alpha, both, *batches(size)), ours(
-        space, Darts(space, 0, 50), size
-    )
+    return ours(space, Darts(space, 0, 50), size)
 
 
 def second(size: Size) -> tuple[Step, Step]:
