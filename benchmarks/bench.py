@@ -4,11 +4,12 @@
         [--output docs/benchmarks.md] [--json benchmarks/results.json]
     python benchmarks/bench.py --quick --json FILE
 
-Search steps in CPU seconds: the papers' plain arrangement, ours with hardware.kernels=torch and, if
-there is a compiler, native take turns in every round. Peak memory is a step's in a process of its
-own, above what importing takes, ours (torch) to plain; operators are those that a step of ours
-launches. --quick is a smoke test: one small step, two rounds, no documents. Only the part of the
-document between the two marks is replaced.
+Steps in CPU seconds, of searches and of a child (benchmarks/plain_pairs.py): the papers' plain
+arrangement, ours with hardware.kernels=torch and, if there is a compiler, native take turns in
+every round. Peak memory is a step's in a process of its own, above what importing takes, ours
+(torch) to plain; operators are those that a step of ours launches. --quick is a smoke test: one
+small step, two rounds, no documents. Only the part of the document between the two marks is
+replaced.
 """
 
 import argparse
@@ -96,12 +97,13 @@ def _peak(name: str, size: Size, which: int) -> float:
 
 
 def table_of(steps: dict[str, dict[str, Any]]) -> list[str]:
-    """Returns the table of the search steps."""
+    """Returns the table of the steps."""
     lines = [
-        "### Search steps",
+        "### Steps",
         "",
         "16 channels, 8 cells (`gdas`: NAS-Bench-201, 17 cells), images 3x32x32, batch 16 + 16, "
-        "float32; CPU seconds.",
+        "float32; CPU seconds. `child_darts_v2` is a child's forward and backward pass: 36 "
+        "channels, 20 cells, auxiliary head, batch 16.",
         "",
         "| step | plain s | torch s | native s | times as fast, torch | native | memory to plain "
         "| operators |",
