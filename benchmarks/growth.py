@@ -8,7 +8,7 @@ compiler, native. One size changes at a time, the others are those of benchmarks
 every point is a process of its own. Seconds are of the CPU, medians after a first step; memory is
 the peak above what importing takes. Work is a step's multiply-adds: two forward passes, two
 gradients of states and one of params, so five times a forward. --few takes the ends of each
-size, --read draws a finished measurement.
+size, --json adds the rows to a file of results, --read draws those of one.
 """
 
 import argparse
@@ -19,7 +19,6 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ import altair as alt
 import torch
 from plain_pairs import WHOLE, Size, darts_step
 from process_memory import high_water
+from result_file import add_to
 
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks import native
@@ -99,7 +99,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         cells = [f"{own[each]['seconds']:.2f}" for each in names]
         cells += [f"{own[each]['mb']:,.0f}" for each in names]
         cells += [f"{own[each]['seconds'] / own[each]['work']:.3f}" for each in names]
-        yield f"| {value} {WORDS[axis]} | {own[names[0]]['work']:.1f} | {' | '.join(cells)} |"
+        yield f"| {WORDS[axis]}: {value} | {own[names[0]]['work']:.1f} | {' | '.join(cells)} |"
 
 
 def drawn(rows: Sequence[Row]) -> alt.Chart:
@@ -159,8 +159,8 @@ def main() -> None:
         rows = json.loads(options.read.read_text())["growth"]
     else:
         rows = measured(few() if options.few else ALL, options.rounds)
-    if options.json:
-        options.json.write_text(json.dumps({"date": f"{date.today()}", "growth": rows}, indent=2))
+    if options.json and not options.read:
+        add_to(options.json, {"growth": rows})
     print("\n".join(table(rows)))
     if options.picture:
         options.picture.write_text(chart_svg(drawn(rows)))

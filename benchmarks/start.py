@@ -1,6 +1,6 @@
 """What commands take before they do anything: CPU seconds and wall seconds, medians.
 
-    python benchmarks/start.py [--rounds 3]
+    python benchmarks/start.py [--rounds 3] [--json FILE]
 
 `nas-search --help`, `nas-show genotype=darts_v2`, and the default search until its first step is
 done: data, supernet, cost trace and Trainer, with the native kernels built before.
@@ -14,6 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
+
+from result_file import add_to
 
 STEP = """
 import os, sys
@@ -48,12 +51,18 @@ def seconds_of(call):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--json", type=Path, help="a file of results that the seconds are added to")
+    options = parser.parse_args()
+    rows = {}
     print("| command | CPU s | wall s |")
     print("| --- | --- | --- |")
     for name, call in CALLS.items():
-        columns = zip(*(seconds_of(call) for _ in range(rounds)), strict=True)
-        print(f"| {name} | {' | '.join(f'{statistics.median(c):.2f}' for c in columns)} |")
+        columns = zip(*(seconds_of(call) for _ in range(options.rounds)), strict=True)
+        cpu, wall = map(statistics.median, columns)
+        rows[name.replace("`", "")] = {"cpu_s": cpu, "wall_s": wall}
+        print(f"| {name} | {cpu:.2f} | {wall:.2f} |", flush=True)
+    if options.json:
+        add_to(options.json, {"start": rows})
 
 
 if __name__ == "__main__":
