@@ -27,7 +27,8 @@ def _joined(tensors: Sequence[Any], dim: int = 0) -> Tensor | None:
     if len(around) > 1:
         return None
     ((before, after),) = around
-    return tensors[0].new_empty(*before, sum(t.shape[dim] for t in tensors), *after)
+    out: Tensor = tensors[0].new_empty(*before, sum(t.shape[dim] for t in tensors), *after)
+    return out
 
 
 def _padded(x: Tensor, padding: Sequence[int], value: float = 0.0) -> Tensor | None:
