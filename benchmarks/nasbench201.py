@@ -44,6 +44,7 @@ def run(strategy: str, epochs: int, arguments: argparse.Namespace, folder: Path)
         *recipe(strategy),
         f"data.path={arguments.data}",
         f"data.max_images={arguments.images}",
+        f"data.image_size={arguments.size}",
         f"search_space.scale.channels={arguments.channels}",
         f"search_space.scale.cells={arguments.cells}",
         f"strategy.epochs={epochs}",
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--channels", type=int, default=8)
     parser.add_argument("--cells", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)

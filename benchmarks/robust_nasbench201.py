@@ -1,13 +1,13 @@
 """Searches NAS-Bench-201 with CIFAR-10 images by strategies that guard against collapse.
 
-    python benchmarks/robust_nasbench201.py --data DIR_OR_FILE [--seeds 3] [--epochs 88]
-        [--images 4000] [--channels 8] [--cells 5] [--strategies darts beta_darts ...]
+    python benchmarks/robust_nasbench201.py --data DIR_OR_FILE [--seeds 3] [--epochs 22]
+        [--images 8000] [--size 16] [--channels 8] [--cells 5] [--strategies darts beta_darts ...]
         [--results benchmarks/results/robust_nasbench201.jsonl] [--table]
 
-Each search is the recipe for this space (DARTS's, where a strategy has none) with fewer images,
-channels, cells and epochs; all have the same ones. What is found is looked up in the packaged
-table. Each strategy and seed is one line of the results: a second start skips what is there, seeds
-are done one after the other, and --table prints what is there.
+Each search is the recipe for this space (DARTS's, where a strategy has none) with fewer and
+smaller images, fewer channels, cells and epochs; all have the same ones. What is found is looked
+up in the packaged table. Each strategy and seed is one line of the results: a second start skips
+what is there, seeds are done one after the other, and --table prints what is there.
 """
 
 import argparse
@@ -41,6 +41,7 @@ STRATEGIES = (
     *("darts", "beta_darts", "darts_minus", "sdarts", "perturbation"),
     *("robust_darts", "lambda_darts", "oles", "fair_darts", "drnas", "snas"),
 )
+SCALE = {"epochs": 22, "images": 8000, "size": 16, "channels": 8, "cells": 5}
 
 
 def searched(options: argparse.Namespace, strategy: str, seed: int) -> dict[str, Any]:
@@ -83,19 +84,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES))
-    for name, number in {
-        "seeds": 3,
-        "epochs": 88,
-        "images": 4000,
-        "channels": 8,
-        "cells": 5,
-    }.items():
+    for name, number in ({"seeds": 3} | SCALE).items():
         parser.add_argument(f"--{name}", type=int, default=number)
     results = Path(__file__).parent / "results" / "robust_nasbench201.jsonl"
     parser.add_argument("--results", type=Path, default=results)
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
-    scale = {name: vars(options)[name] for name in ("epochs", "images", "channels", "cells")}
+    scale = {name: vars(options)[name] for name in SCALE}
     plan = [
         {"strategy": strategy, "seed": seed, **scale}
         for seed, strategy in product(range(options.seeds), options.strategies)
