@@ -16,6 +16,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -37,8 +38,14 @@ def recipe(strategy: str) -> list[str]:
     return ["experiment=nasbench201/darts", f"strategy={strategy}", "~strategy.order"]
 
 
-def run(strategy: str, epochs: int, arguments: argparse.Namespace, folder: Path) -> dict:
-    """Runs a shortened recipe; returns its result."""
+def run(
+    strategy: str,
+    epochs: int,
+    arguments: argparse.Namespace,
+    folder: Path,
+    more: Sequence[str] = (),
+) -> dict:
+    """Runs a shortened recipe, with more settings; returns its result."""
     sys.argv = [
         "nas-search",
         *recipe(strategy),
@@ -53,6 +60,7 @@ def run(strategy: str, epochs: int, arguments: argparse.Namespace, folder: Path)
         "callbacks=silent",
         "hardware.threads=1",
         f"hydra.run.dir={folder}",
+        *more,
     ]
     if strategy == "enas":
         sys.argv += ["strategy.steps=10", "strategy.aggregate=10"]

@@ -5,7 +5,9 @@
         [--results benchmarks/results/robust_nasbench201.jsonl] [--table]
 
 Each search is the recipe for this space (DARTS's, where a strategy has none) with fewer and
-smaller images, fewer channels, cells and epochs; all have the same ones. What is found is looked
+smaller images, fewer channels, cells and epochs; all have the same ones. The learning rate of the
+alphas is the recipe's, times the steps of the recipe by the steps here: so they may move as far in
+all as they do there, which decides whether a search collapses. What is found is looked
 up in the packaged table. Each strategy and seed is one line of the results: a second start skips
 what is there, seeds are done one after the other, and --table prints what is there.
 """
@@ -41,7 +43,17 @@ STRATEGIES = (
     *("darts", "beta_darts", "darts_minus", "sdarts", "perturbation"),
     *("robust_darts", "lambda_darts", "oles", "fair_darts", "drnas", "snas"),
 )
+IMAGES = 50_000  # of CIFAR-10, on all of which the recipes search
 SCALE = {"epochs": 22, "images": 8000, "size": 16, "channels": 8, "cells": 5}
+
+
+def alpha_rate(strategy: str, options: argparse.Namespace) -> float:
+    """Returns the learning rate with which alphas may move as far as in the whole recipe."""
+    folder = config_dir() / "experiment" / "nasbench201"
+    own = folder / f"{strategy}.yaml"
+    recipe = OmegaConf.load(own if own.is_file() else folder / "darts.yaml").strategy
+    share = options.epochs * options.images / (recipe.epochs * IMAGES)
+    return float(recipe.alpha_optimizer.lr / share)
 
 
 def searched(options: argparse.Namespace, strategy: str, seed: int) -> dict[str, Any]:
@@ -49,7 +61,8 @@ def searched(options: argparse.Namespace, strategy: str, seed: int) -> dict[str,
     options.seed = seed
     before = time.process_time()
     with tempfile.TemporaryDirectory() as name:
-        result = run(strategy, options.epochs, options, Path(name) / "run")
+        rate = f"strategy.alpha_optimizer.lr={alpha_rate(strategy, options)}"
+        result = run(strategy, options.epochs, options, Path(name) / "run", [rate])
         genotype = Genotype.from_json((Path(name) / "run" / "genotype.json").read_text())
     space = make(OmegaConf.load(config_dir() / "search_space" / "nasbench201.yaml"), "search_space")
     table = read_table("nasbench201", space)
