@@ -16,6 +16,7 @@ from nas_lightning.reports.metric import (
     rewards_differ,
     space_words,
 )
+from nas_lightning.reports.templates import duration
 
 __all__ = ["summary"]
 
@@ -65,7 +66,9 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     if search:
         cost = search["cost"]
         work = f"{cost['training_samples']:,} training samples, {cost['gradient_steps']:,}"
-        lines.append(_row("cost of the search", f"{cost['wall_s']:.0f} s, {work} gradient steps"))
+        lines.append(
+            _row("cost of the search", f"{duration(cost['wall_s'])}, {work} gradient steps")
+        )
     lines += [f"note: {fork_words(result['fork'])}"] if result.get("fork") else []
     lines += [f"note: {note}" for note in result.get("notes") or ()]
     lines += ["", _row("files", str(folder)), _row("report", str(folder / "report.html"))]
