@@ -1,11 +1,13 @@
 """What torch.compile of each cell with static shapes costs and gains on a CPU.
 
-    python benchmarks/compiled.py child|supernet [--channels 36] [--cells 5] [--side 32]
+    python benchmarks/compiled.py child|supernet [--channels 36] [--cells 5] [--side 32] [--only 1]
+        [--double]
 
 Forward and backward of 16 images with hardware.kernels=torch: the child darts_v2, or a supernet of
-DARTS's space with even weights. It prints the seconds until the first pass is done, those of a pass
-before and after (CPU, medians of five), how far the outputs and gradients are apart, in
-shares of each tensor's largest entry, and how often cells were compiled.
+DARTS's space with even weights; --only compiles so many of the cells, --double takes float64. It
+prints the seconds until the first pass is done, those of a pass before and after (CPU, medians of
+five), how far the outputs and gradients are apart, in shares of each tensor's largest entry, and
+how often cells were compiled.
 """
 
 import argparse
@@ -66,17 +68,20 @@ def main():
     parser.add_argument("--channels", type=int, default=36)
     parser.add_argument("--cells", type=int, default=5)
     parser.add_argument("--side", type=int, default=32)
+    parser.add_argument("--only", type=int)
+    parser.add_argument("--double", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     native.choose("torch")
     torch._dynamo.config.recompile_limit = 64  # cells of all sizes share their code
     network, more = network_of(options)
-    network = network.to(memory_format=torch.channels_last)
-    x = torch.randn(16, 3, options.side, options.side)
+    dtype = torch.float64 if options.double else torch.float32
+    network = network.to(dtype, memory_format=torch.channels_last)
+    x = torch.randn(16, 3, options.side, options.side, dtype=dtype)
     before = passed(network, x, more)
     eager = seconds(lambda: passed(network, x, more))
-    for cell in network.cells:
+    for cell in network.cells[: options.only]:
         cell.compile(dynamic=False)
     started, wall = cpu(), time.monotonic()
     after = passed(network, x, more)
