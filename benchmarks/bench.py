@@ -41,6 +41,7 @@ from nas_lightning.data.module import ImageDataModule  # noqa: E402
 from nas_lightning.networks import native  # noqa: E402
 
 ARRANGEMENTS, RATIOS = ("plain", "torch", "native"), ("ratio_torch", "ratio_native")
+MEMORY = ("memory", "memory_native")
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
@@ -75,22 +76,26 @@ def measured(name: str, size: Size, rounds: int) -> dict[str, Any]:
     for each in kernels:
         pairs = zip(seconds["plain"], seconds[each], strict=True)
         figures[f"ratio_{each}"] = statistics.median(a / b for a, b in pairs)
-    figures["memory"] = peak(name, size, 1) / peak(name, size, 0)
+    peaks = {each: peak(name, size, each) for each in seconds}
+    figures["memory"] = peaks["torch"] / peaks["plain"]
+    if "native" in peaks:
+        figures["memory_native"] = peaks["native"] / peaks["plain"]
     figures["operators"] = sum(launched(mine).values())
     return figures
 
 
-def peak(name: str, size: Size, which: int) -> float:
+def peak(name: str, size: Size, arrangement: str) -> float:
     """Returns the peak of two steps' memory, in kB, of a process of its own."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(_peak, (name, size, which))
+        return pool.apply(_peak, (name, size, arrangement))
 
 
-def _peak(name: str, size: Size, which: int) -> float:
+def _peak(name: str, size: Size, arrangement: str) -> float:
     torch.set_num_threads(1)
+    native.choose("native" if arrangement == "native" else "torch")
     before = high_water()
-    step = PAIRS[name](size)[which]
+    step = PAIRS[name](size)[arrangement != "plain"]
     step()
     step()
     return max(1.0, high_water() - before)
@@ -105,12 +110,12 @@ def table_of(steps: dict[str, dict[str, Any]]) -> list[str]:
         "float32; CPU seconds. `child_darts_v2` is a child's forward and backward pass: 36 "
         "channels, 20 cells, auxiliary head, batch 16.",
         "",
-        "| step | plain s | torch s | native s | times as fast, torch | native | memory to plain "
-        "| operators |",
-        f"|{' --- |' * 8}",
+        "| step | plain s | torch s | native s | times as fast, torch | native "
+        "| memory to plain, torch | native | operators |",
+        f"|{' --- |' * 9}",
     ]
     for name, row in steps.items():
-        of = [f"{row[key]:.2f}" if key in row else "" for key in (*ARRANGEMENTS, *RATIOS, "memory")]
+        of = [f"{row[key]:.2f}" if key in row else "" for key in (*ARRANGEMENTS, *RATIOS, *MEMORY)]
         lines.append(f"| `{name}` | {' | '.join(of)} | {row['operators']:,} |")
     return lines
 

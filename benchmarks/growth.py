@@ -124,7 +124,7 @@ def panel(rows: Sequence[Row], axis: str, quantity: str, title: str) -> alt.Char
     x = alt.X("value:Q", title=WORDS[axis]).scale(type="log", nice=False, padding=8)
     x = x.axis(values=values, labelOverlap=False, format="d")
     y = alt.Y(f"{quantity}:Q", title=title).scale(type="log", nice=False, padding=8)
-    y = y.axis(tickCount=4, format="~s")
+    y = y.axis(tickCount=4, format="~g" if quantity == "seconds" else "~s")
     names = list(dict.fromkeys(row["kernels"] for row in rows))
     colour = alt.Color("kernels:N", title=None).scale(domain=names, range=list(CYCLE[:2]))
     base = plot(rows).encode(x=x, y=y, color=colour.legend(orient="bottom"))
