@@ -7,10 +7,13 @@ the loop does, in an order of its own (see `evaluation.flight`), so that executo
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Trial
@@ -35,6 +38,7 @@ class Job:
             "budget": trial.budget,
             "parent": trial.parent,
             "start": trial.start,
+            "after": trial.after,
             "seed": self.seed,
         }
 
@@ -42,8 +46,8 @@ class Job:
     def of(cls, content: Mapping[str, Any], space: SearchSpace) -> "Job":
         """Returns the job that `as_dict` wrote, of a child of the space."""
         genotype = space.genotype(dict(content["choices"]))
-        parts = content["budget"], content["parent"], content["start"]
-        return cls(Trial(content["trial"], genotype, *parts), content["seed"])
+        more = {name: content[name] for name in ("budget", "parent", "start", "after")}
+        return cls(Trial(content["trial"], genotype, **more), content["seed"])
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,13 @@ class Running:
 
 
 class Executor(ABC):
-    """Evaluates jobs; used in a `with` statement, at whose end it is closed."""
+    """Evaluates jobs; used in a `with` statement, at whose end it is closed.
+
+    Attributes:
+        threads: CPU threads of each of its workers; None where this process evaluates.
+    """
+
+    threads: int | None = None
 
     @abstractmethod
     def submit(self, job: Job) -> None:
@@ -86,6 +96,16 @@ class Executor(ABC):
     def running(self) -> list[Running]:
         """Returns what its workers do now, also to other threads; without workers nothing."""
         return []
+
+    @contextmanager
+    def as_in_a_worker(self) -> Iterator[None]:
+        """Has this process compute with a worker's CPU threads, on which the last bits depend."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def __enter__(self) -> "Executor":
         return self

@@ -12,7 +12,7 @@ from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.admission import check_limits, is_affordable
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.executors import Executor, Job, Outcome, Outcomes, SerialExecutor
-from nas_lightning.evaluation.flight import Flight, check_in_flight, check_order
+from nas_lightning.evaluation.flight import Flight, check_in_flight
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.trial_time import TrialTime
 from nas_lightning.training.cost_meter import CostMeter
@@ -57,8 +57,8 @@ def run_trials(
     """
     check_fit(strategy, evaluation, objective)
     check_in_flight(strategy, in_flight)
-    check_order(evaluation, in_flight)
-    outcomes = Outcomes(executor or SerialExecutor(evaluation), arrived)
+    executor = executor or SerialExecutor(evaluation)
+    outcomes = Outcomes(executor, arrived)
     flight = Flight(in_flight)
     loop = _Loop(strategy, evaluation, objective, journal, outcomes, flight, time, is_virtual)
     told, replayed, has_begun = journal.told(), journal.num_told, False
@@ -69,7 +69,10 @@ def run_trials(
             if not has_begun:
                 begin()
                 has_begun = True
-            outcomes.submit(loop.job(trial))
+            job = loop.job(trial)
+            with executor.as_in_a_worker():
+                evaluation.prepare(job.trial, job.seed)
+            outcomes.submit(job)
         if not loop.flight.trials:
             break
         loop.tell(next(told, None) if len(loop.trials) < replayed else None)
@@ -107,7 +110,7 @@ class _Loop:
         if number >= strategy.trials and not is_replayed:
             return None
         started = monotonic()
-        trial = strategy.ask(number)
+        trial = replace(strategy.ask(number), after=len(self.trials))
         if self.time is not None:
             trial = replace(trial, asking_s=monotonic() - started)
         if not is_replayed and not self._is_admitted(trial, max_samples):
@@ -131,6 +134,7 @@ class _Loop:
         trial = self._next(event)
         if event is None:
             trial = self._finished(trial, self.outcomes.take(trial.number))
+            self.evaluation.settle(trial, len(self.trials), self.flight.trials)
             self.journal.append(_told(trial))
         else:
             trial = _replayed(trial, event, self.objective, self.journal.path)

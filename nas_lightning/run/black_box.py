@@ -14,7 +14,7 @@ from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.by_training import Candidates, FullTraining
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.executors import Executor, SerialExecutor
-from nas_lightning.evaluation.flight import check_in_flight, check_order, check_shared
+from nas_lightning.evaluation.flight import check_in_flight
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.objectives import WeightedProduct
 from nas_lightning.evaluation.pareto import pareto_front
@@ -63,8 +63,6 @@ class BlackBoxSearch:
             )
         evaluation, candidates = evaluation_of(run.cfg, folder, parts)
         check_fit(strategy, evaluation, objective)
-        check_order(evaluation, parts.hardware.num_in_flight)
-        check_shared(evaluation, parts.hardware.executor)
         return cls(run, strategy, objective, evaluation, candidates)
 
     def _announce(self) -> None:
@@ -145,13 +143,18 @@ class BlackBoxSearch:
     def _processes(self, hardware: Hardware) -> Executor:
         # -P: the current folder stands where it does here, not before the standard library
         start = [sys.executable, "-P", "-m", "nas_lightning.run.worker", str(self.run.folder.path)]
-        seconds, devices = hardware.child_seconds, hardware.visible_devices()
-        return ProcessExecutor(start, hardware.workers, seconds, devices)
+        return ProcessExecutor(
+            start,
+            hardware.workers,
+            hardware.child_seconds,
+            hardware.visible_devices(),
+            hardware.worker_threads,
+        )
 
     def _ray(self, hardware: Hardware) -> Executor:
         home, seconds = self.run.folder, hardware.child_seconds
         parts = RayCluster(hardware), Sent.of(home).build, message_of, seconds
-        return RayExecutor(*parts, folder=home / CHILDREN)
+        return RayExecutor(*parts, folder=home / CHILDREN, files=self.evaluation.files)
 
 
 def check_black_box(

@@ -27,7 +27,7 @@ class Answering(Worker):
 
     def poll(self):
         self.questions -= 1
-        done = {"outcome": {"trial": 0}, "checkpoint": None}
+        done = {"outcome": {"trial": 0}, "files": {}}
         self.messages.put((self, {"alive": True} if self.questions else done))
 
     def end(self):
