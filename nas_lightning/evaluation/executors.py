@@ -74,9 +74,11 @@ class Executor(ABC):
 
     Attributes:
         threads: CPU threads of each of its workers; None where this process evaluates.
+        drain_seconds: most seconds that its workers take to finish once a search must end.
     """
 
     threads: int | None = None
+    drain_seconds = 0.0
 
     @abstractmethod
     def submit(self, job: Job) -> None:
@@ -92,6 +94,10 @@ class Executor(ABC):
     @abstractmethod
     def close(self) -> None:
         """Ends what was started; jobs that are not finished are given up."""
+
+    def drain(self) -> Iterator[Outcome]:
+        """Yields the outcomes of jobs that workers finish in `drain_seconds`; begins no other."""
+        return iter(())
 
     def running(self) -> list[Running]:
         """Returns what its workers do now, also to other threads; without workers nothing."""
@@ -163,8 +169,16 @@ class Outcomes:
             self._await()
         return arrived[0]
 
+    def drain(self) -> None:
+        """Keeps in the file what workers finish soon, since the search must end."""
+        if self.path is not None:
+            for outcome in self.executor.drain():
+                self._note(outcome)
+
     def _await(self) -> None:
-        outcome = self.executor.next_finished()
+        self._note(self.executor.next_finished())
+
+    def _note(self, outcome: Outcome) -> None:
         self._waiting[outcome.trial] = outcome
         if self.path is not None and not outcome.failure:
             with self.path.open("a", encoding="utf-8") as file:

@@ -7,7 +7,8 @@ messages: nobody waits for one that is silent. Where workers live, the subclasse
 import time
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -117,6 +118,20 @@ class WorkerExecutor(Executor):
                 continue
             if worker in self.workers and (outcome := self._heard(worker, message)) is not None:
                 return outcome
+
+    def drain(self) -> Iterator[Outcome]:
+        """Yields the outcomes of jobs that workers finish in `drain_seconds`; begins no other.
+
+        An error of the evaluation ends it: the search that resumes meets it again.
+        """
+        limit = time.monotonic() + self.drain_seconds
+        while self.running() and (left := limit - time.monotonic()) > 0:
+            outcome = None
+            with suppress(Empty, ChildProcessError):
+                worker, message = self._messages.get(timeout=left)
+                outcome = self._heard(worker, message) if worker in self.workers else None
+            if outcome is not None:
+                yield outcome
 
     def close(self) -> None:
         """Ends the workers."""

@@ -32,10 +32,11 @@ from nas_lightning.run.time_bounds import trial_time
 from nas_lightning.run.trial_progress import TrialProgress
 from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.hardware import Hardware
+from nas_lightning.training.worker_settings import SERIAL
 
 __all__ = ["BlackBoxSearch", "check_black_box"]
 
-ARRIVED = "arrived.jsonl"  # outcomes that wait to be told, while several children are in flight
+ARRIVED = "arrived.jsonl"  # outcomes that wait to be told
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ class BlackBoxSearch:
 
         parts = strategy, self.evaluation, self.objective, journal, max_samples
         bound, in_flight = trial_time(self.run, strategy), hardware.num_in_flight
-        arrived = folder / ARRIVED if in_flight > 1 else None
+        is_kept = in_flight > 1 or hardware.executor != SERIAL
+        arrived = folder / ARRIVED if is_kept else None
         flying = executor, in_flight, arrived, hardware.is_virtual
         with progress:
             return run_trials(*parts, watch, self._announce, bound, *flying)
@@ -135,7 +137,9 @@ class BlackBoxSearch:
     def _executor(self) -> Executor:
         hardware = self.run.parts.hardware
         makers = {"serial": self._serial, "processes": self._processes, "ray": self._ray}
-        return makers[hardware.executor](hardware)
+        executor = makers[hardware.executor](hardware)
+        executor.drain_seconds = hardware.drain_seconds
+        return executor
 
     def _serial(self, hardware: Hardware) -> Executor:
         return SerialExecutor(self.evaluation)
