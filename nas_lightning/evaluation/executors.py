@@ -18,6 +18,7 @@ import torch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.evaluation import Evaluation
+from nas_lightning.files import prepare_lines
 
 __all__ = ["Executor", "Job", "Outcome", "Outcomes", "Running", "SerialExecutor", "evaluated"]
 
@@ -193,9 +194,7 @@ def evaluated(job: Job, evaluation: Evaluation) -> Outcome:
 
 def _read(path: Path) -> dict[int, Outcome]:
     """Returns the outcomes in a file; a last line that was cut short is dropped from it."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    whole = text[: text.rfind("\n") + 1]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(whole, encoding="utf-8")
-    outcomes = [Outcome(**json.loads(line)) for line in whole.splitlines()]
+    prepare_lines(path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    outcomes = [Outcome(**json.loads(line)) for line in lines]
     return {outcome.trial: outcome for outcome in outcomes}

@@ -21,6 +21,7 @@ from nas_lightning.files import replacing
 __all__ = ["RayExecutor"]
 
 BEAT_S = 5.0
+LEAVE_S = 5.0  # most that a worker without work takes to end
 Files = Callable[[Trial], tuple[list[str], list[str]]]
 LINES = 5  # of what Ray says, shown where a worker cannot be started
 
@@ -57,7 +58,12 @@ class RayExecutor(WorkerExecutor):
         return _Actor(actor, messages, self.folder, self.files)
 
     def close(self) -> None:
-        """Ends the actors and leaves the cluster."""
+        """Ends the actors, those without work by themselves, and leaves the cluster."""
+        present = filter(None, self.workers)
+        idle = [worker for worker in present if worker.is_ready and worker.job is None]
+        ends = [worker.leave() for worker in idle if isinstance(worker, _Actor)]
+        if ends:
+            the_ray().wait(ends, num_returns=len(ends), timeout=LEAVE_S)
         super().close()
         self.cluster.leave()
 
@@ -90,6 +96,10 @@ class _Actor(Worker):
         if (now := time.monotonic()) - self._asked > BEAT_S:
             self._asked = now
             self._hear(self.actor.beat.options(concurrency_group="beat").remote())
+
+    def leave(self) -> Any:
+        """Has it end, so that it removes its files; returns what is there once it has."""
+        return self.actor.__ray_terminate__.remote()
 
     def end(self) -> None:
         """Kills it."""

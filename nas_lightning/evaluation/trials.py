@@ -37,6 +37,7 @@ def run_trials(
     in_flight: int = 1,
     arrived: Path | None = None,
     is_virtual: bool = True,
+    starts: Callable[[Trial], None] = lambda trial: None,
 ) -> tuple[list[Trial], CostMeter]:
     """Returns the trials in the order in which they were told, and their cost.
 
@@ -45,8 +46,9 @@ def run_trials(
     asked but not told starts anew, unless its outcome is in the file `arrived`. The journal
     takes every event before the search continues. No trial begins that would exceed `max_samples`
     training samples; `watch` is called with the trials so far after each one, `begin` before the
-    first that is not replayed, or at the end. `time` sets the strategy's trials by their speed;
-    what it takes to ask for them is journaled then, so that a replay counts the same.
+    first that is not replayed, or at the end, `starts` with each that is to be evaluated.
+    `time` sets the strategy's trials by their speed; what it takes to ask for them is journaled
+    then, so that a replay counts the same.
     `executor` evaluates, by default in this process; up to `in_flight` trials are asked before
     the first of them is told, in an order that depends on no clock (see `flight`); unless
     `is_virtual`, as they arrive, and only the journal can repeat the search.
@@ -64,7 +66,7 @@ def run_trials(
     flight = Flight(in_flight)
     loop = _Loop(strategy, evaluation, objective, journal, outcomes, flight, time, is_virtual)
     try:
-        loop.run(max_samples, watch, begin)
+        loop.run(max_samples, watch, begin, starts)
     except Interruption as interruption:
         if interruption.number == signal.SIGTERM:
             outcomes.drain()
@@ -95,6 +97,7 @@ class _Loop:
         max_samples: int | None,
         watch: Callable[[list[Trial]], None],
         begin: Callable[[], None],
+        starts: Callable[[Trial], None],
     ) -> None:
         """Asks and tells until nothing is left; the arguments are those of `run_trials`."""
         told, replayed, has_begun = self.journal.told(), self.journal.num_told, False
@@ -106,6 +109,7 @@ class _Loop:
                     begin()
                     has_begun = True
                 self._submit(trial)
+                starts(trial)
             if not self.flight.trials:
                 break
             self.tell(next(told, None) if len(self.trials) < replayed else None)

@@ -88,7 +88,7 @@ class WorkerExecutor(Executor):
         self._failed: deque[Outcome] = deque()
         self._messages: Messages = SimpleQueue()
         self._deaths: Counter[int] = Counter()  # by trial
-        self._false_starts = 0  # in a row
+        self._false_starts: Counter[int] = Counter()  # by place, in a row
         self._looked = time.monotonic()  # for the silent, while somebody waits
 
     @abstractmethod
@@ -164,7 +164,8 @@ class WorkerExecutor(Executor):
         """Notes a worker's message; returns the outcome that it tells, if it does."""
         worker.heard = time.monotonic()
         if "ready" in message:
-            worker.is_ready, self._false_starts = True, 0
+            worker.is_ready = True
+            del self._false_starts[self.workers.index(worker)]
         elif "reason" in message:
             worker.reason = message["reason"]
         elif "error" in message:
@@ -182,10 +183,11 @@ class WorkerExecutor(Executor):
     def _bury(self, worker: Worker) -> None:
         """Frees the place of a worker that died, and repeats its job or gives it up."""
         worker.end()
-        self.workers[self.workers.index(worker)] = None
+        place = self.workers.index(worker)
+        self.workers[place] = None
         if not worker.is_ready:
-            self._false_starts += 1
-            if self._false_starts == TRIES:
+            self._false_starts[place] += 1
+            if self._false_starts[place] == TRIES:
                 raise ChildProcessError("\n".join([f"a worker {worker.how}", *worker.printed]))
         if (job := worker.job) is None:
             return

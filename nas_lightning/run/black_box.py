@@ -132,7 +132,7 @@ class BlackBoxSearch:
         arrived = folder / ARRIVED if is_kept else None
         flying = executor, in_flight, arrived, hardware.is_virtual
         with progress:
-            return run_trials(*parts, watch, self._announce, bound, *flying)
+            return run_trials(*parts, watch, self._announce, bound, *flying, board.begin)
 
     def _executor(self) -> Executor:
         hardware = self.run.parts.hardware

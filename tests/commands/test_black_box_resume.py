@@ -222,7 +222,7 @@ def test_workers_finish_at_a_sigterm_and_the_search_resumes_to_the_same_bits(tmp
     lines = [*events(folder), *map(json.loads, (folder / "arrived.jsonl").read_text().splitlines())]
     asked = {event["trial"] for event in lines}
     finished = {event["trial"] for event in lines if event.get("event") != "asked"}
-    assert finished == asked  # those in flight too
+    assert asked - finished <= {max(asked)}  # which may not have begun
     limit = time.monotonic() + 20
     while workers_of(folder) and time.monotonic() < limit:
         time.sleep(0.05)
