@@ -5,7 +5,7 @@
 Random children of NAS-Bench-201's space on the digits, ten steps each, with 1, 4 and 8 in flight;
 with 8 also by two other rules: a param is that of the child told last, or takes the whole change
 of each. The search is the same whatever evaluates it (`evaluation.weight_bank`), so that one
-process does. Five minutes per seed on a busy core.
+process does. Three minutes per seed on a busy core.
 """
 
 import argparse
