@@ -24,6 +24,7 @@ __all__ = [
     "cache_folder",
     "is_locked",
     "naming_full_disk",
+    "prepare_lines",
     "replacing",
     "write_json",
     "write_text",
@@ -69,6 +70,16 @@ def naming_full_disk(path: Path) -> Iterator[None]:
             f"{path} cannot be written ({reason}; {free:.1f} MiB are free there); make room, then "
             "resume with resume=RUN_DIR"
         ) from error
+
+
+def prepare_lines(path: Path) -> None:
+    """Makes a file that grows line by line, or drops its last line if that was cut short."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with path.open("rb+") as file:
+        torn = sum(len(line) for line in file if not line.endswith(b"\n"))
+        if torn:
+            file.truncate(path.stat().st_size - torn)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -29,7 +29,7 @@ from nas_lightning.cli.command_line import (
     with_override,
 )
 from nas_lightning.cli.fork import Fork, fork_of
-from nas_lightning.cli.interruption import RESUME, Interruption, interruptible, interruption_of
+from nas_lightning.cli.interruption import RESUME, interruptible, interruption_of
 from nas_lightning.cli.resume import (
     check_progress,
     check_unused,
@@ -45,6 +45,7 @@ from nas_lightning.config.messages import REFUSALS, message_of
 from nas_lightning.config.paths import config_dir
 from nas_lightning.config.sources import recorded_sources
 from nas_lightning.config.trust import Trust
+from nas_lightning.core.termination import Interruption
 from nas_lightning.reports.terminal import columns_of, wrapped
 from nas_lightning.run.folder import Before, RunFolder, RunLock
 from nas_lightning.run.state import note_failure

@@ -5,17 +5,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["RESUME", "Interruption", "interruptible", "interruption_of"]
+from nas_lightning.core.termination import Interruption
+
+__all__ = ["RESUME", "interruptible", "interruption_of"]
 
 RESUME = 75  # exit status: the run is not done, start it again with resume=
-
-
-class Interruption(BaseException):
-    """A SIGINT or SIGTERM; no Exception, so that no handler of errors takes it for a failure."""
-
-    def __init__(self, number: int = signal.SIGINT) -> None:
-        super().__init__("terminated" if number == signal.SIGTERM else "interrupted")
-        self.number = number
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from typing import Any, cast
 from omegaconf import DictConfig
 
 from nas_lightning.cli.idle_threads import sleeping
-from nas_lightning.cli.interruption import RESUME, Interruption
+from nas_lightning.cli.interruption import RESUME
 from nas_lightning.config.making import make
+from nas_lightning.core.termination import Interruption
 
 __all__ = ["REPORT", "Job", "RankError", "Ranks", "begun", "job_of", "num_processes", "run"]
 

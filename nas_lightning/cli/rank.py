@@ -13,10 +13,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
 from omegaconf import DictConfig
 
-from nas_lightning.cli.interruption import RESUME, Interruption, interruptible
+from nas_lightning.cli.interruption import RESUME, interruptible
 from nas_lightning.cli.launch import REPORT, job_of
 from nas_lightning.config import schema
 from nas_lightning.config.messages import MISTAKES, message_of
+from nas_lightning.core.termination import Interruption
 from nas_lightning.files import write_text
 from nas_lightning.run.folder import RunFolder
 

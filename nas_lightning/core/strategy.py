@@ -210,6 +210,8 @@ class Trial:
     budget: float = 1.0
     parent: int | None = None  # number of the trial whose child is trained further
     start: float = 0.0
+    after: int | None = field(default=None, compare=False)  # trials told before it was asked; None:
+    # all those with a lower number
     reward: float | None = None  # higher is better; None until told
     values: tuple[float, ...] = ()  # those that the objective keeps apart, as measured
     measurements: Mapping[str, float] = field(default_factory=dict)  # by quantity

@@ -23,6 +23,8 @@ from nas_lightning.training.task import Task
 
 __all__ = ["Candidates", "EvaluationByTraining", "FullTraining", "LowFidelity"]
 
+CHECKPOINT = ".ckpt"  # after the number of a trial
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -45,7 +47,7 @@ class Candidates:
 
     def checkpoint(self, number: int | None) -> Path | None:
         """Returns the checkpoint of a trial's child, or None where there is none."""
-        path = None if self.folder is None else self.folder / f"{number}.ckpt"
+        path = None if self.folder is None else self.folder / f"{number}{CHECKPOINT}"
         return path if path is not None and path.is_file() else None
 
 
@@ -95,6 +97,11 @@ class EvaluationByTraining(Evaluation):
         metrics = {f"validation_{self.run.task.metric}": self.run.task.worst}
         return metrics | child_cost(self.run.space, trial.genotype, self.run.recipe.scale)
 
+    def files(self, trial: Trial) -> tuple[list[str], list[str]]:
+        """Returns the checkpoints of a trial's parent and of its own child."""
+        parent, own = (f"{number}{CHECKPOINT}" for number in (trial.parent, trial.number))
+        return ([] if trial.parent is None else [parent]), [own]
+
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
         """Returns a child's validation metrics and full size, and what its training cost.
 
@@ -131,12 +138,12 @@ class EvaluationByTraining(Evaluation):
         start = trained_epochs(trial.start, self.recipe.epochs)
         if parent is not None and start == trainer.max_epochs:
             trainer.validate(module, None, parent, False, datamodule=stage, weights_only=True)
-            with replacing(parent.with_name(f"{trial.number}.ckpt")) as copy:
+            with replacing(parent.with_name(f"{trial.number}{CHECKPOINT}")) as copy:
                 shutil.copyfile(parent, copy)
         else:
             trainer.fit(module, datamodule=stage, ckpt_path=parent, weights_only=True)
             if trial.budget < 1 and folder is not None:
-                trainer.save_checkpoint(folder / f"{trial.number}.ckpt")
+                trainer.save_checkpoint(folder / f"{trial.number}{CHECKPOINT}")
 
 
 class FullTraining(EvaluationByTraining):

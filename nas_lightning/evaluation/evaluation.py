@@ -1,6 +1,7 @@
 """Evaluations: how good one genotype is, and what it cost to find out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from nas_lightning.core.strategy import Trial
 from nas_lightning.training.cost_meter import CostMeter
@@ -13,8 +14,8 @@ class Evaluation(ABC):
 
     Attributes:
         takes_budgets: whether it understands a trial's budget and parent.
-        is_ordered: whether a trial's figures depend on the trials before it, so that trials must be
-            evaluated one by one, in the order of their numbers.
+        is_ordered: whether a trial's figures depend on the trials that were told before it was
+            asked, through `settle`.
     """
 
     takes_budgets = False
@@ -55,6 +56,33 @@ class Evaluation(ABC):
         That is where its process dies again and again, for want of memory for example.
         """
         return None
+
+    def prepare(self, trial: Trial, seed: int) -> None:  # noqa: B027 - most need none
+        """Makes what a trial needs of the search, in its process, before it is evaluated; a hook.
+
+        The arguments are those of `evaluate`.
+        """
+
+    def settle(  # noqa: B027 - nor this
+        self, trial: Trial, told: int, in_flight: Sequence[Trial]
+    ) -> None:
+        """Takes over what a trial has learnt, just before its result is told; a hook.
+
+        It is called in the search's process, again with the same arguments after a kill.
+
+        Args:
+            trial: with its result.
+            told: the number of trials told before it.
+            in_flight: the trials whose results are not told yet, without it.
+        """
+
+    def files(self, trial: Trial) -> tuple[list[str], list[str]]:
+        """Returns the names of the files that a trial reads, and of those it writes; a hook.
+
+        They are in the folder of the children. Workers that do not have it are sent those that
+        exist, and send theirs back.
+        """
+        return [], []
 
     def check_budget(self, budget: float) -> None:
         """Raises a ValueError for a budget that it cannot spend, before any work; a hook."""

@@ -7,14 +7,18 @@ the loop does, in an order of its own (see `evaluation.flight`), so that executo
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.evaluation import Evaluation
+from nas_lightning.files import prepare_lines
 
 __all__ = ["Executor", "Job", "Outcome", "Outcomes", "Running", "SerialExecutor", "evaluated"]
 
@@ -35,6 +39,7 @@ class Job:
             "budget": trial.budget,
             "parent": trial.parent,
             "start": trial.start,
+            "after": trial.after,
             "seed": self.seed,
         }
 
@@ -42,8 +47,8 @@ class Job:
     def of(cls, content: Mapping[str, Any], space: SearchSpace) -> "Job":
         """Returns the job that `as_dict` wrote, of a child of the space."""
         genotype = space.genotype(dict(content["choices"]))
-        parts = content["budget"], content["parent"], content["start"]
-        return cls(Trial(content["trial"], genotype, *parts), content["seed"])
+        more = {name: content[name] for name in ("budget", "parent", "start", "after")}
+        return cls(Trial(content["trial"], genotype, **more), content["seed"])
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,15 @@ class Running:
 
 
 class Executor(ABC):
-    """Evaluates jobs; used in a `with` statement, at whose end it is closed."""
+    """Evaluates jobs; used in a `with` statement, at whose end it is closed.
+
+    Attributes:
+        threads: CPU threads of each of its workers; None where this process evaluates.
+        drain_seconds: most seconds that its workers take to finish once a search must end.
+    """
+
+    threads: int | None = None
+    drain_seconds = 0.0
 
     @abstractmethod
     def submit(self, job: Job) -> None:
@@ -83,9 +96,23 @@ class Executor(ABC):
     def close(self) -> None:
         """Ends what was started; jobs that are not finished are given up."""
 
+    def drain(self) -> Iterator[Outcome]:
+        """Yields the outcomes of jobs that workers finish in `drain_seconds`; begins no other."""
+        return iter(())
+
     def running(self) -> list[Running]:
         """Returns what its workers do now, also to other threads; without workers nothing."""
         return []
+
+    @contextmanager
+    def as_in_a_worker(self) -> Iterator[None]:
+        """Has this process compute with a worker's CPU threads, on which the last bits depend."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def __enter__(self) -> "Executor":
         return self
@@ -143,8 +170,16 @@ class Outcomes:
             self._await()
         return arrived[0]
 
+    def drain(self) -> None:
+        """Keeps in the file what workers finish soon, since the search must end."""
+        if self.path is not None:
+            for outcome in self.executor.drain():
+                self._note(outcome)
+
     def _await(self) -> None:
-        outcome = self.executor.next_finished()
+        self._note(self.executor.next_finished())
+
+    def _note(self, outcome: Outcome) -> None:
         self._waiting[outcome.trial] = outcome
         if self.path is not None and not outcome.failure:
             with self.path.open("a", encoding="utf-8") as file:
@@ -159,9 +194,7 @@ def evaluated(job: Job, evaluation: Evaluation) -> Outcome:
 
 def _read(path: Path) -> dict[int, Outcome]:
     """Returns the outcomes in a file; a last line that was cut short is dropped from it."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    whole = text[: text.rfind("\n") + 1]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(whole, encoding="utf-8")
-    outcomes = [Outcome(**json.loads(line)) for line in whole.splitlines()]
+    prepare_lines(path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    outcomes = [Outcome(**json.loads(line)) for line in lines]
     return {outcome.trial: outcome for outcome in outcomes}

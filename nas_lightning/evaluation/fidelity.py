@@ -158,7 +158,9 @@ def _check_rung(name: str, evaluation: Evaluation, metric: str) -> None:
 def _by_training(name: str, evaluation: Evaluation, run: Candidates, seed: int) -> Judge:
     def judge(number: int, genotype: Genotype) -> tuple[float, int, float]:
         own = keyed_seed(seed, name, genotype.id)
-        figures, cost = evaluation.evaluate(Trial(number, genotype), own)
+        trial = Trial(number, genotype)
+        figures, cost = evaluation.evaluate(trial, own)
+        evaluation.settle(trial, number, ())
         reward = run.task.reward(figures[f"validation_{run.task.metric}"])
         return reward, cost.training_samples, cost.wall_s
 

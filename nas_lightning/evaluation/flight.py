@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.evaluation import Evaluation
 
-__all__ = ["Flight", "check_in_flight", "check_order", "check_shared"]
+__all__ = ["Flight", "check_in_flight"]
 
 
 @dataclass
@@ -78,30 +78,4 @@ def check_in_flight(strategy: BlackBoxStrategy, in_flight: int) -> None:
             f"hardware.in_flight ({in_flight}) must be 1 for strategy {type(strategy).__name__}, "
             "in which every trial follows from the reward of the one before; use "
             "hardware.executor=serial, or a strategy such as evolution or random"
-        )
-
-
-def check_order(evaluation: Evaluation, in_flight: int) -> None:
-    """Checks that an evaluation can measure so many children at once.
-
-    Raises: ValueError: what it measures of one depends on those before.
-    """
-    if in_flight > 1 and evaluation.is_ordered:
-        raise ValueError(
-            f"hardware.in_flight ({in_flight}) must be 1 for evaluation "
-            f"{type(evaluation).__name__}, in which every child begins with what the one before "
-            "has learnt; use hardware.executor=serial, or evaluation=low_fidelity"
-        )
-
-
-def check_shared(evaluation: Evaluation, executor: str) -> None:
-    """Checks that an evaluation does not need the run's folder where workers do not have it.
-
-    Raises: ValueError: what one child has learnt is kept there for the next.
-    """
-    if executor == "ray" and evaluation.is_ordered:
-        raise ValueError(
-            f"hardware.executor (ray) must be serial for evaluation {type(evaluation).__name__}, "
-            "in which every child begins with what the one before has left in the run's folder; "
-            "use hardware.executor=serial, or evaluation=low_fidelity"
         )

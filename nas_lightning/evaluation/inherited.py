@@ -7,14 +7,15 @@ Deliberate differences from ENAS: any black-box strategy proposes the children; 
 `steps` steps in turn, with the child's recipe over just these steps and a new optimiser, where ENAS
 draws a child per step and trains params and controller in alternate phases; it is measured on the
 whole validation part, not on one batch; a few random children may train the params first. From
-SPOS: its random children train for several steps each, where SPOS draws one per step.
+SPOS: its random children train for several steps each, where SPOS draws one per step. Several
+children may be trained at once, each from the version of the bank of the moment when it was asked
+for (see `evaluation.weight_bank`); ENAS trains one at a time.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from random import Random
 from time import perf_counter
 from typing import Any
@@ -31,14 +32,20 @@ from nas_lightning.core.strategy import Trial
 from nas_lightning.data.batches import View
 from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.evaluation import Evaluation
-from nas_lightning.evaluation.weight_bank import WeightBank, check_supernet, give_back
+from nas_lightning.evaluation.weight_bank import (
+    BankFolder,
+    Given,
+    WeightBank,
+    check_supernet,
+    give_back,
+    merged,
+)
 from nas_lightning.networks.batch_norm import batch_norms, recalibrated, still_statistics
 from nas_lightning.training.child import ChildModule, build_child, built
 from nas_lightning.training.cost_meter import CostMeter
 
 __all__ = ["Inherited"]
 
-FILE = "bank.pt"
 STATISTICS = ("recalibrated", "batch", "running")
 
 Forward = Callable[[Tensor], Tensor]
@@ -48,8 +55,8 @@ Params = dict[str, Tensor]
 class Inherited(Evaluation):
     """Trains each child for a few steps from a bank of shared params (see the module).
 
-    With `steps=0` the bank stands still after the random children, and measures all others. Trials
-    are evaluated in order; the bank lies in the run's `children/` while it searches.
+    With `steps=0` the bank stands still after the random children, and measures all others. Its
+    versions lie in the run's `children/` while it searches.
 
     Args:
         steps: training steps of each child, from its inherited params; 0 trains none.
@@ -86,7 +93,7 @@ class Inherited(Evaluation):
         check_supernet(run.space, self.scale)
         self.batch_size = run.recipe.batch_size or run.data.batch_size
         self.stage = run.data.candidate(None, None, self.batch_size, run.recipe.cutout)
-        self._bank: WeightBank | None = None
+        self.versions = BankFolder(run.folder)
 
     def measures(self) -> frozenset[str]:
         """Returns the names of the child's validation metrics and size."""
@@ -102,60 +109,95 @@ class Inherited(Evaluation):
         first = self.warmup * self.warmup_steps if trial.number == 0 else 0
         return (first + self.steps) * self.batch_size
 
+    def work(self, trial: Trial) -> float:
+        """Returns the multiply-adds of a child times its training samples.
+
+        The random children are trained before any trial.
+        """
+        multiply_adds = child_cost(self.run.space, trial.genotype, self.scale)["multiply_adds"]
+        return float(max(1, multiply_adds) * max(1, self.samples()))
+
+    def worst(self, trial: Trial) -> dict[str, float]:
+        """Returns what is told of a child that cannot be trained."""
+        metrics = {f"validation_{self.run.task.metric}": self.run.task.worst}
+        return metrics | child_cost(self.run.space, trial.genotype, self.scale)
+
+    def files(self, trial: Trial) -> tuple[list[str], list[str]]:
+        """Returns the bank's version that a trial begins with, and what its child gives."""
+        written = [self.versions.child_name(trial.number)] if self.steps else []
+        return [self.versions.bank_name(self._version(trial))], written
+
+    def prepare(self, trial: Trial, seed: int) -> None:
+        """Trains the random children before the first trial, whose seed is that of the bank."""
+        if trial.number == 0:
+            self._bank(trial, seed)
+
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
         """Returns a child's validation metrics and size, and what its training cost.
 
-        The trials come in order; the last one may be asked for again. The first one's seed is
-        that of the bank.
+        A trial that was evaluated and not settled may be evaluated again, and costs nothing more.
 
-        Raises: ValueError: the bank belongs to other trials, or is lost.
+        Raises: ValueError: the version of the bank that the trial begins with is lost.
         """
-        started, cost = perf_counter(), CostMeter()
-        bank = self._opened(trial.number, seed, cost)
-        if bank.trial == trial.number:
-            assert bank.measurements is not None
-            assert bank.cost is not None
-            cost.add(bank.cost)
-            return dict(bank.measurements), cost
+        number, cost = trial.number, CostMeter()
+        if (given := self.versions.given(number)) is not None:
+            cost.add(given.cost)
+            return dict(given.measurements), cost
+        bank, started = self._bank(trial, seed), perf_counter()
         index = self.warmup * self._epochs(self.warmup_steps)
-        index += trial.number * self._epochs(self.steps)
-        params = {name: tensor.clone() for name, tensor in bank.params.items()}
-        metrics = self._evaluated(params, trial.genotype, seed, index, cost)
+        index += number * self._epochs(self.steps)
+        epochs = max(1, self._epochs(self.steps))
+        module = self._child(bank.params, trial.genotype, seed, epochs)
+        metrics, state = self._evaluated(module, self.stage.later(index), cost)
         metrics |= child_cost(self.run.space, trial.genotype, self.scale)
         seconds = perf_counter() - started
-        cost.add(CostMeter(seconds, seconds))  # of one process: a black-box search has no more
-        self._bank = WeightBank(params, trial.number, metrics, cost.as_dict())
-        if self._path is not None:
-            self._bank.write(self._path)
+        cost.add(CostMeter(seconds, seconds))  # of one process, which trains no other child
+        if number == 0:
+            cost.add(bank.cost)
+        if self.steps:
+            names = [name for name, _ in module.network.named_parameters()]
+            self.versions.give(number, Given(state, names, metrics, cost.as_dict()))
         return metrics, cost
 
-    @property
-    def _path(self) -> Path | None:
-        return None if self.run.folder is None else self.run.folder / FILE
+    def settle(self, trial: Trial, told: int, in_flight: Sequence[Trial]) -> None:
+        """Merges what a trial's child gives into the bank, and removes what nobody needs any more.
+
+        Raises: ValueError: a version of the bank, or what the child gives, is lost.
+        """
+        if self.steps == 0:
+            return
+        versions, awaited = self.versions, [trial, *in_flight]
+        needed = {versions.bank_name(self._version(each)) for each in awaited}
+        children = {versions.child_name(each.number) for each in awaited}
+        versions.retain({versions.bank_name(told), *needed, *children})
+        bank = versions.bank(told)
+        if not trial.failure:  # whose child gives nothing
+            base, given = versions.bank(self._version(trial)), versions.given(trial.number)
+            if given is None:
+                raise versions.lost(f"what the child of trial {trial.number} gave back")
+            bank = merged(bank, base, given)
+        versions.write(told + 1, replace(bank, cost={}))
+
+    def _version(self, trial: Trial) -> int:
+        """Returns the version that a trial begins with."""
+        if self.steps == 0:
+            return 0
+        return trial.number if trial.after is None else trial.after
 
     def _epochs(self, steps: int) -> int:
         """Returns how many epochs' batches so many steps take; each child begins a new one."""
         return -(-steps // len(self.stage.train_dataloader()))
 
-    def _opened(self, number: int, seed: int, cost: CostMeter) -> WeightBank:
-        """Returns the bank as a trial finds it: in memory, in the file, or new."""
-        path = self._path
-        if self._bank is None and path is not None and path.is_file():
-            self._bank = WeightBank.read(path)
-        if self._bank is None and number == 0:
-            self._bank = self._new_bank(seed, cost)
-        last = None if self._bank is None else self._bank.trial
-        if self._bank is None or last not in (number - 1, number):
-            state = "is lost" if last is None else f"holds the params after trial {last}"
-            raise ValueError(
-                f"the bank {path} {state}, and trial {number} needs those after trial "
-                f"{number - 1}: it belongs to other trials; begin anew in a new folder"
-            )
-        return self._bank
+    def _bank(self, trial: Trial, seed: int) -> WeightBank:
+        """Returns the version that a trial begins with; the first trial makes the first one."""
+        version = self._version(trial)
+        if trial.number == 0 and not self.versions.has_bank(version):
+            self.versions.write(version, self._new_bank(seed))
+        return self.versions.bank(version)
 
-    def _new_bank(self, seed: int, cost: CostMeter) -> WeightBank:
+    def _new_bank(self, seed: int) -> WeightBank:
         """Returns a bank of drawn params, trained by random children."""
-        space = self.run.space
+        space, cost, started = self.run.space, CostMeter(), perf_counter()
         network = built(lambda: space.supernet(self.scale), keyed_seed(seed, "bank"))
         params = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         rng, epochs = Random(keyed_seed(seed, "warm-up")), self._epochs(self.warmup_steps)
@@ -163,24 +205,30 @@ class Inherited(Evaluation):
             own, view = keyed_seed(seed, "warm-up", child), self.stage.later(child * epochs)
             module = self._child(params, space.sample(rng), own, epochs)
             try:
-                self._train(module, view, self.warmup_steps, params, cost)
+                self._train(module, view, self.warmup_steps, cost)
             except FloatingPointError:
                 continue  # it diverged and gives nothing back
-        return WeightBank(params)
+            give_back(module.network, params)
+        seconds = perf_counter() - started
+        cost.add(CostMeter(seconds, seconds))
+        return WeightBank(params, cost=cost.as_dict())
 
     def _evaluated(
-        self, params: Params, genotype: Genotype, seed: int, first: int, cost: CostMeter
-    ) -> dict[str, float]:
-        """Returns a child's validation metrics, once it is trained and has given back."""
-        view, task = self.stage.later(first), self.run.task
-        module = self._child(params, genotype, seed, max(1, self._epochs(self.steps)))
+        self, module: ChildModule, view: View, cost: CostMeter
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Returns a child's validation metrics, and its state after training; none if it diverged.
+
+        What measuring changes is not in the state.
+        """
+        task = self.run.task
         try:
-            trainer = self._train(module, view, self.steps, params, cost)
+            trainer = self._train(module, view, self.steps, cost)
         except FloatingPointError:  # a child that diverges is a bad child; the search continues
-            return {f"validation_{task.metric}": task.worst, "diverged": 1.0}
+            return {f"validation_{task.metric}": task.worst, "diverged": 1.0}, {}
+        state = {n: t.cpu().clone() for n, t in module.network.state_dict().items()}
         view.trainer = trainer  # on whose device the batches are, trained or not
         with self._forward(module.network, view, trainer) as forward:
-            return self._measured(forward, view, trainer.strategy.root_device)
+            return self._measured(forward, view, trainer.strategy.root_device), state
 
     def _child(self, params: Params, genotype: Genotype, seed: int, epochs: int) -> ChildModule:
         run = self.run
@@ -189,17 +237,10 @@ class Inherited(Evaluation):
         recipe = replace(run.recipe, epochs=epochs)
         return ChildModule(network, self.scale.outputs(), recipe, run.task, seed)
 
-    def _train(
-        self,
-        module: ChildModule,
-        view: View,
-        steps: int,
-        params: Params,
-        cost: CostMeter,
-    ) -> L.Trainer:
-        """Trains a child for some steps; returns its Trainer, once it has given back.
+    def _train(self, module: ChildModule, view: View, steps: int, cost: CostMeter) -> L.Trainer:
+        """Trains a child for some steps; returns its Trainer.
 
-        Raises: FloatingPointError: it diverged; it gives nothing back.
+        Raises: FloatingPointError: it diverged.
         """
         epochs = module.recipe.epochs
         trainer = self.run.make_trainer(epochs, max_steps=steps, limit_val_batches=0)
@@ -209,7 +250,6 @@ class Inherited(Evaluation):
             trainer.fit(module, datamodule=view)
         finally:
             cost.add(replace(module.meter, children_trained=1, epochs_trained=epochs))
-        give_back(module.network, params)
         return trainer
 
     @contextmanager

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.files import prepare_lines
+
 __all__ = ["Journal", "Row", "RowFile"]
 
 Row = dict[str, float | str]
@@ -23,7 +25,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        _prepare_lines(path)
+        prepare_lines(path)
         self._asked, self._told = set[int](), set[int]()
         for event in self.events():
             self._note(event)
@@ -89,7 +91,7 @@ class RowFile:
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self.path, self.columns = path, tuple(columns)
-        _prepare_lines(path)
+        prepare_lines(path)
         self.rows = self._read()
         if path.stat().st_size == 0:
             self._write(self.columns)
@@ -123,13 +125,3 @@ class RowFile:
                 f"{self.path}, line {number} is no row of a name and {len(self.columns) - 1} "
                 f"numbers: {','.join(line)[:60]!r}; remove the file to begin anew"
             ) from None
-
-
-def _prepare_lines(path: Path) -> None:
-    """Makes a file that grows line by line, or drops its last line if that was cut short."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    with path.open("rb+") as file:
-        torn = sum(len(line) for line in file if not line.endswith(b"\n"))
-        if torn:
-            file.truncate(path.stat().st_size - torn)

@@ -26,6 +26,7 @@ class ProcessExecutor(WorkerExecutor):
         start: the command line of a worker; what it prints is shown only where it ends badly.
         child_seconds: most seconds of one job; None sets no limit.
         devices: the GPUs that workers take in turn, as CUDA_VISIBLE_DEVICES names them.
+        threads: CPU threads of a worker; None as many as here.
     """
 
     def __init__(
@@ -34,9 +35,10 @@ class ProcessExecutor(WorkerExecutor):
         workers: int,
         child_seconds: float | None = None,
         devices: Sequence[str] = (),
+        threads: int | None = None,
     ) -> None:
         super().__init__(workers, child_seconds)
-        self.start, self.devices = start, devices
+        self.start, self.devices, self.threads = start, devices, threads
 
     def start_worker(self, place: int, messages: Messages) -> Worker:
         """Returns a process that has the GPU of its place."""

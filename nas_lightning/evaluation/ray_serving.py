@@ -1,12 +1,12 @@
 """A worker's side of `evaluation.ray_executor`: an actor that evaluates jobs.
 
-It answers each call with a message of `evaluation.workers`. No file system is shared: checkpoints
-of children that may be trained further come with a job and go back with its outcome.
+It answers each call with a message of `evaluation.workers`. No file system is shared: the files
+that a job needs come with it, such as a checkpoint of its parent, and go back with its outcome.
 """
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from nas_lightning.evaluation.serving import guarded
 
 __all__ = ["Build", "RayServer"]
 
-# of CPU threads: space, evaluation and the folder of checkpoints, None where there are none
+# of CPU threads: space, evaluation and the folder of the children's files, None without files
 Build = Callable[[int], tuple[SearchSpace, Evaluation, Path | None]]
 
 
@@ -43,25 +43,25 @@ class RayServer:
         """Builds everything."""
         return guarded(self._prepared, self.message_of)
 
-    def evaluate(self, text: str, parent: bytes | None) -> Mapping[str, Any]:
-        """Evaluates a job, given as JSON and with the checkpoint of its parent, if it has one."""
-        return guarded(lambda: self._evaluated(json.loads(text), parent), self.message_of)
+    def evaluate(self, text: str, *contents: bytes) -> Mapping[str, Any]:
+        """Evaluates a job, given as JSON with the names of files and what they hold."""
+        return guarded(lambda: self._evaluated(json.loads(text), contents), self.message_of)
 
     def _prepared(self) -> Mapping[str, Any]:
         self.space, self.evaluation, self.folder = self.build(self.threads)
         return {"ready": True}
 
-    def _evaluated(self, content: Mapping[str, Any], parent: bytes | None) -> Mapping[str, Any]:
+    def _evaluated(self, content: Mapping[str, Any], contents: Sequence[bytes]) -> dict[str, Any]:
         job, folder = Job.of(content, self.space), self.folder
         if folder is None:
-            return {"outcome": asdict(evaluated(job, self.evaluation)), "checkpoint": None}
-        before, after = (folder / f"{n}.ckpt" for n in (job.trial.parent, job.trial.number))
+            return {"outcome": asdict(evaluated(job, self.evaluation)), "files": {}}
         folder.mkdir()
-        if parent is not None:
-            before.write_bytes(parent)
+        for name, data in zip(content["files"], contents, strict=True):
+            (folder / name).write_bytes(data)
         try:
             outcome = asdict(evaluated(job, self.evaluation))
-            checkpoint = after.read_bytes() if after.is_file() else None
+            paths = [folder / name for name in self.evaluation.files(job.trial)[1]]
+            files = {path.name: path.read_bytes() for path in paths if path.is_file()}
         finally:
             shutil.rmtree(folder)
-        return {"outcome": outcome, "checkpoint": checkpoint}
+        return {"outcome": outcome, "files": files}

@@ -31,8 +31,11 @@ def serve(
 ) -> None:
     """Evaluates the jobs that come on standard input, with what `build` makes; never returns.
 
-    The process ends with the one that writes there, however that ends. `message_of` words errors.
+    The process ends with the one that writes there, however that ends, and not at a SIGTERM, which
+    that one answers. `message_of` words errors.
     """
+    # blocked rather than ignored: Lightning has a handler of its own while it trains
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     jobs, pipe = SimpleQueue[bytes](), _Pipe()
     threading.Thread(target=_read, args=(jobs,), daemon=True).start()
     threading.Thread(target=_beat, args=(pipe,), daemon=True).start()

@@ -1,5 +1,6 @@
 """The loop of a black-box search: ask, evaluate, tell; it resumes where it was interrupted."""
 
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
+from nas_lightning.core.termination import Interruption
 from nas_lightning.evaluation.admission import check_limits, is_affordable
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.executors import Executor, Job, Outcome, Outcomes, SerialExecutor
-from nas_lightning.evaluation.flight import Flight, check_in_flight, check_order
+from nas_lightning.evaluation.flight import Flight, check_in_flight
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.trial_time import TrialTime
 from nas_lightning.training.cost_meter import CostMeter
@@ -35,6 +37,7 @@ def run_trials(
     in_flight: int = 1,
     arrived: Path | None = None,
     is_virtual: bool = True,
+    starts: Callable[[Trial], None] = lambda trial: None,
 ) -> tuple[list[Trial], CostMeter]:
     """Returns the trials in the order in which they were told, and their cost.
 
@@ -43,11 +46,13 @@ def run_trials(
     asked but not told starts anew, unless its outcome is in the file `arrived`. The journal
     takes every event before the search continues. No trial begins that would exceed `max_samples`
     training samples; `watch` is called with the trials so far after each one, `begin` before the
-    first that is not replayed, or at the end. `time` sets the strategy's trials by their speed;
-    what it takes to ask for them is journaled then, so that a replay counts the same.
+    first that is not replayed, or at the end, `starts` with each that is to be evaluated.
+    `time` sets the strategy's trials by their speed; what it takes to ask for them is journaled
+    then, so that a replay counts the same.
     `executor` evaluates, by default in this process; up to `in_flight` trials are asked before
     the first of them is told, in an order that depends on no clock (see `flight`); unless
     `is_virtual`, as they arrive, and only the journal can repeat the search.
+    A SIGTERM lets workers finish for a while, and `arrived` keeps what they finish.
     Apart from the strategy, a trial costs the same whatever its number.
 
     Raises:
@@ -57,26 +62,15 @@ def run_trials(
     """
     check_fit(strategy, evaluation, objective)
     check_in_flight(strategy, in_flight)
-    check_order(evaluation, in_flight)
     outcomes = Outcomes(executor or SerialExecutor(evaluation), arrived)
     flight = Flight(in_flight)
     loop = _Loop(strategy, evaluation, objective, journal, outcomes, flight, time, is_virtual)
-    told, replayed, has_begun = journal.told(), journal.num_told, False
-    while True:
-        while (trial := loop.ask(max_samples)) is not None:
-            if journal.has_told(trial.number):
-                continue
-            if not has_begun:
-                begin()
-                has_begun = True
-            outcomes.submit(loop.job(trial))
-        if not loop.flight.trials:
-            break
-        loop.tell(next(told, None) if len(loop.trials) < replayed else None)
-        if len(loop.trials) >= replayed:
-            watch(loop.trials)
-    if not has_begun:
-        begin()
+    try:
+        loop.run(max_samples, watch, begin, starts)
+    except Interruption as interruption:
+        if interruption.number == signal.SIGTERM:
+            outcomes.drain()
+        raise
     return loop.trials, loop.cost
 
 
@@ -98,6 +92,32 @@ class _Loop:
     is_over: bool = False  # whether a trial was refused, so that none is asked any more
     _origins: dict[int, int] = field(default_factory=dict)  # where each child was first trained
 
+    def run(
+        self,
+        max_samples: int | None,
+        watch: Callable[[list[Trial]], None],
+        begin: Callable[[], None],
+        starts: Callable[[Trial], None],
+    ) -> None:
+        """Asks and tells until nothing is left; the arguments are those of `run_trials`."""
+        told, replayed, has_begun = self.journal.told(), self.journal.num_told, False
+        while True:
+            while (trial := self.ask(max_samples)) is not None:
+                if self.journal.has_told(trial.number):
+                    continue
+                if not has_begun:
+                    begin()
+                    has_begun = True
+                self._submit(trial)
+                starts(trial)
+            if not self.flight.trials:
+                break
+            self.tell(next(told, None) if len(self.trials) < replayed else None)
+            if len(self.trials) >= replayed:
+                watch(self.trials)
+        if not has_begun:
+            begin()
+
     def ask(self, max_samples: int | None) -> Trial | None:
         """Returns another trial, journaled and in flight; None if none may be asked now."""
         strategy, flight, number = self.strategy, self.flight, self.asked
@@ -107,7 +127,7 @@ class _Loop:
         if number >= strategy.trials and not is_replayed:
             return None
         started = monotonic()
-        trial = strategy.ask(number)
+        trial = replace(strategy.ask(number), after=len(self.trials))
         if self.time is not None:
             trial = replace(trial, asking_s=monotonic() - started)
         if not is_replayed and not self._is_admitted(trial, max_samples):
@@ -121,16 +141,20 @@ class _Loop:
         self.asked += 1
         return trial
 
-    def job(self, trial: Trial) -> Job:
-        """Returns the job of a trial: a child that is trained further keeps its seed."""
+    def _submit(self, trial: Trial) -> None:
+        """Has a trial evaluated: a child that is trained further keeps its seed."""
         origin = self._origins[trial.number]
-        return Job(trial, keyed_seed(self.strategy.seed, "trial", origin))
+        job = Job(trial, keyed_seed(self.strategy.seed, "trial", origin))
+        with self.outcomes.executor.as_in_a_worker():
+            self.evaluation.prepare(trial, job.seed)
+        self.outcomes.submit(job)
 
     def tell(self, event: Mapping[str, Any] | None) -> None:
         """Tells what finishes first its result: that of the journal's event, or a new one."""
         trial = self._next(event)
         if event is None:
             trial = self._finished(trial, self.outcomes.take(trial.number))
+            self.evaluation.settle(trial, len(self.trials), self.flight.trials)
             self.journal.append(_told(trial))
         else:
             trial = _replayed(trial, event, self.objective, self.journal.path)

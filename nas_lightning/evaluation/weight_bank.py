@@ -1,9 +1,22 @@
-"""The params that children share: a supernet's, after so many trials."""
+"""The params that children share, a supernet's: one version per trial told, and what they give.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+Version v is the bank after v trials were told. A child begins with the version of the moment when
+it was asked for; what it trained is merged into the newest one when its result is told. So the
+versions depend on the order of asking and telling alone, not on who trains when.
+
+A param that other children have moved since a child's version takes its change, divided by one
+more than the number of these children, as if their mean were taken; one that nobody else has moved
+is copied. Source: the learning rate divided by staleness of Zhang et al., Staleness-aware
+Async-SGD, 2016 (arXiv:1511.05950). Deliberate differences: the change of many steps is divided
+instead of one gradient's learning rate, and each param has a staleness of its own; buffers
+(BatchNorm's statistics) are those of the child that was told last.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,31 +25,154 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, crop, inherit
 from nas_lightning.files import replacing
 
-__all__ = ["WeightBank", "check_supernet", "give_back"]
+__all__ = ["BankFolder", "Given", "WeightBank", "check_supernet", "give_back", "merged"]
+
+BANK, CHILD = "bank-", "given-"  # of file names, before a number
+SUFFIX = ".pt"
+VERSIONS_HERE = 2  # in memory, beside the files
 
 
 @dataclass(frozen=True)
 class WeightBank:
-    """A supernet's params and buffers after a trial, and what that trial measured.
+    """A version of a supernet's params and buffers.
 
-    So a trial that was interrupted before its result was told is not trained twice: the file tells
-    it, and is replaced as a whole.
+    Attributes:
+        params: its `state_dict`.
+        moves: how many children have moved each of its params.
+        cost: of the random children that trained version 0; empty for all others.
     """
 
     params: dict[str, Tensor]
-    trial: int = -1
-    measurements: Mapping[str, float] | None = None
-    cost: Mapping[str, float] | None = None
+    moves: Mapping[str, int] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
 
-    @classmethod
-    def read(cls, path: Path) -> "WeightBank":
-        """Returns the bank of a file."""
-        return cls(**torch.load(path, map_location="cpu", weights_only=True))
 
-    def write(self, path: Path) -> None:
-        """Writes the bank atomically."""
-        with replacing(path) as temporary:
-            torch.save(vars(self), temporary)
+@dataclass(frozen=True)
+class Given:
+    """What a trial's child gives back, and what it measured: so nothing is trained twice.
+
+    Attributes:
+        state: its params and buffers after training; empty where it diverged.
+        names: of the params among them.
+    """
+
+    state: Mapping[str, Tensor]
+    names: Sequence[str]
+    measurements: Mapping[str, float]
+    cost: Mapping[str, float]
+
+
+Kept = TypeVar("Kept", WeightBank, Given)
+
+
+class BankFolder:
+    """The versions that are still needed and what children gave: files, or here without a folder.
+
+    A file is replaced as a whole, so that a kill leaves it as it was or finished.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self._here: dict[str, WeightBank | Given] = {}  # with a folder: the last versions
+
+    @staticmethod
+    def bank_name(version: int) -> str:
+        """Returns the name of a version's file."""
+        return f"{BANK}{version}{SUFFIX}"
+
+    @staticmethod
+    def child_name(trial: int) -> str:
+        """Returns the name of the file of what a trial's child gave."""
+        return f"{CHILD}{trial}{SUFFIX}"
+
+    def has_bank(self, version: int) -> bool:
+        """Returns whether there is a version."""
+        return self._read(self.bank_name(version), WeightBank) is not None
+
+    def bank(self, version: int) -> WeightBank:
+        """Returns a version.
+
+        Raises: ValueError: it is lost.
+        """
+        bank = self._read(self.bank_name(version), WeightBank)
+        if bank is None:
+            raise self.lost(f"version {version} of the shared params")
+        return bank
+
+    def given(self, trial: int) -> Given | None:
+        """Returns what a trial's child gave, or None if it has not yet."""
+        return self._read(self.child_name(trial), Given)
+
+    def write(self, version: int, bank: WeightBank) -> None:
+        """Keeps a version."""
+        self._write(self.bank_name(version), bank)
+
+    def give(self, trial: int, given: Given) -> None:
+        """Keeps what a trial's child gave."""
+        self._write(self.child_name(trial), given)
+
+    def lost(self, what: str) -> ValueError:
+        """Returns the error that something is not there which the search has written."""
+        return ValueError(
+            f"{what} must be in {self.folder}, and is lost, or the folder belongs to another "
+            "search; begin anew in a new folder"
+        )
+
+    def retain(self, names: Collection[str]) -> None:
+        """Removes all but some versions and children."""
+        for name in [name for name in self._here if name not in names]:
+            del self._here[name]
+        for path in self._files():
+            if path.name not in names:
+                path.unlink()
+
+    def _files(self) -> Iterator[Path]:
+        if self.folder is not None and self.folder.is_dir():
+            for prefix in (BANK, CHILD):
+                yield from self.folder.glob(f"{prefix}*{SUFFIX}")
+
+    def _read(self, name: str, kind: type[Kept]) -> Kept | None:
+        if name in self._here or self.folder is None:
+            return cast("Kept | None", self._here.get(name))
+        if not (path := self.folder / name).is_file():
+            return None
+        content = kind(**torch.load(path, map_location="cpu", weights_only=True))
+        self._keep(name, content)
+        return content
+
+    def _write(self, name: str, content: WeightBank | Given) -> None:
+        if self.folder is not None:
+            with replacing(self.folder / name) as path:
+                torch.save(vars(content), path)
+        self._keep(name, content)
+
+    def _keep(self, name: str, content: WeightBank | Given) -> None:
+        if self.folder is None:
+            self._here[name] = content
+        elif isinstance(content, WeightBank):  # what a child gave is read once
+            self._here.pop(name, None)
+            self._here[name] = content
+            while len(self._here) > VERSIONS_HERE:
+                del self._here[next(iter(self._here))]
+
+
+def merged(bank: WeightBank, base: WeightBank, given: Given) -> WeightBank:
+    """Returns the next version of a bank, once a child has given back what it trained from `base`.
+
+    Where `base` is that version's own, or nobody has moved a param since, its param is the child's
+    to the bit.
+    """
+    params, moves = dict(bank.params), dict(bank.moves)
+    for name, tensor in given.state.items():
+        params[name] = params[name].clone()
+        part = crop(params[name], tensor.shape)
+        others = moves.get(name, 0) - base.moves.get(name, 0)
+        if others:
+            tensor = part + (tensor - crop(base.params[name], tensor.shape)) / (1 + others)
+        part.copy_(tensor)
+        if name in given.names:
+            moves[name] = moves.get(name, 0) + 1
+    return WeightBank(params, moves)
 
 
 def give_back(child: nn.Module, params: Mapping[str, Tensor]) -> None:

@@ -7,7 +7,8 @@ messages: nobody waits for one that is silent. Where workers live, the subclasse
 import time
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -87,7 +88,7 @@ class WorkerExecutor(Executor):
         self._failed: deque[Outcome] = deque()
         self._messages: Messages = SimpleQueue()
         self._deaths: Counter[int] = Counter()  # by trial
-        self._false_starts = 0  # in a row
+        self._false_starts: Counter[int] = Counter()  # by place, in a row
         self._looked = time.monotonic()  # for the silent, while somebody waits
 
     @abstractmethod
@@ -117,6 +118,20 @@ class WorkerExecutor(Executor):
                 continue
             if worker in self.workers and (outcome := self._heard(worker, message)) is not None:
                 return outcome
+
+    def drain(self) -> Iterator[Outcome]:
+        """Yields the outcomes of jobs that workers finish in `drain_seconds`; begins no other.
+
+        An error of the evaluation ends it: the search that resumes meets it again.
+        """
+        limit = time.monotonic() + self.drain_seconds
+        while self.running() and (left := limit - time.monotonic()) > 0:
+            outcome = None
+            with suppress(Empty, ChildProcessError):
+                worker, message = self._messages.get(timeout=left)
+                outcome = self._heard(worker, message) if worker in self.workers else None
+            if outcome is not None:
+                yield outcome
 
     def close(self) -> None:
         """Ends the workers."""
@@ -149,7 +164,8 @@ class WorkerExecutor(Executor):
         """Notes a worker's message; returns the outcome that it tells, if it does."""
         worker.heard = time.monotonic()
         if "ready" in message:
-            worker.is_ready, self._false_starts = True, 0
+            worker.is_ready = True
+            del self._false_starts[self.workers.index(worker)]
         elif "reason" in message:
             worker.reason = message["reason"]
         elif "error" in message:
@@ -167,10 +183,11 @@ class WorkerExecutor(Executor):
     def _bury(self, worker: Worker) -> None:
         """Frees the place of a worker that died, and repeats its job or gives it up."""
         worker.end()
-        self.workers[self.workers.index(worker)] = None
+        place = self.workers.index(worker)
+        self.workers[place] = None
         if not worker.is_ready:
-            self._false_starts += 1
-            if self._false_starts == TRIES:
+            self._false_starts[place] += 1
+            if self._false_starts[place] == TRIES:
                 raise ChildProcessError("\n".join([f"a worker {worker.how}", *worker.printed]))
         if (job := worker.job) is None:
             return

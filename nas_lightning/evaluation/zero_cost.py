@@ -87,6 +87,10 @@ class ZeroCost(Evaluation):
         """Returns the training samples of a child that passes; 0 where none is trained."""
         return 0 if self.then is None else self.then.samples(budget)
 
+    def files(self, trial: Trial) -> tuple[list[str], list[str]]:
+        """Returns the files that the training reads and writes."""
+        return ([], []) if self.then is None else self.then.files(trial)
+
     def check_budget(self, budget: float) -> None:
         """Refuses a budget that the training cannot spend."""
         if self.then is not None:

@@ -62,7 +62,7 @@ class Dashboard(Logger, ABC):
         """Keeps files; a hook."""
 
     def log_trial(self, trial: Trial, space: SearchSpace, objective: Objective) -> None:
-        """Shows a trial that was told, again those before a resume; a hook."""
+        """Shows a trial that begins, or with its reward; again those before a resume; a hook."""
 
     def close(self, is_failed: bool) -> None:
         """Ends the run; a hook, called once or more."""

@@ -1,7 +1,7 @@
 """Optuna's journal storage: a mirror of a search's trials, for optuna-dashboard and for Optuna.
 
-The search never reads it. A trial is one record of the file, so that a kill leaves it whole or not
-at all; a resumed search adds what is missing.
+The search never reads it. A trial stands there as running once it begins, and is finished by its
+last record, so that a kill leaves it running; a resumed search adds what is missing.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from nas_lightning.core.objective import Objective
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Trial
+from nas_lightning.files import prepare_lines
 from nas_lightning.loggers.dashboard import Dashboard, RunFacts
 
 __all__ = ["OptunaJournal"]
@@ -22,7 +23,7 @@ NUMBER = "trial"  # attribute that holds a trial's number in trials.jsonl
 
 
 class OptunaJournal(Dashboard):
-    """Writes every trial that was told to optuna.log, in a study of the run's name.
+    """Writes every trial that has begun to optuna.log, in a study of the run's name.
 
     A trial has a parameter per decision that its genotype made, and the reward as its value, or
     the values that the objective keeps apart; one that could not be evaluated is a failed one.
@@ -45,7 +46,8 @@ class OptunaJournal(Dashboard):
         self.facts = facts
         self._storage: Any = None
         self._study = -1
-        self._shown = set[int]()
+        self._running: dict[int, int] = {}  # Optuna's identifiers by number
+        self._finished = set[int]()
 
     @property
     def name(self) -> str:
@@ -71,21 +73,24 @@ class OptunaJournal(Dashboard):
 
     @rank_zero_only
     def log_trial(self, trial: Trial, space: SearchSpace, objective: Objective) -> None:
-        """Writes a trial, unless it is there."""
+        """Writes that a trial has begun, or what it ended with, unless that is there."""
         if self._storage is None:
             self._open(objective)
-        if trial.number not in self._shown:
-            self._shown.add(trial.number)
-            frozen = self._frozen(trial, space, objective)
-            self._storage.create_new_trial(self._study, template_trial=frozen)
+        number = trial.number
+        if number in self._finished or (trial.reward is None and number in self._running):
+            return
+        if number not in self._running:
+            begun = self._begun(trial, space)
+            self._running[number] = self._storage.create_new_trial(self._study, begun)
+        if trial.reward is not None:
+            self._finish(self._running.pop(number), trial, objective)
+            self._finished.add(number)
 
     def _open(self, objective: Objective) -> None:
         """Opens the file and its study, which an earlier run may have begun."""
         storages, study = self.optuna.storages, self.optuna.study
         path = self.facts.folder / FILE
-        if path.exists():  # a line that a kill cut short
-            content = path.read_bytes()
-            path.write_bytes(content[: content.rfind(b"\n") + 1])
+        prepare_lines(path)
         self.optuna.logging.set_verbosity(self.optuna.logging.WARNING)
         self._storage = storages.JournalStorage(storages.journal.JournalFileBackend(str(path)))
         ways = [study.StudyDirection.MAXIMIZE]
@@ -96,25 +101,35 @@ class OptunaJournal(Dashboard):
             self._study = self._storage.create_new_study(ways, self.name)
         except self.optuna.exceptions.DuplicatedStudyError:
             self._study = self._storage.get_study_id_from_name(self.name)
-        trials = self._storage.get_all_trials(self._study, deepcopy=False)
-        self._shown = {trial.user_attrs[NUMBER] for trial in trials}
+        for frozen in self._storage.get_all_trials(self._study, deepcopy=False):
+            number = frozen.user_attrs[NUMBER]
+            if frozen.state.is_finished():
+                self._finished.add(number)
+            else:
+                self._running[number] = frozen._trial_id
 
-    def _frozen(self, trial: Trial, space: SearchSpace, objective: Objective) -> Any:
+    def _begun(self, trial: Trial, space: SearchSpace) -> Any:
         choices = trial.genotype.mapping
         categories = self.optuna.distributions.CategoricalDistribution
-        values = trial.values if len(objective.names) > 1 else (trial.told_reward,)
-        state = self.optuna.trial.TrialState
         facts = {"genotype_id": trial.genotype.id, "budget": trial.budget, "parent": trial.parent}
-        more = {"failure": trial.failure} if trial.failure else {}
-        has_failed = bool(trial.failure) or not all(map(isfinite, values))  # Optuna takes no NaN
         return self.optuna.trial.create_trial(
-            state=state.FAIL if has_failed else state.COMPLETE,
-            values=None if has_failed else values,
+            state=self.optuna.trial.TrialState.RUNNING,
             params=choices,
             distributions={
                 decision.name: categories(decision.options)
                 for decision in space.decisions
                 if decision.name in choices
             },
-            user_attrs={NUMBER: trial.number, **facts, **more, **trial.measurements, **trial.cost},
+            user_attrs={NUMBER: trial.number, **facts},
         )
+
+    def _finish(self, identifier: int, trial: Trial, objective: Objective) -> None:
+        values = trial.values if len(objective.names) > 1 else (trial.told_reward,)
+        more = {"failure": trial.failure} if trial.failure else {}
+        for name, value in {**more, **trial.measurements, **trial.cost}.items():
+            self._storage.set_trial_user_attr(identifier, name, value)
+        state = self.optuna.trial.TrialState
+        if trial.failure or not all(map(isfinite, values)):  # Optuna takes no NaN
+            self._storage.set_trial_state_values(identifier, state.FAIL)
+        else:
+            self._storage.set_trial_state_values(identifier, state.COMPLETE, values)

@@ -84,6 +84,10 @@ class TrialBoard:
         self.history, self._seen, self._best = _History(), 0, float("-inf")
         self._failed = 0
 
+    def begin(self, trial: Trial) -> None:
+        """Shows that a trial is evaluated now."""
+        self.dashboards.log_trial(trial, self.strategy.space, self.objective)
+
     def show(self, trials: Sequence[Trial]) -> None:
         """Shows the trials that are new."""
         first, self._seen = self._seen, len(trials)

@@ -14,7 +14,7 @@ from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.evaluation.by_training import Candidates, FullTraining
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.executors import Executor, SerialExecutor
-from nas_lightning.evaluation.flight import check_in_flight, check_order, check_shared
+from nas_lightning.evaluation.flight import check_in_flight
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.objectives import WeightedProduct
 from nas_lightning.evaluation.pareto import pareto_front
@@ -32,10 +32,11 @@ from nas_lightning.run.time_bounds import trial_time
 from nas_lightning.run.trial_progress import TrialProgress
 from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.hardware import Hardware
+from nas_lightning.training.worker_settings import SERIAL
 
 __all__ = ["BlackBoxSearch", "check_black_box"]
 
-ARRIVED = "arrived.jsonl"  # outcomes that wait to be told, while several children are in flight
+ARRIVED = "arrived.jsonl"  # outcomes that wait to be told
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,6 @@ class BlackBoxSearch:
             )
         evaluation, candidates = evaluation_of(run.cfg, folder, parts)
         check_fit(strategy, evaluation, objective)
-        check_order(evaluation, parts.hardware.num_in_flight)
-        check_shared(evaluation, parts.hardware.executor)
         return cls(run, strategy, objective, evaluation, candidates)
 
     def _announce(self) -> None:
@@ -129,15 +128,18 @@ class BlackBoxSearch:
 
         parts = strategy, self.evaluation, self.objective, journal, max_samples
         bound, in_flight = trial_time(self.run, strategy), hardware.num_in_flight
-        arrived = folder / ARRIVED if in_flight > 1 else None
+        is_kept = in_flight > 1 or hardware.executor != SERIAL
+        arrived = folder / ARRIVED if is_kept else None
         flying = executor, in_flight, arrived, hardware.is_virtual
         with progress:
-            return run_trials(*parts, watch, self._announce, bound, *flying)
+            return run_trials(*parts, watch, self._announce, bound, *flying, board.begin)
 
     def _executor(self) -> Executor:
         hardware = self.run.parts.hardware
         makers = {"serial": self._serial, "processes": self._processes, "ray": self._ray}
-        return makers[hardware.executor](hardware)
+        executor = makers[hardware.executor](hardware)
+        executor.drain_seconds = hardware.drain_seconds
+        return executor
 
     def _serial(self, hardware: Hardware) -> Executor:
         return SerialExecutor(self.evaluation)
@@ -145,13 +147,18 @@ class BlackBoxSearch:
     def _processes(self, hardware: Hardware) -> Executor:
         # -P: the current folder stands where it does here, not before the standard library
         start = [sys.executable, "-P", "-m", "nas_lightning.run.worker", str(self.run.folder.path)]
-        seconds, devices = hardware.child_seconds, hardware.visible_devices()
-        return ProcessExecutor(start, hardware.workers, seconds, devices)
+        return ProcessExecutor(
+            start,
+            hardware.workers,
+            hardware.child_seconds,
+            hardware.visible_devices(),
+            hardware.worker_threads,
+        )
 
     def _ray(self, hardware: Hardware) -> Executor:
         home, seconds = self.run.folder, hardware.child_seconds
         parts = RayCluster(hardware), Sent.of(home).build, message_of, seconds
-        return RayExecutor(*parts, folder=home / CHILDREN)
+        return RayExecutor(*parts, folder=home / CHILDREN, files=self.evaluation.files)
 
 
 def check_black_box(

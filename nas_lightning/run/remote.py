@@ -4,6 +4,7 @@ The other machine has nas_lightning installed, and the data set where the config
 run's folder it does not have.
 """
 
+import atexit
 import shutil
 import sys
 from collections.abc import Mapping
@@ -54,6 +55,7 @@ class Sent:
                 "install the same on all nodes"
             )
         home = RunFolder(Path(mkdtemp(prefix="nas_lightning_")))
+        atexit.register(shutil.rmtree, home.path, ignore_errors=True)
         home.hydra.mkdir()
         for name, text in self.files.items():
             (home / HYDRA / name).write_text(text, encoding="utf-8")

@@ -45,6 +45,7 @@ class Hardware:
         in_flight: children that are asked before the first of them is told; None takes `workers`.
         child_seconds: most seconds of one child in a worker, after which it counts as dead; None
             sets no limit.
+        drain_seconds: most seconds that children in workers may take to finish after a SIGTERM.
         order: in which results are told: "virtual" depends on no clock, and can be repeated;
             "arrival" is theirs.
         address: the Ray cluster, "auto" for that of this machine, or HOST:PORT; None starts one
@@ -68,6 +69,7 @@ class Hardware:
     workers: int = 1
     in_flight: int | None = None
     child_seconds: float | None = None
+    drain_seconds: float = 20.0
     order: str = "virtual"
     address: str | None = None
     gpus_per_worker: float | None = None

@@ -14,6 +14,7 @@ ORDERS = ("virtual", "arrival")
 OF_WORKERS = {  # by key: its default, and the executors with which another value has an effect
     "workers": (1, (PROCESSES, RAY)),
     "child_seconds": (None, (PROCESSES, RAY)),
+    "drain_seconds": (20.0, (PROCESSES, RAY)),
     "order": ("virtual", (PROCESSES, RAY)),
     "address": (None, (RAY,)),
     "gpus_per_worker": (None, (RAY,)),
@@ -29,6 +30,7 @@ def check_workers(hardware: Any) -> None:
     at_least("hardware.workers", hardware.workers, 1, use=2)
     at_least("hardware.in_flight", hardware.in_flight, 1, use=2)
     positive("hardware.child_seconds", hardware.child_seconds, use=3600)
+    at_least("hardware.drain_seconds", hardware.drain_seconds, 0, use=20)
     in_range("hardware.gpus_per_worker", hardware.gpus_per_worker, "[0.01, 1]", use=0.5)
     one_of("hardware.order", hardware.order, ORDERS)
     for key, (default, executors) in OF_WORKERS.items():

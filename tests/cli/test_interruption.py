@@ -6,11 +6,13 @@ import sys
 
 import pytest
 
-from nas_lightning.cli.interruption import Interruption, interruptible, interruption_of
+from nas_lightning.cli.interruption import interruptible, interruption_of
+from nas_lightning.core.termination import Interruption
 
 TWICE = """
 import signal
-from nas_lightning.cli.interruption import Interruption, interruptible
+from nas_lightning.cli.interruption import interruptible
+from nas_lightning.core.termination import Interruption
 with interruptible():
     try:
         signal.raise_signal(signal.SIGINT)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from nas_lightning.cli.interruption import Interruption, interruptible
+from nas_lightning.cli.interruption import interruptible
 from nas_lightning.cli.launch import RankError, Ranks
+from nas_lightning.core.termination import Interruption
 
 pytestmark = pytest.mark.ddp
 

@@ -12,7 +12,7 @@ import pytest
 from command import run
 
 from nas_lightning.benchmark.files import benchmark_text, read_published
-from nas_lightning.cli.interruption import Interruption
+from nas_lightning.core.termination import Interruption
 
 QUICK = ("evaluation.table=synthetic", "seeds=6", "budget_s=3000")
 EVOLVE = ("strategy=evolution", "strategy.population=10", "strategy.sample=3")

@@ -1,5 +1,7 @@
 """Every black-box strategy, killed and resumed, ends as if nothing had happened, to the bit."""
 
+import json
+import os
 import random
 import signal
 import subprocess
@@ -8,7 +10,7 @@ import time
 from functools import cache
 
 import pytest
-from command import PLANTED, bits, run
+from command import PLANTED, bits, events, run
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 from planted_problem.spaces import PlantedCells
@@ -204,7 +206,7 @@ def test_children_killed_again_and_again_end_with_the_same_bits(name, tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_end_with_a_search_at_sigterm_and_it_resumes_to_the_same_bits(tmp_path):
+def test_workers_finish_at_a_sigterm_and_the_search_resumes_to_the_same_bits(tmp_path):
     workers = ("hardware.executor=processes", "hardware.workers=2", "hardware.threads=2")
     arguments = (*by_halving("hyperband"), *workers, "strategy.trials=9")
     run("search", f"hydra.run.dir={tmp_path / 'whole'}", *arguments)
@@ -213,8 +215,14 @@ def test_workers_end_with_a_search_at_sigterm_and_it_resumes_to_the_same_bits(tm
     while one.poll() is None and (not journal.exists() or count(journal) < 8):
         time.sleep(0.01)
     started = workers_of(folder)
+    for worker in started:  # as where the system tells every process
+        os.kill(int(worker), signal.SIGTERM)
     one.terminate()
     assert one.wait() == 75
+    lines = [*events(folder), *map(json.loads, (folder / "arrived.jsonl").read_text().splitlines())]
+    asked = {event["trial"] for event in lines}
+    finished = {event["trial"] for event in lines if event.get("event") != "asked"}
+    assert asked - finished <= {max(asked)}  # which may not have begun
     limit = time.monotonic() + 20
     while workers_of(folder) and time.monotonic() < limit:
         time.sleep(0.05)

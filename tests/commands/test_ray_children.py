@@ -1,5 +1,8 @@
 """A search among really trained children of a Ray cluster leaves the journal of a serial one."""
 
+from pathlib import Path
+from tempfile import gettempdir
+
 import pytest
 from command import events, run
 from ray_actors import environment
@@ -21,7 +24,7 @@ SEARCH = (
 
 @pytest.mark.slow
 def test_actors_that_share_no_folder_leave_the_journal_of_the_serial_search(tmp_path):
-    journals = []
+    journals, before = [], folders()
     for executor in ([], ["hardware.executor=ray", "hardware.workers=2"]):
         folder = tmp_path / f"run{len(executor)}"
         with environment():
@@ -29,3 +32,8 @@ def test_actors_that_share_no_folder_leave_the_journal_of_the_serial_search(tmp_
         journals.append(events(folder))
     assert sum("parent" in event for event in journals[0]) == 4
     assert journals[1] == journals[0]
+    assert folders() == before  # what a worker keeps of its own is removed
+
+
+def folders():
+    return {*Path(gettempdir()).glob("nas_lightning_*")}

@@ -6,41 +6,27 @@ from random import Random
 
 import pytest
 import torch
+from bank_search import BATCH, QUICK, SCALE, SPACE, Kill, candidates, dies_before, same, search
 
 from nas_lightning.core.genotype import Genotype
-from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, inherit
 from nas_lightning.core.strategy import Trial
-from nas_lightning.data.module import ImageDataModule
-from nas_lightning.data.sources import digits
 from nas_lightning.evaluation import inherited
-from nas_lightning.evaluation.by_training import Candidates, EvaluationByTraining
+from nas_lightning.evaluation.by_training import EvaluationByTraining
 from nas_lightning.evaluation.inherited import Inherited
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.evaluation.trials import run_trials
-from nas_lightning.evaluation.weight_bank import WeightBank, give_back
+from nas_lightning.evaluation.weight_bank import BankFolder, give_back
 from nas_lightning.evaluation.zero_cost import ZeroCost
 from nas_lightning.search_spaces.chain import ChainSpace
-from nas_lightning.search_spaces.nasbench201 import NasBench201Space
-from nas_lightning.strategies.evolution import Evolution
 from nas_lightning.strategies.random_search import RandomSearch
 from nas_lightning.strategies.successive_halving import SuccessiveHalving
-from nas_lightning.training.child import ChildRecipe
-from nas_lightning.training.hardware import Hardware
-from nas_lightning.training.task import Classification
-
-SPACE = NasBench201Space()
-SCALE = Scale(4, 3, flavour="child", input_shape=(1, 8, 8), num_outputs=10)
-BATCH = 64
-QUICK = {"steps": 2, "warmup": 1, "warmup_steps": 3, "recalibration": 1}
 
 
 @pytest.fixture(scope="module")
 def run():
-    data = ImageDataModule(digits, seed=0, batch_size=BATCH, max_images=640)
-    recipe = ChildRecipe(epochs=2, scale=SCALE)
-    return Candidates(SPACE, data, recipe, Classification(), Hardware().trainer)
+    return candidates()
 
 
 def child(op, **others):
@@ -53,7 +39,19 @@ CONVOLUTIONS, POOLS = child("nor_conv_3x3"), child("avg_pool_3x3")
 
 
 def figures(evaluation, genotypes):
-    return [evaluation.evaluate(Trial(n, g), seed=n)[0] for n, g in enumerate(genotypes)]
+    return [evaluated(evaluation, n, genotype)[0] for n, genotype in enumerate(genotypes)]
+
+
+def evaluated(evaluation, number, genotype):
+    """Evaluates and settles a trial, as a search does that trains one child at a time."""
+    trial = Trial(number, genotype)
+    result = evaluation.evaluate(trial, seed=number)
+    evaluation.settle(trial, number, ())
+    return result
+
+
+def params(evaluation, version):
+    return evaluation.versions.bank(version).params
 
 
 def test_a_child_gives_back_what_it_inherited_and_moved_and_nothing_else():
@@ -89,9 +87,8 @@ def test_leading_channels_and_the_middle_of_kernels_are_given_back():
 def test_a_trained_child_moves_its_operations_in_the_bank_and_no_others(run):
     evaluation = Inherited(run, **QUICK | {"warmup": 0})
     figures(evaluation, [POOLS])
-    before = evaluation._bank.params
-    evaluation.evaluate(Trial(1, CONVOLUTIONS), seed=1)
-    after = evaluation._bank.params
+    evaluated(evaluation, 1, CONVOLUTIONS)
+    before, after = params(evaluation, 1), params(evaluation, 2)
     own = SPACE.child(CONVOLUTIONS, SCALE).state_dict()
     moved = {name for name in after if not torch.equal(before[name], after[name])}
     assert moved == {name for name in own if not name.endswith("num_batches_tracked")}
@@ -109,9 +106,9 @@ def test_a_child_that_shares_an_operation_sees_that_it_was_trained(run):
 def test_the_cost_counts_every_step_and_the_random_children_once(run):
     evaluation = Inherited(run, **QUICK)
     assert evaluation.samples_of(Trial(0, CONVOLUTIONS)) == (3 + 2) * BATCH
-    _, first = evaluation.evaluate(Trial(0, CONVOLUTIONS), seed=0)
+    _, first = evaluated(evaluation, 0, CONVOLUTIONS)
     assert evaluation.samples_of(Trial(1, POOLS)) == evaluation.samples() == 2 * BATCH
-    _, second = evaluation.evaluate(Trial(1, POOLS), seed=1)
+    _, second = evaluated(evaluation, 1, POOLS)
     assert (first.training_samples, second.training_samples) == (5 * BATCH, 2 * BATCH)
     assert (first.gradient_steps, second.gradient_steps) == (5, 2)
     assert (first.children_trained, second.children_trained) == (2, 1)
@@ -137,7 +134,7 @@ def test_each_kind_of_statistics_measures_without_moving_the_bank(run, statistic
     other = Inherited(run, **QUICK)
     figures(other, [CONVOLUTIONS])
     assert 0 <= measured["validation_accuracy"] <= 1
-    assert same(evaluation._bank.params, other._bank.params)
+    assert same(params(evaluation, 1), params(other, 1))
 
 
 def test_a_bank_without_steps_stands_still_and_measures_alike_whenever_it_is_asked(run):
@@ -152,42 +149,7 @@ def test_a_child_that_diverges_is_worth_nothing_and_gives_nothing_back(run):
     evaluation = Inherited(replace(run, recipe=recipe), **QUICK)
     (measured,) = figures(evaluation, [CONVOLUTIONS])
     assert (measured["validation_accuracy"], measured["diverged"]) == (0.0, 1.0)
-    assert all(bool(t.isfinite().all()) for t in evaluation._bank.params.values())
-
-
-class Kill(BaseException):
-    """Stands for a kill."""
-
-
-def same(first, second):
-    return first.keys() == second.keys() and all(torch.equal(first[n], second[n]) for n in first)
-
-
-def search(run, folder, **changes):
-    """Searches with a bank in a folder; returns the journal without times, and the bank."""
-    evaluation = Inherited(replace(run, folder=folder), **QUICK)
-    journal = Journal(folder / "trials.jsonl")
-    strategy = Evolution(SPACE, seed=5, trials=4, population=2)
-    run_trials(strategy, evaluation, Accuracy(run.task), journal, **changes)
-    events = [
-        {k: v for k, v in event.items() if k != "cost"}
-        | {"samples": event.get("cost", {}).get("training_samples")}
-        for event in journal.events()
-    ]
-    return events, WeightBank.read(folder / "bank.pt")
-
-
-def dies_before(monkeypatch, target, name, number):
-    """Has a kill come when a method is called for that time (1-based)."""
-    original, calls = getattr(target, name), []
-
-    def method(self, *arguments):
-        calls.append(arguments)
-        if len(calls) == number:
-            raise Kill
-        return original(self, *arguments)
-
-    monkeypatch.setattr(target, name, method)
+    assert all(bool(t.isfinite().all()) for t in params(evaluation, 1).values())
 
 
 @pytest.fixture(scope="module")
@@ -200,8 +162,9 @@ def whole(run, tmp_path_factory):
     ("target", "name", "number"),
     [
         (inherited.ChildModule, "on_train_epoch_end", 1),  # among the random children
-        (WeightBank, "write", 1),  # a child is trained, and nobody knows
+        (BankFolder, "give", 1),  # a child is trained, and nobody knows
         (inherited.ChildModule, "on_train_epoch_end", 4),  # in the middle of a child
+        (BankFolder, "write", 3),  # it gave back, and the bank does not know
         (Journal, "append", 6),  # the bank knows, the journal does not
     ],
 )
@@ -212,25 +175,24 @@ def test_bank_and_journal_agree_after_a_kill(
         dies_before(patch, target, name, number)
         with pytest.raises(Kill):
             search(run, tmp_path)
-    events, bank = search(run, tmp_path)
+    events, bank, _ = search(run, tmp_path)
     assert events == whole[0]
-    assert bank.trial == whole[1].trial == 3
     assert same(bank.params, whole[1].params)
 
 
 def test_max_samples_counts_the_random_children(run, tmp_path):
-    events, bank = search(run, tmp_path, max_samples=(3 + 2 + 2) * BATCH)
-    assert bank.trial == 1
-    assert sum(event["samples"] or 0 for event in events) == 7 * BATCH
+    events, bank, _ = search(run, tmp_path, max_samples=(3 + 2 + 2) * BATCH)
+    assert max(bank.moves.values()) == 2
+    assert sum(event["training_samples"] or 0 for event in events) == 7 * BATCH
 
 
-def test_a_lost_bank_and_one_of_other_trials_are_refused(run, tmp_path):
+def test_lost_params_are_named_with_the_cure(run, tmp_path):
     evaluation = Inherited(replace(run, folder=tmp_path), **QUICK)
-    with pytest.raises(ValueError, match=r"bank\.pt is lost, and trial 2 needs those after trial"):
+    with pytest.raises(ValueError, match=r"version 2 of the shared params must be in .* is lost"):
         evaluation.evaluate(Trial(2, POOLS), seed=0)
-    evaluation.evaluate(Trial(0, POOLS), seed=0)
-    with pytest.raises(ValueError, match=r"after trial 0, and trial 2 needs those after trial 1"):
-        evaluation.evaluate(Trial(2, POOLS), seed=0)
+    evaluated(evaluation, 0, POOLS)
+    with pytest.raises(ValueError, match="what the child of trial 1 gave back must be in"):
+        evaluation.settle(Trial(1, POOLS), 1, ())
 
 
 @pytest.mark.parametrize(
@@ -287,12 +249,6 @@ def test_strategies_that_train_step_by_step_are_refused(run, tmp_path):
     strategy = SuccessiveHalving(SPACE, seed=0, proposer=RandomSearch)
     with pytest.raises(ValueError, match=r"which evaluation Inherited cannot; choose evaluation"):
         run_trials(strategy, Inherited(run), Accuracy(run.task), Journal(tmp_path / "t.jsonl"))
-
-
-def test_children_in_parallel_are_refused(run, tmp_path):
-    parts = RandomSearch(SPACE, 0), Inherited(run), Accuracy(run.task)
-    with pytest.raises(ValueError, match=r"in_flight \(2\) must be 1 for evaluation Inherited"):
-        run_trials(*parts, Journal(tmp_path / "t.jsonl"), in_flight=2)
 
 
 def test_a_filter_before_a_bank_is_refused(run):

@@ -1,5 +1,6 @@
 """Workers: whatever their number and whoever dies, a search leaves the same journal."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from sleeping_worker import SPACE, TRIALS, Sleeping, command, search
 
 from nas_lightning.core.strategy import Trial
+from nas_lightning.core.termination import Interruption
 from nas_lightning.evaluation import workers
 from nas_lightning.evaluation.executors import Job, SerialExecutor
 from nas_lightning.evaluation.processes import ProcessExecutor
@@ -210,6 +212,45 @@ def test_an_executor_tells_what_its_workers_do(one):
     assert (worker, trial) == (1, job(2).trial)
     one.next_finished()
     assert one.running() == []
+
+
+def test_a_search_told_to_end_keeps_what_its_workers_finish(two, whole, tmp_path):
+    two.drain_seconds = 20.0
+
+    def terminate(trials):
+        if len(trials) == 5:
+            raise Interruption(signal.SIGTERM)
+
+    with pytest.raises(Interruption, match="terminated"):
+        search(tmp_path / "trials.jsonl", two, watch=terminate)
+    arrived = [*map(json.loads, (tmp_path / "arrived.jsonl").read_text().splitlines())]
+    asked = (tmp_path / "trials.jsonl").read_text().count('"asked"')
+    assert {outcome["trial"] for outcome in arrived} == {*range(asked)}  # those in flight too
+    submitted = []
+    serial = SerialExecutor(Sleeping())
+    serial.submit = lambda job: submitted.append(job.trial.number) or serial._jobs.append(job)
+    search(tmp_path / "trials.jsonl", serial)
+    assert (tmp_path / "trials.jsonl").read_text() == whole
+    assert submitted == [*range(asked, TRIALS)]
+
+
+def test_a_worker_that_takes_longer_than_the_grace_is_not_awaited(folder):
+    (folder / "hang-91").touch()
+    with ProcessExecutor(command(folder), 1) as executor:
+        executor.drain_seconds = 0.1
+        executor.submit(job(90))
+        executor.next_finished()
+        executor.submit(job(91))
+        executor.submit(job(92))
+        assert [*executor.drain()] == []
+        assert [running.trial.number for running in executor.running()] == [91]
+
+
+def test_a_worker_outlives_a_sigterm_of_its_own(one):
+    one.submit(job(3))
+    os.kill(one.workers[0].process.pid, signal.SIGTERM)
+    assert one.next_finished().measurements
+    assert one.workers[0].process.poll() is None
 
 
 def test_close_ends_the_workers(folder):

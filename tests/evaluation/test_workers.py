@@ -27,7 +27,7 @@ class Answering(Worker):
 
     def poll(self):
         self.questions -= 1
-        done = {"outcome": {"trial": 0}, "checkpoint": None}
+        done = {"outcome": {"trial": 0}, "files": {}}
         self.messages.put((self, {"alive": True} if self.questions else done))
 
     def end(self):
@@ -84,3 +84,22 @@ def test_workers_that_nobody_listened_to_are_not_silent():
         executor.started[0].questions = 3
         assert not executor.next_finished().failure
         assert len(executor.started) == 1
+
+
+class Stillborn(Answering):
+    """One that ends before it is ready."""
+
+    def __init__(self, messages, questions):
+        Worker.__init__(self)
+        self.reason = "found no library"
+        messages.put((self, {"ended": True}))
+
+
+def test_workers_that_do_not_start_are_tried_three_times_at_each_place():
+    executor = Of(Stillborn)
+    executor.workers = [None] * 2
+    for _ in executor.workers:
+        executor.submit(JOB)
+    with pytest.raises(ChildProcessError, match="a worker found no library"):
+        executor.next_finished()
+    assert len(executor.started) == 2 * workers.TRIES

@@ -1,6 +1,7 @@
 """Optuna reads from a run's folder the trials that a search has told."""
 
 import sys
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -58,6 +59,22 @@ def test_optuna_reads_params_values_states_and_attributes(facts):
         STATE.FAIL,
         "it was killed",
     )
+
+
+def test_a_trial_runs_until_it_is_told_also_after_a_kill(facts):
+    trials = [told(number, 0.1 * number) for number in range(3)]
+    first = OptunaJournal(facts)
+    for trial in (replace(trials[0], reward=None), replace(trials[1], reward=None), trials[1]):
+        first.log_trial(trial, SPACE, Accuracy())
+    assert [t.state for t in study_of(facts.folder).trials] == [STATE.RUNNING, STATE.COMPLETE]
+    again = OptunaJournal(facts)
+    for trial in (trials[1], replace(trials[0], reward=None), trials[0], trials[2]):
+        again.log_trial(trial, SPACE, Accuracy())
+    study = study_of(facts.folder)
+    assert [(t.state, t.value) for t in study.trials] == [
+        (STATE.COMPLETE, trial.reward) for trial in trials
+    ]
+    assert study.trials[0].user_attrs["wall_s"] == 2.0
 
 
 def test_values_that_are_kept_apart_have_their_directions(facts):

@@ -36,6 +36,11 @@ def no_gpu(monkeypatch):
         ({"in_flight": 0}, r"hardware\.in_flight \(0\) must be at least 1; use e\.g\. 2"),
         ({"workers": 2}, r"hardware\.workers \(2\) has no effect .*use hardware\.executor=proc"),
         ({"child_seconds": 5}, r"hardware\.child_seconds \(5\) has no effect with hardware\.exec"),
+        ({"drain_seconds": 5}, r"hardware\.drain_seconds \(5\) has no effect with hardware\.exec"),
+        (
+            {"executor": "processes", "drain_seconds": -1},
+            r"hardware\.drain_seconds \(-1\) must be at least 0; use e\.g\. 20",
+        ),
         (
             {"executor": "processes", "child_seconds": 0},
             r"hardware\.child_seconds \(0\) must be above 0; use e\.g\. 3600",
