@@ -28,6 +28,8 @@ test-all: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/start.py --json benchmarks/results.json
+	$(BIN)/python benchmarks/growth.py --few --rounds 1 --json benchmarks/results.json
 
 bench-quick: $(READY)
 	$(BIN)/python benchmarks/bench.py --quick --json outputs/bench_quick.json

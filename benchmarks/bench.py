@@ -4,11 +4,12 @@
         [--output docs/benchmarks.md] [--json benchmarks/results.json]
     python benchmarks/bench.py --quick --json FILE
 
-Search steps in CPU seconds: the papers' plain arrangement, ours with hardware.kernels=torch and, if
-there is a compiler, native take turns in every round. Peak memory is a step's in a process of its
-own, above what importing takes, ours (torch) to plain; operators are those that a step of ours
-launches. --quick is a smoke test: one small step, two rounds, no documents. Only the part of the
-document between the two marks is replaced.
+Steps in CPU seconds, of searches and of a child (benchmarks/plain_pairs.py): the papers' plain
+arrangement, ours with hardware.kernels=torch and, if there is a compiler, native take turns in
+every round. Peak memory is a step's in a process of its own, above what importing takes, ours
+(torch) to plain; operators are those that a step of ours launches. --quick is a smoke test: one
+small step, two rounds, no documents. Only the part of the document between the two marks is
+replaced.
 """
 
 import argparse
@@ -31,6 +32,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from operators import launched  # noqa: E402
 from plain_pairs import PAIRS, SMALL, WHOLE, Size  # noqa: E402
+from process_memory import high_water  # noqa: E402
 
 from nas_lightning.data.augmentation import Augmentation  # noqa: E402
 from nas_lightning.data.batches import Place  # noqa: E402
@@ -39,6 +41,7 @@ from nas_lightning.data.module import ImageDataModule  # noqa: E402
 from nas_lightning.networks import native  # noqa: E402
 
 ARRANGEMENTS, RATIOS = ("plain", "torch", "native"), ("ratio_torch", "ratio_native")
+MEMORY = ("memory", "memory_native")
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
@@ -73,47 +76,46 @@ def measured(name: str, size: Size, rounds: int) -> dict[str, Any]:
     for each in kernels:
         pairs = zip(seconds["plain"], seconds[each], strict=True)
         figures[f"ratio_{each}"] = statistics.median(a / b for a, b in pairs)
-    figures["memory"] = peak(name, size, 1) / peak(name, size, 0)
+    peaks = {each: peak(name, size, each) for each in seconds}
+    figures["memory"] = peaks["torch"] / peaks["plain"]
+    if "native" in peaks:
+        figures["memory_native"] = peaks["native"] / peaks["plain"]
     figures["operators"] = sum(launched(mine).values())
     return figures
 
 
-def peak(name: str, size: Size, which: int) -> float:
+def peak(name: str, size: Size, arrangement: str) -> float:
     """Returns the peak of two steps' memory, in kB, of a process of its own."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(_peak, (name, size, which))
+        return pool.apply(_peak, (name, size, arrangement))
 
 
-def _peak(name: str, size: Size, which: int) -> float:
+def _peak(name: str, size: Size, arrangement: str) -> float:
     torch.set_num_threads(1)
-    before = _high_water()
-    step = PAIRS[name](size)[which]
+    native.choose("native" if arrangement == "native" else "torch")
+    before = high_water()
+    step = PAIRS[name](size)[arrangement != "plain"]
     step()
     step()
-    return max(1.0, _high_water() - before)
-
-
-def _high_water() -> float:
-    """Returns the peak memory so far, in kB; a process's usage would count its parent's."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return float(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+    return max(1.0, high_water() - before)
 
 
 def table_of(steps: dict[str, dict[str, Any]]) -> list[str]:
-    """Returns the table of the search steps."""
+    """Returns the table of the steps."""
     lines = [
-        "### Search steps",
+        "### Steps",
         "",
         "16 channels, 8 cells (`gdas`: NAS-Bench-201, 17 cells), images 3x32x32, batch 16 + 16, "
-        "float32; CPU seconds.",
+        "float32; CPU seconds. `child_darts_v2` is a child's forward and backward pass: 36 "
+        "channels, 20 cells, auxiliary head, batch 16.",
         "",
-        "| step | plain s | torch s | native s | times as fast, torch | native | memory to plain "
-        "| operators |",
-        f"|{' --- |' * 8}",
+        "| step | plain s | torch s | native s | times as fast, torch | native "
+        "| memory to plain, torch | native | operators |",
+        f"|{' --- |' * 9}",
     ]
     for name, row in steps.items():
-        of = [f"{row[key]:.2f}" if key in row else "" for key in (*ARRANGEMENTS, *RATIOS, "memory")]
+        of = [f"{row[key]:.2f}" if key in row else "" for key in (*ARRANGEMENTS, *RATIOS, *MEMORY)]
         lines.append(f"| `{name}` | {' | '.join(of)} | {row['operators']:,} |")
     return lines
 

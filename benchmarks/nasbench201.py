@@ -16,6 +16,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -37,13 +38,20 @@ def recipe(strategy: str) -> list[str]:
     return ["experiment=nasbench201/darts", f"strategy={strategy}", "~strategy.order"]
 
 
-def run(strategy: str, epochs: int, arguments: argparse.Namespace, folder: Path) -> dict:
-    """Runs a shortened recipe; returns its result."""
+def run(
+    strategy: str,
+    epochs: int,
+    arguments: argparse.Namespace,
+    folder: Path,
+    more: Sequence[str] = (),
+) -> dict:
+    """Runs a shortened recipe, with more settings; returns its result."""
     sys.argv = [
         "nas-search",
         *recipe(strategy),
         f"data.path={arguments.data}",
         f"data.max_images={arguments.images}",
+        f"data.image_size={arguments.size}",
         f"search_space.scale.channels={arguments.channels}",
         f"search_space.scale.cells={arguments.cells}",
         f"strategy.epochs={epochs}",
@@ -52,6 +60,7 @@ def run(strategy: str, epochs: int, arguments: argparse.Namespace, folder: Path)
         "callbacks=silent",
         "hardware.threads=1",
         f"hydra.run.dir={folder}",
+        *more,
     ]
     if strategy == "enas":
         sys.argv += ["strategy.steps=10", "strategy.aggregate=10"]
@@ -67,6 +76,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--channels", type=int, default=8)
     parser.add_argument("--cells", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,13 +1,14 @@
-"""Search steps of ours beside the papers' plain arrangement of each, for benchmarks.
+"""Steps of ours beside the papers' plain arrangement of each, for benchmarks.
 
 16 channels and 8 cells of DARTS's space, or 16 channels and 17 cells of NAS-Bench-201's; batches of
 16 images 3x32x32 for params and for alphas, float32. Tests hold both to the same numbers. A small
-one has 4 channels, few cells and images of 8x8.
+one has 4 channels, few cells and images of 8x8. A child is the paper's darts_v2, forward and
+backward: 36 channels, 20 cells, auxiliary head, 16 images of 32x32; a small one has 4 and 3.
 """
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
+from plain_child import DARTS_V2, PlainChild
 from plain_darts import PlainSupernet, plain_step, second_order_step
 from plain_nasbench201 import (
     PlainCell,
@@ -34,22 +36,24 @@ from nas_lightning.strategies.darts import Darts
 from nas_lightning.strategies.gdas import Gdas
 from nas_lightning.strategies.pc_darts import PcDarts
 from nas_lightning.training.updates import SearchUpdates
+from nas_lightning.zoo.reader import read_genotype
 
 Step = Callable[[], object]
 Batch = tuple[Tensor, Tensor]
 STAGES = 3  # of NAS-Bench-201
 
-__all__ = ["PAIRS", "SMALL", "WHOLE", "Size"]
+__all__ = ["PAIRS", "SMALL", "WHOLE", "Size", "darts_step"]
 
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a step: channels, cells of DARTS's space, cells per stage, side of the images."""
+    """The size of a step: channels, cells of DARTS's space and per stage, images and batch."""
 
     channels: int
     cells: int
     per_stage: int
     side: int
+    batch: int = 16
 
 
 WHOLE, SMALL = Size(16, 8, 5, 32), Size(4, 3, 1, 8)
@@ -58,7 +62,8 @@ WHOLE, SMALL = Size(16, 8, 5, 32), Size(4, 3, 1, 8)
 def batches(size: Size) -> tuple[Batch, Batch]:
     """Returns a batch for params and one for alphas."""
     rng, side = torch.Generator().manual_seed(0), size.side
-    images, labels = torch.randn(2, 16, 3, side, side, generator=rng), torch.arange(16) % 10
+    images = torch.randn(2, size.batch, 3, side, side, generator=rng)
+    labels = torch.arange(size.batch) % 10
     return (images[0], labels), (images[1], labels)
 
 
@@ -83,10 +88,13 @@ def darts(size: Size) -> tuple[Step, Step]:
         torch.zeros(28, 8).requires_grad_(),
     )
     both = optimizers(network, alpha)
+    return lambda: plain_step(network, alpha, both, *batches(size)), darts_step(size)
+
+
+def darts_step(size: Size) -> Step:
+    """Returns our step of first order."""
     space = DartsSpace(scale=Scale(size.channels, size.cells))
-    return lambda: plain_step(network, alpha, both, *batches(size)), ours(
-        space, Darts(space, 0, 50), size
-    )
+    return ours(space, Darts(space, 0, 50), size)
 
 
 def second(size: Size) -> tuple[Step, Step]:
@@ -140,9 +148,29 @@ def gdas(size: Size) -> tuple[Step, Step]:
     return step, ours(space, Gdas(space, 0, 50), size)
 
 
+def child(size: Size) -> tuple[Step, Step]:
+    """Returns the plain forward and backward pass of darts_v2, and ours."""
+    channels, cells = (36, 20) if size == WHOLE else (4, 3)
+    shape = {"input_shape": (3, 32, 32), "num_outputs": 10}
+    scale = Scale(channels, cells, flavour="child", auxiliary=True, **shape)
+    space = DartsSpace()
+    mine = space.child(read_genotype("darts_v2", space), scale)
+    mine = mine.to(memory_format=torch.channels_last)
+    plain = PlainChild(DARTS_V2, channels, cells, 3, 10)
+    (x, labels), _ = batches(replace(size, side=32))
+
+    def step(network: nn.Module, run: Callable[[Tensor], tuple[Tensor, Tensor]]) -> None:
+        network.zero_grad()
+        losses = [F.cross_entropy(out, labels) for out in run(x)]
+        (losses[0] + 0.4 * losses[1]).backward()
+
+    return lambda: step(plain, plain), lambda: step(mine, mine.forward_auxiliary)
+
+
 PAIRS: dict[str, Callable[[Size], tuple[Step, Step]]] = {
     "darts_first": darts,
     "darts_second": second,
     "pc_darts_first": pc_darts,
     "gdas": gdas,
+    "child_darts_v2": child,
 }

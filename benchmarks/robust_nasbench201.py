@@ -1,13 +1,15 @@
 """Searches NAS-Bench-201 with CIFAR-10 images by strategies that guard against collapse.
 
-    python benchmarks/robust_nasbench201.py --data DIR_OR_FILE [--seeds 3] [--epochs 88]
-        [--images 4000] [--channels 8] [--cells 5] [--strategies darts beta_darts ...]
+    python benchmarks/robust_nasbench201.py --data DIR_OR_FILE [--seeds 3] [--epochs 22]
+        [--images 8000] [--size 16] [--channels 8] [--cells 5] [--strategies darts beta_darts ...]
         [--results benchmarks/results/robust_nasbench201.jsonl] [--table]
 
-Each search is the recipe for this space (DARTS's, where a strategy has none) with fewer images,
-channels, cells and epochs; all have the same ones. What is found is looked up in the packaged
-table. Each strategy and seed is one line of the results: a second start skips what is there, seeds
-are done one after the other, and --table prints what is there.
+Each search is the recipe for this space (DARTS's, where a strategy has none) with fewer and
+smaller images, fewer channels, cells and epochs; all have the same ones. The learning rate of the
+alphas is the recipe's, times the steps of the recipe by the steps here: so they may move as far in
+all as they do there, which decides whether a search collapses. What is found is looked
+up in the packaged table. Each strategy and seed is one line of the results: a second start skips
+what is there, seeds are done one after the other, and --table prints what is there.
 """
 
 import argparse
@@ -41,6 +43,17 @@ STRATEGIES = (
     *("darts", "beta_darts", "darts_minus", "sdarts", "perturbation"),
     *("robust_darts", "lambda_darts", "oles", "fair_darts", "drnas", "snas"),
 )
+IMAGES = 50_000  # of CIFAR-10, on all of which the recipes search
+SCALE = {"epochs": 22, "images": 8000, "size": 16, "channels": 8, "cells": 5}
+
+
+def alpha_rate(strategy: str, options: argparse.Namespace) -> float:
+    """Returns the learning rate with which alphas may move as far as in the whole recipe."""
+    folder = config_dir() / "experiment" / "nasbench201"
+    own = folder / f"{strategy}.yaml"
+    recipe = OmegaConf.load(own if own.is_file() else folder / "darts.yaml").strategy
+    share = options.epochs * options.images / (recipe.epochs * IMAGES)
+    return float(recipe.alpha_optimizer.lr / share)
 
 
 def searched(options: argparse.Namespace, strategy: str, seed: int) -> dict[str, Any]:
@@ -48,7 +61,8 @@ def searched(options: argparse.Namespace, strategy: str, seed: int) -> dict[str,
     options.seed = seed
     before = time.process_time()
     with tempfile.TemporaryDirectory() as name:
-        result = run(strategy, options.epochs, options, Path(name) / "run")
+        rate = f"strategy.alpha_optimizer.lr={alpha_rate(strategy, options)}"
+        result = run(strategy, options.epochs, options, Path(name) / "run", [rate])
         genotype = Genotype.from_json((Path(name) / "run" / "genotype.json").read_text())
     space = make(OmegaConf.load(config_dir() / "search_space" / "nasbench201.yaml"), "search_space")
     table = read_table("nasbench201", space)
@@ -83,19 +97,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES))
-    for name, number in {
-        "seeds": 3,
-        "epochs": 88,
-        "images": 4000,
-        "channels": 8,
-        "cells": 5,
-    }.items():
+    for name, number in ({"seeds": 3} | SCALE).items():
         parser.add_argument(f"--{name}", type=int, default=number)
     results = Path(__file__).parent / "results" / "robust_nasbench201.jsonl"
     parser.add_argument("--results", type=Path, default=results)
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
-    scale = {name: vars(options)[name] for name in ("epochs", "images", "channels", "cells")}
+    scale = {name: vars(options)[name] for name in SCALE}
     plan = [
         {"strategy": strategy, "seed": seed, **scale}
         for seed, strategy in product(range(options.seeds), options.strategies)

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import torch
+from process_memory import resident
 
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.objectives import Accuracy
@@ -37,18 +38,25 @@ class Clock:
 
     def __init__(self, lengths):
         self.wanted = {n for length in lengths for n in (length - LAST, length)}
-        self.times = {}
+        self.times, self.memory = {}, {}
 
     def start(self):
-        self.times[0] = time.process_time()
+        self.times[0], self.memory[0] = time.process_time(), resident()
 
     def __call__(self, trials):
         if len(trials) in self.wanted:
             self.times[len(trials)] = time.process_time()
+            self.memory[len(trials)] = resident()
 
     def cost_ms(self, length):
         first = max(length - LAST, 0)
         return 1000 * (self.times[length] - self.times[first]) / (length - first)
+
+    def trial_kib(self):
+        """Returns how much memory a trial adds, over the last nine tenths of the search."""
+        last = max(self.memory)
+        first = max(n for n in self.memory if n <= last / 10)
+        return (self.memory[last] - self.memory[first]) / (last - first)
 
 
 def search(name, trials, path, clock):
@@ -59,10 +67,10 @@ def search(name, trials, path, clock):
 
 
 def measure(name, lengths, folder):
-    """Returns milliseconds a trial at every length."""
+    """Returns milliseconds per trial at every length, and the KiB that a trial adds."""
     clock = Clock(lengths)
     search(name, max(lengths), folder / f"{name}.jsonl", clock)
-    return [clock.cost_ms(length) for length in lengths]
+    return [clock.cost_ms(length) for length in lengths], clock.trial_kib()
 
 
 def measure_replay(name, trials, folder):
@@ -80,12 +88,13 @@ def main():
     parser.add_argument("--replay", type=int, default=100_000)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print("| strategy |", " | ".join(f"ms at {n:,}" for n in options.lengths), "| replay s |")
+    columns = [f"ms at {n:,}" for n in options.lengths]
+    print("| strategy |", " | ".join(columns), "| KiB per trial | replay s |")
     with tempfile.TemporaryDirectory() as folder:
         for name in ("random", "evolution"):
+            costs, kib = measure(name, options.lengths, Path(folder))
             replay = measure_replay(name, options.replay, Path(folder))
-            costs = measure(name, options.lengths, Path(folder))
-            row = [*(f"{cost:.3f}" for cost in costs), f"{replay:.1f}"]
+            row = [*(f"{cost:.3f}" for cost in costs), f"{kib:.2f}", f"{replay:.1f}"]
             print("|", name, "|", " | ".join(row), "|", flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"replay of {options.replay:,} trials; peak memory {peak:.1f} GiB")

@@ -22,6 +22,7 @@ def tiny(*without: str) -> list[str]:
     return [o for o in TINY if not o.startswith(without)]
 
 
+@pytest.mark.slow
 def test_the_example_strategy_searches_and_resumes(plugins, tmp_path):
     run("search", plugins, "strategy=annealed", "hydra.run.dir=run", *TINY, "retrain=false")
     first = (tmp_path / "run/result.json").read_text()
@@ -38,6 +39,7 @@ def test_the_example_space_is_searched_by_both_kinds_of_strategy(plugins, tmp_pa
     assert (tmp_path / "run/report.html").is_file()
 
 
+@pytest.mark.slow
 def test_the_example_data_set_is_searched(plugins, tmp_path):
     from PIL import Image
 

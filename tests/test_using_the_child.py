@@ -40,6 +40,7 @@ def test_the_blocks_of_python_run(folder, finished):
     assert (folder / "published/README.md").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [c for c in commands() if "child.init=" in c])
 def test_the_commands_run(folder, command):
     assert command in (ROOT / PAGE).read_text()

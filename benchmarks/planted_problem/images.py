@@ -55,7 +55,7 @@ def planted(
     for plane in range(PLANES):
         flat = planes[:, plane].reshape(images, -1)
         scrambled = np.empty_like(flat)
-        scrambled[:, view_order(right_view(plane), flat.shape[1])] = flat
+        scrambled[:, list(view_order(right_view(plane), flat.shape[1]))] = flat
         planes[:, plane] = scrambled.reshape(images, SIDE, SIDE)
     parity = np.where(labels % 2 == 0, 1.0, -1.0)[:, None]
     is_true = rng.random((images, PLANES)) < brightness

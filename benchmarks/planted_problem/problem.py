@@ -8,6 +8,7 @@ decoy is the option that looks at nothing else: its loss falls fastest in the fi
 higher. So the best option of each choice is the view that undoes its own plane.
 """
 
+from functools import lru_cache
 from random import Random
 
 from nas_lightning.core.seeding import keyed_seed
@@ -24,7 +25,8 @@ def right_view(plane: int) -> str:
     return VIEWS[(0, 1, 2, 1, 0, 2)[plane % PLANES]]
 
 
-def view_order(view: str, num_pixels: int) -> list[int]:
+@lru_cache(maxsize=8)  # every branch of a network asks for one of three
+def view_order(view: str, num_pixels: int) -> tuple[int, ...]:
     """Returns, for each pixel of a view, the pixel of the plane that it shows.
 
     Args:
@@ -33,4 +35,4 @@ def view_order(view: str, num_pixels: int) -> list[int]:
     """
     order = list(range(num_pixels))
     Random(keyed_seed("planted view", view, num_pixels)).shuffle(order)
-    return order
+    return tuple(order)

@@ -51,7 +51,7 @@ class Look(Operation):
         self.conv = nn.Conv2d(1, channels, 3, padding=1, bias=False)
         self.norm = norm(channels)
         self.is_view = op != BRIGHTNESS
-        order = view_order(op, num_pixels) if self.is_view else []
+        order = view_order(op, num_pixels) if self.is_view else ()
         self.register_buffer("order", torch.tensor(order), persistent=False)
 
     def forward(self, state: State) -> Tensor:

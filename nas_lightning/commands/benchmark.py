@@ -44,7 +44,7 @@ __all__ = ["job"]
 def job(cfg: DictConfig, folder: Path) -> float:
     """Runs one benchmark in a folder; returns the mean validation accuracy of the best children."""
     home = RunFolder(folder)
-    if done := home.result():
+    if done := home.finished():
         return float(done["validation_accuracy"]["mean"])
     torch.set_num_threads(1)  # a policy's tensors are tiny: more threads only wait for each other
     _check(cfg, home)

@@ -44,7 +44,7 @@ def job(cfg: DictConfig, folder: Path) -> None:
     in_range("threshold", cfg.threshold, "[0, 1]", use=0.85)
     at_least("recalibration", cfg.recalibration, 1, use=16)
     home = RunFolder(folder)
-    if home.result():
+    if home.finished():
         return
     run = Run.of(as_searched(cfg), folder)
     RunFolder(Path(cfg.run)).keep_data(run.parts.data.identity)  # which must be the search's

@@ -40,7 +40,7 @@ def job(cfg: DictConfig, folder: Path) -> None:
             f"hardware.latency ({cfg.hardware.latency}) has no effect: nas-measure predicts "
             "nothing; leave it null"
         )
-    if not RunFolder(folder).result():
+    if not RunFolder(folder).finished():
         kinds[cfg.what](cfg, folder)
 
 

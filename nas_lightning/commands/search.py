@@ -50,7 +50,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     """
     home = RunFolder(folder)
     began = begin_of(home)
-    if done := home.result():
+    if done := home.finished():
         value = done["search"][f"validation_{metric_of(done).name}"]
         return math.nan if value is None else float(value)
     check_export(cfg.export, cfg.retrain)

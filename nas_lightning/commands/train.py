@@ -29,7 +29,7 @@ def job(cfg: DictConfig, folder: Path, objects: Mapping[str, Any] | None = None)
     Returns its best main validation figure, None without child.validation_share. `objects` are
     what a call in Python gave in place of a group's configuration.
     """
-    if done := RunFolder(folder).result():
+    if done := RunFolder(folder).finished():
         return _validated(done["child"], metric_of(done).name)
     check_export(cfg.export)
     check_verdict(cfg.verdict, cfg.baselines, "baselines=true", cfg.child.get("init"))

@@ -158,7 +158,8 @@ class Places:
             for depth, run in enumerate(self.running):
                 inner = any(other.module in run.parts for other in self.running[depth:])
                 factors += () if inner else run.parts.get(module, ())
-        self.running.append(_Run(module, factors, _weighted(module)))
+        is_elastic = isinstance(module, Elastic)
+        self.running.append(_Run(module, factors, _weighted(module), is_elastic))
 
 
 class _Tally(Places):
@@ -213,7 +214,7 @@ class _Tally(Places):
             yield from module.out_proj.parameters()  # it is used without being run
 
     def _is_inside_elastic(self) -> bool:
-        return any(isinstance(run.module, Elastic) for run in self.running)
+        return any(run.is_elastic for run in self.running)
 
     def _add(self, factors: Factors, amount: Sequence[float]) -> None:
         if any(amount):
@@ -257,6 +258,7 @@ class _Run:
     module: nn.Module
     factors: Factors
     parts: dict[nn.Module, Factors]  # what it weighs
+    is_elastic: bool
 
 
 def _places(module: nn.Module, factors: Factors) -> Iterable[tuple[nn.Module, Factors]]:

@@ -19,7 +19,7 @@ from nas_lightning.networks.grouped import (
     total,
     weigh,
 )
-from nas_lightning.networks.kernels import DepthwiseConv, weighted_sum
+from nas_lightning.networks.kernels import DepthwiseConv, concatenated, weighted_sum
 from nas_lightning.networks.operations import Operation
 from nas_lightning.networks.partial import BYPASS, partial_channels, shuffled
 from nas_lightning.networks.state import State
@@ -102,7 +102,7 @@ class Cell(nn.Module):
         runs every branch with weight one. `drop_path` applies to all operations but the identity.
         """
         states = self.states(inputs, weights, drop_path)
-        return State(torch.cat([states[index].x for index in self.output], dim=1))
+        return State(concatenated([states[index].x for index in self.output]))
 
     def states(
         self, inputs: Sequence[State], weights: Weights = None, drop_path: DropPath | None = None

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from nas_lightning.core.checks import unknown_name
 from nas_lightning.networks.batch_norm import BatchNorm, Norm
 from nas_lightning.networks.draws import NormalDraws
+from nas_lightning.networks.fused_chain import fused_chain, takes_chain
 from nas_lightning.networks.kernels import (
     DepthwiseConv,
     PointwiseConv,
@@ -152,6 +153,8 @@ class ReluConvNorm(Operation):
 
     def forward(self, state: State) -> Tensor:
         """Returns the convolved images (N, C', H', W')."""
+        if takes_chain(state.x, self.chain):
+            return fused_chain(state.x, self.chain)
         out: Tensor = self.layers(state.relu())
         return out
 

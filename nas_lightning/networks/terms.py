@@ -17,7 +17,7 @@ EPS = 1e-5  # of every BatchNorm that is fused
 
 @dataclass(frozen=True)
 class Stage:
-    """ReLU, a depthwise convolution, a 1x1 convolution and a BatchNorm without scale and shift."""
+    """ReLU, a depthwise convolution, a 1x1 convolution and a BatchNorm."""
 
     wide: DepthwiseConv
     point: nn.Conv2d
@@ -53,7 +53,7 @@ def _stage_of(layers: Sequence[nn.Module]) -> Stage | None:
     if len(layers) < 3:
         return None
     wide, point, norm = layers
-    if not (isinstance(wide, DepthwiseConv) and isinstance(norm, BatchNorm) and not norm.affine):
+    if not (isinstance(wide, DepthwiseConv) and isinstance(norm, BatchNorm)):
         return None
     if type(point) is not nn.Conv2d or point.bias is not None or point.groups != 1:
         return None

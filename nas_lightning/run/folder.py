@@ -159,7 +159,7 @@ class RunFolder:
         return OmegaConf.select(self.settings, f"hydra.{key}")
 
     def result(self) -> dict[str, Any] | None:
-        """Returns the content of result.json, after saying so; None while there is none.
+        """Returns the content of result.json; None while there is none.
 
         Raises: ValueError: the folder holds no configuration.
         """
@@ -170,7 +170,12 @@ class RunFolder:
         if not (path := self / RESULT).is_file():
             return None
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        print(f"this run is complete; its result is in {path}")
+        return result
+
+    def finished(self) -> dict[str, Any] | None:
+        """Returns what `result` does, and says so where the run is complete."""
+        if (result := self.result()) is not None:
+            print(f"this run is complete; its result is in {self / RESULT}")
         return result
 
     def write_result(self, result: Mapping[str, Any]) -> None:

@@ -305,6 +305,7 @@ def test_a_drawing_in_a_folder_that_may_not_be_written_is_refused(error_of, tmp_
 VERSION = ".hydra/nas_lightning.txt"
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named(finished, error_of, tmp_path):
     checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
     for part in (".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", VERSION):

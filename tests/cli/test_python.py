@@ -155,6 +155,7 @@ def test_a_published_genotype_is_trained_by_a_call_that_tests_it_once(tmp_path, 
     assert len(made) == 1
 
 
+@pytest.mark.slow
 def test_the_child_of_a_run_is_trained_again_with_its_settings(called, tmp_path):
     again = nl.train(called.folder, folder=tmp_path / "run")
     assert result(again.folder)["child"] == result(called.folder)["child"]

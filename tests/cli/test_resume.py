@@ -192,6 +192,7 @@ def test_an_interrupted_trial_begins_anew(finished_random, killed, point):
     assert bits(folder) == bits(finished_random)
 
 
+@pytest.mark.slow
 def test_a_torn_line_of_the_journal_is_dropped(finished_random, killed):
     folder = killed(in_trial(1), "search", *TINY_RANDOM, *RANDOM)
     with (folder / "trials.jsonl").open("a") as file:

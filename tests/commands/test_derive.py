@@ -106,6 +106,7 @@ def test_limits_of_the_search_are_kept(derive, tmp_path):
             assert row["parameters"] <= 1500
 
 
+@pytest.mark.slow
 def test_a_threshold_leaves_edges_out_where_the_space_can(finished, derive, tmp_path, capsys):
     message = refused(capsys, f"run={finished}", "rule=threshold", f"hydra.run.dir={tmp_path}/no")
     assert "error: rule (threshold) leaves edges out, which search space 'darts' always" in message
@@ -122,6 +123,7 @@ def test_a_projected_search_has_made_its_decisions(derive, tmp_path):
     assert candidates(derive("run=run", "rule=perturbation"))[0]["genotype_id"] == found
 
 
+@pytest.mark.slow
 def test_the_supernet_of_a_last_stage_is_restored(derive, tmp_path):
     search_into(tmp_path / "run", "strategy=p_darts", "retrain=false", "max_seconds=60")
     content = result(tmp_path / "run")["search"]

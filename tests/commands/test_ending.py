@@ -69,6 +69,7 @@ def test_a_search_that_was_killed_ends_with_the_same_epoch_and_bits(searched, tm
     assert bits(tmp_path) == bits(whole)
 
 
+@pytest.mark.slow
 def test_best_is_the_epoch_whose_mixture_validates_best(tmp_path):
     said = result(ended(tmp_path, *BEST, "seed=1"))["search"]
     values = [float(row["search/validation_accuracy"]) for row in rows(tmp_path / "metrics.csv")]
@@ -108,6 +109,7 @@ def test_before_collapse_is_the_epoch_before_its_first_sign(tmp_path, monkeypatc
     )
 
 
+@pytest.mark.slow
 def test_a_search_without_a_collapse_ends_with_the_last_epoch(tmp_path):
     typed = ("strategy.final=before_collapse", "callbacks.collapse.share=1")
     said = result(ended(tmp_path, *typed))["search"]
@@ -151,6 +153,7 @@ def test_what_cannot_be_is_refused_before_any_work(tmp_path, monkeypatch, capsys
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_epoch_is_chosen_in_python_too_also_of_a_strategy_that_is_an_object(tmp_path):
     strategy = partial(nl.Darts, epochs=2, params_optimizer=Sgd(lr=0.05))
     small = [each for each in SHORT if not each.startswith(("strategy", "callbacks"))]

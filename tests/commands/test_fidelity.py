@@ -85,6 +85,7 @@ def test_impossible_studies_are_refused_before_any_work(tmp_path, capsys, typed,
     assert not (tmp_path / "fidelity.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_search_inherits_and_leaves_no_bank_behind(tmp_path):
     run("search", *TINY, "strategy=evolution", "strategy.trials=3", "strategy.population=2",
         "evaluation=inherited", *(f"evaluation.{value}" for value in SMALL), "retrain=false",

@@ -117,6 +117,7 @@ def test_an_epoch_of_the_past_may_be_taken_from_the_last_state_alone(parent, tmp
     assert said["cost"]["epochs_trained"] == 3
 
 
+@pytest.mark.slow
 def test_limits_and_a_strategy_with_the_same_state_may_be_others(parent, tmp_path):
     fork(parent, tmp_path / "a", "limits.parameters=6k")
     assert result(tmp_path / "a")["within_limits"]["parameters"] <= 6000
@@ -233,6 +234,7 @@ def test_kept_epochs_are_those_of_files_of_their_own_and_the_last(tmp_path):
     assert names == {1: "epoch=001.ckpt", 2: "last.ckpt"}
 
 
+@pytest.mark.slow
 def test_a_search_in_python_is_forked_with_its_objects(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.random((200, 8, 8)).astype("float32"), np.arange(200) % 4

@@ -76,6 +76,7 @@ def test_a_strategy_that_asks_for_more_is_refused(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_sweep_takes_limits_one_by_one(tmp_path):
     sweep = f"hydra.sweep.dir={tmp_path}"
     run("search", "-m", sweep, *TINY_RANDOM, *RANDOM, "retrain=false", "limits.parameters=400,2k")

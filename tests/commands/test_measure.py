@@ -85,6 +85,7 @@ def test_proxies_are_ranked_against_a_table(study):
     assert ", space nasbench201, child of " in printed.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_judges_only_what_is_missing(study, judged, tmp_path, capsys):
     folder = tmp_path / "run"
     judged.stops_at = 3

@@ -300,6 +300,7 @@ def test_a_run_keeps_to_its_time_and_trains_all_children_alike(tmp_path):
     assert content["search"]["cost"]["wall_s"] + sum(c["wall_s"] for c in costs) < 13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [TINY, (*TINY_RANDOM, *RANDOM)])
 def test_a_run_whose_time_is_too_short_has_failed_and_fails_again(own, tmp_path, capsys):
     folder = str(tmp_path / "run")

@@ -30,6 +30,7 @@ def test_a_search_on_signals_resumes_to_the_same_genotype(tmp_path):
     assert result(tmp_path)["genotype_id"] == first["genotype_id"]
 
 
+@pytest.mark.slow
 def test_a_chain_on_signals_is_searched_black_box_without_heights(tmp_path):
     options = ("search_space=chain", "strategy=random", "strategy.trials=2", "retrain=false")
     keep = [option for option in CHAIN if not option.startswith("strategy")]

@@ -82,6 +82,7 @@ def test_data_task_and_child_are_the_runs_but_for_what_is_typed(untyped, finishe
     assert result(untyped)["data"] == "digits"
 
 
+@pytest.mark.slow
 def test_a_run_that_took_its_parts_is_trained_again_alike(untyped, tmp_path):
     again = tmp_path / "again"
     run("train", f"hydra.run.dir={again}", f"genotype={untyped}", "callbacks=silent")

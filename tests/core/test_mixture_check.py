@@ -93,6 +93,7 @@ def test_a_child_takes_no_mixture():
     assert SPACE.child(SPACE.sample(Random(0)), SCALE)(X).shape == (2, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:.*autograd.function.Function.*:DeprecationWarning"
 )  # torch's own

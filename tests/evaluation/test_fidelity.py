@@ -57,6 +57,7 @@ def test_a_child_that_diverged_is_the_worst_and_a_rung_without_order_has_no_tau(
     assert math.isnan(flat["low"])
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_tau_of_many_draws_as_often_as_it_says():
     rng, covered, draws = Random(0), 0, 60
     for draw in range(draws):

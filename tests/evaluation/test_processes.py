@@ -75,6 +75,7 @@ def test_a_job_whose_worker_is_killed_twice_is_repeated(one, whole, folder, tmp_
     assert (tmp_path / "trials.jsonl").read_text() == whole
 
 
+@pytest.mark.slow
 def test_a_job_that_kills_every_worker_fails_with_the_reason(folder, tmp_path):
     (folder / "kill-31").write_text("9")
     with ProcessExecutor(command(folder), 1) as executor:

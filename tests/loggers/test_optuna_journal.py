@@ -89,6 +89,7 @@ def test_optuna_that_is_missing_is_told_with_its_cure(facts, monkeypatch):
 QUICK = (*PLANTED, "logger=optuna", "retrain=false", "callbacks=silent")
 
 
+@pytest.mark.slow
 def test_a_command_mirrors_its_trials_also_after_a_resume(tmp_path):
     more = ("strategy=random", "strategy.trials=3", "evaluation=tabular", "child.epochs=1")
     table = ("evaluation.table=synthetic", "evaluation.data=cifar10", "data.source.images=320")

@@ -7,6 +7,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import one_hot, uniform_mixture
 from nas_lightning.networks.batch_norm import Norm
 from nas_lightning.networks.cell import Cell, DropPath, branch_weights
+from nas_lightning.networks.kernels import concatenated
 from nas_lightning.networks.operations import Operation, Skip, build_operation
 from nas_lightning.networks.state import State
 
@@ -217,3 +218,13 @@ def test_equal_operations_of_a_cell_have_params_of_their_own():
     first, second = (op.layers[0].weight for op in cell.ops.values())
     assert first is not second
     assert not torch.equal(first, second)
+
+
+def test_parts_of_a_cells_output_have_dense_gradients():
+    parts = [torch.randn(2, 3, 4, 5).requires_grad_() for _ in range(3)]
+    strides = []
+    for part in parts:
+        part.register_hook(lambda grad: strides.append(grad.is_contiguous()))
+    concatenated(parts).square().sum().backward()
+    assert strides == [True, True, True]
+    assert all(torch.equal(part.grad, 2 * part) for part in parts)

@@ -172,6 +172,7 @@ def stopped(sweep, place, monkeypatch):
     return place / "sweep"
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_goes_on_in_its_own_jobs_from_any_folder(
     stopped, call, capsys, monkeypatch
 ):
@@ -282,6 +283,7 @@ def test_a_sweep_trains_the_random_genotype_once_a_seed(mixed):
     assert [alike[0], alike[1]] == [alike[2], alike[3]]
 
 
+@pytest.mark.slow
 def test_a_resumed_sweep_skips_what_is_done_and_runs_the_rest_to_the_same_end(mixed):
     folder = mixed[0]
     wanted = [result(folder / str(n)) for n in range(4)]

@@ -129,6 +129,7 @@ def test_a_resumed_search_ends_with_the_bits_of_the_plan_and_counts_what_was_use
     assert all(torch.equal(one, other) for one, other in pairs)
 
 
+@pytest.mark.slow
 def test_a_finished_plan_is_resumed_to_nothing(tmp_path):
     search(30, Clock(), folder=tmp_path)
     clock = Clock()
@@ -136,6 +137,7 @@ def test_a_finished_plan_is_resumed_to_nothing(tmp_path):
     assert clock.now == 100
 
 
+@pytest.mark.slow
 def test_epochs_that_were_given_are_the_most():
     clock = Clock()
     assert search(1000, clock, most=5).strategy.epochs == 5
