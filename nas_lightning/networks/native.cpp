@@ -70,8 +70,7 @@ template <typename T> struct Entry {
     const T *scale, *shift;
     Entry(const T* numbers, Int c)  // of a BatchNorm, or null
         : scale(numbers ? numbers + 2 * c : nullptr), shift(numbers ? scale + c : nullptr) {}
-    template <int L>
-    Vec<T, L> operator()(const T* x, Int c) const {
+    template <int L> Vec<T, L> operator()(const T* x, Int c) const {
         Vec<T, L> v = load<L>(x);
         if (scale) v = v * load<L>(scale + c) + load<L>(shift + c);
         return v > T(0) ? v : Vec<T, L>{};
@@ -141,8 +140,8 @@ void depthwise(const T* padded, const T* kernel, const Shape& s, Int oh, Int ow,
 
 // Sets in sums (taps, L) the gradient of I rows of J taps of the kernel.
 template <int L, int I, int J, typename T>
-inline void kernel_gradient_part(const T* padded, const T* grad, Int pixel, const Shape& s, Int i,
-                                 Int j, T* sums) {
+inline void gradient_part(const T* padded, const T* grad, Int pixel, const Shape& s, Int i, Int j,
+                          T* sums) {
     const Int row = (s.w + 2 * s.pw()) * L, d = s.dilation;
     Vec<T, L> acc[I][J] = {};
     for (Int y = 0; y < s.oh; ++y) {
@@ -164,11 +163,11 @@ template <int L, typename T>
 void kernel_gradient(const T* padded, const T* grad, Int pixel, const Shape& s, T* sums) {
     for (Int i = 0, rows; i < s.kh; i += rows) {
         rows = s.kw == 3 && i + 3 <= s.kh ? 3 : s.kw == 5 && i + 2 <= s.kh ? 2 : 1;
-        if (rows == 3) kernel_gradient_part<L, 3, 3>(padded, grad, pixel, s, i, 0, sums);
-        else if (rows == 2) kernel_gradient_part<L, 2, 5>(padded, grad, pixel, s, i, 0, sums);
-        else if (s.kw == 5) kernel_gradient_part<L, 1, 5>(padded, grad, pixel, s, i, 0, sums);
-        else for (Int j = 0; j < s.kw; ++j)
-            kernel_gradient_part<L, 1, 1>(padded, grad, pixel, s, i, j, sums);
+        const auto run = rows == 3 ? gradient_part<L, 3, 3, T>
+                       : rows == 2 ? gradient_part<L, 2, 5, T>
+                       : s.kw == 5 ? gradient_part<L, 1, 5, T> : gradient_part<L, 1, 1, T>;
+        for (Int j = 0; j < (rows > 1 || s.kw == 5 ? 1 : s.kw); ++j)
+            run(padded, grad, pixel, s, i, j, sums);
     }
 }
 
@@ -228,20 +227,26 @@ template <typename V> double four(const V* v, int l) {
     return double(v[0][l]) + v[1][l] + v[2][l] + v[3][l];
 }
 
+// Calls f with each of p pixels and one of four sums for it, which stay in registers.
+template <typename F> inline void by_fours(Int p, F&& f) {
+    Int q = 0;
+    for (; q + 4 <= p; q += 4) { f(q, 0); f(q + 1, 1); f(q + 2, 2); f(q + 3, 3); }
+    for (; q < p; ++q) f(q, 0);
+}
+
 // Mean, and sum of squared deviations from it, per channel of image i of n, into (2, n, C).
 template <typename T>
 void image_moments(const T* y, Int n, Int i, Int p, Int channels, double* parts) {
     double *mean = parts + i * channels, *squares = mean + n * channels;
     blocks<T>(channels, [&]<int L>(Int c, Width<L>) {
         Vec<T, L> sums[4] = {}, middle;
-        for (Int q = 0; q < p; ++q) sums[q & 3] += load<L>(y + q * channels + c);
+        by_fours(p, [&](Int q, int r) { sums[r] += load<L>(y + q * channels + c); });
         middle = ((sums[0] + sums[1]) + (sums[2] + sums[3])) / T(p);
         Vec<T, L> around[4] = {}, off[4] = {};
-        for (Int q = 0; q < p; ++q) {
+        by_fours(p, [&](Int q, int r) {
             const Vec<T, L> d = load<L>(y + q * channels + c) - middle;
-            around[q & 3] += d * d;
-            off[q & 3] += d;
-        }
+            around[r] += d * d, off[r] += d;
+        });
         for (int l = 0; l < L; ++l) {
             const double rest = four(off, l) / p;
             mean[c + l] = middle[l] + rest;
@@ -292,11 +297,10 @@ template <typename T> void run_image(const Stage<T>& job, Int i, double* parts) 
     const Entry<T> entry(job.before, s.c);
     T *padded = scratch<T>(0, s.padded() * most), *kernel = scratch<T>(1, s.taps() * most);
     T *middle = scratch<T>(2, p * s.c), *turned = scratch<T>(3, s.c * s.co);
-    const T* image = job.x + i * s.h * s.w * s.c;
     for (Int j = 0; j < s.co; ++j)
         for (Int k = 0; k < s.c; ++k) turned[k * s.co + j] = job.point[j * s.c + k];
     blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
-        pad<L>(padded, s, s.h, s.w, 1, s.c, image + c,
+        pad<L>(padded, s, s.h, s.w, 1, s.c, job.x + i * s.h * s.w * s.c + c,
                [&](const T* from) { return entry.template operator()<L>(from, c); });
         kernel_lanes<L>(job.wide, c, s, false, kernel);
         depthwise<L>(padded, kernel, s, s.oh, s.ow, s.stride, middle + c, s.ow * s.c, s.c,
@@ -341,6 +345,7 @@ void line_of(Int p, Int channels, const T* grad, const T* y, const T* in, T* out
         const Vec<T, L> a = load<L>(in + c), b = load<L>(in + channels + c);
         const Vec<T, L> d = load<L>(in + 2 * channels + c);
         for (Int at = c; at < p * channels; at += channels)
+            __builtin_prefetch(y + at + 1024),  // else it would be waited for
             store<L>(out + at, a * load<L>(grad + at) + b * load<L>(y + at) + d);
     });
 }
@@ -367,9 +372,7 @@ struct Range {
 // Calls f for each row and column of two ranges; of 3 x 3 without loops.
 template <typename F> inline void each_of(const Range& rows, const Range& columns, F&& f) {
     if (rows.size() == 3 && columns.size() == 3) {
-#pragma GCC unroll 3
         for (Int i = 0; i < 3; ++i)
-#pragma GCC unroll 3
             for (Int j = 0; j < 3; ++j) f(rows.first + i, columns.first + j);
         return;
     }
@@ -398,8 +401,8 @@ template <typename T> void pool(const Pool* pool, const T* x, T* y, std::uint8_t
                 place = more ? Numbers<T, L>{} + Number<T, L>(number) : place;
             });
             store<L>(y + at, s.is_max ? best : sum * (T(1) / T(rows.size() * columns.size())));
-            using Bytes = Vec<std::uint8_t, L>;
-            if (s.is_max) store<L>(index + at, __builtin_convertvector(place, Bytes));
+            if (s.is_max)
+                store<L>(index + at, __builtin_convertvector(place, Vec<std::uint8_t, L>));
         }
     }); });
 }
@@ -492,10 +495,11 @@ template <typename T> void run_image(const Gradient<T>& job, Int i, Parts<T>& pa
         depthwise<L>(spread, kernel, s, s.h, s.w, 1, buffer, 0, L, [&](Int y, const T* row) {
             for (Int w = 0, at = y * s.w * s.c; w < s.w; ++w, at += s.c) {
                 const Vec<T, L> open = entry.template operator()<L>(image + c + at, c);
-                Vec<T, L> v = load<L>(row + w * L);
-                v = open > T(0) ? v : Vec<T, L>{};
+                const Vec<T, L> v = open > T(0) ? load<L>(row + w * L) : Vec<T, L>{};
                 total += v;
                 if (job.before) along += v * (load<L>(image + c + at) - mean);
+                __builtin_prefetch(image + c + at + s.w * s.c);
+                __builtin_prefetch(result + at + s.w * s.c);
                 store<L>(result + at, job.adds ? v + load<L>(result + at) : v);
             }
         });
@@ -537,9 +541,9 @@ void wide_gradient(const Shape* shape, const T* x, const T* grad, T* to_wide) {
     in_parallel(s.n, s.threads, [&](Int i) {
         T* padded = scratch<T>(0, size * (BYTES / Int(sizeof(T))));
         blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
-            T* part = &parts[(i * s.c + c) * taps];
             pad<L>(padded, s, s.h, s.w, 1, s.c, x + i * s.h * s.w * s.c + c, load<L, T>);
-            kernel_gradient<L>(padded, grad + i * p * s.c + c, s.c, s, part);
+            kernel_gradient<L>(padded, grad + i * p * s.c + c, s.c, s,
+                               &parts[(i * s.c + c) * taps]);
         });
     });
     kernel_sums(parts.data(), s, to_wide);
@@ -549,20 +553,16 @@ void wide_gradient(const Shape* shape, const T* x, const T* grad, T* to_wide) {
 template <typename T>
 void sum_terms(Int n, Int p, Int channels, Int num, const T* const* terms, const T* scale,
                const T* shift, Int threads, T* out) {
-    const Int rows = std::max<Int>(1, 2048 / channels), all = n * p;
-    const Int parts = (all + rows - 1) / rows;
+    const Int rows = std::max<Int>(1, 2048 / channels), all = n * p, parts = (all - 1) / rows + 1;
     in_parallel(parts, threads, [&](Int part) {
         const Int first = part * rows, last = std::min(all, first + rows);
         blocks<T>(channels, [&]<int L>(Int c, Width<L>) {
-            const Vec<T, L> start = load<L>(shift + c);
-            for (Int q = first; q < last; ++q) store<L>(out + q * channels + c, start);
+            for (Int at = first * channels + c; at < last * channels; at += channels)
+                store<L>(out + at, load<L>(shift + c));
             for (Int k = 0; k < num; ++k) {
                 const Vec<T, L> factor = load<L>(scale + k * channels + c);
-                const T* term = terms[k] + c;
-                for (Int q = first; q < last; ++q) {
-                    T* to = out + q * channels + c;
-                    store<L>(to, load<L>(to) + factor * load<L>(term + q * channels));
-                }
+                for (Int at = first * channels + c; at < last * channels; at += channels)
+                    store<L>(out + at, load<L>(out + at) + factor * load<L>(terms[k] + at));
             }
         });
     });
@@ -581,10 +581,10 @@ void sum_terms_gradient(Int n, Int p, Int channels, Int num, const T* grad, cons
                 Vec<T, L> acc[4] = {};
                 const Vec<T, L> middle = k < 0 ? Vec<T, L>{} : load<L>(mean + k * channels + c);
                 const T* term = k < 0 ? nullptr : terms[k] + i * p * channels;
-                for (Int q = 0; q < p; ++q) {
+                by_fours(p, [&](Int q, int r) {
                     const Vec<T, L> each = load<L>(g + q * channels + c);
-                    acc[q & 3] += term ? each * (load<L>(term + q * channels + c) - middle) : each;
-                }
+                    acc[r] += term ? each * (load<L>(term + q * channels + c) - middle) : each;
+                });
                 for (int l = 0; l < L; ++l) part[(k + 1) * channels + c + l] = four(acc, l);
             }
         });

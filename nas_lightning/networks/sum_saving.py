@@ -70,9 +70,11 @@ def saved_parts(ctx: Any) -> tuple[Saved, Sequence[Tensor]]:
     passes = []
     for k, shapes in enumerate(ctx.shapes):
         run, x, before = Pass(), images[plan.images[k]], None
-        for place, shape in zip(plan.kernels[k] or (0,), shapes, strict=True):
-            kernels = [kernel.contiguous() for kernel in inputs[place : place + 2]]
-            read = None if shape is None else StageInput(shape, x, before, kernels[0], kernels[1])
+        for place, shape in zip(plan.kernels[k] or (None,), shapes, strict=True):
+            read = None
+            if place is not None and shape is not None:
+                wide, point = (kernel.contiguous() for kernel in inputs[place : place + 2])
+                read = StageInput(shape, x, before, wide, point)
             x, before = next(tensors), next(tensors)
             run.append((read, x, before))
         passes.append(run)

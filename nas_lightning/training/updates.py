@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.optim import Optimizer
 
 from nas_lightning.core.choices import Mixture
@@ -24,6 +23,7 @@ from nas_lightning.training import search_state
 from nas_lightning.training.cost_meter import CostMeter
 from nas_lightning.training.finite_watch import LOSSES, FiniteWatch, check_search
 from nas_lightning.training.ranks import Mean, average_statistics, check_agreement, means
+from nas_lightning.training.stand_ins import StandIns
 from nas_lightning.training.task import Classification, Task
 
 __all__ = ["SearchUpdates"]
@@ -188,8 +188,8 @@ class SearchUpdates:
         if x.dim() == 4:  # images (N, C, H, W), in the memory order that is fastest
             x = x.contiguous(memory_format=native.memory_order())
         inputs = x, mixture.to(like)
-        named = {} if params is None else dict(params)
-        out: Tensor = functional_call(self.supernet, named, inputs, tie_weights=self._are_tied)
+        with self._stand_ins.replaced(params or {}):
+            out: Tensor = self.supernet(*inputs)
         return out
 
     def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
@@ -296,5 +296,4 @@ class SearchUpdates:
         batch_norm.synchronise(norms, batch_norm.is_synchronised(self._norms))
         self.supernet, self._norms, self.stage_steps = supernet, norms, 0
         self.params = dict(supernet.named_parameters())
-        every = list(supernet.named_parameters(remove_duplicate=False))
-        self._are_tied = len(every) > len(self.params)  # to find tied params takes time
+        self._stand_ins = StandIns(supernet)
