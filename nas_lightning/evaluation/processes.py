@@ -54,14 +54,19 @@ class _Process(Worker):
         super().__init__()
         self._errors = TemporaryFile()  # noqa: SIM115 - it is the process's as well
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-        self.process = subprocess.Popen(
-            start,
-            env=os.environ | {"PYTHONPATH": path} | dict(env),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,  # Control-C reaches the driver alone
-        )
+        # a SIGTERM is the driver's to answer: the process inherits that it is blocked (see `serve`)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            self.process = subprocess.Popen(
+                start,
+                env=os.environ | {"PYTHONPATH": path} | dict(env),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                start_new_session=True,  # Control-C reaches the driver alone
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         threading.Thread(target=self._read, args=(messages,), daemon=True).start()
 
     @property

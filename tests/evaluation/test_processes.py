@@ -246,11 +246,14 @@ def test_a_worker_that_takes_longer_than_the_grace_is_not_awaited(folder):
         assert [running.trial.number for running in executor.running()] == [91]
 
 
-def test_a_worker_outlives_a_sigterm_of_its_own(one):
-    one.submit(job(3))
-    os.kill(one.workers[0].process.pid, signal.SIGTERM)
-    assert one.next_finished().measurements
-    assert one.workers[0].process.poll() is None
+def test_a_worker_outlives_a_sigterm_of_its_own_even_as_it_starts(folder):
+    with ProcessExecutor(command(folder), 1) as own:
+        for number in (63, 64):  # it starts with the first
+            own.submit(job(number))
+            process = own.workers[0].process
+            os.kill(process.pid, signal.SIGTERM)
+            assert own.next_finished().measurements
+            assert process.poll() is None
 
 
 def test_close_ends_the_workers(folder):
