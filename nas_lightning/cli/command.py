@@ -113,10 +113,9 @@ def _run(name: str, job: launch.Job | None, arguments: list[str]) -> None:
     finally:
         command.lock.release()
         sys.argv = argv
-        for key, value in before.items():
-            os.environ[key] = value or ""
-            if value is None:
-                del os.environ[key]
+        for key in before:
+            os.environ.pop(key, None)
+        os.environ.update({key: value for key, value in before.items() if value is not None})
 
 
 class _Command:
