@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from bank_search import BATCH, QUICK, SPACE, Kill, LastFirst, candidates, dies_before, same, search
+from bank_search import BATCH, QUICK, SPACE, Kill, candidates, dies_before, same, search
+from last_first import LastFirst
 
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation import inherited

@@ -4,13 +4,14 @@ import json
 
 import pytest
 from hydra.utils import get_object
+from last_first import LastFirst
 from omegaconf import OmegaConf
 
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
 from nas_lightning.core.strategy import BlackBoxStrategy
 from nas_lightning.evaluation.evaluation import Evaluation
-from nas_lightning.evaluation.executors import Executor, Job, Outcome, SerialExecutor
+from nas_lightning.evaluation.executors import Job, Outcome, SerialExecutor
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.evaluation.trials import run_trials
@@ -62,22 +63,11 @@ class Digest(Evaluation):
         return {"validation_accuracy": 0.0}
 
 
-class Backwards(Executor):
-    """Finishes what was submitted last first."""
-
-    def __init__(self, evaluation):
-        self.evaluation, self.jobs = evaluation, []
+class Backwards(LastFirst):
+    """Reads its jobs from their text, as other processes do."""
 
     def submit(self, job):
-        self.jobs.append(Job.of(json.loads(json.dumps(job.as_dict())), SPACE))
-
-    def next_finished(self):
-        job = self.jobs.pop()
-        measurements, cost = self.evaluation.evaluate(job.trial, job.seed)
-        return Outcome(job.trial.number, measurements, cost.as_dict())
-
-    def close(self):
-        self.jobs.clear()
+        super().submit(Job.of(json.loads(json.dumps(job.as_dict())), SPACE))
 
 
 def strategy_of(path, in_flight=3):

@@ -8,7 +8,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.data.sources import digits
 from nas_lightning.evaluation.by_training import Candidates
-from nas_lightning.evaluation.executors import Executor, Outcome, SerialExecutor
+from nas_lightning.evaluation.executors import SerialExecutor
 from nas_lightning.evaluation.inherited import Inherited
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.objectives import Accuracy
@@ -26,7 +26,6 @@ __all__ = [
     "SCALE",
     "SPACE",
     "Kill",
-    "LastFirst",
     "candidates",
     "dies_before",
     "same",
@@ -42,24 +41,6 @@ COSTS = ("training_samples", "gradient_steps", "children_trained")
 
 class Kill(BaseException):
     """Stands for a kill."""
-
-
-class LastFirst(Executor):
-    """Finishes what was submitted last first."""
-
-    def __init__(self, evaluation):
-        self.evaluation, self.jobs = evaluation, []
-
-    def submit(self, job):
-        self.jobs.append(job)
-
-    def next_finished(self):
-        job = self.jobs.pop()
-        measurements, cost = self.evaluation.evaluate(job.trial, job.seed)
-        return Outcome(job.trial.number, measurements, cost.as_dict())
-
-    def close(self):
-        self.jobs.clear()
 
 
 def candidates():
