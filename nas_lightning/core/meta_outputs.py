@@ -43,7 +43,7 @@ def _padded(x: Tensor, padding: Sequence[int], value: float = 0.0) -> Tensor | N
 def _averaged(x: Tensor, dims: Sequence[int] | None, keeps: bool = False) -> Tensor | None:
     if not x.is_meta or not x.is_floating_point() or keeps or not dims:
         return None
-    if not all(0 <= dim < x.dim() for dim in dims):
+    if len({*dims}) < len(dims) or not all(0 <= dim < x.dim() for dim in dims):
         return None
     return x.new_empty([side for axis, side in enumerate(x.shape) if axis not in dims])
 
@@ -57,7 +57,7 @@ def _linear(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor | None:
 def _pooled(
     x: Tensor,
     kernel: Sequence[int],
-    stride: Sequence[int],
+    stride: Sequence[int] = (),
     padding: Sequence[int] = (0, 0),
     dilation: Sequence[int] = (1, 1),
 ) -> Tensor | None:
@@ -125,8 +125,9 @@ def _are_meta(tensors: Sequence[Any]) -> bool:
 
 
 def _are_alike(tensors: Sequence[Any]) -> bool:
-    """Returns whether all are tensors of one type on the meta device."""
-    return all(isinstance(t, Tensor) and t.is_meta and t.dtype == tensors[0].dtype for t in tensors)
+    """Returns whether all, at least one, are tensors of one type on the meta device."""
+    are_meta = all(isinstance(tensor, Tensor) and tensor.is_meta for tensor in tensors)
+    return are_meta and len({tensor.dtype for tensor in tensors}) == 1
 
 
 def _lies_channels_last(x: Tensor) -> bool:
@@ -138,6 +139,9 @@ def _sides(x: Tensor, *window: Sequence[int]) -> tuple[int, ...] | None:
 
     `window` are its taps, stride, padding and dilation along both axes.
     """
+    taps, steps, _, dilations = window
+    if min(*taps, *steps, *dilations) < 1:
+        return None
     axes = zip(x.shape[2:], *window, strict=True)
     sides = tuple((n + 2 * pad - wide * (k - 1) - 1) // step + 1 for n, k, step, pad, wide in axes)
     return sides if x.numel() and min(sides) > 0 else None
