@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Protocol
 
 from nas_lightning.core.genotype import Genotype
@@ -55,8 +56,12 @@ class Objective(ABC):
         return "nothing"
 
     def values(self, measurements: Mapping[str, float]) -> tuple[float, ...]:
-        """Returns the measured values of `names`, which are kept apart."""
-        return tuple(measurements[name] for name in self.names)
+        """Returns the values of `names`, which are kept apart: the worst where there is none.
+
+        Of a child that diverged, was filtered or lost its workers not everything is measured.
+        """
+        pairs = zip(self.names, self.directions, strict=True)
+        return tuple(measurements.get(n, -inf if way == "max" else inf) for n, way in pairs)
 
 
 def as_costs(values: Sequence[float], directions: Sequence[str]) -> tuple[float, ...]:

@@ -170,9 +170,9 @@ class MinimumDescriptionLength(Objective):
         return -(loss + self.weight * parameters / 2 * log(self.samples) / self.samples)
 
     def values(self, measurements: Mapping[str, float]) -> tuple[float, ...]:
-        """Returns loss and parameters; a child that diverged has the worst loss."""
-        loss = measurements.get("validation_loss", WORST_LOSS)
-        return (min(loss, WORST_LOSS), measurements["parameters"])
+        """Returns loss, at most that of a child that diverged, and parameters."""
+        loss, parameters = super().values(measurements)
+        return min(loss, WORST_LOSS), parameters
 
 
 def _main_metric(task: Judge | None) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["PROXIES", "Loss", "Proxy"]
+__all__ = ["PROXIES", "WORST", "Loss", "Proxy"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Proxy = Callable[[nn.Module, Tensor, Tensor, Loss], float]

@@ -15,7 +15,7 @@ from nas_lightning.core.seeding import keyed_seed
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.evaluation import Evaluation
-from nas_lightning.evaluation.proxies import PROXIES
+from nas_lightning.evaluation.proxies import PROXIES, WORST
 from nas_lightning.training.child import build_child
 from nas_lightning.training.cost_meter import CostMeter
 
@@ -82,6 +82,12 @@ class ZeroCost(Evaluation):
             return {**values, metric: self.run.task.worst, "filtered": 1.0}, CostMeter()
         measurements, cost = self.then.evaluate(trial, seed)
         return values | measurements, cost
+
+    def worst(self, trial: Trial) -> dict[str, float]:
+        """Returns what is told of a child that cannot be judged at all."""
+        sizes = child_cost(self.run.space, trial.genotype, self.run.recipe.scale)
+        trained = None if self.then is None else self.then.worst(trial)
+        return {self.proxy: WORST, **sizes, **(trained or {})}
 
     def samples(self, budget: float = 1.0) -> int:
         """Returns the training samples of a child that passes; 0 where none is trained."""

@@ -1,12 +1,13 @@
 """Objectives: the task's main metric, weighed by what a child costs, and its description."""
 
-from math import log
+from math import inf, log
 
 import pytest
 
 from nas_lightning.evaluation.objectives import (
     Accuracy,
     LatencyProduct,
+    Measurement,
     MinimumDescriptionLength,
     WeightedProduct,
 )
@@ -57,6 +58,12 @@ def test_the_values_are_kept_apart_for_a_pareto_search():
         ("validation_accuracy", "parameters"),
         ("max", "min"),
     )
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_a_child_of_which_a_value_was_not_measured_has_the_worst_reward(higher_is_better):
+    objective = Measurement("validation_loss", higher_is_better)
+    assert objective.reward({"validation_accuracy": 0.0, "diverged": 1.0}) == -inf
 
 
 def test_a_packaged_latency_is_charged():

@@ -63,6 +63,17 @@ def test_a_filter_trains_the_children_that_pass_only(run):
     assert evaluation.takes_budgets
 
 
+@pytest.mark.parametrize("then", [None, partial(LowFidelity, epochs=1, channels=2, samples=64)])
+def test_a_child_whose_workers_die_has_the_worst_proxy_and_does_not_end_the_search(run, then):
+    evaluation = ZeroCost(run, "synflow", then=then)
+    worst = evaluation.worst(Trial(0, child("skip_connect")))
+    judged, _ = evaluation.evaluate(Trial(0, child("skip_connect")), 0)
+    assert worst["synflow"] < judged["synflow"]
+    assert worst["parameters"] == judged["parameters"]
+    assert worst.get("validation_accuracy", 0.0) == 0.0
+    assert ("validation_accuracy" in worst) == (then is not None)
+
+
 def test_the_wanted_share_of_random_children_passes(run):
     then = partial(LowFidelity, epochs=1, channels=2, samples=64)
     evaluation = ZeroCost(run, "parameters", then=then, keep=0.25, reference=40)
