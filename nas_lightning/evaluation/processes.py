@@ -89,7 +89,7 @@ class _Process(Worker):
 
     def end(self) -> None:
         """Ends it, with what it has started, and reads the last lines that it `printed`."""
-        with suppress(ProcessLookupError):  # it has ended by itself
+        with suppress(ProcessLookupError, PermissionError):  # it has ended; the latter: on macOS
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         assert self.process.stdin is not None

@@ -122,7 +122,7 @@ class WorkerExecutor(Executor):
     def drain(self) -> Iterator[Outcome]:
         """Yields the outcomes of jobs that workers finish in `drain_seconds`; begins no other.
 
-        An error of the evaluation ends it: the search that resumes meets it again.
+        An error of the evaluation ends its job alone: the search that resumes meets it again.
         """
         limit = time.monotonic() + self.drain_seconds
         while self.running() and (left := limit - time.monotonic()) > 0:
@@ -169,6 +169,7 @@ class WorkerExecutor(Executor):
         elif "reason" in message:
             worker.reason = message["reason"]
         elif "error" in message:
+            worker.job = None
             error = ChildProcessError(message["error"])
             error.add_note(message["traceback"])
             raise error

@@ -256,6 +256,20 @@ def test_a_worker_outlives_a_sigterm_of_its_own_even_as_it_starts(folder):
             assert process.poll() is None
 
 
+def test_a_dead_worker_is_replaced_where_its_group_must_not_be_killed_as_on_macos(
+    folder, monkeypatch
+):
+    def refuse(group, number):
+        raise PermissionError(1, "Operation not permitted")
+
+    (folder / "kill-65").write_text("1")
+    with ProcessExecutor(command(folder), 1) as own:
+        own.submit(job(65))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "killpg", refuse)
+            assert own.next_finished().measurements
+
+
 def test_close_ends_the_workers(folder):
     executor = ProcessExecutor(command(folder), 1)
     executor.submit(job(61))

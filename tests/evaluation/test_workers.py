@@ -86,6 +86,26 @@ def test_workers_that_nobody_listened_to_are_not_silent():
         assert len(executor.started) == 1
 
 
+class Mistaken(Answering):
+    """One whose evaluation raises an error of the second job; it lives on, as an actor does."""
+
+    def send(self, job):
+        error = {"error": "no such file", "traceback": ""}
+        self.messages.put((self, error if self.questions == 0 else {"outcome": {"trial": 0}}))
+        self.questions = 0
+
+
+def test_a_drain_does_not_wait_for_a_job_that_raised_an_error():
+    with Of(Mistaken) as executor:
+        executor.drain_seconds = 3.0
+        executor.submit(JOB)
+        executor.next_finished()
+        executor.submit(JOB)
+        began = time.monotonic()
+        assert [*executor.drain()] == []
+        assert time.monotonic() - began < executor.drain_seconds
+
+
 class Stillborn(Answering):
     """One that ends before it is ready."""
 
