@@ -7,7 +7,7 @@ the loop does, in an order of its own (see `evaluation.flight`), so that executo
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ import torch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.evaluation import Evaluation
-from nas_lightning.files import prepare_lines
+from nas_lightning.files import prepare_lines, write_text
 
 __all__ = ["Executor", "Job", "Outcome", "Outcomes", "Running", "SerialExecutor", "evaluated"]
 
@@ -147,11 +147,17 @@ class Outcomes:
     Args:
         path: the file that keeps them meanwhile, so that a search that was killed evaluates no
             trial twice; None where they never wait.
+        was_told: whether a trial's turn was before, so that its outcome need not be kept.
     """
 
-    def __init__(self, executor: Executor, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        path: Path | None = None,
+        was_told: Callable[[int], bool] = lambda number: False,
+    ) -> None:
         self.executor, self.path = executor, path
-        self._waiting = {} if path is None else _read(path)
+        self._waiting = {} if path is None else _read(path, was_told)
 
     def submit(self, job: Job) -> None:
         """Has a job evaluated, unless its outcome was kept."""
@@ -183,7 +189,7 @@ class Outcomes:
         self._waiting[outcome.trial] = outcome
         if self.path is not None and not outcome.failure:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(outcome)) + "\n")
+                file.write(_line(outcome))
 
 
 def evaluated(job: Job, evaluation: Evaluation) -> Outcome:
@@ -192,9 +198,15 @@ def evaluated(job: Job, evaluation: Evaluation) -> Outcome:
     return Outcome(job.trial.number, measurements, cost.as_dict())
 
 
-def _read(path: Path) -> dict[int, Outcome]:
-    """Returns the outcomes in a file; a last line that was cut short is dropped from it."""
+def _read(path: Path, was_told: Callable[[int], bool]) -> dict[int, Outcome]:
+    """Returns the outcomes in a file that still wait; all else is dropped from it."""
     prepare_lines(path)
-    lines = path.read_text(encoding="utf-8").splitlines()
-    outcomes = [Outcome(**json.loads(line)) for line in lines]
-    return {outcome.trial: outcome for outcome in outcomes}
+    with path.open(encoding="utf-8") as lines:
+        outcomes = (Outcome(**json.loads(line)) for line in lines)
+        waiting = {outcome.trial: outcome for outcome in outcomes if not was_told(outcome.trial)}
+    write_text(path, "".join(map(_line, waiting.values())))
+    return waiting
+
+
+def _line(outcome: Outcome) -> str:
+    return json.dumps(asdict(outcome)) + "\n"

@@ -62,7 +62,7 @@ def run_trials(
     """
     check_fit(strategy, evaluation, objective)
     check_in_flight(strategy, in_flight)
-    outcomes = Outcomes(executor or SerialExecutor(evaluation), arrived)
+    outcomes = Outcomes(executor or SerialExecutor(evaluation), arrived, journal.has_told)
     flight = Flight(in_flight)
     loop = _Loop(strategy, evaluation, objective, journal, outcomes, flight, time, is_virtual)
     try:

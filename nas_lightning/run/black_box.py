@@ -116,8 +116,7 @@ class BlackBoxSearch:
         share = MainMetric(task.metric) if is_plain and task.targets != "values" else None
         log = TrialLog(folder / "metrics.csv")
         progress = TrialProgress(strategy.trials, max_samples, share, executor.running)
-        told = sum(1 for _ in journal.told())
-        shown = self.run.loggers, strategy, self.objective, told
+        shown = self.run.loggers, strategy, self.objective, journal.num_told
         board = TrialBoard(*shown, running=lambda: len(executor.running()))
 
         def watch(trials: list[Trial]) -> None:

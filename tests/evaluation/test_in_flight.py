@@ -11,7 +11,7 @@ from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
 from nas_lightning.core.strategy import BlackBoxStrategy
 from nas_lightning.evaluation.evaluation import Evaluation
-from nas_lightning.evaluation.executors import Job, Outcome, SerialExecutor
+from nas_lightning.evaluation.executors import Job, Outcome, Outcomes, SerialExecutor
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.objectives import Accuracy
 from nas_lightning.evaluation.trials import run_trials
@@ -132,6 +132,22 @@ def test_a_search_killed_again_and_again_leaves_the_same_journal(path, tmp_path)
         evaluated += evaluation.evaluated
     assert search(strategy_of(path), tmp_path / "run") == whole
     assert len(evaluated) == len({*evaluated})  # what had arrived is kept
+
+
+def test_a_resumed_search_keeps_the_outcomes_that_wait_alone(tmp_path):
+    with pytest.raises(Kill):
+        search(RandomSearch(SPACE, 0, trials=8), tmp_path, kind=Backwards, watch=after(4))
+    file, journal = tmp_path / "arrived.jsonl", Journal(tmp_path / "trials.jsonl")
+    waiting = [line for line in file.read_text().splitlines() if not told_in(journal, line)]
+    with file.open("a") as torn:
+        torn.write('{"trial": 7, "meas')
+    Outcomes(SerialExecutor(Digest()), file, journal.has_told)
+    assert waiting
+    assert file.read_text().splitlines() == waiting
+
+
+def told_in(journal, line):
+    return journal.has_told(json.loads(line)["trial"])
 
 
 @pytest.mark.parametrize("name", ["successive_halving", "hyperband"])
