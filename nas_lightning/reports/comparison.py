@@ -10,10 +10,11 @@ from markupsafe import Markup
 
 from nas_lightning.reports.colours import CYCLE, dark_scheme
 from nas_lightning.reports.metric import MainMetric
+from nas_lightning.reports.numbers import count, duration
 from nas_lightning.reports.page import read_network
 from nas_lightning.reports.paper import page_style
 from nas_lightning.reports.rendering import chart_parts, hover, javascript, plot, quantity, styled
-from nas_lightning.reports.templates import count, duration, fill
+from nas_lightning.reports.templates import fill
 
 __all__ = ["COLUMNS", "cells_of", "comparison_html", "draw_costs"]
 

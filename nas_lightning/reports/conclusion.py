@@ -6,7 +6,7 @@ from math import sqrt
 from typing import Any
 
 from nas_lightning.reports.metric import MainMetric, input_word, number_at
-from nas_lightning.reports.templates import count
+from nas_lightning.reports.numbers import count
 
 __all__ = ["NAMES", "RANDOM", "Conclusion", "conclude", "verdict_words"]
 

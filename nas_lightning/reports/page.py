@@ -20,10 +20,11 @@ from nas_lightning.reports.metric import (
     metric_of,
     rewards_differ,
 )
+from nas_lightning.reports.numbers import count, duration
 from nas_lightning.reports.paper import coloured, page_style
 from nas_lightning.reports.records import read_child, read_mistakes
 from nas_lightning.reports.rendering import chart_parts, javascript
-from nas_lightning.reports.templates import count, duration, fill
+from nas_lightning.reports.templates import fill
 from nas_lightning.reports.usage import next_steps, uses
 
 __all__ = ["read_network", "write_report"]

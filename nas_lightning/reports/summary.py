@@ -16,7 +16,7 @@ from nas_lightning.reports.metric import (
     rewards_differ,
     space_words,
 )
-from nas_lightning.reports.templates import duration
+from nas_lightning.reports.numbers import duration
 
 __all__ = ["summary"]
 

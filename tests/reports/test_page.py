@@ -296,6 +296,7 @@ def test_the_same_run_gives_the_same_bytes(run_dir: Path) -> None:
         ("page", {"torch", "lightning", "hydra", "matplotlib", "pandas"}),
         ("drawing", {"torch", "altair", "vl_convert"}),
         ("png", {"altair"}),
+        ("summary", {"torch", "jinja2"}),
     ],
 )
 def test_a_module_loads_no_more_than_it_needs(module: str, unwanted: set[str]) -> None:
