@@ -1,7 +1,7 @@
 """How many trials fit into the time of a black-box search."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nas_lightning.core.strategy import BlackBoxStrategy, Trial
 from nas_lightning.core.units import LATE, too_short
@@ -9,9 +9,11 @@ from nas_lightning.core.units import LATE, too_short
 __all__ = ["TrialTime"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class TrialTime:
     """The seconds that a search may take: its trials' costs, and what their proposals took.
+
+    It belongs to one search, whose `trials` only grow: each of them is counted once.
 
     Attributes:
         seconds: seconds of all trials together.
@@ -26,6 +28,10 @@ class TrialTime:
     most: int | None = None
     share: float = 1.0
     at_once: int = 1
+    _counted: int = field(default=0, init=False)  # trials, of which are the sums
+    _evaluating_s: float = field(default=0.0, init=False)
+    _asking_s: float = field(default=0.0, init=False)
+    _evaluations: float = field(default=0.0, init=False)  # whole ones
 
     def plan(self, strategy: BlackBoxStrategy, trials: Sequence[Trial]) -> None:
         """Sets a strategy's trials to what fits at the mean speed so far, at least one more.
@@ -35,9 +41,9 @@ class TrialTime:
 
         Raises: ValueError: the first trial takes longer than the time.
         """
-        if not sum(trial.cost["wall_s"] for trial in trials):
-            return
         spent = self._spent(trials)
+        if not self._evaluating_s:
+            return
         if len(trials) == 1 and spent > LATE * self.seconds:
             cure = "make trials shorter, e.g. by child.epochs"
             raise too_short(self.key, self.seconds, self.share, spent, "trial", cure)
@@ -55,14 +61,18 @@ class TrialTime:
         """
         if not trials:
             return True
-        trained = sum(other.budget - other.start for other in trials)
-        costs = sum(other.cost["wall_s"] for other in trials)
-        each = costs / trained if trained else 0.0
+        spent = self._spent(trials)
+        each = self._evaluating_s / self._evaluations if self._evaluations else 0.0
         own = each * (trial.budget - trial.start)
         others = each * sum(other.budget - other.start for other in in_flight)
         expected = max(own, (own + others) / self.at_once)
-        return self._spent(trials) + trial.asking_s + expected <= self.seconds
+        return spent + trial.asking_s + expected <= self.seconds
 
     def _spent(self, trials: Sequence[Trial]) -> float:
-        at_once = min(self.at_once, len(trials))
-        return sum(trial.cost["wall_s"] / at_once + trial.asking_s for trial in trials)
+        """Returns the seconds of all trials, at least one; adds those that are new to the sums."""
+        for trial in trials[self._counted :]:
+            self._evaluating_s += trial.cost["wall_s"]
+            self._asking_s += trial.asking_s
+            self._evaluations += trial.budget - trial.start
+        self._counted = len(trials)
+        return self._evaluating_s / min(self.at_once, self._counted) + self._asking_s

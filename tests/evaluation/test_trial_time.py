@@ -1,5 +1,7 @@
 """A search by trials asks for those that fit into its time."""
 
+from dataclasses import replace
+
 import pytest
 
 from nas_lightning.evaluation.evaluation import Evaluation
@@ -88,6 +90,27 @@ def test_what_proposals_take_counts_and_survives_a_resume(search, monkeypatch):
     monkeypatch.setattr(Slow, "ask", RandomSearch.ask)  # what is replayed is not measured again
     assert len(search(Timed(), 30, Slow)) == 6 + (30 - 6 * 3) // 2
     assert [trial.asking_s for trial in whole] == [1.0] * 10
+
+
+class Cost(dict):
+    """Counts how often it is read."""
+
+    reads = 0
+
+    def __getitem__(self, name):
+        Cost.reads += 1
+        return super().__getitem__(name)
+
+
+def test_a_plan_costs_the_same_after_any_number_of_trials():
+    time, strategy, trials = TrialTime(1e6), RandomSearch(SPACE, 0), []
+    for number in range(50):
+        trial = strategy.ask(number)
+        assert time.allows(trial, trials)
+        trials.append(replace(trial, cost=Cost(wall_s=2.0)))
+        time.plan(strategy, trials)
+    assert Cost.reads == 50
+    assert strategy.trials == 50 + (1e6 - 100) // 2
 
 
 def test_a_time_below_one_trial_is_refused_with_what_it_takes(search):
