@@ -10,17 +10,21 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 
 from omegaconf import OmegaConf
 
 from nas_lightning import __version__
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.evaluation.evaluation import Evaluation
+from nas_lightning.files import ProcessLock, is_locked
 from nas_lightning.run.candidates import built
 from nas_lightning.run.folder import CONFIG, HYDRA, RunFolder
 
-__all__ = ["Sent", "own_code"]
+__all__ = ["Sent", "new_folder", "own_code"]
+
+PREFIX = "nas_lightning_"  # of the folders of workers
+LOCK = "lock"  # in each of them
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,7 @@ class Sent:
                 f"a worker has nas_lightning {__version__}, and the search {self.version}; "
                 "install the same on all nodes"
             )
-        home = RunFolder(Path(mkdtemp(prefix="nas_lightning_")))
-        atexit.register(shutil.rmtree, home.path, ignore_errors=True)
+        home = RunFolder(new_folder())
         home.hydra.mkdir()
         for name, text in self.files.items():
             (home / HYDRA / name).write_text(text, encoding="utf-8")
@@ -68,6 +71,19 @@ class Sent:
         shutil.rmtree(home.hydra)
         assert candidates.folder is not None
         return space, evaluation, candidates.folder
+
+
+def new_folder() -> Path:
+    """Returns a new folder that goes with this process, once those of killed ones are removed."""
+    for lock in Path(gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
+        if not is_locked(lock):
+            shutil.rmtree(lock.parent, ignore_errors=True)
+    folder = Path(mkdtemp(prefix=PREFIX))
+    own = ProcessLock(folder / f"new_{LOCK}").take()
+    (folder / f"new_{LOCK}").rename(folder / LOCK)  # seen once it is taken
+    atexit.register(own.release)  # till then it is referred to
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def own_code(folder: Path) -> dict[str, str]:

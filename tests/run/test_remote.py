@@ -1,8 +1,10 @@
 """What a worker on another machine is sent, and what it builds of it."""
 
+import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command import TINY_RANDOM, run
@@ -59,6 +61,44 @@ def test_a_worker_builds_the_search_without_its_folders(sent, tmp_path):
     name, kind, batches, place = done.stdout.split()
     assert (name, kind, batches) == ("darts", "Mine", "1")
     assert not (RunFolder(tmp_path / place).hydra).exists()
+
+
+FOLDER = """
+import sys
+from nas_lightning.run.remote import new_folder
+print(new_folder(), flush=True)
+sys.stdin.read()
+"""
+
+
+def start(folder):
+    """Returns a process that has a folder of its own, and that folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", FOLDER],
+        env=os.environ | {"TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return process, Path(process.stdout.readline().strip())
+
+
+def test_folders_of_killed_workers_are_removed_and_those_of_others_stay(tmp_path):
+    (killed, lost), (living, kept) = start(tmp_path), start(tmp_path)
+    killed.kill()
+    killed.communicate()
+    (lost / "children").mkdir()
+    (tmp_path / "nas_lightning_of_another_kind").mkdir()
+    next_one, new = start(tmp_path)
+    try:
+        assert not lost.exists()
+        assert {kept.name, new.name, "nas_lightning_of_another_kind"} == {
+            path.name for path in tmp_path.iterdir()
+        }
+    finally:
+        living.communicate("")
+        next_one.communicate("")
+    assert [path.name for path in tmp_path.iterdir()] == ["nas_lightning_of_another_kind"]
 
 
 def test_another_version_is_refused():
