@@ -1,5 +1,7 @@
 """Where every command starts: picks it by name and imports it only when its work begins."""
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(message, file=sys.stderr)
         raise SystemExit(2)
     os.environ.update(sleeping(os.environ))  # before torch is imported
+    atexit.register(gc.freeze)  # else Python looks for a second for what ends with it anyway
     name, *typed = arguments
     sys.argv = [f"nas-{name}", *typed]
     if name == REPORT:
