@@ -102,7 +102,8 @@ class OptunaJournal(Dashboard):
         except self.optuna.exceptions.DuplicatedStudyError:
             self._study = self._storage.get_study_id_from_name(self.name)
         for frozen in self._storage.get_all_trials(self._study, deepcopy=False):
-            number = frozen.user_attrs[NUMBER]
+            if (number := frozen.user_attrs.get(NUMBER)) is None:
+                continue  # somebody has added it
             if frozen.state.is_finished():
                 self._finished.add(number)
             else:

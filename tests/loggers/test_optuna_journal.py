@@ -97,6 +97,14 @@ def test_no_trial_is_there_twice_after_a_kill_that_cut_a_line_short(facts):
     assert [t.user_attrs["trial"] for t in study_of(facts.folder).trials] == [0, 1, 2, 3]
 
 
+def test_trials_that_optuna_has_added_are_let_alone(facts):
+    OptunaJournal(facts).log_trial(told(0), SPACE, Accuracy())
+    study_of(facts.folder).optimize(lambda trial: 0.25, n_trials=1)
+    OptunaJournal(facts).log_trial(told(1), SPACE, Accuracy())
+    numbers = [trial.user_attrs.get("trial") for trial in study_of(facts.folder).trials]
+    assert numbers == [0, None, 1]
+
+
 def test_optuna_that_is_missing_is_told_with_its_cure(facts, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ValueError, match=r"logger=optuna needs Optuna: pip install 'nas-lightni"):
