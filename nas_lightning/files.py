@@ -21,6 +21,7 @@ __all__ = [
     "LockedError",
     "NoRoomError",
     "ProcessLock",
+    "append_text",
     "cache_folder",
     "is_locked",
     "naming_full_disk",
@@ -80,6 +81,12 @@ def prepare_lines(path: Path) -> None:
         torn = sum(len(line) for line in file if not line.endswith(b"\n"))
         if torn:
             file.truncate(path.stat().st_size - torn)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Adds a text to a file, and hands it to the operating system."""
+    with naming_full_disk(path), path.open("a", encoding="utf-8", newline="") as file:
+        file.write(text)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import pytest
 
 from nas_lightning.files import (
     LockedError,
+    NoRoomError,
     ProcessLock,
+    append_text,
     is_locked,
     replacing,
     write_json,
@@ -61,6 +64,17 @@ def test_json_has_no_nan_and_no_infinity(tmp_path):
     write_json(tmp_path / "a.json", {"r2": math.nan, "all": [1.5, (-math.inf, 2, "NaN", True)]})
     content = json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail)
     assert content == {"r2": None, "all": [1.5, [None, 2, "NaN", True]]}
+
+
+def test_a_file_that_grows_is_named_where_its_disk_is_full(tmp_path):
+    path, (before, most) = tmp_path / "rows.csv", resource.getrlimit(resource.RLIMIT_FSIZE)
+    append_text(path, "1\n")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3, most))
+    try:
+        with pytest.raises(NoRoomError, match=r"rows\.csv cannot be written \(File too large; "):
+            append_text(path, "2\n3\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
 def test_a_file_that_may_not_be_written_is_no_full_disk(tmp_path):

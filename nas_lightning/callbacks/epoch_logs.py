@@ -11,7 +11,7 @@ import lightning as L
 
 from nas_lightning.core.best_within import best_genotype
 from nas_lightning.core.strategy import Trial
-from nas_lightning.files import naming_full_disk, write_text
+from nas_lightning.files import append_text, naming_full_disk, write_text
 from nas_lightning.training.supernet import SupernetModule
 
 __all__ = ["AlphaLog", "GenotypeLog", "MetricsLog", "TrialLog", "csv_text"]
@@ -132,8 +132,7 @@ class TrialLog:
             self.columns = list(dict.fromkeys(name for row in rows for name in row))
             write_text(self.path, csv_text(rows))
         else:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(csv_text(rows, self.columns))
+            append_text(self.path, csv_text(rows, self.columns))
         self.written = len(trials)
 
 

@@ -18,7 +18,7 @@ import torch
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.evaluation import Evaluation
-from nas_lightning.files import prepare_lines, write_text
+from nas_lightning.files import append_text, prepare_lines, write_text
 
 __all__ = ["Executor", "Job", "Outcome", "Outcomes", "Running", "SerialExecutor", "evaluated"]
 
@@ -188,8 +188,7 @@ class Outcomes:
     def _note(self, outcome: Outcome) -> None:
         self._waiting[outcome.trial] = outcome
         if self.path is not None and not outcome.failure:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(_line(outcome))
+            append_text(self.path, _line(outcome))
 
 
 def evaluated(job: Job, evaluation: Evaluation) -> Outcome:

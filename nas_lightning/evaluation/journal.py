@@ -1,12 +1,13 @@
 """Files that grow line by line, safe against kill -9: a search's journal, a study's rows."""
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.files import prepare_lines
+from nas_lightning.files import append_text, prepare_lines
 
 __all__ = ["Journal", "Row", "RowFile"]
 
@@ -32,8 +33,7 @@ class Journal:
 
     def append(self, event: dict[str, Any]) -> None:
         """Adds an event."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        append_text(self.path, json.dumps(event) + "\n")
         self._note(event)
 
     def asked(self, number: int) -> bool:
@@ -103,8 +103,9 @@ class RowFile:
         self.rows.append(row)
 
     def _write(self, values: Iterable[object]) -> None:
-        with self.path.open("a", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow(values)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(values)
+        append_text(self.path, text.getvalue())
 
     def _read(self) -> list[Row]:
         with self.path.open(encoding="utf-8", newline="") as file:
