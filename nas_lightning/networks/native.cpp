@@ -37,8 +37,7 @@ template <int L, typename T> inline void store(T* p, Vec<T, L> v) {
     *reinterpret_cast<Vec<T, L>*>(p) = v;
 }
 
-// Calls f with the first channel and the width of each block of channels: what a register holds,
-// then halves down to 4, then 1.
+// Calls f with the first and the width of each block of channels: a register's, halves to 4, 1.
 #ifdef __AVX512F__
 constexpr int BYTES = 64;
 #else
@@ -81,12 +80,13 @@ template <typename T> struct Entry {
 template <int L, typename T, typename Read>
 void pad(T* to, const Shape& s, Int h, Int w, Int stride, Int pixel, const T* from,
          const Read& read) {
-    const Int row = (s.w + 2 * s.pw()) * L;
-    std::fill(to, to + s.padded() * L, T(0));
-    for (Int y = 0; y < h; ++y) {
-        T* out = to + (y * stride + s.ph()) * row + s.pw() * L;
-        const T* in = from + y * w * pixel;
-        for (Int x = 0; x < w; ++x) store<L>(out + x * stride * L, read(in + x * pixel));
+    const Int row = (s.w + 2 * s.pw()) * L, edge = s.pw() * L, top = s.ph() * row + edge;
+    T* const end = to + s.padded() * L;
+    std::fill(to, stride > 1 ? end : to + top, T(0));
+    for (Int y = 0; y < h; ++y, from += w * pixel) {
+        T* out = to + top + y * stride * row;
+        for (Int x = 0; x < w; ++x) store<L>(out + x * stride * L, read(from + x * pixel));
+        if (stride == 1) std::fill_n(out + w * L, y + 1 < h ? 2 * edge : end - (out + w * L), T(0));
     }
 }
 
@@ -96,7 +96,8 @@ template <int L, int R, int K, int D, int S, typename T>
 inline void depthwise_run(const T* in, Int row, const T* kernel, const Shape& s, Int stride, T* out,
                           Int pixel) {
     const Int kh = K ? K : s.kh, kw = K ? K : s.kw, d = D ? D : s.dilation, step = S ? S : stride;
-    Vec<T, L> acc[R] = {};
+    Vec<T, L> acc[R];
+    std::fill_n(acc, R, Vec<T, L>{});
     for (Int i = 0; i < kh; ++i) {
         const T* line = in + i * d * row;
 #pragma GCC unroll 8
@@ -112,17 +113,13 @@ inline void depthwise_run(const T* in, Int row, const T* kernel, const Shape& s,
 template <int L, int K, int D, int S, typename T>
 void depthwise_row(const T* in, Int row, const T* kernel, const Shape& s, Int stride, Int ow,
                    T* out, Int pixel) {
-    constexpr int R = 8;
-    for (Int x = 0, taken; x < ow; x += taken) {
-        taken = x + R <= ow ? R : 1;
-        const auto run = taken > 1 ? depthwise_run<L, R, K, D, S, T>
-                                   : depthwise_run<L, 1, K, D, S, T>;
-        run(in + x * stride * L, row, kernel, s, stride, out + x * pixel, pixel);
-    }
+    blocks_of<8>(0, ow, [&]<int R>(Int x, Width<R>) {
+        const T* first = in + x * stride * L;
+        depthwise_run<L, R, K, D, S>(first, row, kernel, s, stride, out + x * pixel, pixel);
+    });
 }
 
-// A depthwise convolution of padded images: row y of it lies `line` after row y - 1, its pixels
-// `pixel` apart; done(y, row) is told of each.
+// A depthwise convolution of padded images, to rows `line` apart; done(y, row) is told of each.
 template <int L, typename T, typename Done>
 void depthwise(const T* padded, const T* kernel, const Shape& s, Int oh, Int ow, Int stride, T* out,
                Int line, Int pixel, const Done& done) {
@@ -171,30 +168,38 @@ void kernel_gradient(const T* padded, const T* grad, Int pixel, const Shape& s, 
     }
 }
 
-// R rows of a product: row r is the sum over i of factors[r * across + i * along] times line i.
-template <int L, int R, typename T>
-inline void product_run(const T* factors, Int across, Int along, const T* lines, Int line,
-                        Int count, T* out, Int row) {
-    Vec<T, L> acc[R] = {};
-    for (Int i = 0; i < count; ++i) {
-        const Vec<T, L> each = load<L>(lines + i * line);
-        for (int r = 0; r < R; ++r) acc[r] += each * factors[r * across + i * along];
-    }
-    for (int r = 0; r < R; ++r) store<L>(out + r * row, acc[r]);
+// R rows, B blocks wide, of a product: row r is the sum over i of its factor i times line i. The
+// factors of a row lie side by side, or those of a line, and the others `stride` apart.
+template <int L, int R, int B, bool BY_ROW, typename T>
+inline void product_run(const T* factors, Int stride, const T* lines, Int line, Int count, T* out,
+                        Int row) {
+    Vec<T, L> acc[R][B];  // {} would clear them in memory, though they are in registers
+    for (auto& block : acc) std::fill_n(block, B, Vec<T, L>{});
+#pragma GCC unroll 4
+    for (Int i = 0; i < count; ++i)
+        for (int b = 0; b < B; ++b) {
+            const Vec<T, L> each = load<L>(lines + i * line + b * L);
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r)
+                acc[r][b] += each * (BY_ROW ? factors[r * stride + i] : factors[i * stride + r]);
+        }
+    for (int r = 0; r < R; ++r)
+        for (int b = 0; b < B; ++b) store<L>(out + r * row + b * L, acc[r][b]);
 }
 
-template <typename T>
-void product(const T* factors, Int across, Int along, const T* lines, Int count, T* out, Int rows,
+template <bool BY_ROW, typename T>
+void product(const T* factors, Int stride, const T* lines, Int count, T* out, Int rows,
              Int columns) {
-    constexpr int R = 8;
-    blocks<T>(columns, [&]<int L>(Int c, Width<L>) {
-        for (Int q = 0, taken; q < rows; q += taken) {
-            taken = q + R <= rows ? R : 1;
-            const auto run = taken == R ? product_run<L, R, T> : product_run<L, 1, T>;
-            run(factors + q * across, across, along, lines + c, columns, count,
-                out + q * columns + c, columns);
-        }
-    });
+    constexpr int W = BYTES / int(sizeof(T));
+    const auto part = [&]<int L, int B>(Int c, Width<L>, Width<B>) {
+        blocks_of<8>(0, rows, [&]<int R>(Int q, Width<R>) {
+            product_run<L, R, B, BY_ROW>(factors + q * (BY_ROW ? stride : 1), stride, lines + c,
+                                         columns, count, out + q * columns + c, columns);
+        });
+    };
+    Int c = 0;
+    for (; c + 2 * W <= columns; c += 2 * W) part(c, Width<W>(), Width<2>());
+    blocks_of<W>(c, columns, [&]<int L>(Int at, Width<L> width) { part(at, width, Width<1>()); });
 }
 
 // The kernels (c, 1, kh, kw) of a block as (taps, L), flipped or not.
@@ -291,14 +296,13 @@ template <typename T> struct Stage {
     T *y, *numbers;
 };
 
-template <typename T> void run_image(const Stage<T>& job, Int i, double* parts) {
+template <typename T>
+void run_image(const Stage<T>& job, Int i, const T* turned, double* parts) {
     const Shape& s = job.s;
     const Int p = s.oh * s.ow, most = BYTES / Int(sizeof(T));
     const Entry<T> entry(job.before, s.c);
     T *padded = scratch<T>(0, s.padded() * most), *kernel = scratch<T>(1, s.taps() * most);
-    T *middle = scratch<T>(2, p * s.c), *turned = scratch<T>(3, s.c * s.co);
-    for (Int j = 0; j < s.co; ++j)
-        for (Int k = 0; k < s.c; ++k) turned[k * s.co + j] = job.point[j * s.c + k];
+    T* middle = scratch<T>(2, p * s.c);
     blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
         pad<L>(padded, s, s.h, s.w, 1, s.c, job.x + i * s.h * s.w * s.c + c,
                [&](const T* from) { return entry.template operator()<L>(from, c); });
@@ -307,7 +311,7 @@ template <typename T> void run_image(const Stage<T>& job, Int i, double* parts) 
                      [](Int, const T*) {});
     });
     T* out = job.y + i * p * s.co;
-    product(middle, s.c, 1, turned, s.c, out, p, s.co);
+    product<true>(middle, s.c, turned, s.c, out, p, s.co);
     image_moments(out, s.n, i, p, s.co, parts);
 }
 
@@ -315,9 +319,15 @@ template <typename T> void run_image(const Stage<T>& job, Int i, double* parts) 
 template <typename T> void stages(Int num, const Stage<T>* jobs, double eps) {
     const Int n = jobs[0].s.n, threads = jobs[0].s.threads;
     std::vector<std::vector<double>> parts;
-    for (Int k = 0; k < num; ++k) parts.emplace_back(2 * n * jobs[k].s.co);
+    std::vector<std::vector<T>> turned;
+    for (Int k = 0; k < num; ++k) {
+        const Int c = jobs[k].s.c, co = jobs[k].s.co;
+        parts.emplace_back(2 * n * co), turned.emplace_back(c * co);
+        for (Int j = 0; j < c; ++j)
+            for (Int q = 0; q < co; ++q) turned[k][j * co + q] = jobs[k].point[q * c + j];
+    }
     in_parallel(n, threads, [&](Int i) {
-        for (Int k = 0; k < num; ++k) run_image(jobs[k], i, parts[k].data());
+        for (Int k = 0; k < num; ++k) run_image(jobs[k], i, turned[k].data(), parts[k].data());
     });
     for (Int k = 0; k < num; ++k) {
         const Shape& s = jobs[k].s;
@@ -352,10 +362,11 @@ void line_of(Int p, Int channels, const T* grad, const T* y, const T* in, T* out
 
 struct Pool {  // of images (n, h, w, c) to (n, oh, ow, c), by a window of odd side `kernel`
     Int n, h, w, c, oh, ow, kernel, stride, is_max, threads;
+    // Which tap of the window around output a, b a pixel i, j is.
+    Int tap(Int i, Int j, Int a, Int b) const { return (i - a * stride) * kernel + j - b * stride; }
 };
 
-// The part of a line of `size` pixels under the window around an output, and the outputs of `size`
-// whose windows hold a pixel.
+// The pixels of `size` under the window of an output, and the outputs whose windows hold a pixel.
 struct Range {
     Int first, last;
     static Range under(Int at, const Pool& s, Int size) {
@@ -369,13 +380,7 @@ struct Range {
     Int size() const { return last - first + 1; }
 };
 
-// Calls f for each row and column of two ranges; of 3 x 3 without loops.
 template <typename F> inline void each_of(const Range& rows, const Range& columns, F&& f) {
-    if (rows.size() == 3 && columns.size() == 3) {
-        for (Int i = 0; i < 3; ++i)
-            for (Int j = 0; j < 3; ++j) f(rows.first + i, columns.first + j);
-        return;
-    }
     for (Int i = rows.first; i <= rows.last; ++i)
         for (Int j = columns.first; j <= columns.last; ++j) f(i, j);
 }
@@ -390,15 +395,13 @@ template <typename T> void pool(const Pool* pool, const T* x, T* y, std::uint8_t
             const Int a = q / s.ow, b = q % s.ow, at = n * p + q * s.c + c;
             const Range rows = Range::under(a, s, s.h), columns = Range::under(b, s, s.w);
             Vec<T, L> best = load<L>(from + (rows.first * s.w + columns.first) * s.c), sum{};
-            Numbers<T, L> place = Numbers<T, L>{} + Number<T, L>(
-                (rows.first - a * s.stride) * s.kernel + columns.first - b * s.stride + 128);
+            auto place = Numbers<T, L>{} + Number<T, L>(s.tap(rows.first, columns.first, a, b));
             each_of(rows, columns, [&](Int i, Int j) {
                 const Vec<T, L> v = load<L>(from + (i * s.w + j) * s.c);
-                const Int number = (i - a * s.stride) * s.kernel + j - b * s.stride + 128;
                 const Numbers<T, L> more = (v > best) | (v != v);
                 sum += v;
                 best = more ? v : best;
-                place = more ? Numbers<T, L>{} + Number<T, L>(number) : place;
+                place = more ? Numbers<T, L>{} + Number<T, L>(s.tap(i, j, a, b)) : place;
             });
             store<L>(y + at, s.is_max ? best : sum * (T(1) / T(rows.size() * columns.size())));
             if (s.is_max)
@@ -425,24 +428,25 @@ template <typename T> void run_image(const PoolGradient<T>& job, Int n) {
         const T part = T(1) / T(rows * Range::under(q % s.ow, s, s.w).size());
         for (Int c = 0; c < s.c; ++c) line[q * s.c + c] *= part;
     }
-    blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
-        for (Int pixel = 0; pixel < s.h * s.w; ++pixel) {
-            const Int i = pixel / s.w, j = pixel % s.w;
-            T* to = job.to_x + (n * s.h * s.w + pixel) * s.c + c;
-            Vec<T, L> sum = load<L>(to);
-            each_of(Range::over(i, s, s.oh), Range::over(j, s, s.ow), [&](Int a, Int b) {
-                const Int at = (a * s.ow + b) * s.c + c;
-                Vec<T, L> g = load<L>(line + at);
-                if (s.is_max) {
-                    const Int number = (i - a * s.stride) * s.kernel + j - b * s.stride + 128;
-                    const auto same = load<L>(job.index + n * p + at) == std::uint8_t(number);
-                    g = __builtin_convertvector(same, Numbers<T, L>) ? g : Vec<T, L>{};
-                }
-                sum += g;
+    for (Int i = 0; i < s.h; ++i) {
+        const Range rows = Range::over(i, s, s.oh);
+        for (Int j = 0; j < s.w; ++j) {
+            const Range columns = Range::over(j, s, s.ow);
+            blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
+                T* to = job.to_x + ((n * s.h + i) * s.w + j) * s.c + c;
+                Vec<T, L> sum = load<L>(to);
+                each_of(rows, columns, [&](Int a, Int b) {
+                    const Int at = (a * s.ow + b) * s.c + c;
+                    const Vec<T, L> g = load<L>(line + at);
+                    if (!s.is_max) { sum += g; return; }
+                    const auto index = load<L>(job.index + n * p + at);
+                    const auto same = index == std::uint8_t(s.tap(i, j, a, b));
+                    sum += __builtin_convertvector(same, Numbers<T, L>) ? g : Vec<T, L>{};
+                });
+                store<L>(to, sum);
             });
-            store<L>(to, sum);
         }
-    });
+    }
 }
 
 // Gradients of a stage to take. That of y is a * grad + b * y + c, by `in` (3, C'). to_x takes that
@@ -482,8 +486,9 @@ template <typename T> void run_image(const Gradient<T>& job, Int i, Parts<T>& pa
         depthwise<L>(padded + size * c, kernel, s, s.oh, s.ow, s.stride, middle + c, s.ow * s.c,
                      s.c, [](Int, const T*) {});
     });
-    if (job.to_point) product(from_y, 1, s.co, middle, p, &parts.point[i * s.co * s.c], s.co, s.c);
-    product(from_y, s.co, 1, job.point, s.co, middle, p, s.c);
+    if (job.to_point)
+        product<false>(from_y, s.co, middle, p, &parts.point[i * s.co * s.c], s.co, s.c);
+    product<true>(from_y, s.co, job.point, s.co, middle, p, s.c);
     blocks<T>(s.c, [&]<int L>(Int c, Width<L>) {
         T* part = job.to_wide ? &parts.wide[(i * s.c + c) * taps] : nullptr;
         if (part) kernel_gradient<L>(padded + size * c, middle + c, s.c, s, part);
@@ -553,19 +558,14 @@ void wide_gradient(const Shape* shape, const T* x, const T* grad, T* to_wide) {
 template <typename T>
 void sum_terms(Int n, Int p, Int channels, Int num, const T* const* terms, const T* scale,
                const T* shift, Int threads, T* out) {
-    const Int rows = std::max<Int>(1, 2048 / channels), all = n * p, parts = (all - 1) / rows + 1;
-    in_parallel(parts, threads, [&](Int part) {
-        const Int first = part * rows, last = std::min(all, first + rows);
-        blocks<T>(channels, [&]<int L>(Int c, Width<L>) {
-            for (Int at = first * channels + c; at < last * channels; at += channels)
-                store<L>(out + at, load<L>(shift + c));
-            for (Int k = 0; k < num; ++k) {
-                const Vec<T, L> factor = load<L>(scale + k * channels + c);
-                for (Int at = first * channels + c; at < last * channels; at += channels)
-                    store<L>(out + at, load<L>(out + at) + factor * load<L>(terms[k] + at));
-            }
-        });
-    });
+    in_parallel(n, threads, [&](Int i) { blocks<T>(channels, [&]<int L>(Int c, Width<L>) {
+        for (Int at = i * p * channels + c; at < (i + 1) * p * channels; at += channels) {
+            Vec<T, L> sum = load<L>(shift + c);
+            for (Int k = 0; k < num; ++k)
+                sum += load<L>(scale + k * channels + c) * load<L>(terms[k] + at);
+            store<L>(out + at, sum);
+        }
+    }); });
 }
 
 // sums (1 + K, C) = the sums of grad, and of grad * (term - mean) for each of K terms.
