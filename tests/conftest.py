@@ -6,15 +6,21 @@ import io
 import os
 import sys
 from contextlib import redirect_stdout
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import quick_job
 import torch
 from command import PUBLISHED, RANDOM, TINY_RANDOM, run, search_into
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.hydra import Hydra
+from hydra.core.utils import JobRuntime
+from hydra.types import RunMode
 
 from nas_lightning.cli import command as cli
+from nas_lightning.config.paths import config_dir
 from nas_lightning.networks import native
 
 ROOT = Path(__file__).parent.parent
@@ -67,6 +73,8 @@ def own_kernels():
 
 
 MODES = ("hydra.mode=", "hydra.searchpath=", "experiment=")  # what may name a mode
+RUN = "hydra.mode=RUN"  # what Hydra adds to what was typed
+ANEW = ("hydra.searchpath=", "hydra.job.")  # of files that may change; of the name set below
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -92,6 +100,50 @@ def composed_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Hydra, "get_mode", get_mode)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def composed_for_both():
+    """Lets a command run on the configuration that it has just composed to know its folder."""
+    load, last = ConfigLoaderImpl.load_configuration, {}
+
+    def load_configuration(self, config_name, overrides, run_mode, **more):
+        runs = RUN in overrides[-1:]
+        typed = tuple(overrides[:-1] if runs else overrides)
+        key = (typed, config_name, run_mode, Path.cwd(), str(self.config_search_path))
+        prepared = last.pop(key, None) if runs else None
+        last.clear()
+        if prepared is None:
+            cfg = load(self, config_name, overrides, run_mode, **more)
+            if not runs and not any(each.lstrip("+").startswith(ANEW) for each in typed):
+                last[key] = deepcopy(cfg)
+            return cfg
+        prepared.hydra.mode = RunMode.RUN
+        prepared.hydra.overrides.hydra.append(RUN)
+        prepared.hydra.job.name = JobRuntime().get("name")
+        return prepared
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigLoaderImpl, "load_configuration", load_configuration)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def read_once():
+    """Lets Hydra read its own files and ours once; where there are others too, each time."""
+    load, results = ConfigRepository.load_config, {}
+    ours = {"hydra.conf", str(config_dir()), ""}
+
+    def load_config(self, config_path):
+        if {source.path for source in self.sources} != ours:
+            return load(self, config_path)
+        if config_path not in results:
+            results[config_path] = load(self, config_path)
+        return deepcopy(results[config_path])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigRepository, "load_config", load_config)
         yield
 
 
