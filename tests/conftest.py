@@ -22,8 +22,10 @@ from hydra.types import RunMode
 from nas_lightning.cli import command as cli
 from nas_lightning.config.paths import config_dir
 from nas_lightning.networks import native
+from nas_lightning.reports import page
 
 ROOT = Path(__file__).parent.parent
+REPORT = "nas_lightning.run.outcome.write_report"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -159,11 +161,27 @@ def once(tmp_path_factory):
         with (folder / "lock").open("a") as lock:
             fcntl.lockf(lock, fcntl.LOCK_EX)
             if not (folder / "made").exists():
-                make(folder / "run")
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(REPORT, page.write_report)  # also in a file that has none
+                    make(folder / "run")
                 (folder / "made").touch()
         return folder / "run"
 
     return once
+
+
+@pytest.fixture(scope="module")
+def unreported():
+    """Lets the runs of a file write no report, which takes a fifth of the time of a small one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(REPORT, lambda *_: None)
+        yield
+
+
+@pytest.fixture
+def reported(unreported, monkeypatch):
+    """Lets the runs of a test write their report all the same."""
+    monkeypatch.setattr(REPORT, page.write_report)
 
 
 @pytest.fixture(scope="session")

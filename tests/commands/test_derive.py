@@ -12,6 +12,8 @@ from nas_lightning.data.batches import View
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.derivation import RULES
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 QUICK = ("samples=4", "candidates=2", "generations=1")
 
 

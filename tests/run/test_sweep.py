@@ -13,6 +13,8 @@ from command import TINY_RANDOM, result, run
 from nas_lightning.cli import command as cli
 from nas_lightning.commands import search
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 
 @pytest.fixture
 def sweep(call, tmp_path, capsys):
