@@ -9,7 +9,6 @@ the end, and the test accuracy of the child. Children of one seed are trained al
 skips the cells that are there; seeds are done one after the other. --table prints what is there.
 """
 
-import argparse
 import contextlib
 import io
 import json
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from journal import journaled, read
+from journal import journaled, parser_of, read
 from scipy.stats import t
 
 import nas_lightning as nl
@@ -111,14 +110,9 @@ def lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def main() -> None:
     """Makes the searches that are missing, and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of("collapse.jsonl", __doc__, SPACES, seeds=3)
     parser.add_argument("--data", required=True)
-    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES))
-    parser.add_argument("--spaces", nargs="+", default=list(SPACES))
-    results = Path(__file__).parent / "results" / "collapse.jsonl"
-    parser.add_argument("--results", type=Path, default=results)
-    parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     plan = [
         {"space": space, "strategy": strategy, "seed": seed}

@@ -1,12 +1,13 @@
 """A journal of cells that are measured one by one: a second start skips what is there."""
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["journaled", "read"]
+__all__ = ["journaled", "parser_of", "read"]
 
 Cell = Mapping[str, Any]
 
@@ -33,6 +34,19 @@ def journaled(
 def read(file: Path) -> list[dict[str, Any]]:
     """Returns the rows of a journal, none where there is no file."""
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def parser_of(
+    file: str, doc: str | None, spaces: Sequence[str], seeds: int
+) -> argparse.ArgumentParser:
+    """Returns the parser of a benchmark, with what all of them take; rows are in results/FILE."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--spaces", nargs="+", default=list(spaces), choices=spaces)
+    parser.add_argument("--seeds", type=int, default=seeds)
+    results = Path(__file__).parent / "results" / file
+    parser.add_argument("--results", type=Path, default=results)
+    parser.add_argument("--table", action="store_true", help="print what is there, measure nothing")
+    return parser
 
 
 def _row_of(cell: Cell, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

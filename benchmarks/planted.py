@@ -9,7 +9,6 @@ results: a second start skips what is there, and --table prints what is there. T
 each epoch of a one-shot search moves nothing, and takes one batch here.
 """
 
-import argparse
 import contextlib
 import io
 import json
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from journal import journaled, read
+from journal import journaled, parser_of, read
 from omegaconf import OmegaConf
 from planted_problem.spaces import PlantedCells, PlantedLayers
 
@@ -114,15 +113,10 @@ def lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 def main() -> None:
     """Makes the searches that are missing, and prints the table."""
     known = sorted(path.stem for path in (config_dir() / "strategy").glob("*.yaml"))
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of("planted.jsonl", __doc__, list(SPACES), seeds=10)
     parser.add_argument("strategies", nargs="*", default=known)
-    parser.add_argument("--spaces", nargs="+", default=list(SPACES), choices=SPACES)
-    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--samples", type=int, default=81920)
     parser.add_argument("--more", nargs="*", default=[])
-    results = Path(__file__).parent / "results" / "planted.jsonl"
-    parser.add_argument("--results", type=Path, default=results)
-    parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     plan = [
         {"space": space, "strategy": strategy, "seed": seed}

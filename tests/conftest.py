@@ -6,18 +6,26 @@ import io
 import os
 import sys
 from contextlib import redirect_stdout
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import quick_job
 import torch
 from command import PUBLISHED, RANDOM, TINY_RANDOM, run, search_into
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.hydra import Hydra
+from hydra.core.utils import JobRuntime
+from hydra.types import RunMode
 
 from nas_lightning.cli import command as cli
+from nas_lightning.config.paths import config_dir
 from nas_lightning.networks import native
+from nas_lightning.reports import page
 
 ROOT = Path(__file__).parent.parent
+REPORT = "nas_lightning.run.outcome.write_report"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -67,6 +75,8 @@ def own_kernels():
 
 
 MODES = ("hydra.mode=", "hydra.searchpath=", "experiment=")  # what may name a mode
+RUN = "hydra.mode=RUN"  # what Hydra adds to what was typed
+ANEW = ("hydra.searchpath=", "hydra.job.")  # of files that may change; of the name set below
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -95,6 +105,50 @@ def composed_once():
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def composed_for_both():
+    """Lets a command run on the configuration that it has just composed to know its folder."""
+    load, last = ConfigLoaderImpl.load_configuration, {}
+
+    def load_configuration(self, config_name, overrides, run_mode, **more):
+        runs = RUN in overrides[-1:]
+        typed = tuple(overrides[:-1] if runs else overrides)
+        key = (typed, config_name, run_mode, Path.cwd(), str(self.config_search_path))
+        prepared = last.pop(key, None) if runs else None
+        last.clear()
+        if prepared is None:
+            cfg = load(self, config_name, overrides, run_mode, **more)
+            if not runs and not any(each.lstrip("+").startswith(ANEW) for each in typed):
+                last[key] = deepcopy(cfg)
+            return cfg
+        prepared.hydra.mode = RunMode.RUN
+        prepared.hydra.overrides.hydra.append(RUN)
+        prepared.hydra.job.name = JobRuntime().get("name")
+        return prepared
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigLoaderImpl, "load_configuration", load_configuration)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def read_once():
+    """Lets Hydra read its own files and ours once; where there are others too, each time."""
+    load, results = ConfigRepository.load_config, {}
+    ours = {"hydra.conf", str(config_dir()), ""}
+
+    def load_config(self, config_path):
+        if {source.path for source in self.sources} != ours:
+            return load(self, config_path)
+        if config_path not in results:
+            results[config_path] = load(self, config_path)
+        return deepcopy(results[config_path])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigRepository, "load_config", load_config)
+        yield
+
+
 @pytest.fixture(scope="session")
 def once(tmp_path_factory):
     """Makes a folder once for all workers of the session: they read it and leave it as it is."""
@@ -107,11 +161,27 @@ def once(tmp_path_factory):
         with (folder / "lock").open("a") as lock:
             fcntl.lockf(lock, fcntl.LOCK_EX)
             if not (folder / "made").exists():
-                make(folder / "run")
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(REPORT, page.write_report)  # also in a file that has none
+                    make(folder / "run")
                 (folder / "made").touch()
         return folder / "run"
 
     return once
+
+
+@pytest.fixture(scope="module")
+def unreported():
+    """Lets the runs of a file write no report, which takes a fifth of the time of a small one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(REPORT, lambda *_: None)
+        yield
+
+
+@pytest.fixture
+def reported(unreported, monkeypatch):
+    """Lets the runs of a test write their report all the same."""
+    monkeypatch.setattr(REPORT, page.write_report)
 
 
 @pytest.fixture(scope="session")

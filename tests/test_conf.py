@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(CONF).with_suffix("").as_posix()
 
 
+@cache
 def read(path: Path) -> Node:
     """Returns the content of a file over its bases', interpolations as they are written."""
     node = OmegaConf.load(path)

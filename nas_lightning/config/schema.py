@@ -176,6 +176,8 @@ def register() -> None:
     """Puts the shells where Hydra finds them, as `schema/search` and so on; and run_name."""
     run_name.register()
     store = ConfigStore.instance()
+    if "schema" in store.repo:  # making them again would take as long as reading the files
+        return
     for name, shell in SHELLS.items():
         store.store(name=name, group="schema", node=shell, package="_global_")
 

@@ -174,20 +174,24 @@ def test_a_value_out_of_range_is_refused(name, value, rule):
 EIGENVALUES = {"darts": 2}  # epochs between two of them, of strategies that have alphas
 
 
-@pytest.fixture(params=[("darts", NOISE), ("drnas", None), ("enas", None)], ids=lambda p: p[0])
-def searches(request, tmp_path, monkeypatch):
+@pytest.fixture(
+    scope="module",
+    params=[("darts", NOISE), ("drnas", None), ("enas", None)],
+    ids=lambda param: param[0],
+)
+def searches(request, tmp_path_factory):
     """The folders of two searches, of which a sentinel watches the second; their modules."""
     name, space = request.param
-    if space is not None:
-        monkeypatch.setitem(planted_search.SPACES, name, space)
+    watched = [CollapseSentinel(0.1, 1, 1, EIGENVALUES.get(name))]
     found = []
-    for folder, sentinels in (
-        ("alone", []),
-        ("watched", [CollapseSentinel(0.1, 1, 1, EIGENVALUES.get(name))]),
-    ):
-        log = MetricsLog(tmp_path / folder / "metrics.csv")
-        module = planted_search.search(name, tmp_path / folder, [*sentinels, log], epochs=3)
-        found.append((tmp_path / folder, module))
+    with pytest.MonkeyPatch.context() as patch:
+        if space is not None:
+            patch.setitem(planted_search.SPACES, name, space)
+        for sentinels in ([], watched):
+            folder = tmp_path_factory.mktemp(name)
+            log = MetricsLog(folder / "metrics.csv")
+            module = planted_search.search(name, folder, [*sentinels, log], epochs=3)
+            found.append((folder, module))
     return found
 
 

@@ -15,7 +15,6 @@ SEARCHES = {
     "unknown option": (["strategy=dart"], "unknown option 'dart' of strategy; choose from: "),
     "unknown key": (["sede=1"], "unknown key 'sede'; choose from: callbacks, checkpoints, child"),
     "unknown key of a leaf": (["strategy.oder=1"], "unknown key 'strategy.oder'; choose from: al"),
-    "added key of a leaf": (["+strategy.new=1"], "'strategy.new'; choose from: epochs, order"),
     "wrong type": (["seed=abc"], "seed=abc: Value 'abc' of type 'str' could not be converted to I"),
     "wrong type in a leaf": (
         ["strategy.epochs=abc"],
@@ -29,7 +28,6 @@ SEARCHES = {
         "strategy._target_ (Neither) must be a OneShotStrategy or a BlackBoxStrategy",
     ),
     "seed beyond 64 bits": (["seed=9223372036854775808"], "must be a number of 64 bits; use e.g"),
-    "zero epochs": (["strategy.epochs=0"], "strategy.epochs (0) must be at least 1; use e.g. 10"),
     "zero trials": (["strategy=random", "strategy.trials=0"], "strategy.trials (0) must be at lea"),
     "unknown order": (["strategy.order=third"], "'third'; choose from: first, second"),
     "bad learning rate": (["strategy.params_optimizer.lr=-1"], "params_optimizer.lr (-1.0) must"),
@@ -93,10 +91,6 @@ SEARCHES = {
         ["search_space._target_=plug_ins.Unmixed"],
         "search space 'darts' has no choices that a supernet could mix; choose a black-box",
     ),
-    "evaluation of a one-shot strategy": (
-        ["evaluation=low_fidelity"],
-        "evaluation=low_fidelity has no effect: strategy Darts is one-shot",
-    ),
     "evaluation beside the only objective of a one-shot strategy": (
         ["objective=accuracy", "evaluation=full"],
         "evaluation=full has no effect: strategy Darts is one-shot",
@@ -105,7 +99,6 @@ SEARCHES = {
         ["objective=mdl"],
         "objective=mdl has no effect: strategy Darts is one-shot",
     ),
-    "callbacks": (["callbacks.collapse.share=7"], "callbacks.collapse.share (7.0) must be in (0,"),
     "logger": (["+logger.x._target_=no.No"], "logger.x._target_ 'no.No' cannot be imported"),
     "no configuration kept": (["hydra.output_subdir=null"], "leave out hydra.output_subdir"),
 }

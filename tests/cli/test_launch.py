@@ -16,16 +16,10 @@ from nas_lightning.core.termination import Interruption
 pytestmark = pytest.mark.ddp
 
 RANK = """
-import json, os, signal, sys, threading, time
+import os, signal, sys, threading, time
+from nas_lightning.cli.rank import _end_with_parent, _report as report
 rank = int(os.environ["LOCAL_RANK"])
-def follow_parent():
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    os.read(0, 1)
-    os.kill(os.getpid(), signal.SIGKILL)
-threading.Thread(target=follow_parent, daemon=True).start()
-def report(**content):
-    with open(os.environ["NAS_LIGHTNING_REPORT"], "w") as file:
-        json.dump(content, file)
+threading.Thread(target=_end_with_parent, daemon=True).start()
 def refuse(message, **more):
     report(message=message, traceback="where", time=time.time(), **more)
     sys.exit(1)

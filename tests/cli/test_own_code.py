@@ -74,15 +74,18 @@ def script(tmp_path_factory):
     return script
 
 
+OWN = (*NETWORK, "data=own", "data._target_=my_data.Mine")
+
+
 @pytest.fixture(scope="module")
 def searched(script):
-    """What nas-search printed of a search on the user's data, with the user's network, in run."""
-    own = (*NETWORK, "data=own", "data._target_=my_data.Mine")
-    return script("nas-search", *own, *SHORT, "hydra.run.dir=run")[0]
+    """Searches on the user's data, with the user's network, in run."""
+    script("nas-search", *OWN, *SHORT, "hydra.run.dir=run")
 
 
-def test_a_network_and_data_beside_the_command_are_found_and_named_first(searched):
-    assert searched.splitlines()[0] == (
+def test_a_network_and_data_beside_the_command_are_found_and_named_first(script):
+    printed = script("nas-search", *OWN, *SHORT, "retrain=false", "hydra.run.dir=quick")[0]
+    assert printed.splitlines()[0] == (
         "data own Mine (12x12, 3 classes), space custom (my_net.Net), strategy darts, "
         "child of 4 channels"
     )
@@ -128,8 +131,15 @@ def test_a_network_that_has_changed_is_not_used(searched, script):
 @pytest.mark.slow
 @pytest.mark.ddp
 def test_several_processes_find_them_too(script):
-    own = (*NETWORK, "data=own", "data._target_=my_data.Mine", "hydra.run.dir=two")
-    script("nas-search", *own, *SHORT, "hardware=ddp_cpu", "hardware.threads=1", "retrain=false")
+    script(
+        "nas-search",
+        *OWN,
+        "hydra.run.dir=two",
+        *SHORT,
+        "hardware=ddp_cpu",
+        "hardware.threads=1",
+        "retrain=false",
+    )
     assert json.loads((script.folder / "two" / "result.json").read_text())["processes"] == 2
 
 

@@ -11,6 +11,8 @@ from own_module import CLASSES, NUMBERS, TABLE, Mine
 
 import nas_lightning as nl
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 
 def stopped(call, monkeypatch, **arguments):
     """Runs a call until its genotype would be written, and no further."""

@@ -12,7 +12,18 @@ from nas_lightning.data.batches import View
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.derivation import RULES
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 QUICK = ("samples=4", "candidates=2", "generations=1")
+FEW = ("data.max_images=200", "data.batch_size=50")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The folder of a finished search on few images, without retraining."""
+    folder = tmp_path_factory.mktemp("small") / "run"
+    search_into(folder, *FEW, "retrain=false")
+    return folder
 
 
 @pytest.fixture
@@ -39,9 +50,9 @@ def refused(capsys, *arguments):
 
 
 @pytest.mark.parametrize("rule", sorted(RULES.keys() - {"threshold"}))
-def test_every_rule_writes_candidates_of_the_space_and_tells_them(rule, finished, derive, capsys):
-    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
-    folder = derive(f"run={finished}", f"rule={rule}")
+def test_every_rule_writes_candidates_of_the_space_and_tells_them(rule, small, derive, capsys):
+    before = {path: path.stat().st_mtime_ns for path in small.rglob("*")}
+    folder = derive(f"run={small}", f"rule={rule}")
     rows = candidates(folder)
     assert [row["file"] for row in rows] == ["candidate_1.json", "candidate_2.json"][: len(rows)]
     printed = capsys.readouterr().out
@@ -49,13 +60,13 @@ def test_every_rule_writes_candidates_of_the_space_and_tells_them(rule, finished
         text = (folder / row["file"]).read_text()
         genotype = DartsSpace(nodes=1).validate(Genotype.from_json(text))
         provenance = json.loads(text)["provenance"]
-        assert (provenance["rule"], provenance["run"]) == (rule, str(finished))
+        assert (provenance["rule"], provenance["run"]) == (rule, str(small))
         assert genotype.id == row["genotype_id"]
         assert f"{rule}  {genotype.id}" in printed
         assert f"{row['parameters']:,}" in printed
     last = printed.splitlines()[-1]
     assert last == f"train the first: nas-train genotype={folder}/candidate_1.json"
-    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in small.rglob("*")} == before
 
 
 def test_the_spaces_rule_gives_what_the_search_found_with_its_accuracy(finished, derive):
@@ -69,8 +80,7 @@ def test_the_spaces_rule_gives_what_the_search_found_with_its_accuracy(finished,
 
 def test_the_supernet_is_that_of_the_epoch_that_the_search_ended_with(derive, tmp_path):
     early = ("strategy.final=before_collapse", "callbacks.collapse.share=0.1")
-    few = ("data.max_images=200", "data.batch_size=50", "retrain=false")
-    search_into(tmp_path / "run", *early, *few)
+    search_into(tmp_path / "run", *early, *FEW, "retrain=false")
     content = result(tmp_path / "run")
     assert (content["search"]["final_epoch"], content["search"]["last_epoch"]) == (0, 1)
     first = candidates(derive("run=run"))[0]
@@ -82,17 +92,17 @@ def test_the_supernet_is_that_of_the_epoch_that_the_search_ended_with(derive, tm
         derive("run=run")
 
 
-def test_the_fittest_come_first_and_a_seed_gives_the_same_again(finished, derive):
-    folders = [derive(f"run={finished}", "rule=rank") for _ in range(2)]
+def test_the_fittest_come_first_and_a_seed_gives_the_same_again(small, derive):
+    folders = [derive(f"run={small}", "rule=rank") for _ in range(2)]
     values = [row["supernet_validation_accuracy"] for row in candidates(folders[0])]
     assert values == sorted(values, reverse=True)
     assert candidates(folders[0]) == candidates(folders[1])
 
 
-def test_a_candidate_is_trained_with_the_parts_of_the_search(finished, derive, tmp_path):
-    folder = derive(f"run={finished}", "rule=rank")
+def test_a_candidate_is_trained_with_the_parts_of_the_search(small, derive, tmp_path):
+    folder = derive(f"run={small}", "rule=rank")
     recipe = [o for o in TINY_CHILD if not o.startswith(("search_space", "child.scale"))]
-    run("train", str(folder / "candidate_2.json"), "hydra.run.dir=child", *recipe)
+    run("train", str(folder / "candidate_2.json"), "hydra.run.dir=child", *recipe, *FEW)
     content = result(tmp_path / "child")
     assert content["genotype_id"] == candidates(folder)[1]["genotype_id"]
     assert content["child"]["parameters"] == candidates(folder)[1]["parameters"]
@@ -131,12 +141,12 @@ def test_the_supernet_of_a_last_stage_is_restored(derive, tmp_path):
     assert value == pytest.approx(content["discretized_validation_accuracy"], abs=1e-6)
 
 
-def test_the_test_set_is_never_read(finished, derive, monkeypatch):
+def test_the_test_set_is_never_read(small, derive, monkeypatch):
     def read(*_):
         raise AssertionError("the test set was read")
 
     monkeypatch.setattr(View, "_read_test", read)
-    assert candidates(derive(f"run={finished}"))
+    assert candidates(derive(f"run={small}"))
 
 
 def test_another_rule_is_refused_before_any_work(finished, capsys, tmp_path, monkeypatch):
@@ -184,7 +194,7 @@ def test_an_unfinished_run_and_one_without_its_checkpoint_are_refused(finished, 
 
 
 def test_scores_that_prefer_nothing_are_refused_where_a_rule_goes_by_them(derive, tmp_path, capsys):
-    more = ["strategy=random_sharing", "strategy.samples=2", "retrain=false"]
+    more = ["strategy=random_sharing", "strategy.samples=2", "retrain=false", *FEW]
     search_into(tmp_path / "run", *more)
     message = refused(capsys, "run=run", "hydra.run.dir=refused")
     assert "error: rule (space) goes by scores, and those of strategy RandomSharing" in message

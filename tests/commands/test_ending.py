@@ -12,6 +12,8 @@ from nas_lightning.core.optimizers import Sgd
 from nas_lightning.run.ending import check_ending
 from nas_lightning.training.supernet import SupernetModule
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 SHORT = (*TINY, "strategy.epochs=3", "data.max_images=200", "data.batch_size=50", "retrain=false")
 STOP = (
     "strategy.on_collapse=stop",

@@ -15,6 +15,8 @@ from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.forked import _plan, kept_epochs
 from nas_lightning.training.supernet import SupernetModule
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 SMALL = ("data.max_images=200", "data.batch_size=50", "retrain=false")
 SHORT = (*TINY, "strategy.epochs=3", *SMALL)
 
@@ -70,7 +72,7 @@ def test_a_fork_without_a_change_ends_with_the_bits_of_its_parent(tmp_path, stra
     assert metrics[0] == metrics[1]
 
 
-def test_the_result_and_the_report_tell_the_lineage(parent, tmp_path, capsys):
+def test_the_result_and_the_report_tell_the_lineage(parent, reported, tmp_path, capsys):
     typed = ("strategy.epochs=4", "seed=1", "strategy.alpha_optimizer.weight_decay=0.5")
     forked = fork(parent, tmp_path, *typed)
     changed = {"seed": [0, 1], "strategy.alpha_optimizer.weight_decay": [0.001, 0.5]}

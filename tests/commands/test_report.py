@@ -1,6 +1,7 @@
 """nas-report compares runs by what they left."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -17,16 +18,22 @@ from nas_lightning.reports.comparison import COLUMNS, cells_of, draw_costs
 from nas_lightning.reports.metric import MainMetric
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    tests = {"darts": (0.90, 0.92, 0.94), "gdas": (0.95, 0.96, 0.99)}
+    for strategy, values in tests.items():
+        for seed, test in enumerate(values):
+            make_run(folder / f"{strategy}_{seed}", strategy, seed, test)
+    return folder
+
+
 @pytest.fixture
-def runs(tmp_path, monkeypatch):
+def runs(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
-    tests = {"darts": (0.90, 0.92, 0.94), "gdas": (0.95, 0.96, 0.99)}
-    return [
-        make_run(tmp_path / "outputs" / f"{strategy}_{seed}", strategy, seed, test)
-        for strategy, values in tests.items()
-        for seed, test in enumerate(values)
-    ]
+    shutil.copytree(made, tmp_path / "outputs")
+    return sorted((tmp_path / "outputs").iterdir())
 
 
 def test_groups_have_mean_and_deviation_over_seeds_the_best_first(runs):

@@ -55,9 +55,15 @@ def watched_search(name, folder):
 
 
 FAST = ("darts", "gdas", "p_darts", "enas")  # a mean, draws, stages and a controller
+WITHOUT_ALPHAS = "random_sharing"
 
 
-@pytest.fixture(scope="module", params=ONE_SHOT)
+def all_but_few_slow(*few):
+    """Returns the strategies; but for a few they are slow together."""
+    return [pytest.param(n, marks=() if n in few else pytest.mark.slow) for n in ONE_SHOT]
+
+
+@pytest.fixture(scope="module", params=all_but_few_slow(*FAST, WITHOUT_ALPHAS))
 def whole(request, tmp_path_factory):
     """An unbroken search: its strategy's name, folder, and updates by epoch; module; dashboard."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -73,11 +79,7 @@ def whole(request, tmp_path_factory):
     )
 
 
-@pytest.mark.parametrize(
-    "whole",
-    [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in ONE_SHOT],
-    indirect=True,
-)
+@pytest.mark.parametrize("whole", all_but_few_slow(*FAST), indirect=True)
 def test_a_search_killed_in_every_epoch_ends_with_the_same_bits(whole, tmp_path, monkeypatch):
     updates = Updates(monkeypatch)
     for epoch in range(1, EPOCHS):

@@ -17,6 +17,8 @@ import nas_lightning
 from nas_lightning.deployment import export
 from nas_lightning.run import children
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "deployment.md"
 
 

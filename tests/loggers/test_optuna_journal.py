@@ -14,6 +14,8 @@ from nas_lightning.loggers.optuna_journal import OptunaJournal
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.random_search import RandomSearch
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 SPACE, STATE = DartsSpace(nodes=2), optuna.trial.TrialState
 
 

@@ -12,6 +12,8 @@ from nas_lightning.callbacks.checkpoint_file import best_or_last
 from nas_lightning.core.search_space import crop
 from nas_lightning.training.child import ChildModule
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 SCALE = ("child.scale.cells=3", "child.scale.channels=2", "child.scale.flavour=search")
 BARE = tuple(o for o in PUBLISHED if not o.startswith("genotype"))
 SHORT = ("child.epochs=1",)

@@ -13,6 +13,8 @@ from command import TINY_RANDOM, result, run
 from nas_lightning.cli import command as cli
 from nas_lightning.commands import search
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 
 @pytest.fixture
 def sweep(call, tmp_path, capsys):
@@ -254,7 +256,8 @@ def mixed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "job", noted_job)
         run("search", "-m", f"hydra.sweep.dir={folder}", *TINY_RANDOM, "strategy=darts,random",
-            "seed=0,1", "evaluation=full", "max_samples=1100", "data.max_images=600")  # fmt: skip
+            "seed=0,1", "evaluation=full", "max_samples=500", "data.max_images=300",
+            "data.batch_size=128", "child.epochs=1")  # fmt: skip
     return folder, given
 
 

@@ -1,6 +1,7 @@
 """The contract of every one-shot strategy, parametrised over its configuration files."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -32,10 +33,16 @@ def test_a_search_moves_params_and_ends_with_a_genotype_of_the_space(name):
     assert SPACE.validate(genotype) == genotype
 
 
-def test_what_is_found_within_limits_keeps_them(name):
+@cache
+def space_of_small_children():
+    """A space with a limit that a seventh of its genotypes keep."""
     free = NasBench201Space()
     sizes = sorted(child_cost(free, free.sample(n), SCALE)["parameters"] for n in range(20))
-    space = limited(free, SCALE, {"parameters": sizes[2]})
+    return limited(free, SCALE, {"parameters": sizes[2]})
+
+
+def test_what_is_found_within_limits_keeps_them(name):
+    space = space_of_small_children()
     more = {"partial": 1} if name == "pc_darts" else {}  # of two channels
     strategy = one_shot(name, space, epochs=2, **more)
     context = PlainContext(strategy, space, replace(SCALE, cells=space.scale.cells))
@@ -45,9 +52,7 @@ def test_what_is_found_within_limits_keeps_them(name):
 
 
 def test_multipliers_of_limits_wait_for_the_end_of_a_warm_up():
-    free = NasBench201Space()
-    sizes = sorted(child_cost(free, free.sample(n), SCALE)["parameters"] for n in range(20))
-    space = limited(free, SCALE, {"parameters": sizes[2]})
+    space = space_of_small_children()
     strategy = one_shot("proxyless", space, epochs=4, warmup=0.5)
     context, multipliers = PlainContext(strategy, space), []
     for epoch in range(4):

@@ -32,13 +32,13 @@ SPACES = {
     "limited": limited(CONDITIONAL, SCALE, {"parameters": BOUND}),
 }
 TRIALS = 14
+QUICK = {"fit_steps": 5, "candidates": 10}
 
 
 def made(path, space, seed=3):
     node = OmegaConf.load(path)
     node["trials"] = TRIALS
-    if "fit_steps" in node:
-        node["fit_steps"] = 5
+    node.update({key: value for key, value in QUICK.items() if key in node})
     values = {"space": space, "seed": seed, "objective": Accuracy()}
     return make(node, "strategy", kind=BlackBoxStrategy, **values)
 

@@ -1,6 +1,7 @@
 """Folders as runs leave them, made without a run."""
 
 import json
+from functools import cache
 
 from omegaconf import OmegaConf
 
@@ -8,6 +9,13 @@ from nas_lightning.reports.drawing import draw
 from nas_lightning.search_spaces.darts import DartsSpace
 
 SPACE = DartsSpace()
+
+
+@cache
+def drawn(seed):
+    """Returns the id and the drawing of a genotype."""
+    genotype = SPACE.sample(seed)
+    return genotype.id, draw(SPACE.graphs(genotype))
 
 
 def make_run(path, strategy, seed, test, other=0.90, samples=1000, command="search", **more):
@@ -23,14 +31,14 @@ def make_run(path, strategy, seed, test, other=0.90, samples=1000, command="sear
     OmegaConf.save(typed, hydra / "overrides.yaml")
     if test is None:
         return path
-    genotype = SPACE.sample(seed)
-    (path / "genotype.svg").write_text(draw(SPACE.graphs(genotype)))
+    genotype_id, drawing = drawn(seed)
+    (path / "genotype.svg").write_text(drawing)
     result = {
         "space": "darts",
         "strategy": strategy,
         "data": "digits",
         "seed": seed,
-        "genotype_id": genotype.id,
+        "genotype_id": genotype_id,
         "search": {"cost": {"training_samples": samples, "wall_s": 60.0}},
         "child": {"test_accuracy": test, "parameters": 1000, "multiply_adds": 5000},
         "baselines": {"random_genotype": {"test_accuracy": other}},
