@@ -37,7 +37,7 @@ Row = dict[str, Any]
 
 
 def read(sweep: Path) -> list[Row]:
-    """Returns a row per strategy with its runs, in the order of the story.
+    """Returns a row per strategy that has runs, in the order of the story.
 
     Raises: SystemExit: a run of the sweep has no result.
     """
@@ -49,6 +49,8 @@ def read(sweep: Path) -> list[Row]:
     rows = []
     for strategy, title in TITLES.items():
         own = [(f, r) for f, r in zip(folders, runs, strict=True) if r["strategy"] == strategy]
+        if not own:
+            continue
         tests = [run["child"]["test_accuracy"] for _, run in own]
         rows.append(
             {
