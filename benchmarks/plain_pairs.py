@@ -7,13 +7,14 @@ backward: 36 channels, 20 cells, auxiliary head, 16 images of 32x32; a small one
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributions import Dirichlet
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
@@ -33,6 +34,7 @@ from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.strategies.darts import Darts
+from nas_lightning.strategies.drnas import DrNas
 from nas_lightning.strategies.gdas import Gdas
 from nas_lightning.strategies.pc_darts import PcDarts
 from nas_lightning.training.updates import SearchUpdates
@@ -108,21 +110,40 @@ def second(size: Size) -> tuple[Step, Step]:
     return lambda: second_order_step(network, alpha, both, *batches(size)), mine
 
 
-def pc_darts(size: Size) -> tuple[Step, Step]:
-    """Returns the plain step of PC-DARTS, and ours."""
-    network = PartialSupernet(size.channels, size.cells, 3, 10)
-    alpha, beta = torch.zeros(28, 8).requires_grad_(), torch.zeros(28).requires_grad_()
-    both = optimizers(network, alpha, beta)
+def in_turn(
+    network: nn.Module, size: Size, alphas: Sequence[Tensor], run: Callable[[Tensor], Tensor]
+) -> Step:
+    """Returns a plain step: the alphas on their batch, then the params on theirs."""
+    both = optimizers(network, *alphas)
 
     def step() -> None:
         for (x, labels), optimizer in zip(reversed(batches(size)), reversed(both), strict=True):
             optimizer.zero_grad()
-            F.cross_entropy(network(x, alpha, beta), labels).backward()
+            F.cross_entropy(run(x), labels).backward()
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
 
+    return step
+
+
+def drnas(size: Size) -> tuple[Step, Step]:
+    """Returns the plain step of DrNAS on all channels and options, and ours."""
+    network = PlainSupernet(size.channels, size.cells, 3, 10)
+    alpha = torch.zeros(28, 8).requires_grad_()
+    plain = in_turn(
+        network, size, [alpha], lambda x: network.run(x, Dirichlet(F.elu(alpha) + 1.0).rsample())
+    )
     space = DartsSpace(scale=Scale(size.channels, size.cells))
-    return step, ours(space, PcDarts(space, 0, 50), size)
+    return plain, ours(space, DrNas(space, 0, 50, partial=(1,), kept=(1.0,)), size)
+
+
+def pc_darts(size: Size) -> tuple[Step, Step]:
+    """Returns the plain step of PC-DARTS, and ours."""
+    network = PartialSupernet(size.channels, size.cells, 3, 10)
+    alpha, beta = torch.zeros(28, 8).requires_grad_(), torch.zeros(28).requires_grad_()
+    plain = in_turn(network, size, [alpha, beta], lambda x: network(x, alpha, beta))
+    space = DartsSpace(scale=Scale(size.channels, size.cells))
+    return plain, ours(space, PcDarts(space, 0, 50), size)
 
 
 def gdas(size: Size) -> tuple[Step, Step]:
@@ -134,18 +155,14 @@ def gdas(size: Size) -> tuple[Step, Step]:
         cells += [PlainCell(size.channels * 2**stage) for _ in range(size.per_stage)]
     network.cells = nn.ModuleList(cells)
     alpha = torch.zeros(6, 5).requires_grad_()
-    both = optimizers(network, alpha)
 
-    def step() -> None:
-        for (x, labels), optimizer in zip(reversed(batches(size)), reversed(both), strict=True):
-            optimizer.zero_grad()
-            noise = -(-torch.rand(6, 5).log()).log()
-            F.cross_entropy(network(x, *straight_through(alpha, noise, 0.1)), labels).backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimizer.step()
+    def run(x: Tensor) -> Tensor:
+        noise = -(-torch.rand(6, 5).log()).log()
+        out: Tensor = network(x, *straight_through(alpha, noise, 0.1))
+        return out
 
     space = NasBench201Space(scale=Scale(size.channels, STAGES * size.per_stage + STAGES - 1))
-    return step, ours(space, Gdas(space, 0, 50), size)
+    return in_turn(network, size, [alpha], run), ours(space, Gdas(space, 0, 50), size)
 
 
 def child(size: Size) -> tuple[Step, Step]:
@@ -170,6 +187,7 @@ def child(size: Size) -> tuple[Step, Step]:
 PAIRS: dict[str, Callable[[Size], tuple[Step, Step]]] = {
     "darts_first": darts,
     "darts_second": second,
+    "drnas": drnas,
     "pc_darts_first": pc_darts,
     "gdas": gdas,
     "child_darts_v2": child,
