@@ -1,14 +1,19 @@
 """The look that all charts share, and what they are turned into: SVG, PNG, JavaScript."""
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from math import floor, log10
+from pathlib import Path
 from typing import Any
 
 import altair as alt
 import vl_convert
 from altair.typing import ChartType
 
+from nas_lightning.files import cache_folder
 from nas_lightning.reports.colours import INK, PALE
 from nas_lightning.reports.paper import coloured
 from nas_lightning.reports.png import svg_to_png
@@ -114,7 +119,24 @@ def chart_png(chart: ChartType, zoom: float = 1.5) -> bytes:
     return svg_to_png(chart_svg(chart), zoom)
 
 
-@cache  # takes a second and is always the same
+@cache
 def javascript() -> str:
-    """Returns Vega, Vega-Lite and Vega-Embed as one script, which needs no network."""
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    """Returns Vega, Vega-Lite and Vega-Embed as one script, which needs no network.
+
+    To make it takes more than a second of each command, so it is kept where caches are.
+    """
+    path: Path | None = None
+    try:
+        path = cache_folder("charts") / f"vega-{version('vl-convert-python')}.js"
+        if path.is_file():
+            return path.read_text("utf-8")
+    except OSError:
+        path = None  # no home, or a cache that cannot be read
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    if path is not None:
+        with suppress(OSError):  # a full disk, or somebody else's: it is made again next time
+            path.parent.mkdir(parents=True, exist_ok=True)
+            own = path.with_suffix(f".{os.getpid()}.tmp")  # commands may write side by side
+            own.write_text(script, "utf-8")
+            own.replace(path)
+    return script

@@ -11,14 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError  # type: ignore[import-untyped]  # of OmegaConf's parser
 
 from nas_lightning import __version__
+from nas_lightning.config.reading import read_config, read_settings
 from nas_lightning.core.same_data import Identity, check_same
 from nas_lightning.files import LockedError, ProcessLock, write_json, write_text
 
-__all__ = ["CONFIG", "FORK", "HYDRA", "LATENCY", "OVERRIDES", "RESULT", "SWEEP_FILE"]
-__all__ += ["Before", "RunFolder", "RunLock"]
+__all__ = [
+    "CONFIG",
+    "FORK",
+    "HYDRA",
+    "LATENCY",
+    "OVERRIDES",
+    "RESULT",
+    "SWEEP_FILE",
+    "Before",
+    "RunFolder",
+    "RunLock",
+]
 
 HYDRA = ".hydra"
 CONFIG, SETTINGS, OVERRIDES = "config.yaml", "hydra.yaml", "overrides.yaml"  # in this order
@@ -71,12 +81,13 @@ class RunFolder:
     @cached_property
     def settings(self) -> DictConfig:
         """Hydra's own configuration of the run or the sweep."""
-        return _loaded(self / SWEEP_FILE if self.is_sweep else self.hydra / SETTINGS)
+        path = self / SWEEP_FILE if self.is_sweep else self.hydra / SETTINGS
+        return read_settings(path)
 
     @property
     def config(self) -> DictConfig:
         """The run's configuration, as it was composed."""
-        return _loaded(self.config_file)
+        return read_config(self.config_file)
 
     @property
     def config_file(self) -> Path:
@@ -284,13 +295,3 @@ class RunLock:
         """Gives up all locks."""
         while self._locks:
             self._locks.popitem()[1].release()
-
-
-def _loaded(path: Path) -> DictConfig:
-    try:
-        content = OmegaConf.load(path)
-    except YAMLError as error:
-        raise ValueError(f"{path} must be YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, DictConfig):
-        raise ValueError(f"{path} must hold keys and values, got {type(content).__name__}")
-    return content
