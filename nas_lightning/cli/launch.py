@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from nas_lightning.cli.idle_threads import sleeping
 from nas_lightning.cli.interruption import RESUME
 from nas_lightning.config.making import make
-from nas_lightning.core.termination import Interruption
+from nas_lightning.core.termination import Interruption, signal_name
 
 __all__ = ["REPORT", "Job", "RankError", "Ranks", "begun", "job_of", "num_processes", "run"]
 
@@ -162,7 +162,7 @@ class Ranks:
         for rank in sorted(range(len(self.processes)), key=lambda rank: rank not in self.early):
             process = self.processes[rank]
             if process.returncode < 0 and rank not in self.stopped:
-                how = signal.Signals(-process.returncode).name
+                how = signal_name(-process.returncode)
                 return RankError(f"{self._name(rank)} (process {process.pid}) was killed ({how})")
             if process.returncode == RESUME:
                 return Interruption(signal.SIGTERM)

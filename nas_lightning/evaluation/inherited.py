@@ -34,7 +34,7 @@ from nas_lightning.evaluation.by_training import Candidates
 from nas_lightning.evaluation.evaluation import Evaluation
 from nas_lightning.evaluation.weight_bank import (
     BankFolder,
-    Given,
+    ChildWeights,
     WeightBank,
     check_supernet,
     give_back,
@@ -140,9 +140,9 @@ class Inherited(Evaluation):
         Raises: ValueError: the version of the bank that the trial begins with is lost.
         """
         number, cost = trial.number, CostMeter()
-        if (given := self.versions.given(number)) is not None:
-            cost.add(given.cost)
-            return dict(given.measurements), cost
+        if (child := self.versions.child_weights(number)) is not None:
+            cost.add(child.cost)
+            return dict(child.measurements), cost
         bank, started = self._bank(trial, seed), perf_counter()
         index = self.warmup * self._epochs(self.warmup_steps)
         index += number * self._epochs(self.steps)
@@ -156,7 +156,7 @@ class Inherited(Evaluation):
             cost.add(bank.cost)
         if self.steps:
             names = [name for name, _ in module.network.named_parameters()]
-            self.versions.give(number, Given(state, names, metrics, cost.as_dict()))
+            self.versions.give(number, ChildWeights(state, names, metrics, cost.as_dict()))
         return metrics, cost
 
     def settle(self, trial: Trial, told: int, in_flight: Sequence[Trial]) -> None:
@@ -172,10 +172,10 @@ class Inherited(Evaluation):
         versions.retain({versions.bank_name(told), *needed, *children})
         bank = versions.bank(told)
         if not trial.failure:  # whose child gives nothing
-            base, given = versions.bank(self._version(trial)), versions.given(trial.number)
-            if given is None:
+            base, child = versions.bank(self._version(trial)), versions.child_weights(trial.number)
+            if child is None:
                 raise versions.lost(f"what the child of trial {trial.number} gave back")
-            bank = merged(bank, base, given)
+            bank = merged(bank, base, child)
         versions.write(told + 1, replace(bank, cost={}))
 
     def _version(self, trial: Trial) -> int:

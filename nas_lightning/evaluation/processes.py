@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from tempfile import TemporaryFile
 
+from nas_lightning.core.termination import signal_name
 from nas_lightning.evaluation.executors import Job
 from nas_lightning.evaluation.workers import Messages, Worker, WorkerExecutor
 
@@ -77,7 +78,7 @@ class _Process(Worker):
         status = self.process.returncode
         if status >= 0:
             return f"ended with status {status}"
-        killed = f"was killed ({signal.Signals(-status).name})"
+        killed = f"was killed ({signal_name(-status)})"
         return killed + (OUT_OF_MEMORY if -status == signal.SIGKILL else "")
 
     def send(self, job: Job) -> None:

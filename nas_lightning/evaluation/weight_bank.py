@@ -25,7 +25,7 @@ from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import SearchSpace, crop, inherit
 from nas_lightning.files import replacing
 
-__all__ = ["BankFolder", "Given", "WeightBank", "check_supernet", "give_back", "merged"]
+__all__ = ["BankFolder", "ChildWeights", "WeightBank", "check_supernet", "give_back", "merged"]
 
 BANK, CHILD = "bank-", "given-"  # of file names, before a number
 SUFFIX = ".pt"
@@ -48,7 +48,7 @@ class WeightBank:
 
 
 @dataclass(frozen=True)
-class Given:
+class ChildWeights:
     """What a trial's child gives back, and what it measured: so nothing is trained twice.
 
     Attributes:
@@ -62,7 +62,7 @@ class Given:
     cost: Mapping[str, float]
 
 
-Kept = TypeVar("Kept", WeightBank, Given)
+Version = TypeVar("Version", WeightBank, ChildWeights)
 
 
 class BankFolder:
@@ -73,7 +73,7 @@ class BankFolder:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self._here: dict[str, WeightBank | Given] = {}  # with a folder: the last versions
+        self._here: dict[str, WeightBank | ChildWeights] = {}  # with a folder: the last versions
 
     @staticmethod
     def bank_name(version: int) -> str:
@@ -99,17 +99,17 @@ class BankFolder:
             raise self.lost(f"version {version} of the shared params")
         return bank
 
-    def given(self, trial: int) -> Given | None:
+    def child_weights(self, trial: int) -> ChildWeights | None:
         """Returns what a trial's child gave, or None if it has not yet."""
-        return self._read(self.child_name(trial), Given)
+        return self._read(self.child_name(trial), ChildWeights)
 
     def write(self, version: int, bank: WeightBank) -> None:
         """Keeps a version."""
         self._write(self.bank_name(version), bank)
 
-    def give(self, trial: int, given: Given) -> None:
+    def give(self, trial: int, child: ChildWeights) -> None:
         """Keeps what a trial's child gave."""
-        self._write(self.child_name(trial), given)
+        self._write(self.child_name(trial), child)
 
     def lost(self, what: str) -> ValueError:
         """Returns the error that something is not there which the search has written."""
@@ -131,22 +131,22 @@ class BankFolder:
             for prefix in (BANK, CHILD):
                 yield from self.folder.glob(f"{prefix}*{SUFFIX}")
 
-    def _read(self, name: str, kind: type[Kept]) -> Kept | None:
+    def _read(self, name: str, kind: type[Version]) -> Version | None:
         if name in self._here or self.folder is None:
-            return cast("Kept | None", self._here.get(name))
+            return cast("Version | None", self._here.get(name))
         if not (path := self.folder / name).is_file():
             return None
         content = kind(**torch.load(path, map_location="cpu", weights_only=True))
         self._keep(name, content)
         return content
 
-    def _write(self, name: str, content: WeightBank | Given) -> None:
+    def _write(self, name: str, content: WeightBank | ChildWeights) -> None:
         if self.folder is not None:
             with replacing(self.folder / name) as path:
                 torch.save(vars(content), path)
         self._keep(name, content)
 
-    def _keep(self, name: str, content: WeightBank | Given) -> None:
+    def _keep(self, name: str, content: WeightBank | ChildWeights) -> None:
         if self.folder is None:
             self._here[name] = content
         elif isinstance(content, WeightBank):  # what a child gave is read once
@@ -156,21 +156,21 @@ class BankFolder:
                 del self._here[next(iter(self._here))]
 
 
-def merged(bank: WeightBank, base: WeightBank, given: Given) -> WeightBank:
+def merged(bank: WeightBank, base: WeightBank, child: ChildWeights) -> WeightBank:
     """Returns the next version of a bank, once a child has given back what it trained from `base`.
 
     Where `base` is that version's own, or nobody has moved a param since, its param is the child's
     to the bit.
     """
     params, moves = dict(bank.params), dict(bank.moves)
-    for name, tensor in given.state.items():
+    for name, tensor in child.state.items():
         params[name] = params[name].clone()
         part = crop(params[name], tensor.shape)
         others = moves.get(name, 0) - base.moves.get(name, 0)
         if others:
             tensor = part + (tensor - crop(base.params[name], tensor.shape)) / (1 + others)
         part.copy_(tensor)
-        if name in given.names:
+        if name in child.names:
             moves[name] = moves.get(name, 0) + 1
     return WeightBank(params, moves)
 

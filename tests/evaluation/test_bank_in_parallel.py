@@ -12,7 +12,7 @@ from nas_lightning.evaluation import inherited
 from nas_lightning.evaluation.executors import Executor, Outcome, SerialExecutor
 from nas_lightning.evaluation.inherited import Inherited
 from nas_lightning.evaluation.journal import Journal
-from nas_lightning.evaluation.weight_bank import BankFolder, Given, WeightBank, merged
+from nas_lightning.evaluation.weight_bank import BankFolder, ChildWeights, WeightBank, merged
 
 IN_FLIGHT, TRIALS = 3, 7
 
@@ -32,7 +32,9 @@ def whole(run, tmp_path_factory):
 
 
 def given(state, names=("a",)):
-    return Given({name: torch.tensor(values) for name, values in state.items()}, names, {}, {})
+    return ChildWeights(
+        {name: torch.tensor(values) for name, values in state.items()}, names, {}, {}
+    )
 
 
 def test_a_param_that_nobody_else_moved_is_the_childs_to_the_bit():
