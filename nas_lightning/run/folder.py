@@ -205,6 +205,7 @@ class RunFolder:
 
     def write_choices(self, choices: Mapping[str, str | None]) -> None:
         """Notes of some groups another option than that which was typed."""
+        self.settings = read_config(self.hydra / SETTINGS)  # others share what it was
         for group, option in choices.items():
             OmegaConf.update(self.settings, f"hydra.runtime.choices.{group}", option)
         OmegaConf.save(self.settings, self.hydra / SETTINGS)
