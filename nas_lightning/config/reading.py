@@ -28,11 +28,12 @@ def read_settings(path: Path) -> DictConfig:
 
     A file is parsed once, which takes long: a command asks for its run's settings in many places.
     """
-    return _settings(path.absolute(), path.stat().st_mtime_ns)
+    state = path.stat()
+    return _settings(path.absolute(), state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=64)
-def _settings(path: Path, _written: int) -> DictConfig:
+def _settings(path: Path, _written: int, _size: int) -> DictConfig:
     content = read_config(path)
     OmegaConf.set_readonly(content, True)
     return content
