@@ -65,7 +65,7 @@ def test_a_worker_builds_the_search_without_its_folders(sent, tmp_path):
 
 FOLDER = """
 import sys
-from nas_lightning.run.remote import new_folder
+from nas_lightning.run.worker_folder import new_folder
 print(new_folder(), flush=True)
 sys.stdin.read()
 """
