@@ -40,6 +40,7 @@ def test_a_call_leaves_the_files_of_the_command_to_the_bit(called, finished):
     assert bits(called.folder) == bits(finished)
 
 
+@pytest.mark.slow
 def test_a_black_box_call_leaves_the_files_of_the_command(finished_random, tmp_path):
     run = nl.search(folder=tmp_path / "run", overrides=(*TINY_RANDOM, *RANDOM))
     assert bits(run.folder) == bits(finished_random)

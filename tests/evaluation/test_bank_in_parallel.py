@@ -1,6 +1,7 @@
 """Several children inherit from versions of one bank, whoever trains them and whoever dies."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -88,15 +89,18 @@ def test_versions_and_children_are_removed_once_nobody_needs_them(whole):
     assert max(map(len, whole[2])) <= 2 * IN_FLIGHT + 2
 
 
+later = partial(pytest.param, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("kind", "target", "name", "number"),
     [
-        (SerialExecutor, inherited.ChildModule, "on_train_epoch_end", 1),  # of a random child
+        later(SerialExecutor, inherited.ChildModule, "on_train_epoch_end", 1),  # of a random child
         (SerialExecutor, inherited.ChildModule, "on_train_epoch_end", 4),  # in a child
-        (LastFirst, BankFolder, "give", 4),  # a child is trained, and nobody knows
-        (SerialExecutor, BankFolder, "write", 4),  # it gave back, and the bank does not know
+        later(LastFirst, BankFolder, "give", 4),  # a child is trained, and nobody knows
+        later(SerialExecutor, BankFolder, "write", 4),  # it gave back, and the bank knows nothing
         (LastFirst, Journal, "append", 9),  # the bank knows, the journal does not
-        (LastFirst, BankFolder, "retain", 5),
+        later(LastFirst, BankFolder, "retain", 5),
     ],
 )
 def test_bank_and_journal_agree_after_a_kill_with_children_in_flight(

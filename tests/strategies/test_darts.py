@@ -66,7 +66,7 @@ def papers_hypergradient(network, alpha, buffers, train, val, lr, radius):
     return outer - lr * (sides[0] - sides[1]) / (2 * step)
 
 
-@pytest.mark.parametrize("steps_before", [0, 2])
+@pytest.mark.parametrize("steps_before", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_second_order_is_the_papers_formula(steps_before):
     module = updates_of("second")
     train, val = batches()
@@ -172,7 +172,9 @@ def smooth(patch) -> None:
 @pytest.mark.parametrize(
     ("radius", "error"),
     [
-        (0.01, 1e-2),  # the paper's radius: what is left is the difference quotient's own error
+        pytest.param(  # the paper's: what is left is the difference quotient's own error
+            0.01, 1e-2, marks=pytest.mark.slow
+        ),
         (1e-4, 1e-5),
     ],
 )
