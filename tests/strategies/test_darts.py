@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from plain_darts import PlainSupernet, copy_params, plain_step
-from search_step import CELLS, CHANNELS, CLASSES, batches, updates_of
+from search_step import CELLS, CHANNELS, CLASSES, NODES, batches, updates_of
 from torch import Tensor
 
 from nas_lightning.core.choices import Choice, Mixture
@@ -17,7 +17,7 @@ LARGEST_SHARE = 1e-7  # of the largest entry: what rounding in another order may
 
 
 def plain_of(module):
-    network = PlainSupernet(CHANNELS, CELLS, 3, CLASSES).double()
+    network = PlainSupernet(CHANNELS, CELLS, 3, CLASSES, NODES).double()
     copy_params(network, module.supernet)
     alpha = module.strategy.alpha.detach().clone().requires_grad_()
     return network, alpha
