@@ -162,6 +162,7 @@ def test_the_child_of_a_run_is_trained_again_with_its_settings(called, tmp_path)
     assert result(again.folder)["child"] == result(called.folder)["child"]
 
 
+@pytest.mark.slow
 def test_arrays_of_a_run_must_be_passed_again_to_train_its_child(tmp_path, monkeypatch):
     wave = {"search_space": Wave, "overrides": TABLE["overrides"]}
     strategy = partial(nl.Darts, epochs=1)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from command import TINY, bits, result, rows, run
 from omegaconf import OmegaConf
-from representatives import rest_slow
+from representatives import rest_slow, some_slow
 
 import nas_lightning as nl
 from nas_lightning.run.folder import RunFolder
@@ -192,10 +192,11 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("typed", "message"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("case", some_slow(REFUSED, "another network"))
 def test_what_cannot_be_forked_is_refused_and_leaves_nothing(
-    parent, tmp_path, monkeypatch, capsys, typed, message
+    parent, tmp_path, monkeypatch, capsys, case
 ):
+    typed, message = REFUSED[case]
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         run("search", f"fork={parent}", "hydra.run.dir=forked", *typed)

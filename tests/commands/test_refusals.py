@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command import run
+from representatives import some_slow
 
 import nas_lightning as nl
 from nas_lightning.data.module import ImageDataModule
@@ -121,7 +122,20 @@ def refused(tmp_path, monkeypatch, capsys):
     return refused
 
 
-@pytest.mark.parametrize("case", SEARCHES)
+LIKE_OTHERS = (
+    "workers of a supernet",
+    "actors of one supernet",
+    "time",
+    "time that is none",
+    "time in all",
+    "verdict",
+    "limit",
+    "child",
+    "cap",
+)
+
+
+@pytest.mark.parametrize("case", some_slow(SEARCHES, *LIKE_OTHERS))
 def test_a_search_is_refused_before_its_data_are_read(case, refused, unread):
     arguments, message = SEARCHES[case]
     assert message in refused("search", *arguments)

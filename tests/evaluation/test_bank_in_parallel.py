@@ -67,7 +67,7 @@ def test_a_child_begins_with_the_version_of_when_it_was_asked(run, whole, tmp_pa
     assert begun == [(0, 0), (1, 0), (2, 0), (3, 1), (4, 2), (5, 3), (6, 4)]
 
 
-@pytest.mark.parametrize("in_flight", [1, IN_FLIGHT])
+@pytest.mark.parametrize("in_flight", [pytest.param(1, marks=pytest.mark.slow), IN_FLIGHT])
 def test_whoever_trains_in_whatever_order_leaves_the_same_journal_and_bank(
     run, whole, tmp_path, in_flight
 ):

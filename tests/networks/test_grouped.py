@@ -109,7 +109,7 @@ def test_outputs_gradients_and_statistics_are_those_of_single_branches(case):
 
 @pytest.mark.parametrize("scale", [
     replace(SCALE, partial=4),
-    replace(SCALE, partial=2, input_shape=(3, 8, 11)),
+    pytest.param(replace(SCALE, partial=2, input_shape=(3, 8, 11)), marks=pytest.mark.slow),
     replace(SCALE, flavour="child"),
     replace(SCALE, batch_norm="fixed"),
     pytest.param(

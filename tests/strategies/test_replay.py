@@ -66,6 +66,8 @@ def searched(path, space):
 # reinforce learns its policy as ppo does; one search within the limits is in another test
 LIKE_OTHERS = [
     "ppo-conditional",
+    "reinforce-conditional",
+    "predictor-limited",
     *(f"{n}-limited" for n in ("annealing", "optuna", "ppo", "reinforce")),
 ]
 CASES = {f"{path.stem}-{name}": (path, SPACES[name]) for path in FILES for name in SPACES}
