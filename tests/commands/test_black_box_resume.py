@@ -76,7 +76,7 @@ def after(number):
     return watch
 
 
-@pytest.mark.parametrize("path", some_slow(FILES, "ppo"))  # learns as reinforce does
+@pytest.mark.parametrize("path", some_slow(FILES, "ppo", "predictor"))
 def test_a_search_killed_after_every_trial_and_within_leaves_the_same_files(path, tmp_path):
     search(path, tmp_path / "whole")
     for number in range(1, TRIALS):

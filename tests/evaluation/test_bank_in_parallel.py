@@ -77,6 +77,7 @@ def test_whoever_trains_in_whatever_order_leaves_the_same_journal_and_bank(
     assert same(bank.params, expected[1].params)
 
 
+@pytest.mark.slow
 def test_more_in_flight_is_another_search(run, whole, tmp_path):
     _, bank, _ = fly(run, tmp_path, in_flight=2)
     assert not same(bank.params, whole[1].params)

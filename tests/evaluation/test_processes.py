@@ -247,6 +247,7 @@ def test_a_worker_that_takes_longer_than_the_grace_is_not_awaited(folder):
         assert [running.trial.number for running in executor.running()] == [91]
 
 
+@pytest.mark.slow
 def test_a_worker_outlives_a_sigterm_of_its_own_even_as_it_starts(folder):
     with ProcessExecutor(command(folder), 1) as own:
         for number in (63, 64):  # it starts with the first

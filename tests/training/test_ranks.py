@@ -90,7 +90,7 @@ def test_two_processes_write_the_alphas_of_one(pair, tmp_path, order):
     torch.testing.assert_close(weights(two), weights(one), rtol=0, atol=EXACT)
 
 
-@pytest.mark.parametrize("name", rest_slow(ONE_SHOT, "enas", "gdas", "p_darts"))
+@pytest.mark.parametrize("name", rest_slow(ONE_SHOT, "enas", "gdas"))
 def test_two_processes_search_as_one_with_every_strategy(pair, tmp_path, name):
     state, draws, rewards, found = rank_jobs.planted(name, tmp_path / "one", **ALIKE)
     results = pair("planted", name, tmp_path / "two", devices=2, **ALIKE)
