@@ -3,6 +3,7 @@
 import pytest
 from command import TINY, run
 from documents import named_files, python_blocks
+from representatives import some_slow
 
 import nas_lightning as nl
 
@@ -31,7 +32,7 @@ def test_the_example_strategy_searches_and_resumes(plugins, tmp_path):
     assert first.split('"genotype_id"')[1][:20] in (tmp_path / "run/result.json").read_text()
 
 
-@pytest.mark.parametrize("strategy", ["darts", "random"])
+@pytest.mark.parametrize("strategy", [pytest.param("darts", marks=pytest.mark.slow), "random"])
 def test_the_example_space_is_searched_by_both_kinds_of_strategy(plugins, tmp_path, strategy):
     short = {"darts": ["strategy.epochs=2"], "random": ["strategy.trials=2", "retrain=false"]}
     run("search", plugins, "search_space=layers", f"strategy={strategy}", *short[strategy],
@@ -74,11 +75,14 @@ def test_the_readmes_ten_lines_search_in_python(tmp_path, monkeypatch, capsys):
     assert 0 < float(capsys.readouterr().out.splitlines()[-1]) <= 1
 
 
-@pytest.mark.parametrize("number", range(3), ids=["options", "table", "genotype"])
-def test_the_examples_in_python_run(tmp_path, monkeypatch, number):
+EXAMPLES = ("options", "table", "genotype")
+
+
+@pytest.mark.parametrize("name", some_slow(EXAMPLES, "options"))
+def test_the_examples_in_python_run(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    example = python_blocks("docs/python.md")[number]
-    small = '"strategy.epochs=1", "child.epochs=1", "data.max_images=300"'
+    example = python_blocks("docs/python.md")[EXAMPLES.index(name)]
+    small = ", ".join(map(repr, TINY))
     example = example.replace('"strategy.epochs=2", "child.epochs=2"', small)
     exec(compile(example, "docs/python.md", "exec"), {})
 

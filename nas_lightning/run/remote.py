@@ -4,27 +4,22 @@ The other machine has nas_lightning installed, and the data set where the config
 run's folder it does not have.
 """
 
-import atexit
 import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import gettempdir, mkdtemp
 
 from omegaconf import OmegaConf
 
 from nas_lightning import __version__
 from nas_lightning.core.search_space import SearchSpace
 from nas_lightning.evaluation.evaluation import Evaluation
-from nas_lightning.files import ProcessLock, is_locked
 from nas_lightning.run.candidates import built
 from nas_lightning.run.folder import CONFIG, HYDRA, RunFolder
+from nas_lightning.run.worker_folder import new_folder
 
-__all__ = ["Sent", "new_folder", "own_code"]
-
-PREFIX = "nas_lightning_"  # of the folders of workers
-LOCK = "lock"  # in each of them
+__all__ = ["Sent", "own_code"]
 
 
 @dataclass(frozen=True)
@@ -71,19 +66,6 @@ class Sent:
         shutil.rmtree(home.hydra)
         assert candidates.folder is not None
         return space, evaluation, candidates.folder
-
-
-def new_folder() -> Path:
-    """Returns a new folder that goes with this process, once those of killed ones are removed."""
-    for lock in Path(gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
-        if not is_locked(lock):
-            shutil.rmtree(lock.parent, ignore_errors=True)
-    folder = Path(mkdtemp(prefix=PREFIX))
-    own = ProcessLock(folder / f"new_{LOCK}").take()
-    (folder / f"new_{LOCK}").rename(folder / LOCK)  # seen once it is taken
-    atexit.register(own.release)  # till then it is referred to
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def own_code(folder: Path) -> dict[str, str]:

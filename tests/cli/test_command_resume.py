@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from representatives import some_slow
 
 
 def test_a_second_run_in_one_folder_is_refused(call, capsys):
@@ -32,9 +33,12 @@ def test_a_resumed_run_has_its_own_configuration_and_working_folder(call, tmp_pa
     assert Path.cwd() == tmp_path / "elsewhere"
 
 
+NAMES = ('a\\"b', "$x \u00fc\u65e5", "~", "'q'")
+
+
 @pytest.mark.parametrize(
     "name",
-    ["a b=c,d:e {x} [y] (z)", 'it\'s so "so"', "a\\b\\", 'a\\"b', "$x \u00fc\u65e5", "~", "'q'"],
+    some_slow(["a b=c,d:e {x} [y] (z)", 'it\'s so "so"', "a\\b\\", *NAMES], *NAMES),
 )
 def test_a_run_resumes_in_a_folder_of_any_name(call, name, tmp_path):
     call("hydra.run.dir=run", "seed=7")

@@ -10,6 +10,7 @@ import pytest
 from command import run
 from lightning.pytorch.accelerators import CUDAAccelerator
 from PIL import Image
+from representatives import some_slow
 
 SEARCHES = {
     "unknown option": (["strategy=dart"], "unknown option 'dart' of strategy; choose from: "),
@@ -136,7 +137,19 @@ def error_of(capsys, tmp_path, monkeypatch):
 SMALL = ("search_space.nodes=1", "search_space.scale.cells=3", "child.scale.cells=3")
 
 
-@pytest.mark.parametrize("case", SEARCHES)
+LIKE_OTHERS = (
+    "misspelt key of a leaf",
+    "unknown op",
+    "zero trials",
+    "bad learning rate",
+    "image too small",
+    "wrong type",
+    "seed beyond 64 bits",
+    "objective of a one-shot strategy",
+)
+
+
+@pytest.mark.parametrize("case", some_slow(SEARCHES, *LIKE_OTHERS))
 def test_a_mistake_gets_one_message_that_names_it(case, error_of):
     overrides, message = SEARCHES[case]
     assert message in error_of("search", *SMALL, *overrides)

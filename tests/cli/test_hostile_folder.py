@@ -220,7 +220,7 @@ def test_a_sweeps_folder_cannot_say_what_hydra_calls(call, tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("has_run", [True, False])
+@pytest.mark.parametrize("has_run", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_no_job_of_a_sweep_calls_what_its_folder_names(has_run, call, tmp_path, capsys):
     assert call("-m", "hydra.sweep.dir=sweep", "seed=0") == 0
     job = tmp_path / "sweep" / "0"

@@ -40,6 +40,7 @@ def test_a_call_leaves_the_files_of_the_command_to_the_bit(called, finished):
     assert bits(called.folder) == bits(finished)
 
 
+@pytest.mark.slow
 def test_a_black_box_call_leaves_the_files_of_the_command(finished_random, tmp_path):
     run = nl.search(folder=tmp_path / "run", overrides=(*TINY_RANDOM, *RANDOM))
     assert bits(run.folder) == bits(finished_random)
@@ -161,6 +162,7 @@ def test_the_child_of_a_run_is_trained_again_with_its_settings(called, tmp_path)
     assert result(again.folder)["child"] == result(called.folder)["child"]
 
 
+@pytest.mark.slow
 def test_arrays_of_a_run_must_be_passed_again_to_train_its_child(tmp_path, monkeypatch):
     wave = {"search_space": Wave, "overrides": TABLE["overrides"]}
     strategy = partial(nl.Darts, epochs=1)

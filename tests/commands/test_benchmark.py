@@ -113,9 +113,10 @@ def test_values_kept_apart_leave_a_front(tmp_path):
             ["reference=[0.8,null]"],
             r"reference \(\[0\.8, None\]\) has no effect: objective Accuracy keeps no values apart",
         ),
-        (
+        pytest.param(
             ["objective=accuracy_latency", "reference=[80,null]"],
             r"reference \(\[80\.0, .* shares in \[0, 1\]; use e\.g\. \[0\.8, null\]",
+            marks=pytest.mark.slow,
         ),
         (["compare=[nowhere]"], r"compare: 'nowhere' must be the folder of a finished nas-bench"),
     ],

@@ -14,6 +14,7 @@ from command import PLANTED, bits, events, run
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 from planted_problem.spaces import PlantedCells
+from representatives import some_slow
 
 from nas_lightning.callbacks.epoch_logs import TrialLog
 from nas_lightning.config.making import make
@@ -75,7 +76,7 @@ def after(number):
     return watch
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", some_slow(FILES, "ppo", "predictor"))
 def test_a_search_killed_after_every_trial_and_within_leaves_the_same_files(path, tmp_path):
     search(path, tmp_path / "whole")
     for number in range(1, TRIALS):

@@ -58,7 +58,7 @@ def search(net, strategy, *more):
     run("search", *net, f"strategy={strategy}", "hydra.run.dir=run", *SHORT, *more)
 
 
-@with_all_strategies("darts", "random")
+@with_all_strategies("darts")
 def test_every_kind_of_strategy_searches_the_readmes_network(net, tmp_path, strategy):
     search(net, strategy)
     assert (tmp_path / "run/report.html").is_file()

@@ -6,6 +6,7 @@ import shutil
 import pytest
 from command import TINY_CHILD, result, run, search_into
 from omegaconf import OmegaConf
+from representatives import rest_slow
 
 from nas_lightning.core.genotype import Genotype
 from nas_lightning.data.batches import View
@@ -49,7 +50,9 @@ def refused(capsys, *arguments):
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("rule", sorted(RULES.keys() - {"threshold"}))
+@pytest.mark.parametrize(
+    "rule", rest_slow(sorted(RULES.keys() - {"threshold"}), "argmax", "perturbation")
+)
 def test_every_rule_writes_candidates_of_the_space_and_tells_them(rule, small, derive, capsys):
     before = {path: path.stat().st_mtime_ns for path in small.rglob("*")}
     folder = derive(f"run={small}", f"rule={rule}")
@@ -78,6 +81,7 @@ def test_the_spaces_rule_gives_what_the_search_found_with_its_accuracy(finished,
     assert first["parameters"] == content["child"]["parameters"]
 
 
+@pytest.mark.slow
 def test_the_supernet_is_that_of_the_epoch_that_the_search_ended_with(derive, tmp_path):
     early = ("strategy.final=before_collapse", "callbacks.collapse.share=0.1")
     search_into(tmp_path / "run", *early, *FEW, "retrain=false")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from command import TINY, bits, result, rows, run
 from omegaconf import OmegaConf
+from representatives import rest_slow, some_slow
 
 import nas_lightning as nl
 from nas_lightning.run.folder import RunFolder
@@ -53,9 +54,7 @@ def parent(tmp_path_factory):
     return search(tmp_path_factory.mktemp("parent"))
 
 
-@pytest.mark.parametrize(
-    "strategy", ["gdas", "p_darts", pytest.param("enas", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("strategy", rest_slow(("gdas", "p_darts", "enas"), "gdas"))
 def test_a_fork_without_a_change_ends_with_the_bits_of_its_parent(tmp_path, strategy):
     typed = {"enas": ["strategy.steps=2", "strategy.samples=4"]}.get(strategy, [])
     parent = search(tmp_path / "a", f"strategy={strategy}", "strategy.final=best", *typed)
@@ -111,6 +110,7 @@ def test_more_epochs_go_on_where_a_search_ended_without_kept_epochs(parent, tmp_
     assert result(forked)["search"]["cost"]["epochs_trained"] == 4
 
 
+@pytest.mark.slow
 def test_an_epoch_of_the_past_may_be_taken_from_the_last_state_alone(parent, tmp_path):
     found = fork(parent, tmp_path, "strategy.final=best", at=2)
     said = result(found)["search"]
@@ -192,10 +192,11 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("typed", "message"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("case", some_slow(REFUSED, "another network"))
 def test_what_cannot_be_forked_is_refused_and_leaves_nothing(
-    parent, tmp_path, monkeypatch, capsys, typed, message
+    parent, tmp_path, monkeypatch, capsys, case
 ):
+    typed, message = REFUSED[case]
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         run("search", f"fork={parent}", "hydra.run.dir=forked", *typed)

@@ -27,7 +27,13 @@ def genotype_of(folder, name="genotype.json"):
     return nl.Genotype.from_json((folder / name).read_text())
 
 
-@pytest.mark.parametrize("arguments", [(*TINY_RANDOM, *RANDOM), TINY], ids=["random", "darts"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param((*TINY_RANDOM, *RANDOM), id="random", marks=pytest.mark.slow),
+        pytest.param(TINY, id="darts"),
+    ],
+)
 def test_what_is_found_keeps_the_limits_and_says_so(arguments, tmp_path, capsys):
     run("search", f"hydra.run.dir={tmp_path}/run", *arguments, *LIMITED)
     found, printed = size()(genotype_of(tmp_path / "run")), capsys.readouterr().out

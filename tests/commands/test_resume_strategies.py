@@ -13,6 +13,7 @@ from command import PLANTED, bits, rows, run
 from listener import Listener
 from plain_context import ONE_SHOT
 from planted_search import EPOCHS, search
+from representatives import rest_slow
 
 from nas_lightning.loggers.dashboard import Dashboards, Guarded
 from nas_lightning.loggers.search_boards import EpochBoard
@@ -54,16 +55,11 @@ def watched_search(name, folder):
     return search(name, folder, [shown]), listener
 
 
-FAST = ("darts", "gdas", "p_darts", "enas")  # a mean, draws, stages and a controller
+FAST = ("gdas", "p_darts")  # draws, and means in stages
 WITHOUT_ALPHAS = "random_sharing"
 
 
-def all_but_few_slow(*few):
-    """Returns the strategies; but for a few they are slow together."""
-    return [pytest.param(n, marks=() if n in few else pytest.mark.slow) for n in ONE_SHOT]
-
-
-@pytest.fixture(scope="module", params=all_but_few_slow(*FAST, WITHOUT_ALPHAS))
+@pytest.fixture(scope="module", params=rest_slow(ONE_SHOT, *FAST, WITHOUT_ALPHAS))
 def whole(request, tmp_path_factory):
     """An unbroken search: its strategy's name, folder, and updates by epoch; module; dashboard."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -79,7 +75,7 @@ def whole(request, tmp_path_factory):
     )
 
 
-@pytest.mark.parametrize("whole", all_but_few_slow(*FAST), indirect=True)
+@pytest.mark.parametrize("whole", rest_slow(ONE_SHOT, *FAST), indirect=True)
 def test_a_search_killed_in_every_epoch_ends_with_the_same_bits(whole, tmp_path, monkeypatch):
     updates = Updates(monkeypatch)
     for epoch in range(1, EPOCHS):

@@ -228,7 +228,9 @@ def test_low_fidelity_trains_smaller_children(tmp_path, capsys):
     ("arguments", "samples"),
     [
         ([*TINY, "max_samples=600"], 1024),  # the step that reaches it ends: two of 2 * 256
-        ([*TINY_RANDOM, *RANDOM, "max_samples=2100"], 2048),  # two trials of 1024 each
+        pytest.param(  # two trials of 1024 each
+            [*TINY_RANDOM, *RANDOM, "max_samples=2100"], 2048, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_cap_of_samples_is_honoured(tmp_path, arguments, samples):
@@ -237,9 +239,8 @@ def test_the_cap_of_samples_is_honoured(tmp_path, arguments, samples):
     assert content["search"]["cost"]["training_samples"] == samples
 
 
-@pytest.mark.parametrize(
-    "precision", ["bf16-mixed", pytest.param("64-true", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
 def test_other_precisions_search_and_train(tmp_path, precision):
     search_into(tmp_path, f"hardware.precision={precision}", "strategy.epochs=1", "child.epochs=1")
     assert result(tmp_path)["hardware"] == f"cpu {precision}"

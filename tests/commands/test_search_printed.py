@@ -70,6 +70,7 @@ def _read_all(terminal):
             return b"".join(parts).decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_terminal):
     _, lines = on_a_terminal
     bar = r"search epoch [12]/2 \S+ (\d:\d\d:\d\d|-:--:--)"
@@ -79,6 +80,7 @@ def test_a_terminal_shows_epoch_time_left_and_preference_and_no_noise(on_a_termi
     assert {line for line in lines if not any(re.fullmatch(kind, line) for kind in kinds)} == set()
 
 
+@pytest.mark.slow
 def test_a_process_prints_its_summary_alone(on_a_terminal):
     printed, _ = on_a_terminal
     first = r"data digits .* channels\ndata: 1,438 training and 359 test images .*\nsplit of .*\n"

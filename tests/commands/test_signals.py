@@ -45,9 +45,10 @@ def test_a_chain_on_signals_is_searched_black_box_without_heights(tmp_path):
         (["search_space=mobile"], "must be (channels, height, width); it usually comes from the"),
         (["child.cutout=4"], "cutout (4) needs images, the data have the shape (1, 40)"),
         (["data.augmentation.flip=true"], "flip (True) needs images"),
-        (
+        pytest.param(
             ["strategy=random", "evaluation=low_fidelity", "evaluation.image_size=8"],
             "image_size (8) needs images",
+            marks=pytest.mark.slow,
         ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

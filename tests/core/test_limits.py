@@ -123,7 +123,14 @@ def test_limits_that_no_child_keeps_together_are_refused_with_the_nearest():
         limited(SPACE, SCALE, bounds, {"latency_ms": inverse})
 
 
-@pytest.mark.parametrize("bound", [1_102, 1_300, 3_000], ids=["smallest", "tight", "loose"])
+@pytest.mark.parametrize(
+    "bound",
+    [
+        pytest.param(1_102, id="smallest", marks=pytest.mark.slow),
+        pytest.param(1_300, id="tight"),
+        pytest.param(3_000, id="loose", marks=pytest.mark.slow),
+    ],
+)
 def test_all_draws_of_a_limited_space_keep_the_limits(bound):
     space = limited(SPACE, SCALE, {"parameters": bound, "multiply_adds": 10**6})
     drawn = [space.sample(seed) for seed in range(10)]

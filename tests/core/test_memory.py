@@ -8,6 +8,7 @@ import torch
 from documents import ROOT
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from representatives import SPACES_LIKE_OTHERS, some_slow
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -84,7 +85,7 @@ def allocated(child, x):
     return x.nbytes + max(sum(n for at, n in changes if at <= end) for _, end in outer)
 
 
-@pytest.mark.parametrize("path", SPACES, ids=[path.stem for path in SPACES])
+@pytest.mark.parametrize("path", some_slow(SPACES, *SPACES_LIKE_OTHERS))
 def test_a_childs_memory_is_what_torch_allocates_for_it_on_a_cpu(path):
     space = instantiate(OmegaConf.load(path)).fitted(SCALE)
     genotype = space.sample(Random(0))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from representatives import some_slow
 from torch import nn
 
 import nas_lightning as nl
@@ -58,7 +59,7 @@ def child_of(node, **scale):
     return LoadedChild(build_child(space, genotype, scale, 0), space, card).eval()
 
 
-@pytest.fixture(params=SPACES)
+@pytest.fixture(params=some_slow(SPACES, "mobile", "nasnet"))
 def any_child(request):
     return child_of({"_target_": SPACES[request.param]})
 

@@ -1,6 +1,7 @@
 """Several children inherit from versions of one bank, whoever trains them and whoever dies."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def test_a_child_begins_with_the_version_of_when_it_was_asked(run, whole, tmp_pa
     assert begun == [(0, 0), (1, 0), (2, 0), (3, 1), (4, 2), (5, 3), (6, 4)]
 
 
-@pytest.mark.parametrize("in_flight", [1, IN_FLIGHT])
+@pytest.mark.parametrize("in_flight", [pytest.param(1, marks=pytest.mark.slow), IN_FLIGHT])
 def test_whoever_trains_in_whatever_order_leaves_the_same_journal_and_bank(
     run, whole, tmp_path, in_flight
 ):
@@ -78,6 +79,7 @@ def test_whoever_trains_in_whatever_order_leaves_the_same_journal_and_bank(
     assert same(bank.params, expected[1].params)
 
 
+@pytest.mark.slow
 def test_more_in_flight_is_another_search(run, whole, tmp_path):
     _, bank, _ = fly(run, tmp_path, in_flight=2)
     assert not same(bank.params, whole[1].params)
@@ -90,15 +92,18 @@ def test_versions_and_children_are_removed_once_nobody_needs_them(whole):
     assert max(map(len, whole[2])) <= 2 * IN_FLIGHT + 2
 
 
+later = partial(pytest.param, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("kind", "target", "name", "number"),
     [
-        (SerialExecutor, inherited.ChildModule, "on_train_epoch_end", 1),  # of a random child
+        later(SerialExecutor, inherited.ChildModule, "on_train_epoch_end", 1),  # of a random child
         (SerialExecutor, inherited.ChildModule, "on_train_epoch_end", 4),  # in a child
-        (LastFirst, BankFolder, "give", 4),  # a child is trained, and nobody knows
-        (SerialExecutor, BankFolder, "write", 4),  # it gave back, and the bank does not know
+        later(LastFirst, BankFolder, "give", 4),  # a child is trained, and nobody knows
+        later(SerialExecutor, BankFolder, "write", 4),  # it gave back, and the bank knows nothing
         (LastFirst, Journal, "append", 9),  # the bank knows, the journal does not
-        (LastFirst, BankFolder, "retain", 5),
+        later(LastFirst, BankFolder, "retain", 5),
     ],
 )
 def test_bank_and_journal_agree_after_a_kill_with_children_in_flight(

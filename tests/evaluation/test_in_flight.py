@@ -6,6 +6,7 @@ import pytest
 from hydra.utils import get_object
 from last_first import LastFirst
 from omegaconf import OmegaConf
+from representatives import some_slow
 
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
@@ -92,7 +93,7 @@ def search(strategy, folder, in_flight=3, kind=SerialExecutor, watch=lambda tria
     return (folder / "trials.jsonl").read_text()
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", some_slow(FILES, "ppo"))  # asked as reinforce is
 def test_a_strategy_is_asked_ahead_or_refuses(path, tmp_path):
     strategy = strategy_of(path)
     if strategy.needs_last_reward:
@@ -118,7 +119,7 @@ def after(number):
     return watch
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", some_slow(FILES, "ppo", "predictor"))
 def test_a_search_killed_again_and_again_leaves_the_same_journal(path, tmp_path):
     if strategy_of(path).needs_last_reward:
         pytest.skip("it is refused")

@@ -158,13 +158,16 @@ def whole(run, tmp_path_factory):
     return search(run, tmp_path_factory.mktemp("whole"))
 
 
+later = partial(pytest.param, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("target", "name", "number"),
     [
         (inherited.ChildModule, "on_train_epoch_end", 1),  # among the random children
-        (BankFolder, "give", 1),  # a child is trained, and nobody knows
-        (inherited.ChildModule, "on_train_epoch_end", 4),  # in the middle of a child
-        (BankFolder, "write", 3),  # it gave back, and the bank does not know
+        later(BankFolder, "give", 1),  # a child is trained, and nobody knows
+        later(inherited.ChildModule, "on_train_epoch_end", 4),  # in the middle of a child
+        later(BankFolder, "write", 3),  # it gave back, and the bank does not know
         (Journal, "append", 6),  # the bank knows, the journal does not
     ],
 )

@@ -62,7 +62,7 @@ def job(number):
     return Job(Trial(number, RandomSearch(SPACE, 0).ask(number).genotype), seed=number)
 
 
-@pytest.mark.parametrize("executor", ["one", "two"])
+@pytest.mark.parametrize("executor", [pytest.param("one", marks=pytest.mark.slow), "two"])
 def test_workers_of_any_number_leave_the_journal_of_the_serial_search(
     executor, whole, tmp_path, request
 ):
@@ -234,6 +234,7 @@ def test_a_search_told_to_end_keeps_what_its_workers_finish(two, whole, tmp_path
     assert submitted == [*range(asked, TRIALS)]
 
 
+@pytest.mark.slow
 def test_a_worker_that_takes_longer_than_the_grace_is_not_awaited(folder):
     (folder / "hang-91").touch()
     with ProcessExecutor(command(folder), 1) as executor:
@@ -246,6 +247,7 @@ def test_a_worker_that_takes_longer_than_the_grace_is_not_awaited(folder):
         assert [running.trial.number for running in executor.running()] == [91]
 
 
+@pytest.mark.slow
 def test_a_worker_outlives_a_sigterm_of_its_own_even_as_it_starts(folder):
     with ProcessExecutor(command(folder), 1) as own:
         for number in (63, 64):  # it starts with the first
@@ -256,6 +258,7 @@ def test_a_worker_outlives_a_sigterm_of_its_own_even_as_it_starts(folder):
             assert process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_dead_worker_is_replaced_where_its_group_must_not_be_killed_as_on_macos(
     folder, monkeypatch
 ):

@@ -113,14 +113,14 @@ def test_optuna_that_is_missing_is_told_with_its_cure(facts, monkeypatch):
         OptunaJournal(facts)
 
 
-QUICK = (*PLANTED, "logger=optuna", "retrain=false", "callbacks=silent")
+QUICK = ("logger=optuna", "retrain=false", "callbacks=silent")
 
 
 @pytest.mark.slow
 def test_a_command_mirrors_its_trials_also_after_a_resume(tmp_path):
     more = ("strategy=random", "strategy.trials=3", "evaluation=tabular", "child.epochs=1")
     table = ("evaluation.table=synthetic", "evaluation.data=cifar10", "data.source.images=320")
-    run("search", f"hydra.run.dir={tmp_path}", *QUICK, *more, *table)
+    run("search", f"hydra.run.dir={tmp_path}", *PLANTED, *QUICK, *more, *table)
     (tmp_path / "result.json").unlink()
     lines = (tmp_path / "trials.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "trials.jsonl").write_text("".join(lines[:4]))

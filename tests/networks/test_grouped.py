@@ -1,13 +1,15 @@
 """Branches that run as one, against the same branches one by one."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
 import torch.nn.functional as F
 from operators import launched
 from planted_problem.spaces import PlantedCells
-from search_step import batches, updates_of
+from representatives import some_slow
+from search_step import updates_of
 
 from nas_lightning.core.choices import Branch, Mixture
 from nas_lightning.core.scale import Scale
@@ -20,7 +22,6 @@ from nas_lightning.search_spaces.darts import DARTS_OPS, DartsSpace
 from nas_lightning.search_spaces.enas_micro import EnasMicroSpace
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.search_spaces.nasnet import NasnetSpace
-from nas_lightning.strategies.curvature import alpha_eigenvalue
 from nas_lightning.training.updates import SearchUpdates
 
 DARTS = DartsSpace(nodes=2)
@@ -86,20 +87,33 @@ def assert_same(found, dtype=torch.float64):
         torch.testing.assert_close(other, one, rtol=0, atol=close)
 
 
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("kind", ["random", "one-hot", "zero", "partly supported"])
-@pytest.mark.parametrize("name", SPACES)
-def test_outputs_gradients_and_statistics_are_those_of_single_branches(name, kind, training):
-    space = SPACES[name]
+KINDS = ("random", "one-hot", "zero", "partly supported")
+SMALL = ("nasbench201", "planted")
+
+
+def is_quick(name, kind, mode):
+    """All mixtures of small spaces and of darts, and one kind of the others."""
+    return name in SMALL or (mode == "training" and (name == "darts" or kind == "random"))
+
+
+CASES = {"-".join(case): case for case in product(SPACES, KINDS, ("training", "evaluation"))}
+OTHERS = [text for text, case in CASES.items() if case[0] == "nasnet" or not is_quick(*case)]
+
+
+@pytest.mark.parametrize("case", some_slow(CASES, *OTHERS))
+def test_outputs_gradients_and_statistics_are_those_of_single_branches(case):
+    name, kind, mode = CASES[case]
+    space, training = SPACES[name], mode == "training"
     assert_same(results(space, SCALE, mixture_of(space, kind), training=training))
 
 
 @pytest.mark.parametrize("scale", [
     replace(SCALE, partial=4),
-    replace(SCALE, partial=2, input_shape=(3, 8, 11)),
+    pytest.param(replace(SCALE, partial=2, input_shape=(3, 8, 11)), marks=pytest.mark.slow),
     replace(SCALE, flavour="child"),
     replace(SCALE, batch_norm="fixed"),
-    replace(SCALE, channels=6, cells=4, input_shape=(1, 16, 8)),
+    pytest.param(
+        replace(SCALE, channels=6, cells=4, input_shape=(1, 16, 8)), marks=pytest.mark.slow),
     replace(SCALE, stem="imagenet", input_shape=(3, 32, 35)),
 ], ids=str)  # fmt: skip
 def test_they_are_at_every_scale(scale):
@@ -138,25 +152,17 @@ def test_single_paths_run_one_by_one_to_the_bit():
     assert all(same)
 
 
-def test_second_derivatives_in_the_mixture_are_those_of_single_branches():
-    found = []
-    for whether in (False, True):
-        updates = updates_of()
-        bundle(updates.supernet, whether)
-        rng = torch.Generator().manual_seed(2)
-        found.append(alpha_eigenvalue(updates.strategy, batches()[1], updates, rng))
-    assert found[1] == pytest.approx(found[0], rel=1e-8)  # a quotient of second derivatives
-
-
-def test_second_derivatives_in_params_are_those_of_single_branches():
+@pytest.mark.parametrize("what", ["mixture", "params"])
+def test_second_derivatives_are_those_of_single_branches(what):
     found = []
     for whether in (False, True):
         torch.manual_seed(0)
         network = DARTS.supernet(SCALE).double()
         bundle(network, whether)
-        rng, wrt = torch.Generator().manual_seed(1), list(network.parameters())
+        rng, mixture = torch.Generator().manual_seed(1), mixture_of(DARTS)
+        wrt = [mixture.weights] if what == "mixture" else list(network.parameters())
         x = torch.randn(2, *SCALE.input_shape, generator=rng, dtype=torch.float64)
-        out = network(x, mixture_of(DARTS))
+        out = network(x, mixture)
         first = torch.autograd.grad((out**2).sum(), wrt, create_graph=True)
         found.append(torch.autograd.grad(sum((g**2).sum() for g in first), wrt))
     assert_same(found)

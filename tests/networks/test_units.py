@@ -9,6 +9,7 @@ import torch
 from documents import ROOT
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from representatives import SPACES_LIKE_OTHERS, some_slow
 from torch import nn
 
 from nas_lightning.core.choices import factors_value
@@ -34,7 +35,7 @@ def on_meta(build, *arguments):
         return build(*arguments)
 
 
-@pytest.mark.parametrize("path", SPACES, ids=[path.stem for path in SPACES])
+@pytest.mark.parametrize("path", some_slow(SPACES, *SPACES_LIKE_OTHERS))
 def test_the_units_of_a_one_hot_supernet_are_the_childs(path):
     space = instantiate(OmegaConf.load(path), **FEWER.get(path.stem, {})).fitted(SCALE)
     supernet = on_meta(space.supernet, SCALE)

@@ -52,20 +52,28 @@ def sent(tmp_path, monkeypatch):
     return sent
 
 
-def test_a_worker_builds_the_search_without_its_folders(sent, tmp_path):
+def test_a_worker_builds_the_search_without_its_folders(sent):
     assert sent.code == {"my_evaluation.py": SOURCE}
+    space, evaluation, folder = pickle.loads(pickle.dumps(sent)).build(1)
+    place = folder.parent
+    assert (space.name, type(evaluation).__name__) == ("darts", "Mine")
+    assert sys.modules["my_evaluation"].__file__ == str(place / "code" / "my_evaluation.py")
+    assert len(evaluation.stage.train_dataloader()) == 1
+    assert not (RunFolder(place).hydra).exists()
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_builds_it_too(sent, tmp_path):
     (tmp_path / "sent").write_bytes(pickle.dumps(sent))
     command = [sys.executable, "-P", "-c", THERE, str(tmp_path / "sent")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    name, kind, batches, place = done.stdout.split()
-    assert (name, kind, batches) == ("darts", "Mine", "1")
-    assert not (RunFolder(tmp_path / place).hydra).exists()
+    assert done.stdout.split()[:3] == ["darts", "Mine", "1"]
 
 
 FOLDER = """
 import sys
-from nas_lightning.run.remote import new_folder
+from nas_lightning.run.worker_folder import new_folder
 print(new_folder(), flush=True)
 sys.stdin.read()
 """

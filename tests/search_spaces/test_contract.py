@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 from omegaconf import OmegaConf
+from representatives import SPACES_LIKE_OTHERS, some_slow
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_lightning.config.making import make
@@ -22,15 +23,10 @@ from nas_lightning.core.search_space import child_cost, crop, inherit, uniform_m
 from nas_lightning.reports.drawing import describe, draw
 
 FILES = sorted((config_dir() / "search_space").glob("*.yaml"))
-VARIANTS = ("darts_s2", "darts_s3", "darts_setn")  # other operations in the space of darts
 SHAPES = [(1, 8, 8), (5, 9, 11)]
 
 
-def marked(path):
-    return pytest.param(path, marks=pytest.mark.slow if path.stem in VARIANTS else (), id=path.stem)
-
-
-@pytest.fixture(scope="module", params=map(marked, FILES))
+@pytest.fixture(scope="module", params=some_slow(FILES, *SPACES_LIKE_OTHERS))
 def space(request):
     config = OmegaConf.load(request.param)
     if "blocks" in config:  # five of them have hundreds of operations a cell, and tests would crawl

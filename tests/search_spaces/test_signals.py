@@ -6,6 +6,7 @@ from random import Random
 import pytest
 import torch
 from omegaconf import OmegaConf
+from representatives import SPACES_LIKE_OTHERS, some_slow
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -21,8 +22,9 @@ from nas_lightning.networks.state import State
 from nas_lightning.search_spaces.chain import ChainSpace
 from nas_lightning.search_spaces.darts import DartsSpace
 
-FILES = sorted((config_dir() / "search_space").glob("*.yaml"))
 ONLY_IMAGES = {"mobile", "custom"}  # the example of a module of one's own is of images
+FILES = sorted((config_dir() / "search_space").glob("*.yaml"))
+OF_SIGNALS = [path for path in FILES if path.stem not in ONLY_IMAGES]
 SHAPES = [(1, 8), (2, 13)]
 SEARCH = Norm(affine=False, after_pools=True, fixed=False, axes=1)
 
@@ -40,7 +42,7 @@ def small(space, shape, **more):
     return replace(space.scale, channels=4, cells=3, input_shape=shape, num_outputs=3, **more)
 
 
-@pytest.fixture(params=[p for p in FILES if p.stem not in ONLY_IMAGES], ids=lambda path: path.stem)
+@pytest.fixture(params=some_slow(OF_SIGNALS, *SPACES_LIKE_OTHERS))
 def space(request):
     return made(request.param, (2, 13))
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from native_kernels import computing_with, needs_kernels
+from representatives import some_slow
 from search_step import in_double
 
 from nas_lightning.core.scale import Scale
@@ -109,7 +110,7 @@ def differences(updates, mixed, radius=1e-6):
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", some_slow(SPACES, "darts"))
 def test_it_is_the_largest_eigenvalue_of_the_full_hessian_of_a_supernet(name):
     updates, mixed = updates_of(SPACES[name]), batch()
     with torch.no_grad():  # away from the flat start

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from plain_darts import PlainSupernet, copy_params, plain_step
-from search_step import CELLS, CHANNELS, CLASSES, batches, updates_of
+from search_step import CELLS, CHANNELS, CLASSES, NODES, batches, updates_of
 from torch import Tensor
 
 from nas_lightning.core.choices import Choice, Mixture
@@ -17,7 +17,7 @@ LARGEST_SHARE = 1e-7  # of the largest entry: what rounding in another order may
 
 
 def plain_of(module):
-    network = PlainSupernet(CHANNELS, CELLS, 3, CLASSES).double()
+    network = PlainSupernet(CHANNELS, CELLS, 3, CLASSES, NODES).double()
     copy_params(network, module.supernet)
     alpha = module.strategy.alpha.detach().clone().requires_grad_()
     return network, alpha
@@ -66,7 +66,7 @@ def papers_hypergradient(network, alpha, buffers, train, val, lr, radius):
     return outer - lr * (sides[0] - sides[1]) / (2 * step)
 
 
-@pytest.mark.parametrize("steps_before", [0, 2])
+@pytest.mark.parametrize("steps_before", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_second_order_is_the_papers_formula(steps_before):
     module = updates_of("second")
     train, val = batches()
@@ -172,7 +172,9 @@ def smooth(patch) -> None:
 @pytest.mark.parametrize(
     ("radius", "error"),
     [
-        (0.01, 1e-2),  # the paper's radius: what is left is the difference quotient's own error
+        pytest.param(  # the paper's: what is left is the difference quotient's own error
+            0.01, 1e-2, marks=pytest.mark.slow
+        ),
         (1e-4, 1e-5),
     ],
 )

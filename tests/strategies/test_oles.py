@@ -59,7 +59,9 @@ def test_a_mean_is_that_of_the_cosines_of_the_batches_gradients():
     torch.testing.assert_close(updates.strategy.total, sums)
 
 
-@pytest.mark.parametrize("space", [NasBench201Space, DartsSpace])
+@pytest.mark.parametrize(
+    "space", [NasBench201Space, pytest.param(DartsSpace, marks=pytest.mark.slow)]
+)
 def test_at_threshold_minus_one_it_has_the_bits_of_darts(space):
     plain, stopping = updates_of(Darts, space), updates_of(Oles, space, every=1, threshold=-1.0)
     for updates in (plain, stopping):

@@ -6,6 +6,7 @@ from functools import cache
 import pytest
 import torch
 from plain_context import ONE_SHOT, SCALE, SPACE, PlainContext, batch, one_shot, search
+from representatives import STRATEGIES_LIKE_OTHERS, some_slow
 
 from nas_lightning.core.limited import limited
 from nas_lightning.core.scale import Scale
@@ -18,7 +19,7 @@ RANKING = ("enas", "random_sharing")
 OF_ALPHAS = [name for name in ONE_SHOT if isinstance(one_shot(name), AlphaStrategy)]
 
 
-@pytest.fixture(params=ONE_SHOT)
+@pytest.fixture(params=some_slow(ONE_SHOT, *STRATEGIES_LIKE_OTHERS))
 def name(request):
     return request.param
 
@@ -132,6 +133,7 @@ def test_an_option_that_was_dropped_is_never_mixed_whatever_its_alpha(name, phas
             assert mixture.support[1] == (3,)
 
 
+@pytest.mark.parametrize("name", ONE_SHOT)
 def test_the_state_holds_everything_a_search_goes_on_with(name):
     whole, context = one_shot(name, epochs=4), None
     context = PlainContext(whole)

@@ -6,6 +6,7 @@ from functools import cache
 import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
+from representatives import some_slow
 
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
@@ -62,31 +63,44 @@ def searched(path, space):
     return search(made(path, space))
 
 
-@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_replayed_search_asks_for_the_same(path, space):
+# reinforce learns its policy as ppo does; one search within the limits is in another test
+LIKE_OTHERS = [
+    "ppo-conditional",
+    "reinforce-conditional",
+    "predictor-limited",
+    *(f"{n}-limited" for n in ("annealing", "optuna", "ppo", "reinforce")),
+]
+CASES = {f"{path.stem}-{name}": (path, SPACES[name]) for path in FILES for name in SPACES}
+
+
+@pytest.fixture(params=some_slow(CASES, *LIKE_OTHERS))
+def case(request):
+    return CASES[request.param]
+
+
+def test_a_replayed_search_asks_for_the_same(case):
+    path, space = case
     whole = searched(path, space)
     assert search(made(path, space), twice=True) == whole
     if space.limits is None:  # where each draw is cheap
         assert search(made(path, space, seed=4)) != whole
 
 
-@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_trial_is_a_genotype_of_the_space(path, space):
+def test_every_trial_is_a_genotype_of_the_space(case):
+    path, space = case
     trials = searched(path, space)
     assert [trial.number for trial in trials] == list(range(TRIALS))
     assert all(space.validate(trial.genotype) for trial in trials)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", some_slow(FILES, "ppo"))
 def test_no_trial_is_beyond_the_limits(path):
     size = cost_measure(CONDITIONAL, SCALE)
     trials = searched(path, SPACES["limited"])
     assert max(size(trial.genotype)["parameters"] for trial in trials) <= BOUND
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", some_slow(FILES, "ppo"))
 def test_limits_that_all_genotypes_keep_change_nothing(path):
     loose = limited(CONDITIONAL, SCALE, {"parameters": 10**9})
     assert searched(path, loose) == searched(path, CONDITIONAL)

@@ -185,7 +185,7 @@ def alphas(folder):
     return [(row["epoch"], row["weight"]) for row in rows(folder / "alphas.csv")]
 
 
-@pytest.mark.parametrize("epoch", [2, 3])
+@pytest.mark.parametrize("epoch", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_a_search_that_went_back_resumes_to_the_same_bits(tmp_path, epoch):
     whole = planted_search.search("robust_darts", tmp_path / "whole")
     assert whole.strategy.record.raises == 2

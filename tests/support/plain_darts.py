@@ -64,8 +64,11 @@ def operations(c: int, stride: int) -> list[nn.Module]:
 
 
 class PlainCell(nn.Module):
-    def __init__(self, before: int, last: int, c: int, reduction: bool, after: bool) -> None:
+    def __init__(
+        self, before: int, last: int, c: int, reduction: bool, after: bool, nodes: int
+    ) -> None:
         super().__init__()
+        self.nodes = nodes
         self.pre0 = (
             Reduce(before, c)
             if after
@@ -74,13 +77,13 @@ class PlainCell(nn.Module):
         self.pre1 = nn.Sequential(*block(nn.Conv2d(last, c, 1, bias=False)))
         self.edges = nn.ModuleList(
             nn.ModuleList(operations(c, 2 if reduction and source < 2 else 1))
-            for node in range(NODES)
+            for node in range(nodes)
             for source in range(2 + node)
         )
 
     def forward(self, s0: Tensor, s1: Tensor, weights: Tensor) -> Tensor:
         states, edge = [self.pre0(s0), self.pre1(s1)], 0
-        for _ in range(NODES):
+        for _ in range(self.nodes):
             total: Tensor | int = 0
             for offset, state in enumerate(states):
                 ops, row = self.edges[edge + offset], weights[edge + offset]
@@ -91,11 +94,11 @@ class PlainCell(nn.Module):
 
 
 class PlainSupernet(nn.Module):
-    """The search network; forward(x, alpha) with alpha the logits (28, 8)."""
+    """The search network; forward(x, alpha) with alpha the logits (2 * edges, 8)."""
 
     cell = PlainCell
 
-    def __init__(self, c: int, cells: int, colours: int, classes: int) -> None:
+    def __init__(self, c: int, cells: int, colours: int, classes: int, nodes: int = NODES) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(colours, 3 * c, 3, padding=1, bias=False), nn.BatchNorm2d(3 * c)
@@ -105,8 +108,8 @@ class PlainSupernet(nn.Module):
         for index in range(cells):
             reduction = index in self.reductions
             c *= 2 if reduction else 1
-            self.cells.append(self.cell(before, last, c, reduction, after))
-            before, last, after = last, NODES * c, reduction
+            self.cells.append(self.cell(before, last, c, reduction, after, nodes))
+            before, last, after = last, nodes * c, reduction
         self.classifier = nn.Linear(last, classes)
 
     def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
@@ -115,8 +118,8 @@ class PlainSupernet(nn.Module):
     def run(self, x: Tensor, weights: Tensor) -> Tensor:
         s0 = s1 = self.stem(x)
         for index, cell in enumerate(self.cells):
-            half = weights[14:] if index in self.reductions else weights[:14]
-            s0, s1 = s1, cell(s0, s1, half)
+            half = 1 if index in self.reductions else 0
+            s0, s1 = s1, cell(s0, s1, weights.chunk(2)[half])
         return self.classifier(F.adaptive_avg_pool2d(s1, 1).flatten(1))
 
 

@@ -7,7 +7,7 @@ around, and shuffles both; a softmax of beta weighs the edges of a node. Written
 
 import torch
 import torch.nn.functional as F
-from plain_darts import NODES, PlainCell, PlainSupernet, operations
+from plain_darts import PlainCell, PlainSupernet, operations
 from torch import Tensor, nn
 
 K = 4
@@ -30,18 +30,20 @@ class PartialEdge(nn.Module):
 
 
 class PartialCell(PlainCell):
-    def __init__(self, before: int, last: int, c: int, reduction: bool, after: bool) -> None:
-        super().__init__(before, last, c, reduction, after)
+    def __init__(
+        self, before: int, last: int, c: int, reduction: bool, after: bool, nodes: int
+    ) -> None:
+        super().__init__(before, last, c, reduction, after, nodes)
         self.edges = nn.ModuleList(
             PartialEdge(c, 2 if reduction and source < 2 else 1)
-            for node in range(NODES)
+            for node in range(nodes)
             for source in range(2 + node)
         )
 
     def forward(self, s0: Tensor, s1: Tensor, weights: Tensor) -> Tensor:
         """Runs the cell; weights (14, 1 + ops): first an edge's softmax of beta, then of alpha."""
         states, edge = [self.pre0(s0), self.pre1(s1)], 0
-        for _ in range(NODES):
+        for _ in range(self.nodes):
             rows = weights[edge : edge + len(states)]
             edges = self.edges[edge : edge + len(states)]
             parts = zip(states, rows, edges, strict=True)

@@ -9,7 +9,7 @@ from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.darts import Darts
 from nas_lightning.training.updates import SearchUpdates
 
-CHANNELS, CELLS, SIDE, CLASSES = 4, 3, 8, 5
+NODES, CHANNELS, CELLS, SIDE, CLASSES = 2, 4, 3, 8, 5
 
 Batch = tuple[Tensor, Tensor]
 
@@ -17,7 +17,7 @@ Batch = tuple[Tensor, Tensor]
 def updates_of(order: str = "first", radius: float = 0.01) -> SearchUpdates:
     """Returns the updates of a small search with DARTS."""
     torch.manual_seed(0)
-    space = DartsSpace(scale=Scale(CHANNELS, CELLS))
+    space = DartsSpace(NODES, scale=Scale(CHANNELS, CELLS))
     strategy = Darts(space, 0, 50, order, radius, Sgd(), Adam(lr=0.05))
     return in_double(SearchUpdates(space, strategy, (3, SIDE, SIDE), CLASSES))
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from command import rows
 from lightning.pytorch.callbacks import Callback
 from plain_context import ONE_SHOT
+from representatives import rest_slow
 
 from nas_lightning.training.hardware import Hardware
 from nas_lightning.training.task import Classification, Multilabel, Regression
@@ -79,12 +80,7 @@ def weights(folder):
     return torch.tensor([float(r["weight"]) for r in rows(folder / "alphas.csv")]).double()
 
 
-def fast_are(*fast):
-    """Returns the one-shot strategies as parameters; but for these, they are slow together."""
-    return [pytest.param(n, marks=() if n in fast else pytest.mark.slow) for n in ONE_SHOT]
-
-
-@pytest.mark.parametrize("order", ["first", "second"])
+@pytest.mark.parametrize("order", ["first", pytest.param("second", marks=pytest.mark.slow)])
 def test_two_processes_write_the_alphas_of_one(pair, tmp_path, order):
     one, two = tmp_path / "one", tmp_path / "two"
     alone, _ = rank_jobs.search(one, order)
@@ -94,7 +90,7 @@ def test_two_processes_write_the_alphas_of_one(pair, tmp_path, order):
     torch.testing.assert_close(weights(two), weights(one), rtol=0, atol=EXACT)
 
 
-@pytest.mark.parametrize("name", fast_are("darts", "enas", "gdas", "p_darts", "pc_darts"))
+@pytest.mark.parametrize("name", rest_slow(ONE_SHOT, "enas", "gdas"))
 def test_two_processes_search_as_one_with_every_strategy(pair, tmp_path, name):
     state, draws, rewards, found = rank_jobs.planted(name, tmp_path / "one", **ALIKE)
     results = pair("planted", name, tmp_path / "two", devices=2, **ALIKE)
@@ -109,13 +105,14 @@ def test_two_processes_search_as_one_with_every_strategy(pair, tmp_path, name):
     )
 
 
-@pytest.mark.parametrize("name", fast_are("darts", "enas"))
+@pytest.mark.parametrize("name", rest_slow(ONE_SHOT, "darts"))
 def test_two_processes_agree_with_each_other_whatever_their_statistics(pair, tmp_path, name):
     first, second = pair("planted", name, tmp_path, devices=2)
     torch.testing.assert_close(first[:3], second[:3], rtol=0, atol=0)
     assert first[3] == second[3]
 
 
+@pytest.mark.slow  # their norm alone is below
 def test_synchronised_statistics_make_two_processes_one_with_batchnorm_too(pair, tmp_path):
     alone, _ = rank_jobs.search(tmp_path / "one", batch_norm="batch")
     options = {"batch_norm": "batch", "devices": 2, "sync_batchnorm": True}
@@ -185,7 +182,9 @@ def test_a_synchronised_norm_is_that_of_the_whole_batch(pair, part):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("options", [("fixed",), ("batch", True)])
+@pytest.mark.parametrize(
+    "options", [("fixed",), pytest.param(("batch", True), marks=pytest.mark.slow)]
+)
 def test_two_processes_measure_the_curvature_of_one(pair, options):
     first, second = pair("eigenvalue", *options)
     assert first == second

@@ -8,6 +8,7 @@ from search_step import (
     CELLS,
     CHANNELS,
     CLASSES,
+    NODES,
     SIDE,
     batches,
     changed,
@@ -212,7 +213,7 @@ def test_gradients_and_statistics_are_means_over_processes():
 
 
 def test_a_forward_runs_in_the_context_that_is_set():
-    space = DartsSpace(scale=Scale(CHANNELS, CELLS))
+    space = DartsSpace(NODES, scale=Scale(CHANNELS, CELLS))
     updates = SearchUpdates(space, Darts(space, 0), (3, SIDE, SIDE), CLASSES)
     updates.forward_context = lambda: torch.autocast("cpu", torch.bfloat16)
     seen = []
@@ -223,7 +224,7 @@ def test_a_forward_runs_in_the_context_that_is_set():
 
 
 def test_the_steps_of_the_search_set_the_alphas_learning_rate_where_it_is_none():
-    space = DartsSpace(scale=Scale(CHANNELS, CELLS))
+    space = DartsSpace(NODES, scale=Scale(CHANNELS, CELLS))
     told = SearchUpdates(space, Darts(space, 0), (3, SIDE, SIDE), CLASSES, steps=300)
     assert told.optimizers["alpha"].param_groups[0]["lr"] == TRAVEL / 300
     untold = SearchUpdates(space, Darts(space, 0), (3, SIDE, SIDE), CLASSES)

@@ -13,8 +13,17 @@ def accuracy(updates, mixture, batch):
     return float((guesses == batch[1]).double().mean())
 
 
-@pytest.mark.parametrize("statistics", ["running", "recalibrated", "batch"])
-@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    ("training", "statistics"),
+    [
+        (True, "running"),
+        (False, "recalibrated"),
+        (False, "batch"),
+        pytest.param(False, "running", marks=pytest.mark.slow),
+        pytest.param(True, "recalibrated", marks=pytest.mark.slow),
+        pytest.param(True, "batch", marks=pytest.mark.slow),
+    ],
+)
 def test_validation_leaves_buffers_params_and_mode(statistics, training):
     updates = updates_of()
     train, val = batches(20)
