@@ -63,7 +63,8 @@ def passed(kernels, network, mixture, batch=3, wrt="all", side=9):
 
 def assert_equal(mine, theirs, tolerance):
     assert len(mine) == len(theirs)
-    rounding = 1e-4 * max(float(b.detach().abs().max()) for b in theirs)  # of what is truly zero
+    # What is truly zero is rounding, on some CPUs 2e-13 of the largest of all for one image.
+    rounding = 1e-3 * max(float(b.detach().abs().max()) for b in theirs)
     for a, b in zip(mine, theirs, strict=True):
         largest = max(float(b.detach().abs().max()), rounding)
         assert float((a - b).detach().abs().max()) <= tolerance * largest
