@@ -6,7 +6,6 @@ import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,7 @@ class RunFolder:
         """Where the configuration lies."""
         return self.path / HYDRA
 
-    @cached_property
+    @property
     def settings(self) -> DictConfig:
         """Hydra's own configuration of the run or the sweep."""
         path = self / SWEEP_FILE if self.is_sweep else self.hydra / SETTINGS
@@ -205,9 +204,10 @@ class RunFolder:
 
     def write_choices(self, choices: Mapping[str, str | None]) -> None:
         """Notes of some groups another option than that which was typed."""
+        settings = read_config(self.hydra / SETTINGS)
         for group, option in choices.items():
-            OmegaConf.update(self.settings, f"hydra.runtime.choices.{group}", option)
-        OmegaConf.save(self.settings, self.hydra / SETTINGS)
+            OmegaConf.update(settings, f"hydra.runtime.choices.{group}", option)
+        OmegaConf.save(settings, self.hydra / SETTINGS)
 
     def begin(self, objects: Mapping[str, str] | None = None) -> None:
         """Notes which version starts a run here, and which objects were passed to it."""
