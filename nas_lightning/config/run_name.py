@@ -48,7 +48,7 @@ def _trained(cfg: DictConfig, data: Any) -> Iterable[Any]:
     candidate = path.stem if os.path.isfile(path.parent / "derived.json") else ""
     run = path.parent if candidate else path
     overrides = _value(cfg, "hydra.overrides.task")
-    typed = [] if overrides is None else OmegaConf.to_container(overrides)  # nothing interpolated
+    typed: Any = [] if overrides is None else OmegaConf.to_container(overrides)  # not interpolated
     is_typed = any(str(each).lstrip("+").startswith("data=") for each in typed)
     if is_typed or not os.path.isfile(run / ".hydra" / "config.yaml"):
         return genotype, data
