@@ -50,7 +50,7 @@ def fidelity_result(run: Run) -> dict[str, Any]:
         "data": folder.choice("data"),
         "children": len(rows),
         "epochs": parts.recipe.epochs,
-        "metric": f"validation_{parts.task.metric}",
+        "ranked_by": f"validation_{parts.task.metric}",
         "tau": tau,
         "cheapest": cheapest(found, tau),
         "rungs": found,
@@ -74,7 +74,7 @@ def fidelity_text(result: Mapping[str, Any]) -> str:
     ]
     epochs = "1 epoch" if result["epochs"] == 1 else f"{result['epochs']} epochs"
     return (
-        f"How {result['children']} random children rank, beside {result['metric']} after full "
+        f"How {result['children']} random children rank, beside {result['ranked_by']} after full "
         f"training ({epochs}):\n"
         + text_table(HEADS, rows, columns_of(sys.stdout))
         + f"\n{_answer(result)}"

@@ -8,6 +8,7 @@ from command import bits, run
 
 from nas_lightning.evaluation import fidelity
 from nas_lightning.run.fidelity_study import fidelity_text
+from nas_lightning.run.state import listed_runs
 
 TINY = (
     "data=digits",
@@ -49,13 +50,18 @@ def test_a_study_tells_how_every_rung_ranks_and_what_it_costs(study):
     assert not (study / "rungs").exists()
 
 
+def test_a_finished_study_is_listed_so(study):
+    (row,) = listed_runs(study.parent)
+    assert (row["command"], row["data"], row["state"]) == ("measure", "digits", "finished")
+
+
 def test_children_that_full_training_makes_alike_have_no_rank_and_a_cure():
     rows = [
         {"full": 0.1, "full_samples": 128, "full_s": 1, "snip": n, "snip_samples": 0, "snip_s": 1}
         for n in range(3)
     ]
     rungs = fidelity.agreements(rows, 0)
-    facts = {"children": 3, "metric": "validation_accuracy", "epochs": 1, "tau": 0.6}
+    facts = {"children": 3, "ranked_by": "validation_accuracy", "epochs": 1, "tau": 0.6}
     text = fidelity_text({**facts, "cheapest": fidelity.cheapest(rungs, 0.6), "rungs": rungs})
     lines = text.splitlines()
     assert lines[0].endswith("after full training (1 epoch):")
