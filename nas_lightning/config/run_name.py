@@ -1,6 +1,8 @@
 """The name of a new run's folder, which says what the run works on."""
 
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +33,26 @@ def run_name(command: str, *, _root_: DictConfig) -> str:
         data = _value(_root_, "data.name") or _value(_root_, "data.path") or data
     parts = {
         "search": [_choice(_root_, "strategy"), data],
-        "train": ["train", _value(_root_, "genotype"), data],
+        "train": ["train", *_trained(_root_, data)],
         "benchmark": ["benchmark", _choice(_root_, "strategy"), _choice(_root_, "data")],
         "derive": ["derive", _value(_root_, "rule"), _value(_root_, "run")],
         "measure": [_value(_root_, "what"), data],
     }[command]
     return "_".join(filter(None, map(_part, parts))) or command
+
+
+def _trained(cfg: DictConfig, data: Any) -> Iterable[Any]:
+    """Returns what a training is named by: of another run, whose data it takes, the run alone."""
+    genotype = _value(cfg, "genotype")
+    path = Path(os.path.abspath(os.path.expanduser(str(genotype))))
+    candidate = path.stem if os.path.isfile(path.parent / "derived.json") else ""
+    run = path.parent if candidate else path
+    overrides = _value(cfg, "hydra.overrides.task")
+    typed: Any = [] if overrides is None else OmegaConf.to_container(overrides)  # not interpolated
+    is_typed = any(str(each).lstrip("+").startswith("data=") for each in typed)
+    if is_typed or not os.path.isfile(run / ".hydra" / "config.yaml"):
+        return genotype, data
+    return run, candidate if candidate != "genotype" else ""
 
 
 def _choice(cfg: DictConfig, group: str) -> Any:

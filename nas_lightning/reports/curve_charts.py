@@ -96,6 +96,7 @@ def _draw_scores(
 ) -> list[ChartType]:
     """Returns the score of each trial, and the best so far; nothing of no score."""
     scored = [trial for trial in trials if name in trial.values]
+    scored.sort(key=lambda trial: trial.number)  # workers finish in another order
     best = accumulate((t.values[name] for t in scored), max if metric.is_higher_better else min)
     rows = []
     for trial, so_far in zip(scored, best, strict=True):

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isnan
 from typing import Any
 
 from nas_lightning.config.making import make
@@ -49,7 +50,7 @@ def fidelity_result(run: Run) -> dict[str, Any]:
         "data": folder.choice("data"),
         "children": len(rows),
         "epochs": parts.recipe.epochs,
-        "metric": f"validation_{parts.task.metric}",
+        "ranked_by": f"validation_{parts.task.metric}",
         "tau": tau,
         "cheapest": cheapest(found, tau),
         "rungs": found,
@@ -63,24 +64,34 @@ def fidelity_text(result: Mapping[str, Any]) -> str:
     rows = [
         [
             name,
-            f"{each['kendall']:.3f}",
-            f"{each['low']:.3f} to {each['high']:.3f}",
-            f"{each['spearman']:.3f}",
+            _number(each["kendall"]),
+            "-" if isnan(each["low"]) else f"{each['low']:.3f} to {each['high']:.3f}",
+            _number(each["spearman"]),
             f"{each['samples']:.0f}",
             f"{each['seconds_s']:.3g}",
         ]
         for name, each in result["rungs"].items()
     ]
+    epochs = "1 epoch" if result["epochs"] == 1 else f"{result['epochs']} epochs"
     return (
-        f"How {result['children']} random children rank, beside {result['metric']} after full "
-        f"training ({result['epochs']} epochs):\n"
+        f"How {result['children']} random children rank, beside {result['ranked_by']} after full "
+        f"training ({epochs}):\n"
         + text_table(HEADS, rows, columns_of(sys.stdout))
         + f"\n{_answer(result)}"
     )
 
 
+def _number(correlation: float) -> str:
+    return "-" if isnan(correlation) else f"{correlation:.3f}"  # of values that are all the same
+
+
 def _answer(result: Mapping[str, Any]) -> str:
     name, tau = result["cheapest"], result["tau"]
+    if isnan(result["rungs"]["full"]["kendall"]):
+        return (
+            "full training makes all children alike, so that nothing can rank them: train longer "
+            f"(child.epochs, now {result['epochs']}), or take more children"
+        )
     if name is None:
         return f"no rung has a tau of {tau:g}: train children in full, or longer"
     best = result["rungs"][name]

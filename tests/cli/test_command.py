@@ -250,6 +250,28 @@ def test_a_runs_folder_says_what_the_run_works_on(command, typed, name, plug_in)
     assert re.fullmatch(r"\d\d-\d\d-\d\d-\d{6}_" + re.escape(name), folder)
 
 
+@pytest.mark.parametrize(
+    ("genotype", "typed", "name"),
+    [
+        ("11-45-07-123456_darts_leaves", [], "train_darts_leaves"),
+        ("11-45-07-123456_darts_leaves", ["data=cifar10"], "train_darts_leaves_cifar10"),
+        ("derived/candidate_2.json", [], "train_derived_candidate_2"),
+        ("derived/genotype.json", [], "train_derived"),
+    ],
+)
+def test_a_training_of_a_run_is_named_by_data_only_where_it_does_not_take_the_runs(
+    genotype, typed, name, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for run in ("11-45-07-123456_darts_leaves", "derived"):
+        Path(run, ".hydra").mkdir(parents=True)
+        Path(run, ".hydra", "config.yaml").touch()
+    Path("derived", "derived.json").touch()
+    cfg = composed("train", [f"genotype={genotype}", *typed])
+    folder = OmegaConf.select(cfg, "hydra.run.dir")
+    assert re.fullmatch(r"outputs/[\d-]+/[\d-]+_" + re.escape(name), folder)
+
+
 def test_the_jobs_of_a_sweep_have_their_numbers(call):
     assert call("-m", "seed=1,2") == 0
     assert sorted(path.name for path in Path().glob("outputs/sweep/*/?")) == ["0", "1"]

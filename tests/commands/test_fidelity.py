@@ -7,6 +7,8 @@ import pytest
 from command import bits, run
 
 from nas_lightning.evaluation import fidelity
+from nas_lightning.run.fidelity_study import fidelity_text
+from nas_lightning.run.state import listed_runs
 
 TINY = (
     "data=digits",
@@ -46,6 +48,29 @@ def test_a_study_tells_how_every_rung_ranks_and_what_it_costs(study):
     assert [rungs[name]["samples"] for name in names[:3]] == [64, 64, 64]
     assert rungs["inherited"]["samples"] == pytest.approx((1 + 3) * 64 / 3)
     assert not (study / "rungs").exists()
+
+
+def test_a_finished_study_is_listed_so(study):
+    (row,) = listed_runs(study.parent)
+    assert (row["command"], row["data"], row["state"]) == ("measure", "digits", "finished")
+
+
+def test_children_that_full_training_makes_alike_have_no_rank_and_a_cure():
+    rows = [
+        {"full": 0.1, "full_samples": 128, "full_s": 1, "snip": n, "snip_samples": 0, "snip_s": 1}
+        for n in range(3)
+    ]
+    rungs = fidelity.agreements(rows, 0)
+    facts = {"children": 3, "ranked_by": "validation_accuracy", "epochs": 1, "tau": 0.6}
+    text = fidelity_text({**facts, "cheapest": fidelity.cheapest(rungs, 0.6), "rungs": rungs})
+    lines = text.splitlines()
+    assert lines[0].endswith("after full training (1 epoch):")
+    assert [line.split()[:4] for line in lines[-3:-1]] == [
+        ["full", "-", "-", "-"],
+        ["snip", "-", "-", "-"],
+    ]
+    assert lines[-1].startswith("full training makes all children alike")
+    assert "child.epochs, now 1" in lines[-1]
 
 
 @pytest.mark.slow

@@ -197,6 +197,11 @@ def test_trials_are_points_under_the_best_so_far() -> None:
     assert [row["score"] for row in scored if row["kind"] != "trial"] == [0.5, 0.5, 0.8]
 
 
+def test_the_best_so_far_follows_the_numbers_of_trials_that_workers_finish_in_any_order() -> None:
+    chart = draw_trials([TRIALS[2], *TRIALS[:2]], MainMetric(), "", {})
+    assert [row["score"] for row in rows(chart) if row["kind"] == "best so far"] == [0.5, 0.5, 0.8]
+
+
 def test_the_best_error_is_the_lowest() -> None:
     trials = [TrialRecord(n, "", {"validation_rmse": x}) for n, x in enumerate((2.0, 1.0, 3.0))]
     chart = draw_trials(trials, MainMetric("rmse", False, False), "", {})
