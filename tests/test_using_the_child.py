@@ -26,6 +26,7 @@ def folder(finished, tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_blocks_of_python_run(folder, finished):
     (folder / "RUN_DIR").unlink()
     (folder / "RUN_DIR/child").mkdir(parents=True)  # a copy to which files are exported

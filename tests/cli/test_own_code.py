@@ -83,6 +83,7 @@ def searched(script):
     script("nas-search", *OWN, *SHORT, "hydra.run.dir=run")
 
 
+@pytest.mark.slow
 def test_a_network_and_data_beside_the_command_are_found_and_named_first(script):
     printed = script("nas-search", *OWN, *SHORT, "retrain=false", "hydra.run.dir=quick")[0]
     assert printed.splitlines()[0] == (
