@@ -88,6 +88,13 @@ def collected_rarely():
     gc.unfreeze()
 
 
+def replaced(owner, name, value):
+    """Yields once; meanwhile an attribute has another value."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, value)
+        yield
+
+
 @pytest.fixture(autouse=True, scope="session")
 def composed_once():
     """Spares Hydra to compose a configuration only to read hydra.mode, which none here sets.
@@ -100,9 +107,7 @@ def composed_once():
         may_set = any(each.lstrip("+").startswith(MODES) for each in overrides)
         return read(self, config_name, overrides) if may_set else None
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Hydra, "get_mode", get_mode)
-        yield
+    yield from replaced(Hydra, "get_mode", get_mode)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -126,9 +131,7 @@ def composed_for_both():
         prepared.hydra.job.name = JobRuntime().get("name")
         return prepared
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ConfigLoaderImpl, "load_configuration", load_configuration)
-        yield
+    yield from replaced(ConfigLoaderImpl, "load_configuration", load_configuration)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -144,9 +147,7 @@ def read_once():
             results[config_path] = load(self, config_path)
         return deepcopy(results[config_path])
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ConfigRepository, "load_config", load_config)
-        yield
+    yield from replaced(ConfigRepository, "load_config", load_config)
 
 
 @pytest.fixture(scope="session")
