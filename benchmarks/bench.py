@@ -215,6 +215,7 @@ def main() -> None:
         "rounds": rounds,
         "quick": given.quick,
     }
+    given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_text(json.dumps({**steps, **facts}, indent=2) + "\n")
     table = table_of(steps)
     if given.quick:
