@@ -67,6 +67,7 @@ def measured(name: str, size: Size, rounds: int) -> dict[str, Any]:
     for number in range(rounds + 1):
         for each, times in seconds.items():
             native.choose("torch" if each == "plain" else each)
+            torch.manual_seed(number)  # what a strategy draws differs by round alone
             start = time.process_time()
             (plain if each == "plain" else mine)()
             if number:  # the first round warms up

@@ -147,7 +147,10 @@ def pc_darts(size: Size) -> tuple[Step, Step]:
 
 
 def gdas(size: Size) -> tuple[Step, Step]:
-    """Returns the plain step of GDAS on NAS-Bench-201's space, and ours."""
+    """Returns the plain step of GDAS on NAS-Bench-201's space, and ours.
+
+    Both draw from torch's generator: of one seed they run the same operations.
+    """
     network = PlainSearchNetwork(size.channels, 3, 10)
     cells: list[nn.Module] = []
     for stage in range(STAGES):
@@ -162,7 +165,9 @@ def gdas(size: Size) -> tuple[Step, Step]:
         return out
 
     space = NasBench201Space(scale=Scale(size.channels, STAGES * size.per_stage + STAGES - 1))
-    return in_turn(network, size, [alpha], run), ours(space, Gdas(space, 0, 50), size)
+    strategy = Gdas(space, 0, 50)
+    strategy.rng = torch.default_generator
+    return in_turn(network, size, [alpha], run), ours(space, strategy, size)
 
 
 def child(size: Size) -> tuple[Step, Step]:
