@@ -13,7 +13,13 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from nas_lightning.cli.resume import check_configuration, check_unused, check_whole, named_folder
+from nas_lightning.cli.resume import (
+    FIXED,
+    check_configuration,
+    check_unused,
+    check_whole,
+    named_folder,
+)
 from nas_lightning.config import schema
 from nas_lightning.config.messages import REFUSALS
 from nas_lightning.config.trust import Trust, check_version
@@ -22,7 +28,6 @@ from nas_lightning.run.folder import FORK, RunFolder
 
 __all__ = ["Fork", "fork_of"]
 
-FIXED = ("search_space", "data", "task")  # groups that a state belongs to
 KEPT = ("epochs", "final", "on_collapse")  # of the strategy, where another one is chosen
 FLAGS = ("-m", "--multirun")
 COPIED = ("data.json", "sources.json")  # of .hydra

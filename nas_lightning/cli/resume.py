@@ -19,6 +19,7 @@ from nas_lightning.core.checks import one_of
 from nas_lightning.run.folder import HYDRA, SWEEP_FILE, RunFolder
 
 __all__ = [
+    "FIXED",
     "check_configuration",
     "check_progress",
     "check_resumable",
@@ -33,6 +34,7 @@ __all__ = [
     "without_trust",
 ]
 
+FIXED = ("search_space", "data", "task")  # groups that the state of a search belongs to
 OF_RUN = ("resume=", "fork=")
 TRUSTING = ("show", "train")  # commands that read the folder of another run
 
@@ -258,8 +260,20 @@ def _check_same(typed: list[str], folder: RunFolder) -> None:
         names = ", ".join(str(o.key_or_group) for o in changed)
         raise ValueError(
             f"resume: not the run's own: {names}; the run in {folder.path} keeps its "
-            "configuration; leave them out, or start a new run"
+            f"configuration; leave them out, or {_new_run(folder, changed)}"
         )
+
+
+def _new_run(folder: RunFolder, changed: Sequence[Override]) -> str:
+    """Returns how a new run takes what a resumed one may not: forked where there is a state."""
+    groups = {override.key_or_group.partition(".")[0] for override in changed}
+    is_one_shot = folder.command == "search" and "trials" not in folder.config.strategy
+    has_state = is_one_shot and any(folder.path.glob("checkpoints/*.ckpt"))
+    if not has_state or folder.objects or groups & {*FIXED, "experiment"}:
+        return "start a new run"
+    typed = [str(override.input_line) for override in changed]
+    line = shlex.join(["nas-search", f"fork={folder.path}", "at=EPOCH", *typed])
+    return f"start a new run from one of its epochs: {line}"
 
 
 def _is_same(override: Override, config: Any, choices: Any) -> bool:

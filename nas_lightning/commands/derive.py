@@ -21,7 +21,7 @@ from nas_lightning.run.outcome import write_genotype
 from nas_lightning.run.run import Run
 from nas_lightning.run.trained import final_checkpoint, restored, trained
 from nas_lightning.run.versions import versions
-from nas_lightning.strategies.derivation import RULES
+from nas_lightning.strategies.derivation import RULES, SETTINGS
 from nas_lightning.strategies.relaxations import is_even
 from nas_lightning.training.supernet import SupernetModule
 
@@ -34,16 +34,11 @@ OF_SCORES = ("space", "argmax", THRESHOLD)  # rules that go by the scores alone
 def job(cfg: DictConfig, folder: Path) -> None:
     """Derives, measures and writes candidates; the run that it takes them from stays as it is.
 
-    Raises: ValueError: there is no such rule, a value is out of range, the data have changed since
-        the search, or its scores tell nothing.
+    Raises: ValueError: there is no such rule, it does not use a key that was typed, a value is out
+        of range, the data have changed since the search, or its scores tell nothing.
     """
-    one_of("rule", cfg.rule, RULES)
-    at_least("candidates", cfg.candidates, 1, use=3)
-    at_least("samples", cfg.samples, max(2, cfg.candidates), use=max(30, cfg.candidates))
-    at_least("generations", cfg.generations, 0, use=5)
-    in_range("threshold", cfg.threshold, "[0, 1]", use=0.85)
-    at_least("recalibration", cfg.recalibration, 1, use=16)
     home = RunFolder(folder)
+    _check_settings(cfg, home)
     if home.finished():
         return
     run = Run.of(as_searched(cfg), folder)
@@ -64,6 +59,24 @@ def job(cfg: DictConfig, folder: Path) -> None:
     facts |= {"genotype_id": genotypes[0].id, "command": home.command_line}
     home.write_result({**facts, "versions": versions()})
     _tell(run, rows)
+
+
+def _check_settings(cfg: DictConfig, home: RunFolder) -> None:
+    """Refuses a value that is out of range, and a typed one that the rule does not use."""
+    one_of("rule", cfg.rule, RULES)
+    typed = {each.lstrip("+").partition("=")[0]: each for each in home.overrides}
+    for key, rules in SETTINGS.items():
+        if key in typed and cfg.rule not in rules and not home.is_of_sweep:
+            raise ValueError(
+                f"{typed[key]} has no effect with rule={cfg.rule}; leave it out, or use "
+                f"{' or '.join(f'rule={rule}' for rule in rules)}"
+            )
+    at_least("candidates", cfg.candidates, 1, use=3)
+    if cfg.rule in SETTINGS["samples"]:
+        at_least("samples", cfg.samples, max(2, cfg.candidates), use=max(30, cfg.candidates))
+    at_least("generations", cfg.generations, 0, use=5)
+    in_range("threshold", cfg.threshold, "[0, 1]", use=0.85)
+    at_least("recalibration", cfg.recalibration, 1, use=16)
 
 
 def _check_scores(rule: str, module: SupernetModule) -> None:

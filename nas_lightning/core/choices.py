@@ -7,8 +7,18 @@ from math import prod
 
 from torch import Tensor
 
-__all__ = ["NO", "NONE", "SKIP", "YES", "Branch", "Choice", "Factor", "Mixture"]
-__all__ += ["factors_value", "may_run"]
+__all__ = [
+    "NO",
+    "NONE",
+    "SKIP",
+    "YES",
+    "Branch",
+    "Choice",
+    "Factor",
+    "Mixture",
+    "factors_value",
+    "may_run",
+]
 
 NO, YES = "no", "yes"  # options of a skip, in this order
 NONE, SKIP = "none", "skip_connect"  # operations: that of an edge that carries nothing, identity

@@ -19,8 +19,16 @@ from nas_lightning.networks.kernels import as_maps, kernel_sides, padded_conv, s
 from nas_lightning.networks.operations import FactorizedReduction, Operation, relu_conv_norm
 from nas_lightning.networks.state import State
 
-__all__ = ["CellNetwork", "GlobalMean", "MakeCell", "Stem", "auxiliary_head", "cell_kinds"]
-__all__ += ["check_auxiliary", "two_thirds"]
+__all__ = [
+    "CellNetwork",
+    "GlobalMean",
+    "MakeCell",
+    "Stem",
+    "auxiliary_head",
+    "cell_kinds",
+    "check_auxiliary",
+    "two_thirds",
+]
 
 STEM_MULTIPLIER = 3
 MIN_SIDE = {"cifar": 8, "imagenet": 32}

@@ -35,8 +35,14 @@ __all__ = [
     "chosen",
     "compiler",
     "is_built",
+    "is_native",
+    "is_plain",
+    "kernel",
+    "library_file",
+    "memory_order",
+    "restored",
+    "takes",
 ]
-__all__ += ["is_native", "is_plain", "kernel", "library_file", "memory_order", "restored", "takes"]
 
 KERNELS = ("auto", "plain", "torch", "native")
 SOURCE = Path(__file__).with_name("native.cpp")

@@ -19,9 +19,22 @@ from nas_lightning.networks.native import (
     kernel,
 )
 
-__all__ = ["PoolGradient", "Pooled", "StageGradient", "StageInput", "channels_last", "gradients"]
-__all__ += ["kernel_gradient", "moments", "pooled", "shape_of", "stages", "term_sums", "unpooled"]
-__all__ += ["weighted_terms"]
+__all__ = [
+    "PoolGradient",
+    "Pooled",
+    "StageGradient",
+    "StageInput",
+    "channels_last",
+    "gradients",
+    "kernel_gradient",
+    "moments",
+    "pooled",
+    "shape_of",
+    "stages",
+    "term_sums",
+    "unpooled",
+    "weighted_terms",
+]
 
 
 def channels_last(x: Tensor) -> Tensor:

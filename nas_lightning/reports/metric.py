@@ -16,7 +16,7 @@ __all__ = [
     "space_words",
 ]
 
-PATH_REMARK = "with the shared weights; the child is trained anew"  # why one path alone is so low
+PATH_REMARK = "with the shared weights, before its own training"  # why one path alone is so low
 
 
 @dataclass(frozen=True)

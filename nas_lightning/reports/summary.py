@@ -17,6 +17,7 @@ from nas_lightning.reports.metric import (
     space_words,
 )
 from nas_lightning.reports.numbers import duration
+from nas_lightning.reports.usage import uses
 
 __all__ = ["summary"]
 
@@ -73,6 +74,8 @@ def summary(result: Mapping[str, Any], cells: str, folder: Path) -> str:
     lines += [f"note: {note}" for note in result.get("notes") or ()]
     lines += ["", _row("files", str(folder)), _row("report", str(folder / "report.html"))]
     lines += [_row(path.suffix[1:], str(path)) for path in _exported(folder)]
+    if search and not child:
+        lines += [_row("train it", line) for _, line in uses(folder, result)]
     return "\n".join(lines)
 
 

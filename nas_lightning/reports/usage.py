@@ -46,8 +46,8 @@ def next_steps(run_dir: Path, result: Mapping[str, Any], conclusion: Conclusion)
     if conclusion.outcome == "not better":
         steps.append(
             (
-                "Before more search, ask whether it is needed: what needs none does as well. If it "
-                "is, search longer, with another strategy, or in a space with more to choose.",
+                "A network that needs no search does as well here, so more search may not pay. If "
+                "you search again, search longer, try another strategy, or choose a larger space.",
                 "",
             )
         )

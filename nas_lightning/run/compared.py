@@ -17,6 +17,7 @@ from nas_lightning.reports.comparison import COLUMNS, cells_of, comparison_html
 from nas_lightning.reports.metric import MainMetric, metric_of, number_at
 from nas_lightning.reports.terminal import columns_of, wrapped
 from nas_lightning.reports.text_table import text_table
+from nas_lightning.reports.usage import uses
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.groups import Member, asked, grouped, once_per_seed
 from nas_lightning.run.state import BROKEN, RunState
@@ -152,6 +153,7 @@ def _table(members: Sequence[Member], metric: MainMetric) -> tuple[list[dict[str
                 f"the run that finished last; of seed {seeds}, {len(repeated)} left out: "
                 f"{', '.join(str(each.path) for each in repeated)}"
             )
+        notes += _untrained(name, counted)
         samples = _numbers(counted, "search", "cost", "training_samples")
         if _differ(samples):
             notes.append(
@@ -161,6 +163,17 @@ def _table(members: Sequence[Member], metric: MainMetric) -> tuple[list[dict[str
     sign = -1 if metric.is_higher_better else 1
     rows.sort(key=lambda row: (row["test"] is None, sign * (row["test"] or 0.0)))
     return rows, notes + _warnings(rows)
+
+
+def _untrained(name: str, group: Sequence[Member]) -> list[str]:
+    """Returns how to train the networks of searches that trained none."""
+    left = [member for member in group if not member.result.get("child")]
+    if not left:
+        return []
+    [(_, line)] = uses(left[0].path, left[0].result)
+    if len(left) == 1:
+        return [f"{name}: its network was not trained, so nothing was tested; train it: {line}"]
+    return [f"{name}: {len(left)} networks were not trained or tested; train each, e.g.: {line}"]
 
 
 def _row(name: str, group: Sequence[Member], metric: MainMetric) -> dict[str, Any]:

@@ -11,11 +11,10 @@ MOST_NAMED = 10
 def described(facts: Mapping[str, Any], split: tuple[int, int] | None = None) -> list[str]:
     r"""Returns a line on samples and classes, on the search's split, and on what was passed over.
 
-    >>> read = {"training": 8, "test": 2}
-    >>> facts = {"read": read, "shape": [1, 8, 8], "classes": ["0", "1"]}
-    >>> facts |= {"images_per_class": {"training": [5, 3], "test": [1, 1]}, "passed_over": []}
+    >>> facts = {"read": {"training": 8}, "shape": [1, 8, 8], "classes": ["0", "1"]}
+    >>> facts |= {"images_per_class": {"training": [5, 3]}, "passed_over": []}
     >>> print(*described(facts, split=(5, 3)), sep="\n")
-    data: 8 training and 2 test images 1x8x8; 2 classes numbered 0, 1; 3 to 5 and 1 each
+    data: 8 training images 1x8x8; 2 classes numbered 0, 1; 3 to 5 training images per class
     split of the training images: a search trains on 5 and validates on 3
     """
     shape, names = "x".join(map(str, facts["shape"])), facts["classes"]
@@ -28,7 +27,8 @@ def described(facts: Mapping[str, Any], split: tuple[int, int] | None = None) ->
         numbered = " numbered" if all(name.isdigit() for name in names) else ":"
         parts.append(f"{len(names)} {kind}{numbered} {_some(names)}")
     if per_class:
-        parts.append(f"{' and '.join(map(_span, per_class.values()))} each")
+        counts = [f"{_span(numbers)} {part}" for part, numbers in per_class.items()]
+        parts.append(f"{' and '.join(counts)} {what} per class")
     passed_over = facts["passed_over"]
     lines = ["data: " + "; ".join(parts)]
     if split is not None:

@@ -23,8 +23,16 @@ from nas_lightning.run.folder import LATENCY, RunFolder
 from nas_lightning.run.state import RunState
 from nas_lightning.zoo.reader import needed_overrides
 
-__all__ = ["CHECKPOINT", "SPACE", "as_searched", "begun", "run_of", "scale_of", "searched_run"]
-__all__ += ["with_own_parts"]
+__all__ = [
+    "CHECKPOINT",
+    "SPACE",
+    "as_searched",
+    "begun",
+    "run_of",
+    "scale_of",
+    "searched_run",
+    "with_own_parts",
+]
 
 SPACE = ("search_space",)
 SEARCHED = ("search_space", "strategy", "data", "task", "child", "limits")

@@ -18,8 +18,18 @@ from nas_lightning.networks.elastic import Size
 from nas_lightning.networks.operations import Operation, build_operation
 from nas_lightning.networks.partial import BYPASS, Bypass, partial_channels
 
-__all__ = ["KINDS", "NUM_INPUTS", "Chosen", "WiredSpace", "build_cell", "drawn", "stride_of"]
-__all__ += ["check_names", "check_sizes", "listed"]
+__all__ = [
+    "KINDS",
+    "NUM_INPUTS",
+    "Chosen",
+    "WiredSpace",
+    "build_cell",
+    "check_names",
+    "check_sizes",
+    "drawn",
+    "listed",
+    "stride_of",
+]
 
 KINDS, NUM_INPUTS = ("normal", "reduction"), 2  # of cells that read the two cells before them
 Chosen = Mapping[str, str] | None  # option by decision; None leaves every choice to a mixture

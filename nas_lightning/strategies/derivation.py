@@ -21,7 +21,7 @@ from nas_lightning.core.threshold import threshold_genotype
 from nas_lightning.strategies.projection import Measure, projected, projected_genotype
 from nas_lightning.strategies.random_sharing import evolved
 
-__all__ = ["RULES", "Rule", "Trained"]
+__all__ = ["RULES", "SETTINGS", "Rule", "Trained"]
 
 TRIES = 10  # draws per genotype that is to be new
 LEAST = 1e-12  # weight of an option that is drawn all the same
@@ -117,6 +117,12 @@ RULES: dict[str, Rule] = {
     "perturbation": by_perturbation,
     "rank": by_rank,
     "evolution": by_evolution,
+}
+# Attributes of `Trained` that only some rules use, each with their names.
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "samples": ("rank", "evolution"),
+    "generations": ("evolution",),
+    "threshold": ("threshold",),
 }
 
 

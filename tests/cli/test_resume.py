@@ -248,6 +248,14 @@ def test_other_overrides_than_the_runs_own_are_refused_by_name(finished, capsys)
     typed = ("strategy.epochs=3", "seed=1", "strategy=darts", "child=darts_cifar")
     error = error_of(capsys, "search", f"resume={finished}", *typed)
     assert "resume: not the run's own: strategy.epochs, seed, child; the run in" in error
+    line = f"nas-search fork={finished} at=EPOCH strategy.epochs=3 seed=1 child=darts_cifar"
+    assert error.endswith(f"leave them out, or start a new run from one of its epochs: {line}\n")
+
+
+def test_no_fork_is_offered_where_there_can_be_none(finished, finished_random, capsys):
+    for folder, typed in [(finished, "data.max_images=7"), (finished_random, "strategy.trials=9")]:
+        error = error_of(capsys, "search", f"resume={folder}", typed)
+        assert error.endswith("keeps its configuration; leave them out, or start a new run\n")
 
 
 def test_nothing_and_another_commands_run_are_refused(finished, tmp_path, capsys):

@@ -15,7 +15,7 @@ from nas_lightning.strategies.derivation import RULES
 
 pytestmark = pytest.mark.usefixtures("unreported")
 
-QUICK = ("samples=4", "candidates=2", "generations=1")
+QUICK = {"rule=rank": ["samples=4"], "rule=evolution": ["samples=4", "generations=1"]}
 FEW = ("data.max_images=200", "data.batch_size=50")
 
 
@@ -34,7 +34,8 @@ def derive(tmp_path, monkeypatch):
 
     def derive(*arguments):
         folder = tmp_path / f"derived_{len(list(tmp_path.iterdir()))}"
-        run("derive", f"hydra.run.dir={folder}", *QUICK, *arguments)
+        quick = [each for argument in arguments for each in QUICK.get(argument, [])]
+        run("derive", f"hydra.run.dir={folder}", "candidates=2", *quick, *arguments)
         return folder
 
     return derive
@@ -79,6 +80,11 @@ def test_the_spaces_rule_gives_what_the_search_found_with_its_accuracy(finished,
     found = content["search"]["discretized_validation_accuracy"]
     assert first["supernet_validation_accuracy"] == pytest.approx(found, abs=1e-6)
     assert first["parameters"] == content["child"]["parameters"]
+
+
+@pytest.mark.slow
+def test_a_rule_that_draws_no_samples_gives_more_candidates_than_samples(small, derive):
+    assert len(candidates(derive(f"run={small}", "candidates=31", "recalibration=1"))) > 10
 
 
 @pytest.mark.slow
@@ -165,8 +171,17 @@ def test_another_rule_is_refused_before_any_work(finished, capsys, tmp_path, mon
     ("arguments", "message"),
     [
         (["candidates=0"], "candidates (0) must be at least 1"),
-        (["samples=2"], "samples (2) must be at least 3; use e.g. 30"),
-        (["generations=-1"], "generations (-1) must be at least 0"),
+        (["rule=rank", "samples=2"], "samples (2) must be at least 3; use e.g. 30"),
+        (["rule=evolution", "generations=-1"], "generations (-1) must be at least 0"),
+        (
+            ["samples=3"],
+            "samples=3 has no effect with rule=space; leave it out, or use rule=rank or "
+            "rule=evolution",
+        ),
+        (
+            ["rule=rank", "threshold=0.5"],
+            "threshold=0.5 has no effect with rule=rank; leave it out, or use rule=threshold",
+        ),
         (["recalibration=0"], "recalibration (0) must be at least 1"),
         (["hardware.devices=2"], "hardware.devices (2) must be 1: nas-derive works in one"),
     ],

@@ -61,6 +61,15 @@ def test_one_run_has_no_interval_and_a_note_says_why(runs):
     assert "one run tells nothing of chance: repeat it, e.g. -m seed=0,1,2,3,4" in comparison.notes
 
 
+def test_networks_that_were_not_trained_are_told_with_the_line_that_trains_them(tmp_path):
+    folders = [make_run(tmp_path / str(seed), "darts", seed, 0.9, child=None) for seed in (0, 1)]
+    line = f"nas-train genotype={folders[0]}"
+    told = f"its network was not trained, so nothing was tested; train it: {line}"
+    assert f"darts on darts: {told}" in nl.compare(folders[:1]).notes
+    told = f"2 networks were not trained or tested; train each, e.g.: {line}"
+    assert f"darts on darts: {told}" in nl.compare(folders).notes
+
+
 def test_searches_of_different_cost_are_pointed_out(runs, tmp_path):
     cheap = make_run(tmp_path / "cheap", "random", 0, 0.9, samples=100)
     notes = nl.compare([*runs, cheap]).notes

@@ -67,10 +67,13 @@ def test_the_summary_tells_other_rewards_and_the_size_of_the_random_child(tmp_pa
 
 def test_the_summary_explains_the_found_path_alone_where_it_stands(tmp_path):
     search = RESULT["search"] | {"discretized_validation_rmse": 20.0}
-    line = (
-        "  of the found path alone          20, with the shared weights; the child is trained anew"
-    )
+    line = "  of the found path alone          20, with the shared weights, before its own training"
     assert line in summary({**RESULT, "search": search}, "cells", tmp_path).splitlines()
+
+
+def test_the_summary_ends_with_the_line_that_trains_a_network_that_is_not(tmp_path):
+    *_, last = summary(RESULT | {"child": None}, "cells", tmp_path).splitlines()
+    assert last == f"train it                           nas-train genotype={tmp_path}"
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_what_labels_leave_out_is_said(run_dir: Path) -> None:
 
 def test_the_found_path_alone_is_explained(run_dir: Path) -> None:
     search = {"validation_accuracy": 0.9, "discretized_validation_accuracy": 0.3}
-    words = "found path alone, with the shared weights; the child is trained anew"
+    words = "found path alone, with the shared weights, before its own training"
     assert words in page(run_dir, search=search)
 
 

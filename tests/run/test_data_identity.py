@@ -99,6 +99,7 @@ def test_the_first_lines_tell_what_was_read(
     write(stopped / "images")
     searched(stopped, stopped.name.rstrip("0123456789"), resume=True)
     told = capfd.readouterr().out
-    assert "data: 32 training and 8 test images 1x8x8; 2 classes: cat, dog; 16 and 4 each" in told
+    assert "data: 32 training and 8 test images 1x8x8; 2 classes: cat, dog; 16 training and" in told
+    assert "; 16 training and 4 test images per class\n" in told
     assert "split of the training images: a search trains on 16 and validates on 16" in told
     assert "data passed over: 1 .txt files" in told
