@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 from typing import Any
 
 import torch
@@ -236,7 +237,7 @@ class Cell(nn.Module):
         if not terms:
             size = [-(-side // self.stride) for side in like.shape[2:]]
             return like.new_zeros(()).expand(like.shape[0], channels, *size)
-        if weights is None:
+        if weights is None or (isinstance(weights, BranchWeights) and weights.are_ones):
             return sum(terms[1:], start=terms[0])
         return weighted_sum([weights[b.key] for b in run], terms)
 
@@ -254,7 +255,7 @@ def branch_weights(branches: Sequence[Branch], mixture: Mixture) -> dict[str, Te
         for choice, state in entered:
             key = _added_key(state)
             weights[key] = weights.get(key, 0.0) + mixture.added[choice]
-    return BranchWeights(weights)
+    return BranchWeights(weights, _are_ones([b for b in branches if b.key in weights], mixture))
 
 
 def cell_weights(
@@ -271,6 +272,20 @@ def cell_weights(
         return [shared[kind] for kind in kinds]
     cells = enumerate(kinds)
     return [branch_weights(tables[kind], mixture.of_cell(cell)) for cell, kind in cells]
+
+
+def _are_ones(branches: Sequence[Branch], mixture: Mixture) -> bool:
+    """Returns whether branches weigh 1, as those of a single path do, and have no gradient.
+
+    Weights on another device than the CPU are not looked at: that would wait for it.
+    """
+    weights = mixture.weights
+    if weights.device.type != "cpu" or weights.requires_grad or mixture.added is not None:
+        return False
+    rows = weights.tolist()
+    factors = (factor for branch in branches for factor in branch.factors)
+    pairs = ((factor.coefficients, rows[factor.choice]) for factor in factors)
+    return all(sum(map(mul, coefficients, row)) == 1.0 for coefficients, row in pairs)
 
 
 def _added_key(state: int) -> str:

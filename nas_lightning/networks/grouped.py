@@ -40,10 +40,14 @@ __all__ = [
 
 
 class BranchWeights(dict[str, Tensor]):
-    """The scalar weights of branches by key; what several cells make of them is made once."""
+    """The scalar weights of branches by key; what several cells make of them is made once.
 
-    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+    `are_ones` says that all are 1 and have no gradient, so that a sum need not multiply.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], are_ones: bool = False) -> None:
         super().__init__(weights)
+        self.are_ones = are_ones
         self._known: dict[tuple[tuple[str, ...], int], tuple[Tensor, ...]] = {}
 
     @classmethod

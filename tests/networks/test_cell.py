@@ -200,6 +200,32 @@ def test_one_hot_weights_are_exactly_one():
     assert {key: float(weight) for key, weight in found.items()} == {"0_2_bb": 1.0}
 
 
+@pytest.mark.parametrize(
+    ("chosen", "more", "are_ones"),
+    [
+        ({"op": "a", "skip": "off"}, {}, False),  # of which one branch weighs a half
+        ({"op": "bb", "skip": "off"}, {}, True),
+        ({"op": "bb", "skip": "off"}, {"requires_grad": True}, False),
+        ({"op": "bb", "skip": "off"}, {"device": "meta"}, False),
+    ],
+)
+def test_a_single_path_without_gradient_is_known_to_weigh_one(chosen, more, are_ones):
+    mixture = one_hot(CHOICES, chosen)
+    weights = torch.empty_like(mixture.weights, **more)
+    weights.data.copy_(mixture.weights)
+    table = PRODUCTS[:2] if chosen["op"] == "bb" else PRODUCTS
+    assert branch_weights(table, Mixture(weights, mixture.support)).are_ones == are_ones
+
+
+def test_a_path_of_ones_has_the_bits_of_its_multiplied_sums():
+    choices, factors = (Choice("op", ("a", "b"), "op", "node"),), (Factor(0, (1.0, 0.0)),)
+    table = [Branch(b.source, b.target, b.op, factors) for b in TABLE]
+    weights = branch_weights(table, one_hot(choices, {"op": "a"}))
+    assert weights.are_ones
+    cell, read = cell_of(table), inputs()
+    assert torch.equal(cell(read, weights).x, cell(read, dict(weights)).x)
+
+
 def test_the_gradient_of_branch_weights_is_the_product_rule():
     mixture = uniform_mixture(CHOICES)
     weights = mixture.weights.double().requires_grad_()
