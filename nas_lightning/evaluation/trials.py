@@ -159,6 +159,7 @@ class _Loop:
         else:
             trial = _replayed(trial, event, self.objective, self.journal.path)
         self.strategy.tell(trial)
+        self.evaluation.forget(self.strategy.ended)
         self.trials.append(trial)
         self.cost.add(trial.cost)
         if self.time is not None:
