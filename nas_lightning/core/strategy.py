@@ -238,6 +238,7 @@ class BlackBoxStrategy(ABC):
     needs_budgets = False  # whether the evaluation must support budgets below 1 and parents
     needs_last_reward = False  # whether a trial can be asked only when all before it are told
     budgets: tuple[float, ...] = (1.0,)  # shares of a whole evaluation, in (0, 1]
+    ended: tuple[int, ...] = ()  # trials whose children, by the last `tell`, train no further
 
     def __init__(self, space: SearchSpace, seed: int, trials: int) -> None:
         at_least("strategy.trials", trials, 1, use=8)

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -101,6 +101,12 @@ class EvaluationByTraining(Evaluation):
         """Returns the checkpoints of a trial's parent and of its own child."""
         parent, own = (f"{number}{CHECKPOINT}" for number in (trial.parent, trial.number))
         return ([] if trial.parent is None else [parent]), [own]
+
+    def forget(self, numbers: Sequence[int]) -> None:
+        """Removes the checkpoints of trials."""
+        for number in numbers:
+            if (path := self.run.checkpoint(number)) is not None:
+                path.unlink()
 
     def evaluate(self, trial: Trial, seed: int) -> tuple[dict[str, float], CostMeter]:
         """Returns a child's validation metrics and full size, and what its training cost.

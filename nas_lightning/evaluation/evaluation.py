@@ -76,6 +76,13 @@ class Evaluation(ABC):
             in_flight: the trials whose results are not told yet, without it.
         """
 
+    def forget(self, numbers: Sequence[int]) -> None:  # noqa: B027 - nor this
+        """Removes what trials have left for children that train further, if it is there; a hook.
+
+        It is called in the search's process once the journal holds the result that ends them,
+        and again where that is replayed.
+        """
+
     def files(self, trial: Trial) -> tuple[list[str], list[str]]:
         """Returns the names of the files that a trial reads, and of those it writes; a hook.
 

@@ -16,6 +16,7 @@ __all__ = ["RayCluster", "the_ray"]
 
 AUTO = "auto"
 CONNECT_S = 5.0
+PRIVATE = "nas_lightning_private"  # resource by which a search marks the cluster that it starts
 START_HINT = (
     "start one with ray start --head, join one with ray start --address=HOST:PORT, or use "
     "hardware.address=null for one on this machine alone"
@@ -67,6 +68,7 @@ class RayCluster:
         if address is None:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             how |= {"num_cpus": usable_cores(), "include_dashboard": False}
+            how |= {"resources": {PRIVATE: 1}}
         try:
             ray.init(address="local" if address is None else address, **how)
         except Exception as error:
@@ -104,9 +106,14 @@ class RayCluster:
     def share_out(self, resources: Mapping[str, float]) -> None:
         """Shares out what the cluster has, by Ray's names, among the workers.
 
-        Raises: ValueError: it is too small for them.
+        Raises: ValueError: it is too small for them, or another search's own.
         """
         hardware, cpus = self.hardware, int(resources.get("CPU", 0))
+        if hardware.address is not None and PRIVATE in resources:  # Ray's "auto" finds it too
+            raise ValueError(
+                f"hardware.address ({hardware.address}) must not be the cluster that another "
+                f"search has started for itself, since it ends with that search; {START_HINT}"
+            )
         if hardware.accelerator == "cpu" and self.workers > cpus and hardware.threads is None:
             raise ValueError(
                 f"hardware.workers ({self.workers}) must not exceed the {cpus} CPUs of the Ray "

@@ -121,19 +121,19 @@ class _Loop:
     def ask(self, max_samples: int | None) -> Trial | None:
         """Returns another trial, journaled and in flight; None if none may be asked now."""
         strategy, flight, number = self.strategy, self.flight, self.asked
-        is_replayed = self.journal.has_told(number)
+        was_asked = self.journal.asked(number)
         if self.is_over or flight.is_full or strategy.is_waiting:
             return None
-        if number >= strategy.trials and not is_replayed:
+        if number >= strategy.trials and not was_asked:
             return None
         started = monotonic()
         trial = replace(strategy.ask(number), after=len(self.trials))
         if self.time is not None:
             trial = replace(trial, asking_s=monotonic() - started)
-        if not is_replayed and not self._is_admitted(trial, max_samples):
+        if not was_asked and not self._is_admitted(trial, max_samples):
             self.is_over = True
             return None
-        if not self.journal.asked(number):
+        if not was_asked:
             self.journal.append(_asked(trial))
         flight.add(trial, flight.work(trial, self.evaluation))
         parent = trial.parent
@@ -159,6 +159,7 @@ class _Loop:
         else:
             trial = _replayed(trial, event, self.objective, self.journal.path)
         self.strategy.tell(trial)
+        self.evaluation.forget(self.strategy.ended)
         self.trials.append(trial)
         self.cost.add(trial.cost)
         if self.time is not None:

@@ -1,6 +1,6 @@
 """Zero-cost evaluation: a proxy judges untrained children, alone or as a filter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from random import Random
 
@@ -96,6 +96,11 @@ class ZeroCost(Evaluation):
     def files(self, trial: Trial) -> tuple[list[str], list[str]]:
         """Returns the files that the training reads and writes."""
         return ([], []) if self.then is None else self.then.files(trial)
+
+    def forget(self, numbers: Sequence[int]) -> None:
+        """Removes what the training has left of trials."""
+        if self.then is not None:
+            self.then.forget(numbers)
 
     def check_budget(self, budget: float) -> None:
         """Refuses a budget that the training cannot spend."""

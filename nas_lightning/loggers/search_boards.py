@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from time import monotonic
 from typing import Any
 
 import lightning as L
@@ -20,6 +21,8 @@ from nas_lightning.strategies.relaxations import mean_entropy, mean_share
 from nas_lightning.training.supernet import SupernetModule
 
 __all__ = ["EpochBoard", "TrialBoard"]
+
+SHARE = 0.1  # most of a black-box search's time that goes into heat maps
 
 
 class EpochBoard(L.Callback):
@@ -51,7 +54,8 @@ class EpochBoard(L.Callback):
         if not (trainer.is_global_zero and self.dashboards.are_watched):
             return
         space, scores, moment = module.space, module.strategy.scores(), {"epoch": epoch}
-        self.history.show(self.dashboards, space, scores, moment)
+        self.history.add(self.dashboards, space, scores, moment)
+        self.history.draw(self.dashboards, space, moment)
         for optimizer in trainer.optimizers[1:]:  # the params' own is logged as search/lr
             self.dashboards.log({"search/alpha_lr": optimizer.param_groups[0]["lr"]}, moment)
         genotype = space.discretize(scores)
@@ -64,6 +68,9 @@ class EpochBoard(L.Callback):
 
 class TrialBoard:
     """Shows a black-box search after every trial.
+
+    Trials may take no time and a heat map takes long, so that one is drawn only as often as it
+    takes a tenth of the time, and at the end.
 
     Args:
         shown: trials that were shown before a resume.
@@ -83,6 +90,8 @@ class TrialBoard:
         self.running = running
         self.history, self._seen, self._best = _History(), 0, float("-inf")
         self._failed = 0
+        self._next_drawing = float("-inf")  # moment by the clock
+        self._undrawn: Mapping[str, int] = {}  # the last moment, unless the heat map shows it
 
     def begin(self, trial: Trial) -> None:
         """Shows that a trial is evaluated now."""
@@ -100,6 +109,15 @@ class TrialBoard:
         if self._seen > self.shown and scores is not None:
             self._show_scores(scores, {"trial": trials[-1].number})
 
+    def draw(self) -> None:
+        """Draws the heat map of the trials so far, unless it is drawn already."""
+        if not (self._undrawn and self.dashboards.are_watched):
+            return
+        started = monotonic()
+        self.history.draw(self.dashboards, self.strategy.space, self._undrawn)
+        ended = monotonic()
+        self._undrawn, self._next_drawing = {}, ended + (ended - started) * (1 / SHARE - 1)
+
     def _show_scores(self, scores: Mixture, moment: Mapping[str, int]) -> None:
         space, weights = self.strategy.space, scores.weights.detach()
         allowed = torch.zeros_like(weights, dtype=torch.bool)
@@ -110,7 +128,10 @@ class TrialBoard:
             "search/skip_share": mean_share(weights, space.choices, "skip_connect"),
         }
         self.dashboards.log(values, moment)
-        self.history.show(self.dashboards, space, scores, moment)
+        self.history.add(self.dashboards, space, scores, moment)
+        self._undrawn = moment
+        if monotonic() >= self._next_drawing:
+            self.draw()
 
     def _show(self, trial: Trial, done: int) -> None:
         is_better, moment = trial.told_reward > self._best, {"trial": trial.number}
@@ -136,10 +157,10 @@ class _History:
     def __init__(self) -> None:
         self.points: dict[tuple[int, int], list[tuple[float, float]]] = {}
 
-    def show(
+    def add(
         self, dashboards: Dashboards, space: SearchSpace, scores: Mixture, moment: Mapping[str, int]
     ) -> None:
-        """Adds the weights of all options; shows them as numbers, and the history as a heat map."""
+        """Adds the weights of all options, and shows them as numbers."""
         (number,) = moment.values()
         table, values = scores.weights.detach().cpu().tolist(), {}
         for index, (choice, support) in enumerate(zip(space.choices, scores.support, strict=True)):
@@ -148,6 +169,9 @@ class _History:
                 self.points.setdefault((index, option), []).append((number + 1.0, weight))
                 values[f"alpha/{choice.group}/{choice.name}/{choice.options[option]}"] = weight
         dashboards.log(values, moment)
+
+    def draw(self, dashboards: Dashboards, space: SearchSpace, moment: Mapping[str, int]) -> None:
+        """Shows the history as a heat map."""
         curves = []
         for (index, option), points in sorted(self.points.items()):
             choice = space.choices[index]

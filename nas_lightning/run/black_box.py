@@ -131,7 +131,9 @@ class BlackBoxSearch:
         arrived = folder / ARRIVED if is_kept else None
         flying = executor, in_flight, arrived, hardware.is_virtual
         with progress:
-            return run_trials(*parts, watch, self._announce, bound, *flying, board.begin)
+            told = run_trials(*parts, watch, self._announce, bound, *flying, board.begin)
+        board.draw()
+        return told
 
     def _executor(self) -> Executor:
         hardware = self.run.parts.hardware

@@ -43,8 +43,8 @@ class Rungs(ABC):
         """Returns the place of the next child, which is then taken."""
 
     @abstractmethod
-    def tell(self, trial: Trial, place: Place) -> None:
-        """Notes the reward of the child at a place."""
+    def tell(self, trial: Trial, place: Place) -> list[int]:
+        """Notes the reward of the child at a place; returns who is now never promoted."""
 
     def best(self, trials: Sequence[Trial]) -> list[Trial]:
         """Returns the best trials, one of `eta`, in order; of equal ones the first ones."""
@@ -71,17 +71,21 @@ class WaitingRungs(Rungs):
         before = self._promoted[number] if self._rung else None
         return Place(self._bracket, self._rung, before)
 
-    def tell(self, trial: Trial, place: Place) -> None:
-        """Notes a child; a full rung promotes its best ones or ends the bracket."""
+    def tell(self, trial: Trial, place: Place) -> list[int]:
+        """Notes a child; a full rung promotes its best ones or ends the bracket.
+
+        Returns the numbers of the others.
+        """
         self._told.append(trial)
         if len(self._told) < self._size:
-            return
-        _, rungs = self.brackets[self._bracket]
-        self._promoted = self.best(self._told)
+            return []
+        told, (_, rungs) = self._told, self.brackets[self._bracket]
+        self._promoted = self.best(told)
         self._told, self._num_taken, self._rung = [], 0, self._rung + 1
         if self._rung == rungs or not self._promoted:
             self._promoted, self._rung = [], 0
             self._bracket = (self._bracket + 1) % len(self.brackets)
+        return sorted({each.number for each in told} - {each.number for each in self._promoted})
 
     @property
     def _size(self) -> int:
@@ -118,6 +122,11 @@ class RunningRungs(Rungs):
         self._num_new += 1
         return Place(bracket, 0)
 
-    def tell(self, trial: Trial, place: Place) -> None:
-        """Notes a child in its rung."""
-        self._told[place.bracket][place.rung].append(trial)
+    def tell(self, trial: Trial, place: Place) -> list[int]:
+        """Notes a child in its rung; returns its number in the highest one.
+
+        In the others it may be promoted later, since a rung grows until the search ends.
+        """
+        rungs = self._told[place.bracket]
+        rungs[place.rung].append(trial)
+        return [trial.number] if place.rung == len(rungs) - 1 else []

@@ -94,7 +94,8 @@ class Brackets(BlackBoxStrategy):
         if place.before is None:
             proposal = self._proposals.pop(trial.number)
             self.proposer.tell(replace(trial, number=proposal, budget=1.0))
-        self._rungs.tell(trial, place)
+        parent = [] if place.before is None else [place.before.number]
+        self.ended = (*parent, *self._rungs.tell(trial, place))
 
     def _trial(self, number: int, place: Place) -> Trial:
         _, rungs = self.brackets[place.bracket]

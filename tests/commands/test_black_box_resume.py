@@ -175,7 +175,7 @@ def test_a_kill_while_a_promoted_child_is_trained_on_leaves_the_same_files(
         patch.setattr(ChildModule, "training_step", in_training(number, epoch))
         with pytest.raises(Kill):
             run("search", f"hydra.run.dir={tmp_path / 'run'}", *by_halving(name))
-    assert len(list((tmp_path / "run" / "children").iterdir())) == number
+    assert len(list((tmp_path / "run" / "children").iterdir())) == 1  # its parent's
     run("search", f"resume={tmp_path / 'run'}", "trust=true")
     assert bits(tmp_path / "run") == bits(tmp_path / "whole")
 

@@ -112,10 +112,15 @@ def test_a_search_that_is_killed_before_any_tell_ends_the_same(run, tmp_path):
     for number in range(3):
         with pytest.raises(Kill):
             halving(run, tmp_path, dies_at=number)
-    trials, again = halving(run, tmp_path)
+    left = []
+    trials, again = halving(
+        run, tmp_path, watch=lambda _: left.append([path.name for path in run.folder.iterdir()])
+    )
+    winner = trials[2].parent
     assert timeless(trials) == timeless(whole)
     assert cost.training_samples == again.training_samples == 3 * SAMPLES
-    assert trials[2].parent == max(trials[:2], key=lambda t: t.reward).number
+    assert winner == max(trials[:2], key=lambda t: t.reward).number
+    assert left[-2:] == [[f"{winner}.ckpt"], []]  # what is needed no more is removed
 
 
 def test_a_cap_is_charged_for_the_further_samples_only(run, tmp_path):

@@ -41,6 +41,14 @@ def test_more_workers_than_cpus_of_the_cluster_are_refused(monkeypatch):
         cluster.share_out({"CPU": 4.0})
 
 
+def test_a_cluster_that_another_search_started_for_itself_is_refused(monkeypatch):
+    resources = {"CPU": 4.0, ray_cluster.PRIVATE: 1.0}
+    message = r"hardware\.address \(auto\) must not be the cluster that another search has started"
+    with pytest.raises(ValueError, match=message):
+        cluster_of(monkeypatch, address="auto").share_out(resources)
+    cluster_of(monkeypatch).share_out(resources)  # its own
+
+
 @pytest.mark.parametrize(
     ("workers", "threads", "cpus", "shares"),
     [(2, None, 8, (4, 4)), (3, 6, 8, (2, 2)), (4, 1, 2, (1, 0)), (2, 8, 4, (4, 0))],

@@ -37,12 +37,12 @@ class Timed(Evaluation):
 
 
 class Slow(RandomSearch):
-    """Takes 1 s for a proposal, on the clock of this test."""
+    """Takes 1 s for a proposal, or what it is told, on the clock of this test."""
 
-    now = 0.0
+    now, seconds = 0.0, 1.0
 
     def ask(self, number):
-        Slow.now += 1.0
+        Slow.now += self.seconds
         return super().ask(number)
 
 
@@ -50,10 +50,10 @@ class Slow(RandomSearch):
 def search(tmp_path, monkeypatch):
     monkeypatch.setattr("nas_lightning.evaluation.trials.monotonic", lambda: Slow.now)
 
-    def search(evaluation, seconds, kind=RandomSearch, name="trials.jsonl", most=None):
+    def search(evaluation, seconds, kind=RandomSearch, name="trials.jsonl", most=None, **more):
         strategy, journal = kind(SPACE, 0), Journal(tmp_path / name)
-        time = TrialTime(seconds, most=most)
-        return run_trials(strategy, evaluation, Accuracy(), journal, time=time)[0]
+        more["time"] = TrialTime(seconds, most=most)
+        return run_trials(strategy, evaluation, Accuracy(), journal, **more)[0]
 
     return search
 
@@ -90,6 +90,19 @@ def test_what_proposals_take_counts_and_survives_a_resume(search, monkeypatch):
     monkeypatch.setattr(Slow, "ask", RandomSearch.ask)  # what is replayed is not measured again
     assert len(search(Timed(), 30, Slow)) == 6 + (30 - 6 * 3) // 2
     assert [trial.asking_s for trial in whole] == [1.0] * 10
+
+
+def test_a_trial_that_was_asked_runs_however_long_it_takes_to_ask_again(search, monkeypatch):
+    class ThirdIsLong(Timed):
+        def work(self, trial):
+            return 10.0 if trial.number == 3 else 1.0
+
+    with pytest.raises(KeyboardInterrupt):
+        search(ThirdIsLong(dies_at=7), 30, Slow, in_flight=2)
+    monkeypatch.setattr(Slow, "seconds", 40.0)
+    again = [trial.number for trial in search(ThirdIsLong(), 30, Slow, in_flight=2)]
+    assert again[:6] == [0, 1, 2, 4, 5, 6]  # all that were told
+    assert {*again} == {*range(8)}
 
 
 class Cost(dict):

@@ -10,6 +10,7 @@ from listener import Listener
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.strategy import Trial
 from nas_lightning.evaluation.objectives import Accuracy
+from nas_lightning.loggers import search_boards
 from nas_lightning.loggers.dashboard import Dashboards, Guarded
 from nas_lightning.loggers.search_boards import EpochBoard, TrialBoard
 from nas_lightning.strategies.random_search import RandomSearch
@@ -54,6 +55,10 @@ def lines(listener):
 
 def pictures(listener):
     return [(word[1], *word[3].values()) for word in listener.told if word[0] == "picture"]
+
+
+def drawn(listener):
+    return [moment for name, moment in pictures(listener) if name == "search/alphas"]
 
 
 def test_a_search_is_shown_from_its_start_in_the_weights_of_its_scores(
@@ -152,3 +157,23 @@ def test_a_black_box_strategy_that_prefers_something_shows_it_alike(module, dash
     assert told["search/skip_share", 0] == 0.0
     assert told["alpha/normal/node_2/normal/edge_0_2/dil_conv_5x5", 0] == 1.0
     assert ("search/alphas", 0) in pictures(listener)
+
+
+def test_heat_maps_take_a_tenth_of_a_black_box_search(module, dashboards, listener, monkeypatch):
+    strategy, clock = Favouring(module.space, 0, 40), SimpleNamespace(now=0.0)
+
+    def draws_in_two_seconds(chart):
+        clock.now += 2.0
+        return "<svg/>"
+
+    monkeypatch.setattr(search_boards, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(search_boards, "chart_svg", draws_in_two_seconds)
+    board, trials = TrialBoard(dashboards, strategy, Accuracy()), []
+    for number in range(40):
+        clock.now += 1.0
+        trials.append(told_trial(strategy, number, 0.5))
+        board.show(trials)
+    assert drawn(listener) == [0, 18, 36]
+    for _ in range(2):
+        board.draw()
+        assert drawn(listener) == [0, 18, 36, 39]

@@ -61,6 +61,29 @@ def test_the_best_children_of_a_rung_are_trained_on():
     assert last.genotype == best[0].genotype
 
 
+def test_trials_end_where_their_child_was_trained_on_or_lost_its_rung():
+    strategy, ended = SuccessiveHalving(SPACE, 0, Spied), []
+    tell = strategy.tell
+    strategy.tell = lambda trial: (tell(trial), ended.append(strategy.ended))
+    trials = search(strategy, 13)
+    parents = [trial.parent for trial in trials[9:12]]
+    others = [number for number in range(9) if number not in parents]
+    first, second, third = parents
+    rungs = [*[()] * 8, tuple(others), (first,), (second,), (third, 10, 11), (9, 12)]
+    assert ended == rungs
+
+
+@pytest.mark.parametrize("kind", [SuccessiveHalving, Hyperband])
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_a_trial_that_ended_is_never_trained_on(kind, in_flight):
+    strategy, ended = kind(SPACE, 0, Spied, trials=60, num_in_flight=in_flight), set()
+    for trial, told in flown(strategy, 60, in_flight, Random(0)):
+        ended.update(strategy.ended)
+        assert trial.parent not in ended
+        assert {t.parent for t in told} - {None} <= ended
+        assert in_flight == 1 or {t.number for t in told if t.budget == 1} <= ended
+
+
 @pytest.mark.parametrize("kind", [SuccessiveHalving, Hyperband])
 def test_the_proposer_is_told_of_every_new_child_under_its_own_number(kind):
     strategy = kind(SPACE, 0, Spied)
