@@ -8,6 +8,7 @@ one matrix (branches, kinds) times the kinds' outputs, which are computed and no
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, groupby
 
@@ -25,6 +26,7 @@ from nas_lightning.networks.operations import (
     ReluConvNorm,
     Skip,
 )
+from nas_lightning.networks.saved_tensors import recomputed
 from nas_lightning.networks.state import State
 
 __all__ = [
@@ -203,17 +205,32 @@ def _run(ops: Sequence[Operation], state: State, scale: Tensor) -> Tensor:
 
 
 def _layers(stacks: Sequence[nn.Sequential], state: State, scale: Tensor) -> Tensor:
-    x, last = state.relu(), len(stacks[0]) - 1
-    if isinstance(stacks[0][0], DepthwiseConv):
-        x = state.relu_beside(len(stacks))
+    last, is_depthwise = len(stacks[0]) - 1, isinstance(stacks[0][0], DepthwiseConv)
+    x, saving = state.relu_beside(len(stacks)) if is_depthwise else (state.relu(), nullcontext())
     for place, layers in enumerate(zip(*stacks, strict=True)):
-        if isinstance(layers[0], BatchNorm):
-            x = normalised_together(layers, x, scale if place == last else None)
-        elif isinstance(layers[0], nn.ReLU):
-            x = torch.relu_(x)  # of what a BatchNorm gave, which nothing else reads
-        else:
-            x = _convolved(layers, x, place == 0)
+        with saving:
+            if isinstance(layers[0], BatchNorm):
+                given, x = x, normalised_together(layers, x, scale if place == last else None)
+            elif isinstance(layers[0], nn.ReLU):
+                x = torch.relu_(x)  # of what a BatchNorm gave, which nothing else reads
+            else:
+                x = _convolved(layers, x, place == 0)
+        if not isinstance(layers[0], nn.ReLU):
+            again = isinstance(layers[0], BatchNorm) and place < last
+            saving = _recomputed_relu(layers[0], given, x) if again else nullcontext()
     return x
+
+
+def _recomputed_relu(norm: nn.Module, given: Tensor, out: Tensor) -> AbstractContextManager[object]:
+    """Returns a block that saves no ReLU of what a BatchNorm made of images."""
+    if not isinstance(norm, BatchNorm) or not norm.is_shared or norm.synchronised:
+        return nullcontext()
+    given, eps = given.detach(), norm.eps
+
+    def compute() -> Tensor:
+        return torch.relu_(F.batch_norm(given, None, None, training=True, eps=eps))
+
+    return recomputed(out, compute)
 
 
 def _convolved(convs: Sequence[nn.Conv2d], x: Tensor, is_first: bool) -> Tensor:

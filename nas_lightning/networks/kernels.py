@@ -25,6 +25,7 @@ __all__ = [
     "kernel_sides",
     "padded_conv",
     "pointwise_conv",
+    "relu_beside",
     "spatial_mean",
     "weighted_sum",
 ]
@@ -127,6 +128,15 @@ def pointwise_conv(
     return F.conv2d(x, weight, bias)
 
 
+def relu_beside(x: Tensor, times: int) -> Tensor:
+    """Returns images (N, C, H, W) under ReLU so many times side by side (N, times * C, H, W).
+
+    It keeps the images for its gradient, as pools of them do, and nothing else.
+    """
+    out: Tensor = _ReluBeside.apply(x, times)  # type: ignore[no-untyped-call]
+    return out
+
+
 def concatenated(parts: Sequence[Tensor]) -> Tensor:
     """Returns images (N, C, H, W) as one, their channels side by side.
 
@@ -167,20 +177,20 @@ class _Depthwise(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: list[int], dilation: int
     ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.stride, ctx.padding, ctx.dilation = stride, padding, dilation
+        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight)
+        ctx.stride, ctx.padding, ctx.dilation, ctx.shape = stride, padding, dilation, x.shape
         return F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        padding, dilation, stride, channels = ctx.padding, ctx.dilation, ctx.stride, x.shape[1]
+        padding, dilation, stride, channels = ctx.padding, ctx.dilation, ctx.stride, ctx.shape[1]
         to_x = to_weight = None
         if ctx.needs_input_grad[0] and stride == 1:
             to_x = F.conv2d(grad, weight.flip(2, 3), None, 1, padding, dilation, channels)
         elif ctx.needs_input_grad[0]:
             to_x = conv2d_input(  # type: ignore[no-untyped-call]
-                x.shape, weight, grad, stride, padding, dilation, channels
+                ctx.shape, weight, grad, stride, padding, dilation, channels
             )
         if ctx.needs_input_grad[1]:
             if native.takes(x) and not torch.is_grad_enabled():  # else to be differentiated
@@ -192,6 +202,20 @@ class _Depthwise(torch.autograd.Function):
                 padding = [side // 2 for side in padding]
             to_weight = _to_weight(x, grad, weight.shape, stride, padding, dilation)
         return to_x, to_weight, None, None, None
+
+
+class _ReluBeside(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, times: int) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.times = times
+        return torch.cat([F.relu(x)] * times, dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        first, *others = grad.chunk(ctx.times, dim=1)
+        return torch.ops.aten.threshold_backward(sum(others, start=first), x, 0.0), None
 
 
 class _Concatenated(torch.autograd.Function):

@@ -1,13 +1,16 @@
 """A state of a cell, and what the operations that read it share."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nas_lightning.networks import native
+from nas_lightning.networks.kernels import relu_beside
 from nas_lightning.networks.native_calls import Pooled, pooled
+from nas_lightning.networks.saved_tensors import narrow_places, recomputed
 
 __all__ = ["State"]
 
@@ -18,6 +21,7 @@ class State:
     def __init__(self, x: Tensor) -> None:
         self.x = x
         self._known: dict[tuple[str, int], Tensor] = {}
+        self._beside: dict[int, tuple[Tensor, AbstractContextManager[object]]] = {}
         self._pools: dict[tuple[str, int, int], Pooled] = {}
         self._parts: tuple[State, State] | None = None
 
@@ -25,14 +29,21 @@ class State:
         """Returns x under ReLU."""
         return self._once(("relu", 1), lambda: F.relu(self.x))
 
-    def relu_beside(self, times: int) -> Tensor:
-        """Returns x under ReLU so many times side by side (N, times * C, H, W)."""
-        return self._once(("relu", times), lambda: torch.cat([self.relu()] * times, dim=1))
+    def relu_beside(self, times: int) -> tuple[Tensor, AbstractContextManager[object]]:
+        """Returns x under ReLU so many times side by side (N, times * C, H, W).
+
+        With it comes a block in which operators do not save it for their gradients.
+        """
+        if times not in self._beside:
+            beside, x = relu_beside(self.x, times), self.x.detach()
+            self._beside[times] = beside, recomputed(beside, lambda: relu_beside(x, times))
+        return self._beside[times]
 
     def max_pool(self, stride: int, kernel: int = 3) -> Tensor:
         """Returns x under max pooling, padded to keep the size at stride 1."""
         key = f"max_{kernel}", stride
-        return self._once(key, lambda: F.max_pool2d(self.x, kernel, stride, kernel // 2))
+        with narrow_places(self.x):
+            return self._once(key, lambda: F.max_pool2d(self.x, kernel, stride, kernel // 2))
 
     def average_pool(self, stride: int) -> Tensor:
         """Returns x under 3x3 average pooling; padding is never counted."""

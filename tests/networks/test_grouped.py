@@ -14,7 +14,7 @@ from search_step import updates_of
 from nas_lightning.core.choices import Branch, Mixture
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import one_hot
-from nas_lightning.networks import kernels
+from nas_lightning.networks import kernels, saved_tensors
 from nas_lightning.networks.batch_norm import batch_norms, still_statistics
 from nas_lightning.networks.cell import Cell
 from nas_lightning.networks.grouped import BranchWeights, mixes, total
@@ -190,6 +190,7 @@ def test_a_sum_hands_its_gradient_on_uncopied():
 def step(monkeypatch):
     """A first-order step of DARTS's network at its size, by the operators of a GPU."""
     monkeypatch.setattr(kernels, "has_own_gradients", lambda x: False)
+    monkeypatch.setattr(saved_tensors, "spares_memory", lambda x: False)
     space = DartsSpace(ops=DARTS_OPS, scale=Scale(16, 8))
     strategy = type(updates_of().strategy)(space, 0, 50)
     updates = SearchUpdates(space, strategy, (3, 8, 8), 10, steps=9)
