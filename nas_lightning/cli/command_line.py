@@ -39,11 +39,10 @@ TAKE_GENOTYPE = ("show", "train")
 ALONE = {"derive": "run", **dict.fromkeys(TAKE_GENOTYPE, "genotype")}  # key of a word without one
 VALUED = [
     *("--config-dir", "--config-name", "--config-path", "--experimental-rerun", "--package"),
-    *("-cd", "-cn", "-cp", "-p", "--cfg", "-c"),
+    *("-cd", "-cn", "-cp", "-p", "--cfg", "-c", "--info", "-i"),
 ]
 FLAGS = [
-    *(*VALUED, *COMPLETION, "-m", "--multirun", "--run", "-r", "--resolve"),
-    *("--hydra-help", "--info", "-i"),
+    *(*VALUED, *COMPLETION, "-m", "--multirun", "--run", "-r", "--resolve", "--hydra-help"),
 ]
 OVERRIDE = re.compile(r"\+{0,2}[\w./@:-]+=|~[\w.@]+(?:=|$)")  # KEY=VALUE, or ~KEY
 PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # what Hydra reads as the text that it is
@@ -59,6 +58,8 @@ class UsageError(ValueError):
 def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
     """Returns the arguments with genotype= or run= before a word alone, quoted, and ~ expanded.
 
+    Flags come first: Hydra reads settings only where they stand side by side.
+
     Raises: UsageError: there is an unknown flag, no genotype or a second one, or the word help.
     """
     if "help" in arguments:
@@ -70,13 +71,14 @@ def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
         raise UsageError(
             f"genotype is missing; name a published one, a file or a run's folder:\n{examples}"
         )
-    read, words = list[str](), list(arguments)
+    flags, read, words = list[str](), list[str](), list(arguments)
     while words:
         word = words.pop(0)
         if word.startswith("-"):
             _check_flag(command, word, words)
-            read.append(word)
-            read += [words.pop(0)] if word in VALUED and words else []
+            flags.append(word)
+            has_value = word in VALUED and words and not OVERRIDE.match(words[0])
+            flags += [words.pop(0)] if has_value else []
         elif command in ALONE and not OVERRIDE.match(word):
             read.append(_with_key(ALONE[command], word, is_sweep=bool(MULTIRUN & set(arguments))))
         else:
@@ -86,7 +88,7 @@ def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
     if len(named := [word for word in read if word.startswith(f"{key}=")]) > 1:
         names = " and ".join(word.removeprefix(f"{key}=") for word in named)
         raise UsageError(f"{key} must be one, got {names}; for a sweep -m {key}=ONE,OTHER")
-    return read
+    return flags + read
 
 
 def completed_line(command: str, line: str) -> str:

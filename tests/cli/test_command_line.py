@@ -32,10 +32,14 @@ def home(monkeypatch):
         ([NOTATION], [f'genotype="{NOTATION}"']),
         (["|none~0|"], ['genotype="|none~0|"']),
         (["10"], ['genotype="10"']),
-        (["seed=1", "darts_v2", "-m"], ["seed=1", "genotype=darts_v2", "-m"]),
+        (["seed=1", "-m", "darts_v2"], ["-m", "seed=1", "genotype=darts_v2"]),
         (["-m", "darts_v1,darts_v2"], ["-m", "genotype=darts_v1,darts_v2"]),
         (["darts_v2", "~callbacks.x", "+a.b=1"], ["genotype=darts_v2", "~callbacks.x", "+a.b=1"]),
-        (["--config-dir", "conf", "darts_v2"], ["--config-dir", "conf", "genotype=darts_v2"]),
+        (
+            ["darts_v2", "--config-dir", "c", "a=1"],
+            ["--config-dir", "c", "genotype=darts_v2", "a=1"],
+        ),
+        (["darts_v2", "--info", "a=1"], ["--info", "genotype=darts_v2", "a=1"]),
         (["resume=~/run"], ["resume=~/run"]),  # read by itself: a folder may be called ~
     ],
 )
