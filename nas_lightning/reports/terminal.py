@@ -15,8 +15,8 @@ ROW = re.compile(r"\s*\S+(?: \S+)*  +(?=\S)")  # the name in a row of a table
 LEAST = 20  # columns beside a row's name; with fewer its value goes on below the name
 GLUE = "\0"  # in place of a space that no line ends at
 TO_PASTE = re.compile(
-    r"""'[^']*'|"[^"]*"|nas-[a-z]+(?: [\w.+~/]+=(?:'[^']*'|\S)+)+|\w+  +/.*"""  # a row's path
-)
+    r"""(?<!\w)'[^']*'|"[^"]*"|nas-[a-z]+(?: [\w.+~/]+=(?:'[^']*'|\S)+)+|\w+  +/.*"""
+)  # the last is a row's path
 
 
 def columns_of(stream: TextIO) -> int | None:
@@ -54,6 +54,10 @@ def wrapped(text: str, columns: int | None) -> str:
     >>> print(wrapped("size  some words on the size of it", 26))
     size  some words on the
           size of it
+    >>> print(wrapped("the run's own settings are kept: 'a path' is one word", 26))
+    the run's own settings are
+      kept: 'a path' is one
+      word
     """
     if columns is None:
         return text
