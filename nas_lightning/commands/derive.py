@@ -120,9 +120,11 @@ def _tell(run: Run, rows: list[dict[str, Any]]) -> None:
         for number, row in enumerate(rows, 1)
     ]
     print(text_table(heads, cells, columns_of(sys.stdout)))
+    first = shlex.quote(str(folder / "candidate_1.json"))
     say(
         "the accuracy is that of each path in the supernet on the validation part, BatchNorm "
-        f"recalibrated; files: {folder}/candidate_*.json, derived.json\n"
-        f"train the first: nas-train genotype={shlex.quote(str(folder / 'candidate_1.json'))}",
+        "recalibrated\n"
+        f"files  {folder}\n"
+        f"train the first: nas-train genotype={first}",
         sys.stdout,
     )
