@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from hydra import errors
@@ -20,6 +22,7 @@ MISTAKES = (ArithmeticError, OSError, *REFUSALS)
 FIRST = ("strategy", "child")  # groups whose keys are meant most often
 HYDRAS = ("hydra/launcher", "hydra/sweeper")
 OF_RUN = {"strategy": ("final", "on_collapse")}  # keys of a group that the run reads, no object
+PACKAGE = Path(__file__).parents[1]
 BUDGETS = ("epochs", "trials")  # of a search by one kind of strategy
 TYPES = {  # what OmegaConf says of a value that it cannot convert
     "converted to Integer": "give a whole number, e.g. 1",
@@ -48,9 +51,16 @@ def message_of(error: BaseException) -> str:
     text = "\n".join(_lines(error)) or type(error).__name__
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         return f"{error.full_key}: {_lines(error)[0]}"
-    if isinstance(error, MISTAKES):
+    if isinstance(error, MISTAKES) and not _is_of_other_code(error):
         return text
     return f"{type(error).__name__}: {text} (HYDRA_FULL_ERROR=1 shows where)"
+
+
+def _is_of_other_code(error: BaseException) -> bool:
+    """Returns whether a TypeError was raised in a file that is not this package's."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    files = [Path(frame.f_code.co_filename) for frame in frames]
+    return isinstance(error, TypeError) and bool(files) and PACKAGE not in files[-1].parents
 
 
 def _missing_option(error: errors.MissingConfigException) -> str:
