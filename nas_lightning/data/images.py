@@ -141,11 +141,23 @@ def with_test_fifth(images: Images, labels: Tensor, class_names: Sequence[str]) 
 
 
 def with_fewer(arrays: ImageArrays, most: int) -> ImageArrays:
-    """Returns the data set with at most this many training images, always the same ones."""
+    """Returns the data set with at most this many training images, always the same ones.
+
+    Raises: ValueError: too few are left of a class.
+    """
     if len(arrays.train_labels) <= most:
         return arrays
     chosen = stratified_subset(strata(arrays.train_labels), most, ("fewer images",))
     images, labels = Subset(arrays.train, chosen), arrays.train_labels[chosen]
+    if not labels.is_floating_point():
+        classes, before = np.unique(arrays.train_labels.numpy(), return_counts=True)
+        both = np.concatenate([classes, labels.numpy()])
+        after = np.unique(both, return_counts=True)[1] - 1
+        if int(after.min()) < 2 <= int(before.min()):
+            raise ValueError(
+                f"data.max_images ({most}) must leave at least 2 training samples of every class,"
+                f" got {int(after.min())}; use e.g. {10 * len(classes)}"
+            )
     return replace(arrays, train=images, train_labels=labels)
 
 

@@ -50,6 +50,9 @@ def test_fewer_of_them_are_a_stratified_choice():
     assert min(np.bincount(y)) >= 19
     everything = {signal.tobytes() for signal in mnist1d(seed=0).training_arrays()[0]}
     assert {signal.tobytes() for signal in x} <= everything  # and not their whole parts
+    message = r"data.max_images \(12\) must leave at least 2 .* of every class, got 1; use e.g. 100"
+    with pytest.raises(ValueError, match=message):
+        mnist1d(seed=0, max_images=12).training_arrays()
 
 
 @pytest.mark.parametrize(
