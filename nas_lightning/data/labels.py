@@ -176,8 +176,9 @@ def _as_classes(arrays: ImageArrays) -> ImageArrays:
     if not both[0].is_floating_point():
         return arrays
     if both[0].shape[1] == 1:
-        if bool(torch.cat(both).frac().ne(0).any()):
-            raise _misfit("classes", f"numbers such as {float(both[0][0]):g}", "regression")
+        numbers = torch.cat(both)
+        if len(broken := numbers[numbers.frac().ne(0)]):  # NaN too
+            raise _misfit("classes", f"numbers such as {float(broken[0]):g}", "regression")
         train, test, names = encode(both[0].long().numpy(), both[1].long().numpy())
         return replace(arrays, train_labels=train, test_labels=test, class_names=names)
     if not all(_is_binary(each) and bool((each.sum(1) == 1).all()) for each in both):

@@ -62,7 +62,7 @@ def test_labels_and_values_pass_the_check(with_columns: Callable[..., ImageArray
     ("columns", "kind", "message"),
     [
         (SEVERAL, "classes", r"needs one class per sample, got 3 columns .*; use task=multilabel"),
-        (SEVERAL[:, :1] / 3, "classes", r"got numbers such as 0; use task=regression"),
+        (SEVERAL[:, :1] / 3, "classes", r"got numbers such as 0.333333; use task=regression"),
         (SEVERAL * 5, "labels", r"columns of 0 and 1, .* from 0 to 5; use task=regression"),
         (SEVERAL / (SEVERAL < 1), "values", r"got inf for training sample 1 \(the first is 0\)"),
     ],
