@@ -60,7 +60,7 @@ def data_of_arrays(
     if x is None or (y is None and not isinstance(x, Mapping) and not hasattr(x, "features")):
         raise ValueError(
             "data=arrays takes arrays from Python alone: nl.search(data=(x, y)); on the command "
-            "line data=folder data.path=FILE.npz reads them"
+            "line data=folder data.path=FILE.npz reads those of images"
         )
     options = ReadOptions(layout=layout, range=range, class_names=class_names)
     is_named = isinstance(x, Mapping) and not any(hasattr(e, "features") for e in x.values())

@@ -153,7 +153,8 @@ def _layout(images: Array) -> str:
         return ""
     if images.ndim != 4:
         raise ValueError(
-            f"images must be an array (N, H, W), (N, H, W, C) or (N, C, H, W), got {images.shape}"
+            f"images must be an array (N, H, W), (N, H, W, C) or (N, C, H, W), got {images.shape};"
+            " signals and tables of numbers are taken in Python, by nl.search(data=(x, y))"
         )
     first, middle, last = images.shape[1:]
     usual = [first in USUAL_CHANNELS, last in USUAL_CHANNELS]
