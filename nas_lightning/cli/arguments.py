@@ -223,9 +223,10 @@ def _digest(arrays: Any) -> str:
     """
     if hasattr(arrays, "features"):
         return type(arrays).__name__
-    if isinstance(arrays, Mapping):
-        arrays = list(arrays.values())
-    if isinstance(arrays, tuple | list) and any(hasattr(part, "shape") for part in arrays):
+    is_named = isinstance(arrays, Mapping)
+    arrays = list(arrays.values()) if is_named else arrays
+    is_list = isinstance(arrays, tuple | list)
+    if is_named or (is_list and any(hasattr(part, "shape") for part in arrays)):
         return sha256(" ".join(map(_digest, arrays)).encode()).hexdigest()[:12]
     whole = np.asarray(arrays.detach().cpu() if isinstance(arrays, torch.Tensor) else arrays)
     content = repr(whole.tolist()).encode() if whole.dtype == object else whole.tobytes()

@@ -22,6 +22,14 @@ def test_a_test_set_of_arrays_may_be_given(give):
     assert arguments.objects["data"]["test"][0] is x
 
 
+def test_data_may_be_lists_of_numbers():
+    first, second = (
+        GroupArguments({"data": ([[1.0, 2.0], [3.0, x]], [0, 1])}).identities["data"]
+        for x in (4.0, 5.0)
+    )
+    assert first != second
+
+
 def test_a_value_is_given_as_it_is_whatever_characters_are_in_it(tmp_path):
     with pytest.raises(ValueError, match=r"""unknown export 'a\\b "c" 'd''; choose from: onnx"""):
         nl.search(export=["a\\b \"c\" 'd'"], folder=tmp_path / "run")
