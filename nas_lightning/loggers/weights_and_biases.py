@@ -80,6 +80,7 @@ class WeightsAndBiases(Dashboard, WandbLogger):
             reinit="create_new",
             settings=wandb.Settings(silent=True, console="off", finish_timeout=upload_timeout_s),
         )
+        self._wandb_init.pop("anonymous", None)  # Lightning sets it, wandb warns that it is gone
 
     @property
     @rank_zero_experiment

@@ -79,10 +79,11 @@ def test_a_disabled_run_leaves_no_file(fresh, facts):
     assert not (facts.folder / "wandb").exists()
 
 
-def test_what_is_configured_goes_before_what_the_run_is_called(offline, facts):
+def test_what_is_configured_goes_before_what_the_run_is_called(offline, facts, capsys):
     board = WeightsAndBiases(child_of(facts), "p", "e", None, "mine", "sizes", ("t",))
     board.log_hyperparams({})
     board.close(is_failed=True)
+    assert "anonymous" not in capsys.readouterr().err
     (found,) = logged(facts.folder)
     assert (found.project, found.group, found.tags) == ("p", "sizes", ("t",))
     assert found.name == "mine child"
