@@ -54,7 +54,8 @@ class ShownGenotype:
         """Returns what nas-show prints; but for the notation it fits the terminal."""
         shape, columns = self.scale.sample_shape(), columns_of(sys.stdout)
         text = "" if self.text is None else f"{self.text}\n\n"
-        size = f"at {self.scale.channels} channels, {self.scale.cells} cells, "
+        size = f"at {self.scale.channels} channels, "
+        size += f"{self.scale.cells} cells, " if self.space.has_cells else ""
         size += f"{'images' if len(shape) == 3 else 'inputs'} {shape}, "
         size += f"{self.scale.num_outputs} classes:"
         return (
