@@ -23,7 +23,7 @@ def described(facts: Mapping[str, Any], split: tuple[int, int] | None = None) ->
     parts = [f"{' and '.join(counts) or 'a data module with'} {what} {shape}"]
     per_class = facts.get("images_per_class")
     if names:
-        kind = "classes" if per_class else "outputs"
+        kind = "classes" if per_class else "output" if len(names) == 1 else "outputs"
         numbered = " numbered" if all(name.isdigit() for name in names) else ":"
         parts.append(f"{len(names)} {kind}{numbered} {_some(names)}")
     if per_class:

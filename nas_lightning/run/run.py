@@ -105,7 +105,8 @@ class Run:
         size = "x".join(map(str, shape[1:] if len(shape) == 3 else shape))
         option, name = self.folder.choice("data"), parts.data.name
         data = f"{option} {name}" if name not in (None, option) else f"{option}"
-        outputs = f"{parts.data.num_outputs} {parts.task.targets}"
+        number, targets = parts.data.num_outputs, parts.task.targets
+        outputs = f"{number} {targets.removesuffix('s') if number == 1 else targets}"
         own = own_space(parts.space)
         words = [f"data {data} ({size}, {outputs})", f"space {space_words(parts.space.name, own)}"]
         words += [f"strategy {name}" for name in [self.folder.choice("strategy")] if name]
