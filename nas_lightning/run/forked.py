@@ -58,8 +58,7 @@ def place_state(checkpoint: Path, parent: RunFolder, home: RunFolder, cfg: DictC
         extra = content["state_dict"][EXTRA]
         content["state_dict"][EXTRA] = {**extra, "rng": generator.get_state()}
     if _limit_names(cfg) != _limit_names(parent.config):  # whose multipliers begin anew
-        params = content["state_dict"]
-        content["state_dict"] = {k: v for k, v in params.items() if not k.startswith("limits.")}
+        content["state_dict"] = _without_limits(content["state_dict"])
     text = (parent / "alphas.csv").read_bytes()[: states["AlphaLog"]["size"]]
     write_text(home / "alphas.csv", text.decode("utf-8"))
     write_text(home / "metrics.csv", csv_text(states["MetricsLog"]["rows"]))
@@ -92,6 +91,14 @@ def _states(callbacks: Mapping[str, Any], cfg: DictConfig) -> dict[str, Any]:
     names = {*OWN, *(["EpochBoard"] if cfg.logger else [])}
     names |= {*(str(target).rpartition(".")[2] for target in targets)}
     return {key: state for key, state in callbacks.items() if key.partition("{")[0] in names}
+
+
+def _without_limits(state: Any) -> Any:
+    """Returns a state without multipliers, also in the snapshots that a strategy keeps in it."""
+    if not isinstance(state, dict):
+        return state
+    kept = {key: part for key, part in state.items() if not str(key).startswith("limits")}
+    return {key: _without_limits(part) for key, part in kept.items()}
 
 
 def _plan(past: Mapping[str, Any] | None, cfg: DictConfig, epoch: int) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from nas_lightning.networks.draws import NormalDraws
 __all__ = ["draws_again", "keep_params", "moving", "restore", "snapshot"]
 
 Tensors = Mapping[str, Tensor]
+LIMITS = "limits "  # beginning of the names of multipliers
 
 
 def moving(supernet: nn.Module, strategy: nn.Module, limits: nn.Module | None) -> dict[str, Tensor]:
     """Returns by name the tensors that steps of a search move, but for the strategy's buffers."""
-    multipliers = {} if limits is None else limits.state_dict(prefix="limits ")
+    multipliers = {} if limits is None else limits.state_dict(prefix=LIMITS)
     alphas = {f"strategy {name}": alpha for name, alpha in strategy.named_parameters()}
     return {**supernet.state_dict(), **alphas, **multipliers}
 
@@ -39,10 +40,12 @@ def restore(
 ) -> None:
     """Sets tensors and moments, in their places, to those of a snapshot.
 
-    What optimisers are set to, such as learning rates, stays.
+    What optimisers are set to, such as learning rates, stays, and so do multipliers of limits
+    where the snapshot was taken under others.
     """
     for name, tensor in tensors.items():
-        tensor.copy_(saved["tensors"][name])
+        if name in saved["tensors"] or not name.startswith(LIMITS):
+            tensor.copy_(saved["tensors"][name])
     for name, optimizer in optimizers.items():  # not by load_state_dict: Lightning's wrapper of
         # an optimiser would take the state for itself
         for param, state in zip(_params(optimizer), saved["moments"][name], strict=True):
