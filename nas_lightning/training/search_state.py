@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_map
 
 from nas_lightning.networks.draws import NormalDraws
 
-__all__ = ["draws_again", "keep_params", "moving", "restore", "snapshot"]
+__all__ = ["draws_again", "keep_params", "misfits", "moving", "restore", "snapshot"]
 
 Tensors = Mapping[str, Tensor]
 LIMITS = "limits "  # beginning of the names of multipliers
@@ -67,6 +67,17 @@ def _placed(value: Any, param: Tensor) -> Any:
     if not isinstance(value, Tensor) or value.dim() == 0:
         return _copied(value)
     return value.to(param.device, copy=True)
+
+
+def misfits(own: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
+    """Returns the names of values of a state that cannot take the place of a search's own."""
+    return [key for key in [*own, *state] if not _is_alike(own.get(key), state.get(key))]
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape
+    return type(one) is type(other)
 
 
 @contextmanager

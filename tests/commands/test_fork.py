@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,20 @@ def test_what_another_strategy_keeps_begins_anew(parent, tmp_path, strategy, key
     assert key in state(there)["state_dict"]["strategy._extra_state"]
     back = fork(there, tmp_path / "b", "strategy=darts", "strategy.epochs=4", at=2)
     assert list(state(back)["state_dict"]["strategy._extra_state"]) == ["rng"]
+
+
+@pytest.mark.parametrize("strategy", [nl.Darts, nl.BetaDarts, nl.Perturbation])
+def test_a_state_without_some_edges_is_only_for_a_strategy_that_removes_them(strategy):
+    space = nl.DartsSpace(nodes=1, scale=nl.Scale(2, 3))
+    module = SupernetModule(space, strategy(space, seed=0), (3, 8, 8), 4)
+    checkpoint = {"epoch": 2, "state_dict": module.state_dict()}
+    allowed = module.strategy.allowed.clone()
+    allowed[1] = False
+    checkpoint["state_dict"]["strategy.allowed"] = allowed
+    message = "fork: the state of epoch 2 has edges without an option, which .* cannot mix; fork an"
+    refused = pytest.raises(ValueError, match=message)
+    with nullcontext() if strategy is nl.Perturbation else refused:
+        module._fit_state(checkpoint)
 
 
 def test_the_time_of_a_fork_begins_anew():
