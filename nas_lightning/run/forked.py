@@ -22,6 +22,7 @@ from nas_lightning.training.time_plan import STATE as PLAN
 __all__ = ["forget_state", "kept_epochs", "place_state"]
 
 CHECKPOINTS = "checkpoints"
+SENTINEL = "CollapseSentinel"
 OWN = ("AlphaLog", "CostTimer", "MetricsLog", "RunCheckpoint")  # callbacks of every search
 PLACED = ("alphas.csv", "metrics.csv", "genotypes", CHECKPOINTS)
 
@@ -53,13 +54,15 @@ def place_state(checkpoint: Path, parent: RunFolder, home: RunFolder, cfg: DictC
     content[FORKED] = True
     if cfg.get("max_seconds") is not None or cfg.get("max_seconds_in_all") is not None:
         content[PLAN] = _plan(content.get(PLAN), cfg, epoch)
+    trains_on = PLAN in content or cfg.strategy.get("epochs", epoch + 2) > epoch + 1
+    if trains_on and SENTINEL in states:
+        states[SENTINEL] = _judged_anew(states[SENTINEL], parent.config, cfg)
     if cfg.seed != parent.config.seed and EXTRA in content["state_dict"]:
         generator = torch.Generator().manual_seed(keyed_seed(cfg.seed, "fork", epoch))
         extra = content["state_dict"][EXTRA]
         content["state_dict"][EXTRA] = {**extra, "rng": generator.get_state()}
     if _limit_names(cfg) != _limit_names(parent.config):  # whose multipliers begin anew
-        params = content["state_dict"]
-        content["state_dict"] = {k: v for k, v in params.items() if not k.startswith("limits.")}
+        content["state_dict"] = _without_limits(content["state_dict"])
     text = (parent / "alphas.csv").read_bytes()[: states["AlphaLog"]["size"]]
     write_text(home / "alphas.csv", text.decode("utf-8"))
     write_text(home / "metrics.csv", csv_text(states["MetricsLog"]["rows"]))
@@ -94,6 +97,31 @@ def _states(callbacks: Mapping[str, Any], cfg: DictConfig) -> dict[str, Any]:
     return {key: state for key, state in callbacks.items() if key.partition("{")[0] in names}
 
 
+def _judged_anew(
+    sentinel: Mapping[str, Any], before: DictConfig, cfg: DictConfig
+) -> dict[str, Any]:
+    """Returns the state of the collapse sentinel for a fork that trains on.
+
+    What was seen by other settings is forgotten; what was a collapse since it was in the last
+    epoch awaits the next one.
+    """
+    settings, past = (OmegaConf.select(each, "callbacks.collapse") for each in (cfg, before))
+    if settings != past:
+        return {**sentinel, "collapse": None, "since": None}
+    collapse = sentinel["collapse"]
+    patience = 1 if settings is None else settings.get("patience", 1)
+    is_seen = collapse is not None and collapse["seen"] + 1 >= collapse["epoch"] + patience
+    return {**sentinel, "collapse": collapse if is_seen else None}
+
+
+def _without_limits(state: Any) -> Any:
+    """Returns a state without multipliers, also in the snapshots that a strategy keeps in it."""
+    if not isinstance(state, dict):
+        return state
+    kept = {key: part for key, part in state.items() if not str(key).startswith("limits")}
+    return {key: _without_limits(part) for key, part in kept.items()}
+
+
 def _plan(past: Mapping[str, Any] | None, cfg: DictConfig, epoch: int) -> dict[str, Any]:
     """Returns a plan of epochs whose time begins now, at least one more epoch."""
     epochs = (past or {}).get("epochs") or cfg.strategy.get("epochs", 0)
@@ -120,7 +148,7 @@ def _keep_ending(
         name, chosen = BEST, (max if task.higher_is_better else min)(values, key=values.__getitem__)
         keeper["best"] = values[chosen]
     if final == "before_collapse":
-        since = states.get("CollapseSentinel", {}).get("since")
+        since = states.get(SENTINEL, {}).get("since")
         name, chosen = (
             BEFORE,
             max((e for e in kept if since is None or e < since), default=min(kept)),

@@ -63,8 +63,8 @@ def by_space(trained: Trained, number: int) -> list[Genotype]:
 def by_argmax(trained: Trained, number: int) -> list[Genotype]:
     """Returns the genotype of the leading option of each choice, then its best-scored neighbours.
 
-    Unlike the space's own rule it heeds options that no genotype takes, such as DARTS' "none": an
-    edge on which one leads goes behind those on which none does.
+    Options that no genotype can take, such as DARTS' "none", compete too, which they do not in the
+    space's own rule: an edge that such an option leads is taken only if too few others are left.
     """
     scores, decisions = trained.scores, {d.name: d.options for d in trained.space.decisions}
     weights = scores.weights.clone()

@@ -91,7 +91,7 @@ class Oles(AlphaStrategy):
 
     def search_step(self, train: Batch, val: Batch, context: SearchContext) -> Tensor:
         """Updates alphas, then the params that are not frozen; returns the training loss."""
-        if not len(self.frozen_at):
+        if len(self.frozen_at) != len(context.op_params):  # the first step
             self._begin(len(context.op_params))
         loss = context.loss(val, self.mixture("alpha"))
         names = [name for params in self._trained(context).values() for name in params]
@@ -104,7 +104,7 @@ class Oles(AlphaStrategy):
 
     def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
         """Returns the genotype of the best scores; reports what was frozen."""
-        if len(self.frozen_at):
+        if int(self.steps):
             self._report([] if context is None else list(context.op_params))
         return super().derive(context, val)
 
@@ -168,7 +168,12 @@ class Oles(AlphaStrategy):
         self.seen[is_due] = 0
 
     def notes(self) -> list[str]:
-        """Returns that nothing could be frozen, where the search ended before its first check."""
+        """Returns why nothing could be frozen, where that is so: no operations, or no check."""
+        if int(self.steps) and not len(self.frozen_at):
+            return [
+                f"strategy oles froze nothing: no operation of search space '{self.space.name}' "
+                "has params that it could freeze, so that the search was that of strategy=darts"
+            ]
         if int(self.steps) >= self.every:
             return []
         return [

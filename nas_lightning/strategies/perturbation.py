@@ -102,9 +102,10 @@ class Perturbation(AlphaStrategy):
             self.allowed.copy_(torch.tensor(left))
 
     def derive(self, context: SearchContext | None = None, val: Iterable[Batch] = ()) -> Genotype:
-        """Returns the genotype of what is left, after the decisions that a cap has cut off.
+        """Returns the genotype that the decisions leave.
 
-        Without a context, the largest weights stand for these.
+        A search that was cut short has not made all of them: the rest is made here, by validation,
+        or without a context by the largest weights.
         """
         mixture = self.scores()
         if context is not None and num_open(self.space, mixture.support):

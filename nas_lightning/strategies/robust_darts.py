@@ -40,15 +40,17 @@ class Record:
     """What a search has measured and how it has answered, plain data for a checkpoint.
 
     Attributes:
-        eigenvalues: those of the measurements, less what was rolled back.
-        epochs: in which they were measured.
-        snapshots: of the search at those measurements, by number, to which it may yet return.
-        places: of those snapshots in the schedule, in epochs.
-        latest: the last eigenvalue.
+        eigenvalues: one per measurement; going back removes those of the epochs that are lost.
+        epochs: the epoch (0-based) of each measurement.
+        snapshots: the state of the search at a measurement, by its number (0-based); only those
+            that the search may still return to.
+        places: where in the schedule each snapshot was taken, in epochs.
+        latest: the eigenvalue that was measured last, also one that was then removed.
         raises: how often the weight decay was raised.
-        begin: the epoch from which on the schedule is drawn out, and `place` where it begins there.
+        begin: the first epoch since the search last went back, 0 before.
+        place: where in the schedule, in epochs, `begin` stands.
         has_ended: whether the search was stopped.
-        answers: to the rises so far, in words.
+        answers: one sentence for each rise that was answered.
     """
 
     eigenvalues: list[float] = field(default_factory=list)
@@ -251,10 +253,11 @@ class RobustDarts(AlphaStrategy):
 
 
 def local_means(eigenvalues: Sequence[float], window: int) -> list[float]:
-    """Returns the means of up to `window` measurements, which end with each one in turn.
+    """Returns the moving averages of eigenvalues, over the last `window` measurements each.
 
-    The first is that of half a window, rounded up; the mean that ends with measurement n stands
-    for measurement n - window // 2, at its middle.
+    There is one for every measurement from the one on that completes half a window, rounded up;
+    the early ones average all measurements so far. The average that ends with measurement n is
+    that of the neighbourhood of measurement n - window // 2, the middle of a whole window.
 
     >>> local_means([1.0, 3.0, 8.0, 4.0], window=3)
     [2.0, 4.0, 5.0]
@@ -266,11 +269,11 @@ def local_means(eigenvalues: Sequence[float], window: int) -> list[float]:
 def where_it_rises(
     eigenvalues: Sequence[float], window: int, back: int, ratio: float
 ) -> int | None:
-    """Returns the measurement from which eigenvalues have risen to now, None where they have not.
+    """Returns the measurement (0-based) to return to if eigenvalues have risen, else None.
 
-    Source: the authors' code. The last local mean is compared with that `back` measurements
-    earlier, or with 0 where that is negative; what is returned is the measurement (0-based) for
-    which the earlier one stands.
+    Source: the authors' code. They have risen where the last local mean is above `ratio` times the
+    one `back` measurements earlier; an earlier mean below 0 counts as 0. The measurement is the
+    middle of that earlier mean's window (see `local_means`).
 
     >>> where_it_rises([1.0, 1.0, 1.0, 1.0, 3.0], window=3, back=2, ratio=1.3)
     1

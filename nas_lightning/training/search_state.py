@@ -11,14 +11,15 @@ from torch.utils._pytree import tree_map
 
 from nas_lightning.networks.draws import NormalDraws
 
-__all__ = ["draws_again", "keep_params", "moving", "restore", "snapshot"]
+__all__ = ["draws_again", "keep_params", "misfits", "moving", "restore", "snapshot"]
 
 Tensors = Mapping[str, Tensor]
+LIMITS = "limits "  # beginning of the names of multipliers
 
 
 def moving(supernet: nn.Module, strategy: nn.Module, limits: nn.Module | None) -> dict[str, Tensor]:
     """Returns by name the tensors that steps of a search move, but for the strategy's buffers."""
-    multipliers = {} if limits is None else limits.state_dict(prefix="limits ")
+    multipliers = {} if limits is None else limits.state_dict(prefix=LIMITS)
     alphas = {f"strategy {name}": alpha for name, alpha in strategy.named_parameters()}
     return {**supernet.state_dict(), **alphas, **multipliers}
 
@@ -39,10 +40,12 @@ def restore(
 ) -> None:
     """Sets tensors and moments, in their places, to those of a snapshot.
 
-    What optimisers are set to, such as learning rates, stays.
+    What optimisers are set to, such as learning rates, stays, and so do multipliers of limits
+    where the snapshot was taken under others.
     """
     for name, tensor in tensors.items():
-        tensor.copy_(saved["tensors"][name])
+        if name in saved["tensors"] or not name.startswith(LIMITS):
+            tensor.copy_(saved["tensors"][name])
     for name, optimizer in optimizers.items():  # not by load_state_dict: Lightning's wrapper of
         # an optimiser would take the state for itself
         for param, state in zip(_params(optimizer), saved["moments"][name], strict=True):
@@ -64,6 +67,17 @@ def _placed(value: Any, param: Tensor) -> Any:
     if not isinstance(value, Tensor) or value.dim() == 0:
         return _copied(value)
     return value.to(param.device, copy=True)
+
+
+def misfits(own: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
+    """Returns the names of values of a state that cannot take the place of a search's own."""
+    return [key for key in [*own, *state] if not _is_alike(own.get(key), state.get(key))]
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape
+    return type(one) is type(other)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from nas_lightning.core.strategy import OneShotStrategy
 from nas_lightning.networks import batch_norm
 from nas_lightning.strategies.curvature import alpha_eigenvalue
 from nas_lightning.strategies.relaxations import mean_entropy, mean_share
+from nas_lightning.training import search_state
 from nas_lightning.training.finite_watch import IMAGES
 from nas_lightning.training.ranks import mean_of
 from nas_lightning.training.task import Task
@@ -245,12 +246,18 @@ class SupernetModule(L.LightningModule):
         state |= {k: own[k] for k in own if k.startswith(LIMITS) and k not in state}
         for key in [k for k in state if k.startswith(LIMITS) and k not in own]:
             del state[key]
-        misfits = [key for key in [*own, *state] if not _is_alike(own.get(key), state.get(key))]
-        if misfits:
+        what = f"the state of epoch {checkpoint['epoch']}", type(self.strategy).__name__
+        if misfits := search_state.misfits(own, state):
             raise ValueError(
-                f"fork: the state of epoch {checkpoint['epoch']} does not fit the strategy "
-                f"{type(self.strategy).__name__} with its settings ({misfits[0]} differs); leave "
-                "those as they were that decide which options, stages and sizes there are"
+                f"fork: {what[0]} does not fit the strategy {what[1]} with its settings "
+                f"({misfits[0]} differs); leave those as they were that decide which options, "
+                "stages and sizes there are"
+            )
+        self.strategy.allowed.copy_(state["strategy.allowed"])
+        if not self.strategy.scores().weights.isfinite().all():
+            raise ValueError(
+                f"fork: {what[0]} has edges without an option, which {what[1]} cannot mix; fork "
+                "an earlier epoch, or leave the strategy as it was"
             )
 
     def _rebuild(self, epoch: int) -> bool:
@@ -282,10 +289,3 @@ def _set_optimizers(updates: SearchUpdates, steps: Callable[[], float]) -> None:
             updates.optimizers[name].param_groups, fresh.param_groups, strict=True
         ):
             group.update({key: value for key, value in new.items() if key != "params"})
-
-
-def _is_alike(one: Any, other: Any) -> bool:
-    """Whether a value of a state can take the place of another."""
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        return one.shape == other.shape
-    return type(one) is type(other)

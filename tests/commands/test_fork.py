@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from representatives import rest_slow, some_slow
 
 import nas_lightning as nl
 from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.forked import _plan, kept_epochs
+from nas_lightning.run.forked import _judged_anew, _plan, kept_epochs
 from nas_lightning.training.supernet import SupernetModule
 
 pytestmark = pytest.mark.usefixtures("unreported")
@@ -136,6 +137,37 @@ def test_what_another_strategy_keeps_begins_anew(parent, tmp_path, strategy, key
     assert key in state(there)["state_dict"]["strategy._extra_state"]
     back = fork(there, tmp_path / "b", "strategy=darts", "strategy.epochs=4", at=2)
     assert list(state(back)["state_dict"]["strategy._extra_state"]) == ["rng"]
+
+
+@pytest.mark.parametrize("strategy", [nl.Darts, nl.BetaDarts, nl.Perturbation])
+def test_a_state_without_some_edges_is_only_for_a_strategy_that_removes_them(strategy):
+    space = nl.DartsSpace(nodes=1, scale=nl.Scale(2, 3))
+    module = SupernetModule(space, strategy(space, seed=0), (3, 8, 8), 4)
+    checkpoint = {"epoch": 2, "state_dict": module.state_dict()}
+    allowed = module.strategy.allowed.clone()
+    allowed[1] = False
+    checkpoint["state_dict"]["strategy.allowed"] = allowed
+    message = "fork: the state of epoch 2 has edges without an option, which .* cannot mix; fork an"
+    refused = pytest.raises(ValueError, match=message)
+    with nullcontext() if strategy is nl.Perturbation else refused:
+        module._fit_state(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("seen", "typed", "wanted"),
+    [
+        (4, {}, {"collapse": {"epoch": 3, "seen": 4}, "since": 3}),
+        (3, {}, {"collapse": None, "since": 3}),  # in the last epoch alone
+        (4, {"share": 0.9}, {"collapse": None, "since": None}),
+    ],
+)
+def test_a_fork_that_trains_on_judges_by_its_own_settings_whether_it_has_collapsed(
+    seen, typed, wanted
+):
+    before = {"share": 0.6, "patience": 2}
+    configs = [OmegaConf.create({"callbacks": {"collapse": before | now}}) for now in ({}, typed)]
+    state = {"collapse": {"epoch": 3, "seen": seen}, "since": 3}
+    assert _judged_anew(state, *configs) == wanted
 
 
 def test_the_time_of_a_fork_begins_anew():

@@ -161,6 +161,17 @@ def test_a_search_that_ends_before_the_first_check_says_so(caplog):
     assert "set strategy.every=2" in message
 
 
+def test_a_search_of_operations_without_params_counts_its_steps_and_says_so(caplog):
+    space = DartsSpace(nodes=1, ops=("skip_connect", "max_pool_3x3"), scale=Scale(CHANNELS, CELLS))
+    updates = updates_of(Oles, lambda scale: space, every=2)
+    for _ in range(2):
+        updates.strategy.search_step(*batches(), updates)
+    assert updates.strategy.steps == 2
+    updates.strategy.derive(updates)
+    assert caplog.messages == updates.strategy.notes()
+    assert "no operation of search space 'darts' has params that it could freeze" in caplog.text
+
+
 def test_means_and_what_is_frozen_are_resumed():
     whole = one_shot("oles", epochs=4, every=3, threshold=0.2)
     context = PlainContext(whole)

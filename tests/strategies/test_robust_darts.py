@@ -11,8 +11,10 @@ from lightning.pytorch.callbacks import Callback
 from plain_context import PlainContext, batch, one_shot
 from search_step import in_double
 
+from nas_lightning.core.limited import limited
 from nas_lightning.core.optimizers import Sgd
 from nas_lightning.core.scale import Scale
+from nas_lightning.run.forked import _without_limits
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.strategies import robust_darts
 from nas_lightning.strategies.robust_darts import RobustDarts, local_means, where_it_rises
@@ -166,6 +168,24 @@ def test_the_paper_measures_every_second_of_fifty_epochs_and_no_rise_counts_in_t
         short.finish_epoch(epoch, context, [batch()])
     assert not short.is_over
     assert short.record.epochs == [0]
+
+
+def within(**bounds):
+    """Returns the updates of a search within limits."""
+    scale = Scale(2, 3, input_shape=(3, 8, 8), num_outputs=4)
+    space = limited(NasBench201Space(scale=scale), scale, bounds)
+    return SearchUpdates(space, RobustDarts(space, 0, 8), (3, 8, 8), 4, steps=16)
+
+
+def test_a_fork_with_other_limits_goes_back_to_what_was_before_it_but_for_their_multipliers():
+    before, forked = within(parameters=1e6), within(parameters=1e6, multiply_adds=1e9)
+    for updates, multiplier in ((before, 3.0), (forked, 5.0)):
+        updates.limits.multiplier.fill_(multiplier)
+    with torch.no_grad():
+        before.strategy.alpha.fill_(0.5)
+    forked.restore(_without_limits({"0": before.snapshot()})["0"])
+    assert (forked.strategy.alpha == 0.5).all()
+    assert forked.limits.multiplier.tolist() == [5.0, 5.0]
 
 
 class Interrupted(Exception):  # noqa: N818 - stands for whatever ends a training
