@@ -121,6 +121,8 @@ def _unknown_key(parent: DictConfig, key: str, known: list[str], text: str) -> s
         return message + meant
     typed = re.search(r"use \+{1,2}[\w.@/]+(=.*)", text)
     value = typed[1] if typed else ""
+    if "_target_" in parent and not str(parent["_target_"]).startswith("nas_lightning."):
+        return f"{message}; +{key}{value} gives it to {parent['_target_']}"
     section = key.partition(".")[0]
     likely = likely_keys(parent._get_root(), last, near=section)
     if section != key:  # another section's key of a similar name is no guess

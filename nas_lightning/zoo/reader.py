@@ -90,6 +90,11 @@ def _text(name: str) -> str:
 
 def _read(path: Path) -> str:
     if not path.is_file():
+        if (path.parent / ".hydra").is_dir():
+            raise ValueError(
+                "the search in this folder has not finished; nas-search resume=FOLDER goes on with "
+                "it, or name a genotype's file"
+            )
         raise ValueError("there is no such file; name a genotype's, or the folder of a search")
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(

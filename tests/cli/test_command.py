@@ -75,6 +75,14 @@ def test_an_interruption_that_lightning_turned_into_an_exit_counts_as_one(call):
     assert call(job=interrupted) == 75
 
 
+def test_a_setting_of_the_users_own_class_is_added(call, capsys):
+    assert call("data=own", "data._target_=mine.Data", "data.size=2") == 1
+    message = (
+        "unknown key 'data.size'; choose from: (there are none); +data.size=2 gives it to mine"
+    )
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

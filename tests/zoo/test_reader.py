@@ -60,6 +60,12 @@ def test_a_file_is_read_though_its_name_looks_like_a_notation(tmp_path):
     assert read_genotype(str(path), SPACE) == DARTS_V2
 
 
+def test_the_folder_of_an_unfinished_search_is_named_as_such(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    with pytest.raises(ValueError, match=r"genotype\.json: the search in this folder has not fini"):
+        read_genotype(str(tmp_path), SPACE)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
