@@ -25,7 +25,6 @@ __all__ = [
     "kernel_sides",
     "padded_conv",
     "pointwise_conv",
-    "relu_beside",
     "spatial_mean",
     "weighted_sum",
 ]
@@ -128,15 +127,6 @@ def pointwise_conv(
     return F.conv2d(x, weight, bias)
 
 
-def relu_beside(x: Tensor, times: int) -> Tensor:
-    """Returns images (N, C, H, W) under ReLU so many times side by side (N, times * C, H, W).
-
-    It keeps the images for its gradient, as pools of them do, and nothing else.
-    """
-    out: Tensor = _ReluBeside.apply(x, times)  # type: ignore[no-untyped-call]
-    return out
-
-
 def concatenated(parts: Sequence[Tensor]) -> Tensor:
     """Returns images (N, C, H, W) as one, their channels side by side.
 
@@ -202,20 +192,6 @@ class _Depthwise(torch.autograd.Function):
                 padding = [side // 2 for side in padding]
             to_weight = _to_weight(x, grad, weight.shape, stride, padding, dilation)
         return to_x, to_weight, None, None, None
-
-
-class _ReluBeside(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, times: int) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.times = times
-        return torch.cat([F.relu(x)] * times, dim=1)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (x,) = ctx.saved_tensors
-        first, *others = grad.chunk(ctx.times, dim=1)
-        return torch.ops.aten.threshold_backward(sum(others, start=first), x, 0.0), None
 
 
 class _Concatenated(torch.autograd.Function):

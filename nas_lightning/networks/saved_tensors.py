@@ -9,10 +9,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-__all__ = ["narrow_places", "recomputed", "spares_memory"]
+__all__ = ["narrow_places", "recomputed", "relu_beside", "spares_memory"]
 
 MOST = torch.iinfo(torch.int16).max
 
@@ -76,3 +77,26 @@ def narrow_places(x: Tensor) -> AbstractContextManager[object]:
         return saved.to(dtype) if saved.dtype == torch.int64 else saved
 
     return saved_tensors_hooks(pack, lambda saved: saved.long() if saved.dtype == dtype else saved)
+
+
+def relu_beside(x: Tensor, times: int) -> Tensor:
+    """Returns images (N, C, H, W) under ReLU so many times side by side (N, times * C, H, W).
+
+    It keeps the images for its gradient, as pools of them do, and nothing else.
+    """
+    out: Tensor = _ReluBeside.apply(x, times)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _ReluBeside(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, times: int) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.times = times
+        return torch.cat([F.relu(x)] * times, dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        first, *others = grad.chunk(ctx.times, dim=1)
+        return torch.ops.aten.threshold_backward(sum(others, start=first), x, 0.0), None

@@ -8,9 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas_lightning.networks import native
-from nas_lightning.networks.kernels import relu_beside
 from nas_lightning.networks.native_calls import Pooled, pooled
-from nas_lightning.networks.saved_tensors import narrow_places, recomputed
+from nas_lightning.networks.saved_tensors import narrow_places, recomputed, relu_beside
 
 __all__ = ["State"]
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nas_lightning.networks.kernels import relu_beside
-from nas_lightning.networks.saved_tensors import narrow_places, recomputed
+from nas_lightning.networks.saved_tensors import narrow_places, recomputed, relu_beside
 
 
 def images():
