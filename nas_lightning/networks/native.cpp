@@ -57,11 +57,12 @@ template <typename F> void in_parallel(Int n, Int threads, F&& f) {
     for (Int i = 0; i < n; ++i) f(i);
 }
 
-// Memory of a thread, kept between calls: allocating it anew would cost page faults.
+// Memory of a thread, kept between calls (anew it costs page faults), at the start of a cache line.
 template <typename T> T* scratch(int which, Int size) {
-    thread_local std::vector<T> kept[8];
-    if (static_cast<Int>(kept[which].size()) < size) kept[which].resize(size);
-    return kept[which].data();
+    struct alignas(64) Line { T of[64 / sizeof(T)]; };
+    thread_local std::vector<Line> kept[8];
+    kept[which].resize(std::max<std::size_t>(kept[which].size(), size * sizeof(T) / 64 + 1));
+    return kept[which][0].of;
 }
 
 // How a stage reads its images: x * scale + shift (where there is a scale), then ReLU.
