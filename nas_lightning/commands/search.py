@@ -132,6 +132,7 @@ class _Strategies:
             check_one_shot(strategy, objective, self.folder)
             check_ending(cfg, strategy, sentinel_of(watching))
         elif isinstance(strategy, BlackBoxStrategy):
+            hardware.check_ungraphed(f"strategy {type(strategy).__name__} has no supernet")
             check_no_ending(cfg, strategy, self.folder)
             check_black_box(strategy, hardware, self.objects)
         else:

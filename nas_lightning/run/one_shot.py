@@ -51,9 +51,8 @@ def search_one_shot(run: Run, strategy: OneShotStrategy) -> tuple[Genotype, dict
     parts, folder = run.parts, run.folder
     data, view, cap = parts.data, parts.data.search(), run.cfg.max_samples
     plan, shape = search_plan(run, strategy), data.input_shape
-    module = SupernetModule(
-        parts.space, strategy, shape, data.num_outputs, parts.task, parts.seed, cap, plan
-    )
+    given = parts.space, strategy, shape, data.num_outputs, parts.task, parts.seed, cap, plan
+    module = SupernetModule(*given, graphs=parts.hardware.graphs)
     start_entropy = _entropy(strategy)
     logs = [AlphaLog(folder / "alphas.csv"), GenotypeLog(folder / "genotypes")]
     boards = [EpochBoard(run.loggers)] if run.loggers.loggers else []

@@ -83,7 +83,9 @@ class Run:
         """
         home = RunFolder(folder)
         if home.hydra.is_dir() and (command := home.command) != "search":
-            make(cfg.hardware, "hardware").check_serial(f"nas-{command} searches nothing")
+            hardware, what = make(cfg.hardware, "hardware"), f"nas-{command} searches nothing"
+            hardware.check_serial(what)
+            hardware.check_ungraphed(what)
         split_seed = home.lineage.get("split_seed")
         parts = assemble(cfg, objects, check, home.hydra / LATENCY, split_seed)
         home.keep_data(parts.data.identity)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # not in the parent
 
 __all__ = ["Hardware"]
 
-ALL = "auto"
+ALL, CUDA = "auto", ("gpu", "cuda")
 MIXED = "bf16-mixed"
 PRECISIONS = ("32-true", "64-true", MIXED, "auto")
 NATIVE, KERNELS = "native", ("auto", "plain", "torch", "native")
@@ -54,6 +54,7 @@ class Hardware:
             shares those of the cluster equally, and takes at most one each.
         kernels: of networks on a CPU: "plain", torch's operators one by one, "torch", arranged
             faster, "native", in C++ too, built on first use; "auto" is native with a compiler.
+        graphs: whether a one-shot search replays its losses as CUDA graphs (`GraphedUpdates`).
         latency: from what the latency of children is predicted: "here" measures what is missing on
             this CPU and keeps it, else the file of a profile; None predicts none.
 
@@ -74,12 +75,14 @@ class Hardware:
     address: str | None = None
     gpus_per_worker: float | None = None
     kernels: str = "auto"
+    graphs: bool = False
     latency: str | None = None
 
     def __post_init__(self) -> None:
         in_range("hardware.threads", self.threads, "[1, 1024]", use=2)  # more may end the process
         one_of("hardware.precision", self.precision, PRECISIONS)
         self._check_kernels()
+        self._check_graphs()
         check_workers(self)
         if self.accelerator != "cpu" and not _accelerator(self.accelerator).is_available():
             raise ValueError(
@@ -121,7 +124,7 @@ class Hardware:
 
     def visible_devices(self) -> list[str]:
         """Returns the GPUs that workers take in turn, as CUDA_VISIBLE_DEVICES names them."""
-        if self.accelerator not in ("gpu", "cuda"):
+        if self.accelerator not in CUDA:
             return []
         typed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         return typed.split(",") if typed else [*map(str, range(_num_devices("cuda")))]
@@ -133,7 +136,7 @@ class Hardware:
             return self.precision
         import torch  # not in the parent
 
-        is_cuda = self.accelerator in ("gpu", "cuda")
+        is_cuda = self.accelerator in CUDA
         has_bf16 = is_cuda and torch.cuda.is_bf16_supported(including_emulation=False)
         return "bf16-mixed" if has_bf16 else "32-true"
 
@@ -150,6 +153,18 @@ class Hardware:
                 f"got {self.accelerator} and {self.precision}; use hardware.kernels=auto"
             )
 
+    def _check_graphs(self) -> None:
+        if self.graphs and self.accelerator not in CUDA:
+            raise ValueError(
+                f"hardware.graphs (true) needs a CUDA device, got {self.accelerator}; use "
+                "hardware=gpu, or leave it out"
+            )
+        if self.graphs and self.sync_batchnorm:
+            raise ValueError(
+                "hardware.graphs (true) cannot capture the exchange of hardware.sync_batchnorm "
+                "(true); leave out one of them"
+            )
+
     def check_serial(self, who: str) -> None:
         """Raises ValueError where workers or children in flight are set for what has none."""
         key = "executor" if self.executor != SERIAL else "in_flight"
@@ -157,6 +172,14 @@ class Hardware:
             raise ValueError(
                 f"hardware.{key} ({getattr(self, key)}) has no effect: {who}; leave it out, or "
                 "search with a black-box strategy such as strategy=evolution"
+            )
+
+    def check_ungraphed(self, who: str) -> None:
+        """Raises ValueError where CUDA graphs are set for what has no losses of a supernet."""
+        if self.graphs:
+            raise ValueError(
+                f"hardware.graphs (true) has no effect: {who}; leave it out, or search with a "
+                "one-shot strategy such as strategy=darts"
             )
 
     def prepare(self) -> None:

@@ -21,6 +21,7 @@ from nas_lightning.strategies.curvature import alpha_eigenvalue
 from nas_lightning.strategies.relaxations import mean_entropy, mean_share
 from nas_lightning.training import search_state
 from nas_lightning.training.finite_watch import IMAGES
+from nas_lightning.training.graphed_updates import GraphedUpdates
 from nas_lightning.training.ranks import mean_of
 from nas_lightning.training.task import Task
 from nas_lightning.training.time_plan import TimePlan
@@ -44,6 +45,7 @@ class SupernetModule(L.LightningModule):
         seed: seed of the supernet's initial params and of draws inside it.
         max_samples: stops once this many training samples were processed; None never does.
         plan: sets the strategy's epochs by the time that they take; None leaves them.
+        graphs: whether losses are replayed as CUDA graphs (`GraphedUpdates`).
     """
 
     def __init__(
@@ -56,10 +58,12 @@ class SupernetModule(L.LightningModule):
         seed: int = 0,
         max_samples: int | None = None,
         plan: TimePlan | None = None,
+        graphs: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.updates = SearchUpdates(space, strategy, input_shape, num_outputs, task, seed)
+        updates = GraphedUpdates if graphs else SearchUpdates
+        self.updates = updates(space, strategy, input_shape, num_outputs, task, seed)
         self.space, self.seed, self.max_samples = space, seed, max_samples
         self.plan, self._is_forked = plan, False
         self.task, self.meter = self.updates.task, self.updates.meter

@@ -1,0 +1,172 @@
+"""Losses as CUDA graphs: what is captured and when; a GPU replays them in tests/test_gpu.py.
+
+A stand-in for `torch.cuda.make_graphed_callables` keeps to its rules on a CPU: a function runs on
+the samples that it was captured with, what is given is copied there, and each replay writes over
+what the last one gave.
+"""
+
+import pytest
+import torch
+from search_step import CLASSES, SIDE, batches, in_double
+
+from nas_lightning.core.optimizers import Adam, Sgd
+from nas_lightning.core.scale import Scale
+from nas_lightning.networks.draws import NormalDraws
+from nas_lightning.search_spaces.nasbench201 import NasBench201Space
+from nas_lightning.strategies.darts import Darts
+from nas_lightning.strategies.drnas import DrNas
+from nas_lightning.strategies.gdas import Gdas
+from nas_lightning.strategies.pc_darts import PcDarts
+from nas_lightning.strategies.sdarts import SDarts
+from nas_lightning.training.graphed_updates import SIGHTS, GraphedUpdates
+from nas_lightning.training.updates import SearchUpdates
+
+STEPS = 8
+
+
+class Replays:
+    """Stands for torch.cuda.make_graphed_callables; `counts` tells the replays of each graph.
+
+    `meter` is that of the updates, which a replay does not reach.
+    """
+
+    def __init__(self):
+        self.counts, self.meter = [], None
+
+    def __call__(self, function, samples, allow_unused_input):
+        assert allow_unused_input
+        samples = tuple(samples)
+        wanted = [s for s in samples if s.requires_grad]
+        function(*samples)  # as warming up does
+        number, counts, meter = len(self.counts), self.counts, self.meter
+        counts.append(0)
+        out = torch.zeros((), dtype=torch.float64)
+        grads, unused = {id(s): torch.zeros_like(s) for s in wanted}, set()
+
+        class Replay(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, *inputs):
+                for sample, given in zip(samples, inputs, strict=True):
+                    assert sample.requires_grad == given.requires_grad
+                    if sample.data_ptr() != given.data_ptr():
+                        sample.detach().copy_(given)
+                counts[number] += 1
+                counted = meter.training_samples
+                with torch.enable_grad():
+                    loss = function(*samples)
+                meter.training_samples = counted
+                found = torch.autograd.grad(loss, wanted, allow_unused=True)
+                for sample, grad in zip(wanted, found, strict=True):
+                    if grad is None:
+                        unused.add(id(sample))
+                    else:
+                        grads[id(sample)].copy_(grad)
+                return out.copy_(loss.detach()).detach()
+
+            @staticmethod
+            def backward(ctx, grad):
+                has_grad = [s.requires_grad and id(s) not in unused for s in samples]
+                pairs = zip(samples, has_grad, strict=True)
+                return tuple(grads[id(s)] * grad if has else None for s, has in pairs)
+
+        return Replay.apply
+
+
+@pytest.fixture
+def replays(monkeypatch):
+    stand_in = Replays()
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", stand_in)
+    return stand_in
+
+
+def updates_of(kind, make, replays):
+    """Returns the updates of a small search, whose momentum of BatchNorm has settled."""
+    space = NasBench201Space(scale=Scale(4, 3))
+    strategy = make(space, 0, 50, params_optimizer=Sgd(), alpha_optimizer=Adam(lr=0.05))
+    updates = in_double(kind(space, strategy, (3, SIDE, SIDE), CLASSES))
+    updates.start_epoch(strategy.epochs - 1)  # in which alphas move
+    updates.stage_steps, replays.meter = 20, updates.meter
+    return updates
+
+
+def searched(kind, make, replays):
+    """Returns the updates of a short search, and the loss of each step."""
+    updates = updates_of(kind, make, replays)
+    torch.manual_seed(1)
+    return updates, [updates.strategy.search_step(*batches(), updates) for _ in range(STEPS)]
+
+
+def second(*arguments, **more):
+    return Darts(*arguments, order="second", **more)
+
+
+@pytest.mark.parametrize(
+    ("make", "graphs"),
+    [(Darts, 2), (second, 2), (PcDarts, 2), (DrNas, 2), (SDarts, 2), (Gdas, 0)],
+)
+def test_graphs_take_the_steps_of_the_updates(replays, make, graphs):
+    (plain, expected), (graphed, losses) = (
+        searched(kind, make, replays) for kind in (SearchUpdates, GraphedUpdates)
+    )
+    assert len(replays.counts) == graphs
+    assert all(count >= STEPS - SIGHTS for count in replays.counts)
+    torch.testing.assert_close(losses, expected, rtol=1e-9, atol=0)
+    own = graphed.snapshot()["tensors"]
+    torch.testing.assert_close(own, plain.snapshot()["tensors"], rtol=0, atol=1e-9)
+    counts = [updates.meter.training_samples for updates in (plain, graphed)]
+    assert counts[0] == counts[1]
+
+
+def test_a_second_loss_before_the_gradient_of_the_first_is_no_graph(replays):
+    updates = updates_of(GraphedUpdates, Darts, replays)
+    train, _ = batches()
+    alpha = updates.strategy.alpha
+
+    def loss():
+        return updates.loss(train, updates.strategy.mixture("alpha"))
+
+    for _ in range(SIGHTS + 1):
+        updates.minimise("alpha", loss)
+    (expected,) = updates.gradient(loss(), [alpha])
+    gradients = []
+    alpha.register_hook(gradients.append)
+    updates.minimise("alpha", lambda: loss() - 0.5 * loss())
+    assert replays.counts == [2]
+    torch.testing.assert_close(sum(gradients), 0.5 * expected)
+
+
+def test_params_that_were_moved_are_captured_anew(replays):
+    updates = updates_of(GraphedUpdates, Darts, replays)
+    train, _ = batches()
+    step = lambda: updates.minimise(  # noqa: E731
+        "params", lambda: updates.loss(train, updates.strategy.mixture("params"), statistics=True)
+    )
+    for _ in range(SIGHTS + 2):
+        step()
+    assert replays.counts == [2]
+    kept = [param.data for param in updates.params.values()]  # or the new would take their places
+    updates.supernet.float().double()
+    for _ in range(SIGHTS + 1):
+        step()
+    assert replays.counts == [2, 1]
+    assert kept
+
+
+def test_noise_that_is_drawn_is_no_graph(replays):
+    updates = updates_of(GraphedUpdates, Darts, replays)
+    updates.supernet.noise = NormalDraws()
+    updates._has_noise = True
+    _, val = batches()
+    for _ in range(SIGHTS + 1):
+        updates.strategy.search_step(val, val, updates)
+    assert replays.counts == []
+
+
+def test_what_cannot_be_captured_is_told_with_its_cure(monkeypatch, replays):
+    def broken(*_, **__):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", broken)
+    message = r"needs losses that CUDA can capture.*Darts are not \(operation.*; leave it out"
+    with pytest.raises(ValueError, match=message):
+        searched(GraphedUpdates, Darts, replays)
