@@ -1,4 +1,4 @@
-"""Speed of the DARTS search step on a GPU, in float32 and in bf16; prints a table.
+"""Speed of the DARTS search step on a GPU, in float32 and bf16, with CUDA graphs; prints a table.
 
 python benchmarks/gpu_step.py [--batch 64] [--rounds 20] [--device cuda]
 """
@@ -14,8 +14,10 @@ from plain_darts import PlainSupernet, copy_params, plain_step
 
 from nas_lightning.core.optimizers import Adam
 from nas_lightning.core.scale import Scale
+from nas_lightning.networks.batch_norm import SETTLED
 from nas_lightning.search_spaces.darts import DartsSpace
 from nas_lightning.strategies.darts import Darts
+from nas_lightning.training.graphed_updates import SIGHTS, GraphedUpdates
 from nas_lightning.training.updates import SearchUpdates
 
 
@@ -27,16 +29,34 @@ def batch(
 
 
 def fast_step(
-    order: str, batch_size: int, device: str = "cpu"
+    order: str,
+    batch_size: int,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    kind: type[SearchUpdates] = SearchUpdates,
 ) -> tuple[Callable[[], object], SearchUpdates]:
-    """Returns our search step at 16 channels, 8 cells, and its updates."""
+    """Returns our search step at 16 channels, 8 cells, and its updates.
+
+    Where a type is given, losses are taken in it, as bf16-mixed does. BatchNorm's momentum has
+    settled, and what is captured was captured.
+    """
     space = DartsSpace(scale=Scale(channels=16, cells=8))
     strategy = Darts(space, 0, epochs=50, order=order, alpha_optimizer=Adam()).to(device)
-    updates = SearchUpdates(space, strategy, (3, 32, 32), 10)
+    updates = kind(space, strategy, (3, 32, 32), 10)
     updates.supernet.to(device)
+    if dtype is not None:
+        updates.forward_context = partial(torch.autocast, torch.device(device).type, dtype)
+    updates.stage_steps = SETTLED + 1
     generator = torch.Generator().manual_seed(0)
     train, val = batch(batch_size, generator, device), batch(batch_size, generator, device)
-    return lambda: strategy.search_step(train, val, updates), updates
+
+    def step() -> object:
+        return strategy.search_step(train, val, updates)
+
+    if kind is GraphedUpdates:
+        for _ in range(SIGHTS + 1):
+            step()
+    return step, updates
 
 
 def slow_step(updates: SearchUpdates, batch_size: int, device: str = "cpu") -> Callable[[], object]:
@@ -53,10 +73,15 @@ def slow_step(updates: SearchUpdates, batch_size: int, device: str = "cpu") -> C
     return lambda: plain_step(network, alpha, optimizers, train, val)
 
 
-def timed(step: Callable[[], object], device: str, dtype: torch.dtype | None) -> None:
-    """Takes a step to its end on the device, in bf16 where a type is given, as bf16-mixed does."""
+def in_type(step: Callable[[], object], device: str, dtype: torch.dtype | None) -> None:
+    """Takes a step in a type, as bf16-mixed does."""
     with torch.autocast(torch.device(device).type, dtype, enabled=dtype is not None):
         step()
+
+
+def timed(step: Callable[[], object], device: str) -> None:
+    """Takes a step to its end on the device."""
+    step()
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize()
 
@@ -67,17 +92,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--device", default="cuda")
     given = parser.parse_args()
-    first, updates = fast_step("first", given.batch, given.device)
-    steps = {
-        "plain arrangement, first order": slow_step(updates, given.batch, given.device),
-        "nas_lightning, first order": first,
-        "nas_lightning, second order": fast_step("second", given.batch, given.device)[0],
-    }
-    contenders = {
-        f"{name}, {kind}": partial(timed, step, given.device, dtype)
-        for name, step in steps.items()
-        for kind, dtype in (("float32", None), ("bf16", torch.bfloat16))
-    }
+    device, steps = given.device, dict[str, Callable[[], object]]()
+    for kind, dtype in (("float32", None), ("bf16", torch.bfloat16)):
+        first, updates = fast_step("first", given.batch, device, dtype)
+        plain = slow_step(updates, given.batch, device)
+        steps[f"plain arrangement, first order, {kind}"] = partial(in_type, plain, device, dtype)
+        steps[f"nas_lightning, first order, {kind}"] = first
+        if torch.device(device).type == "cuda":
+            graphed = fast_step("first", given.batch, device, dtype, GraphedUpdates)[0]
+            steps[f"the same as CUDA graphs, {kind}"] = graphed
+        steps[f"nas_lightning, second order, {kind}"] = fast_step(
+            "second", given.batch, device, dtype
+        )[0]
+    contenders = {name: partial(timed, step, device) for name, step in steps.items()}
     is_cuda = torch.device(given.device).type == "cuda"
     name = torch.cuda.get_device_name() if is_cuda else given.device
     print(f"\n{name}, torch {torch.__version__}; 16 channels, 8 cells, 3x32x32,")

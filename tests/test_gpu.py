@@ -1,5 +1,7 @@
 """What only a CUDA device can show; `benchmarks/gpu.sh` runs it all."""
 
+from unittest.mock import Mock
+
 import pytest
 import torch
 from command import TINY, result, rows, run
@@ -53,6 +55,23 @@ def test_a_search_on_a_gpu_resumes_where_it_was_stopped(tmp_path, monkeypatch):
             search(tmp_path / "stopped", *exact)
     run("search", f"resume={tmp_path / 'stopped'}")
     torch.testing.assert_close(alphas(tmp_path / "stopped"), whole, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_cuda_graphs_find_the_alphas_of_single_launches(tmp_path, order, monkeypatch):
+    exact = (f"strategy.order={order}", "hardware=gpu", "hardware.precision=64-true")
+    more = ("retrain=false", "strategy.epochs=2", "data.batch_size=8", "data.max_images=400")
+    eager = search(tmp_path / "eager", *exact, *more)
+    capture = Mock(wraps=torch.cuda.make_graphed_callables)
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", capture)
+    graphed = search(tmp_path / "graphed", *exact, *more, "hardware.graphs=true")
+    assert capture.call_count == 2
+    torch.testing.assert_close(graphed, eager, rtol=0, atol=1e-6)
+
+
+def test_cuda_graphs_search_in_bf16(tmp_path):
+    more = ("retrain=false", "data.batch_size=8", "data.max_images=400", "hardware.graphs=true")
+    assert search(tmp_path, "hardware=gpu", *more).isfinite().all()
 
 
 @pytest.mark.ddp

@@ -55,6 +55,10 @@ def no_gpu(monkeypatch):
             r"hardware\.kernels \(native\) need .*got cpu and bf16-mixed; use hardware\.ker",
         ),
         (
+            {"graphs": True},
+            r"hardware\.graphs \(true\) needs a CUDA device, got cpu; use hardware=gpu",
+        ),
+        (
             {"order": "arrival"},
             r"hardware\.order \(arrival\) has no effect with hardware\.executor=s",
         ),
