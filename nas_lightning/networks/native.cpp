@@ -2,9 +2,8 @@
 //
 // Images lie channels last: (N, H, W, C) in memory. Every sum over images is taken image by image
 // and then over the images in order, so that no bit depends on the number of threads.
-// A stage is: an entry (a scale and shift per channel, then ReLU), a depthwise convolution, a 1x1
-// convolution. Its gradient enters as a * grad + b * y + c with three numbers per channel, which
-// is what the gradient of BatchNorm is.
+// A stage is an entry (scale and shift per channel, ReLU), a depthwise and a 1x1 convolution. Its
+// gradient enters as a * grad + b * y + c, three numbers per channel, as that of BatchNorm is.
 
 #include <algorithm>
 #include <cmath>
