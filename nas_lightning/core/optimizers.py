@@ -39,13 +39,17 @@ class Sgd:
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        in_range("params_optimizer.lr", self.lr, "(0, inf)", use=0.025)
-        in_range("params_optimizer.lr_min", self.lr_min, f"[0, {self.lr}]", use=self.lr / 25)
-        in_range("params_optimizer.momentum", self.momentum, "[0, 1)", use=0.9)
-        in_range("params_optimizer.weight_decay", self.weight_decay, "[0, inf)", use=3e-4)
-        positive("params_optimizer.clip", self.clip, use=5.0)
+        in_range("strategy.params_optimizer.lr", self.lr, "(0, inf)", use=0.025)
+        in_range(
+            "strategy.params_optimizer.lr_min", self.lr_min, f"[0, {self.lr}]", use=self.lr / 25
+        )
+        in_range("strategy.params_optimizer.momentum", self.momentum, "[0, 1)", use=0.9)
+        in_range("strategy.params_optimizer.weight_decay", self.weight_decay, "[0, inf)", use=3e-4)
+        positive("strategy.params_optimizer.clip", self.clip, use=5.0)
         if self.nesterov:
-            in_range("params_optimizer.momentum with nesterov", self.momentum, "(0, 1)", use=0.9)
+            in_range(
+                "strategy.params_optimizer.momentum with nesterov", self.momentum, "(0, 1)", use=0.9
+            )
 
     def build(self, params: Iterable[Tensor]) -> torch.optim.SGD:
         """Builds the optimiser at the first epoch's learning rate."""
@@ -93,14 +97,15 @@ class Adam:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        in_range("alpha_optimizer.lr", self.lr, "(0, inf)", use=3e-4)
-        in_range("alpha_optimizer.weight_decay", self.weight_decay, "[0, inf)", use=1e-3)
+        in_range("strategy.alpha_optimizer.lr", self.lr, "(0, inf)", use=3e-4)
+        in_range("strategy.alpha_optimizer.weight_decay", self.weight_decay, "[0, inf)", use=1e-3)
         if len(self.betas) != 2:
             raise ValueError(
-                f"alpha_optimizer.betas ({self.betas}) must be two numbers; use e.g. [0.5,0.999]"
+                f"strategy.alpha_optimizer.betas ({self.betas}) must be two numbers; "
+                "use e.g. [0.5,0.999]"
             )
-        in_range("alpha_optimizer.betas", self.betas, "[0, 1)", use="[0.5,0.999]")
-        positive("alpha_optimizer.eps", self.eps, use=1e-8)
+        in_range("strategy.alpha_optimizer.betas", self.betas, "[0, 1)", use="[0.5,0.999]")
+        positive("strategy.alpha_optimizer.eps", self.eps, use=1e-8)
 
     def build(self, params: Iterable[Tensor], steps: Callable[[], int | float]) -> torch.optim.Adam:
         """Builds the optimiser; `steps` of the whole search are asked for only without `lr`."""

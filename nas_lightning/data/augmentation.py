@@ -44,9 +44,9 @@ class Augmentation:
     mixup: float = 0.0  # both parameters of the share's Beta distribution, e.g. 0.2; 0 means none
 
     def __post_init__(self) -> None:
-        at_least("augmentation.crop_padding", self.crop_padding, 0)
-        at_least("augmentation.cutout", self.cutout, 0)
-        in_range("augmentation.mixup", self.mixup, "[0, inf)", use=0.2)
+        at_least("data.augmentation.crop_padding", self.crop_padding, 0)
+        at_least("data.augmentation.cutout", self.cutout, 0)
+        in_range("data.augmentation.mixup", self.mixup, "[0, inf)", use=0.2)
 
     def with_cutout(self, cutout: int) -> "Augmentation":
         """Returns the same with a hole of this side in pixels, if its own is smaller."""

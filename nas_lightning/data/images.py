@@ -14,6 +14,7 @@ from nas_lightning.data.normalisation import Standardisation
 from nas_lightning.data.split import strata, stratified_split, stratified_subset
 
 __all__ = [
+    "SMALLEST_SIDE",
     "ImageArrays",
     "Images",
     "MemoryImages",
@@ -183,13 +184,13 @@ def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
     return scaled.round_().clamp_(0, 255).to(torch.uint8)
 
 
-def as_size(image_size: Size) -> tuple[int, int]:
+def as_size(image_size: Size, key: str = "data.image_size") -> tuple[int, int]:
     """Returns an image size as (height, width); refuses others than 1 or 2 numbers from 8."""
     sides = [image_size, image_size] if isinstance(image_size, int) else list(image_size)
     is_whole = all(type(side) is int for side in sides)
     if len(sides) != 2 or not is_whole or min(sides) < SMALLEST_SIDE:
         raise ValueError(
-            f"image_size ({image_size}) must be one side or [height, width],"
-            f" each at least {SMALLEST_SIDE} pixels; use e.g. 32"
+            f"{key} ({image_size}) must be one side or [height, width], each at least"
+            f" {SMALLEST_SIDE} pixels; use e.g. 32"
         )
     return sides[0], sides[1]

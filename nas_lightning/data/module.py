@@ -200,7 +200,9 @@ class ImageDataModule(View):
         if max_samples is not None:
             labels, size = strata(store.arrays.train_labels)[part], min(max_samples, len(part))
             part = part[stratified_subset(labels, size, (self.seed, "candidate"))]
-        images = store.train if image_size is None else store.at_size(as_size(image_size))
+        images = store.train
+        if image_size is not None:
+            images = store.at_size(as_size(image_size, "evaluation.image_size"))
         train = self._of_child(images, part, "candidate", batch_size, cutout)
         return View(train, self._ordered(images, val_part))
 

@@ -52,7 +52,7 @@ def stratified_split(
     Of each class, int64 (N,), the first part has at least `keep` images, or all; the second at
     least one, if there are more. The draw depends on the key alone, e.g. (seed, "split").
     """
-    in_range("validation_share", share, "(0, 1)", use=0.5)
+    in_range("data.validation_share", share, "(0, 1)", use=0.5)
     totals = torch.bincount(labels).tolist()
     wanted = apportion(totals, round(share * len(labels)))
     pairs = zip(wanted, totals, strict=True)

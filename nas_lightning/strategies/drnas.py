@@ -68,7 +68,7 @@ class DrNas(StagedStrategy):
             )
         if kl and alpha_optimizer.weight_decay:
             raise ValueError(
-                f"strategy.kl ({kl}) takes the place of alpha_optimizer.weight_decay "
+                f"strategy.kl ({kl}) takes the place of strategy.alpha_optimizer.weight_decay "
                 f"({alpha_optimizer.weight_decay}); set strategy.alpha_optimizer.weight_decay=0"
             )
         self.partial, self.kl = tuple(partial), kl

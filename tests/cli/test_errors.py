@@ -31,7 +31,7 @@ SEARCHES = {
     "seed beyond 64 bits": (["seed=9223372036854775808"], "must be a number of 64 bits; use e.g"),
     "zero trials": (["strategy=random", "strategy.trials=0"], "strategy.trials (0) must be at lea"),
     "unknown order": (["strategy.order=third"], "'third'; choose from: first, second"),
-    "bad learning rate": (["strategy.params_optimizer.lr=-1"], "params_optimizer.lr (-1.0) must"),
+    "bad learning rate": (["strategy.params_optimizer.lr=-1"], "strategy.params_optimizer.lr (-1."),
     "misspelt op": (
         ["search_space.ops=[sep_conv3x3]"],
         "nor_conv_3x3, noise; did you mean 'sep_conv_3x3'?",
@@ -60,7 +60,7 @@ SEARCHES = {
         ["child.batch_size=1500"],
         "child.batch_size (1500) must not exceed the 1438",
     ),
-    "image too small": (["data.image_size=4"], "image_size (4) must be one side or [height, wid"),
+    "image too small": (["data.image_size=4"], "data.image_size (4) must be one side or [heig"),
     "image too small for the stem": (
         ["search_space.scale.stem=imagenet"],
         "images of 8 pixels are too small for the reductions; with scale.stem=imagenet they need",
@@ -77,7 +77,7 @@ SEARCHES = {
         ["child.scale.num_outputs=5"],
         "child.scale.num_outputs (5) must be the data's, 10; leave it null",
     ),
-    "validation share": (["data.validation_share=1.5"], "validation_share (1.5) must be in (0, 1)"),
+    "validation share": (["data.validation_share=1.5"], "data.validation_share (1.5) must be in"),
     "fewer samples than a trial's": (
         ["strategy=random", "max_samples=100"],
         "max_samples (100) must allow at least one trial, which processes 8448 training samples",

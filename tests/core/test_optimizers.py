@@ -90,7 +90,7 @@ def test_alphas_travel_as_far_in_a_short_search_as_in_a_long_one():
     ],
 )
 def test_impossible_settings_of_sgd_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^strategy.*{message}"):
         Sgd(**settings)
 
 
@@ -105,5 +105,5 @@ def test_impossible_settings_of_sgd_are_refused(settings, message):
     ],
 )
 def test_impossible_settings_of_adam_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^strategy.*{message}"):
         Adam(**settings)

@@ -82,7 +82,7 @@ def test_the_larger_hole_counts() -> None:
 
 
 def test_a_negative_padding_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"augmentation.crop_padding \(-1\) must be at least 0"):
+    with pytest.raises(ValueError, match=r"data.augmentation.crop_padding \(-1\) must be at lea"):
         Augmentation(-1, False)
 
 
@@ -94,10 +94,10 @@ def test_columns_are_mixed_as_they_are() -> None:
 
 
 def test_a_negative_mixup_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"augmentation.mixup \(-0.2\) must be in \[0, inf\)"):
+    with pytest.raises(ValueError, match=r"data.augmentation.mixup \(-0.2\) must be in \[0, inf\)"):
         Augmentation(0, False, mixup=-0.2)
 
 
 def test_a_negative_hole_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"augmentation.cutout \(-2\) must be at least 0"):
+    with pytest.raises(ValueError, match=r"data.augmentation.cutout \(-2\) must be at least 0"):
         Augmentation(0, False, -2)

@@ -50,7 +50,7 @@ def test_a_size_is_one_side_or_two(size: int | list[int], expected: tuple[int, i
     [(7, "7"), (0, "0"), ([32, 4], r"\[32, 4\]"), ([8, 8, 8], r"\[8, 8, 8\]"), ("abc", "abc")],
 )
 def test_an_impossible_size_is_refused(size: int | list[int], shown: str) -> None:
-    with pytest.raises(ValueError, match=rf"image_size \({shown}\) must be .* at least 8 pixels"):
+    with pytest.raises(ValueError, match=rf"data.image_size \({shown}\) must be .* at least 8"):
         as_size(size)
 
 

@@ -57,7 +57,7 @@ def test_the_hash_depends_on_where_the_parts_are_divided() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, 2.0])
 def test_an_impossible_share_is_refused(share: float) -> None:
-    with pytest.raises(ValueError, match=rf"validation_share \({share}\) must be in \(0, 1\)"):
+    with pytest.raises(ValueError, match=rf"data.validation_share \({share}\) must be in \(0, 1\)"):
         stratified_split(LABELS, share, (0, "split"))
 
 

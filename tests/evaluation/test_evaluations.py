@@ -82,7 +82,7 @@ def test_low_fidelity_trains_on_images_of_another_size(run):
         ({"epochs": 0}, r"evaluation\.epochs \(0\) must be at least 1"),
         ({"channels": 0}, r"channels \(0\) must be at least 2"),
         ({"cells": 2}, r"cells \(2\) must be at least 3"),
-        ({"image_size": 4}, r"image_size \(4\) must be .* at least 8 pixels"),
+        ({"image_size": 4}, r"evaluation.image_size \(4\) must be .* at least 8 pixels"),
         ({"samples": 0}, r"evaluation\.samples \(0\) must be at least 1"),
     ],
 )

@@ -140,7 +140,7 @@ def test_alphas_stand_still_at_the_beginning_of_each_stage():
         ({"kl": -1.0}, r"strategy.kl \(-1.0\) must be at least 0; use e.g. 0"),
         (
             {"kl": 0.5},
-            r"kl \(0.5\) takes the place of alpha_optimizer.weight_decay \(0.001\); set "
+            r"kl \(0.5\) takes the place of strategy.alpha_optimizer.weight_decay \(0.001\); set "
             "strategy.alpha_optimizer.weight_decay=0",
         ),
     ],
