@@ -6,7 +6,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from nas_lightning.data.images import ImageArrays, Images, Subset, as_size
+from nas_lightning.data.images import SMALLEST_SIDE, ImageArrays, Images, Subset
+from nas_lightning.data.pixels import OR_SIGNALS
 
 __all__ = ["check", "check_images_only", "check_levels", "without_unreadable"]
 
@@ -25,7 +26,7 @@ def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
             f"{listed}; correct it or leave it null"
         )
     if arrays.standardisation is None:
-        as_size(arrays.train.shape[1:])
+        _check_sides(*arrays.train.shape)
     check_labels = _check_columns if arrays.train_labels.is_floating_point() else _check_classes
     for part, labels in (("training", arrays.train_labels), ("test", arrays.test_labels)):
         if len(labels) == 0:
@@ -35,6 +36,14 @@ def check(arrays: ImageArrays, num_classes: int | None = None) -> None:
         raise ValueError(
             f"test samples must have the shape of the training samples {arrays.train.shape},"
             f" got {arrays.test.shape}; set data.image_size and data.channels"
+        )
+
+
+def _check_sides(channels: int, height: int, width: int) -> None:
+    if min(height, width) < SMALLEST_SIDE:
+        raise ValueError(
+            f"images must have at least {SMALLEST_SIDE} pixels per side, got {height}x{width}; "
+            f"scale them, e.g. data.image_size=32{OR_SIGNALS if channels == 1 else ''}"
         )
 
 

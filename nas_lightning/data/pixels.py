@@ -12,6 +12,7 @@ from nas_lightning.core.checks import one_of
 
 __all__ = [
     "LAYOUTS",
+    "OR_SIGNALS",
     "Array",
     "as_pixels",
     "as_samples",
@@ -25,6 +26,9 @@ LAYOUTS = ("NCHW", "NHWC")
 USUAL_CHANNELS = (1, 3, 4)
 TYPE_RANGES = {"b": (0, 1), "u": (0, 255), "i": (0, 255), "f": (0, 1)}  # of black and white
 WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue in grey, as Pillow has them
+OR_SIGNALS = (  # which have as many dimensions as grey images
+    '; signals (N, C, L) are taken in Python: nl.search(data={"x": x, "y": y, "kind": "signals"})'
+)
 
 Array = NDArray[Any]
 Named = tuple[str, Array]
@@ -51,7 +55,8 @@ def as_pixels(
         check_numbers(array, name)
         low, high = stated or TYPE_RANGES[array.dtype.kind]
         if stated is not None or array.dtype not in (np.uint8, np.bool_):
-            check_inside(array, (low, high), f"{name} images of {array.dtype}")
+            more = OR_SIGNALS if array.ndim == 3 else ""
+            check_inside(array, (low, high), f"{name} images of {array.dtype}", more)
         if array.ndim == 3:
             array = array[:, None]
         elif layouts[0] == "NHWC":
@@ -128,13 +133,13 @@ def pixel_range(kind: np.dtype[Any], stated: Sequence[float] | None) -> tuple[fl
     return float(low), float(high)
 
 
-def check_inside(values: Array, bounds: Sequence[float], what: str) -> None:
-    """Refuses numbers outside the range of black to white."""
+def check_inside(values: Array, bounds: Sequence[float], what: str, more: str = "") -> None:
+    """Refuses numbers outside the range of black to white; `more` ends the message."""
     lowest, highest = float(values.min()), float(values.max())
     if not bounds[0] <= lowest <= highest <= bounds[1]:
         raise ValueError(
             f"{what} must lie in [{bounds[0]:g}, {bounds[1]:g}], got {lowest:g} to {highest:g}; say"
-            " which numbers are black and white, data.range=[LOW,HIGH], or clip the others"
+            f" which numbers are black and white, data.range=[LOW,HIGH], or clip the others{more}"
         )
 
 

@@ -181,6 +181,7 @@ def test_floats_outside_their_range_are_refused(tmp_path: Path, top: float) -> N
     images = (greys(60) / greys(60).max() * top).astype(np.float32)
     np.savez(tmp_path / "x.npz", x=images, y=KINDS[:60])
     refused(tmp_path, rf"float32 must lie in \[0, 1\], got [0-9.]+ to {top:g}; .*data.range=")
+    refused(tmp_path, r"; signals \(N, C, L\) are taken in Python: nl.search\(data=\{")
     is_bright(loaded(tmp_path, range=(0, top * 1.001)))
 
 

@@ -106,5 +106,5 @@ def test_test_images_of_another_shape_are_refused(noise: Source) -> None:
 
 def test_tiny_images_are_refused(noise: Source) -> None:
     tiny = MemoryImages(torch.zeros(60, 1, 4, 9, dtype=torch.uint8))
-    with pytest.raises(ValueError, match=r"image_size \(\(4, 9\)\) must be .* at least 8 pixels"):
+    with pytest.raises(ValueError, match=r"at least 8 pixels per side, got 4x9; scale .*; signals"):
         check(replace(noise(), train=tiny))
