@@ -32,7 +32,7 @@ def by_name(
     Where class names or types differ, labels become text; numbers without names raise ValueError.
     """
     labels, names = [_array(raw) for _, raw, _ in parts], parts[0][2]
-    kinds = {(each.dtype.kind, each.ndim) for each in labels if len(each)}
+    kinds = {(each.dtype.kind.replace("u", "i"), each.ndim) for each in labels if len(each)}
     namings = {None if each is None else tuple(each) for _, _, each in parts}
     if len(kinds) < 2 and len(namings) < 2:
         return labels, names
@@ -41,14 +41,15 @@ def by_name(
             others = "; ".join(f"'{n}': {_shown(raw, own)}" for n, raw, own in parts)
             raise ValueError(
                 f"the labels of part '{part}' cannot be told apart by names, as those of other"
-                f" parts are: {others}; give all parts the same class names or columns"
+                f" parts are: {others}; give all parts the same class names or columns, or numbers"
+                " of one type, e.g. integers"
             )
         labels[place] = _texts(labels[place], own)
     return labels, names
 
 
 def _shown(raw: Raw, names: Sequence[str] | None) -> str:
-    return f"named {', '.join(names[:5])}" if names else f"e.g. {raw[0]!r}"
+    return f"named {', '.join(names[:5])}" if names else f"e.g. {raw[0]}"
 
 
 def _texts(labels: Array, names: Sequence[str] | None) -> Array:

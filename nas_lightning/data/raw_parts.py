@@ -74,6 +74,7 @@ def as_arrays(raw: RawParts, options: ReadOptions) -> ImageArrays:
     labels, names = by_name([(part.name, part.labels, part.class_names) for part in train + test])
     held_out = np.concatenate(labels[len(train) :]) if test else None
     train_labels, test_labels, names = encode(np.concatenate(labels[: len(train)]), held_out, names)
+    _check_named(train_labels, options.class_names or names)
     names = _renamed(names, options.class_names)
     kinds = {"arrays" if isinstance(p.images, np.ndarray) else "files" for p in train + test}
     if len(kinds) > 1:
@@ -134,6 +135,14 @@ def _standardised(arrays: ImageArrays) -> ImageArrays:
     by = standardisation_of(train)
     images = [MemoryImages(by(each)) for each in (train, test)]
     return replace(arrays, train=images[0], test=images[1], standardisation=by)
+
+
+def _check_named(labels: Tensor, names: Sequence[str]) -> None:
+    if len(names) > 1 and labels.is_floating_point() and labels.shape[1] == 1:
+        raise ValueError(
+            f"labels must be integers or text where classes have names ({', '.join(names[:5])}),"
+            f" got floats such as {labels[0].item()}; make them integers, e.g. y.astype(int)"
+        )
 
 
 def _renamed(names: tuple[str, ...], chosen: Sequence[str] | None) -> tuple[str, ...]:

@@ -106,6 +106,21 @@ def test_names_and_numbers_without_names_are_not_mixed(tmp_path: Path) -> None:
     refused(tmp_path, r"labels of part 'test' cannot be told apart by names.*'train': named cat, d")
 
 
+def test_integers_of_two_types_are_one_and_floats_beside_them_are_refused(tmp_path: Path) -> None:
+    parts = {"x_train": greys(60), "y_train": KINDS[:60], "x_test": greys(60), "y_test": KINDS[:60]}
+    np.savez(tmp_path / "x.npz", **parts | {"y_test": np.uint8(KINDS[:60])})
+    is_bright(loaded(tmp_path))
+    np.savez(tmp_path / "x.npz", **parts | {"y_test": np.float32(KINDS[:60])})
+    refused(tmp_path, r"'train': e.g. \d; 'test': e.g. \d.0; give .* of one type, e.g. integers")
+
+
+def test_float_labels_whose_classes_have_names_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=greys(60), y=np.float32(KINDS[:60]))
+    wanted = r"names \(cat, dog\), got floats such as \d.0; make them integers, e.g. y.astype\(int"
+    with pytest.raises(ValueError, match=wanted):
+        folder(str(tmp_path), class_names=["cat", "dog"])
+
+
 def test_a_test_class_that_training_lacks_is_named(tmp_path: Path) -> None:
     write(tmp_path / "train.parquet", PNGS, KINDS, ["cat", "dog"])
     write(tmp_path / "test.parquet", PNGS[:40], KINDS[:40], ["cat", "wolf"])
