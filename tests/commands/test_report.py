@@ -231,6 +231,7 @@ def test_paths_in_the_list_of_runs_stay_whole(tmp_path, monkeypatch, capsys, col
     printed = capsys.readouterr().out
     assert name in printed
     assert "90.00 % accuracy" in printed
+    assert len(printed.splitlines()) == {"": 2, "80": 4, "20": 7}[columns]
 
 
 def test_long_names_stand_below_the_table(tmp_path, monkeypatch, capsys):
