@@ -48,7 +48,7 @@ from nas_lightning.config.trust import Trust
 from nas_lightning.core.termination import Interruption
 from nas_lightning.reports.terminal import columns_of, wrapped
 from nas_lightning.run.folder import Before, RunFolder, RunLock
-from nas_lightning.run.state import note_failure
+from nas_lightning.run.state import does_resume, note_failure
 from nas_lightning.run.sweep import ERROR_FILE, SweepJob, failed_jobs, overrides_of_jobs
 from nas_lightning.run.sweep_table import summarise_sweep
 
@@ -58,7 +58,6 @@ USAGE = 2  # as of argparse
 PIPE_CLOSED = 141  # 128 + the signal's number
 FULL_ERROR, SAFE_PATH = "HYDRA_FULL_ERROR", "PYTHONSAFEPATH"
 OUTPUTS = "outputs"  # where runs land
-ANEW = ("benchmark", "derive")  # commands that keep nothing before their end
 
 
 def run(name: str, job: launch.Job | None = None) -> None:
@@ -186,7 +185,7 @@ class _Command:
     def stop(self, error: BaseException) -> None:
         """Tells the user about an error and ends the command."""
         if interruption := interruption_of(error):
-            hint = "" if self.folder is None else f"; {self._resume_hint()}"
+            hint = "" if self.folder is None else f"; {self._resume_hint(self.folder)}"
             _print_error(f"error: {interruption}{hint}")
             raise SystemExit(RESUME if self.folder else 128 + interruption.number)
         if isinstance(error, SystemExit | BrokenPipeError):
@@ -194,9 +193,9 @@ class _Command:
         self._say(error, "error")
         raise SystemExit(1)
 
-    def _resume_hint(self) -> str:
-        does = "runs it anew" if self.name in ANEW else "resumes it"
-        return f"nas-{self.name} resume={shlex.quote(str(self.folder))} {does}"
+    def _resume_hint(self, folder: Path) -> str:
+        resume = f"nas-{self.name} resume={shlex.quote(str(folder))}"
+        return f"{resume} {does_resume(RunFolder(folder))}"
 
     def _start(self, arguments: list[str], task: launch.Job, folder: Path | None = None) -> None:
         """Has Hydra compose the configuration and call the task.
@@ -245,7 +244,7 @@ class _Command:
             if not overrides_of_jobs(folder):
                 lock.forget(folder, before)
                 raise
-            message = f"the sweep ended early: {message_of(error)}; {self._resume_hint()}"
+            message = f"the sweep ended early: {message_of(error)}; {self._resume_hint(folder)}"
             raise ValueError(message) from error
         finally:
             summarise_sweep(folder)
@@ -253,7 +252,7 @@ class _Command:
         if failed := failed_jobs(folder):
             names = ", ".join(failed)
             raise ValueError(
-                f"{len(failed)} of the sweep's jobs failed: {names}; {self._resume_hint()}"
+                f"{len(failed)} of the sweep's jobs failed: {names}; {self._resume_hint(folder)}"
             )
 
     def _run_job(self, cfg: DictConfig) -> float | None:

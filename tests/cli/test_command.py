@@ -44,7 +44,10 @@ def test_a_traceback_is_shown_when_asked_for(call, capsys, monkeypatch):
 def test_an_interruption_names_the_run_to_go_on_with(call, capsys):
     assert call("seed=15", "hydra.run.dir='my run'") == 75
     folder = Path("my run").resolve()
-    assert f"nas-search resume='{folder}' resumes it" in capsys.readouterr().err
+    assert (
+        f"nas-search resume='{folder}' runs it anew, as nothing was kept yet"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_termination_names_the_run_and_leaves_the_handler_as_it_was(call, capsys):

@@ -175,8 +175,8 @@ def test_a_sweep_stands_for_its_jobs_and_unfinished_ones_are_named(tmp_path):
     assert rows[0]["runs"] == 2
     job = tmp_path / "2"
     assert (
-        f"{job} was interrupted; nas-search resume={job} resumes it; it is left out"
-        in comparison.notes
+        f"{job} was interrupted; nas-search resume={job} runs it anew, as nothing was kept yet; "
+        "it is left out" in comparison.notes
     )
 
 
