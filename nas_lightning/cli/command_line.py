@@ -60,7 +60,8 @@ def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
 
     Flags come first: Hydra reads settings only where they stand side by side.
 
-    Raises: UsageError: there is an unknown flag, no genotype or a second one, or the word help.
+    Raises: UsageError: there is an unknown flag, no genotype or a second one, the word help, or a
+        space in place of =.
     """
     if "help" in arguments:
         raise UsageError(
@@ -74,6 +75,7 @@ def overrides_of(command: str, arguments: Sequence[str]) -> list[str]:
     flags, read, words = list[str](), list[str](), list(arguments)
     while words:
         word = words.pop(0)
+        _check_joined(command, word, words)
         if word.startswith("-"):
             _check_flag(command, word, words)
             flags.append(word)
@@ -187,6 +189,16 @@ def _quoted_notation(override: str) -> str:
     except HydraException:
         is_text = False
     return override if is_text else f"genotype={quoted(text)}"
+
+
+def _check_joined(command: str, word: str, following: Sequence[str]) -> None:
+    """Refuses KEY VALUE, and spaces around =."""
+    key = word.removesuffix("=")
+    value = next((text for each in following[:2] if (text := each.removeprefix("="))), "")
+    keys = (*schema.keys_of(command), "experiment", "resume", "fork", "hydra")
+    is_key = key.partition(".")[0] in keys and PLAIN.fullmatch(key)
+    if is_key and value and not value.startswith("-") and not OVERRIDE.match(value):
+        raise UsageError(f"'{key} {value}' must be typed without spaces: {key}={value}")
 
 
 def _check_flag(command: str, word: str, following: Sequence[str]) -> None:

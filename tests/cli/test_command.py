@@ -149,6 +149,16 @@ def test_a_setting_typed_as_a_flag_gets_its_likely_keys(call, typed, capsys):
     )
 
 
+@pytest.mark.parametrize(
+    "typed", [("strategy", "darts"), ("strategy", "=", "darts"), ("strategy=", "darts")]
+)
+@pytest.mark.parametrize("command", ["search", "benchmark"])
+def test_a_setting_typed_with_spaces_gets_its_own_form(call, command, typed, capsys):
+    assert call("seed=1", *typed, command=command) == 2
+    error = "error: 'strategy darts' must be typed without spaces: strategy=darts\n"
+    assert capsys.readouterr().err == error
+
+
 @pytest.mark.parametrize("command", ["search", "train", "show", "benchmark"])
 def test_the_word_help_is_answered(call, command, capsys):
     assert call("help", command=command) == 2
