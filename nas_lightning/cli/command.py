@@ -24,6 +24,7 @@ from nas_lightning.cli.command_line import (
     check_groups,
     completed_line,
     new_sweep_folder,
+    note_on_one_job,
     overrides_of,
     typed_folder,
     with_override,
@@ -46,7 +47,7 @@ from nas_lightning.config.paths import config_dir
 from nas_lightning.config.sources import recorded_sources
 from nas_lightning.config.trust import Trust
 from nas_lightning.core.termination import Interruption
-from nas_lightning.reports.terminal import columns_of, wrapped
+from nas_lightning.reports.terminal import say
 from nas_lightning.run.folder import Before, RunFolder, RunLock
 from nas_lightning.run.state import does_resume, note_failure
 from nas_lightning.run.sweep import ERROR_FILE, SweepJob, failed_jobs, overrides_of_jobs
@@ -93,7 +94,7 @@ def _run(name: str, job: launch.Job | None, arguments: list[str]) -> None:
             return
         arguments = overrides_of(name, arguments)
     except ValueError as error:
-        _print_error(f"error: {error}")
+        say(f"error: {error}", sys.stderr)
         raise SystemExit(USAGE) from None
     is_completion = bool(COMPLETION & set(arguments))
     if is_completion and "COMP_LINE" in os.environ:
@@ -144,6 +145,8 @@ class _Command:
             return
         if resumed is None and MULTIRUN & set(arguments):
             folder = new_sweep_folder(self.name, arguments)
+            if note := note_on_one_job(arguments):
+                say(note, sys.stderr)
             self._run_sweep(with_override(arguments, f"hydra.sweep.dir={quoted(folder)}"), folder)
             return
         if fork is not None:
@@ -186,7 +189,7 @@ class _Command:
         """Tells the user about an error and ends the command."""
         if interruption := interruption_of(error):
             hint = "" if self.folder is None else f"; {self._resume_hint(self.folder)}"
-            _print_error(f"error: {interruption}{hint}")
+            say(f"error: {interruption}{hint}", sys.stderr)
             raise SystemExit(RESUME if self.folder else 128 + interruption.number)
         if isinstance(error, SystemExit | BrokenPipeError):
             raise error
@@ -292,8 +295,4 @@ class _Command:
     def _say(self, error: BaseException, start: str) -> None:
         if self.wants_traceback:
             traceback.print_exception(error)
-        _print_error(f"{start}: {message_of(error)}")
-
-
-def _print_error(message: str) -> None:
-    print(wrapped(message, columns_of(sys.stderr)), file=sys.stderr, flush=True)
+        say(f"{start}: {message_of(error)}", sys.stderr)

@@ -26,6 +26,7 @@ __all__ = [
     "completed_line",
     "composed_folder",
     "new_sweep_folder",
+    "note_on_one_job",
     "overrides_of",
     "typed_folder",
     "with_home",
@@ -246,3 +247,15 @@ def new_sweep_folder(name: str, arguments: list[str]) -> Path:
             f"resume it: resume={shlex.quote(str(folder))}"
         )
     return folder
+
+
+def note_on_one_job(arguments: list[str]) -> str:
+    """Returns a note for a sweep over nothing that was typed; "" where there is no such sweep."""
+    overrides = [argument for argument in arguments if OVERRIDE.match(argument)]
+    try:
+        read = OverridesParser.create().parse_overrides(overrides)
+    except HydraException:  # Hydra itself is about to say so
+        return ""
+    if any(each.is_sweep_override() or "sweeper" in each.key_or_group for each in read):
+        return ""
+    return "note: no setting has several values, so this sweep is one job; sweep e.g. -m seed=0,1,2"

@@ -38,6 +38,12 @@ def test_a_sweep_groups_runs_by_all_that_varied_but_the_seed(sweep, tmp_path):
     assert "random    2" in out
 
 
+def test_a_sweep_over_nothing_says_how_to_sweep(sweep):
+    status, _, err = sweep("seed=0")
+    note = "note: no setting has several values, so this sweep is one job; sweep e.g. -m seed=0,1,2"
+    assert (status, err) == (0, f"{note}\n")
+
+
 def test_the_summary_as_numbers_has_full_precision(sweep, tmp_path):
     sweep("seed=0,2")
     with (tmp_path / "sweep" / "summary.csv").open() as file:
