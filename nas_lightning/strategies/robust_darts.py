@@ -30,8 +30,8 @@ __all__ = ["Record", "RobustDarts", "local_means", "where_it_rises"]
 log = logging.getLogger(__name__)
 
 FEW = (
-    "a search of {} epochs ends before eigenvalues can be compared: it is that of strategy=darts; "
-    "use more epochs, or a smaller strategy.window, back or start"
+    "a search {} ends before eigenvalues can be compared: it is that of strategy=darts; use more "
+    "epochs or samples, or a smaller strategy.window, back or start"
 )
 
 
@@ -161,8 +161,9 @@ class RobustDarts(AlphaStrategy):
 
     def notes(self) -> list[str]:
         """Returns how rises were answered, or that none could be seen."""
-        few = [] if self._can_compare else [FEW.format(self.epochs)]
-        return self.record.answers or few
+        if self.record.answers or len(self.record.eigenvalues) > self._first:
+            return self.record.answers
+        return [FEW.format("cut short" if self._can_compare else f"of {self.epochs} epochs")]
 
     def alpha_step(self, train: Batch, val: Batch, context: SearchContext) -> None:
         """Moves alphas by the validation loss, unless the search has ended."""
@@ -176,7 +177,7 @@ class RobustDarts(AlphaStrategy):
         one, from which on their number is known where time bounds it.
         """
         if epoch == min(1, self.epochs - 1) and not self._can_compare:
-            log.warning(FEW.format(self.epochs))
+            log.warning(FEW.format(f"of {self.epochs} epochs"))
         is_last, is_due = epoch == self.epochs - 1, epoch % self.measured_every == 0
         if self.is_over or not (is_last or is_due):
             return
@@ -246,10 +247,14 @@ class RobustDarts(AlphaStrategy):
         return self.window // 2 + self.back
 
     @property
+    def _first(self) -> int:
+        """The number (0-based) of the first measurement that can show a rise."""
+        return math.ceil(share_of(self.start, self.epochs) / self.measured_every) + self._reach
+
+    @property
     def _can_compare(self) -> bool:
         """Whether a rise can be seen before the last epoch."""
-        first = math.ceil(share_of(self.start, self.epochs) / self.measured_every) + self._reach
-        return first * self.measured_every < self.epochs - 1
+        return self._first * self.measured_every < self.epochs - 1
 
 
 def local_means(eigenvalues: Sequence[float], window: int) -> list[float]:

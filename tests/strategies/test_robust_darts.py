@@ -252,6 +252,9 @@ def test_too_few_epochs_are_told_once_and_stand_in_the_result(monkeypatch, caplo
 def test_epochs_that_are_enough_need_no_word(monkeypatch, caplog):
     strategy, *_ = searched(monkeypatch, [1.0] * 6, epochs=6, window=3, back=2, start=0.2)
     assert (strategy.notes(), caplog.text) == ([], "")
+    strategy.record.eigenvalues.pop()  # as where the cap of samples ends the search
+    (note,) = strategy.notes()
+    assert note.startswith("a search cut short ends before eigenvalues can be compared")
 
 
 @pytest.mark.parametrize(
