@@ -27,7 +27,14 @@ def test_lambda_grows_linearly_by_epoch_from_zero():
     for epoch in range(5):
         strategy.start_epoch(epoch)
         weights.append(strategy.weight_now)
+        assert bool(strategy.notes()) == (epoch == 0)
     assert weights == [0.0, 10.0, 20.0, 30.0, 40.0]
+
+
+def test_a_search_without_the_regulariser_says_so_where_it_was_wanted():
+    (note,) = one_shot("beta_darts", epochs=1).notes()
+    assert "applied no regulariser, whose weight is 0 in the first epoch" in note
+    assert one_shot("beta_darts", epochs=1, weight=0.0).notes() == []
 
 
 def test_only_allowed_options_are_regularised():
