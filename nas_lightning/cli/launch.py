@@ -21,6 +21,8 @@ from nas_lightning.cli.idle_threads import sleeping
 from nas_lightning.cli.interruption import RESUME
 from nas_lightning.config.making import make
 from nas_lightning.core.termination import Interruption, signal_name
+from nas_lightning.run.folder import RunFolder
+from nas_lightning.run.state import does_resume
 
 __all__ = ["REPORT", "Job", "RankError", "Ranks", "begun", "job_of", "num_processes", "run"]
 
@@ -68,8 +70,8 @@ def run(command: str, job: Job, cfg: DictConfig, folder: Path) -> float | None:
         try:
             value = Ranks(start, number, Path(scratch)).wait()
         except RankError as error:
-            hint = f"nas-{command} resume={shlex.quote(str(folder))} resumes it"
-            error.args = (f"{error}; {hint} from its last checkpoint",)
+            hint = f"nas-{command} resume={shlex.quote(str(folder))}"
+            error.args = (f"{error}; {hint} {does_resume(RunFolder(folder))}",)
             raise
     return None if value is None else float(value)
 

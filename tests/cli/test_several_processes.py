@@ -102,7 +102,7 @@ def test_a_killed_rank_ends_the_run_with_its_name_and_the_run_resumes(running, w
     status, said = end_of(process)
     assert status == 1
     assert said.startswith("error: rank 1 of 2 (process ")
-    assert said.endswith(f"nas-search resume={folder} resumes it from its last checkpoint")
+    assert said.endswith(f"nas-search resume={folder} resumes it")
     assert end_of(start(f"resume={folder}"))[0] == 0
     assert bits(folder) == bits(whole)
 
