@@ -7,7 +7,6 @@ code regularises no other); alphas learn at DARTS's rate of this package, set by
 search (experiment=beta_darts_cifar has the paper's 3e-4).
 """
 
-import torch
 from torch import Tensor
 
 from nas_lightning.core.checks import at_least
@@ -43,8 +42,6 @@ class BetaDarts(AlphaStrategy):
     40.0
     """
 
-    was_regularised: Tensor  # bool ()
-
     def __init__(
         self,
         space: SearchSpace,
@@ -57,18 +54,15 @@ class BetaDarts(AlphaStrategy):
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         at_least("strategy.weight", weight, 0, use=50.0)
         self.weight, self.weight_now = weight, 0.0
-        self.register_buffer("was_regularised", torch.zeros((), dtype=torch.bool))
 
     def start_epoch(self, epoch: int) -> None:
         """Raises the weight of the regulariser."""
         super().start_epoch(epoch)
         self.weight_now = self.weight * epoch / self.epochs
-        if self.weight_now:
-            self.was_regularised.fill_(True)
 
     def notes(self) -> list[str]:
         """Returns that the regulariser was not applied, where that is so."""
-        return [UNUSED] if self.weight and not self.was_regularised else []
+        return [UNUSED] if self.weight and not self.weight_now else []
 
     def alpha_loss(self, batch: Batch, mixture: Mixture, context: SearchContext) -> Tensor:
         """Returns the loss of a mixture plus the weighted regulariser."""
