@@ -35,6 +35,8 @@ from nas_lightning.strategies.drnas import concentration_of, dirichlet
 
 __all__ = ["Tangle"]
 
+TAUS = 10.0, 0.1  # of the first and the last epoch
+
 
 class Tangle(AlphaStrategy):
     """Gradient-based search of a space with elastic sizes, whose weights are entangled.
@@ -60,8 +62,8 @@ class Tangle(AlphaStrategy):
         seed: int,
         epochs: int = 6,
         sampler: str = "drnas",
-        tau_start: float = 10.0,
-        tau_end: float = 0.1,
+        tau_start: float = TAUS[0],
+        tau_end: float = TAUS[1],
         params_optimizer: Sgd = Sgd(),
         alpha_optimizer: Adam = Adam(lr=None),
     ) -> None:
@@ -73,8 +75,13 @@ class Tangle(AlphaStrategy):
             )
         super().__init__(space, seed, epochs, params_optimizer, alpha_optimizer)
         one_of("strategy.sampler", sampler, ("drnas", "darts", "gdas"))
-        positive("strategy.tau_start", tau_start, use=10.0)
-        positive("strategy.tau_end", tau_end, use=0.1)
+        positive("strategy.tau_start", tau_start, use=TAUS[0])
+        positive("strategy.tau_end", tau_end, use=TAUS[1])
+        if sampler != "gdas" and (tau_start, tau_end) != TAUS:
+            raise ValueError(
+                f"strategy.tau_start and tau_end ({tau_start}, {tau_end}) have no effect with "
+                f"strategy.sampler={sampler}; use strategy.sampler=gdas, or leave them out"
+            )
         self.sampler = sampler
         self.tau_start, self.tau_end, self.tau = tau_start, tau_end, tau_start
 

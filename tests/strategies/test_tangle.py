@@ -248,6 +248,7 @@ def test_a_space_whose_options_share_no_weight_is_refused_with_those_that_do(spa
         ({"sampler": "snas"}, "unknown strategy.sampler 'snas'; choose from: drnas, darts, gdas"),
         ({"tau_start": 0.0}, r"strategy.tau_start \(0.0\) must be above 0; use e.g. 10.0"),
         ({"tau_end": -1.0}, r"strategy.tau_end \(-1.0\) must be above 0; use e.g. 0.1"),
+        ({"tau_start": 5.0}, r"tau_end \(5.0, 0.1\) have no effect with strategy.sampler=drnas"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):
