@@ -1,7 +1,7 @@
 """A task says what the targets are, and names the loss and the metrics of a network's outputs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import Any
@@ -231,7 +231,7 @@ class Regression(Task):
                 f"child.label_smoothing ({label_smoothing}) has no meaning for task=regression; "
                 "leave it null, or give 0"
             )
-        mean, std = outputs.new_tensor(self.mean), outputs.new_tensor(self.std)
+        mean, std = (_placed(numbers, outputs) for numbers in (self.mean, self.std))
         return self._loss(outputs, (targets.to(outputs.dtype) - mean) / std)
 
     def card(self) -> dict[str, Any]:
@@ -242,3 +242,8 @@ class Regression(Task):
         outputs, targets = outputs.double(), targets.double()
         values = outputs * outputs.new_tensor(self.std) + outputs.new_tensor(self.mean)
         return (values.flatten(), targets.flatten()) if targets.shape[1] == 1 else (values, targets)
+
+
+def _placed(numbers: Sequence[float], like: Tensor) -> Tensor:
+    """Returns numbers (n,) on a tensor's device; to copy them there would wait for it."""
+    return torch.stack([like.new_full((), number) for number in numbers])

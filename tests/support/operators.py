@@ -29,3 +29,20 @@ def launched(step: Callable[[], object]) -> Counter[str]:
     with Counting() as counting:
         step()
     return counting.counts
+
+
+# what waits for a device: numbers and sizes that Python reads, and copies of Python's numbers
+WAITING = ("_local_scalar_dense", "equal", "is_nonzero", "lift_fresh", "masked_select", "nonzero")
+
+
+class Waiting(OperatorMode):
+    """Lists the operators that would wait for a device, while the mode is on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket.__name__ in WAITING:
+            self.names.append(func.overloadpacket.__name__)
+        return self.run(func, args, kwargs)
