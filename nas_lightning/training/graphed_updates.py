@@ -33,15 +33,28 @@ class GraphedUpdates(SearchUpdates):
     Raises: ValueError: a loss cannot be captured, e.g. since an operation waits for the device.
     """
 
-    _which = ""  # optimiser that a loss is now minimised for
+    _which = ""  # optimiser that a loss is now computed for
 
     def minimise(self, which: str, closure: Callable[[], Tensor]) -> Tensor:
         """Takes one optimiser step (see `SearchContext`); its losses may be graphs."""
-        self._which = which
-        try:
-            return super().minimise(which, closure)
-        finally:
-            self._which, self._is_pending = "", False
+
+        def graphed() -> Tensor:
+            self._which, self._is_pending = which, False
+            try:
+                return closure()
+            finally:
+                self._which = ""
+
+        return super().minimise(which, graphed)
+
+    def gradient(self, loss: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+        """Returns a loss's gradient (see `SearchContext`), which later replays leave alone."""
+        grads = super().gradient(loss, wrt)
+        present = [grad for grad in grads if grad is not None]
+        if not self._which or not present:  # a step itself takes its gradient before any replay
+            return grads
+        copies = iter(torch._foreach_mul(present, 1.0))  # in few launches
+        return tuple(None if grad is None else next(copies) for grad in grads)
 
     def loss(
         self,

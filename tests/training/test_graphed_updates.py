@@ -16,8 +16,11 @@ from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.strategies.darts import Darts
 from nas_lightning.strategies.drnas import DrNas
 from nas_lightning.strategies.gdas import Gdas
+from nas_lightning.strategies.lambda_darts import LambdaDarts
+from nas_lightning.strategies.oles import Oles
 from nas_lightning.strategies.pc_darts import PcDarts
 from nas_lightning.strategies.sdarts import SDarts
+from nas_lightning.strategies.snas import Snas
 from nas_lightning.training.graphed_updates import SIGHTS, GraphedUpdates
 from nas_lightning.training.updates import SearchUpdates
 
@@ -35,17 +38,19 @@ class Replays:
 
     def __call__(self, function, samples, allow_unused_input):
         assert allow_unused_input
-        samples = tuple(samples)
         wanted = [s for s in samples if s.requires_grad]
-        function(*samples)  # as warming up does
+        places = [s.data_ptr() for s in samples]
+        assert function(*samples).requires_grad  # as warming up does
         number, counts, meter = len(self.counts), self.counts, self.meter
         counts.append(0)
         out = torch.zeros((), dtype=torch.float64)
-        grads, unused = {id(s): torch.zeros_like(s) for s in wanted}, set()
+        kept = [torch.zeros_like(s) for s in wanted]  # what the backward pass reads
+        grads, unused = [torch.zeros_like(s) for s in wanted], set()
 
         class Replay(torch.autograd.Function):
             @staticmethod
             def forward(ctx, *inputs):
+                assert [s.data_ptr() for s in samples] == places
                 for sample, given in zip(samples, inputs, strict=True):
                     assert sample.requires_grad == given.requires_grad
                     if sample.data_ptr() != given.data_ptr():
@@ -56,18 +61,17 @@ class Replays:
                     loss = function(*samples)
                 meter.training_samples = counted
                 found = torch.autograd.grad(loss, wanted, allow_unused=True)
-                for sample, grad in zip(wanted, found, strict=True):
-                    if grad is None:
-                        unused.add(id(sample))
-                    else:
-                        grads[id(sample)].copy_(grad)
+                unused.update(k for k, grad in enumerate(found) if grad is None)
+                for own, grad in zip(kept, found, strict=True):
+                    own.zero_() if grad is None else own.copy_(grad)
                 return out.copy_(loss.detach()).detach()
 
             @staticmethod
-            def backward(ctx, grad):
-                has_grad = [s.requires_grad and id(s) not in unused for s in samples]
-                pairs = zip(samples, has_grad, strict=True)
-                return tuple(grads[id(s)] * grad if has else None for s, has in pairs)
+            def backward(ctx, outer):
+                for own, grad in zip(grads, kept, strict=True):
+                    torch.mul(grad, outer, out=own)
+                written = (None if k in unused else g.detach() for k, g in enumerate(grads))
+                return tuple(next(written) if s.requires_grad else None for s in samples)
 
         return Replay.apply
 
@@ -81,7 +85,7 @@ def replays(monkeypatch):
 
 def updates_of(kind, make, replays):
     """Returns the updates of a small search, whose momentum of BatchNorm has settled."""
-    space = NasBench201Space(scale=Scale(4, 3))
+    space = NasBench201Space(scale=Scale(4, 4))
     strategy = make(space, 0, 50, params_optimizer=Sgd(), alpha_optimizer=Adam(lr=0.05))
     updates = in_double(kind(space, strategy, (3, SIDE, SIDE), CLASSES))
     updates.start_epoch(strategy.epochs - 1)  # in which alphas move
@@ -102,7 +106,17 @@ def second(*arguments, **more):
 
 @pytest.mark.parametrize(
     ("make", "graphs"),
-    [(Darts, 2), (second, 2), (PcDarts, 2), (DrNas, 2), (SDarts, 2), (Gdas, 0)],
+    [
+        (Darts, 2),
+        (second, 2),
+        (PcDarts, 2),
+        (DrNas, 2),
+        (SDarts, 2),
+        (Gdas, 0),
+        (LambdaDarts, 3),
+        (Oles, 1),
+        (Snas, 1),
+    ],
 )
 def test_graphs_take_the_steps_of_the_updates(replays, make, graphs):
     (plain, expected), (graphed, losses) = (
