@@ -1,7 +1,7 @@
 """Updates of a search whose losses are CUDA graphs: the host launches a pass as one."""
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,18 +15,22 @@ from nas_lightning.training.updates import SearchUpdates
 
 __all__ = ["GraphedUpdates"]
 
-SIGHTS, MOST = 3, 8  # runs before a loss is captured, and captured losses of a stage
+SIGHTS = 3  # runs of a loss, one like the other, before it is captured
 GIVEN = 3  # inputs before the params: images, targets, weights
+
+Graph = Callable[..., Tensor]
+Slot = tuple[str, bool, bool]  # which loss of a step: optimiser, statistics, gradient to weights
 
 
 class GraphedUpdates(SearchUpdates):
     """`SearchUpdates` that replay CUDA graphs of what a search repeats (hardware.graphs=true).
 
     A loss that is minimised with the same shapes, options, params' places and momentum of
-    BatchNorm is captured with its gradients when it comes the fourth time. From then on the host
-    launches it as one, and its gradients as one. What differs from step to step runs as ever: other
-    params (a look-ahead), single paths that are drawn, drawn noise, and a second loss before the
-    gradient of the first is taken. Each graph keeps the activations of its pass.
+    BatchNorm is captured with its gradients when it comes the fourth time in a row. From then on
+    the host launches it as one, and its gradients as one. What differs from step to step runs as
+    ever: other params (a look-ahead), single paths that are drawn, drawn noise, and a second loss
+    before the gradient of the first is taken. Each graph keeps the activations of its pass; a new
+    one takes the place of the last one of its kind.
 
     The numbers are those of `SearchUpdates`: the same operators run, in the same order.
 
@@ -34,6 +38,7 @@ class GraphedUpdates(SearchUpdates):
     """
 
     _which = ""  # optimiser that a loss is now computed for
+    _is_pending = False  # whether the gradient of a graph's loss is still to be taken
 
     def minimise(self, which: str, closure: Callable[[], Tensor]) -> Tensor:
         """Takes one optimiser step (see `SearchContext`); its losses may be graphs."""
@@ -64,51 +69,67 @@ class GraphedUpdates(SearchUpdates):
         statistics: bool = False,
     ) -> Tensor:
         """Returns the mean loss of a batch under a mixture (see `SearchContext`)."""
-        if not self._repeats(batch, mixture, params):
+        if self._is_pending or not self._repeats(batch, mixture, params):
             return super().loss(batch, mixture, params, statistics)
         inputs = *batch, mixture.weights, *(params or self.params).values()
-        key = self._key(inputs, mixture, statistics)
-        self._sights[key] += 1
-        is_full = len(self._graphs) == MOST and key not in self._graphs
-        if self._is_pending or is_full or self._sights[key] <= SIGHTS:
+        graph = self._graph(inputs, mixture, statistics)
+        if graph is None:
             return super().loss(batch, mixture, params, statistics)
-        if key not in self._graphs:
-            self._graphs[key] = self._captured(inputs, mixture, statistics)
         self.meter.training_samples += len(batch[1]) * self.num_processes
-        loss: Tensor = self._graphs[key](*inputs).clone()  # the next replay writes over it
+        loss = graph(*inputs).clone()  # the next replay writes over it
         self._is_pending = loss.requires_grad
         if loss.requires_grad:
             loss.register_hook(self._end_pass)  # type: ignore[no-untyped-call]
         return loss
 
+    def release(self) -> None:
+        """Frees the memory of all graphs."""
+        self._graphs: dict[Slot, tuple[Hashable, Graph]] = {}
+        self._seen: dict[Slot, tuple[Hashable, int]] = {}
+        gc.collect()  # a graph refers to itself
+
     def _build(self, *stage: Any) -> None:
+        self.release()
         super()._build(*stage)
-        self._graphs: dict[Hashable, Callable[..., Tensor]] = {}
-        self._sights, self._is_pending = Counter[Hashable](), False
         self._has_noise = any(isinstance(m, NormalDraws) for m in self.supernet.modules())
 
     def _repeats(self, batch: Batch, mixture: Mixture, params: Mapping[str, Tensor] | None) -> bool:
         """Returns whether a loss is one that may run again with nothing but other numbers."""
+        if not self._which or not torch.is_grad_enabled():
+            return False
         is_there = all(tensor.device == self.device for tensor in (*batch, mixture.weights))
         is_plain = is_there and mixture.added is None and not self._has_noise
-        return bool(self._which) and is_plain and (params is None or self._are_own(params))
+        return is_plain and (params is None or self._are_own(params))
 
     def _are_own(self, params: Mapping[str, Tensor]) -> bool:
         """Returns whether params are the supernet's, detached or not."""
-        pairs = zip(params.values(), self.params.values(), strict=False)
-        return [*params] == [*self.params] and all(p.data_ptr() == q.data_ptr() for p, q in pairs)
+        own = self.params
+        return [*params] == [*own] and _places(params.values()) == _places(own.values())
 
-    def _key(self, inputs: Sequence[Tensor], mixture: Mixture, statistics: bool) -> Hashable:
+    def _graph(self, inputs: Sequence[Tensor], mixture: Mixture, statistics: bool) -> Graph | None:
+        """Returns the graph of a loss, captured now if it is time; None lets it run as ever."""
+        slot = self._which, statistics, mixture.weights.requires_grad
+        key = self._key(inputs, mixture)
+        last, times = self._seen.get(slot, (None, 0))
+        self._seen[slot] = key, times + 1 if key == last else 1
+        if slot in self._graphs and self._graphs[slot][0] == key:
+            return self._graphs[slot][1]
+        if self._seen[slot][1] <= SIGHTS:
+            return None
+        self._graphs.pop(slot, None)
+        gc.collect()  # of the last one of its kind
+        self._graphs[slot] = key, self._captured(inputs, mixture, statistics)
+        return self._graphs[slot][1]
+
+    def _key(self, inputs: Sequence[Tensor], mixture: Mixture) -> Hashable:
         """Returns all that a graph holds fast."""
-        kinds = tuple((t.shape, t.stride(), t.dtype, t.requires_grad) for t in inputs[:GIVEN])
-        params = tuple((p.data_ptr(), p.requires_grad) for p in inputs[GIVEN:])
-        momenta = tuple(norm.momentum for norm in self._norms)
-        options = mixture.support, mixture.partial
-        return kinds, params, options, statistics, self.supernet.training, momenta
+        given, params = inputs[:GIVEN], inputs[GIVEN:]
+        kinds = tuple((t.shape, t.stride(), t.dtype, t.requires_grad) for t in given)
+        own = _places(params), tuple(param.requires_grad for param in params)
+        momentum = min(self.stage_steps, batch_norm.SETTLED + 1)  # follows from it
+        return kinds, own, mixture.support, mixture.partial, self.supernet.training, momentum
 
-    def _captured(
-        self, inputs: Sequence[Tensor], mixture: Mixture, statistics: bool
-    ) -> Callable[..., Tensor]:
+    def _captured(self, inputs: Sequence[Tensor], mixture: Mixture, statistics: bool) -> Graph:
         """Captures a loss; what running it to warm up moves is set back."""
         names, counted = list(self.params), self.meter.training_samples
 
@@ -135,3 +156,7 @@ class GraphedUpdates(SearchUpdates):
 
     def _end_pass(self, _: Tensor) -> None:
         self._is_pending = False
+
+
+def _places(tensors: Iterable[Tensor]) -> tuple[int, ...]:
+    return tuple(map(Tensor.data_ptr, tensors))

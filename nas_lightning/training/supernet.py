@@ -168,6 +168,11 @@ class SupernetModule(L.LightningModule):
             self.updates.set_alpha_lr(lambda: self.trainer.estimated_stepping_batches)
         self.updates.end_epoch(self.current_epoch)
 
+    def on_train_end(self) -> None:
+        """Frees the memory of CUDA graphs."""
+        if isinstance(self.updates, GraphedUpdates):
+            self.updates.release()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the plan."""
         if self.plan is not None:

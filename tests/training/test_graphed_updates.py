@@ -5,10 +5,13 @@ the samples that it was captured with, what is given is copied there, and each r
 what the last one gave.
 """
 
+from weakref import ref
+
 import pytest
 import torch
 from search_step import CLASSES, SIDE, batches, in_double
 
+from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
 from nas_lightning.core.scale import Scale
 from nas_lightning.networks.draws import NormalDraws
@@ -22,6 +25,7 @@ from nas_lightning.strategies.pc_darts import PcDarts
 from nas_lightning.strategies.sdarts import SDarts
 from nas_lightning.strategies.snas import Snas
 from nas_lightning.training.graphed_updates import SIGHTS, GraphedUpdates
+from nas_lightning.training.supernet import SupernetModule
 from nas_lightning.training.updates import SearchUpdates
 
 STEPS = 8
@@ -30,11 +34,12 @@ STEPS = 8
 class Replays:
     """Stands for torch.cuda.make_graphed_callables; `counts` tells the replays of each graph.
 
-    `meter` is that of the updates, which a replay does not reach.
+    `meter` is that of the updates, which a replay does not reach; `held` is the number of graphs
+    that are held in memory.
     """
 
     def __init__(self):
-        self.counts, self.meter = [], None
+        self.counts, self.meter, self.outputs = [], None, []
 
     def __call__(self, function, samples, allow_unused_input):
         assert allow_unused_input
@@ -44,6 +49,7 @@ class Replays:
         number, counts, meter = len(self.counts), self.counts, self.meter
         counts.append(0)
         out = torch.zeros((), dtype=torch.float64)
+        self.outputs.append(ref(out))
         kept = [torch.zeros_like(s) for s in wanted]  # what the backward pass reads
         grads, unused = [torch.zeros_like(s) for s in wanted], set()
 
@@ -74,6 +80,10 @@ class Replays:
                 return tuple(next(written) if s.requires_grad else None for s in samples)
 
         return Replay.apply
+
+    @property
+    def held(self):
+        return sum(output() is not None for output in self.outputs)
 
 
 @pytest.fixture
@@ -164,6 +174,49 @@ def test_params_that_were_moved_are_captured_anew(replays):
         step()
     assert replays.counts == [2, 1]
     assert kept
+
+
+def supported(updates, *options):
+    """Takes a step whose first choice has some options alone."""
+    whole = updates.strategy.mixture("params")
+    mixture = Mixture(whole.weights, (options, *whole.support[1:]))
+    updates.minimise("params", lambda: updates.loss(batches()[0], mixture, statistics=True))
+
+
+def test_other_options_take_the_place_of_the_graph_and_its_memory(replays):
+    updates = updates_of(GraphedUpdates, Darts, replays)
+    for options in ((0, 1), (1, 2), (0, 1)):
+        for _ in range(SIGHTS + 2):
+            supported(updates, *options)
+    assert replays.counts == [2, 2, 2]
+    assert replays.held == 1
+    updates.release()
+    assert replays.held == 0
+
+
+def test_options_that_change_from_step_to_step_are_no_graph(replays):
+    updates = updates_of(GraphedUpdates, Darts, replays)
+    for _ in range(SIGHTS + 2):
+        supported(updates, 0, 1)
+        supported(updates, 1, 2)
+    assert replays.counts == []
+
+
+def test_a_smaller_last_batch_leaves_the_graph(replays):
+    updates = updates_of(GraphedUpdates, Darts, replays)
+    mixture = updates.strategy.mixture("params")
+    for size in (*[6] * (SIGHTS + 1), 4, 6, 4, 6, 4, 6, 4, 6):
+        train, _ = batches(size)
+        updates.minimise("params", lambda batch=train: updates.loss(batch, mixture))
+    assert replays.counts == [5]
+
+
+def test_a_search_that_ends_frees_its_graphs():
+    space = NasBench201Space(scale=Scale(2, 3))
+    module = SupernetModule(space, Darts(space, 0), (3, SIDE, SIDE), CLASSES, graphs=True)
+    module.updates._graphs["any"] = None
+    module.on_train_end()
+    assert not module.updates._graphs
 
 
 def test_noise_that_is_drawn_is_no_graph(replays):
