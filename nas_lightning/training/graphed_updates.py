@@ -130,25 +130,32 @@ class GraphedUpdates(SearchUpdates):
         return kinds, own, mixture.support, mixture.partial, self.supernet.training, momentum
 
     def _captured(self, inputs: Sequence[Tensor], mixture: Mixture, statistics: bool) -> Graph:
-        """Captures a loss; what running it to warm up moves is set back."""
-        names, counted = list(self.params), self.meter.training_samples
+        """Captures a loss; what running it to warm up moves and draws is set back."""
+        names, counted, device = list(self.params), self.meter.training_samples, self.device.type
 
         def loss(x: Tensor, targets: Tensor, weights: Tensor, *params: Tensor) -> Tensor:
             mixed = Mixture(weights, mixture.support, None, mixture.partial)
             named = dict(zip(names, params, strict=True))
             return SearchUpdates.loss(self, (x, targets), mixed, named, statistics)
 
-        kept = [t.detach().clone().requires_grad_(t.requires_grad) for t in inputs[:GIVEN]]
+        copies = [tensor.detach().clone() for tensor in inputs[:GIVEN]]
+        # params in their places, which the graph keeps, but apart from what other passes recorded
+        leaves = *copies, *(param.detach() for param in inputs[GIVEN:])
+        samples = tuple(
+            leaf.requires_grad_(tensor.requires_grad)
+            for leaf, tensor in zip(leaves, inputs, strict=True)
+        )
         # a graph must cast params anew, not take what a cast of an earlier step left
-        no_cache = torch.autocast(self.device.type, enabled=False, cache_enabled=False)
+        is_cast, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+        no_cache = torch.autocast(device, dtype, is_cast, cache_enabled=False)
         try:
-            with batch_norm.kept_state(self.supernet), no_cache:
-                samples = *kept, *inputs[GIVEN:]
+            with batch_norm.kept_state(self.supernet), self.draws_again(), no_cache:
                 run = torch.cuda.make_graphed_callables(loss, samples, allow_unused_input=True)
         except RuntimeError as error:
+            reason = str(error.__context__ or error).partition("\n")[0]  # not that it then failed
             raise ValueError(
                 f"hardware.graphs (true) needs losses that CUDA can capture, and those of strategy "
-                f"{type(self.strategy).__name__} are not ({error}); leave it out"
+                f"{type(self.strategy).__name__} are not ({reason}); leave it out"
             ) from error
         finally:
             self.meter.training_samples = counted

@@ -9,7 +9,9 @@ from weakref import ref
 
 import pytest
 import torch
+import torch.nn.functional as F
 from search_step import CLASSES, SIDE, batches, in_double
+from torch import nn
 
 from nas_lightning.core.choices import Mixture
 from nas_lightning.core.optimizers import Adam, Sgd
@@ -35,14 +37,18 @@ class Replays:
     """Stands for torch.cuda.make_graphed_callables; `counts` tells the replays of each graph.
 
     `meter` is that of the updates, which a replay does not reach; `held` is the number of graphs
-    that are held in memory.
+    that are held in memory, and `autocast` whether the last one was captured under autocast.
     """
 
     def __init__(self):
-        self.counts, self.meter, self.outputs = [], None, []
+        self.counts, self.meter, self.outputs, self.autocast = [], None, [], None
 
     def __call__(self, function, samples, allow_unused_input):
         assert allow_unused_input
+        # what other passes recorded of a param would draw their stream into the capture
+        assert all(s.is_leaf and not isinstance(s, nn.Parameter) for s in samples)
+        assert not torch.is_autocast_cache_enabled()
+        self.autocast = torch.is_autocast_enabled("cpu")
         wanted = [s for s in samples if s.requires_grad]
         places = [s.data_ptr() for s in samples]
         assert function(*samples).requires_grad  # as warming up does
@@ -211,6 +217,26 @@ def test_a_smaller_last_batch_leaves_the_graph(replays):
     assert replays.counts == [5]
 
 
+def test_dropout_draws_the_numbers_of_the_updates(replays):
+    found = []
+    for kind in (SearchUpdates, GraphedUpdates):
+        updates = updates_of(kind, Darts, replays)
+        updates.supernet.classifier.register_forward_hook(lambda m, x, out: F.dropout(out, 0.5))
+        torch.manual_seed(1)
+        found.append([updates.strategy.search_step(*batches(), updates) for _ in range(STEPS)])
+    assert len(replays.counts) == 2
+    torch.testing.assert_close(found[1], found[0], rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("is_cast", [True, False])
+def test_gradients_are_captured_under_the_autocast_of_the_step(replays, is_cast):
+    updates = updates_of(GraphedUpdates, Darts, replays)
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_cast):
+        for _ in range(SIGHTS + 1):
+            updates.strategy.search_step(*batches(), updates)
+    assert replays.autocast == is_cast
+
+
 def test_a_search_that_ends_frees_its_graphs():
     space = NasBench201Space(scale=Scale(2, 3))
     module = SupernetModule(space, Darts(space, 0), (3, SIDE, SIDE), CLASSES, graphs=True)
@@ -231,9 +257,12 @@ def test_noise_that_is_drawn_is_no_graph(replays):
 
 def test_what_cannot_be_captured_is_told_with_its_cure(monkeypatch, replays):
     def broken(*_, **__):
-        raise RuntimeError("operation not permitted when stream is capturing")
+        try:
+            raise RuntimeError("operation not permitted when stream is capturing\nmore")
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
 
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", broken)
-    message = r"needs losses that CUDA can capture.*Darts are not \(operation.*; leave it out"
+    message = r"needs losses that CUDA can capture.*Darts are not \(operation not.*ing\); leave it"
     with pytest.raises(ValueError, match=message):
         searched(GraphedUpdates, Darts, replays)
