@@ -57,15 +57,24 @@ def test_a_search_on_a_gpu_resumes_where_it_was_stopped(tmp_path, monkeypatch):
     torch.testing.assert_close(alphas(tmp_path / "stopped"), whole, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("order", ["first", "second"])
-def test_cuda_graphs_find_the_alphas_of_single_launches(tmp_path, order, monkeypatch):
-    exact = (f"strategy.order={order}", "hardware=gpu", "hardware.precision=64-true")
+@pytest.mark.parametrize(
+    ("settings", "graphs"),
+    [
+        ("strategy.order=first", 2),
+        ("strategy.order=second", 2),
+        ("strategy=lambda_darts", 4),
+        ("strategy=oles", 1),
+        ("strategy=gdas", 0),
+    ],
+)
+def test_cuda_graphs_find_the_alphas_of_single_launches(tmp_path, settings, graphs, monkeypatch):
+    exact = (settings, "hardware=gpu", "hardware.precision=64-true")
     more = ("retrain=false", "strategy.epochs=2", "data.batch_size=8", "data.max_images=400")
     eager = search(tmp_path / "eager", *exact, *more)
     capture = Mock(wraps=torch.cuda.make_graphed_callables)
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", capture)
     graphed = search(tmp_path / "graphed", *exact, *more, "hardware.graphs=true")
-    assert capture.call_count == 2
+    assert capture.call_count == graphs
     torch.testing.assert_close(graphed, eager, rtol=0, atol=1e-6)
 
 
