@@ -117,7 +117,7 @@ class GraphedUpdates(SearchUpdates):
         if self._seen[slot][1] <= SIGHTS:
             return None
         self._graphs.pop(slot, None)
-        gc.collect()  # of the last one of its kind
+        gc.collect()  # a graph that is freed during a capture ends it
         self._graphs[slot] = key, self._captured(inputs, mixture, statistics)
         return self._graphs[slot][1]
 
