@@ -194,6 +194,8 @@ class Hardware:
             logging.getLogger(package.__name__).setLevel(logging.WARNING)
         warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
         warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)  # channels last
+        # torch holds what a CUDA graph recorded as it warmed up, on a stream of its own
+        warnings.filterwarnings("ignore", "The AccumulateGrad node's stream", UserWarning)
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         else:  # torch's own number heeds OMP_NUM_THREADS, and what was set in Python
