@@ -26,14 +26,15 @@ def is_black_box(path):
 FILES = [p for p in sorted((config_dir() / "strategy").glob("*.yaml")) if is_black_box(p)]
 SCALE = Scale(channels=4, cells=3).of_data((1, 8, 8), 10)
 CONDITIONAL = DartsSpace(nodes=2)
-BOUND = 1_300  # parameters: one genotype in hundreds keeps it, the smallest has 1,102
+BOUND = 2_200  # parameters: one genotype in 20 keeps it, the smallest has 1,102
 SPACES = {
     "plain": NasBench201Space(),
     "conditional": CONDITIONAL,
     "limited": limited(CONDITIONAL, SCALE, {"parameters": BOUND}),
 }
 TRIALS = 14
-QUICK = {"fit_steps": 5, "candidates": 10}
+FEW = 5  # that a search with another seed does not ask for too
+QUICK = {"fit_steps": 5, "candidates": 10, "ensemble": 2, "hidden": 8, "layers": 1}
 
 
 def made(path, space, seed=3):
@@ -83,7 +84,7 @@ def test_a_replayed_search_asks_for_the_same(case):
     whole = searched(path, space)
     assert search(made(path, space), twice=True) == whole
     if space.limits is None:  # where each draw is cheap
-        assert search(made(path, space, seed=4)) != whole
+        assert search(made(path, space, seed=4), FEW) != whole[:FEW]
 
 
 def test_every_trial_is_a_genotype_of_the_space(case):
