@@ -6,6 +6,7 @@ from random import Random
 import pytest
 import torch
 
+from nas_lightning.core.limited import cost_measure
 from nas_lightning.core.scale import Scale
 from nas_lightning.core.search_space import child_cost
 from nas_lightning.core.strategy import Trial
@@ -53,7 +54,7 @@ def test_every_proxy_prefers_convolutions_to_nothing(run, proxy):
 
 def test_a_filter_trains_the_children_that_pass_only(run):
     then = partial(LowFidelity, epochs=1, channels=2, samples=64)
-    evaluation = ZeroCost(run, "parameters", then=then, keep=0.5)
+    evaluation = ZeroCost(run, "parameters", then=then, keep=0.5, reference=4)
     passed, cost = evaluation.evaluate(Trial(0, child("nor_conv_3x3")), 0)
     filtered, nothing = evaluation.evaluate(Trial(1, child("skip_connect")), 0)
     assert 0 < passed["validation_accuracy"] <= 1
@@ -65,7 +66,7 @@ def test_a_filter_trains_the_children_that_pass_only(run):
 
 @pytest.mark.parametrize("then", [None, partial(LowFidelity, epochs=1, channels=2, samples=64)])
 def test_a_child_whose_workers_die_has_the_worst_proxy_and_does_not_end_the_search(run, then):
-    evaluation = ZeroCost(run, "synflow", then=then)
+    evaluation = ZeroCost(run, "synflow", then=then, reference=4)
     worst = evaluation.worst(Trial(0, child("skip_connect")))
     judged, _ = evaluation.evaluate(Trial(0, child("skip_connect")), 0)
     assert worst["synflow"] < judged["synflow"]
@@ -76,17 +77,17 @@ def test_a_child_whose_workers_die_has_the_worst_proxy_and_does_not_end_the_sear
 
 def test_the_wanted_share_of_random_children_passes(run):
     then = partial(LowFidelity, epochs=1, channels=2, samples=64)
-    evaluation = ZeroCost(run, "parameters", then=then, keep=0.25, reference=40)
-    drawn = [SPACE.sample(Random(seed)) for seed in range(40)]
-    sizes = [child_cost(SPACE, genotype, SCALE)["parameters"] for genotype in drawn]
-    share = sum(size >= evaluation._least for size in sizes) / 40
+    evaluation = ZeroCost(run, "parameters", then=then, keep=0.25, reference=20)
+    size = cost_measure(SPACE, SCALE)  # the same as of `child_cost`, at once
+    sizes = [size(SPACE.sample(Random(seed)))["parameters"] for seed in range(400)]
+    share = sum(size >= evaluation._least for size in sizes) / 400
     assert share == pytest.approx(0.25, abs=0.15)
 
 
 def test_a_study_ranks_different_children_by_every_proxy(run, tmp_path):
     table = TabularEvaluation(SPACE, "cifar10", epochs=200)
-    rows = study(run, table, tmp_path / "rows.csv", 5, 16, seed=0)
-    assert len({row["genotype_id"] for row in rows}) == 5
+    rows = study(run, table, tmp_path / "rows.csv", 3, 16, seed=0)
+    assert len({row["genotype_id"] for row in rows}) == 3
     assert set(correlations(rows)) == {*PROXIES, "parameters", "multiply_adds"}
 
 
