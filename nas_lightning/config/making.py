@@ -10,6 +10,7 @@ from functools import partial
 from importlib import invalidate_caches
 from importlib.util import find_spec
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any
 
 from hydra.utils import get_object
@@ -30,6 +31,7 @@ __all__ = [
     "target_of",
 ]
 
+PLAIN = (bool, int, float, str, NoneType)
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -181,6 +183,8 @@ def _value(value: Any, where: str, hint: Any) -> Any:
     parts = list(value.values()) if isinstance(value, dict) else []
     if any(isinstance(part, dict) and "_target_" in part for part in parts):
         return {name: _value(part, f"{where}.{name}", Any) for name, part in value.items()}
+    if _is_of(hint, value):
+        return value
     name = where.rpartition(".")[2]
     try:
         typed = OmegaConf.structured(make_dataclass("Typed", [(name, hint)]))
@@ -197,6 +201,12 @@ def _value(value: Any, where: str, hint: Any) -> Any:
     result = plain[name]
     takes_tuple = any(typing.get_origin(h) is tuple for h in (hint, *typing.get_args(hint)))
     return tuple(result) if isinstance(result, list) and takes_tuple else result
+
+
+def _is_of(hint: Any, value: Any) -> bool:
+    """Returns whether a plain value has its parameter's very type, as most do: no conversion."""
+    kinds = typing.get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    return type(value) in PLAIN and type(value) in kinds
 
 
 def _unconverted(value: Any, where: str, hint: Any) -> Any:
