@@ -6,22 +6,21 @@ import io
 import os
 import sys
 from contextlib import redirect_stdout
-from copy import deepcopy
-from functools import cache
 from pathlib import Path
 
 import pytest
 import quick_job
 import torch
 from command import PUBLISHED, RANDOM, TINY_RANDOM, run, search_into
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
-from hydra._internal.hydra import Hydra
-from hydra.core.utils import JobRuntime
-from hydra.types import RunMode
+from spared import (  # noqa: F401 - fixtures of all tests
+    composed_for_both,
+    composed_once,
+    merged_once,
+    read_once,
+    scanned_once,
+)
 
 from nas_lightning.cli import command as cli
-from nas_lightning.config.paths import config_dir
 from nas_lightning.networks import native
 from nas_lightning.reports import page
 
@@ -75,11 +74,6 @@ def own_kernels():
     native.choose("torch")
 
 
-MODES = ("hydra.mode=", "hydra.searchpath=", "experiment=")  # what may name a mode
-RUN = "hydra.mode=RUN"  # what Hydra adds to what was typed
-ANEW = ("hydra.searchpath=", "hydra.job.")  # of files that may change; of the name set below
-
-
 @pytest.fixture(autouse=True, scope="session")
 def collected_rarely():
     """Lets the garbage collector pass over what was imported, which takes a tenth of the time."""
@@ -87,81 +81,6 @@ def collected_rarely():
     gc.freeze()
     yield
     gc.unfreeze()
-
-
-def replaced(owner, name, value):
-    """Yields once; meanwhile an attribute has another value."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, name, value)
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def composed_once():
-    """Spares Hydra to compose a configuration only to read hydra.mode, which none here sets.
-
-    Where an override may set it, and in processes that tests start, Hydra reads it as ever.
-    """
-    read = Hydra.get_mode
-
-    def get_mode(self, config_name, overrides):
-        may_set = any(each.lstrip("+").startswith(MODES) for each in overrides)
-        return read(self, config_name, overrides) if may_set else None
-
-    yield from replaced(Hydra, "get_mode", get_mode)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def composed_for_both():
-    """Lets a command run on the configuration that it has just composed to know its folder."""
-    load, last = ConfigLoaderImpl.load_configuration, {}
-
-    def load_configuration(self, config_name, overrides, run_mode, **more):
-        runs = RUN in overrides[-1:]
-        typed = tuple(overrides[:-1] if runs else overrides)
-        key = (typed, config_name, run_mode, Path.cwd(), str(self.config_search_path))
-        prepared = last.pop(key, None) if runs else None
-        last.clear()
-        if prepared is None:
-            cfg = load(self, config_name, overrides, run_mode, **more)
-            if not runs and not any(each.lstrip("+").startswith(ANEW) for each in typed):
-                last[key] = deepcopy(cfg)
-            return cfg
-        prepared.hydra.mode = RunMode.RUN
-        prepared.hydra.overrides.hydra.append(RUN)
-        prepared.hydra.job.name = JobRuntime().get("name")
-        return prepared
-
-    yield from replaced(ConfigLoaderImpl, "load_configuration", load_configuration)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def read_once():
-    """Lets Hydra read its own files and ours once; where there are others too, each time."""
-    load, results = ConfigRepository.load_config, {}
-    ours = {"hydra.conf", str(config_dir()), ""}
-
-    def load_config(self, config_path):
-        if {source.path for source in self.sources} != ours:
-            return load(self, config_path)
-        if config_path not in results:
-            results[config_path] = load(self, config_path)
-        return deepcopy(results[config_path])
-
-    yield from replaced(ConfigRepository, "load_config", load_config)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def scanned_once():
-    """Lets Lightning, where tests import it, look for callbacks of other packages once.
-
-    It looks for them per Trainer, which takes nine tenths of the time of making one.
-    """
-    registry = sys.modules.get("lightning.fabric.utilities.registry")
-    if registry is None:
-        yield
-    else:
-        yield from replaced(registry, "entry_points", cache(registry.entry_points))
 
 
 @pytest.fixture(scope="session")
