@@ -1,6 +1,5 @@
 """The contract of every one-shot strategy, parametrised over its configuration files."""
 
-from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -24,13 +23,19 @@ def name(request):
     return request.param
 
 
-def test_a_search_moves_params_and_ends_with_a_genotype_of_the_space(name):
+@cache
+def searched(name):
+    """A strategy at the end of a search, its context and the genotype: tests only read them."""
     strategy = one_shot(name, epochs=3)
     context = PlainContext(strategy)
-    before = {n: p.detach().clone() for n, p in context.params.items()}
     search(strategy, context, range(3))
+    return strategy, context, strategy.derive(context, [batch()])
+
+
+def test_a_search_moves_params_and_ends_with_a_genotype_of_the_space(name):
+    _, context, genotype = searched(name)
+    before = PlainContext(one_shot(name, epochs=3)).params
     assert any(not torch.equal(before[n], p) for n, p in context.params.items())
-    genotype = strategy.derive(context, [batch()])
     assert SPACE.validate(genotype) == genotype
 
 
@@ -46,7 +51,7 @@ def test_what_is_found_within_limits_keeps_them(name):
     space = space_of_small_children()
     more = {"partial": 1} if name == "pc_darts" else {}  # of two channels
     strategy = one_shot(name, space, epochs=2, **more)
-    context = PlainContext(strategy, space, replace(SCALE, cells=space.scale.cells))
+    context = PlainContext(strategy, space)
     assert (context.limits is None) == (name in RANKING)
     search(strategy, context, range(2))
     assert space.limits.keeps(strategy.derive(context, [batch()]))
@@ -95,8 +100,7 @@ def test_alphas_move_in_a_search_of_one_epoch_too(name):
 
 
 def test_scores_are_shares_of_allowed_options_and_never_draw(name):
-    strategy = one_shot(name, epochs=3)
-    search(strategy, PlainContext(strategy), range(2))
+    strategy, _, _ = searched(name)
     state = strategy.rng.get_state()
     scores = strategy.scores()
     assert torch.equal(strategy.rng.get_state(), state)
@@ -137,7 +141,7 @@ def test_an_option_that_was_dropped_is_never_mixed_whatever_its_alpha(name, phas
 def test_the_state_holds_everything_a_search_goes_on_with(name):
     whole, context = one_shot(name, epochs=4), None
     context = PlainContext(whole)
-    search(whole, context, range(2))
+    search(whole, context, range(2), steps=1)
     other = one_shot(name, epochs=4, seed=9)
     other.start_epoch(1)
     other.load_state_dict(whole.state_dict())
@@ -157,11 +161,10 @@ def plain_attributes(strategy):
 
 
 def test_no_state_lives_outside_the_state_dict(name):
-    searched, fresh = one_shot(name, epochs=4), one_shot(name, epochs=4)
-    search(searched, PlainContext(searched), range(3))
-    searched.derive(PlainContext(searched), [batch()])
+    strategy, _, _ = searched(name)
+    fresh = one_shot(name, epochs=3)
     fresh.start_epoch(2)
-    assert plain_attributes(searched) == plain_attributes(fresh)
+    assert plain_attributes(strategy) == plain_attributes(fresh)
 
 
 def test_starting_an_epoch_twice_changes_nothing(name):
