@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -158,7 +158,7 @@ class Places:
             for depth, run in enumerate(self.running):
                 inner = any(other.module in run.parts for other in self.running[depth:])
                 factors += () if inner else run.parts.get(module, ())
-        is_elastic = isinstance(module, Elastic)
+        is_elastic = _is_elastic(module)
         self.running.append(_Run(module, factors, _weighted(module), is_elastic))
 
 
@@ -176,7 +176,7 @@ class _Tally(Places):
         if self._is_inside_elastic():
             return
         uses = self.uses.setdefault(module, {})
-        if isinstance(module, Elastic):
+        if _is_elastic(module):
             for term in module.cost_terms(output):
                 amount = (0 if uses else term.amount[0], *term.amount[1:])
                 self._add(factors + term.factors, amount)
@@ -200,7 +200,7 @@ class _Tally(Places):
     def terms(self) -> Iterable[Term]:
         """Yields the terms of all runs, params included."""
         for module, uses in self.uses.items():
-            if not isinstance(module, Elastic):
+            if not _is_elastic(module):
                 params = sum(p.numel() for p in self._params(module))
                 for factors, times in union(uses).items() if params else ():
                     self._add(factors, (times * params, 0))
@@ -264,7 +264,7 @@ class _Run:
 def _places(module: nn.Module, factors: Factors) -> Iterable[tuple[nn.Module, Factors]]:
     """Yields each module in each of its places, with all its factors there."""
     yield module, factors
-    if not isinstance(module, Elastic):
+    if not _is_elastic(module):
         inner = _weighted(module)
         for part in _parts(module, inner):
             yield from _places(part, factors + inner.get(part, ()))
@@ -279,8 +279,17 @@ def _parts(module: nn.Module, inner: dict[nn.Module, Factors]) -> Iterable[nn.Mo
             yield from _parts(child, inner)
 
 
+def _is_elastic(module: nn.Module) -> TypeGuard[Elastic]:
+    """Returns what `isinstance` does, by the class: the answer is kept, and tracing asks often."""
+    return issubclass(type(module), Elastic)
+
+
+def _is_weighted(module: nn.Module) -> TypeGuard[Weighted]:
+    return issubclass(type(module), Weighted)
+
+
 def _weighted(module: nn.Module) -> dict[nn.Module, Factors]:
-    return dict(module.weighted_modules()) if isinstance(module, Weighted) else {}
+    return dict(module.weighted_modules()) if _is_weighted(module) else {}
 
 
 def _plain_value(factor: Factor, rows: Sequence[Sequence[float]]) -> float:
