@@ -27,6 +27,15 @@ def small(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def ranked(small, tmp_path_factory):
+    """The folder of two genotypes derived from it by rank."""
+    folder = tmp_path_factory.mktemp("ranked") / "run"
+    typed = ("candidates=2", "rule=rank", *QUICK["rule=rank"])
+    run("derive", f"hydra.run.dir={folder}", f"run={small}", *typed)
+    return folder
+
+
 @pytest.fixture
 def derive(tmp_path, monkeypatch):
     """Runs nas-derive into a new folder, which it gives."""
@@ -102,20 +111,18 @@ def test_the_supernet_is_that_of_the_epoch_that_the_search_ended_with(derive, tm
         derive("run=run")
 
 
-def test_the_fittest_come_first_and_a_seed_gives_the_same_again(small, derive):
-    folders = [derive(f"run={small}", "rule=rank") for _ in range(2)]
-    values = [row["supernet_validation_accuracy"] for row in candidates(folders[0])]
+def test_the_fittest_come_first_and_a_seed_gives_the_same_again(small, ranked, derive):
+    values = [row["supernet_validation_accuracy"] for row in candidates(ranked)]
     assert values == sorted(values, reverse=True)
-    assert candidates(folders[0]) == candidates(folders[1])
+    assert candidates(ranked) == candidates(derive(f"run={small}", "rule=rank"))
 
 
-def test_a_candidate_is_trained_with_the_parts_of_the_search(small, derive, tmp_path):
-    folder = derive(f"run={small}", "rule=rank")
+def test_a_candidate_is_trained_with_the_parts_of_the_search(ranked, tmp_path):
     recipe = [o for o in TINY_CHILD if not o.startswith(("search_space", "child.scale"))]
-    run("train", str(folder / "candidate_2.json"), "hydra.run.dir=child", *recipe, *FEW)
-    content = result(tmp_path / "child")
-    assert content["genotype_id"] == candidates(folder)[1]["genotype_id"]
-    assert content["child"]["parameters"] == candidates(folder)[1]["parameters"]
+    run("train", str(ranked / "candidate_2.json"), f"hydra.run.dir={tmp_path}", *recipe, *FEW)
+    content = result(tmp_path)
+    assert content["genotype_id"] == candidates(ranked)[1]["genotype_id"]
+    assert content["child"]["parameters"] == candidates(ranked)[1]["parameters"]
 
 
 @pytest.mark.slow

@@ -1,8 +1,9 @@
 """A run forked from another one's state: what it ends with, what may differ, what is refused."""
 
+import io
 import json
 import shutil
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 from representatives import rest_slow, some_slow
 
 import nas_lightning as nl
+from nas_lightning.reports import page
 from nas_lightning.run.folder import RunFolder
 from nas_lightning.run.forked import _judged_anew, _plan, kept_epochs
 from nas_lightning.training.supernet import SupernetModule
@@ -55,6 +57,26 @@ def parent(tmp_path_factory):
     return search(tmp_path_factory.mktemp("parent"))
 
 
+@pytest.fixture(scope="module")
+def ended(parent, tmp_path_factory):
+    """The same search without kept epochs."""
+    folder = tmp_path_factory.mktemp("ended") / "run"
+    return shutil.copytree(parent, folder, ignore=shutil.ignore_patterns("epoch=*.ckpt"))
+
+
+@pytest.fixture(scope="module")
+def longer(ended, unreported, tmp_path_factory):
+    """A reported fork of one more epoch with other settings; what it printed lies beside it."""
+    folder, printed = tmp_path_factory.mktemp("longer") / "run", io.StringIO()
+    typed = ("strategy.epochs=4", "seed=1", "strategy.alpha_optimizer.weight_decay=0.5",
+             "strategy.params_optimizer.momentum=0.5")  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.setattr("nas_lightning.run.outcome.write_report", page.write_report)
+        fork(ended, folder, *typed, at=2)
+    (folder.parent / "printed.txt").write_text(printed.getvalue())
+    return folder
+
+
 @pytest.mark.parametrize("strategy", rest_slow(("gdas", "p_darts", "enas"), "gdas"))
 def test_a_fork_without_a_change_ends_with_the_bits_of_its_parent(tmp_path, strategy):
     typed = {"enas": ["strategy.steps=2", "strategy.samples=4"]}.get(strategy, [])
@@ -72,26 +94,23 @@ def test_a_fork_without_a_change_ends_with_the_bits_of_its_parent(tmp_path, stra
     assert metrics[0] == metrics[1]
 
 
-def test_the_result_and_the_report_tell_the_lineage(parent, reported, tmp_path, capsys):
-    typed = ("strategy.epochs=4", "seed=1", "strategy.alpha_optimizer.weight_decay=0.5")
-    forked = fork(parent, tmp_path, *typed)
+def test_the_result_and_the_report_tell_the_lineage(longer, ended):
     changed = {"seed": [0, 1], "strategy.alpha_optimizer.weight_decay": [0.001, 0.5]}
-    changed["strategy.epochs"] = [3, 4]
-    assert result(forked)["fork"] == {"run": str(parent), "epoch": 1, "changed": changed}
-    words = f"forked from {parent} after epoch 1, with seed=1 (was 0), "
-    assert f"note: {words}" in capsys.readouterr().out
-    assert words in (forked / "report.html").read_text()
-    command = json.loads((forked / "result.json").read_text())["command"]
-    assert command.startswith(f"nas-search fork={parent} at=1 strategy.epochs=4 seed=1")
-    assert "nas-search -m fork" not in (forked / "report.html").read_text()
+    changed |= {"strategy.epochs": [3, 4], "strategy.params_optimizer.momentum": [0.9, 0.5]}
+    assert result(longer)["fork"] == {"run": str(ended), "epoch": 2, "changed": changed}
+    words = f"forked from {ended} after epoch 2, with seed=1 (was 0), "
+    assert f"note: {words}" in (longer.parent / "printed.txt").read_text()
+    assert words in (longer / "report.html").read_text()
+    command = json.loads((longer / "result.json").read_text())["command"]
+    assert command.startswith(f"nas-search fork={ended} at=2 strategy.epochs=4 seed=1")
+    assert "nas-search -m fork" not in (longer / "report.html").read_text()
 
 
-def test_settings_of_optimisers_are_those_of_the_fork(parent, tmp_path):
-    typed = ("strategy.alpha_optimizer.weight_decay=0.5", "strategy.params_optimizer.momentum=0.5")
-    params, alphas = state(fork(parent, tmp_path, *typed))["optimizer_states"]
+def test_settings_of_optimisers_are_those_of_the_fork(longer):
+    params, alphas = state(longer)["optimizer_states"]
     assert alphas["param_groups"][0]["weight_decay"] == 0.5
     assert params["param_groups"][0]["momentum"] == 0.5
-    assert result(tmp_path)["genotype_id"] is not None
+    assert result(longer)["genotype_id"] is not None
 
 
 @pytest.mark.slow
@@ -103,12 +122,8 @@ def test_another_seed_gives_another_search_on_the_same_split(parent, tmp_path):
     assert result(again)["split"] == result(parent)["split"]
 
 
-def test_more_epochs_go_on_where_a_search_ended_without_kept_epochs(parent, tmp_path):
-    shutil.copytree(parent, tmp_path / "a")
-    for path in (tmp_path / "a" / "checkpoints").glob("epoch=*"):
-        path.unlink()
-    forked = fork(tmp_path / "a", tmp_path / "b", "strategy.epochs=4", at=2)
-    assert result(forked)["search"]["cost"]["epochs_trained"] == 4
+def test_more_epochs_go_on_where_a_search_ended_without_kept_epochs(longer):
+    assert result(longer)["search"]["cost"]["epochs_trained"] == 4
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """One child from a genotype to its test."""
 
+import io
 import json
+from contextlib import redirect_stdout
 
 import pytest
 import torch
@@ -8,6 +10,8 @@ from command import TINY_CHILD, result, rows, run
 from omegaconf import OmegaConf
 
 from nas_lightning.commands import train
+
+pytestmark = pytest.mark.usefixtures("unreported")
 
 COST = {
     "wall_s",
@@ -67,10 +71,12 @@ def test_the_child_of_a_search_is_trained_again_to_the_same_bits(retrained, fini
 
 @pytest.fixture(scope="module")
 def untyped(finished, tmp_path_factory):
-    """The folder of the same child, of which nothing was typed but where it comes from."""
-    folder = tmp_path_factory.mktemp("untyped") / "run"
+    """The same child, of which little was typed; what was printed lies beside its folder."""
+    folder, printed = tmp_path_factory.mktemp("untyped") / "run", io.StringIO()
     typed = ("data.batch_size=128", "callbacks=silent", "child.epochs=1")
-    run("train", f"hydra.run.dir={folder}", f"genotype={finished}", *typed)
+    with redirect_stdout(printed):
+        run("train", f"hydra.run.dir={folder}", f"genotype={finished}", *typed)
+    (folder.parent / "printed.txt").write_text(printed.getvalue())
     return folder
 
 
@@ -89,12 +95,10 @@ def test_a_run_that_took_its_parts_is_trained_again_alike(untyped, tmp_path):
     assert result(again)["child"] == result(untyped)["child"]
 
 
-def test_the_first_line_says_on_what_it_works(finished, tmp_path, capsys):
-    typed = ("child.epochs=1", "child.scale.channels=4", "callbacks=silent")
-    run("train", f"hydra.run.dir={tmp_path / 'run'}", f"genotype={finished}", *typed)
-    assert capsys.readouterr().out.splitlines()[0] == (
+def test_the_first_line_says_on_what_it_works(untyped, finished):
+    assert (untyped.parent / "printed.txt").read_text().splitlines()[0] == (
         f"data digits (8x8, 10 classes), space darts, genotype {_short(str(finished))}, "
-        "child of 3 cells x 4 channels"
+        "child of 3 cells x 2 channels"
     )
 
 
