@@ -30,6 +30,7 @@ SPACE, TRIALS = PlantedCells(), 12
 OBJECTIVE = WeightedProduct()
 BY_STEPS = {"eta": 17, "rungs": 2}  # budgets that the table has
 QUICK = {"fit_steps": 5, "startup": 3, "population": 5, "batch": 2, "start": 3, "children": 2}
+QUICK |= {"candidates": 20, "ensemble": 2, "hidden": 8, "layers": 1}
 
 
 class Kill(BaseException):

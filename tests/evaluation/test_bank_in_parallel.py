@@ -15,7 +15,7 @@ from nas_lightning.evaluation.inherited import Inherited
 from nas_lightning.evaluation.journal import Journal
 from nas_lightning.evaluation.weight_bank import BankFolder, ChildWeights, WeightBank, merged
 
-IN_FLIGHT, TRIALS = 3, 7
+IN_FLIGHT, TRIALS = 3, 5
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_child_begins_with_the_version_of_when_it_was_asked(run, whole, tmp_pa
             super().submit(job)
 
     fly(run, tmp_path, Watched)
-    assert begun == [(0, 0), (1, 0), (2, 0), (3, 1), (4, 2), (5, 3), (6, 4)]
+    assert begun == [(0, 0), (1, 0), (2, 0), (3, 1), (4, 2)]
 
 
 @pytest.mark.parametrize("in_flight", [pytest.param(1, marks=pytest.mark.slow), IN_FLIGHT])
@@ -88,7 +88,7 @@ def test_more_in_flight_is_another_search(run, whole, tmp_path):
 def test_versions_and_children_are_removed_once_nobody_needs_them(whole):
     versions = [{name for name in files if name.startswith("bank-")} for files in whole[2]]
     assert max(map(len, versions)) <= IN_FLIGHT + 2
-    assert versions[-1] == {"bank-4.pt", f"bank-{TRIALS - 1}.pt", f"bank-{TRIALS}.pt"}
+    assert versions[-1] == {f"bank-{n}.pt" for n in (TRIALS - IN_FLIGHT, TRIALS - 1, TRIALS)}
     assert max(map(len, whole[2])) <= 2 * IN_FLIGHT + 2
 
 
@@ -131,7 +131,9 @@ def test_a_child_whose_workers_all_die_gives_nothing_back(run, whole, tmp_path):
     assert (failed["validation_accuracy"], failed["failure"]) == (0.0, "its worker was killed")
 
 
-def test_a_child_without_the_folder_needs_the_files_that_it_names_and_no_others(run, tmp_path):
+def test_a_child_without_the_folder_needs_the_files_that_it_names_and_no_others(
+    run, whole, tmp_path
+):
     """As on a Ray cluster."""
 
     class Elsewhere(Executor):
@@ -156,9 +158,8 @@ def test_a_child_without_the_folder_needs_the_files_that_it_names_and_no_others(
             self.jobs.clear()
 
     events, bank, _ = fly(run, tmp_path / "a", Elsewhere)
-    expected = fly(run, tmp_path / "b")
-    assert events == expected[0]
-    assert same(bank.params, expected[1].params)
+    assert events == whole[0]
+    assert same(bank.params, whole[1].params)
 
 
 def move(source, target, names):

@@ -25,7 +25,7 @@ from nas_lightning.training.task import Classification
 SPACE = DartsSpace(nodes=1)
 SCALE = Scale(4, 4, flavour="child", input_shape=(1, 8, 8), num_outputs=10)
 GENOTYPE = RandomSearch(SPACE, 0).ask(0).genotype
-EPOCHS, SAMPLES = 4, 512  # of an epoch
+EPOCHS, SAMPLES = 4, 256  # of an epoch
 FIRST, ON = Trial(0, GENOTYPE, 0.5), Trial(1, GENOTYPE, 1.0, parent=0, start=0.5)
 TABLE_SPACE = NasBench201Space()
 ROW = RandomSearch(TABLE_SPACE, 0).ask(0).genotype
@@ -33,7 +33,7 @@ ROW = RandomSearch(TABLE_SPACE, 0).ask(0).genotype
 
 @pytest.fixture(scope="module")
 def data():
-    return ImageDataModule(digits, seed=0, batch_size=256)
+    return ImageDataModule(digits, seed=0, batch_size=128, max_images=512)
 
 
 @pytest.fixture

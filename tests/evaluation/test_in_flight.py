@@ -23,6 +23,7 @@ from nas_lightning.training.cost_meter import CostMeter
 
 SPACE, TRIALS, SAMPLES = NasBench201Space(), 26, 81
 QUICK = {"fit_steps": 3, "startup": 3, "population": 5, "batch": 2, "start": 3, "children": 2}
+QUICK |= {"candidates": 20, "ensemble": 2, "hidden": 8, "layers": 1}
 
 
 def is_black_box(path):

@@ -36,6 +36,7 @@ def clock(monkeypatch, tmp_path):
         return [Timing(2.0, 0.0, 50) for _ in calls]
 
     monkeypatch.setattr(module, "interleaved", fake)
+    monkeypatch.setattr(module, "NUM_FITTED", 2)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return measured
 

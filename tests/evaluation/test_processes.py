@@ -124,15 +124,6 @@ def test_a_worker_that_is_stopped_is_replaced_and_its_job_repeated(folder, monke
         assert stopped.returncode == -signal.SIGKILL
 
 
-def test_an_error_of_the_evaluation_ends_the_search_with_its_message(folder):
-    (folder / "error-51").touch()
-    with ProcessExecutor(command(folder), 1) as executor:
-        executor.submit(job(51))
-        with pytest.raises(ChildProcessError, match="trial 51 must not be evaluated") as error:
-            executor.next_finished()
-        assert "in suffer" in error.value.__notes__[0]
-
-
 def test_workers_that_cannot_start_end_the_search_with_what_they_print():
     start = [sys.executable, "-c", "raise SystemExit('no such library')"]
     with ProcessExecutor(start, 2) as executor:
@@ -271,6 +262,14 @@ def test_a_dead_worker_is_replaced_where_its_group_must_not_be_killed_as_on_maco
         with monkeypatch.context() as patch:
             patch.setattr(os, "killpg", refuse)
             assert own.next_finished().measurements
+
+
+def test_an_error_of_the_evaluation_ends_the_search_with_its_message(one, folder):
+    (folder / "error-51").touch()
+    one.submit(job(51))
+    with pytest.raises(ChildProcessError, match="trial 51 must not be evaluated") as error:
+        one.next_finished()
+    assert "in suffer" in error.value.__notes__[0]
 
 
 def test_close_ends_the_workers(folder):
