@@ -7,9 +7,8 @@ import torch
 from plain_context import ONE_SHOT, SCALE, SPACE, PlainContext, batch, one_shot, search
 from representatives import STRATEGIES_LIKE_OTHERS, some_slow
 
-from nas_lightning.core.limited import limited
+from nas_lightning.core.limited import cost_measure, limited
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import child_cost
 from nas_lightning.search_spaces.nasbench201 import NasBench201Space
 from nas_lightning.strategies.alphas import AlphaStrategy
 from nas_lightning.training.task import Classification, Regression
@@ -43,7 +42,8 @@ def test_a_search_moves_params_and_ends_with_a_genotype_of_the_space(name):
 def space_of_small_children():
     """A space with a limit that a seventh of its genotypes keep."""
     free = NasBench201Space()
-    sizes = sorted(child_cost(free, free.sample(n), SCALE)["parameters"] for n in range(20))
+    size = cost_measure(free, SCALE)
+    sizes = sorted(size(free.sample(n))["parameters"] for n in range(20))
     return limited(free, SCALE, {"parameters": sizes[2]})
 
 

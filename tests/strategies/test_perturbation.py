@@ -2,9 +2,8 @@ import pytest
 import torch
 from plain_context import SPACE, PlainContext, batch, one_shot, search
 
-from nas_lightning.core.limited import limited
+from nas_lightning.core.limited import cost_measure, limited
 from nas_lightning.core.scale import Scale
-from nas_lightning.core.search_space import child_cost
 from nas_lightning.search_spaces.darts import DartsSpace
 
 SCALE = Scale(2, 3, input_shape=(6, 8, 8), num_outputs=4)
@@ -106,7 +105,8 @@ def test_edges_that_are_removed_weigh_nothing_and_leave_finite_gradients():
 
 def test_what_limits_refuse_is_replaced_by_what_scores_say():
     free = DartsSpace(nodes=2)
-    sizes = sorted(child_cost(free, free.sample(n), SCALE)["parameters"] for n in range(20))
+    size = cost_measure(free, SCALE)
+    sizes = sorted(size(free.sample(n))["parameters"] for n in range(20))
     space = limited(free, SCALE, {"parameters": sizes[0]})
     strategy = one_shot("perturbation", space, epochs=1)
     context = PlainContext(strategy, space, SCALE)

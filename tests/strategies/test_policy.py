@@ -82,7 +82,7 @@ def test_what_is_closed_has_no_probability(policy):
 
 
 def test_draws_are_as_likely_as_the_policy_says(policy):
-    draws, count = Counter(), 400
+    draws, count = Counter(), 250
     rng = Random(0)
     for _ in range(count):
         draws[tuple(policy.sample(rng, {}).items())] += 1

@@ -9,7 +9,8 @@ from plain_darts import PlainSupernet, copy_params
 from nas_lightning.core.scale import Scale
 from nas_lightning.search_spaces.darts import DartsSpace
 
-SPACE = DartsSpace()
+NODES = 2
+SPACE = DartsSpace(NODES)
 SCALE = Scale(4, 3, input_shape=(6, 8, 8), num_outputs=4)
 ROUNDING = {"rtol": 1e-9, "atol": 1e-12}  # float64; sums in another order
 
@@ -17,7 +18,7 @@ ROUNDING = {"rtol": 1e-9, "atol": 1e-12}  # float64; sums in another order
 @pytest.mark.parametrize("name", ["enas", "gdas", "proxyless", "random_sharing"])
 def test_a_single_path_is_the_plain_networks_with_all_other_weights_zero(name):
     torch.manual_seed(0)
-    mine, plain = SPACE.supernet(SCALE).double(), PlainSupernet(4, 3, 6, 4).double()
+    mine, plain = SPACE.supernet(SCALE).double(), PlainSupernet(4, 3, 6, 4, NODES).double()
     copy_params(plain, mine)
     mixture = one_shot(name, SPACE).double().mixture("params")
     weights = mixture.weights.double()
