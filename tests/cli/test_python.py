@@ -14,10 +14,13 @@ import nas_lightning as nl
 from nas_lightning.config.making import make
 from nas_lightning.config.paths import config_dir
 from nas_lightning.data.batches import View
+from nas_lightning.reports import page
 from nas_lightning.run.folder import RunFolder
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 QUICK = (
-    "strategy.epochs=2",
+    "strategy.epochs=1",
     "child.epochs=1",
     "child.scale.channels=2",
     "child.scale.cells=3",
@@ -26,14 +29,17 @@ QUICK = (
     "search_space.scale.channels=2",
     "callbacks=silent",
 )
+FEW = ("data.max_images=200", "data.batch_size=50")
 SMALL = tuple(o for o in QUICK if not o.startswith(("search_space", "child.scale.cells")))
 
 
 @pytest.fixture(scope="module")
-def called(tmp_path_factory):
-    """A search by its call, with the configuration of the fixture `finished`."""
+def called(unreported, tmp_path_factory):
+    """A reported search by its call, with the configuration of the fixture `finished`."""
     folder = tmp_path_factory.mktemp("called") / "run"
-    return nl.search(folder=folder, overrides=TINY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nas_lightning.run.outcome.write_report", page.write_report)
+        return nl.search(folder=folder, overrides=TINY)
 
 
 def test_a_call_leaves_the_files_of_the_command_to_the_bit(called, finished):
@@ -88,7 +94,7 @@ def test_the_search_space_of_a_shown_genotype_may_be_an_object():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", [(2, 12), (5,)], ids=["signals", "tables"])
-def test_signals_and_tables_are_searched_trained_and_loaded(shape, tmp_path):
+def test_signals_and_tables_are_searched_trained_and_loaded(shape, reported, tmp_path):
     x, y = arrays(*shape)
     run = nl.search(
         data=(x, y),
@@ -125,7 +131,7 @@ def test_objects_of_the_users_own_take_the_place_of_options(tmp_path):
         search_space=space,
         strategy=partial(nl.Gdas, epochs=1),
         folder=tmp_path / "run",
-        overrides=SMALL[1:],
+        overrides=[*SMALL[1:], *FEW],
         retrain=False,
     )
     assert run.genotype.space == "darts"
@@ -221,7 +227,8 @@ def test_every_space_and_strategy_of_the_configuration_is_a_name():
 def test_a_call_leaves_the_callers_draws_and_threads_alone(tmp_path):
     torch.manual_seed(7)
     before, threads = torch.random.get_rng_state(), torch.get_num_threads()
-    nl.search(folder=tmp_path / "run", overrides=[*TINY, "hardware.threads=2"], retrain=False)
+    typed = [*QUICK, *FEW, "hardware.threads=2"]
+    nl.search(folder=tmp_path / "run", overrides=typed, retrain=False)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.get_num_threads() == threads
 

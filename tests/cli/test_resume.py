@@ -23,6 +23,8 @@ from nas_lightning.evaluation import trials as trial_loop
 from nas_lightning.training.child import ChildModule
 from nas_lightning.training.supernet import SupernetModule
 
+pytestmark = pytest.mark.usefixtures("unreported")  # reports are no part of the bits
+
 
 class Kill(BaseException):
     """Stands for a kill at some point of a run."""

@@ -13,6 +13,8 @@ from PIL import Image
 
 import nas_lightning as nl
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 SMALL = [
     "search_space.nodes=1",
     "data.batch_size=4",

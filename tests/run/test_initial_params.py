@@ -135,7 +135,7 @@ def test_another_genotype_and_scale_are_refused(finished, trained, refused):
 
 def test_the_child_of_a_search_inherits_the_supernet(tmp_path, started):
     run("search", f"hydra.run.dir={tmp_path}", *TINY, *SCALE, "child.init=supernet",
-        "strategy.epochs=1", *SHORT)  # fmt: skip
+        "strategy.epochs=1", "data.max_images=200", "data.batch_size=50", *SHORT)  # fmt: skip
     content = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
     for name, tensor in started.items():
         assert torch.equal(tensor, crop(content[f"supernet.{name}"], tensor.shape))
