@@ -76,6 +76,13 @@ def pair(tmp_path_factory):
     pair.close()
 
 
+@pytest.fixture(scope="module")
+def whole(pair, tmp_path_factory):
+    """The folder of a search in two processes with statistics of their own, and its results."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, pair("search", folder, batch_norm="batch", devices=2)
+
+
 def weights(folder):
     return torch.tensor([float(r["weight"]) for r in rows(folder / "alphas.csv")]).double()
 
@@ -121,8 +128,8 @@ def test_synchronised_statistics_make_two_processes_one_with_batchnorm_too(pair,
     assert torch.isfinite(statistics).all()
 
 
-def test_running_statistics_are_the_same_on_all_ranks_after_an_epoch(pair, tmp_path):
-    results = pair("search", tmp_path, batch_norm="batch", devices=2)
+def test_running_statistics_are_the_same_on_all_ranks_after_an_epoch(whole):
+    _, results = whole
     assert torch.equal(results[0][1], results[1][1])
 
 
@@ -134,15 +141,15 @@ def test_a_rank_that_holds_something_else_is_named(pair, tmp_path, what):
     assert not (tmp_path / "last.ckpt").exists()
 
 
-def test_a_search_stopped_on_all_ranks_resumes_to_the_same_alphas(pair, tmp_path):
-    whole = pair("search", tmp_path / "whole", batch_norm="batch", devices=2)
+def test_a_search_stopped_on_all_ranks_resumes_to_the_same_alphas(pair, whole, tmp_path):
+    unbroken, results = whole
     folder = tmp_path / "stopped"
     pair("stopped_search", folder, devices=2)
     resume = {"batch_norm": "batch", "resume": folder / "last.ckpt", "devices": 2}
-    for expected, found in zip(whole, pair("search", folder, **resume), strict=True):
+    for expected, found in zip(results, pair("search", folder, **resume), strict=True):
         assert torch.equal(found[0], expected[0])
         assert torch.equal(found[1], expected[1])
-    assert (folder / "alphas.csv").read_text() == (tmp_path / "whole" / "alphas.csv").read_text()
+    assert (folder / "alphas.csv").read_text() == (unbroken / "alphas.csv").read_text()
 
 
 def test_two_processes_train_the_child_of_one(pair):
