@@ -2,12 +2,13 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+import vl_convert
 
 from nas_lightning.core.graph import Edge, Graph
 from nas_lightning.evaluation.verdict import Verdict
@@ -99,6 +100,22 @@ def _write_run(folder: Path) -> Path:
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def drawings() -> Iterator[dict[str, str]]:
+    """The pictures of the charts of all pages, each drawn once, which takes long."""
+    draw_chart, made = vl_convert.vegalite_to_svg, dict[str, str]()
+
+    def once(spec: dict[str, Any]) -> str:
+        key = json.dumps(spec)
+        if key not in made:
+            made[key] = draw_chart(spec)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vl_convert, "vegalite_to_svg", once)
+        yield made
 
 
 @pytest.fixture
@@ -285,8 +302,9 @@ def test_names_in_the_tables_have_no_meaning_as_markup(
     assert "<b>option" in shown.text
 
 
-def test_the_same_run_gives_the_same_bytes(run_dir: Path) -> None:
+def test_the_same_run_gives_the_same_bytes(run_dir: Path, drawings: dict[str, str]) -> None:
     first = write_report(run_dir, RESULT).read_bytes()
+    drawings.clear()
     assert write_report(run_dir, RESULT).read_bytes() == first
 
 
