@@ -51,6 +51,7 @@ def unwrapped():
     """Leaves messages on one line, however wide the terminal is that runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COLUMNS", raising=False)
+        os.unsetenv("COLUMNS")  # for processes: readline sets it behind Python's back
         yield
 
 
