@@ -49,7 +49,7 @@ from nas_lightning.config.trust import Trust
 from nas_lightning.core.termination import Interruption
 from nas_lightning.reports.terminal import say
 from nas_lightning.run.folder import Before, RunFolder, RunLock
-from nas_lightning.run.state import does_resume, note_failure
+from nas_lightning.run.state import note_failure, resume_hint
 from nas_lightning.run.sweep import ERROR_FILE, SweepJob, failed_jobs, overrides_of_jobs
 from nas_lightning.run.sweep_table import summarise_sweep
 
@@ -188,17 +188,13 @@ class _Command:
     def stop(self, error: BaseException) -> None:
         """Tells the user about an error and ends the command."""
         if interruption := interruption_of(error):
-            hint = "" if self.folder is None else f"; {self._resume_hint(self.folder)}"
+            hint = "" if self.folder is None else f"; {resume_hint(self.name, self.folder)}"
             say(f"error: {interruption}{hint}", sys.stderr)
             raise SystemExit(RESUME if self.folder else 128 + interruption.number)
         if isinstance(error, SystemExit | BrokenPipeError):
             raise error
         self._say(error, "error")
         raise SystemExit(1)
-
-    def _resume_hint(self, folder: Path) -> str:
-        resume = f"nas-{self.name} resume={shlex.quote(str(folder))}"
-        return f"{resume} {does_resume(RunFolder(folder))}"
 
     def _start(self, arguments: list[str], task: launch.Job, folder: Path | None = None) -> None:
         """Has Hydra compose the configuration and call the task.
@@ -247,7 +243,9 @@ class _Command:
             if not overrides_of_jobs(folder):
                 lock.forget(folder, before)
                 raise
-            message = f"the sweep ended early: {message_of(error)}; {self._resume_hint(folder)}"
+            message = (
+                f"the sweep ended early: {message_of(error)}; {resume_hint(self.name, folder)}"
+            )
             raise ValueError(message) from error
         finally:
             summarise_sweep(folder)
@@ -255,7 +253,8 @@ class _Command:
         if failed := failed_jobs(folder):
             names = ", ".join(failed)
             raise ValueError(
-                f"{len(failed)} of the sweep's jobs failed: {names}; {self._resume_hint(folder)}"
+                f"{len(failed)} of the sweep's jobs failed: {names}; "
+                f"{resume_hint(self.name, folder)}"
             )
 
     def _run_job(self, cfg: DictConfig) -> float | None:

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import shlex
 import signal
 import socket
 import subprocess
@@ -21,8 +20,7 @@ from nas_lightning.cli.idle_threads import sleeping
 from nas_lightning.cli.interruption import RESUME
 from nas_lightning.config.making import make
 from nas_lightning.core.termination import Interruption, signal_name
-from nas_lightning.run.folder import RunFolder
-from nas_lightning.run.state import does_resume
+from nas_lightning.run.state import resume_hint
 
 __all__ = ["REPORT", "Job", "RankError", "Ranks", "begun", "job_of", "num_processes", "run"]
 
@@ -70,8 +68,7 @@ def run(command: str, job: Job, cfg: DictConfig, folder: Path) -> float | None:
         try:
             value = Ranks(start, number, Path(scratch)).wait()
         except RankError as error:
-            hint = f"nas-{command} resume={shlex.quote(str(folder))}"
-            error.args = (f"{error}; {hint} {does_resume(RunFolder(folder))}",)
+            error.args = (f"{error}; {resume_hint(command, folder)}",)
             raise
     return None if value is None else float(value)
 

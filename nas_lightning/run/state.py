@@ -16,7 +16,7 @@ from nas_lightning.reports.metric import metric_of
 from nas_lightning.run.folder import HYDRA, OVERRIDES, RESULT, RunFolder
 from nas_lightning.run.sweep import ERROR_FILE
 
-__all__ = ["BROKEN", "RunState", "does_resume", "listed_runs", "note_failure"]
+__all__ = ["BROKEN", "RunState", "listed_runs", "note_failure", "resume_hint"]
 
 BROKEN = (ValueError, OSError, OmegaConfBaseException)  # of reading a run
 ANSWERS = (WORTH_IT, NOT_WORTH_IT, UNDECIDED)
@@ -58,15 +58,20 @@ class RunState:
         """Returns in one sentence why an unfinished run is left out, and the cure."""
         cures = {
             "running": f"{path} is still running",
-            "interrupted": f"{path} was interrupted; {self.command} {does_resume(RunFolder(path))}",
+            "interrupted": f"{path} was interrupted; {self.command} {_does_resume(path)}",
             "failed": f"{path} failed ({self.trouble}); {self.command} runs it again",
             "broken": f"{self.trouble}; remove the file and resume the run, or run it anew",
         }
         return f"{cures[self.word]}; it is left out"
 
 
-def does_resume(folder: RunFolder) -> str:
-    """Returns what resume= does with an unfinished run or sweep, for the end of a sentence."""
+def resume_hint(command: str, path: Path) -> str:
+    """Returns how a command's unfinished run or sweep is resumed, and what that does."""
+    return f"nas-{command} resume={shlex.quote(str(path))} {_does_resume(path)}"
+
+
+def _does_resume(path: Path) -> str:
+    folder = RunFolder(path)
     if folder.is_sweep or folder.has_progress:
         return "resumes it"
     return "runs it anew, as nothing was kept yet"
